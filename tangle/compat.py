@@ -1,0 +1,88 @@
+"""The only place that imports TensorFlow, and knows which version it is.
+
+Importing this module changes no global setting: eager execution, control flow
+version, resource variables and logging stay as the user has them. The rest of
+tangle takes `tf1`, the `tf.compat.v1` namespace, from here and nothing else.
+"""
+
+import tensorflow as _tf
+
+tf1 = _tf.compat.v1
+
+VERSION = tuple(int(part) for part in _tf.__version__.split(".")[:2])
+"""Major and minor version of the TensorFlow that is installed."""
+
+IS_TF1 = VERSION[0] == 1
+"""Whether this is TensorFlow 1.15 rather than 2.x."""
+
+V1_CONTROL_FLOW = frozenset(
+  prefix + kind
+  for prefix in ("", "Ref")
+  for kind in ("Enter", "Exit", "Switch", "Merge", "NextIteration")
+) | {"LoopCond"}
+"""Types of the ops that TensorFlow 1 style control flow is made of."""
+
+
+def in_v1_control_flow(op):
+  """Whether `op` lies inside a TensorFlow 1 style `while` or `cond`.
+
+  Such an op runs any number of times, or not at all, within one run of a
+  session, so that its outputs have no single value to keep.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A bool.
+  """
+  # No public API tells this; the accessor is the same in 1.15 and 2.x.
+  return op._get_control_flow_context() is not None
+
+
+def is_ref(tensor):
+  """Whether `tensor` is a reference, as reference variables give.
+
+  Args:
+    tensor: a `tf.Tensor` of any shape.
+
+  Returns:
+    A bool.
+  """
+  return tensor.dtype != tensor.dtype.base_dtype
+
+
+def is_differentiable(dtype):
+  """Whether a tensor of `dtype` can have a gradient.
+
+  Args:
+    dtype: a `tf.DType`.
+
+  Returns:
+    A bool: true for floating and complex types.
+  """
+  base = dtype.base_dtype
+  return base.is_floating or base.is_complex
+
+
+def is_resource_variable(variable):
+  """Whether `variable` is a resource variable, not a reference variable.
+
+  Args:
+    variable: a `tf.Variable`.
+
+  Returns:
+    A bool.
+  """
+  return variable.op.type != "VariableV2" and variable.op.type != "Variable"
+
+
+def is_indexed_slices(value):
+  """Whether `value` is a sparse gradient, a `tf.IndexedSlices`.
+
+  Args:
+    value: anything.
+
+  Returns:
+    A bool.
+  """
+  return isinstance(value, tf1.IndexedSlices)

@@ -1,0 +1,1 @@
+"""Reading and copying static graphs. Nothing here runs a session."""

@@ -1,0 +1,82 @@
+"""Copies part of a graph within the graph, with other inputs.
+
+The copy goes through `import_graph_def`, so that it needs no private API and
+keeps attributes, functions and devices. It does not copy variables, and leaves
+TensorFlow 1 style loops alone.
+"""
+
+from tangle.compat import tf1
+
+
+def copy(ops, targets, replace, name="copy"):
+  """Copies `ops` so that they read other tensors than the original ones.
+
+  An input of a copied op is, in this order: what `replace` has for it, the
+  output of the copy of its producer, or the original tensor. Control
+  dependencies among `ops` are copied, those on other ops are dropped, as are
+  colocation constraints on ops that are not copied.
+
+  Args:
+    ops: ops of the default graph.
+    targets: tensors to look up in the copy, of any shapes.
+    replace: a dict from tensor name to the tensor to read in its place.
+    name: name scope of the copies.
+
+  Returns:
+    A list with, for each target, what stands for it now: its replacement, its
+    copy, or the target itself where its producer is not copied.
+  """
+  graph = tf1.get_default_graph()
+  copied = {op.name for op in ops}
+  graph_def = tf1.GraphDef()
+  graph_def.versions.CopyFrom(graph.graph_def_versions)
+  links = {}
+  for op in ops:
+    node = graph_def.node.add()
+    node.CopyFrom(op.node_def)
+    del node.input[:]
+    for tensor in op.inputs:
+      node.input.append(tensor.name)
+      if tensor.name in replace:
+        links[tensor.name] = replace[tensor.name]
+      elif tensor.op.name not in copied:
+        links[tensor.name] = tensor
+    for control in op.control_inputs:
+      if control.name in copied:
+        node.input.append("^" + control.name)
+    _keep_colocation(node, copied)
+  wanted = [
+    tensor.name
+    for tensor in targets
+    if tensor.name not in replace and tensor.op.name in copied
+  ]
+  found = {}
+  if ops:
+    # The caller's control dependencies and devices are not the originals'.
+    with graph.control_dependencies(None), graph.device(None):
+      imported = tf1.import_graph_def(
+        graph_def, input_map=links, return_elements=wanted, name=name
+      )
+    found = dict(zip(wanted, imported))
+  results = []
+  for tensor in targets:
+    result = replace.get(tensor.name, found.get(tensor.name, tensor))
+    if result is not tensor:
+      result.set_shape(tensor.shape)
+    results.append(result)
+  return results
+
+
+def _keep_colocation(node, copied):
+  """Drops from `node` the colocation with ops that are not `copied`."""
+  if "_class" not in node.attr:
+    return
+  classes = node.attr["_class"].list.s
+  kept = [
+    entry
+    for entry in classes
+    if entry.startswith(b"loc:@") and entry[5:].decode() in copied
+  ]
+  del node.attr["_class"]
+  if kept:
+    node.attr["_class"].list.s.extend(kept)

@@ -1,0 +1,235 @@
+"""Finds the residuals: where a backward pass reads the forward pass.
+
+`cut` walks from gradients back to the forward ops. It gives the tensors that
+must be kept between the two passes and the ops that must be copied to read
+them from elsewhere. It changes nothing but for one op for each shape that the
+backward pass needs of a tensor which it does not need otherwise.
+
+Left alone, since they can be had again without running a forward op:
+constants and the handles of variables. A read of a variable is kept, because
+a later read could give a later value.
+"""
+
+from typing import Any, Dict, List, NamedTuple
+
+from tangle import compat, errors
+from tangle.compat import tf1
+
+FREE = frozenset(["Const", "VarHandleOp"])
+"""Types of forward ops that the backward pass may read where they stand."""
+
+VARIABLE_READS = frozenset(
+  ["ReadVariableOp", "ResourceGather", "ResourceGatherNd"]
+)
+"""Types of the ops that read a resource variable."""
+
+_REFERENCES = frozenset(["VariableV2", "Variable"])
+_SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike"])
+_PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderWithDefault"])
+
+
+class Cut(NamedTuple):
+  """What separates a backward pass from its forward pass.
+
+  Attributes:
+    kept: the forward tensors that must be kept, in the order of the walk.
+    copied: the ops that compute the gradients from `kept`.
+    recomputed: those of `copied` that are forward ops.
+    shaped: a dict from the name of a tensor that holds only a shape (or zeros)
+      to the op that makes it, whose argument is known by its kept shape alone.
+  """
+
+  kept: List[tf1.Tensor]
+  copied: List[tf1.Operation]
+  recomputed: List[tf1.Operation]
+  shaped: Dict[str, Any]
+
+
+class Shapes:
+  """The shapes that backward passes need of tensors they need not otherwise.
+
+  Attributes:
+    tensors: a dict from the name of a tensor to the int32 vector `[rank]`
+      that holds its shape, computed in the forward pass.
+  """
+
+  def __init__(self):
+    self.tensors = {}
+
+  def add(self, tensor):
+    """Returns the `[rank]` shape of `tensor`, made once."""
+    if tensor.name not in self.tensors:
+      with tf1.control_dependencies(None):
+        shape = tf1.shape(
+          tensor, name="shape_of_" + tensor.op.name.split("/")[-1]
+        )
+      self.tensors[tensor.name] = shape
+    return self.tensors[tensor.name]
+
+
+def is_repeatable(op):
+  """Whether a second run of `op` gives what the first one gave.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    False for placeholders, reads of variables, random and other stateful ops.
+  """
+  if op.type in _PLACEHOLDERS or op.type in _REFERENCES:
+    return False
+  return not op.op_def.is_stateful or op.type in FREE
+
+
+def stateful_ops(ops):
+  """Lists those of `ops` that change or draw something when they run.
+
+  Args:
+    ops: a sequence of ops.
+
+  Returns:
+    A list of ops: random ones, queues, assignments, calls out of the graph;
+    not variables and their reads.
+  """
+  reads = FREE | VARIABLE_READS | _REFERENCES | _PLACEHOLDERS
+  harmless = reads | {"VariableShape", "VarIsInitializedOp"}
+  return [op for op in ops if op.op_def.is_stateful and op.type not in harmless]
+
+
+def cut(targets, is_backward, sources, keep, shapes):
+  """Separates the ops that compute `targets` from the forward pass.
+
+  Args:
+    targets: gradients, tensors of any shapes.
+    is_backward: a predicate of an op, true for the ops of the backward pass.
+    sources: names of tensors that the copy reads where they stand, such as
+      the upstream gradients.
+    keep: a predicate of a forward tensor that the backward pass, or the
+      repetition of a forward op, reads. Where it is false the tensor is
+      computed again from what is kept. What cannot be computed again (random
+      ops, reads of variables, placeholders) is kept whatever it says.
+    shapes: a `Shapes` that gets the shapes needed.
+
+  Returns:
+    A `Cut`.
+  """
+  kept = {}
+  visited = {}
+  shaped = {}
+
+  def visit(roots):
+    stack = list(reversed(roots))
+    while stack:
+      tensor = stack.pop()
+      op = tensor.op
+      if tensor.name in sources or tensor.name in kept or op in visited:
+        continue
+      if is_backward(op):
+        if _reads_only_forward(op, is_backward, sources):
+          if op.type in _SHAPES and _is_dense(op.inputs[0]):
+            shaped[tensor.name] = op
+            continue
+          if op.type in VARIABLE_READS:
+            kept[tensor.name] = tensor
+            continue
+      elif op.type in FREE:
+        continue
+      elif not is_repeatable(op) or keep(tensor):
+        kept[tensor.name] = tensor
+        continue
+      visited[op] = True
+      stack.extend(reversed(list(op.inputs)))
+
+  visit(list(targets))
+  for name, op in list(shaped.items()):
+    if all(t.name in kept or t.op in visited for t in op.inputs):
+      del shaped[name]  # its argument is at hand, so that it is just copied
+      visited[op] = True
+      continue
+    for tensor in op.inputs:
+      if not tensor.shape.is_fully_defined():
+        shape = shapes.add(tensor)
+        kept[shape.name] = shape
+  copied = list(visited)
+  return Cut(
+    kept=list(kept.values()),
+    copied=copied,
+    recomputed=[op for op in copied if not is_backward(op)],
+    shaped=shaped,
+  )
+
+
+def rebuild_shapes(shaped, restored, shapes):
+  """Makes the shapes and zeros of a cut from the kept shapes.
+
+  Args:
+    shaped: `Cut.shaped`.
+    restored: a dict from the name of a kept tensor to what stands for it.
+    shapes: the `Shapes` that the cut was made with.
+
+  Returns:
+    A dict from the name of each tensor in `shaped` to its new tensor.
+  """
+  built = {}
+  for name, op in shaped.items():
+    index = int(name.rpartition(":")[2])
+    argument = op.inputs[index if op.type == "ShapeN" else 0]
+    if argument.shape.is_fully_defined():
+      shape = tf1.constant(argument.shape.as_list(), tf1.int32)
+    else:
+      shape = restored[shapes.tensors[argument.name].name]
+    dtype = op.outputs[index].dtype
+    if op.type == "ZerosLike":
+      built[name] = tf1.zeros(shape, dtype)
+    elif op.type == "Size":
+      built[name] = tf1.cast(tf1.reduce_prod(shape), dtype)
+    elif op.type == "Rank":
+      built[name] = tf1.cast(tf1.size(shape), dtype)
+    else:
+      built[name] = tf1.cast(shape, dtype)
+  return built
+
+
+def _reads_only_forward(op, is_backward, sources):
+  """Whether no input of `op` comes from the backward pass or from outside."""
+  return len(op.inputs) > 0 and not any(
+    tensor.name in sources or is_backward(tensor.op) for tensor in op.inputs
+  )
+
+
+def _is_dense(tensor):
+  return tensor.dtype.base_dtype not in (tf1.resource, tf1.variant)
+
+
+def check(caller, result):
+  """Refuses a cut whose tensors cannot leave the run that makes them.
+
+  Args:
+    caller: what messages name as the place of the error.
+    result: a `Cut`.
+
+  Raises:
+    CutError: if a tensor that must be kept has no single value, or belongs to
+      a resource that lives for one run only.
+  """
+  remedy = (
+    'Use store="session", or call tf.compat.v1.enable_control_flow_v2() '
+    "before the graph is built."
+  )
+  for tensor in result.kept:
+    if compat.in_v1_control_flow(tensor.op):
+      raise errors.CutError(
+        f"{caller}: the residual {tensor.name!r} lies inside a TensorFlow 1 "
+        f"style loop or conditional and has no single value to keep. {remedy}"
+      )
+    if tensor.dtype.base_dtype == tf1.resource:
+      raise errors.CutError(
+        f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is the "
+        f"handle of a resource that lives for one run only. {remedy}"
+      )
+  for op in result.copied:
+    if compat.in_v1_control_flow(op):
+      raise errors.CutError(
+        f"{caller}: the gradient op {op.name!r} lies inside a TensorFlow 1 "
+        f"style loop or conditional and cannot be copied. {remedy}"
+      )

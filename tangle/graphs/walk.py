@@ -1,0 +1,171 @@
+"""Walks through a static graph: ancestors, what lies between, variables.
+
+Every walk is iterative, visits an op once, and gives the same order for the
+same graph, so that the work is linear in the ops and edges that are seen.
+Tensors are told apart by name: on TensorFlow 2 they cannot be hashed.
+"""
+
+from tangle import compat, errors
+from tangle.compat import tf1
+
+
+def check_tensors(caller, argument, tensors, graph=None):
+  """Returns `tensors` as a list, all of them tensors of one graph.
+
+  Args:
+    caller: what the messages name as the place of the error.
+    argument: what the messages name as the argument.
+    tensors: a sequence of `tf.Tensor` of any shapes.
+    graph: the graph that they must belong to; that of the first by default.
+
+  Returns:
+    A list of the tensors.
+
+  Raises:
+    ArgumentError: if `tensors` is not a sequence of tensors.
+    GraphError: if a tensor belongs to another graph.
+  """
+  if isinstance(tensors, tf1.Tensor) or not hasattr(tensors, "__iter__"):
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be a sequence of tensors, got {tensors!r}. "
+      f"Put it into a list."
+    )
+  tensors = list(tensors)
+  for tensor in tensors:
+    if not isinstance(tensor, tf1.Tensor) or not hasattr(tensor, "graph"):
+      raise errors.ArgumentError(
+        f"{caller}: {argument} must hold tensors of a graph, got {tensor!r}. "
+        f"Convert it inside the graph first."
+      )
+    graph = tensor.graph if graph is None else graph
+    if tensor.graph is not graph:
+      raise errors.GraphError(
+        f"{caller}: {argument} has {tensor.name!r}, which belongs to another "
+        f"graph. Build all tensors of a sub-model in one graph."
+      )
+  return tensors
+
+
+def names(tensors):
+  """Returns the set of the names of `tensors`, of any shapes."""
+  return {tensor.name for tensor in tensors}
+
+
+def ancestors(tensors, stop=(), control=False):
+  """Lists the ops that `tensors` are computed by, in an order they can run.
+
+  Args:
+    tensors: tensors of one graph, of any shapes.
+    stop: tensors whose values are taken as given: no walk goes past them.
+    control: whether to follow control dependencies too.
+
+  Returns:
+    A list of ops, producers before consumers (but for the cycles of
+    TensorFlow 1 style loops).
+  """
+  stopped = names(stop)
+  seen = set()
+  order = []
+
+  def parents(op):
+    found = [t.op for t in op.inputs if t.name not in stopped]
+    if control:
+      found.extend(op.control_inputs)
+    return iter(found)
+
+  for tensor in tensors:
+    if tensor.name in stopped or tensor.op in seen:
+      continue
+    seen.add(tensor.op)
+    stack = [(tensor.op, parents(tensor.op))]
+    while stack:
+      op, rest = stack[-1]
+      for parent in rest:
+        if parent not in seen:
+          seen.add(parent)
+          stack.append((parent, parents(parent)))
+          break
+      else:
+        stack.pop()
+        order.append(op)
+  return order
+
+
+def dependents(sources, ops, follow=None):
+  """Names the tensors among `ops` that depend on `sources`.
+
+  Args:
+    sources: tensors to start from, of any shapes.
+    ops: the ops to look at, producers before consumers.
+    follow: a predicate of a tensor; a dependence that leads through a tensor
+      for which it is false does not count. All count by default.
+
+  Returns:
+    A set of tensor names that holds the names of `sources` too.
+  """
+  reached = names(sources)
+  ops = list(ops)
+  changed = True
+  while changed:  # a second round only changes something in a cyclic graph
+    changed = False
+    for op in ops:
+      if any(tensor.name in reached for tensor in op.inputs):
+        for tensor in op.outputs:
+          if tensor.name not in reached and (follow is None or follow(tensor)):
+            reached.add(tensor.name)
+            changed = changed or compat.in_v1_control_flow(op)
+  return reached
+
+
+def between(inputs, outputs):
+  """Lists the ops that depend on `inputs` and that `outputs` depend on.
+
+  Args:
+    inputs: tensors where the walk ends, of any shapes.
+    outputs: tensors where the walk starts, of any shapes.
+
+  Returns:
+    A list of ops, producers before consumers.
+  """
+  ops = ancestors(outputs, stop=inputs)
+  reached = dependents(inputs, ops)
+  return [op for op in ops if any(t.name in reached for t in op.inputs)]
+
+
+def trainable_variables(ops, graph):
+  """Lists the trainable variables of `graph` that `ops` hold or read.
+
+  Args:
+    ops: ops of `graph`.
+    graph: a `tf.Graph`.
+
+  Returns:
+    A list of variables in the order of the graph's collection.
+  """
+  present = set(ops)
+  found = graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
+  return [variable for variable in found if variable.op in present]
+
+
+def reach(outputs, ops):
+  """Tells for each tensor among `ops` which of `outputs` depend on it.
+
+  Args:
+    outputs: N tensors, of any shapes.
+    ops: the ops to look at, producers before consumers.
+
+  Returns:
+    A dict from tensor name to a bit mask: bit n is set if `outputs[n]`
+    depends on the tensor.
+  """
+  masks = {}
+  for n, tensor in enumerate(outputs):
+    masks[tensor.name] = masks.get(tensor.name, 0) | 1 << n
+  for op in reversed(list(ops)):
+    mask = 0
+    for tensor in op.outputs:
+      mask |= masks.get(tensor.name, 0)
+    if mask:
+      for tensor in op.inputs:
+        masks[tensor.name] = masks.get(tensor.name, 0) | mask
+  return masks

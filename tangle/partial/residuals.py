@@ -1,0 +1,99 @@
+"""What a sub-model keeps between forward and backward, as records."""
+
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+
+class Residual(NamedTuple):
+  """One tensor that is kept.
+
+  Attributes:
+    name: name of the tensor.
+    op_type: type of the op that makes it.
+    dtype: its `tf.DType`.
+    shape: its static `tf.TensorShape`.
+    bytes: its size in bytes: of the static shape, else of the first run;
+      `None` before that, and for variants and strings.
+  """
+
+  name: str
+  op_type: str
+  dtype: object
+  shape: object
+  bytes: Optional[int]
+
+  @property
+  def is_variable(self):
+    """Whether it is the value of a variable, which takes no memory of its own
+    until the variable changes."""
+    return self.op_type == "ReadVariableOp"
+
+
+class Residuals(tuple):
+  """A sequence of `Residual`, printable as a table."""
+
+  @property
+  def bytes(self):
+    """The sum of the known sizes, in bytes, without values of variables."""
+    return sum(r.bytes or 0 for r in self if not r.is_variable)
+
+  def __str__(self):
+    rows = [("name", "op", "dtype", "shape", "bytes")]
+    for r in self:
+      size = "?" if r.bytes is None else f"{r.bytes:,}"
+      rows.append((r.name, r.op_type, r.dtype.name, str(r.shape), size))
+    widths = [max(len(row[k]) for row in rows) for k in range(5)]
+    lines = [
+      "  ".join(
+        cell.rjust(width) if k == 4 else cell.ljust(width)
+        for k, (cell, width) in enumerate(zip(row, widths))
+      ).rstrip()
+      for row in rows
+    ]
+    variables = sum(r.is_variable for r in self)
+    lines.append(
+      f"{len(self)} residuals, {self.bytes:,} bytes besides {variables} values "
+      f"of variables"
+    )
+    return "\n".join(lines)
+
+
+def describe(kept, measured=None):
+  """Makes the records of kept tensors.
+
+  Args:
+    kept: tensors of any shapes.
+    measured: a dict from tensor name to its shape in a run, for tensors whose
+      shape is not known statically.
+
+  Returns:
+    A `Residuals`.
+  """
+  measured = measured or {}
+  records = []
+  for tensor in kept:
+    size = static_bytes(tensor)
+    if size is None and tensor.name in measured:
+      count = int(np.prod(measured[tensor.name], dtype=np.int64))
+      size = count * tensor.dtype.size
+    records.append(
+      Residual(tensor.name, tensor.op.type, tensor.dtype, tensor.shape, size)
+    )
+  return Residuals(records)
+
+
+def needs_measuring(tensor):
+  """Whether only a run can tell the size of `tensor`, of any shape."""
+  return static_bytes(tensor) is None and _has_size(tensor)
+
+
+def static_bytes(tensor):
+  """Returns the size of `tensor` in bytes, `None` if it is not static."""
+  if not _has_size(tensor) or not tensor.shape.is_fully_defined():
+    return None
+  return tensor.shape.num_elements() * tensor.dtype.size
+
+
+def _has_size(tensor):
+  return tensor.dtype.base_dtype.name not in ("string", "variant", "resource")

@@ -1,0 +1,303 @@
+"""A piece of a static graph and its backward pass, apart from each other.
+
+No session and no store here: `Split` makes the backward ops of a piece of the
+current graph, finds the residuals, and copies the backward ops so that they
+read the residuals from wherever they are restored.
+"""
+
+from typing import Any, List, NamedTuple, Tuple
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.graphs import copying, cut, walk
+from tangle.partial import policies
+
+
+class Gradients(NamedTuple):
+  """Gradients of a sub-model.
+
+  Attributes:
+    inputs: one for each input, of its shape, `None` where there is none.
+    variables: one for each variable, of its shape, `None` where there is
+      none, `IndexedSlices` (fetched: `IndexedSlicesValue`) where sparse.
+  """
+
+  inputs: List[Any]
+  variables: List[Any]
+
+
+class Backward(NamedTuple):
+  """A backward pass that still reads the forward ops.
+
+  Attributes:
+    gradients: a `Gradients` of tensors in the graph of the forward pass.
+    cut: the `Cut` between it and the forward pass.
+  """
+
+  gradients: Gradients
+  cut: cut.Cut
+
+
+class Split:
+  """The piece of the current graph between `inputs` and `outputs`.
+
+  Attributes:
+    graph: the `tf.Graph`.
+    inputs, outputs: lists of tensors.
+    variables: the variables that get gradients.
+    ops: the forward ops of the piece that depend on its inputs or variables,
+      producers before consumers.
+    shapes: the `Shapes` that its backward passes need.
+  """
+
+  def __init__(self, caller, inputs, outputs, variables=None, residuals=None):
+    """Checks the piece; adds nothing to the graph.
+
+    Args:
+      caller: what messages name as the place of an error.
+      inputs: tensors of any shapes where the piece begins.
+      outputs: tensors of any shapes where it ends.
+      variables: variables to get gradients for; by default the trainable
+        ones between `inputs` and `outputs`.
+      residuals: a policy, see `policies.predicate`.
+
+    Raises:
+      ArgumentError: if inputs or outputs are not lists of tensors, or empty.
+      GraphError: if the tensors belong to several graphs.
+      DisconnectedError: if an output depends on no input, or a variable is
+        not below any output.
+    """
+    self.caller = caller
+    self.inputs = walk.check_tensors(caller, "inputs", inputs)
+    self.outputs = walk.check_tensors(
+      caller, "outputs", outputs, *[t.graph for t in self.inputs[:1]]
+    )
+    for argument, tensors in (("inputs", inputs), ("outputs", outputs)):
+      if not list(tensors):
+        raise errors.ArgumentError(
+          f"{caller}: {argument} is empty; give at least one tensor."
+        )
+    self.graph = self.inputs[0].graph
+    self.policy = "frontier" if residuals is None else residuals
+    self.keep = policies.predicate(caller, self.policy)
+    self.shapes = cut.Shapes()
+    ops = walk.ancestors(self.outputs, stop=self.inputs)
+    self._check_connected(ops)
+    self.variables = self._find_variables(ops, variables)
+    sources = self.inputs + [handle(variable) for variable in self.variables]
+    reached = walk.dependents(sources, ops)
+    self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
+    self.between = walk.between(self.inputs, self.outputs)
+    self.all_ops = ops
+
+  def _check_connected(self, ops):
+    reached = walk.dependents(self.inputs, ops)
+    for tensor in self.outputs:
+      if tensor.name not in reached:
+        raise errors.DisconnectedError(
+          f"{self.caller}: the output {tensor.name!r} depends on none of the "
+          f"inputs {[t.name for t in self.inputs]}. Leave it out, or name the "
+          f"input that it depends on."
+        )
+
+  def _find_variables(self, ops, variables):
+    if variables is None:
+      return walk.trainable_variables(ops, self.graph)
+    variables = list(variables)
+    present = set(ops)
+    for variable in variables:
+      if variable.graph is not self.graph:
+        raise errors.GraphError(
+          f"{self.caller}: the variable {variable.name!r} belongs to another "
+          f"graph than the outputs. Build both in one graph."
+        )
+      if variable.op not in present:
+        raise errors.DisconnectedError(
+          f"{self.caller}: no output depends on the variable "
+          f"{variable.name!r} between inputs and outputs. Leave it out, or "
+          f"move the inputs below it."
+        )
+    return variables
+
+  def differentiable_ops(self):
+    """Lists the forward ops that a gradient flows through.
+
+    Returns:
+      A list of ops, producers before consumers.
+    """
+    sources = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
+    sources += [handle(variable) for variable in self.variables]
+    reached = walk.dependents(
+      sources,
+      self.all_ops,
+      follow=lambda t: (
+        t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)
+      ),
+    )
+    return [
+      op
+      for op in self.all_ops
+      if any(t.name in reached for t in op.inputs)
+      and any(t.name in reached for t in op.outputs)
+    ]
+
+  def check_control_flow(self, store):
+    """Refuses TensorFlow 1 style control flow that `store` cannot carry.
+
+    Args:
+      store: the name of the store, for the message.
+
+    Raises:
+      CutError: if a gradient flows through such a loop or conditional.
+    """
+    for op in self.differentiable_ops():
+      if compat.in_v1_control_flow(op):
+        raise errors.CutError(
+          f"{self.caller}: a gradient flows through {op.name!r}, which lies "
+          f"inside a TensorFlow 1 style loop or conditional. The store "
+          f'{store!r} cannot carry its residuals. Use store="session", or '
+          f"call tf.compat.v1.enable_control_flow_v2() before the graph is "
+          f"built."
+        )
+
+  def prepare_partial_use(self):
+    """Makes the shapes that are needed where only some outputs are used.
+
+    The gradient of an op of which only some outputs are used reads the shape
+    of the others, to make zeros of it.
+
+    Returns:
+      A list of shape tensors to keep besides the residuals.
+    """
+    used = [t for t in self.outputs if compat.is_differentiable(t.dtype)]
+    if len(used) < 2:
+      return []
+    masks = walk.reach(used, self.all_ops)
+    needed = []
+    for op in self.differentiable_ops():
+      found = [t for t in op.outputs if compat.is_differentiable(t.dtype)]
+      if len({masks.get(t.name, 0) for t in found} - {0}) > 1:
+        needed += [t for t in found if not t.shape.is_fully_defined()]
+    with self.graph.as_default():
+      return [self.shapes.add(tensor) for tensor in needed]
+
+  def differentiate(self, upstream):
+    """Makes the backward ops, which read the forward ops for now.
+
+    Args:
+      upstream: for each output its upstream gradient, a tensor of its shape
+        and dtype, or `None` where the loss does not use it.
+
+    Returns:
+      A `Backward`.
+
+    Raises:
+      CutError: if the piece cannot be cut.
+    """
+    used = [k for k, gradient in enumerate(upstream) if gradient is not None]
+    floats = [
+      k for k, t in enumerate(self.inputs) if compat.is_differentiable(t.dtype)
+    ]
+    before = len(self.graph.get_operations())
+    with self.graph.control_dependencies(None):
+      found = tf1.gradients(
+        [self.outputs[k] for k in used],
+        [self.inputs[k] for k in floats] + list(self.variables),
+        grad_ys=[upstream[k] for k in used],
+        stop_gradients=self.inputs,
+      )
+    inputs = [None] * len(self.inputs)
+    for k, gradient in zip(floats, found):
+      inputs[k] = gradient
+    gradients = Gradients(inputs, list(found[len(floats) :]))
+    new_ops = set(self.graph.get_operations()[before:])
+    result = cut.cut(
+      flatten(gradients)[0],
+      is_backward=new_ops.__contains__,
+      sources={upstream[k].name for k in used},
+      keep=self.keep,
+      shapes=self.shapes,
+    )
+    if self.policy == policies.ALL:
+      result = self._keep_everything(result)
+    return Backward(gradients, result)
+
+  def _keep_everything(self, result):
+    names = walk.names(result.kept)
+    extra = policies.everything(self.between, self.graph)
+    return result._replace(
+      kept=result.kept + [t for t in extra if t.name not in names]
+    )
+
+  def connect(self, backward, restored, name):
+    """Copies the backward ops so that they read the restored residuals.
+
+    Args:
+      backward: what `differentiate` returned.
+      restored: a dict from the name of each kept tensor to the tensor that
+        stands for it, of its shape and dtype.
+      name: name scope of the copies.
+
+    Returns:
+      A `Gradients` of tensors that depend on `restored` and on the upstream
+      gradients alone.
+    """
+    flat, rebuild = flatten(backward.gradients)
+    with tf1.name_scope(name), tf1.control_dependencies(None):
+      replace = dict(restored)
+      replace.update(
+        cut.rebuild_shapes(backward.cut.shaped, restored, self.shapes)
+      )
+      copies = copying.copy(backward.cut.copied, flat, replace)
+    return rebuild(copies)
+
+
+def handle(variable):
+  """Returns the tensor by which ops refer to `variable`.
+
+  Args:
+    variable: a resource or reference variable.
+
+  Returns:
+    The scalar handle of a resource variable, or the reference.
+  """
+  return variable.op.outputs[0]
+
+
+def flatten(gradients) -> Tuple[list, Any]:
+  """Lists the dense tensors that `gradients` is made of.
+
+  Args:
+    gradients: a `Gradients`.
+
+  Returns:
+    The list of tensors, and a function that makes a `Gradients` of the same
+    structure from another list of as many tensors.
+  """
+  flat = []
+  for gradient in gradients.inputs + gradients.variables:
+    if compat.is_indexed_slices(gradient):
+      flat.extend([gradient.values, gradient.indices])
+      if gradient.dense_shape is not None:
+        flat.append(gradient.dense_shape)
+    elif gradient is not None:
+      flat.append(gradient)
+
+  def rebuild(tensors):
+    rest = iter(tensors)
+
+    def one(gradient):
+      if compat.is_indexed_slices(gradient):
+        values, indices = next(rest), next(rest)
+        has_shape = gradient.dense_shape is not None
+        return tf1.IndexedSlices(
+          values, indices, next(rest) if has_shape else None
+        )
+      return None if gradient is None else next(rest)
+
+    return Gradients(
+      [one(gradient) for gradient in gradients.inputs],
+      [one(gradient) for gradient in gradients.variables],
+    )
+
+  return flat, rebuild

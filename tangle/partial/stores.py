@@ -1,0 +1,227 @@
+"""Where residuals wait between the forward run and the backward run.
+
+`DeviceStore` keeps them in the runtime, `HostStore` in numpy arrays, and
+`SessionStore` in a run of the session that is not finished yet. Each turns a
+forward run into a ticket, and a ticket into a backward run or a discard.
+"""
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.partial import staging
+
+
+class DeviceStore:
+  """Keeps residuals in the runtime; Python holds only their key.
+
+  Attributes:
+    restored: a dict from the name of each kept tensor to what stands for it.
+  """
+
+  def __init__(self, caller, kept, outputs, name="store"):
+    """Adds the ops of the store.
+
+    Args:
+      caller: what messages name as the place of an error.
+      kept: the tensors to keep, of any shapes.
+      outputs: the tensors that a forward run fetches, of any shapes.
+      name: name scope of the ops.
+
+    Raises:
+      CutError: if a value of a reference variable cannot be copied.
+    """
+    staging.check_ownable(caller, kept)
+    with tf1.name_scope(name):
+      self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
+      self._staging = staging.Staging(
+        staging.own_values(kept), self._key, after=outputs
+      )
+    self._outputs = outputs
+    self.restored = dict(
+      zip([tensor.name for tensor in kept], self._staging.restored)
+    )
+
+  def forward(self, sess, feed_dict, extra=()):
+    """Runs forward and keeps the residuals.
+
+    Args:
+      sess: the session.
+      feed_dict: what to feed.
+      extra: more tensors to fetch.
+
+    Returns:
+      The fetched outputs, the fetched `extra`, and a ticket.
+    """
+    if self._staging.put is None:
+      return sess.run([self._outputs, list(extra)], feed_dict) + [None]
+    key = staging.new_key()
+    feed_dict = dict(feed_dict)
+    feed_dict[self._key] = key
+    fetches = [self._outputs, list(extra), self._staging.put]
+    try:
+      outputs, more, _ = sess.run(fetches, feed_dict)
+    except BaseException:
+      self.discard(sess, key)
+      raise
+    return outputs, more, key
+
+  def backward(self, sess, ticket, fetches, feed_dict):
+    """Takes the residuals out of the store and runs backward.
+
+    Args:
+      sess: the session of the forward run.
+      ticket: what `forward` returned.
+      fetches: what to fetch, computed from `restored`.
+      feed_dict: what to feed, the upstream gradients above all.
+
+    Returns:
+      The fetched values.
+    """
+    if ticket is None:
+      return sess.run(fetches, feed_dict)
+    feed_dict = dict(feed_dict)
+    feed_dict[self._key] = ticket
+    try:
+      found, _ = sess.run([fetches, self._staging.take], feed_dict)
+    except BaseException:
+      self.discard(sess, ticket)
+      raise
+    return found
+
+  def discard(self, sess, ticket):
+    """Drops the residuals of `ticket`, whether they are there or not.
+
+    Args:
+      sess: the session of the forward run; one that is closed holds nothing.
+      ticket: what `forward` returned.
+    """
+    if ticket is None:
+      return
+    try:
+      sess.run(self._staging.drop, {self._key: ticket})
+    except (tf1.errors.OpError, RuntimeError):
+      pass  # The session is closed, or its worker gone, and all it held.
+
+
+class HostStore:
+  """Fetches residuals into numpy arrays and feeds them back.
+
+  Attributes:
+    restored: a dict from the name of each kept tensor to the placeholder that
+      stands for it.
+  """
+
+  def __init__(self, caller, kept, outputs, name="store"):
+    """Adds the placeholders; the arguments are those of `DeviceStore`.
+
+    Raises:
+      CutError: if a tensor cannot be fetched, or not be copied.
+    """
+    staging.check_ownable(caller, kept)
+    for tensor in kept:
+      if tensor.dtype.base_dtype == tf1.variant:
+        raise errors.CutError(
+          f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is a "
+          f'variant, which cannot be fetched. Use store="device".'
+        )
+    with tf1.name_scope(name):
+      self._values = staging.own_values(kept)
+      self._placeholders = [
+        tf1.placeholder(t.dtype.base_dtype, t.shape, name="residual_ph")
+        for t in kept
+      ]
+    self._outputs = outputs
+    self.restored = dict(zip([t.name for t in kept], self._placeholders))
+
+  def forward(self, sess, feed_dict, extra=()):
+    """Runs forward and fetches the residuals; see `DeviceStore.forward`."""
+    fetches = [self._outputs, list(extra), self._values]
+    return sess.run(fetches, feed_dict)
+
+  def backward(self, sess, ticket, fetches, feed_dict):
+    """Feeds the residuals and runs backward; see `DeviceStore.backward`."""
+    feed_dict = dict(feed_dict)
+    feed_dict.update(zip(self._placeholders, ticket))
+    return sess.run(fetches, feed_dict)
+
+  def discard(self, sess, ticket):
+    """Forgets the residuals."""
+
+
+class SessionStore:
+  """Keeps residuals in a partial run, which the backward call finishes.
+
+  The gradients leave the partial run through a `Staging`, so that they can be
+  fetched or applied like those of the other stores. A partial run that is not
+  finished is never freed, so that a discard finishes it, with upstream
+  gradients of zero.
+  """
+
+  def __init__(self, outputs, gradients, upstream, name="store"):
+    """Adds the ops of the store.
+
+    Args:
+      outputs: the tensors that a forward run fetches, of any shapes.
+      gradients: the flat gradients that read the forward ops, of any shapes.
+      upstream: the placeholders of the upstream gradients in use, each with
+        the position of its output: a list of `(position, placeholder)`.
+      name: name scope of the ops.
+    """
+    with tf1.name_scope(name):
+      self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
+      self._outputs = [tf1.identity(tensor) for tensor in outputs]
+      # A gradient that is just an upstream gradient is a fed tensor, which a
+      # partial run does not take for a fetch.
+      gradients = [tf1.identity(tensor) for tensor in gradients]
+      self._staging = staging.Staging(gradients, self._key)
+      put = [self._staging.put] if gradients else []
+      with tf1.control_dependencies(put):
+        self._done = tf1.identity(self._key, name="done")
+    self._upstream = upstream
+    self.gradients = self._staging.restored
+
+  def forward(self, sess, feed_dict, extra=()):
+    """Begins a partial run; see `DeviceStore.forward`."""
+    if not hasattr(sess, "partial_run"):
+      raise errors.CallError(
+        f"forward: a {type(sess).__name__} has no partial_run. Use a "
+        f'tf.compat.v1.Session, or store="device".'
+      )
+    key = staging.new_key()
+    feeds = list(feed_dict) + [ph for _, ph in self._upstream] + [self._key]
+    fetches = self._outputs + list(extra)
+    handle = sess.partial_run_setup(fetches + [self._done], feeds)
+    found = sess.partial_run(handle, fetches, feed_dict)
+    outputs, more = found[: len(self._outputs)], found[len(self._outputs) :]
+    zeros = {ph: np.zeros_like(outputs[k]) for k, ph in self._upstream}
+    return outputs, more, (handle, key, zeros)
+
+  def backward(self, sess, ticket, fetches, feed_dict):
+    """Finishes the partial run; see `DeviceStore.backward`."""
+    handle, key, _ = ticket
+    feed_dict = dict(feed_dict)
+    upstream = {ph: feed_dict.pop(ph) for _, ph in self._upstream}
+    upstream[self._key] = key
+    sess.partial_run(handle, self._done, upstream)
+    feed_dict[self._key] = key
+    take = [self._staging.take] if self.gradients else []
+    try:
+      found, _ = sess.run([fetches, take], feed_dict)
+    except BaseException:
+      self._drop(sess, key)
+      raise
+    return found
+
+  def discard(self, sess, ticket):
+    """Finishes the partial run for nothing; see `DeviceStore.discard`."""
+    handle, key, zeros = ticket
+    try:
+      sess.partial_run(handle, self._done, dict(zeros, **{self._key.name: key}))
+    except (tf1.errors.OpError, RuntimeError):
+      return  # The session is closed, and all it held.
+    self._drop(sess, key)
+
+  def _drop(self, sess, key):
+    if self.gradients:
+      sess.run(self._staging.drop, {self._key: key})

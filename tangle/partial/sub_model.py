@@ -1,0 +1,517 @@
+"""Sub-models: run forward once, train elsewhere, then run backward alone."""
+
+import collections
+import threading
+import weakref
+
+import numpy as np
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.graphs import cut, walk
+from tangle.partial import policies, residuals as residuals_lib, split, stores
+
+DEVICE = "device"
+HOST = "host"
+SESSION = "session"
+RECOMPUTE = "recompute"
+STORES = (DEVICE, HOST, SESSION, RECOMPUTE)
+
+
+class _Generation:
+  """One set of kept tensors, and the backward passes that read it.
+
+  Attributes:
+    kept: the kept tensors.
+    store: the store that keeps them.
+    passes: a dict from the outputs in use to the `Gradients`.
+    lost: pairs of session reference and ticket, of calls that were dropped.
+  """
+
+  def __init__(self, kept, store):
+    self.kept = kept
+    self.store = store
+    self.passes = {}
+    self.lost = collections.deque()
+    self.measured = None
+    self.names = walk.names(kept)
+    self.to_measure = None
+
+  def drain(self, sess):
+    """Discards the calls of `sess` that nobody holds any more."""
+    for _ in range(len(self.lost)):
+      try:
+        reference, ticket = self.lost.popleft()
+      except IndexError:  # another thread took it
+        return
+      owner = reference()
+      if owner is sess:
+        self.store.discard(sess, ticket)
+      elif owner is not None:
+        self.lost.append((reference, ticket))
+
+
+class SubModel:
+  """A piece of the current graph whose backward pass is a run of its own.
+
+  `forward` runs the piece and keeps the residuals; `Call.backward` takes the
+  upstream gradients and returns
+
+      d loss / d v = sum_k upstream[k]^T (d outputs[k] / d v)
+
+  for every input and variable `v`, as of the weights that the forward run
+  saw. No forward op runs again.
+
+  Attributes:
+    inputs, outputs: lists of tensors.
+    variables: the variables that get gradients.
+    upstream: for each output the placeholder of its upstream gradient, `None`
+      for an output that can have none.
+    name: name of the sub-model.
+  """
+
+  def __init__(
+    self,
+    inputs,
+    outputs,
+    variables=None,
+    store=DEVICE,
+    residuals=policies.FRONTIER,
+    name=None,
+  ):
+    """Cuts the piece out; adds its backward ops to the graph.
+
+    Args:
+      inputs: tensors of any shapes where the sub-model begins. They need not
+        be placeholders.
+      outputs: tensors of any shapes that the rest of the network reads. One
+        may depend on another, or be an input.
+      variables: variables to get gradients for; by default the trainable
+        ones that `outputs` depend on between `inputs` and `outputs`.
+      store: where residuals wait: `"device"` in the runtime, `"host"` in
+        numpy arrays, `"session"` in a partial run, which alone carries
+        TensorFlow 1 style loops; `"recompute"` keeps inputs and weights only
+        and runs the forward ops again.
+      residuals: `"frontier"` keeps what the backward pass reads, `"all"`
+        every tensor between inputs and outputs that can be had, `"none"`
+        what cannot be computed again; a predicate of a tensor keeps that for
+        which it is true, and what cannot be computed again.
+      name: name of the sub-model and name scope of its ops.
+
+    Raises:
+      ArgumentError: if `store` or `residuals` is unknown, or no output can
+        have a gradient.
+      GraphError: if the tensors belong to several graphs.
+      DisconnectedError: if an output depends on no input.
+      CutError: if the store cannot carry the residuals.
+    """
+    self.name = name or "sub_model"
+    caller = f"SubModel {self.name!r}"
+    if store not in STORES:
+      raise errors.ArgumentError(
+        f"{caller}: store must be one of {STORES}, got {store!r}."
+      )
+    self._store_name = store
+    if store == RECOMPUTE:
+      residuals = policies.NONE
+    self._split = split.Split(caller, inputs, outputs, variables, residuals)
+    self.inputs = self._split.inputs
+    self.outputs = self._split.outputs
+    self.variables = self._split.variables
+    self.graph = self._split.graph
+    self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
+    self._check(caller)
+    self._lock = threading.RLock()
+    self._generations = {}
+    with self.graph.as_default(), tf1.name_scope(self.name) as scope:
+      self._scope = scope
+      self.upstream = [
+        tf1.placeholder(t.dtype.base_dtype, t.shape, f"upstream_{k}_ph")
+        if usable
+        else None
+        for k, (t, usable) in enumerate(zip(self.outputs, self._usable))
+      ]
+      if store != SESSION:
+        self._partial_shapes = self._split.prepare_partial_use()
+    self._pass(tuple(self._usable))
+
+  def _check(self, caller):
+    if not any(self._usable):
+      raise errors.ArgumentError(
+        f"{caller}: none of the outputs {[t.name for t in self.outputs]} is "
+        f"floating, so that no gradient can enter. Give an output that the "
+        f"loss depends on differentiably."
+      )
+    if self._store_name != SESSION:
+      self._split.check_control_flow(self._store_name)
+    if self._store_name == RECOMPUTE:
+      self._check_repeatable(caller)
+    if self._store_name == SESSION:
+      self._check_references(caller)
+
+  def _check_repeatable(self, caller):
+    found = cut.stateful_ops(self._split.all_ops)
+    if found:
+      raise errors.CutError(
+        f'{caller}: store="recompute" would run {found[0].name!r} '
+        f"({found[0].type}) again, which draws or changes something each time "
+        f"it runs, so that the gradient would be wrong. Use "
+        f'store="device", with residuals="none" to save memory: it keeps what '
+        f"such ops gave and computes the rest again."
+      )
+
+  def _check_references(self, caller):
+    for variable in self.variables:
+      if not compat.is_resource_variable(variable):
+        raise errors.CutError(
+          f"{caller}: {variable.name!r} is a reference variable, whose value "
+          f'store="session" cannot copy before it changes. Make it a resource '
+          f'variable (use_resource=True), or use store="device".'
+        )
+
+  def prepare(self, used):
+    """Adds the backward pass for a loss that uses only some outputs.
+
+    `Call.backward` does that itself where the graph can still be added to.
+
+    Args:
+      used: one bool for each output.
+
+    Returns:
+      The `Gradients` in the graph of that pass: tensors to build on, for
+      `Call.run`.
+
+    Raises:
+      ArgumentError: if `used` does not fit the outputs, or uses none.
+    """
+    used = tuple(bool(use) for use in used)
+    caller = f"SubModel {self.name!r}"
+    if len(used) != len(self.outputs) or not any(used):
+      raise errors.ArgumentError(
+        f"{caller}: used must have one bool for each of the "
+        f"{len(self.outputs)} outputs, at least one of them true, got {used}."
+      )
+    for use, usable, tensor in zip(used, self._usable, self.outputs):
+      if use and not usable:
+        raise errors.DtypeError(
+          f"{caller}: the output {tensor.name!r} ({tensor.dtype.name}) can "
+          f"have no gradient; its entry in used must be False."
+        )
+    return self._pass(used).passes[used]
+
+  @property
+  def gradients(self):
+    """The `Gradients` in the graph, of a loss that uses all outputs.
+
+    To apply them without fetching them, build on them and hand the train op
+    to `Call.run`:
+
+        train_op = optimizer.apply_gradients(
+          zip(sub_model.gradients.variables, sub_model.variables))
+        call.run(train_op, upstream)
+    """
+    return self.prepare(self._usable)
+
+  @property
+  def residuals(self):
+    """What is kept between forward and backward, as a `Residuals`."""
+    generation = self._pass(tuple(self._usable))
+    return residuals_lib.describe(generation.kept, generation.measured)
+
+  def _pass(self, used):
+    """Returns the generation that has a backward pass for `used`."""
+    with self._lock:
+      if used in self._generations:
+        return self._generations[used]
+      if self.graph.finalized:
+        raise errors.GraphError(
+          f"SubModel {self.name!r}: the graph is finalized, and has no "
+          f"backward pass for used={used}. Call prepare({list(used)}) before."
+        )
+      with self.graph.as_default(), tf1.name_scope(self._scope):
+        with tf1.control_dependencies(None):
+          self._generations[used] = self._build(used)
+      return self._generations[used]
+
+  def _build(self, used):
+    upstream = [ph if use else None for ph, use in zip(self.upstream, used)]
+    backward = self._split.differentiate(upstream)
+    if self._store_name == SESSION:
+      return self._build_session(used, backward)
+    cut.check(f"SubModel {self.name!r}", backward.cut)
+    kept = backward.cut.kept + self._partial_shapes
+    generation = self._generations.get(tuple(self._usable))
+    if generation is None or not walk.names(kept) <= generation.names:
+      kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
+      make = (
+        stores.HostStore if self._store_name == HOST else stores.DeviceStore
+      )
+      caller = f"SubModel {self.name!r}"
+      generation = _Generation(kept, make(caller, kept, self.outputs))
+    generation.passes[used] = self._split.connect(
+      backward, generation.store.restored, "backward"
+    )
+    return generation
+
+  def _build_session(self, used, backward):
+    flat, rebuild = split.flatten(backward.gradients)
+    upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
+    store = stores.SessionStore(self.outputs, flat, upstream)
+    generation = _Generation(backward.cut.kept, store)
+    generation.passes[used] = rebuild(store.gradients)
+    return generation
+
+  def forward(self, sess, feed_dict=None, used=None):
+    """Runs the sub-model forward, once.
+
+    Args:
+      sess: a session on the sub-model's graph.
+      feed_dict: what to feed: the inputs, unless the graph computes them, and
+        any other placeholder. Arrays are copied, so that they may be changed
+        before `backward`.
+      used: which outputs the loss will use, one bool each; all by default.
+        Only `store="session"` needs to know it before `backward`.
+
+    Returns:
+      A `Call`, with the fetched outputs and the way back.
+
+    Raises:
+      GraphError: if `sess` runs another graph, or something fed may not be.
+    """
+    feed_dict = self._own_feeds(sess, feed_dict or {})
+    used = tuple(self._usable) if used is None else tuple(used)
+    self.prepare(used)
+    generation = self._pass(used)
+    generation.drain(sess)
+    unknown = self._to_measure(generation)
+    outputs, shapes, ticket = generation.store.forward(
+      sess, feed_dict, [shape for _, shape in unknown]
+    )
+    if generation.measured is None:
+      generation.measured = {
+        name: shape for (name, _), shape in zip(unknown, shapes)
+      }
+    return Call(self, generation, sess, ticket, outputs, used)
+
+  def _to_measure(self, generation):
+    """Lists names and shape tensors of what only a run can tell the size of."""
+    if generation.measured is not None or self._store_name == SESSION:
+      return []
+    with self._lock:
+      if self.graph.finalized:
+        return []
+      if generation.to_measure is None:
+        with self.graph.as_default(), tf1.name_scope(self._scope):
+          with tf1.control_dependencies(None):
+            generation.to_measure = [
+              (tensor.name, tf1.shape(tensor, name="measure"))
+              for tensor in generation.kept
+              if residuals_lib.needs_measuring(tensor)
+            ]
+      return generation.to_measure
+
+  def _own_feeds(self, sess, feed_dict):
+    caller = f"SubModel {self.name!r}: forward"
+    if sess.graph is not self.graph:
+      raise errors.GraphError(
+        f"{caller}: the session runs another graph. Open it with "
+        f"tf.compat.v1.Session(graph=sub_model.graph)."
+      )
+    owned = {}
+    for key, value in feed_dict.items():
+      if isinstance(key, tf1.Tensor):
+        if key.graph is not self.graph:
+          raise errors.GraphError(
+            f"{caller}: feed_dict has {key.name!r}, which belongs to another "
+            f"graph. Feed the placeholders of the sub-model's own graph."
+          )
+        if not self.graph.is_feedable(key):
+          raise errors.GraphError(
+            f"{caller}: {key.name!r} may not be fed. Cut at a tensor that "
+            f"graph.is_feedable() accepts, or put a tf.identity on it."
+          )
+      # The runtime may read a fed array in place (measured on 1.15 and 2.21),
+      # so that a residual would change with it.
+      owned[key] = np.array(value) if isinstance(value, np.ndarray) else value
+    return owned
+
+
+class Call:
+  """One forward run, and the right to one backward run.
+
+  A call ends with `backward`, `run` or `discard`, whichever comes first; as a
+  context manager it is discarded at the end of the block, if it is still open.
+
+  Attributes:
+    outputs: the fetched outputs, in order.
+  """
+
+  def __init__(self, sub_model, generation, sess, ticket, outputs, used):
+    self._sub_model = sub_model
+    self._generation = generation
+    self._sess = sess
+    self._ticket = ticket
+    self._used = used
+    self._lock = threading.Lock()
+    self._ended = None
+    self.outputs = outputs
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    if self._ended is None:
+      self.discard()
+
+  def __del__(self):
+    # Running a session from here could meet one that this thread holds.
+    if getattr(self, "_ended", "") is None:
+      self._generation.lost.append((weakref.ref(self._sess), self._ticket))
+
+  def backward(self, upstream, sess=None):
+    """Runs the backward pass alone and ends the call.
+
+    Args:
+      upstream: one upstream gradient per output: an array of the shape and
+        dtype of the output, or `None` for an output that the loss does not
+        use.
+      sess: the session, if the caller wants it checked.
+
+    Returns:
+      A `Gradients(inputs, variables)` of arrays, with `None` where there is
+      no gradient, `IndexedSlicesValue` where it is sparse.
+
+    Raises:
+      CallError: if the call has ended, or `sess` is another session.
+      ArgumentError: if there is not one upstream gradient per output.
+      ShapeError: if one has another shape than its output.
+      DtypeError: if one has another dtype, or its output is not floating.
+    """
+    used, feed_dict = self._feeds(upstream, sess)
+    gradients = self._gradients(used)
+    present = [
+      g for g in gradients.inputs + gradients.variables if g is not None
+    ]
+    values = iter(self._finish(present, feed_dict))
+    return split.Gradients(
+      [None if g is None else next(values) for g in gradients.inputs],
+      [None if g is None else next(values) for g in gradients.variables],
+    )
+
+  def run(self, fetches, upstream, sess=None):
+    """Runs what is built on the gradients, without fetching these.
+
+    Args:
+      fetches: what to run or fetch, built on `SubModel.gradients`, or on what
+        `SubModel.prepare` returned if `upstream` has a `None`.
+      upstream: as for `backward`.
+      sess: as for `backward`.
+
+    Returns:
+      The fetched values.
+
+    Raises:
+      CallError, ArgumentError, ShapeError, DtypeError: as `backward`.
+    """
+    used, feed_dict = self._feeds(upstream, sess)
+    self._gradients(used)
+    return self._finish(fetches, feed_dict)
+
+  def discard(self):
+    """Ends the call without a backward run, and frees what it kept.
+
+    Raises:
+      CallError: if the call has ended.
+    """
+    self._end("discarded")
+    self._generation.store.discard(self._sess, self._ticket)
+
+  def _gradients(self, used):
+    generation = self._generation
+    if used not in generation.passes:
+      if self._sub_model._store_name != SESSION:
+        self._sub_model._pass(used)
+      if used not in generation.passes:
+        raise errors.CallError(
+          f"SubModel {self._sub_model.name!r}: this call did not keep what a "
+          f"loss needs that uses the outputs {list(used)}. Call "
+          f"forward(..., used={list(used)})."
+        )
+    return generation.passes[used]
+
+  def _finish(self, fetches, feed_dict):
+    self._end("used")
+    return self._generation.store.backward(
+      self._sess, self._ticket, fetches, feed_dict
+    )
+
+  def _end(self, how):
+    with self._lock:
+      self._check_open()
+      self._ended = how
+
+  def _check_open(self):
+    if self._ended is not None:
+      raise errors.CallError(
+        f"SubModel {self._sub_model.name!r}: this call was {self._ended} "
+        f"already. Run forward again for another backward run."
+      )
+
+  def _feeds(self, upstream, sess):
+    """Checks `upstream`; returns which outputs are used, and what to feed."""
+    self._check_open()
+    caller = f"SubModel {self._sub_model.name!r}: backward"
+    if sess is not None and sess is not self._sess:
+      raise errors.CallError(
+        f"{caller}: the forward run was in another session, which holds the "
+        f"residuals. Use that session."
+      )
+    tensors = self._sub_model.outputs
+    if isinstance(upstream, np.ndarray) or not hasattr(upstream, "__len__"):
+      raise errors.ArgumentError(
+        f"{caller}: upstream must be a sequence with one gradient per output, "
+        f"got {type(upstream).__name__}. Put it into a list."
+      )
+    if len(upstream) != len(tensors):
+      raise errors.ArgumentError(
+        f"{caller}: upstream must have one gradient for each of the "
+        f"{len(tensors)} outputs {[t.name for t in tensors]}, got "
+        f"{len(upstream)}. Give None for an output that the loss does not use."
+      )
+    used, feed_dict = [], {}
+    for k, (tensor, value) in enumerate(zip(tensors, upstream)):
+      used.append(value is not None)
+      if value is not None:
+        ph = self._sub_model.upstream[k]
+        feed_dict[ph] = _check_upstream(caller, tensor, self.outputs[k], value)
+    if not any(used):
+      raise errors.ArgumentError(
+        f"{caller}: every upstream gradient is None, so that there is nothing "
+        f"to carry back. Discard the call instead."
+      )
+    return tuple(used), feed_dict
+
+
+def _check_upstream(caller, tensor, output, value):
+  """Returns the upstream gradient `value` of `tensor` as an array."""
+  if not compat.is_differentiable(tensor.dtype):
+    raise errors.DtypeError(
+      f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
+      f"have no gradient. Give None for it."
+    )
+  dtype = tensor.dtype.base_dtype.as_numpy_dtype
+  array = value if isinstance(value, np.ndarray) else None
+  if array is None:
+    array = value if isinstance(value, np.generic) else np.asarray(value, dtype)
+  if array.dtype != dtype:
+    raise errors.DtypeError(
+      f"{caller}: the upstream gradient of {tensor.name!r} must be "
+      f"{tensor.dtype.base_dtype.name}, got {array.dtype}. Convert it with "
+      f"astype()."
+    )
+  if np.shape(array) != np.shape(output):
+    raise errors.ShapeError(
+      f"{caller}: the upstream gradient of {tensor.name!r} must have the shape "
+      f"{np.shape(output)} of the output, got {np.shape(array)}."
+    )
+  return array

@@ -1,0 +1,73 @@
+"""The base of every test: a fresh graph and a numpy generator."""
+
+import contextlib
+
+import numpy as np
+from absl.testing import parameterized
+
+from tangle.compat import tf1
+
+
+class GraphTestCase(parameterized.TestCase):
+  """Gives each test an own graph, generator and, when asked, session."""
+
+  def setUp(self):
+    super().setUp()
+    self.rng = np.random.RandomState(20160814)
+    self.graph = tf1.Graph()
+    stack = contextlib.ExitStack()
+    self.addCleanup(stack.close)
+    stack.enter_context(self.graph.as_default())
+
+  def session(self, initialize=True, optimize=True):
+    """Opens a session that is closed when the test ends.
+
+    Args:
+      initialize: whether to run the variables' initializers.
+      optimize: False turns the graph optimizer off, for counting executions.
+
+    Returns:
+      A `tf.Session` on the test's graph.
+    """
+    config = tf1.ConfigProto()
+    if not optimize:
+      config.graph_options.optimizer_options.opt_level = -1
+      rewrites = config.graph_options.rewrite_options
+      rewrites.disable_meta_optimizer = True
+    sess = tf1.Session(graph=self.graph, config=config)
+    self.addCleanup(sess.close)
+    if initialize:
+      sess.run(tf1.global_variables_initializer())
+    return sess
+
+  def normal(self, *shape, dtype=np.float64):
+    """Returns an array of `shape` drawn from N(0, 1)."""
+    return self.rng.standard_normal(shape).astype(dtype)
+
+  def variable(self, name, value, trainable=True):
+    """Returns a resource variable that starts as the array `value`."""
+    return tf1.get_variable(
+      name, initializer=value, trainable=trainable, use_resource=True
+    )
+
+  def assert_close(self, actual, desired, rtol=1e-12):
+    """Fails unless `actual` is within `rtol` of the size of `desired`.
+
+    The error is relative to the largest entry, so that entries which cancel
+    to almost zero do not count as relative errors of their own.
+    """
+    actual, desired = dense(actual), dense(desired)
+    self.assertEqual(np.shape(actual), np.shape(desired))
+    self.assertEqual(np.asarray(actual).dtype, np.asarray(desired).dtype)
+    scale = max(float(np.max(np.abs(desired), initial=0.0)), 1e-300)
+    error = float(np.max(np.abs(actual - desired), initial=0.0))
+    self.assertLessEqual(error, rtol * scale)
+
+
+def dense(value):
+  """Returns `value` as an array, summing up an `IndexedSlicesValue`."""
+  if isinstance(value, tf1.IndexedSlicesValue):
+    array = np.zeros(tuple(value.dense_shape), value.values.dtype)
+    np.add.at(array, value.indices, value.values)
+    return array
+  return np.asarray(value)
