@@ -50,7 +50,15 @@ class Split:
     shapes: the `Shapes` that its backward passes need.
   """
 
-  def __init__(self, caller, inputs, outputs, variables=None, residuals=None):
+  def __init__(
+    self,
+    caller,
+    inputs,
+    outputs,
+    variables=None,
+    residuals=policies.FRONTIER,
+    connected=True,
+  ):
     """Checks the piece; adds nothing to the graph.
 
     Args:
@@ -60,6 +68,8 @@ class Split:
       variables: variables to get gradients for; by default the trainable
         ones between `inputs` and `outputs`.
       residuals: a policy, see `policies.predicate`.
+      connected: whether there must be inputs, and every output must depend on
+        one of them.
 
     Raises:
       ArgumentError: if inputs or outputs are not lists of tensors, or empty.
@@ -68,21 +78,23 @@ class Split:
         not below any output.
     """
     self.caller = caller
-    self.inputs = walk.check_tensors(caller, "inputs", inputs)
-    self.outputs = walk.check_tensors(
-      caller, "outputs", outputs, *[t.graph for t in self.inputs[:1]]
-    )
-    for argument, tensors in (("inputs", inputs), ("outputs", outputs)):
-      if not list(tensors):
-        raise errors.ArgumentError(
-          f"{caller}: {argument} is empty; give at least one tensor."
-        )
-    self.graph = self.inputs[0].graph
-    self.policy = "frontier" if residuals is None else residuals
-    self.keep = policies.predicate(caller, self.policy)
+    self.outputs = walk.check_tensors(caller, "outputs", outputs)
+    if not self.outputs:
+      raise errors.ArgumentError(
+        f"{caller}: outputs is empty; give at least one tensor."
+      )
+    self.graph = self.outputs[0].graph
+    self.inputs = walk.check_tensors(caller, "inputs", inputs, self.graph)
+    if connected and not self.inputs:
+      raise errors.ArgumentError(
+        f"{caller}: inputs is empty; give at least one tensor."
+      )
+    self.policy = residuals
+    self.keep = policies.predicate(caller, residuals)
     self.shapes = cut.Shapes()
     ops = walk.ancestors(self.outputs, stop=self.inputs)
-    self._check_connected(ops)
+    if connected:
+      self._check_connected(ops)
     self.variables = self._find_variables(ops, variables)
     sources = self.inputs + [handle(variable) for variable in self.variables]
     reached = walk.dependents(sources, ops)

@@ -5,6 +5,8 @@
 forward run into a ticket, and a ticket into a backward run or a discard.
 """
 
+import contextlib
+
 import numpy as np
 
 from tangle import errors
@@ -98,10 +100,9 @@ class DeviceStore:
     """
     if ticket is None:
       return
-    try:
+    # A session that is closed, or whose worker is gone, holds nothing.
+    with contextlib.suppress(tf1.errors.OpError, RuntimeError):
       sess.run(self._staging.drop, {self._key: ticket})
-    except (tf1.errors.OpError, RuntimeError):
-      pass  # The session is closed, or its worker gone, and all it held.
 
 
 class HostStore:

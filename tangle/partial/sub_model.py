@@ -2,53 +2,20 @@
 
 import collections
 import threading
-import weakref
 
 import numpy as np
 
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import cut, walk
-from tangle.partial import policies, residuals as residuals_lib, split, stores
+from tangle.partial import calls, policies, split, stores
+from tangle.partial import residuals as residuals_lib
 
 DEVICE = "device"
 HOST = "host"
 SESSION = "session"
 RECOMPUTE = "recompute"
 STORES = (DEVICE, HOST, SESSION, RECOMPUTE)
-
-
-class _Generation:
-  """One set of kept tensors, and the backward passes that read it.
-
-  Attributes:
-    kept: the kept tensors.
-    store: the store that keeps them.
-    passes: a dict from the outputs in use to the `Gradients`.
-    lost: pairs of session reference and ticket, of calls that were dropped.
-  """
-
-  def __init__(self, kept, store):
-    self.kept = kept
-    self.store = store
-    self.passes = {}
-    self.lost = collections.deque()
-    self.measured = None
-    self.names = walk.names(kept)
-    self.to_measure = None
-
-  def drain(self, sess):
-    """Discards the calls of `sess` that nobody holds any more."""
-    for _ in range(len(self.lost)):
-      try:
-        reference, ticket = self.lost.popleft()
-      except IndexError:  # another thread took it
-        return
-      owner = reference()
-      if owner is sess:
-        self.store.discard(sess, ticket)
-      elif owner is not None:
-        self.lost.append((reference, ticket))
 
 
 class SubModel:
@@ -65,6 +32,7 @@ class SubModel:
   Attributes:
     inputs, outputs: lists of tensors.
     variables: the variables that get gradients.
+    store: the name of the store.
     upstream: for each output the placeholder of its upstream gradient, `None`
       for an output that can have none.
     name: name of the sub-model.
@@ -111,7 +79,7 @@ class SubModel:
       raise errors.ArgumentError(
         f"{caller}: store must be one of {STORES}, got {store!r}."
       )
-    self._store_name = store
+    self.store = store
     if store == RECOMPUTE:
       residuals = policies.NONE
     self._split = split.Split(caller, inputs, outputs, variables, residuals)
@@ -142,11 +110,11 @@ class SubModel:
         f"floating, so that no gradient can enter. Give an output that the "
         f"loss depends on differentiably."
       )
-    if self._store_name != SESSION:
-      self._split.check_control_flow(self._store_name)
-    if self._store_name == RECOMPUTE:
+    if self.store != SESSION:
+      self._split.check_control_flow(self.store)
+    if self.store == RECOMPUTE:
       self._check_repeatable(caller)
-    if self._store_name == SESSION:
+    if self.store == SESSION:
       self._check_references(caller)
 
   def _check_repeatable(self, caller):
@@ -236,18 +204,16 @@ class SubModel:
   def _build(self, used):
     upstream = [ph if use else None for ph, use in zip(self.upstream, used)]
     backward = self._split.differentiate(upstream)
-    if self._store_name == SESSION:
+    if self.store == SESSION:
       return self._build_session(used, backward)
     cut.check(f"SubModel {self.name!r}", backward.cut)
     kept = backward.cut.kept + self._partial_shapes
     generation = self._generations.get(tuple(self._usable))
     if generation is None or not walk.names(kept) <= generation.names:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
-      make = (
-        stores.HostStore if self._store_name == HOST else stores.DeviceStore
-      )
+      make = stores.HostStore if self.store == HOST else stores.DeviceStore
       caller = f"SubModel {self.name!r}"
-      generation = _Generation(kept, make(caller, kept, self.outputs))
+      generation = calls.Generation(kept, make(caller, kept, self.outputs))
     generation.passes[used] = self._split.connect(
       backward, generation.store.restored, "backward"
     )
@@ -257,7 +223,7 @@ class SubModel:
     flat, rebuild = split.flatten(backward.gradients)
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
     store = stores.SessionStore(self.outputs, flat, upstream)
-    generation = _Generation(backward.cut.kept, store)
+    generation = calls.Generation(backward.cut.kept, store)
     generation.passes[used] = rebuild(store.gradients)
     return generation
 
@@ -291,11 +257,11 @@ class SubModel:
       generation.measured = {
         name: shape for (name, _), shape in zip(unknown, shapes)
       }
-    return Call(self, generation, sess, ticket, outputs, used)
+    return calls.Call(self, generation, sess, ticket, outputs, used)
 
   def _to_measure(self, generation):
     """Lists names and shape tensors of what only a run can tell the size of."""
-    if generation.measured is not None or self._store_name == SESSION:
+    if generation.measured is not None or self.store == SESSION:
       return []
     with self._lock:
       if self.graph.finalized:
@@ -334,184 +300,3 @@ class SubModel:
       # so that a residual would change with it.
       owned[key] = np.array(value) if isinstance(value, np.ndarray) else value
     return owned
-
-
-class Call:
-  """One forward run, and the right to one backward run.
-
-  A call ends with `backward`, `run` or `discard`, whichever comes first; as a
-  context manager it is discarded at the end of the block, if it is still open.
-
-  Attributes:
-    outputs: the fetched outputs, in order.
-  """
-
-  def __init__(self, sub_model, generation, sess, ticket, outputs, used):
-    self._sub_model = sub_model
-    self._generation = generation
-    self._sess = sess
-    self._ticket = ticket
-    self._used = used
-    self._lock = threading.Lock()
-    self._ended = None
-    self.outputs = outputs
-
-  def __enter__(self):
-    return self
-
-  def __exit__(self, *unused):
-    if self._ended is None:
-      self.discard()
-
-  def __del__(self):
-    # Running a session from here could meet one that this thread holds.
-    if getattr(self, "_ended", "") is None:
-      self._generation.lost.append((weakref.ref(self._sess), self._ticket))
-
-  def backward(self, upstream, sess=None):
-    """Runs the backward pass alone and ends the call.
-
-    Args:
-      upstream: one upstream gradient per output: an array of the shape and
-        dtype of the output, or `None` for an output that the loss does not
-        use.
-      sess: the session, if the caller wants it checked.
-
-    Returns:
-      A `Gradients(inputs, variables)` of arrays, with `None` where there is
-      no gradient, `IndexedSlicesValue` where it is sparse.
-
-    Raises:
-      CallError: if the call has ended, or `sess` is another session.
-      ArgumentError: if there is not one upstream gradient per output.
-      ShapeError: if one has another shape than its output.
-      DtypeError: if one has another dtype, or its output is not floating.
-    """
-    used, feed_dict = self._feeds(upstream, sess)
-    gradients = self._gradients(used)
-    present = [
-      g for g in gradients.inputs + gradients.variables if g is not None
-    ]
-    values = iter(self._finish(present, feed_dict))
-    return split.Gradients(
-      [None if g is None else next(values) for g in gradients.inputs],
-      [None if g is None else next(values) for g in gradients.variables],
-    )
-
-  def run(self, fetches, upstream, sess=None):
-    """Runs what is built on the gradients, without fetching these.
-
-    Args:
-      fetches: what to run or fetch, built on `SubModel.gradients`, or on what
-        `SubModel.prepare` returned if `upstream` has a `None`.
-      upstream: as for `backward`.
-      sess: as for `backward`.
-
-    Returns:
-      The fetched values.
-
-    Raises:
-      CallError, ArgumentError, ShapeError, DtypeError: as `backward`.
-    """
-    used, feed_dict = self._feeds(upstream, sess)
-    self._gradients(used)
-    return self._finish(fetches, feed_dict)
-
-  def discard(self):
-    """Ends the call without a backward run, and frees what it kept.
-
-    Raises:
-      CallError: if the call has ended.
-    """
-    self._end("discarded")
-    self._generation.store.discard(self._sess, self._ticket)
-
-  def _gradients(self, used):
-    generation = self._generation
-    if used not in generation.passes:
-      if self._sub_model._store_name != SESSION:
-        self._sub_model._pass(used)
-      if used not in generation.passes:
-        raise errors.CallError(
-          f"SubModel {self._sub_model.name!r}: this call did not keep what a "
-          f"loss needs that uses the outputs {list(used)}. Call "
-          f"forward(..., used={list(used)})."
-        )
-    return generation.passes[used]
-
-  def _finish(self, fetches, feed_dict):
-    self._end("used")
-    return self._generation.store.backward(
-      self._sess, self._ticket, fetches, feed_dict
-    )
-
-  def _end(self, how):
-    with self._lock:
-      self._check_open()
-      self._ended = how
-
-  def _check_open(self):
-    if self._ended is not None:
-      raise errors.CallError(
-        f"SubModel {self._sub_model.name!r}: this call was {self._ended} "
-        f"already. Run forward again for another backward run."
-      )
-
-  def _feeds(self, upstream, sess):
-    """Checks `upstream`; returns which outputs are used, and what to feed."""
-    self._check_open()
-    caller = f"SubModel {self._sub_model.name!r}: backward"
-    if sess is not None and sess is not self._sess:
-      raise errors.CallError(
-        f"{caller}: the forward run was in another session, which holds the "
-        f"residuals. Use that session."
-      )
-    tensors = self._sub_model.outputs
-    if isinstance(upstream, np.ndarray) or not hasattr(upstream, "__len__"):
-      raise errors.ArgumentError(
-        f"{caller}: upstream must be a sequence with one gradient per output, "
-        f"got {type(upstream).__name__}. Put it into a list."
-      )
-    if len(upstream) != len(tensors):
-      raise errors.ArgumentError(
-        f"{caller}: upstream must have one gradient for each of the "
-        f"{len(tensors)} outputs {[t.name for t in tensors]}, got "
-        f"{len(upstream)}. Give None for an output that the loss does not use."
-      )
-    used, feed_dict = [], {}
-    for k, (tensor, value) in enumerate(zip(tensors, upstream)):
-      used.append(value is not None)
-      if value is not None:
-        ph = self._sub_model.upstream[k]
-        feed_dict[ph] = _check_upstream(caller, tensor, self.outputs[k], value)
-    if not any(used):
-      raise errors.ArgumentError(
-        f"{caller}: every upstream gradient is None, so that there is nothing "
-        f"to carry back. Discard the call instead."
-      )
-    return tuple(used), feed_dict
-
-
-def _check_upstream(caller, tensor, output, value):
-  """Returns the upstream gradient `value` of `tensor` as an array."""
-  if not compat.is_differentiable(tensor.dtype):
-    raise errors.DtypeError(
-      f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
-      f"have no gradient. Give None for it."
-    )
-  dtype = tensor.dtype.base_dtype.as_numpy_dtype
-  array = value if isinstance(value, np.ndarray) else None
-  if array is None:
-    array = value if isinstance(value, np.generic) else np.asarray(value, dtype)
-  if array.dtype != dtype:
-    raise errors.DtypeError(
-      f"{caller}: the upstream gradient of {tensor.name!r} must be "
-      f"{tensor.dtype.base_dtype.name}, got {array.dtype}. Convert it with "
-      f"astype()."
-    )
-  if np.shape(array) != np.shape(output):
-    raise errors.ShapeError(
-      f"{caller}: the upstream gradient of {tensor.name!r} must have the shape "
-      f"{np.shape(output)} of the output, got {np.shape(array)}."
-    )
-  return array
