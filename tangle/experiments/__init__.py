@@ -1,0 +1,1 @@
+"""Data and wiring of each experiment, as functions with plain arguments."""

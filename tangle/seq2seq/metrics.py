@@ -1,0 +1,116 @@
+"""Error rates and perplexity, from plain sequences and numbers.
+
+Nothing here knows ids, padding or EOS: sequences are compared as given.
+"""
+
+import collections
+import math
+
+from tangle import errors
+
+ErrorRates = collections.namedtuple("ErrorRates", ["per", "wer", "words"])
+"""Phoneme error rate, word error rate (shares, not percent), and words."""
+
+
+def edit_distance(a, b):
+  """Returns the fewest edits that turn `a` into `b`.
+
+  An edit inserts, deletes or replaces one symbol.
+
+  Source: Wagner and Fischer (1974), "The string-to-string correction
+  problem", with two rows of the table kept.
+
+  Args:
+    a: a sequence of symbols.
+    b: a sequence of symbols.
+
+  Returns:
+    An int, from 0 to the length of the longer.
+  """
+  above = list(range(len(b) + 1))
+  for row, left in enumerate(a, 1):
+    here = [row]
+    for column, right in enumerate(b, 1):
+      replaced = above[column - 1] + (left != right)
+      here.append(min(replaced, above[column] + 1, here[-1] + 1))
+    above = here
+  return above[-1]
+
+
+def error_rates(predictions, references):
+  """Returns phoneme and word error rate against several references a word.
+
+  With `r_w` the reference of word w that is nearest to its prediction `p_w`,
+  the first of the nearest if there are several:
+
+    per = sum_w edit_distance(p_w, r_w) / sum_w len(r_w)
+    wer = the share of words whose prediction equals none of its references
+
+  Source: CMU g2p-seq2seq (`g2p_seq2seq/g2p.py`, `calc_error`) for the word
+  error rate: each word counts once, and is right if it equals any listed
+  pronunciation. There the list is the test set's; here it is the caller's to
+  choose. That tool has no phoneme error rate; this one is the usual one, by
+  the nearest reference. It can be more than 1.
+
+  Args:
+    predictions: for each of W words, a sequence of symbols; may be empty.
+    references: for each of W words, its accepted sequences, at least one.
+
+  Returns:
+    An `ErrorRates(per, wer, words)`: two floats, and W.
+
+  Raises:
+    ArgumentError: if there are no words, or not as many references.
+    DataError: if a word has no references, or all references are empty.
+  """
+  predictions, references = list(predictions), list(references)
+  if not predictions or len(predictions) != len(references):
+    raise errors.ArgumentError(
+      "error_rates: predictions and references must be as many, at least one; "
+      f"got {len(predictions)} and {len(references)}."
+    )
+  distance, length, wrong = 0, 0, 0
+  for word, (prediction, accepted) in enumerate(zip(predictions, references)):
+    if not len(accepted):
+      raise errors.DataError(
+        f"error_rates: references[{word}] is empty. Give each word at least "
+        "one accepted sequence, or leave it out."
+      )
+    distances = [edit_distance(prediction, item) for item in accepted]
+    nearest = distances.index(min(distances))
+    distance += distances[nearest]
+    length += len(accepted[nearest])
+    wrong += distances[nearest] > 0
+  if not length:
+    raise errors.DataError(
+      "error_rates: all nearest references are empty sequences, so there is "
+      "no length to divide by. Check how the references were made."
+    )
+  words = len(predictions)
+  return ErrorRates(per=distance / length, wer=wrong / words, words=words)
+
+
+def perplexity(total_loss, count):
+  """Returns `exp(total_loss / count)`.
+
+  Source: as TensorFlow's translate tutorial, which also gives infinity where
+  the exponential overflows.
+
+  Args:
+    total_loss: the summed cross entropy, in nats.
+    count: the number of symbols that it is summed over, EOS among them.
+
+  Returns:
+    A float: 1 is the best, V is guessing among V symbols; nan for a nan loss.
+
+  Raises:
+    ArgumentError: if `count` is not positive.
+  """
+  if not count > 0:
+    raise errors.ArgumentError(
+      f"perplexity: count must be positive, got {count}. Was any batch seen?"
+    )
+  try:
+    return math.exp(total_loss / count)
+  except OverflowError:
+    return math.inf
