@@ -2,6 +2,8 @@
 
 from tangle.partial.calls import Call
 from tangle.partial.sub_model import SubModel
+from tangle.pipeline.pieces import Piece
+from tangle.pipeline.pipeline import Pipeline
 
-__all__ = ["Call", "SubModel"]
+__all__ = ["Call", "Piece", "Pipeline", "SubModel"]
 __version__ = "0.1.0"

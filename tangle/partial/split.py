@@ -193,15 +193,16 @@ class Split:
     with self.graph.as_default():
       return [self.shapes.add(tensor) for tensor in needed]
 
-  def differentiate(self, upstream):
+  def differentiate(self, upstream, find_cut=True):
     """Makes the backward ops, which read the forward ops for now.
 
     Args:
       upstream: for each output its upstream gradient, a tensor of its shape
         and dtype, or `None` where the loss does not use it.
+      find_cut: whether to look for the residuals.
 
     Returns:
-      A `Backward`.
+      A `Backward`, whose cut is `None` without `find_cut`.
 
     Raises:
       CutError: if the piece cannot be cut.
@@ -222,6 +223,8 @@ class Split:
     for k, gradient in zip(floats, found):
       inputs[k] = gradient
     gradients = Gradients(inputs, list(found[len(floats) :]))
+    if not find_cut:
+      return Backward(gradients, None)
     new_ops = set(self.graph.get_operations()[before:])
     result = cut.cut(
       flatten(gradients)[0],

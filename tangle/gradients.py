@@ -1,0 +1,41 @@
+"""Joins gradients that belong to the same variable.
+
+A gradient is a tensor, an `IndexedSlices`, or `None`.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+
+
+def total(gradients, name="total"):
+  """Sums gradients of one variable: `sum_k gradients[k]`.
+
+  Sparse gradients stay sparse; beside a dense one they become dense, as in the
+  joint graph, so that an optimizer and a global norm treat both alike.
+
+  Source: what `tf.gradients` does where a variable is used several times.
+
+  Args:
+    gradients: K gradients of the shape of the variable, `None` where there is
+      none.
+    name: name scope of the new ops.
+
+  Returns:
+    A gradient of that shape, `None` if all are `None`.
+  """
+  present = [gradient for gradient in gradients if gradient is not None]
+  if len(present) < 2:
+    return present[0] if present else None
+  with tf1.name_scope(name):
+    if not all(compat.is_indexed_slices(g) for g in present):
+      return tf1.add_n([tf1.convert_to_tensor(g) for g in present])
+    dtypes = {gradient.indices.dtype for gradient in present}
+    indices = [
+      g.indices if len(dtypes) == 1 else tf1.cast(g.indices, tf1.int64)
+      for g in present
+    ]
+    return tf1.IndexedSlices(
+      tf1.concat([gradient.values for gradient in present], 0),
+      tf1.concat(indices, 0),
+      present[0].dense_shape,
+    )

@@ -1,0 +1,1 @@
+"""Sub-models wired by named boundaries, with buckets, trained as one."""

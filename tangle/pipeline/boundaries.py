@@ -1,0 +1,85 @@
+"""Boundaries: how outputs reach other sub-models, and gradients come back."""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.partial import staging
+
+
+class Boundary:
+  """One tensor on its way from a sub-model to those that read it.
+
+  Outputs that a read may choose among share one boundary. A value lies in the
+  runtime under the key that its producer has in a step; so does the gradient
+  on its way back, the sum over all readers so far.
+
+  Attributes:
+    dtype: dtype of the tensor.
+    shape: its static shape, as far as all producers and buckets agree.
+    readers: how many reads there are in the pipeline.
+  """
+
+  def __init__(self, dtype, shape, shared_name):
+    """Adds nothing to the graph.
+
+    Args:
+      dtype: dtype of the tensor.
+      shape: its static shape.
+      shared_name: what tells this boundary from others in the runtime.
+    """
+    self.dtype = dtype.base_dtype
+    self.shape = shape
+    self.readers = 0
+    self._values = staging.Shelf([dtype], shared_name + "/values")
+    self._gradients = staging.Shelf([dtype], shared_name + "/gradients")
+
+  def put(self, tensor, key):
+    """Returns the op that hands `tensor` over under `key`."""
+    return self._values.put([tensor], key)
+
+  def peek(self, key):
+    """Returns the tensor under `key`, which stays for other readers."""
+    return self._values.read([self.shape], key, peek=True)[0]
+
+  def drop(self, key):
+    """Returns the op that removes value and gradient under `key`, if any."""
+    return tf1.group(self._values.drop(key), self._gradients.drop(key))
+
+  def put_gradient(self, gradient, key):
+    """Returns the ops that hand a gradient back.
+
+    Args:
+      gradient: the gradient of one reader, of the boundary's shape.
+      key: the key of the producer.
+
+    Returns:
+      An op for the first reader of a step, and one for later readers, which
+      adds to what is there; `None` if there is only one reader.
+    """
+    first = self._gradients.put([gradient], key)
+    if self.readers < 2:
+      return first, None
+    before = self._gradients.read([self.shape], key)[0]
+    return first, self._gradients.put([before + gradient], key)
+
+  def take_gradient(self, shape, key):
+    """Returns the gradient that all readers together gave, of `shape`."""
+    return self._gradients.read([shape], key)[0]
+
+
+def check_dtypes(caller, read, dtypes):
+  """Refuses a read that may choose among tensors of several dtypes.
+
+  Args:
+    caller: what the message names as the place of the error.
+    read: name of the read.
+    dtypes: a dict from `sub_model.output` to its dtype.
+
+  Raises:
+    DtypeError: if they differ.
+  """
+  if len(set(dtypes.values())) > 1:
+    listed = {source: dtype.name for source, dtype in dtypes.items()}
+    raise errors.DtypeError(
+      f"{caller}: the read {read!r} may choose among {listed}, which must "
+      f"have one dtype. Cast them where they are made."
+    )

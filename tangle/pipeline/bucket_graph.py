@@ -1,0 +1,223 @@
+"""The static graph of one sub-model at one bucket, and its passes."""
+
+import hashlib
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.partial import split, staging
+
+DENSE = "dense"
+SPARSE = "sparse"
+
+
+class Pattern(NamedTuple):
+  """What the loss of a step depends on a sub-model by.
+
+  Attributes:
+    outputs: the outputs that gradients come back for.
+    loss: whether its own loss counts.
+  """
+
+  outputs: FrozenSet[str]
+  loss: bool
+
+
+class VariableGradients(NamedTuple):
+  """Where a pass leaves the gradients of the variables.
+
+  Attributes:
+    signature: pairs of variable name and `DENSE` or `SPARSE`.
+    shelf: the `Shelf` that holds the tensors they are made of.
+    shapes: the static shapes of those tensors.
+  """
+
+  signature: Tuple[Tuple[str, str], ...]
+  shelf: Any
+  shapes: List[Any]
+
+
+class Pass(NamedTuple):
+  """The ops of one training pass through a bucket graph.
+
+  Attributes:
+    forward: ops to run with the forward run.
+    backward: ops of the backward run; `None` where the forward run does all.
+    reads: read name → ops that hand its gradient back: for the first reader
+      of a step, and for later ones.
+    variables: a `VariableGradients`, `None` if there are none.
+    drops: ops that remove what the pass keeps, if it is there.
+    residuals: the tensors that are kept from forward to backward.
+  """
+
+  forward: List[Any]
+  backward: Optional[List[Any]]
+  reads: Dict[str, Tuple[Any, Any]]
+  variables: Optional[VariableGradients]
+  drops: List[Any]
+  residuals: List[Any]
+
+
+class BucketGraph:
+  """One sub-model of a pipeline, built at one bucket.
+
+  Attributes:
+    bucket: the bucket.
+    piece: the `Piece` that the builder made.
+    puts: output name → op that hands it to its readers.
+    op_count: how many ops it has added to the graph so far.
+  """
+
+  def __init__(self, caller, bucket, piece, reads, key, residuals):
+    """Remembers the parts; adds nothing to the graph.
+
+    Args:
+      caller: what messages name as the place of an error.
+      bucket: the bucket.
+      piece: a `Piece`.
+      reads: read name → (tensor, `Boundary`, key of the producer).
+      key: the scalar int64 key of the sub-model in a step.
+      residuals: a residual policy.
+    """
+    self.caller = caller
+    self.bucket = bucket
+    self.piece = piece
+    self.puts = {}
+    self.op_count = 0
+    self._reads = reads
+    self._key = key
+    self._residuals = residuals
+    self._passes = {}
+    self.graph = key.graph
+
+  def add_puts(self, boundaries):
+    """Adds the ops that hand outputs over.
+
+    Args:
+      boundaries: output name → `Boundary`, of the outputs that are read.
+    """
+    for name, boundary in boundaries.items():
+      self.puts[name] = boundary.put(self.piece.outputs[name], self._key)
+    self._boundaries = boundaries
+
+  def training_pass(self, pattern, loss_weight, scope):
+    """Returns the pass for a pattern, made when it is first asked for.
+
+    Args:
+      pattern: a `Pattern` that has something to differentiate.
+      loss_weight: factor of the sub-model's own loss.
+      scope: name scope of the new ops.
+
+    Returns:
+      A `Pass`.
+
+    Raises:
+      GraphError: if the pass is not there and the graph is finalized.
+      CutError: if the graph cannot be cut.
+    """
+    if pattern not in self._passes:
+      if self.graph.finalized:
+        raise errors.GraphError(
+          f"{self.caller}: the graph is finalized, and has no pass for the "
+          f"outputs {sorted(pattern.outputs)}. Run one such step before."
+        )
+      before = len(self.graph.get_operations())
+      with tf1.name_scope(scope), tf1.control_dependencies(None):
+        self._passes[pattern] = self._make_pass(pattern, loss_weight)
+      self.op_count += len(self.graph.get_operations()) - before
+    return self._passes[pattern]
+
+  def _make_pass(self, pattern, loss_weight):
+    piece = self.piece
+    names = [n for n in piece.outputs if n in pattern.outputs]
+    outputs = [piece.outputs[name] for name in names]
+    upstream = [
+      self._boundaries[name].take_gradient(tensor.shape, self._key)
+      for name, tensor in zip(names, outputs)
+    ]
+    if pattern.loss:
+      outputs.append(piece.loss)
+      upstream.append(
+        tf1.constant(loss_weight, piece.loss.dtype, name="loss_weight")
+      )
+    reads = {
+      name: read
+      for name, read in self._reads.items()
+      if compat.is_differentiable(read[0].dtype)
+    }
+    piece_split = split.Split(
+      self.caller,
+      [tensor for tensor, _, _ in reads.values()],
+      outputs,
+      residuals=self._residuals,
+      connected=False,
+    )
+    if not pattern.outputs:
+      backward = piece_split.differentiate(upstream, find_cut=False)
+      gradients, kept, store = backward.gradients, [], None
+    else:
+      piece_split.check_control_flow("device")
+      backward = piece_split.differentiate(upstream)
+      kept = backward.cut.kept
+      store = self._stage(backward.cut)
+      restored = dict(zip([t.name for t in kept], store.restored))
+      gradients = piece_split.connect(backward, restored, "backward")
+    read_ops = {}
+    for (name, (_, boundary, key)), gradient in zip(
+      reads.items(), gradients.inputs
+    ):
+      if gradient is not None:
+        dense = tf1.convert_to_tensor(gradient)
+        read_ops[name] = boundary.put_gradient(dense, key)
+    put, variables = self._put_variables(
+      piece_split.variables, gradients.variables
+    )
+    drops = [] if variables is None else [variables.shelf.drop(self._key)]
+    updates = list(piece.updates)
+    if store is None:
+      return Pass(updates + put, None, read_ops, variables, drops, kept)
+    forward = updates + ([store.put] if kept else [])
+    backward_ops = put + ([store.take] if kept else [])
+    drops += [store.drop] if kept else []
+    return Pass(forward, backward_ops, read_ops, variables, drops, kept)
+
+  def _stage(self, found):
+    staging.check_ownable(self.caller, found.kept)
+    return staging.Staging(
+      staging.own_values(found.kept), self._key, name="residuals"
+    )
+
+  def _put_variables(self, variables, gradients):
+    """Returns the ops that stage gradients, and what tells where they are."""
+    tensors, signature = [], []
+    for variable, gradient in zip(variables, gradients):
+      if compat.is_indexed_slices(gradient):
+        tensors += [gradient.values, gradient.indices]
+        signature.append((variable.name, SPARSE))
+      elif gradient is not None:
+        tensors.append(gradient)
+        signature.append((variable.name, DENSE))
+    if not tensors:
+      return [], None
+    # All buckets whose gradients have the same structure share one shelf, so
+    # that one graph applies them.
+    digest = hashlib.md5(repr(signature).encode()).hexdigest()
+    dtypes = [tensor.dtype for tensor in tensors]
+    shelf = staging.Shelf(dtypes, f"{self._key.name}/gradients/{digest}")
+    shapes = [
+      variable_shape
+      for variable, gradient in zip(variables, gradients)
+      for variable_shape in _shapes_of(variable, gradient)
+    ]
+    found = VariableGradients(tuple(signature), shelf, shapes)
+    return [shelf.put(tensors, self._key)], found
+
+
+def _shapes_of(variable, gradient):
+  """Lists static shapes that the gradient has in every bucket."""
+  if gradient is None:
+    return []
+  shape = tf1.TensorShape(variable.shape)
+  if compat.is_indexed_slices(gradient):
+    return [tf1.TensorShape([None]).concatenate(shape[1:]), [None]]
+  return [shape]

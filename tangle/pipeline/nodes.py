@@ -1,0 +1,177 @@
+"""The sub-models of a pipeline before a batch: wiring, buckets, feeds."""
+
+import collections
+from typing import Any, Dict, List, NamedTuple, Optional
+
+import numpy as np
+
+from tangle import errors
+from tangle.pipeline import pieces
+
+
+class Source(NamedTuple):
+  """Where a read comes from."""
+
+  sub_model: str
+  output: str
+
+  def __str__(self):
+    return f"{self.sub_model}.{self.output}"
+
+
+class Node(NamedTuple):
+  """One sub-model as `Pipeline.add` was told of it.
+
+  Attributes:
+    name: its name.
+    build: builds its graph: `build(bucket, reads)` returns a `Piece`.
+    buckets: its buckets, `[None]` if it has none.
+    reads: read name → the `Source`s that it may come from.
+    pad: feed name → the value that arrays are padded with.
+    bucket_of: chooses the bucket from the feeds, `None` for the first that
+      they fit.
+    residuals: its residual policy.
+    key: the int64 scalar under which its tensors lie in a step.
+    graphs: bucket → `BucketGraph`, once they are built.
+  """
+
+  name: str
+  build: Any
+  buckets: List[Any]
+  reads: Dict[str, List[Source]]
+  pad: Dict[str, Any]
+  bucket_of: Optional[Any]
+  residuals: Any
+  key: Any
+  graphs: Dict[Any, Any]
+
+
+def parse_reads(caller, reads, nodes):
+  """Reads what `Pipeline.add` was told of the boundaries that come in.
+
+  Args:
+    caller: what messages name as the place of an error.
+    reads: read name → `"sub_model.output"`, or a list of such to choose from.
+    nodes: name → `Node` of the sub-models that are there.
+
+  Returns:
+    An ordered dict from read name to a list of `Source`.
+
+  Raises:
+    ArgumentError: if a source is malformed, read twice, or its sub-model is
+      not there.
+  """
+  parsed = collections.OrderedDict()
+  for read, sources in (reads or {}).items():
+    sources = [sources] if isinstance(sources, str) else list(sources)
+    parsed[read] = []
+    for text in sources:
+      sub_model, dot, output = text.partition(".")
+      if not dot or not output or sub_model not in nodes:
+        raise errors.ArgumentError(
+          f"{caller}: the read {read!r} must come from 'sub_model.output' of "
+          f"one of {list(nodes)}, got {text!r}. Add that sub-model first."
+        )
+      source = Source(sub_model, output)
+      if any(source in found for found in parsed.values()):
+        raise errors.ArgumentError(
+          f"{caller}: '{source}' is read twice. Read it once; the builder may "
+          f"use the tensor as often as it likes."
+        )
+      parsed[read].append(source)
+  return parsed
+
+
+def choose_bucket(node, feeds):
+  """Chooses the bucket for the feeds of one sub-model.
+
+  Args:
+    node: a `Node` whose graphs are built.
+    feeds: feed name → array.
+
+  Returns:
+    A `BucketGraph`, and the feeds padded to it.
+
+  Raises:
+    ArgumentError: if a feed is missing or unknown.
+    BucketError: if no bucket fits.
+  """
+  caller = f"Pipeline sub-model {node.name!r}"
+  if node.bucket_of is not None:
+    bucket = node.bucket_of(feeds)
+    if bucket not in node.graphs:
+      raise errors.BucketError(
+        f"{caller}: bucket_of returned {bucket!r}, which is not one of "
+        f"{node.buckets}."
+      )
+    candidates = [bucket]
+  else:
+    candidates = node.buckets
+  first = node.graphs[candidates[0]]
+  _check_names(caller, first.piece.feeds, feeds)
+  arrays = {name: np.asarray(value) for name, value in feeds.items()}
+  for bucket in candidates:
+    graph = node.graphs[bucket]
+    if all(
+      _fits(graph.piece.feeds[name], array, name in node.pad)
+      for name, array in arrays.items()
+    ):
+      padded = {
+        graph.piece.feeds[name]: _pad(
+          graph.piece.feeds[name], array, node.pad.get(name)
+        )
+        for name, array in arrays.items()
+      }
+      return graph, padded
+  last = node.graphs[candidates[-1]].piece.feeds
+  for name, array in arrays.items():
+    if not _fits(last[name], array, name in node.pad):
+      padding = "" if name in node.pad else f", and pad has no {name!r}"
+      raise errors.BucketError(
+        f"{caller}: the feed {name!r} of shape {array.shape} fits none of the "
+        f"buckets {candidates}; the last takes {last[name].shape}{padding}. "
+        f"Add a larger bucket, or leave the example out."
+      )
+  raise errors.BucketError(
+    f"{caller}: no single bucket of {candidates} takes the shapes "
+    f"{ {name: array.shape for name, array in arrays.items()} }."
+  )
+
+
+def _check_names(caller, placeholders, feeds):
+  for name in feeds:
+    if name not in placeholders:
+      raise errors.ArgumentError(
+        f"{caller}: the batch has a feed {name!r}; the sub-model takes "
+        f"{list(placeholders)}."
+      )
+  for name, placeholder in placeholders.items():
+    if name not in feeds and not pieces.is_optional(placeholder):
+      raise errors.ArgumentError(
+        f"{caller}: the batch has no feed {name!r}; the sub-model takes "
+        f"{list(placeholders)}."
+      )
+
+
+def _fits(placeholder, array, may_pad):
+  shape = placeholder.shape
+  if shape.rank is None:
+    return True
+  if shape.rank != array.ndim:
+    return False
+  return all(
+    size is None or given == size or (may_pad and given < size)
+    for size, given in zip(shape.as_list(), array.shape)
+  )
+
+
+def _pad(placeholder, array, value):
+  if value is None or placeholder.shape.rank is None:
+    return array
+  widths = [
+    (0, 0 if size is None else size - given)
+    for size, given in zip(placeholder.shape.as_list(), array.shape)
+  ]
+  if not any(width for _, width in widths):
+    return array
+  return np.pad(array, widths, mode="constant", constant_values=value)

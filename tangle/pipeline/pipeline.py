@@ -1,0 +1,335 @@
+"""Sub-models wired into an acyclic graph by named boundaries."""
+
+import collections
+from typing import Any, NamedTuple
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.graphs import walk
+from tangle.partial import policies
+from tangle.pipeline import boundaries as boundaries_lib
+from tangle.pipeline import bucket_graph, nodes, pieces, runs, trainer
+
+
+class GraphCount(NamedTuple):
+  """How much graph a sub-model is at one bucket.
+
+  Attributes:
+    sub_model: name of the sub-model.
+    bucket: its bucket.
+    ops: how many ops it has added to the graph.
+  """
+
+  sub_model: str
+  bucket: Any
+  ops: int
+
+
+class Pipeline:
+  """Sub-models, each with buckets of its own, that are trained as one network.
+
+  A step picks a bucket for each sub-model on its own, so that N and M buckets
+  of two sub-models cost N + M static graphs, where one joint graph for each
+  pair costs N × M. Boundary values and gradients stay in the runtime.
+
+      pipeline = tangle.Pipeline()
+      pipeline.add("encoder", build_encoder, buckets=[10, 20],
+                   pad={"source": 0})
+      pipeline.add("decoder", build_decoder, buckets=[10, 20],
+                   reads={"memory": "encoder.memory"}, pad={"targets": 0})
+      trainer = pipeline.minimize(tf1.train.AdamOptimizer(), clip_norm=5.0)
+      sess.run(tf1.global_variables_initializer())
+      result = trainer.step(sess, {"encoder": {...}, "decoder": {...}})
+
+  Attributes:
+    name: name of the pipeline.
+    graph: the graph that all sub-models are built in.
+    nodes: name → `Node`, in the order of `add`.
+    scope: name scope of its ops.
+  """
+
+  def __init__(self, name="pipeline"):
+    """Makes an empty pipeline in the default graph.
+
+    Args:
+      name: name scope of the pipeline's own ops.
+    """
+    self.name = name
+    self.graph = tf1.get_default_graph()
+    self.nodes = collections.OrderedDict()
+    self._boundaries = None
+    self._read_keys = {}
+    self._drops = {}
+    with tf1.name_scope(name) as scope:
+      self.scope = scope
+
+  def add(
+    self,
+    name,
+    build,
+    buckets=None,
+    reads=None,
+    pad=None,
+    bucket_of=None,
+    residuals=policies.FRONTIER,
+  ):
+    """Adds a sub-model.
+
+    Args:
+      name: its name in batches, reads and results.
+      build: called as `build(bucket, reads)` once for each bucket, with a
+        dict of the tensors read; returns a `tangle.Piece`. All buckets must
+        share their variables.
+      buckets: its buckets, from small to large; by default it has just one,
+        `None`.
+      reads: read name → `"sub_model.output"` of a sub-model added before. A
+        list of such may be given: each step reads from that which takes part.
+      pad: feed name → value; arrays for these feeds are padded at their ends
+        to the static shape of the bucket's placeholder. Other feeds must fit.
+      bucket_of: a function from the feeds of a batch (name → array) to the
+        bucket; by default the first bucket that they fit.
+      residuals: what is kept between forward and backward, as in `SubModel`.
+
+    Raises:
+      ArgumentError: if the name is taken or has a dot, a source is unknown,
+        or the pipeline is built already.
+    """
+    caller = f"Pipeline.add({name!r})"
+    if self._boundaries is not None:
+      raise errors.ArgumentError(
+        f"{caller}: the pipeline is built already. Add all sub-models before "
+        f"minimize() or build()."
+      )
+    if name in self.nodes or "." in name:
+      raise errors.ArgumentError(
+        f"{caller}: a sub-model needs a name of its own without a dot; there "
+        f"are {list(self.nodes)}."
+      )
+    buckets = [None] if buckets is None else list(buckets)
+    if not buckets or len(set(buckets)) < len(buckets):
+      raise errors.ArgumentError(
+        f"{caller}: buckets must be different from one another, and at least "
+        f"one, got {buckets}."
+      )
+    policies.predicate(caller, residuals)
+    parsed = nodes.parse_reads(caller, reads, self.nodes)
+    with self.graph.as_default(), tf1.name_scope(self.scope):
+      key = tf1.placeholder(tf1.int64, [], name=f"{name}_key_ph")
+    self.nodes[name] = nodes.Node(
+      name=name,
+      build=build,
+      buckets=buckets,
+      reads=parsed,
+      pad=dict(pad or {}),
+      bucket_of=bucket_of,
+      residuals=residuals,
+      key=key,
+      graphs=collections.OrderedDict(),
+    )
+
+  def build(self):
+    """Builds the forward graphs of all sub-models at all buckets, once.
+
+    `minimize` does that too; this is for pipelines that only run forward.
+
+    Raises:
+      ArgumentError: if a builder returns something else than a `Piece`, a read
+        names no output, or the buckets of a sub-model do not share variables.
+    """
+    if self._boundaries is not None:
+      return
+    self._boundaries = {}
+    with self.graph.as_default(), tf1.name_scope(self.scope):
+      readers = self._group_sources()
+      for node in self.nodes.values():
+        self._build_node(node, readers)
+
+  def _group_sources(self):
+    """Numbers the boundaries: sources that one read may choose among share."""
+    group = {}
+    for node in self.nodes.values():
+      for sources in node.reads.values():
+        merged = {group.get(source, source) for source in sources}
+        first = sources[0]
+        target = group.get(first, first)
+        for source in list(group) + sources:
+          if group.get(source, source) in merged:
+            group[source] = target
+    return group
+
+  def _build_node(self, node, group):
+    caller = f"Pipeline sub-model {node.name!r}"
+    for bucket in node.buckets:
+      before = len(self.graph.get_operations())
+      suffix = "" if bucket is None else f"_{bucket}"
+      with tf1.name_scope(f"{node.name}{suffix}".replace(" ", "")):
+        reads = {name: self._read(node, name) for name in node.reads}
+        tensors = {name: tensor for name, (tensor, _, _) in reads.items()}
+        piece = node.build(bucket, tensors)
+        pieces.check_piece(caller, piece, self.graph)
+        node.graphs[bucket] = bucket_graph.BucketGraph(
+          caller, bucket, piece, reads, node.key, node.residuals
+        )
+      added = len(self.graph.get_operations()) - before
+      node.graphs[bucket].op_count += added
+    self._check_shared_variables(caller, node)
+    self._make_boundaries(node, group)
+
+  def _read(self, node, name):
+    """Returns the tensor of a read, its boundary and the producer's key."""
+    sources = node.reads[name]
+    for source in sources:
+      if source not in self._boundaries:
+        outputs = list(self._any_piece(source.sub_model).outputs)
+        raise errors.ArgumentError(
+          f"Pipeline sub-model {node.name!r}: the read {name!r} comes from "
+          f"'{source}', but {source.sub_model!r} has the outputs {outputs}."
+        )
+    boundary = self._boundaries[sources[0]]
+    key = self.read_key(node.name, name)
+    return boundary.peek(key), boundary, key
+
+  def read_key(self, name, read):
+    """Returns the placeholder of the key of what a sub-model reads.
+
+    Args:
+      name: name of the sub-model.
+      read: name of the read.
+
+    Returns:
+      A scalar int64: the producer's key, or a placeholder of its own where
+      the read may choose among producers.
+    """
+    sources = self.nodes[name].reads[read]
+    if len(sources) == 1:
+      return self.nodes[sources[0].sub_model].key
+    if (name, read) not in self._read_keys:
+      with tf1.name_scope(self.scope):
+        self._read_keys[name, read] = tf1.placeholder(
+          tf1.int64, [], name=f"{name}_reads_{read}_key_ph"
+        )
+    return self._read_keys[name, read]
+
+  def drop_op(self, source):
+    """Returns the op that removes what lies on a boundary, if it is there.
+
+    Args:
+      source: the `Source` of the boundary.
+
+    Returns:
+      An op that reads the key of the producer.
+    """
+    return self._drops[source]
+
+  def _any_piece(self, name):
+    return next(iter(self.nodes[name].graphs.values())).piece
+
+  def _check_shared_variables(self, caller, node):
+    first = None
+    for bucket, graph in node.graphs.items():
+      piece = graph.piece
+      ends = list(piece.outputs.values())
+      ends += [] if piece.loss is None else [piece.loss]
+      ops = walk.ancestors(ends)
+      found = [v.name for v in walk.trainable_variables(ops, self.graph)]
+      first = found if first is None else first
+      if set(found) != set(first):
+        odd = sorted(set(found) ^ set(first))
+        raise errors.ArgumentError(
+          f"{caller}: bucket {bucket!r} and bucket {node.buckets[0]!r} do not "
+          f"share the variables {odd}. Make the networks outside the builder "
+          f"and call them inside it, or reuse the variable scope."
+        )
+
+  def _make_boundaries(self, node, group):
+    """Makes the boundaries that begin at `node`, and the ops that put."""
+    outputs = list(self._any_piece(node.name).outputs)
+    own = collections.OrderedDict()
+    for output in outputs:
+      source = nodes.Source(node.name, output)
+      if source not in group:
+        continue
+      first = group[source]
+      tensors = [graph.piece.outputs[output] for graph in node.graphs.values()]
+      shape = pieces.common_shape(tensor.shape for tensor in tensors)
+      boundary = self._boundaries.get(first)
+      if boundary is None:
+        shared_name = f"{self.scope}{first}"
+        boundary = boundaries_lib.Boundary(tensors[0].dtype, shape, shared_name)
+        boundary.readers = sum(
+          group[sources[0]] == first
+          for reader in self.nodes.values()
+          for sources in reader.reads.values()
+        )
+        self._boundaries[first] = boundary
+      boundaries_lib.check_dtypes(
+        f"Pipeline sub-model {node.name!r}",
+        output,
+        {str(first): boundary.dtype, str(source): tensors[0].dtype.base_dtype},
+      )
+      boundary.shape = pieces.common_shape([boundary.shape, shape])
+      self._boundaries[source] = own[output] = boundary
+    for graph in node.graphs.values():
+      before = len(self.graph.get_operations())
+      with tf1.name_scope(f"{node.name}_outputs"):
+        graph.add_puts(own)
+      graph.op_count += len(self.graph.get_operations()) - before
+    with tf1.name_scope(f"{node.name}_drops"):
+      for output, boundary in own.items():
+        source = nodes.Source(node.name, output)
+        self._drops[source] = boundary.drop(node.key)
+
+  def minimize(
+    self, optimizer, clip_norm=None, loss_weights=None, global_step=None
+  ):
+    """Builds everything that training needs.
+
+    Args:
+      optimizer: a `tf.compat.v1.train.Optimizer`, one for all sub-models.
+      clip_norm: the global norm, over all sub-models that take part in a step,
+        that gradients are scaled down to; `None` leaves them.
+      loss_weights: sub-model name → factor of its loss; 1 by default.
+      global_step: a variable that each step adds 1 to.
+
+    Returns:
+      A `Trainer`.
+
+    Raises:
+      ArgumentError: if no sub-model has a loss, or a weight names none.
+    """
+    self.build()
+    return trainer.Trainer(
+      self, optimizer, clip_norm, loss_weights or {}, global_step
+    )
+
+  def forward(self, sess, batch, fetch=()):
+    """Runs sub-models forward, without gradients and without updates.
+
+    Args:
+      sess: a session on the pipeline's graph.
+      batch: sub-model name → feed name → array. Only the sub-models named
+        here run; one that needs no feeds is named with an empty dict.
+      fetch: `"sub_model.output"` names to return.
+
+    Returns:
+      A `Result`, with `outputs` as asked for.
+
+    Raises:
+      ArgumentError: if a name is unknown, or a read has no source.
+      BucketError: if an array fits no bucket.
+    """
+    self.build()
+    plan = runs.make_plan(self, sess, batch)
+    return runs.forward_only(self, sess, plan, fetch)
+
+  def graph_counts(self):
+    """Lists the static graphs that the pipeline is made of.
+
+    Returns:
+      A list of `GraphCount`, one for each sub-model and bucket: N + M + ....
+    """
+    return [
+      GraphCount(node.name, bucket, graph.op_count)
+      for node in self.nodes.values()
+      for bucket, graph in node.graphs.items()
+    ]

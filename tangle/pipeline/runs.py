@@ -1,0 +1,213 @@
+"""What one batch makes of a pipeline: which sub-models run, fed with what."""
+
+import contextlib
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.partial import staging
+from tangle.pipeline import nodes as nodes_lib
+
+
+class Active(NamedTuple):
+  """One sub-model that takes part in a step.
+
+  Attributes:
+    node: its `Node`.
+    graph: the `BucketGraph` that was picked.
+    feed_dict: what its forward run is fed: the batch, and the keys.
+    keys: what its backward run is fed: the keys.
+    sources: read name → the `Source` that it comes from in this step.
+    outputs: names of the outputs that another active sub-model reads.
+  """
+
+  node: Any
+  graph: Any
+  feed_dict: Dict[Any, Any]
+  keys: Dict[Any, int]
+  sources: Dict[str, nodes_lib.Source]
+  outputs: List[str]
+
+
+class Plan(NamedTuple):
+  """The sub-models of a step in the order they run forward, and their keys."""
+
+  active: List[Active]
+  keys: Dict[str, int]
+
+
+class Result(NamedTuple):
+  """What a step returns.
+
+  Attributes:
+    loss: the weighted sum of the losses, a float; `None` if there are none.
+    losses: sub-model → its own loss.
+    metrics: sub-model → metric name → array.
+    buckets: sub-model → the bucket that was picked.
+    outputs: `"sub_model.output"` → array, as asked for.
+    global_norm: the norm of all gradients before clipping; `None` without.
+  """
+
+  loss: Any
+  losses: Dict[str, Any]
+  metrics: Dict[str, Any]
+  buckets: Dict[str, Any]
+  outputs: Dict[str, Any]
+  global_norm: Any
+
+
+def make_plan(pipeline, sess, batch):
+  """Picks buckets and sources for a batch; runs nothing.
+
+  Args:
+    pipeline: the `Pipeline`.
+    sess: the session.
+    batch: sub-model name → feed name → array.
+
+  Returns:
+    A `Plan`.
+
+  Raises:
+    GraphError: if `sess` runs another graph.
+    ArgumentError: if a name is unknown, or a read has no or several sources.
+    BucketError: if an array fits no bucket.
+  """
+  if sess.graph is not pipeline.graph:
+    raise errors.GraphError(
+      f"Pipeline {pipeline.name!r}: the session runs another graph. Open it "
+      f"with tf.compat.v1.Session(graph=pipeline.graph)."
+    )
+  for name in batch:
+    if name not in pipeline.nodes:
+      raise errors.ArgumentError(
+        f"Pipeline {pipeline.name!r}: the batch names {name!r}; there are "
+        f"{list(pipeline.nodes)}."
+      )
+  keys = {name: staging.new_key() for name in pipeline.nodes if name in batch}
+  chosen = {name: _choose_sources(pipeline, name, batch) for name in keys}
+  read = {source for sources in chosen.values() for source in sources.values()}
+  active = []
+  for name in keys:
+    node = pipeline.nodes[name]
+    graph, feed_dict = nodes_lib.choose_bucket(node, batch[name])
+    own_keys = {node.key: keys[name]}
+    for read_name, source in chosen[name].items():
+      own_keys[pipeline.read_key(name, read_name)] = keys[source.sub_model]
+    feed_dict.update(own_keys)
+    outputs = [o for o in graph.puts if nodes_lib.Source(name, o) in read]
+    active.append(
+      Active(node, graph, feed_dict, own_keys, chosen[name], outputs)
+    )
+  return Plan(active, keys)
+
+
+def _choose_sources(pipeline, name, batch):
+  """Returns for each read of a sub-model the one source that takes part."""
+  chosen = {}
+  for read, sources in pipeline.nodes[name].reads.items():
+    present = [source for source in sources if source.sub_model in batch]
+    if len(present) != 1:
+      listed = [str(source) for source in sources]
+      raise errors.ArgumentError(
+        f"Pipeline {pipeline.name!r}: {name!r} reads {read!r} from one of "
+        f"{listed}, but the batch has {len(present)} of their sub-models. "
+        f"Name exactly one of them in the batch."
+      )
+    chosen[read] = present[0]
+  return chosen
+
+
+def fetches_of(active):
+  """Returns the fetches of a forward run: loss, metrics and boundary puts."""
+  piece = active.graph.piece
+  puts = [active.graph.puts[output] for output in active.outputs]
+  loss = [] if piece.loss is None else [piece.loss]
+  return {"loss": loss, "metrics": dict(piece.metrics), "puts": puts}
+
+
+def drop_boundaries(pipeline, plan):
+  """Returns the ops that remove all boundary values of a plan."""
+  return [
+    pipeline.drop_op(nodes_lib.Source(active.node.name, output))
+    for active in plan.active
+    for output in active.outputs
+  ]
+
+
+def key_feeds(pipeline, plan):
+  """Returns a feed dict with the keys of all sub-models in a plan."""
+  return {pipeline.nodes[name].key: key for name, key in plan.keys.items()}
+
+
+def make_result(plan, found, weights, outputs=None, global_norm=None):
+  """Makes a `Result` of the values that the forward runs fetched.
+
+  Args:
+    plan: the `Plan`.
+    found: sub-model → the fetched values of `fetches_of`.
+    weights: sub-model → factor of its loss.
+    outputs: what the caller asked for.
+    global_norm: the norm of the gradients.
+
+  Returns:
+    A `Result`.
+  """
+  losses = {name: v["loss"][0] for name, v in found.items() if v["loss"]}
+  weighted = [weights.get(name, 1.0) * loss for name, loss in losses.items()]
+  return Result(
+    loss=float(sum(weighted)) if weighted else None,
+    losses=losses,
+    metrics={name: v["metrics"] for name, v in found.items()},
+    buckets={a.node.name: a.graph.bucket for a in plan.active},
+    outputs=outputs or {},
+    global_norm=global_norm,
+  )
+
+
+def forward_only(pipeline, sess, plan, fetch):
+  """Runs a plan forward and leaves nothing behind.
+
+  Args:
+    pipeline: the `Pipeline`.
+    sess: the session.
+    plan: a `Plan`.
+    fetch: `"sub_model.output"` names to return.
+
+  Returns:
+    A `Result`.
+
+  Raises:
+    ArgumentError: if `fetch` names no output of a sub-model that takes part.
+  """
+  wanted = _wanted(plan, fetch)
+  found, outputs = {}, {}
+  drops = drop_boundaries(pipeline, plan)
+  try:
+    for active in plan.active:
+      name = active.node.name
+      values, got = sess.run(
+        [fetches_of(active), wanted.get(name, {})], active.feed_dict
+      )
+      found[name] = values
+      outputs.update(got)
+  finally:
+    if drops:
+      with contextlib.suppress(tf1.errors.OpError, RuntimeError):
+        sess.run(drops, key_feeds(pipeline, plan))
+  return make_result(plan, found, {}, outputs)
+
+
+def _wanted(plan, fetch) -> Dict[str, Dict[str, Tuple[str, Any]]]:
+  graphs = {active.node.name: active.graph for active in plan.active}
+  wanted = {}
+  for text in fetch:
+    name, _, output = text.partition(".")
+    if name not in graphs or output not in graphs[name].piece.outputs:
+      known = [
+        f"{n}.{o}" for n, graph in graphs.items() for o in graph.piece.outputs
+      ]
+      raise errors.ArgumentError(
+        f"Pipeline.forward: fetch names {text!r}; the batch gives {known}."
+      )
+    wanted.setdefault(name, {})[text] = graphs[name].piece.outputs[output]
+  return wanted
