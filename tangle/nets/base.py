@@ -1,0 +1,226 @@
+"""What every network shares: variables, scopes and checks.
+
+A network is a callable from tensors to tensors. It makes its variables when it
+is first called and uses the same ones whenever it is called again in the same
+graph. Nothing here holds values: those live in the session's variables.
+"""
+
+import contextlib
+import re
+import weakref
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
+
+# Opening of a variable scope -> name -> the network that took the name there.
+# An opening, not the scope's full name: whoever opens a scope once more with
+# reuse on asks for sharing, whoever repeats a name within one opening does not.
+_OWNERS = weakref.WeakKeyDictionary()
+
+
+class Network:
+  """A callable with variables that are made once and then shared.
+
+  A subclass writes `__call__` as a body under `with self.enter(name):`, which
+  reads its arguments with `check_tensor` and `check_depth`, and its variables
+  with `make_variable`.
+
+  Variables are resource variables under the variable scope in which the
+  network is first called, extended by the network's name. Two networks may
+  have the same name only in different scopes, or in a scope that is opened
+  again with reuse on: then they share, as TensorFlow's `reuse` says.
+  """
+
+  def __init__(self, name, dtype=tf1.float32):
+    """Names the network; makes neither ops nor variables.
+
+    Args:
+      name: variable scope of the variables and default name scope of calls.
+      dtype: float type of the variables, inputs and outputs.
+
+    Raises:
+      ArgumentError: if `name` cannot name a scope.
+      DtypeError: if `dtype` is no float type.
+    """
+    if not isinstance(name, str) or not _NAME.match(name):
+      raise errors.ArgumentError(
+        f"{type(self).__name__}: name must be a string that can name a scope "
+        f"(letters, digits and '_.-/'), got {name!r}"
+      )
+    self._name = name
+    self._dtype = tf1.as_dtype(dtype)
+    if not self._dtype.is_floating:
+      raise errors.DtypeError(
+        f"{name}: dtype must be a float type, got {self._dtype.name}; "
+        "pass tf1.float32 or tf1.float64"
+      )
+    self._graph = None
+    self._scope = None
+    self._made = {}
+    self._depths = {}
+
+  @property
+  def name(self):
+    """The name, a string."""
+    return self._name
+
+  @property
+  def dtype(self):
+    """The `tf.DType` of variables, inputs and outputs."""
+    return self._dtype
+
+  @property
+  def variables(self):
+    """The variables in order of creation; none before the first call."""
+    return list(self._made.values())
+
+  @contextlib.contextmanager
+  def enter(self, name, default=None):
+    """Opens the name scope of one call, after a check of the graph.
+
+    Args:
+      name: the scope's name, or None.
+      default: the name to take for None; the network's own if not given.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      GraphError: if the network has its variables in another graph, or if
+        there is no graph, but eager execution.
+    """
+    if tf1.executing_eagerly():
+      raise errors.GraphError(
+        f"{self._name}: called eagerly; tangle's networks are for graphs: "
+        "call under `with tf1.Graph().as_default():`"
+      )
+    graph = checks.outermost(tf1.get_default_graph())
+    if self._graph is not None and self._graph() is not graph:
+      raise errors.GraphError(
+        f"{self._name}: called in another graph than the one that holds its "
+        "variables; make a network for each graph, or call this one under "
+        "`with graph.as_default():` of its own graph"
+      )
+    with tf1.name_scope(name or default or self._name):
+      yield
+
+  @contextlib.contextmanager
+  def _variable_scope(self):
+    """Opens the network's variable scope, without a name scope.
+
+    The first time, takes the network's name in the current scope.
+
+    Yields:
+      Nothing.
+
+    Raises:
+      ArgumentError: if another network has the name in the current scope.
+    """
+    if self._scope is None:
+      parent = tf1.get_variable_scope()
+      owners = _OWNERS.setdefault(parent, {})
+      if self._name in owners and owners[self._name]() is not self:
+        raise errors.ArgumentError(
+          f"{self._name}: another network has this name in variable scope "
+          f"{parent.name!r}; give one of them another name=, or call the one "
+          "object twice if they are to share variables"
+        )
+      owners[self._name] = weakref.ref(self)
+      target = self._name
+    else:
+      target = self._scope
+    with tf1.variable_scope(target, auxiliary_name_scope=False) as scope:
+      if self._scope is None:
+        self._scope = scope
+        self._graph = weakref.ref(checks.outermost(tf1.get_default_graph()))
+      yield
+
+  def make_variable(self, name, shape, initializer=None):
+    """Returns the variable `name`, made at the first request.
+
+    Args:
+      name: name below the network's scope.
+      shape: list of ints.
+      initializer: a TensorFlow initializer; Glorot's uniform one for None.
+
+    Returns:
+      A resource variable of `shape`.
+
+    Raises:
+      ArgumentError: if the scope cannot give this variable.
+    """
+    if name not in self._made:
+      if initializer is None:
+        initializer = tf1.glorot_uniform_initializer()
+      with self._variable_scope():
+        try:
+          self._made[name] = tf1.get_variable(
+            name,
+            shape,
+            self._dtype,
+            initializer=initializer,
+            use_resource=True,
+          )
+        except ValueError as error:
+          raise errors.ArgumentError(
+            f"{self._name}: cannot make variable {name!r} of shape "
+            f"{list(shape)} in variable scope "
+            f"{tf1.get_variable_scope().name!r}: give the network another "
+            "name=, or call the one network again if variables are to be "
+            f"shared. TensorFlow says: {error}"
+          ) from error
+    return self._made[name]
+
+  def check_tensor(self, argument, value, ranks=None):
+    """Returns `value` as a tensor of the network's graph and type.
+
+    Args:
+      argument: the argument's name, for messages.
+      value: a tensor, a variable or what TensorFlow converts to one.
+      ranks: the ranks that are allowed, a tuple; None for any known one.
+
+    Returns:
+      A tensor of known rank.
+
+    Raises:
+      DtypeError: if `value` has another type.
+      GraphError: if `value` is from another graph.
+      ShapeError: if `value` has another rank, or an unknown one.
+    """
+    tensor = checks.convert_floats(self._name, argument, value, self._dtype)
+    checks.check_rank(self._name, argument, tensor, ranks)
+    return tensor
+
+  def check_depth(self, argument, tensor, expected=None):
+    """Returns the last dimension of `tensor`, the same at every call.
+
+    Args:
+      argument: the argument's name, for messages.
+      tensor: `[..., D]`.
+      expected: D if the network's settings tell it; None for any D at the
+        first call, and that one from then on.
+
+    Returns:
+      D, an int.
+
+    Raises:
+      ShapeError: if D is unknown, or not the one the network has.
+    """
+    depth = tf1.dimension_value(tensor.shape[-1])
+    if depth is None:
+      raise errors.ShapeError(
+        f"{self._name}: {argument} must have a known last dimension, got "
+        f"{checks.describe(tensor)}; call set_shape on it"
+      )
+    if expected is None:
+      expected = self._depths.setdefault(argument, depth)
+    if depth != expected:
+      raise errors.ShapeError(
+        f"{self._name}: {argument} must have depth {expected}, for which the "
+        f"network was made, got depth {depth} in {checks.describe(tensor)}; "
+        "make another network for that depth"
+      )
+    return depth

@@ -1,0 +1,288 @@
+"""One step of a recurrent network: LSTM and GRU cells.
+
+A cell maps an input and a state to an output and the next state. Whole
+sequences are in `recurrent`.
+"""
+
+import collections
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import base, checks
+
+LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
+LSTMState.__doc__ = "State of an LSTM: `c` [B, U] cell, `h` [B, U] output."
+
+CellResult = collections.namedtuple("CellResult", ["output", "state"])
+CellResult.__doc__ = "What a cell returns: `output` [B, U], and next `state`."
+
+
+class Cell(base.Network):
+  """Base of the cells: a state of one or several parts `[B, U]`."""
+
+  def __init__(self, units, kernel_initializer, dtype, name):
+    """Sets up the cell; makes neither ops nor variables.
+
+    Args:
+      units: U, depth of output and state.
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, inputs, states and outputs.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is no positive integer.
+    """
+    super().__init__(name, dtype)
+    self._units = checks.check_positive(name, "units", units)
+    self._kernel_initializer = kernel_initializer
+
+  @property
+  def units(self):
+    """U, depth of output and state."""
+    return self._units
+
+  def __call__(self, inputs, state, name=None):
+    """Makes one step.
+
+    Args:
+      inputs: `[B, D]`, D the same at every call.
+      state: the state before, as `zero_state` gives it.
+      name: name scope of the new ops.
+
+    Returns:
+      A `CellResult`: output `[B, U]`, and the state after.
+
+    Raises:
+      ShapeError: if D is unknown or differs from that of the first call, or
+        if `state` is not of depth U.
+      ArgumentError: if `state` has not the parts of this cell's state.
+    """
+    with self.enter(name):
+      inputs = self.check_tensor("inputs", inputs, ranks=(2,))
+      state = self.check_state("state", state)
+      weights = self.weights(self.check_depth("inputs", inputs))
+      state = self.step(inputs, state, weights)
+      return CellResult(self.output(state), state)
+
+  def zero_state(self, batch_size, dtype=None, name=None):
+    """Makes a state of zeros.
+
+    Args:
+      batch_size: B, an int or a scalar int tensor.
+      dtype: float type; the cell's for None.
+      name: name scope of the new ops.
+
+    Returns:
+      The state, each part `[B, U]`.
+    """
+    with tf1.name_scope(name or f"{self._name}_zero_state"):
+      dtype = self._dtype if dtype is None else dtype
+      shape = [batch_size, self._units]
+      return self._state_of(lambda: tf1.zeros(shape, dtype))
+
+  def check_state(self, argument, state):
+    """Returns `state` as tensors in this cell's structure.
+
+    Args:
+      argument: the argument's name, for messages.
+      state: the parts of a state, each `[B, U]`.
+
+    Returns:
+      The state, of tensors.
+
+    Raises:
+      ArgumentError: if `state` has not the parts of this cell's state.
+      ShapeError: if a part is not of depth U.
+    """
+    raise NotImplementedError
+
+  def weights(self, depth):
+    """Reads the variables once, making them if need be.
+
+    Args:
+      depth: D, depth of the inputs.
+
+    Returns:
+      What `step` takes as `weights`.
+    """
+    raise NotImplementedError
+
+  def step(self, inputs, state, weights):
+    """Computes the state after one step.
+
+    Args:
+      inputs: `[B, D]` tensor.
+      state: the state before, of tensors.
+      weights: result of `weights`.
+
+    Returns:
+      The state after.
+    """
+    raise NotImplementedError
+
+  def output(self, state):
+    """Returns the part of a state that is the cell's output.
+
+    Args:
+      state: the state after a step.
+
+    Returns:
+      `[B, U]`.
+    """
+    raise NotImplementedError
+
+  def _state_of(self, make_part):
+    raise NotImplementedError
+
+  def _part(self, argument, value):
+    part = self.check_tensor(argument, value, ranks=(2,))
+    self.check_depth(argument, part, self._units)
+    return part
+
+  def _read(self, name, shape, initializer):
+    return tf1.convert_to_tensor(self.make_variable(name, shape, initializer))
+
+
+class LSTMCell(Cell):
+  """Long short-term memory.
+
+      [i, g, f, o] = [x, h] kernel + bias                each [B, U]
+      c' = sigmoid(f + forget_bias) c + sigmoid(i) tanh(g)
+      h' = sigmoid(o) tanh(c')
+
+  Source: Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; forget gate
+  from Gers, Schmidhuber & Cummins 2000, "Learning to Forget". Departures: tanh
+  in place of the papers' scaled sigmoids, as is usual; no peepholes; a constant
+  `forget_bias` is added to the forget gate.
+
+  Variables: `kernel` `[D + U, 4 U]` and `bias` `[4 U]`, in the gate order
+  i, g, f, o, which is that of `tf.raw_ops.BlockLSTM` on both TensorFlows (there
+  g is called ci). `tf.nn.rnn_cell.LSTMCell` has the same order.
+  """
+
+  def __init__(
+    self,
+    units,
+    forget_bias=1.0,
+    kernel_initializer=None,
+    dtype=tf1.float32,
+    name="lstm_cell",
+  ):
+    """Sets up the cell; makes neither ops nor variables.
+
+    Args:
+      units: U, depth of output and state.
+      forget_bias: number added to the forget gate, on top of `bias`.
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None,
+        over the whole kernel, as of fan-out 4 U.
+      dtype: float type of variables, inputs, states and outputs.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is no positive integer.
+    """
+    super().__init__(units, kernel_initializer, dtype, name)
+    self._forget_bias = float(forget_bias)
+
+  @property
+  def forget_bias(self):
+    """The number added to the forget gate."""
+    return self._forget_bias
+
+  def check_state(self, argument, state):
+    if not isinstance(state, (tuple, list)) or len(state) != 2:
+      raise errors.ArgumentError(
+        f"{self._name}: {argument} must be an LSTMState(c, h) or another pair, "
+        f"got {state!r}; zero_state makes one"
+      )
+    c, h = state
+    return LSTMState(
+      self._part(f"{argument}.c", c), self._part(f"{argument}.h", h)
+    )
+
+  def weights(self, depth):
+    shape = [depth + self._units, 4 * self._units]
+    kernel = self._read("kernel", shape, self._kernel_initializer)
+    bias = self._read("bias", shape[1:], tf1.zeros_initializer())
+    return kernel, bias
+
+  def step(self, inputs, state, weights):
+    kernel, bias = weights
+    both = tf1.concat([inputs, state.h], axis=1)
+    gates = tf1.nn.bias_add(tf1.matmul(both, kernel), bias)
+    i, g, f, o = tf1.split(gates, 4, axis=1)
+    kept = tf1.sigmoid(f + self._forget_bias) * state.c
+    c = kept + tf1.sigmoid(i) * tf1.tanh(g)
+    return LSTMState(c, tf1.sigmoid(o) * tf1.tanh(c))
+
+  def output(self, state):
+    return state.h
+
+  def _state_of(self, make_part):
+    return LSTMState(make_part(), make_part())
+
+
+class GRUCell(Cell):
+  """Gated recurrent unit.
+
+      [r, z] = sigmoid([x, h] gates_kernel + gates_bias)   each [B, U]
+      g = tanh([x, r h] candidate_kernel + candidate_bias)
+      h' = z h + (1 - z) g
+
+  Source: Cho et al. 2014, "Learning Phrase Representations using RNN
+  Encoder-Decoder", eq. 5 to 8. Departure: biases, which the paper leaves out
+  of its formulas; they are zero at first.
+
+  Variables: `gates_kernel` `[D + U, 2 U]` and `gates_bias` `[2 U]` in the order
+  r, z, `candidate_kernel` `[D + U, U]` and `candidate_bias` `[U]`. This is the
+  layout of `tf.nn.rnn_cell.GRUCell`, whose gate bias however starts at one.
+  """
+
+  def __init__(
+    self, units, kernel_initializer=None, dtype=tf1.float32, name="gru_cell"
+  ):
+    """Sets up the cell; makes neither ops nor variables.
+
+    Args:
+      units: U, depth of output and state.
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, inputs, states and outputs.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is no positive integer.
+    """
+    super().__init__(units, kernel_initializer, dtype, name)
+
+  def check_state(self, argument, state):
+    if isinstance(state, (tuple, list)):
+      raise errors.ArgumentError(
+        f"{self._name}: {argument} must be one tensor [B, {self._units}], got "
+        f"{state!r}; zero_state makes one"
+      )
+    return self._part(argument, state)
+
+  def weights(self, depth):
+    rows, units = depth + self._units, self._units
+    zeros = tf1.zeros_initializer()
+    return (
+      self._read("gates_kernel", [rows, 2 * units], self._kernel_initializer),
+      self._read("gates_bias", [2 * units], zeros),
+      self._read("candidate_kernel", [rows, units], self._kernel_initializer),
+      self._read("candidate_bias", [units], zeros),
+    )
+
+  def step(self, inputs, state, weights):
+    gates_kernel, gates_bias, candidate_kernel, candidate_bias = weights
+    both = tf1.concat([inputs, state], axis=1)
+    gates = tf1.nn.bias_add(tf1.matmul(both, gates_kernel), gates_bias)
+    r, z = tf1.split(tf1.sigmoid(gates), 2, axis=1)
+    reset = tf1.concat([inputs, r * state], axis=1)
+    g = tf1.nn.bias_add(tf1.matmul(reset, candidate_kernel), candidate_bias)
+    return z * state + (1 - z) * tf1.tanh(g)
+
+  def output(self, state):
+    return state
+
+  def _state_of(self, make_part):
+    return make_part()

@@ -1,0 +1,180 @@
+"""Checks of arguments, and how a tensor is named in a message."""
+
+import numbers
+
+from tangle import errors
+from tangle.compat import tf1
+
+
+def outermost(graph):
+  """Returns the graph that holds `graph`'s variables.
+
+  Bodies of TensorFlow 2 style loops and branches are graphs of their own; the
+  variables are in the graph around them.
+
+  Args:
+    graph: a `tf.Graph`.
+
+  Returns:
+    A `tf.Graph`.
+  """
+  outer = getattr(graph, "outer_graph", None)
+  return graph if outer is None else outermost(outer)
+
+
+def describe(tensor):
+  """Says name, type and static shape of a tensor, for a message.
+
+  Args:
+    tensor: a tensor or variable of any shape.
+
+  Returns:
+    A string.
+  """
+  shape = tensor.shape
+  dims = shape.as_list() if shape.ndims is not None else "unknown"
+  return f"{tensor.name!r} ({tensor.dtype.base_dtype.name}, shape {dims})"
+
+
+def check_graph(caller, argument, value):
+  """Raises unless `value` can be used in the default graph.
+
+  Args:
+    caller: who asks, for the message.
+    argument: the argument's name, for the message.
+    value: anything; only tensors and variables belong to a graph.
+
+  Raises:
+    GraphError: if `value` is from another graph.
+  """
+  graph = getattr(value, "graph", None)
+  if graph is None:
+    return
+  if outermost(graph) is not outermost(tf1.get_default_graph()):
+    raise errors.GraphError(
+      f"{caller}: {argument} {value.name!r} belongs to another graph; call "
+      "under `with graph.as_default():` of the tensor's graph"
+    )
+
+
+def convert_floats(caller, argument, value, dtype):
+  """Returns `value` as a tensor of a float type, which it must have already.
+
+  Python numbers have no type of their own, and take `dtype`.
+
+  Args:
+    caller: who asks, for messages.
+    argument: the argument's name, for messages.
+    value: a tensor, a variable, an array or nested lists of numbers.
+    dtype: the type.
+
+  Returns:
+    A tensor of `dtype`, of any shape.
+
+  Raises:
+    DtypeError: if `value` has another type.
+    GraphError: if `value` is from another graph.
+  """
+  check_graph(caller, argument, value)
+  # A preferred type would narrow an array without a word.
+  preferred = None if hasattr(value, "dtype") else dtype
+  tensor = tf1.convert_to_tensor(value, preferred_dtype=preferred)
+  if tensor.dtype.base_dtype != dtype:
+    raise errors.DtypeError(
+      f"{caller}: {argument} must be {dtype.name}, got {describe(tensor)}; "
+      "tf1.cast it, or make a network of its type with dtype="
+    )
+  return tensor
+
+
+def convert_ints(caller, argument, value):
+  """Returns `value` as a tensor of int32 or int64.
+
+  Args:
+    caller: who asks, for messages.
+    argument: the argument's name, for messages.
+    value: a tensor, a variable, an array or nested lists of ints.
+
+  Returns:
+    A tensor of any shape.
+
+  Raises:
+    DtypeError: if `value` has another type.
+    GraphError: if `value` is from another graph.
+  """
+  check_graph(caller, argument, value)
+  tensor = tf1.convert_to_tensor(value)
+  if tensor.dtype.base_dtype not in (tf1.int32, tf1.int64):
+    raise errors.DtypeError(
+      f"{caller}: {argument} must be int32 or int64, got {describe(tensor)}; "
+      "tf1.cast it"
+    )
+  return tensor
+
+
+def check_rank(caller, argument, tensor, ranks):
+  """Raises unless `tensor` has one of `ranks`.
+
+  Args:
+    caller: who asks, for the message.
+    argument: the argument's name, for the message.
+    tensor: a tensor of any shape.
+    ranks: a tuple of ints; None for any rank that is known.
+
+  Raises:
+    ShapeError: if the rank is unknown or not in `ranks`.
+  """
+  rank = tensor.shape.ndims
+  if rank is None or (ranks is not None and rank not in ranks):
+    wanted = "known rank" if ranks is None else f"rank {_either(ranks)}"
+    raise errors.ShapeError(
+      f"{caller}: {argument} must have {wanted}, got {describe(tensor)}; "
+      "reshape it, or call set_shape if the rank is only unknown"
+    )
+
+
+def check_positive(caller, argument, value):
+  """Returns `value` if it is a positive integer.
+
+  Args:
+    caller: who asks, for the message.
+    argument: the argument's name, for the message.
+    value: anything.
+
+  Returns:
+    `value` as an int.
+
+  Raises:
+    ArgumentError: if `value` is no positive integer.
+  """
+  if not isinstance(value, numbers.Integral) or value < 1:
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be a positive integer, got {value!r}"
+    )
+  return int(value)
+
+
+def check_lengths(caller, lengths):
+  """Returns `lengths` as a tensor.
+
+  Args:
+    caller: who asks, for messages.
+    lengths: `[B]` int32 or int64, or None.
+
+  Returns:
+    `[B]` int tensor, or None for None.
+
+  Raises:
+    DtypeError: if the lengths are no integers.
+    GraphError: if `lengths` is from another graph.
+    ShapeError: if the rank is not 1.
+  """
+  if lengths is None:
+    return None
+  lengths = convert_ints(caller, "lengths", lengths)
+  check_rank(caller, "lengths", lengths, (1,))
+  return lengths
+
+
+def _either(ranks):
+  return " or ".join(str(rank) for rank in ranks)

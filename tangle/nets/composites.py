@@ -1,0 +1,223 @@
+"""Networks made of recurrent layers: side by side, or one above the other.
+
+A part that was not called before makes its variables below the composite's
+variable scope, and shares them when it is called on its own later.
+"""
+
+import collections
+import contextlib
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import base, feedforward, recurrent
+
+BidirectionalState = collections.namedtuple(
+  "BidirectionalState", ["forward", "backward"]
+)
+BidirectionalState.__doc__ = "The final states of both directions."
+
+
+class Composite(base.Network):
+  """A network of networks, which has their variables and none of its own.
+
+  A network that was not called before makes its variables in a scope of this
+  one, so that networks of the same name do not meet.
+  """
+
+  def __init__(self, children, name):
+    """Names the parts; makes neither ops nor variables.
+
+    Args:
+      children: list of pairs of a label, which is the part's variable scope,
+        and a network.
+      name: variable scope around those of the parts.
+    """
+    super().__init__(name, children[0][1].dtype)
+    self._children = children
+
+  @property
+  def variables(self):
+    """The variables part by part; one that parts share comes once."""
+    unique = collections.OrderedDict(
+      (id(variable), variable)
+      for _, child in self._children
+      for variable in child.variables
+    )
+    return list(unique.values())
+
+  @contextlib.contextmanager
+  def child_scope(self, label):
+    """Opens the variable scope of a part.
+
+    Args:
+      label: the part's label.
+
+    Yields:
+      Nothing.
+    """
+    with self._variable_scope():
+      with tf1.variable_scope(label, auxiliary_name_scope=False):
+        yield
+
+  def check_states(self, argument, states):
+    """Returns one state per part.
+
+    Args:
+      argument: the argument's name, for the message.
+      states: list or tuple of states; None for `None` each.
+
+    Returns:
+      A list.
+
+    Raises:
+      ArgumentError: if there is not one state per part.
+    """
+    count = len(self._children)
+    if states is None:
+      return [None] * count
+    if not isinstance(states, (tuple, list)) or len(states) != count:
+      raise errors.ArgumentError(
+        f"{self._name}: {argument} must be a list of {count} states, one per "
+        f"layer, got {states!r}; pass None for zeros"
+      )
+    return list(states)
+
+
+class Bidirectional(Composite):
+  """Two layers in opposite directions over the same inputs.
+
+  Source: Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks".
+  """
+
+  def __init__(self, forward, backward, name="bidirectional"):
+    """Joins two layers; makes neither ops nor variables.
+
+    Args:
+      forward: a recurrent layer with `reverse=False`, of depth U.
+      backward: a recurrent layer with `reverse=True`, of depth W.
+      name: variable scope around those of the layers, which are `forward` and
+        `backward` with the layer's own name below; default name scope of
+        calls.
+
+    Raises:
+      ArgumentError: if a layer runs in the wrong direction.
+    """
+    super().__init__([("forward", forward), ("backward", backward)], name)
+    for argument, layer, wanted in (
+      ("forward", forward, False),
+      ("backward", backward, True),
+    ):
+      reverse = getattr(layer, "reverse", None)
+      if reverse is not wanted:
+        raise errors.ArgumentError(
+          f"{name}: {argument} must be a layer with reverse={wanted}, got "
+          f"{layer.name!r} with reverse={reverse}; make it with "
+          f"reverse={wanted}"
+        )
+    self._forward = forward
+    self._backward = backward
+
+  @property
+  def units(self):
+    """U + W, depth of the outputs."""
+    return self._forward.units + self._backward.units
+
+  def __call__(self, inputs, lengths=None, initial_state=None, name=None):
+    """Runs both layers.
+
+    Args:
+      inputs: `[B, T, D]`.
+      lengths: `[B]` int, each from 0 to T; None if all are T.
+      initial_state: a `BidirectionalState`, or a pair in that order; zeros for
+        None.
+      name: name scope of the new ops.
+
+    Returns:
+      A `RecurrentResult`: outputs `[B, T, U + W]`, forward first, and a
+      `BidirectionalState` of the layers' final states. That of `backward`
+      is the one after each example's first step.
+
+    Raises:
+      ArgumentError: if `initial_state` is no pair.
+    """
+    states = self.check_states("initial_state", initial_state)
+    with self.enter(name):
+      with self.child_scope("forward"):
+        forward = self._forward(inputs, lengths, states[0], name="forward")
+      with self.child_scope("backward"):
+        backward = self._backward(inputs, lengths, states[1], name="backward")
+      outputs = tf1.concat([forward.outputs, backward.outputs], axis=2)
+    state = BidirectionalState(forward.state, backward.state)
+    return recurrent.RecurrentResult(outputs, state)
+
+
+class Stack(Composite):
+  """Layers one above the other: each reads the outputs of the one below."""
+
+  def __init__(self, layers, name="stack"):
+    """Joins the layers; makes neither ops nor variables.
+
+    Args:
+      layers: recurrent layers, from the lowest to the highest.
+      name: variable scope around those of the layers, which are `layer_0`,
+        `layer_1` and so on with the layer's own name below; default name scope
+        of calls.
+
+    Raises:
+      ArgumentError: if there is no layer.
+    """
+    layers = list(layers)
+    if not layers:
+      raise errors.ArgumentError(
+        f"{name}: layers must not be empty; pass at least one recurrent layer"
+      )
+    named = [(f"layer_{k}", layer) for k, layer in enumerate(layers)]
+    super().__init__(named, name)
+    self._layers = layers
+
+  @property
+  def units(self):
+    """Depth of the outputs, that of the highest layer."""
+    return self._layers[-1].units
+
+  def __call__(
+    self,
+    inputs,
+    lengths=None,
+    initial_state=None,
+    dropout_rate=0,
+    seed=None,
+    name=None,
+  ):
+    """Runs all layers.
+
+    Args:
+      inputs: `[B, T, D]`.
+      lengths: `[B]` int, each from 0 to T; None if all are T.
+      initial_state: list of one state per layer; zeros for None.
+      dropout_rate: rate of dropout between the layers, not below the lowest
+        and not above the highest: a number or a scalar tensor.
+      seed: seed as `feedforward.dropout` takes it; each place between layers
+        gets a mask of its own.
+      name: name scope of the new ops.
+
+    Returns:
+      A `RecurrentResult`: outputs `[B, T, U]` of the highest layer, and the
+      list of final states.
+
+    Raises:
+      ArgumentError: if `initial_state` has not one state per layer.
+    """
+    states = self.check_states("initial_state", initial_state)
+    outputs, final = inputs, []
+    with self.enter(name):
+      for k, (layer, state) in enumerate(zip(self._layers, states)):
+        if k > 0:
+          outputs = feedforward.dropout(
+            outputs, dropout_rate, feedforward.shift_seed(seed, k)
+          )
+        label = f"layer_{k}"
+        with self.child_scope(label):
+          outputs, state = layer(outputs, lengths, state, name=label)
+        final.append(state)
+    return recurrent.RecurrentResult(outputs, final)

@@ -1,0 +1,229 @@
+"""Networks without memory: dense layer, embedding, dropout."""
+
+import numbers
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import arrays, base, checks
+
+
+class Dense(base.Network):
+  """Affine map of the last dimension: `activation(inputs @ kernel + bias)`."""
+
+  def __init__(
+    self,
+    units,
+    activation=None,
+    use_bias=True,
+    kernel_initializer=None,
+    dtype=tf1.float32,
+    name="dense",
+  ):
+    """Sets up the layer; makes neither ops nor variables.
+
+    Args:
+      units: U, depth of the outputs.
+      activation: function from tensor to tensor, or None.
+      use_bias: whether to add a bias, zero at first.
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, inputs and outputs.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is no positive integer.
+    """
+    super().__init__(name, dtype)
+    self._units = checks.check_positive(name, "units", units)
+    self._activation = activation
+    self._use_bias = use_bias
+    self._kernel_initializer = kernel_initializer
+
+  def __call__(self, inputs, name=None):
+    """Maps `inputs`.
+
+    Args:
+      inputs: `[..., D]`, D the same at every call.
+      name: name scope of the new ops.
+
+    Returns:
+      `[..., U]`.
+
+    Raises:
+      ShapeError: if D is unknown or differs from that of the first call.
+    """
+    with self.enter(name):
+      inputs = self.check_tensor("inputs", inputs)
+      depth = self.check_depth("inputs", inputs)
+      kernel = self.make_variable(
+        "kernel", [depth, self._units], self._kernel_initializer
+      )
+      bias = None
+      if self._use_bias:
+        bias = self.make_variable(
+          "bias", [self._units], tf1.zeros_initializer()
+        )
+      outputs = arrays.multiply(inputs, kernel, bias)
+      return self._activation(outputs) if self._activation else outputs
+
+
+class Embedding(base.Network):
+  """A table of one vector per id, also usable as output projection."""
+
+  def __init__(
+    self,
+    vocabulary_size,
+    depth,
+    initializer=None,
+    dtype=tf1.float32,
+    name="embedding",
+  ):
+    """Sets up the table; makes neither ops nor variables.
+
+    Args:
+      vocabulary_size: V, number of ids.
+      depth: D, length of a vector.
+      initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, features and outputs.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if V or D is no positive integer.
+    """
+    super().__init__(name, dtype)
+    self._vocabulary_size = checks.check_positive(
+      name, "vocabulary_size", vocabulary_size
+    )
+    self._vector_depth = checks.check_positive(name, "depth", depth)
+    self._initializer = initializer
+
+  def __call__(self, ids, name=None):
+    """Looks up the vectors of `ids`.
+
+    Args:
+      ids: `[...]` int32 or int64 in `[0, V)`. Others fail on the CPU when the
+        graph runs; on a GPU they give zeros.
+      name: name scope of the new ops.
+
+    Returns:
+      `[..., D]`.
+
+    Gradients:
+      To the table as `tf.IndexedSlices`, one slice per id.
+
+    Raises:
+      DtypeError: if `ids` are no integers.
+    """
+    with self.enter(name):
+      ids = checks.convert_ints(self._name, "ids", ids)
+      return tf1.gather(self._table(), ids)
+
+  def project(self, features, use_bias=False, name=None):
+    """Scores every id: `features @ table^T (+ bias)`, with the same table.
+
+    Source: Press & Wolf 2017, "Using the Output Embedding to Improve Language
+    Models", weight tying.
+
+    Args:
+      features: `[..., D]`.
+      use_bias: whether to add a bias `[V]`, zero at first and shared by all
+        calls that have one.
+      name: name scope of the new ops.
+
+    Returns:
+      Logits `[..., V]`.
+
+    Raises:
+      ShapeError: if the depth of `features` is not D.
+    """
+    with self.enter(name, f"{self._name}_project"):
+      features = self.check_tensor("features", features)
+      self.check_depth("features", features, self._vector_depth)
+      table = self._table()
+      bias = None
+      if use_bias:
+        bias = self.make_variable(
+          "output_bias", [self._vocabulary_size], tf1.zeros_initializer()
+        )
+      return arrays.multiply(features, table, bias, transpose_kernel=True)
+
+  def _table(self):
+    return self.make_variable(
+      "table", [self._vocabulary_size, self._vector_depth], self._initializer
+    )
+
+
+def shift_seed(seed, k):
+  """Returns the k-th of several seeds that are made from one.
+
+  Args:
+    seed: a seed as `dropout` takes it.
+    k: an int.
+
+  Returns:
+    None for None; else a seed of the same kind, another for each k.
+  """
+  if seed is None:
+    return None
+  return seed + k if isinstance(seed, numbers.Integral) else seed + [0, k]
+
+
+def dropout(x, rate, seed=None, name="dropout"):
+  """Sets entries to zero at random and scales the rest by `1 / (1 - rate)`.
+
+  The expectation is `x`. The mask is one random op; the gradient uses the mask
+  of the forward pass.
+
+  Source: Srivastava et al. 2014, with the scaling in training, not in test
+  ("inverted" dropout).
+
+  Args:
+    x: float tensor of any shape.
+    rate: probability of a zero, in `[0, 1)`: a number, or a scalar tensor,
+      such as a placeholder. The Python number 0 makes no ops.
+    seed: an int or None: seed of a stateful random op. Or an int tensor or
+      array `[2]`: seed of a stateless random op, which draws the same mask
+      from the same seed and so may run twice.
+    name: name scope of the new ops.
+
+  Returns:
+    A tensor shaped as `x`; `x` itself for the Python number 0.
+
+  Gradients:
+    None to `rate` through the mask; through the scaling there is one.
+
+  Raises:
+    ArgumentError: if the number `rate` is not in `[0, 1)`.
+    DtypeError: if `x` is no float tensor.
+    GraphError: if `x` or `rate` is from another graph.
+    ShapeError: if a tensor `rate` is not a scalar.
+  """
+  if isinstance(rate, (numbers.Real, np.generic)):
+    if not 0 <= rate < 1:
+      raise errors.ArgumentError(
+        f"{name}: rate must be at least 0 and below 1, got {rate}; it is the "
+        "probability of a zero, not of keeping"
+      )
+    if rate == 0:
+      return x
+  checks.check_graph(name, "x", x)
+  checks.check_graph(name, "rate", rate)
+  with tf1.name_scope(name):
+    x = tf1.convert_to_tensor(x)
+    if not x.dtype.is_floating:
+      raise errors.DtypeError(
+        f"{name}: x must be a float tensor, got {checks.describe(x)}; "
+        "tf1.cast it"
+      )
+    rate = tf1.convert_to_tensor(rate, preferred_dtype=x.dtype)
+    checks.check_rank(name, "rate", rate, (0,))
+    # Always drawn in float32: in float16 the probability would be coarse.
+    if seed is None or isinstance(seed, numbers.Integral):
+      noise = tf1.random.uniform(tf1.shape(x), seed=seed)
+    else:
+      noise = tf1.random.stateless_uniform(tf1.shape(x), seed)
+    keep = tf1.cast(noise >= tf1.cast(rate, tf1.float32), x.dtype)
+    keep.set_shape(x.shape)
+    # One factor, so that the backward pass reads one tensor.
+    return x * (keep / (1 - tf1.cast(rate, x.dtype)))

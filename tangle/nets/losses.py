@@ -1,0 +1,65 @@
+"""Losses over padded sequences."""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+
+
+def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
+  """Sums the weighted cross entropy of each example over its steps.
+
+  Returns `sum_t weights[b, t] * -log softmax(logits[b, t])[targets[b, t]]`.
+  Nothing is divided: take `tf1.reduce_mean` for a mean over examples, or divide
+  the sum by that of `weights` for a mean over tokens.
+
+  Args:
+    logits: `[B, T, V]` float, finite at every step.
+    targets: `[B, T]` int32 or int64 in `[0, V)`; where the weight is zero, any.
+    weights: `[B, T]` of the type of `logits`, zero for padding.
+    name: name scope of the new ops.
+
+  Returns:
+    `[B]` of the type of `logits`.
+
+  Gradients:
+    To `logits` and `weights`. Where a weight is zero, its own gradient is that
+    of the target 0.
+
+  Raises:
+    DtypeError: if `logits` are no floats, `targets` no integers, or `weights`
+      of another type than `logits`.
+    GraphError: if an argument is from another graph.
+    ShapeError: if the shapes do not fit.
+  """
+  checks.check_graph(name, "logits", logits)
+  with tf1.name_scope(name):
+    logits = tf1.convert_to_tensor(logits)
+    if not logits.dtype.is_floating:
+      raise errors.DtypeError(
+        f"{name}: logits must be floats, got {checks.describe(logits)}; "
+        "pass the scores, not ids"
+      )
+    targets = checks.convert_ints(name, "targets", targets)
+    dtype = logits.dtype.base_dtype
+    weights = checks.convert_floats(name, "weights", weights, dtype)
+    _check_shapes(name, logits, targets, weights)
+    counts = tf1.not_equal(weights, 0)
+    # An id outside the vocabulary, such as -1 for padding, would be an error.
+    targets = tf1.where_v2(counts, targets, tf1.zeros([], targets.dtype))
+    losses = tf1.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=targets, logits=logits
+    )
+    return tf1.reduce_sum(losses * weights, axis=1)
+
+
+def _check_shapes(caller, logits, targets, weights):
+  checks.check_rank(caller, "logits", logits, (3,))
+  steps = logits.shape[:2]
+  for argument, tensor in (("targets", targets), ("weights", weights)):
+    checks.check_rank(caller, argument, tensor, (2,))
+    if not tensor.shape.is_compatible_with(steps):
+      raise errors.ShapeError(
+        f"{caller}: {argument} must be [B, T] as in logits "
+        f"{checks.describe(logits)}, got {checks.describe(tensor)}; cut or pad "
+        "one of them"
+      )
