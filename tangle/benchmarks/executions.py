@@ -38,7 +38,9 @@ class Tracer:
     )
     for device in metadata.step_stats.dev_stats:
       for node in device.node_stats:
-        self.counts[node.node_name.partition(":")[0]] += 1
+        # TensorFlow 1.15 lists each op a second time, as name:type.
+        if ":" not in node.node_name:
+          self.counts[node.node_name] += 1
     return found
 
   def __enter__(self):

@@ -38,6 +38,8 @@ class Strategy:
     graph: its graph.
     forward_ops: the ops of the lower part.
     residuals: the kept tensors as `Residuals`, `None` where none are kept.
+    step: trains on the model's data once: from a session to the loss.
+    forward: for the pipeline, only runs forward: likewise.
   """
 
   def __init__(self, name, model):
@@ -171,6 +173,7 @@ class Strategy:
     trainer = found.minimize(self._optimizer)
     batch = {"lower": self._model.lower_feeds, "upper": self._model.upper_feeds}
     self.step = lambda sess: trainer.step(sess, batch).loss
+    self.forward = lambda sess: found.forward(sess, batch).loss
 
   def _apply(self, gradients, variables):
     return self._optimizer.apply_gradients(list(zip(gradients, variables)))
@@ -183,8 +186,9 @@ class Strategy:
       values: variable name → array.
     """
     sess.run(self._initialize)
-    for variable in self.variables:
-      variable.load(values[variable.name], sess)
+    with self.graph.as_default():  # where TensorFlow 2 looks for the session
+      for variable in self.variables:
+        variable.load(values[variable.name], sess)
 
   def first_gradients(self, sess):
     """Returns the gradients of the first step after `load`, by name.

@@ -111,19 +111,21 @@ def spanning_words(data):
   return {word: tuple(names) for word, names in places.items() if names[1:]}
 
 
-def encode_word(word, source_vocabulary, largest_bucket):
+def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
   """Turns one sequence that a user gave into ids, or says why it cannot.
 
   Args:
     word: symbols; a string is a sequence of characters.
     source_vocabulary: the `Vocabulary` of the sources.
     largest_bucket: the largest source bucket.
+    unknown: what to do with an unknown symbol, see `Vocabulary.encode`.
 
   Returns:
     A list of ints, as long as `word`.
 
   Raises:
-    DataError: if `word` is empty or has an unknown symbol.
+    DataError: if `word` is empty, or has an unknown symbol and `unknown` is
+      "raise".
     BucketError: if `word` is longer than `largest_bucket`.
   """
   if not len(word):
@@ -134,7 +136,7 @@ def encode_word(word, source_vocabulary, largest_bucket):
     raise buckets.too_long(
       "encode_word", len(word), largest_bucket, word, "word"
     )
-  return source_vocabulary.encode(word)
+  return source_vocabulary.encode(word, unknown)
 
 
 def _package_entries():

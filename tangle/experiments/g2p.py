@@ -1,6 +1,7 @@
 """Grapheme-to-phoneme conversion through a pipeline of independent buckets."""
 
 import collections
+import os
 import time
 from typing import Any, List, NamedTuple
 
@@ -77,6 +78,7 @@ class Converter:
   """A pipeline that learns to convert words.
 
   Attributes:
+    task: the `Task`.
     model: the `AttentionModel`.
     pipeline: the `Pipeline` of encoders, decoders and a greedy decoder.
     trainer: its `Trainer`.
@@ -96,7 +98,7 @@ class Converter:
       clip_norm: global norm to clip gradients to.
       global_step: a variable that counts the steps.
     """
-    self._task = task
+    self.task = task
     self.model = attention_model.AttentionModel(
       len(task.source), len(task.target), units, layers, depth
     )
@@ -134,7 +136,7 @@ class Converter:
       found = self.pipeline.forward(sess, self._feeds(batch, 0.0))
       total += found.metrics["decoder"]["total_loss"]
       symbols += found.metrics["decoder"]["symbols"]
-    return total / symbols
+    return float(total / symbols)
 
   def _feeds(self, batch, dropout_rate):
     return {
@@ -151,13 +153,14 @@ class Converter:
       },
     }
 
-  def convert(self, sess, words, batch_size=512):
+  def convert(self, sess, words, batch_size=512, unknown="raise"):
     """Converts words greedily.
 
     Args:
       sess: a session.
       words: strings.
       batch_size: how many to convert at once.
+      unknown: what to do with an unknown symbol, see `Vocabulary.encode`.
 
     Returns:
       A list with a tuple of phonemes for each word, in order.
@@ -166,10 +169,10 @@ class Converter:
       DataError: if a word is empty or has an unknown symbol.
       BucketError: if a word is longer than the largest bucket.
     """
-    task = self._task
+    task = self.task
     largest = task.source_buckets[-1]
     examples = [
-      (cmudict_data.encode_word(word, task.source, largest), ())
+      (cmudict_data.encode_word(word, task.source, largest, unknown), ())
       for word in words
     ]
     pairs = batches.PairBatches(
@@ -190,11 +193,19 @@ class Converter:
     return found
 
   def error_rates(self, sess, split):
-    """Returns the `metrics.ErrorRates` of a split of entries."""
+    """Measures a split of entries, unknown symbols read as UNK.
+
+    Args:
+      sess: a session.
+      split: a list of (word, phonemes).
+
+    Returns:
+      A `metrics.ErrorRates` over the different words of the split.
+    """
     evaluation = cmudict_data.evaluation_words(
-      split, self._task.data.pronunciations
+      split, self.task.data.pronunciations
     )
-    predictions = self.convert(sess, evaluation.words)
+    predictions = self.convert(sess, evaluation.words, unknown="unk")
     return metrics.error_rates(predictions, evaluation.references)
 
 
@@ -280,16 +291,7 @@ def train(
     cmudict_data.encode_word(word, task.source, task.source_buckets[-1])
   for name, encoded in task.encoded.items():
     report(f"{name}: {encoded.report.summary()}")
-  pairs, held_out = (
-    batches.PairBatches(
-      task.encoded[name].examples,
-      task.source_buckets,
-      task.target_buckets,
-      size,
-      seed=seed,
-    )
-    for name, size in (("train", batch_size), ("validation", 512))
-  )
+  pairs = make_batches(task, "train", batch_size, seed)
   steps = max(1, int(round(epochs * len(pairs))))
   writer = records.Records(out_dir)
   with tf1.Graph().as_default():
@@ -303,56 +305,116 @@ def train(
     converter = Converter(
       task, units, layers, depth, optimizer, clip_norm, global_step
     )
-    saver = tf1.train.Saver()
-    initialize = tf1.global_variables_initializer()
-    figures = {"build_s": time.time() - begin, "steps": steps, "curve": []}
+    figures = {"build_s": time.time() - begin, "steps": steps}
     figures.update(graph_summary(converter.pipeline, task))
     report(
       f"{figures['graphs']} static graphs of {figures['graph_ops']:,} ops for "
       f"source buckets {task.source_buckets} and target buckets "
       f"{task.target_buckets}; a joint model takes {figures['joint_graphs']}."
     )
+    initialize = tf1.global_variables_initializer()
+    saver = tf1.train.Saver()
     with tf1.Session() as sess:
       sess.run(initialize)
-      marks = {
-        max(1, round(steps * k / evaluations)): None
-        for k in range(1, evaluations + 1)
-      }
-
-      def evaluate(step):
-        rates = converter.error_rates(sess, data.validation)
-        record = {
-          "step": step,
-          "validation_loss": converter.loss(sess, held_out),
-          "validation_per": rates.per,
-          "validation_wer": rates.wer,
-        }
-        figures["curve"].append(record)
-        writer.write(**record)
-        report(
-          f"step {step}: validation loss {record['validation_loss']:.4f}, "
-          f"phoneme error rate {rates.per:.2%}, word error rate {rates.wer:.2%}"
-        )
-
+      measure = Measure(sess, converter, steps, evaluations, writer, report)
       figures.update(
-        _run(
-          sess, converter, pairs, steps, dropout_rate, marks, evaluate, progress
-        )
+        _run(sess, converter, pairs, steps, dropout_rate, measure, progress)
       )
-      rates = converter.error_rates(sess, data.test)
-      figures.update(test_per=rates.per, test_wer=rates.wer)
-      found = converter.convert(sess, words) if words else []
-      figures["samples"] = {
-        word: " ".join(phonemes) for word, phonemes in zip(words, found)
-      }
-      saver.save(sess, f"{out_dir}/model")
+      figures.update(curve=measure.curve, **measure.final(words))
+      saver.save(sess, os.path.join(out_dir, "model"))
   writer.write(**figures)
   return figures
 
 
-def _run(
-  sess, converter, pairs, steps, dropout_rate, marks, evaluate, progress
-):
+def make_batches(task, split, batch_size, seed=0):
+  """Returns the `PairBatches` of a split of a task.
+
+  Args:
+    task: a `Task`.
+    split: `"train"` or `"validation"`.
+    batch_size: examples a batch.
+    seed: of the order.
+
+  Returns:
+    A `PairBatches`.
+  """
+  return batches.PairBatches(
+    task.encoded[split].examples,
+    task.source_buckets,
+    task.target_buckets,
+    batch_size,
+    seed=seed,
+  )
+
+
+class Measure:
+  """Measures a converter in training, at equal intervals and at the end.
+
+  Attributes:
+    curve: the records made so far.
+  """
+
+  def __init__(self, sess, converter, steps, evaluations, writer, report):
+    """Plans the measurements.
+
+    Args:
+      sess: a session.
+      converter: a `Converter`.
+      steps: how many steps the training has.
+      evaluations: how often to measure.
+      writer: a `records.Records`.
+      report: a callable of a line of text.
+    """
+    self._sess = sess
+    self._converter = converter
+    self._marks = {
+      max(1, round(steps * k / evaluations)) for k in range(1, evaluations + 1)
+    }
+    self._writer = writer
+    self._report = report
+    self._held_out = make_batches(converter.task, "validation", 512)
+    self.curve = []
+
+  def after(self, step):
+    """Measures on validation if it is time to.
+
+    Args:
+      step: how many steps are done.
+    """
+    if step not in self._marks:
+      return
+    converter = self._converter
+    rates = converter.error_rates(self._sess, converter.task.data.validation)
+    record = {
+      "step": step,
+      "validation_loss": converter.loss(self._sess, self._held_out),
+      "validation_per": rates.per,
+      "validation_wer": rates.wer,
+    }
+    self.curve.append(record)
+    self._writer.write(**record)
+    self._report(
+      f"step {step}: validation loss {record['validation_loss']:.4f}, "
+      f"phoneme error rate {rates.per:.2%}, word error rate {rates.wer:.2%}"
+    )
+
+  def final(self, words):
+    """Measures on test.
+
+    Args:
+      words: words to convert.
+
+    Returns:
+      A dict: `test_per`, `test_wer`, and `samples`, word → phonemes.
+    """
+    converter = self._converter
+    rates = converter.error_rates(self._sess, converter.task.data.test)
+    found = converter.convert(self._sess, words) if words else []
+    samples = {word: " ".join(phones) for word, phones in zip(words, found)}
+    return {"test_per": rates.per, "test_wer": rates.wer, "samples": samples}
+
+
+def _run(sess, converter, pairs, steps, dropout_rate, measure, progress):
   """Runs the steps; returns the last loss, the seconds and the speed."""
   seconds, seen, step, epoch, result = 0.0, 0, 0, 0, None
   while step < steps:
@@ -369,8 +431,7 @@ def _run(
         )
       if progress is not None:
         progress(step, steps, result.loss, seen / seconds)
-      if step in marks:
-        evaluate(step)
+      measure.after(step)
       if step == steps:
         break
     epoch += 1

@@ -190,6 +190,7 @@ class LSTMCell(Cell):
     return self._forget_bias
 
   def check_state(self, argument, state):
+    """Returns the pair `state` as an `LSTMState` of tensors `[B, U]`."""
     if not isinstance(state, (tuple, list)) or len(state) != 2:
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be an LSTMState(c, h) or another pair, "
@@ -201,12 +202,14 @@ class LSTMCell(Cell):
     )
 
   def weights(self, depth):
+    """Returns kernel `[D + U, 4 U]` and bias `[4 U]`, each read once."""
     shape = [depth + self._units, 4 * self._units]
     kernel = self._read("kernel", shape, self._kernel_initializer)
     bias = self._read("bias", shape[1:], tf1.zeros_initializer())
     return kernel, bias
 
   def step(self, inputs, state, weights):
+    """Returns the `LSTMState` after a step, by the formula above."""
     kernel, bias = weights
     both = tf1.concat([inputs, state.h], axis=1)
     gates = tf1.nn.bias_add(tf1.matmul(both, kernel), bias)
@@ -216,6 +219,7 @@ class LSTMCell(Cell):
     return LSTMState(c, tf1.sigmoid(o) * tf1.tanh(c))
 
   def output(self, state):
+    """Returns `state.h`, `[B, U]`."""
     return state.h
 
   def _state_of(self, make_part):
@@ -255,6 +259,7 @@ class GRUCell(Cell):
     super().__init__(units, kernel_initializer, dtype, name)
 
   def check_state(self, argument, state):
+    """Returns `state` as one tensor `[B, U]`."""
     if isinstance(state, (tuple, list)):
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be one tensor [B, {self._units}], got "
@@ -263,6 +268,7 @@ class GRUCell(Cell):
     return self._part(argument, state)
 
   def weights(self, depth):
+    """Returns kernel and bias of the gates, then of the candidate."""
     rows, units = depth + self._units, self._units
     zeros = tf1.zeros_initializer()
     return (
@@ -273,6 +279,7 @@ class GRUCell(Cell):
     )
 
   def step(self, inputs, state, weights):
+    """Returns the state after a step, by the formula above."""
     gates_kernel, gates_bias, candidate_kernel, candidate_bias = weights
     both = tf1.concat([inputs, state], axis=1)
     gates = tf1.nn.bias_add(tf1.matmul(both, gates_kernel), gates_bias)
@@ -282,6 +289,7 @@ class GRUCell(Cell):
     return z * state + (1 - z) * tf1.tanh(g)
 
   def output(self, state):
+    """Returns `state` itself, `[B, U]`."""
     return state
 
   def _state_of(self, make_part):

@@ -1,0 +1,51 @@
+"""Tests of backprop."""
+
+import os
+import tempfile
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.benchmarks import backprop, models, strategies
+
+SIZES = models.Sizes(batch=3, units=8, steps=4, target_steps=2)
+
+
+class BackpropTest(parameterized.TestCase):
+  def test_only_double_forward_runs_the_forward_ops_again(self):
+    rows = backprop.compare("lstm", sizes=SIZES, rounds=2)
+    self.assertEqual(list(rows), list(strategies.NAMES))
+    for name, row in rows.items():
+      self.assertLess(row["max_difference"], 1e-5, name)
+      self.assertGreater(row["to_joint"], 0)
+      if name == strategies.DOUBLE:
+        self.assertGreater(row["forward_runs"], 1.5)
+      elif name != strategies.SESSION:
+        self.assertEqual(row["forward_runs"], 1.0, name)
+    self.assertEqual(rows["joint"]["to_joint"], 1.0)
+    self.assertGreater(
+      rows["published"]["residual_bytes"], rows["host"]["residual_bytes"]
+    )
+    self.assertEqual(rows["host"]["residuals"], rows["device"]["residuals"])
+
+  def test_joint_and_double_forward_are_always_there(self):
+    rows = backprop.compare("mlp", ["device"], SIZES, rounds=1)
+    self.assertEqual(list(rows), ["joint", "double_forward", "device"])
+
+  def test_a_strategy_that_cannot_run_says_why(self):
+    refusal = errors.CutError("SubModel: no way. Use another store.")
+    with mock.patch.object(
+      strategies.Strategy, "_build_sub_model", side_effect=refusal
+    ):
+      rows = backprop.compare("mlp", ["device"], SIZES, rounds=1)
+    self.assertEqual(rows["device"], {"reason": str(refusal)})
+
+  def test_the_plot_is_written(self):
+    with tempfile.TemporaryDirectory() as folder:
+      backprop.compare("mlp", ["device"], SIZES, rounds=1, out_dir=folder)
+      self.assertEqual(os.listdir(folder), ["backprop_mlp.png"])
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,48 @@
+"""Tests of tables."""
+
+import os
+import sys
+import tempfile
+from unittest import mock
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.benchmarks import tables
+
+ROWS = {
+  "joint": {"step_s": 0.5, "r": 1.0, "r_quartiles": [1.0, 1.0], "bytes": 1234},
+  "double": {"step_s": 0.75, "r": 1.5, "r_quartiles": [1.25, 1.625]},
+  "session": {"reason": "no partial runs"},
+}
+
+
+class TablesTest(absltest.TestCase):
+  def test_a_row_shows_its_figures_or_why_there_are_none(self):
+    lines = tables.format_table(ROWS, ["step_s", "r", "bytes"]).split("\n")
+    self.assertEqual(lines[0].split(), ["step_s", "r", "bytes"])
+    self.assertEqual(lines[1].split(), ["joint", "0.5", "1", "1,234"])
+    self.assertEqual(lines[2].split(), ["double", "0.75", "1.5", "-"])
+    self.assertIn("cannot run: no partial runs", lines[3])
+
+  def test_a_long_reason_does_not_widen_the_columns(self):
+    rows = dict(ROWS, session={"reason": "x" * 200})
+    lines = tables.format_table(rows, ["step_s", "r"]).split("\n")
+    self.assertLess(len(lines[1]), 60)
+
+  def test_the_plot_is_a_png(self):
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "plot.png")
+      tables.plot_ratios(ROWS, "r", "ratio", path)
+      with open(path, "rb") as file:
+        self.assertEqual(file.read(4), b"\x89PNG")
+
+  def test_a_missing_matplotlib_names_the_remedy(self):
+    hidden = {"matplotlib": None, "matplotlib.backends": None}
+    with mock.patch.dict(sys.modules, hidden):
+      with self.assertRaisesRegex(errors.MissingPackageError, "pip install"):
+        tables.plot_ratios(ROWS, "r", "ratio", "unused.png")
+
+
+if __name__ == "__main__":
+  absltest.main()

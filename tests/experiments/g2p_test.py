@@ -1,0 +1,98 @@
+"""Tests of g2p."""
+
+import json
+import os
+import tempfile
+
+import numpy as np
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.experiments import cmudict_data, g2p
+
+SIZE = {"units": 16, "depth": 8, "bucket_count": 2, "batch_size": 16}
+
+
+def entries(count=400):
+  """Makes words that are spelled as they sound, one phoneme a letter."""
+  rng = np.random.RandomState(0)
+  found = []
+  for _ in range(count):
+    letters = rng.randint(0, 4, rng.randint(1, 6))
+    word = "".join("abcd"[k] for k in letters)
+    found.append((word, [("AA1", "B", "K", "D")[k] for k in letters]))
+  return found
+
+
+class G2PTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    self.out_dir = folder.name
+    self.data = cmudict_data.load(entries())
+
+  def test_learns_to_spell(self):
+    steps = []
+    figures = g2p.train(
+      self.data,
+      self.out_dir,
+      epochs=30.0,
+      evaluations=2,
+      learning_rate=1e-2,
+      dropout_rate=0.0,
+      words=["abba", "d"],
+      progress=lambda *args: steps.append(args),
+      **SIZE,
+    )
+    self.assertLess(figures["test_per"], 0.1)
+    self.assertEqual(figures["samples"]["abba"], "AA B B AA")
+    self.assertEqual(figures["graphs"], 4)
+    self.assertEqual(figures["joint_graphs"], 4)
+    self.assertLen(steps, figures["steps"])
+    self.assertLen(figures["curve"], 2)
+    self.assertLess(
+      figures["curve"][1]["validation_loss"],
+      figures["curve"][0]["validation_loss"],
+    )
+    with open(os.path.join(self.out_dir, "metrics.jsonl")) as file:
+      lines = [json.loads(line) for line in file]
+    self.assertEqual(lines[-1], json.loads(json.dumps(figures)))
+
+  def test_a_word_that_cannot_be_converted_is_refused_before_training(self):
+    for word, error, message in (
+      ("", errors.DataError, "empty"),
+      ("ab?", errors.DataError, r"\?"),
+      ("abcdabcd", errors.BucketError, "abcdabcd"),
+    ):
+      with self.assertRaisesRegex(error, message):
+        g2p.train(self.data, self.out_dir, words=[word], **SIZE)
+      self.assertEmpty(os.listdir(self.out_dir))
+
+  def test_a_loss_that_is_not_finite_stops_the_run(self):
+    with self.assertRaisesRegex(errors.TrainingError, "step .* bucket"):
+      g2p.train(
+        self.data,
+        self.out_dir,
+        epochs=30.0,
+        learning_rate=3e38,
+        final_learning_rate=3e38,
+        **SIZE,
+      )
+
+  def test_words_come_back_in_order(self):
+    with tf1.Graph().as_default():
+      task = g2p.make_task(self.data, 2)
+      optimizer = tf1.train.GradientDescentOptimizer(0.0)
+      converter = g2p.Converter(task, 8, 1, 8, optimizer, 1.0)
+      with tf1.Session() as sess:
+        sess.run(tf1.global_variables_initializer())
+        words = ["abcd", "a", "bd", "ccccc", "a"]
+        together = converter.convert(sess, words, batch_size=2)
+        alone = [converter.convert(sess, [word])[0] for word in words]
+    self.assertEqual(together, alone)
+
+
+if __name__ == "__main__":
+  absltest.main()

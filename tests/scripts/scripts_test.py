@@ -1,0 +1,97 @@
+"""Tests of the scripts: a tiny run of each, in a process of its own."""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from absl.testing import absltest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+def run(script, *flags):
+  """Runs a script; returns its completed process."""
+  environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
+  paths = [str(ROOT), environment.get("PYTHONPATH", "")]
+  environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+  return subprocess.run(
+    [sys.executable, "-W", "ignore", str(ROOT / "scripts" / script), *flags],
+    capture_output=True,
+    text=True,
+    env=environment,
+    timeout=300,
+  )
+
+
+class ScriptsTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    self.out_dir = folder.name
+
+  def figures(self, done):
+    self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+    return json.loads(done.stdout.strip().split("\n")[-1])
+
+  def test_train_g2p(self):
+    figures = self.figures(
+      run(
+        "train_g2p.py",
+        "--limit=600",
+        "--epochs=1",
+        "--units=8",
+        "--buckets=2",
+        "--evaluations=1",
+        "--words=at",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(figures["graphs"], 4)
+    self.assertEqual(figures["steps"], 4)
+    self.assertBetween(figures["test_wer"], 0.5, 1.0)
+    self.assertGreater(figures["words_per_s"], 0)
+    self.assertIn("at", figures["samples"])
+    self.assertIn("metrics.jsonl", os.listdir(self.out_dir))
+    self.assertIn("model.index", os.listdir(self.out_dir))
+
+  def test_train_g2p_names_a_word_that_it_cannot_convert(self):
+    done = run("train_g2p.py", "--limit=600", "--words=na\u00efve")
+    self.assertEqual(done.returncode, 1)
+    self.assertIn("na\u00efve", done.stderr)
+    self.assertNotIn("Traceback", done.stderr)
+
+  def test_benchmark_backprop(self):
+    figures = self.figures(
+      run(
+        "benchmark_backprop.py",
+        "--model=mlp",
+        "--strategies=published,device",
+        "--batch_size=4",
+        "--units=8",
+        "--rounds=2",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(
+      set(figures), {"joint", "double_forward", "published", "device"}
+    )
+    self.assertEqual(figures["device"]["forward_runs"], 1.0)
+    self.assertEqual(figures["double_forward"]["forward_runs"], 2.0)
+    # Four layers keep their input, weights and output; an output is the next
+    # input: x, 4 outputs of 4 x 8 floats.
+    self.assertEqual(figures["device"]["residual_bytes"], 5 * 4 * 8 * 4)
+    self.assertLess(figures["device"]["max_difference"], 1e-5)
+    self.assertEqual(os.listdir(self.out_dir), ["backprop_mlp.png"])
+
+  def test_every_script_explains_its_flags(self):
+    for script in sorted((ROOT / "scripts").glob("*.py")):
+      done = run(script.name, "--help")
+      self.assertIn("--out_dir", done.stdout, script.name)
+
+
+if __name__ == "__main__":
+  absltest.main()
