@@ -1,0 +1,25 @@
+"""Tests that the README's code runs, and that it tells of every script."""
+
+import pathlib
+import re
+
+from absl.testing import absltest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+class ReadmeTest(absltest.TestCase):
+  def test_every_code_block_runs(self):
+    self.assertGreaterEqual(len(BLOCKS), 2)
+    for block in BLOCKS:
+      exec(compile(block, "README.md", "exec"), {})
+
+  def test_every_script_is_in_the_table(self):
+    for script in (ROOT / "scripts").glob("*.py"):
+      self.assertTrue(f"scripts/{script.name}" in README, script.name)
+
+
+if __name__ == "__main__":
+  absltest.main()
