@@ -7,7 +7,6 @@ tuples of phonemes without stress, both ready for `Vocabulary`.
 import collections
 
 from tangle import errors
-from tangle.seq2seq import buckets
 
 Data = collections.namedtuple(
   "Data", ["train", "validation", "test", "pronunciations"]
@@ -109,34 +108,6 @@ def spanning_words(data):
     for word in collections.OrderedDict(getattr(data, name)):
       places[word].append(name)
   return {word: tuple(names) for word, names in places.items() if names[1:]}
-
-
-def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
-  """Turns one sequence that a user gave into ids, or says why it cannot.
-
-  Args:
-    word: symbols; a string is a sequence of characters.
-    source_vocabulary: the `Vocabulary` of the sources.
-    largest_bucket: the largest source bucket.
-    unknown: what to do with an unknown symbol, see `Vocabulary.encode`.
-
-  Returns:
-    A list of ints, as long as `word`.
-
-  Raises:
-    DataError: if `word` is empty, or has an unknown symbol and `unknown` is
-      "raise".
-    BucketError: if `word` is longer than `largest_bucket`.
-  """
-  if not len(word):
-    raise errors.DataError(
-      "encode_word: the word is empty. Give at least one symbol."
-    )
-  if len(word) > largest_bucket:
-    raise buckets.too_long(
-      "encode_word", len(word), largest_bucket, word, "word"
-    )
-  return source_vocabulary.encode(word, unknown)
 
 
 def _package_entries():

@@ -1,233 +1,15 @@
 """Grapheme-to-phoneme conversion through a pipeline of independent buckets."""
 
-import collections
 import os
 import time
-from typing import Any, List, NamedTuple
 
 import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import cmudict_data
-from tangle.pipeline import pipeline as pipeline_lib
-from tangle.seq2seq import (
-  attention_model,
-  batches,
-  buckets,
-  metrics,
-  vocabulary,
-)
+from tangle.experiments import converter as converter_lib
+from tangle.seq2seq import encoding
 from tangle.training import records
-
-READS = {
-  "memory": "encoder.memory",
-  "lengths": "encoder.lengths",
-  "summary": "encoder.summary",
-}
-
-
-class Task(NamedTuple):
-  """Data of the task, as ids.
-
-  Attributes:
-    data: a `cmudict_data.Data`.
-    source, target: the vocabularies.
-    source_buckets, target_buckets: the buckets of each side.
-    encoded: split name → `batches.Encoded` of training and validation.
-  """
-
-  data: Any
-  source: Any
-  target: Any
-  source_buckets: List[int]
-  target_buckets: List[int]
-  encoded: Any
-
-
-def make_task(data, bucket_count=5):
-  """Builds vocabularies and buckets and encodes the data.
-
-  Args:
-    data: a `cmudict_data.Data`.
-    bucket_count: how many buckets each side gets, those with the least
-      padding of the training data.
-
-  Returns:
-    A `Task`.
-  """
-  source = vocabulary.Vocabulary.build(word for word, _ in data.train)
-  target = vocabulary.Vocabulary.build(phones for _, phones in data.train)
-  everything = data.train + data.validation + data.test
-  longest = max(len(word) for word, _ in everything)
-  source_lengths = collections.Counter(len(word) for word, _ in data.train)
-  target_lengths = collections.Counter(len(p) + 1 for _, p in data.train)
-  source_lengths[longest] += 0
-  source_buckets = list(buckets.propose_buckets(source_lengths, bucket_count))
-  target_buckets = list(buckets.propose_buckets(target_lengths, bucket_count))
-  encoded = {
-    name: batches.encode_pairs(
-      getattr(data, name), source, target, source_buckets, target_buckets
-    )
-    for name in ("train", "validation")
-  }
-  return Task(data, source, target, source_buckets, target_buckets, encoded)
-
-
-class Converter:
-  """A pipeline that learns to convert words.
-
-  Attributes:
-    task: the `Task`.
-    model: the `AttentionModel`.
-    pipeline: the `Pipeline` of encoders, decoders and a greedy decoder.
-    trainer: its `Trainer`.
-  """
-
-  def __init__(
-    self, task, units, layers, depth, optimizer, clip_norm, global_step=None
-  ):
-    """Builds all graphs in the default graph.
-
-    Args:
-      task: a `Task`.
-      units: depth of the recurrent layers.
-      layers: how many there are in encoder and decoder each.
-      depth: depth of the embeddings.
-      optimizer: a `tf.compat.v1.train.Optimizer`.
-      clip_norm: global norm to clip gradients to.
-      global_step: a variable that counts the steps.
-    """
-    self.task = task
-    self.model = attention_model.AttentionModel(
-      len(task.source), len(task.target), units, layers, depth
-    )
-    self.pipeline = pipeline_lib.Pipeline("g2p")
-    self.pipeline.add(
-      "encoder",
-      attention_model.encoder_builder(self.model),
-      buckets=task.source_buckets,
-      pad={"source": vocabulary.PAD_ID},
-    )
-    self.pipeline.add(
-      "decoder",
-      attention_model.decoder_builder(self.model),
-      buckets=task.target_buckets,
-      reads=READS,
-    )
-    self.pipeline.add(
-      "greedy",
-      attention_model.greedy_builder(self.model),
-      buckets=[task.target_buckets[-1]],
-      reads=READS,
-    )
-    self.trainer = self.pipeline.minimize(
-      optimizer, clip_norm=clip_norm, global_step=global_step
-    )
-
-  def step(self, sess, batch, dropout_rate):
-    """Trains on a `batches.Batch`; returns a `Result`."""
-    return self.trainer.step(sess, self._feeds(batch, dropout_rate))
-
-  def loss(self, sess, examples):
-    """Returns the cross entropy per symbol of a `PairBatches`, in nats."""
-    total, symbols = 0.0, 0.0
-    for batch in examples.in_order():
-      found = self.pipeline.forward(sess, self._feeds(batch, 0.0))
-      total += found.metrics["decoder"]["total_loss"]
-      symbols += found.metrics["decoder"]["symbols"]
-    return float(total / symbols)
-
-  def _feeds(self, batch, dropout_rate):
-    return {
-      "encoder": {
-        "source": batch.source,
-        "lengths": batch.source_lengths,
-        "dropout_rate": dropout_rate,
-      },
-      "decoder": {
-        "inputs": batch.decoder_inputs,
-        "targets": batch.targets,
-        "weights": batch.weights,
-        "dropout_rate": dropout_rate,
-      },
-    }
-
-  def convert(self, sess, words, batch_size=512, unknown="raise"):
-    """Converts words greedily.
-
-    Args:
-      sess: a session.
-      words: strings.
-      batch_size: how many to convert at once.
-      unknown: what to do with an unknown symbol, see `Vocabulary.encode`.
-
-    Returns:
-      A list with a tuple of phonemes for each word, in order.
-
-    Raises:
-      DataError: if a word is empty or has an unknown symbol.
-      BucketError: if a word is longer than the largest bucket.
-    """
-    task = self.task
-    largest = task.source_buckets[-1]
-    examples = [
-      (cmudict_data.encode_word(word, task.source, largest, unknown), ())
-      for word in words
-    ]
-    pairs = batches.PairBatches(
-      examples, task.source_buckets, task.target_buckets, batch_size
-    )
-    found = [None] * len(examples)
-    for batch in pairs.in_order():
-      result = self.pipeline.forward(
-        sess,
-        {
-          "encoder": {"source": batch.source, "lengths": batch.source_lengths},
-          "greedy": {},
-        },
-        fetch=["greedy.symbols"],
-      )
-      for index, ids in zip(batch.indices, result.outputs["greedy.symbols"]):
-        found[index] = tuple(task.target.decode(ids))
-    return found
-
-  def error_rates(self, sess, split):
-    """Measures a split of entries, unknown symbols read as UNK.
-
-    Args:
-      sess: a session.
-      split: a list of (word, phonemes).
-
-    Returns:
-      A `metrics.ErrorRates` over the different words of the split.
-    """
-    evaluation = cmudict_data.evaluation_words(
-      split, self.task.data.pronunciations
-    )
-    predictions = self.convert(sess, evaluation.words, unknown="unk")
-    return metrics.error_rates(predictions, evaluation.references)
-
-
-def graph_summary(pipeline, task):
-  """Compares the graphs of training with those of a joint model.
-
-  Args:
-    pipeline: the `Pipeline` of a `Converter`.
-    task: its `Task`.
-
-  Returns:
-    A dict: `graphs` and `graph_ops` of encoders and decoders, and
-    `joint_graphs`, how many a joint model would take for the same buckets.
-  """
-  counts = [
-    count for count in pipeline.graph_counts() if count.sub_model != "greedy"
-  ]
-  return {
-    "graphs": len(counts),
-    "graph_ops": sum(count.ops for count in counts),
-    "joint_graphs": len(task.source_buckets) * len(task.target_buckets),
-  }
 
 
 def train(
@@ -286,12 +68,12 @@ def train(
     BucketError: if one is longer than the largest bucket; likewise.
   """
   report = report or (lambda text: None)
-  task = make_task(data, bucket_count)
+  task = converter_lib.make_task(data, bucket_count)
   for word in words:
-    cmudict_data.encode_word(word, task.source, task.source_buckets[-1])
+    encoding.encode_word(word, task.source, task.source_buckets[-1])
   for name, encoded in task.encoded.items():
     report(f"{name}: {encoded.report.summary()}")
-  pairs = make_batches(task, "train", batch_size, seed)
+  pairs = converter_lib.make_batches(task, "train", batch_size, seed)
   steps = max(1, int(round(epochs * len(pairs))))
   writer = records.Records(out_dir)
   with tf1.Graph().as_default():
@@ -302,11 +84,11 @@ def train(
       learning_rate, global_step, steps, final_learning_rate / learning_rate
     )
     optimizer = tf1.train.AdamOptimizer(rate)
-    converter = Converter(
+    converter = converter_lib.Converter(
       task, units, layers, depth, optimizer, clip_norm, global_step
     )
     figures = {"build_s": time.time() - begin, "steps": steps}
-    figures.update(graph_summary(converter.pipeline, task))
+    figures.update(converter_lib.graph_summary(converter.pipeline, task))
     report(
       f"{figures['graphs']} static graphs of {figures['graph_ops']:,} ops for "
       f"source buckets {task.source_buckets} and target buckets "
@@ -326,27 +108,6 @@ def train(
   return figures
 
 
-def make_batches(task, split, batch_size, seed=0):
-  """Returns the `PairBatches` of a split of a task.
-
-  Args:
-    task: a `Task`.
-    split: `"train"` or `"validation"`.
-    batch_size: examples a batch.
-    seed: of the order.
-
-  Returns:
-    A `PairBatches`.
-  """
-  return batches.PairBatches(
-    task.encoded[split].examples,
-    task.source_buckets,
-    task.target_buckets,
-    batch_size,
-    seed=seed,
-  )
-
-
 class Measure:
   """Measures a converter in training, at equal intervals and at the end.
 
@@ -359,7 +120,7 @@ class Measure:
 
     Args:
       sess: a session.
-      converter: a `Converter`.
+      converter: a `converter.Converter`.
       steps: how many steps the training has.
       evaluations: how often to measure.
       writer: a `records.Records`.
@@ -372,7 +133,9 @@ class Measure:
     }
     self._writer = writer
     self._report = report
-    self._held_out = make_batches(converter.task, "validation", 512)
+    self._held_out = converter_lib.make_batches(
+      converter.task, "validation", 512
+    )
     self.curve = []
 
   def after(self, step):

@@ -5,7 +5,6 @@ not symbols: whoever adds an EOS to a target counts it in the length.
 """
 
 import bisect
-import collections
 import numbers
 
 import numpy as np
@@ -88,7 +87,9 @@ def smallest_bucket(buckets, length, sequence=None):
   raise too_long("smallest_bucket", length, buckets[-1], sequence)
 
 
-def too_long(caller, length, largest, sequence=None, what="sequence"):
+def too_long(
+  caller, length, largest, sequence=None, what="sequence", strict=False
+):
   """Makes the error for a sequence that fits no bucket.
 
   Args:
@@ -97,15 +98,17 @@ def too_long(caller, length, largest, sequence=None, what="sequence"):
     largest: the largest bucket.
     sequence: the symbols, or None if they are not at hand.
     what: what the sequence is called.
+    strict: whether a length has to be less than its bucket.
 
   Returns:
     A `BucketError`, to be raised.
   """
   shown = "" if sequence is None else f" {vocabulary.show(sequence)}"
+  than = "not less than" if strict else "more than"
   return errors.BucketError(
-    f"{caller}: the {what}{shown} has length {length}, more than the largest "
-    f"bucket, {largest}. Add a bucket of at least {length}, or leave it out "
-    "and count it; nothing is cut."
+    f"{caller}: the {what}{shown} has length {length}, {than} the largest "
+    f"bucket, {largest}. Add a bucket of at least {length + int(strict)}, or "
+    "leave it out and count it; nothing is cut."
   )
 
 
@@ -229,101 +232,6 @@ def _plan(lengths, counts, count):
     ends.append(int(lengths[end - 1]))
     end = split[end]
   return tuple(reversed(ends))
-
-
-class Report:
-  """Counts what became of the examples of one pass, with a few of each kind.
-
-  The kinds: `kept`; `empty`, `too_long` and `unknown`, which were dropped; and
-  `replaced`, which are those of the kept that hold an unknown symbol as UNK.
-  """
-
-  DROPPED = ("empty", "too_long", "unknown")
-  KINDS = ("kept",) + DROPPED + ("replaced",)
-
-  def __init__(self, max_examples=3):
-    """Makes a report of nothing.
-
-    Args:
-      max_examples: how many examples of each kind to remember.
-    """
-    self._counts = collections.Counter()
-    self._examples = {kind: [] for kind in self.KINDS}
-    self._max_examples = max_examples
-
-  def count(self, kind, pair, why=""):
-    """Counts one example.
-
-    Args:
-      kind: one of `Report.KINDS`.
-      pair: the sequences of symbols that the example is made of.
-      why: a few words on what made it be of this kind.
-
-    Raises:
-      ArgumentError: if there is no such kind.
-    """
-    if kind not in self.KINDS:
-      raise errors.ArgumentError(
-        f"Report.count: kind must be one of {self.KINDS}, got {kind!r}."
-      )
-    self._counts[kind] += 1
-    if len(self._examples[kind]) < self._max_examples:
-      shown = " -> ".join(vocabulary.show(symbols) for symbols in pair)
-      self._examples[kind].append(f"{shown} ({why})" if why else shown)
-
-  @property
-  def kept(self):
-    """How many examples can be used."""
-    return self._counts["kept"]
-
-  @property
-  def empty(self):
-    """How many were dropped because a side has no symbols."""
-    return self._counts["empty"]
-
-  @property
-  def too_long(self):
-    """How many were dropped because a side fits no bucket."""
-    return self._counts["too_long"]
-
-  @property
-  def unknown(self):
-    """How many were dropped because of an unknown symbol."""
-    return self._counts["unknown"]
-
-  @property
-  def replaced(self):
-    """How many of the kept have an unknown symbol replaced by UNK."""
-    return self._counts["replaced"]
-
-  @property
-  def dropped(self):
-    """How many were not kept."""
-    return sum(self._counts[kind] for kind in self.DROPPED)
-
-  @property
-  def examples(self):
-    """The examples remembered: a dict from kind to a tuple of strings."""
-    return {kind: tuple(shown) for kind, shown in self._examples.items()}
-
-  def summary(self):
-    """Returns the report as text: one line, and one for each other kind."""
-    total = self.kept + self.dropped
-    lines = [
-      f"{total:,} examples: {self.kept:,} kept, {self.dropped:,} left out"
-    ]
-    for kind in self.DROPPED + ("replaced",):
-      if self._counts[kind]:
-        name = kind.replace("_", " ")
-        shown = "; ".join(self._examples[kind])
-        more = self._counts[kind] > len(self._examples[kind])
-        lines.append(
-          f"  {name}: {self._counts[kind]:,}: {shown}{'; ...' if more else ''}"
-        )
-    return "\n".join(lines)
-
-  def __str__(self):
-    return self.summary()
 
 
 def _is_int(value):

@@ -12,7 +12,13 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.experiments import cmudict_data
-from tangle.seq2seq import batches, buckets, vocabulary
+from tangle.seq2seq import (
+  batches,
+  bucketing,
+  buckets,
+  encoding,
+  vocabulary,
+)
 
 
 def made_up(count):
@@ -86,26 +92,6 @@ class SpanningWordsTest(parameterized.TestCase):
     )
 
 
-class EncodeWordTest(parameterized.TestCase):
-  def setUp(self):
-    super().setUp()
-    self.vocab = vocabulary.Vocabulary("abc")
-
-  @parameterized.parameters("cab", (("c", "a", "b"),))
-  def test_a_word_becomes_ids(self, word):
-    self.assertEqual(cmudict_data.encode_word(word, self.vocab, 3), [6, 4, 5])
-
-  @parameterized.named_parameters(
-    ("empty", "", errors.DataError, "the word is empty"),
-    ("unknown", "cat", errors.DataError, "symbol 't' in the sequence 'cat'"),
-    ("case", "cAb", errors.DataError, "change the case"),
-    ("long", "abcabc", errors.BucketError, "word 'abcabc' has length 6.*, 5"),
-  )
-  def test_refuses(self, word, error, message):
-    with self.assertRaisesRegex(error, message):
-      cmudict_data.encode_word(word, self.vocab, 5)
-
-
 class RealDictionaryTest(parameterized.TestCase):
   @classmethod
   def setUpClass(cls):
@@ -145,15 +131,16 @@ class RealDictionaryTest(parameterized.TestCase):
     source = vocabulary.Vocabulary.build(word for word, _ in data.train)
     target = vocabulary.Vocabulary.build(sounds for _, sounds in data.train)
     self.assertEqual((len(source), len(target)), (4 + 29, 4 + 39))
-    chosen = buckets.propose_buckets(self.lengths, 3)
-    examples, report = batches.encode_pairs(
-      data.test, source, target, chosen, [8, 12, 29]
+    chosen = bucketing.IndependentBuckets(
+      buckets.propose_buckets(self.lengths, 3), [8, 12, 29]
+    )
+    examples, report, positions = encoding.encode_pairs(
+      data.test, source, target, chosen
     )
     self.assertEqual((report.kept, report.dropped), (len(data.test), 0))
-    drawn = batches.PairBatches(examples, chosen, [8, 12, 29], 64)
+    drawn = batches.PairBatches(examples, chosen, 64)
     for batch in drawn.epoch(0):
-      index = batch.indices[0]
-      word, phonemes = data.test[index]
+      word, phonemes = data.test[positions[batch.indices[0]]]
       self.assertEqual("".join(source.decode(batch.source[0])), word)
       self.assertEqual(tuple(target.decode(batch.targets[0])), phonemes)
 
@@ -161,7 +148,8 @@ class RealDictionaryTest(parameterized.TestCase):
     data = self.data
     source = vocabulary.Vocabulary.build(word for word, _ in data.train)
     target = vocabulary.Vocabulary.build(sounds for _, sounds in data.train)
-    _, report = batches.encode_pairs(data.test, source, target, [10], [12])
+    short = bucketing.IndependentBuckets([10], [12])
+    report = encoding.encode_pairs(data.test, source, target, short).report
     long = sum(len(word) > 10 or len(p) > 11 for word, p in data.test)
     self.assertEqual((report.too_long, report.dropped), (long, long))
     self.assertGreater(long, 0)

@@ -8,7 +8,6 @@ import numpy as np
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.compat import tf1
 from tangle.experiments import cmudict_data, g2p
 
 SIZE = {"units": 16, "depth": 8, "bucket_count": 2, "batch_size": 16}
@@ -80,18 +79,6 @@ class G2PTest(absltest.TestCase):
         final_learning_rate=3e38,
         **SIZE,
       )
-
-  def test_words_come_back_in_order(self):
-    with tf1.Graph().as_default():
-      task = g2p.make_task(self.data, 2)
-      optimizer = tf1.train.GradientDescentOptimizer(0.0)
-      converter = g2p.Converter(task, 8, 1, 8, optimizer, 1.0)
-      with tf1.Session() as sess:
-        sess.run(tf1.global_variables_initializer())
-        words = ["abcd", "a", "bd", "ccccc", "a"]
-        together = converter.convert(sess, words, batch_size=2)
-        alone = [converter.convert(sess, [word])[0] for word in words]
-    self.assertEqual(together, alone)
 
 
 if __name__ == "__main__":

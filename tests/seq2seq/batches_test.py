@@ -8,12 +8,16 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.seq2seq import batches, buckets, vocabulary
+from tangle.seq2seq import batches, bucketing, buckets, rows
 
 PAD, GO, EOS, UNK = range(4)
 
 SOURCE_BUCKETS = (3, 6, 10)
 TARGET_BUCKETS = (4, 8, 11)
+INDEPENDENT = bucketing.IndependentBuckets(SOURCE_BUCKETS, TARGET_BUCKETS)
+JOINT = bucketing.JointBuckets(zip(SOURCE_BUCKETS, TARGET_BUCKETS))
+KINDS = (("independent", INDEPENDENT), ("joint", JOINT))
+REVERSED = rows.PLAIN._replace(reverse_source=True)
 
 SEEDS = (("seed_0", 0), ("seed_1", 1), ("seed_2", 2))
 
@@ -29,11 +33,24 @@ def random_examples(rng, count=203):
   ]
 
 
-def make(examples, batch_size=8, **kwargs):
+def make(examples, batch_size=8, kind=INDEPENDENT, **kwargs):
   """Returns batches of `examples` in the buckets of these tests."""
-  return batches.PairBatches(
-    examples, SOURCE_BUCKETS, TARGET_BUCKETS, batch_size, **kwargs
+  return batches.PairBatches(examples, kind, batch_size, **kwargs)
+
+
+def cell_of(batch):
+  """Returns the pair of buckets that `batch` is padded to."""
+  return batch.source_bucket, batch.target_bucket
+
+
+def own_cells(batch, examples, kind=INDEPENDENT):
+  """Returns the cells that the examples of `batch` belong to, one for each."""
+  chosen = [examples[index] for index in batch.indices]
+  assigned = kind.assign(
+    [len(source) for source, _ in chosen],
+    [len(target) + 1 for _, target in chosen],
   )
+  return [kind.cells[index] for index in assigned]
 
 
 def indices_of(drawn):
@@ -41,7 +58,7 @@ def indices_of(drawn):
   return [batch.indices.tolist() for batch in drawn]
 
 
-class PairBatchesTest(parameterized.TestCase):
+class BatchesTestCase(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.rng = np.random.RandomState(20160814)
@@ -54,6 +71,8 @@ class PairBatchesTest(parameterized.TestCase):
       for field, left, right in zip(one._fields, one, other):
         np.testing.assert_array_equal(left, right, err_msg=field)
 
+
+class PairBatchesTest(BatchesTestCase):
   def check_batch(self, batch, examples):
     """Fails unless each row of `batch` is its example, padded."""
     self.assertLen(batch.indices, batch.words)
@@ -167,7 +186,7 @@ class PairBatchesTest(parameterized.TestCase):
     self.assertEqual((fits.target_bucket, next_one.target_bucket), (4, 8))
 
   def test_reversing_turns_the_ids_and_leaves_the_padding(self):
-    (batch,) = make([([5, 6, 7, 8], [9])], reverse_source=True).epoch(0)
+    (batch,) = make([([5, 6, 7, 8], [9])], layout=REVERSED).epoch(0)
     self.assertEqual(batch.source.tolist(), [[8, 7, 6, 5, PAD, PAD]])
     self.assertEqual(batch.source_lengths.tolist(), [4])
     self.assertEqual(batch.targets.tolist(), [[9, EOS, PAD, PAD]])
@@ -177,7 +196,7 @@ class PairBatchesTest(parameterized.TestCase):
     examples = random_examples(np.random.RandomState(seed))
     turned = [(source[::-1], target) for source, target in examples]
     self.assert_same(
-      make(examples, reverse_source=True).epoch(0), make(turned).epoch(0)
+      make(examples, layout=REVERSED).epoch(0), make(turned).epoch(0)
     )
 
   @parameterized.named_parameters(*SEEDS)
@@ -302,11 +321,10 @@ class PairBatchesTest(parameterized.TestCase):
       make(examples)
 
   @parameterized.named_parameters(
-    ("batch_size", ([3], [4], 0), "PairBatches: batch_size .* got 0"),
-    ("seed", ([3], [4], 8, -1), "PairBatches: seed .* got -1"),
-    ("large_seed", ([3], [4], 8, 2**32), "PairBatches: seed .* at most"),
-    ("source", ([3, 3], [4], 8), "PairBatches: source_buckets must"),
-    ("target", ([3], [], 8), "PairBatches: target_buckets must"),
+    ("batch_size", (INDEPENDENT, 0), "PairBatches: batch_size .* got 0"),
+    ("seed", (INDEPENDENT, 8, -1), "PairBatches: seed .* got -1"),
+    ("large_seed", (INDEPENDENT, 8, 2**32), "PairBatches: seed .* at most"),
+    ("lists", ([3], 8), "PairBatches: buckets must be Indep.* got .*Pass Ind"),
   )
   def test_refuses_settings(self, settings, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
@@ -319,121 +337,176 @@ class PairBatchesTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.ArgumentError, "PairBatches.epoch"):
       drawn.epoch(n, start)
 
+  @parameterized.named_parameters(*KINDS)
+  def test_the_tutorials_layout_pads_left_and_feeds_eos(self, kind):
+    (batch,) = make(
+      [([5, 6, 7, 8], [9, 10])], kind=kind, layout=rows.TUTORIAL
+    ).epoch(0)
+    self.assertEqual(batch.source.tolist(), [[PAD, PAD, 8, 7, 6, 5]])
+    width = batch.target_bucket
+    inputs = [GO, 9, 10, EOS] + [PAD] * (width - 4)
+    self.assertEqual(batch.decoder_inputs.tolist(), [inputs])
+    self.assertEqual(batch.targets.tolist(), [inputs[1:] + [PAD]])
+    self.assertEqual(batch.weights.tolist(), [[1.0] * 3 + [0.0] * (width - 3)])
 
-class EncodePairsTest(parameterized.TestCase):
-  def encode(self, pairs, **kwargs):
-    return batches.encode_pairs(
-      pairs,
-      vocabulary.Vocabulary("abc"),
-      vocabulary.Vocabulary(["K", "AE"]),
-      source_buckets=[2, 4],
-      target_buckets=[3],
-      **kwargs,
-    )
 
-  def test_pairs_become_ids(self):
-    examples, report = self.encode([("cab", ("K", "AE")), (["a"], ["AE"])])
-    self.assertEqual(examples, [([6, 4, 5], [4, 5]), ([4], [5])])
-    self.assertEqual((report.kept, report.dropped), (2, 0))
+class JointBatchesTest(BatchesTestCase):
+  @parameterized.named_parameters(*SEEDS)
+  def test_every_example_is_seen_once_in_a_bucket_that_holds_it(self, seed):
+    examples = random_examples(np.random.RandomState(seed))
+    drawn = make(examples, 8, JOINT, seed=seed)
+    seen = []
+    for batch in drawn.epoch(seed):
+      self.assertIn(cell_of(batch), JOINT.cells)
+      self.assertEqual(cell_of(batch), max(own_cells(batch, examples, JOINT)))
+      seen += batch.indices.tolist()
+    self.assertEqual(sorted(seen), list(range(203)))
+    self.assertLen(drawn, -(-203 // 8))
 
-  @parameterized.named_parameters(
-    ("empty_source", ("", ["K"]), "empty", "'' -> 'K' (no source)"),
-    ("empty_target", ("a", []), "empty", "'a' -> '' (no target)"),
-    (
-      "long_source",
-      ("abcab", ["K"]),
-      "too_long",
-      "'abcab' -> 'K' (source of 5, largest bucket 4)",
-    ),
-    (
-      "long_target",
-      ("a", ["K"] * 3),
-      "too_long",
-      "'a' -> 'KKK' (target of 4 with EOS, largest bucket 3)",
-    ),
-    (
-      "unknown_source",
-      ("axy", ["K"]),
-      "unknown",
-      "'axy' -> 'K' (source has unknown 'x', 'y')",
-    ),
-    (
-      "unknown_target",
-      ("a", ["K", "Q"]),
-      "unknown",
-      "'a' -> 'KQ' (target has unknown 'Q')",
-    ),
-    (
-      "empty_and_long",
-      ("abcab", []),
-      "empty",
-      "'abcab' -> '' (no target)",
-    ),
-    (
-      "long_and_unknown",
-      ("xxxxx", ["K"]),
-      "too_long",
-      "'xxxxx' -> 'K' (source of 5, largest bucket 4)",
-    ),
-  )
-  def test_what_cannot_be_used_is_counted_and_shown(self, pair, kind, shown):
-    examples, report = self.encode([("ab", ["K"]), pair, ("c", ["AE"])])
-    self.assertEqual(examples, [([4, 5], [4]), ([6], [5])])
-    counts = {kind: getattr(report, kind) for kind in report.KINDS}
-    wanted = dict.fromkeys(report.KINDS, 0)
-    wanted.update({"kept": 2, kind: 1})
-    self.assertEqual(counts, wanted)
-    self.assertEqual(report.examples[kind], (shown,))
+  def test_the_first_pair_that_fits_both_sides_is_taken(self):
+    lengths = {
+      (1, 0): (3, 4),
+      (1, 9): (10, 11),
+      (5, 0): (6, 8),
+      (9, 1): (10, 11),
+    }
+    for (source, target), cell in lengths.items():
+      (batch,) = make([([5] * source, [6] * target)], kind=JOINT).epoch(0)
+      self.assertEqual(cell_of(batch), cell)
 
-  def test_what_just_fits_is_kept(self):
-    examples, report = self.encode([("abca", ["K", "K"])])
-    self.assertLen(examples, 1)
-    self.assertEqual(report.dropped, 0)
+  def test_a_joint_epoch_wastes_at_least_what_an_independent_does(self):
+    examples = random_examples(self.rng, 600)
+    waste = {
+      name: make(examples, 4, kind, pool=False).padding_waste
+      for name, kind in KINDS
+    }
+    self.assertGreater(waste["joint"].source, waste["independent"].source)
+    self.assertGreater(waste["joint"].target, waste["independent"].target)
 
   @parameterized.named_parameters(
-    ("source", ("axb", ["K"]), ([4, UNK, 5], [4])),
-    ("target", ("a", ["Q"]), ([4], [UNK])),
-    ("both", ("x", ["Q"]), ([UNK], [UNK])),
+    ("source", ([5] * 10, [6]), "source of example 1 .* length 10, not less"),
+    ("target", ([5], [6] * 10), "target, with EOS, of example 1 .* length 11"),
   )
-  def test_unknown_symbols_are_replaced_and_counted_when_asked(
-    self, pair, example
-  ):
-    examples, report = self.encode([pair, ("a", ["K"])], unknown="unk")
-    self.assertEqual(examples, [example, ([4], [4])])
-    self.assertEqual((report.kept, report.replaced), (2, 1))
-    self.assertEqual((report.unknown, report.dropped), (0, 0))
+  def test_strict_buckets_refuse_what_fills_them(self, example, message):
+    strict = bucketing.JointBuckets(JOINT.cells, strict=True)
+    with self.assertRaisesRegex(errors.BucketError, message):
+      make([([5], [6]), example], kind=strict)
+    make([example], kind=JOINT)
 
-  def test_an_iterator_of_pairs_will_do(self):
-    examples, _ = self.encode(iter([("a", ["K"])]))
-    self.assertLen(examples, 1)
 
-  def test_what_it_keeps_can_be_drawn(self):
-    rng = np.random.RandomState(0)
-    pairs = [
-      (
-        "".join(rng.choice(list("abcx"), rng.randint(0, 7))),
-        rng.choice(["K", "AE"], rng.randint(0, 5)).tolist(),
-      )
-      for _ in range(300)
+class BatchSizeTest(BatchesTestCase):
+  def sizes(self, kind):
+    """Returns a size for each cell, as a dict."""
+    return {cell: 1 + self.rng.randint(12) for cell in kind.cells}
+
+  @parameterized.named_parameters(
+    *[
+      (f"{name}_{seed}{suffix}", kind, seed, pool)
+      for name, kind in KINDS
+      for seed in range(3)
+      for suffix, pool in (("", True), ("_not_pooled", False))
     ]
-    examples, report = self.encode(pairs)
-    self.assertLen(examples, report.kept)
-    self.assertEqual(report.kept + report.dropped, 300)
-    for kind in report.DROPPED:
-      self.assertGreater(getattr(report, kind), 0)
-    drawn = batches.PairBatches(examples, [2, 4], [3], 16)
-    self.assertEqual(sum(b.words for b in drawn.epoch(0)), report.kept)
+  )
+  def test_sizes_of_cells_keep_the_guarantees(self, kind, seed, pool):
+    self.rng.seed(seed)
+    examples, sizes = random_examples(self.rng), self.sizes(kind)
+    drawn = make(examples, sizes, kind, seed=seed, pool=pool)
+    whole = list(drawn.epoch(seed))
+    self.assertLen(drawn, len(whole))
+    seen = itertools.chain(*indices_of(whole))
+    self.assertEqual(sorted(seen), list(range(203)))
+    self.assert_same(drawn.epoch(seed, start=5), whole[5:])
+    full = collections.Counter()
+    for batch in whole:
+      self.assertLessEqual(batch.words, sizes[cell_of(batch)])
+      own = set(own_cells(batch, examples, kind))
+      if own == {cell_of(batch)} and batch.words == sizes[cell_of(batch)]:
+        full[cell_of(batch)] += 1
+    for cell, count in drawn.cell_counts.items():
+      self.assertGreaterEqual(full[cell], count // sizes[cell])
 
-  def test_another_way_with_unknown_symbols_is_refused(self):
-    with self.assertRaisesRegex(errors.ArgumentError, "got 'raise'"):
-      self.encode([], unknown="raise")
+  @parameterized.named_parameters(*KINDS)
+  def test_a_pooled_batch_is_ended_only_where_the_next_does_not_fit(self, kind):
+    examples, sizes = random_examples(self.rng), self.sizes(kind)
+    drawn = list(make(examples, sizes, kind).in_order())
+    counts = make(examples, sizes, kind).cell_counts
+    pooled = drawn[sum(count // sizes[c] for c, count in counts.items()) :]
+    index = {cell: n for n, cell in enumerate(kind.cells)}
+    for batch, following in zip(pooled, pooled[1:]):
+      first = index[own_cells(following, examples, kind)[0]]
+      joined = kind.cells[kind.join(index[cell_of(batch)], first)]
+      self.assertGreaterEqual(batch.words, sizes[joined])
 
-  def test_bad_buckets_are_refused_by_name(self):
-    vocab = vocabulary.Vocabulary("a")
+  def test_a_mapping_a_callable_and_an_int_can_say_the_same(self):
+    examples = random_examples(self.rng)
+    wanted = list(make(examples, 8).epoch(1))
+    self.assert_same(
+      make(examples, dict.fromkeys(INDEPENDENT.cells, 8)).epoch(1), wanted
+    )
+    self.assert_same(make(examples, lambda s, t: 8).epoch(1), wanted)
+
+  @parameterized.named_parameters(*KINDS)
+  def test_a_budget_bounds_the_positions_of_every_batch(self, kind):
+    budget = bucketing.PositionBudget(50)
+    drawn = list(make(random_examples(self.rng), budget, kind).epoch(0))
+    positions = [batch.source.size + batch.targets.size for batch in drawn]
+    self.assertLessEqual(max(positions), 50)
+    self.assertGreater(max(batch.words for batch in drawn), 5)
+
+  @parameterized.named_parameters(*KINDS)
+  def test_without_pooling_every_batch_is_of_one_cell(self, kind):
+    examples = random_examples(self.rng)
+    drawn = make(examples, 8, kind, pool=False)
+    short = collections.Counter()
+    for batch in drawn.epoch(0):
+      self.assertEqual(set(own_cells(batch, examples, kind)), {cell_of(batch)})
+      short[cell_of(batch)] += batch.words < 8
+    self.assertLessEqual(max(short.values()), 1)
+    counts = drawn.cell_counts.values()
+    self.assertLen(drawn, sum(-(-count // 8) for count in counts))
+
+  def test_without_pooling_in_order_is_cell_by_cell(self):
+    drawn = make(random_examples(self.rng), 8, pool=False).in_order()
+    runs = [cell for cell, _ in itertools.groupby(drawn, cell_of)]
+    self.assertLen(runs, len(set(runs)))
+
+  def test_only_the_cells_that_have_examples_need_a_size(self):
+    examples = [([5], [6]), ([5] * 9, [6])]
+    sizes = {(3, 4): 2, (10, 4): 2}
+    self.assertLen(make(examples, sizes, pool=False), 2)
+    self.assertLen(make(examples, sizes), 1)
+
+  def test_a_pooled_batch_without_a_size_is_refused_with_the_remedy(self):
+    examples, sizes = [([5], [6] * 9), ([5] * 9, [6])], {(3, 11): 2, (10, 4): 2}
     with self.assertRaisesRegex(
-      errors.ArgumentError, "encode_pairs: target_buckets"
+      errors.ArgumentError, r"no entry for the cell \(10, 11\).*pool=False"
     ):
-      batches.encode_pairs([], vocab, vocab, [3], [0])
+      make(examples, sizes)
+    self.assertLen(make(examples, sizes, pool=False), 2)
+
+  @parameterized.parameters(0, 1.5, None, "8")
+  def test_a_size_that_is_none_is_refused_with_its_cell(self, size):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, r"PairBatches: batch_size at the cell \(3, 4\) must"
+    ):
+      make([([5], [6])], lambda source, target: size)
+
+
+class DigestTest(BatchesTestCase):
+  def test_other_batches_have_another_checksum(self):
+    examples = random_examples(self.rng)
+    drawn = {
+      "same": make(examples),
+      "examples": make(examples[:-1] + [([5], [7])]),
+      "size": make(examples, 7),
+      "seed": make(examples, seed=1),
+      "buckets": make(examples, kind=JOINT),
+      "pool": make(examples, pool=False),
+      "layout": make(examples, layout=REVERSED),
+    }
+    digests = {name: one.digest() for name, one in drawn.items()}
+    self.assertLen(set(digests.values()), len(drawn))
+    self.assertEqual(make(examples).digest(), digests["same"])
 
 
 if __name__ == "__main__":

@@ -72,6 +72,13 @@ class ChoiceTest(parameterized.TestCase):
     ):
       buckets.smallest_bucket([3, 5], 6, "abcdef")
 
+  def test_a_strict_bucket_is_said_to_be_so(self):
+    error = buckets.too_long("f", 5, 5, strict=True)
+    self.assertIsInstance(error, errors.BucketError)
+    self.assertRegex(
+      str(error), "has length 5, not less than .*, 5. .* at least 6"
+    )
+
   @parameterized.parameters(0, 1, 2)
   def test_indices_agree_with_one_by_one(self, seed):
     rng = np.random.RandomState(seed)
@@ -174,60 +181,6 @@ class ProposeBucketsTest(parameterized.TestCase):
   def test_refuses(self, counts, count, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
       buckets.propose_buckets(counts, count)
-
-
-class ReportTest(parameterized.TestCase):
-  def test_kinds_are_counted(self):
-    report = buckets.Report()
-    for kind, times in zip(report.KINDS, (5, 1, 2, 3, 4)):
-      for _ in range(times):
-        report.count(kind, ("a", "b"))
-    self.assertEqual(
-      (report.kept, report.empty, report.too_long, report.unknown),
-      (5, 1, 2, 3),
-    )
-    self.assertEqual((report.replaced, report.dropped), (4, 6))
-
-  def test_a_few_examples_are_remembered(self):
-    report = buckets.Report(max_examples=2)
-    for word in ("cat", "dog", "cow"):
-      report.count("too_long", (word, ["K", "AE"]), "source of 3")
-    self.assertEqual(
-      report.examples["too_long"],
-      ("'cat' -> 'K AE' (source of 3)", "'dog' -> 'K AE' (source of 3)"),
-    )
-    self.assertEqual(report.examples["kept"], ())
-
-  def test_the_summary_names_each_kind_that_occurred(self):
-    report = buckets.Report(max_examples=1)
-    for _ in range(1200):
-      report.count("kept", ("a",))
-    report.count("empty", ("", "K"), "no source")
-    report.count("unknown", ("x",))
-    report.count("unknown", ("y",))
-    self.assertEqual(
-      report.summary(),
-      "1,203 examples: 1,200 kept, 3 left out\n"
-      "  empty: 1: '' -> 'K' (no source)\n"
-      "  unknown: 2: 'x'; ...",
-    )
-    self.assertEqual(str(report), report.summary())
-
-  def test_nothing_counted_is_a_summary_too(self):
-    self.assertEqual(str(buckets.Report()), "0 examples: 0 kept, 0 left out")
-
-  def test_replaced_are_among_the_kept(self):
-    report = buckets.Report()
-    report.count("kept", ("ax",))
-    report.count("replaced", ("ax",), "'x'")
-    self.assertEqual(
-      str(report),
-      "1 examples: 1 kept, 0 left out\n  replaced: 1: 'ax' ('x')",
-    )
-
-  def test_another_kind_is_refused(self):
-    with self.assertRaisesRegex(errors.ArgumentError, "got 'long'"):
-      buckets.Report().count("long", ("a",))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,350 @@
+"""Buckets for pairs: joint, as the tutorial has them, or independent.
+
+A cell is a pair (source bucket, target bucket) that a batch may be padded to.
+`JointBuckets` lists its cells; `IndependentBuckets` has one for each source
+bucket with each target bucket. Whoever takes one of them takes the other.
+Target lengths count EOS.
+"""
+
+import collections
+import collections.abc
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import buckets as buckets_lib
+
+
+class _Buckets:
+  """What both kinds have in common: cells, and when a length fits."""
+
+  def __init__(self, cells, strict):
+    self.cells = tuple(cells)
+    self.strict = bool(strict)
+    self.longest = tuple(max(side) - int(strict) for side in zip(*cells))
+
+  def _places(self, buckets, lengths):
+    """Returns the index of the first bucket that fits each length."""
+    side = "right" if self.strict else "left"
+    return np.searchsorted(buckets, np.asarray(lengths, np.int64), side=side)
+
+  def _key(self):
+    return type(self), self.cells, self.strict
+
+  def __eq__(self, other):
+    return isinstance(other, _Buckets) and self._key() == other._key()
+
+  def __hash__(self):
+    return hash(self._key())
+
+
+class IndependentBuckets(_Buckets):
+  """N source buckets and M target buckets, chosen each on its own.
+
+  Attributes:
+    source_buckets: a tuple of N ints, increasing.
+    target_buckets: a tuple of M ints, increasing.
+    strict: whether a length has to be less than its bucket.
+    cells: the N x M pairs (source bucket, target bucket), in the order of an
+      ox ploughing: next in order is next in the grid.
+    longest: the longest source and the longest target, with EOS, that fit.
+  """
+
+  def __init__(self, source_buckets, target_buckets, strict=False):
+    """Makes the cells.
+
+    Args:
+      source_buckets: source lengths, increasing.
+      target_buckets: target lengths, increasing. EOS counts: a target of n
+        symbols is in the smallest bucket of at least n + 1.
+      strict: whether a length has to be less than its bucket, as in the
+        tutorial, not at most the bucket.
+
+    Raises:
+      ArgumentError: if the buckets are not positive ints, each larger than the
+        one before.
+    """
+    caller = "IndependentBuckets"
+    self.source_buckets = buckets_lib.check_buckets(
+      source_buckets, caller, "source_buckets"
+    )
+    self.target_buckets = buckets_lib.check_buckets(
+      target_buckets, caller, "target_buckets"
+    )
+    self._width = len(self.target_buckets)
+    cells = [
+      (source, self.target_buckets[self._column(row, place)])
+      for row, source in enumerate(self.source_buckets)
+      for place in range(self._width)
+    ]
+    super().__init__(cells, strict)
+
+  def assign(self, source_lengths, target_lengths):
+    """Returns the cell of each example.
+
+    Args:
+      source_lengths: `[N]` ints.
+      target_lengths: `[N]` ints, with EOS.
+
+    Returns:
+      An int array `[N]` of indices into `cells`; -1 for what fits none.
+    """
+    rows = self._places(self.source_buckets, source_lengths)
+    columns = self._places(self.target_buckets, target_lengths)
+    fits = (rows < len(self.source_buckets)) & (columns < self._width)
+    return np.where(fits, self._index(rows, columns), -1)
+
+  def join(self, one, other):
+    """Returns the smallest cell that holds what either of two holds.
+
+    Args:
+      one: an index into `cells`.
+      other: an index into `cells`.
+
+    Returns:
+      An index into `cells`.
+    """
+    rows, columns = zip(*(self._place(index) for index in (one, other)))
+    return int(self._index(np.int64(max(rows)), max(columns)))
+
+  def _place(self, cell):
+    """Returns the indices of a cell's source bucket and target bucket."""
+    row, place = divmod(cell, self._width)
+    return row, self._column(row, place)
+
+  def _column(self, row, place):
+    """Returns the target bucket's index at a place of a row, or back."""
+    return place if row % 2 == 0 else self._width - 1 - place
+
+  def _index(self, rows, columns):
+    """Returns the cell's index for indices of buckets, two arrays."""
+    backward = self._width - 1 - columns
+    return rows * self._width + np.where(rows % 2 == 0, columns, backward)
+
+  def __repr__(self):
+    strict = ", strict=True" if self.strict else ""
+    return (
+      f"IndependentBuckets({list(self.source_buckets)}, "
+      f"{list(self.target_buckets)}{strict})"
+    )
+
+
+class JointBuckets(_Buckets):
+  """K pairs (source bucket, target bucket), each holding the one before.
+
+  An example is in the first pair that fits on both sides.
+
+  Source: TensorFlow's translate tutorial (2015, `translate.py`) with
+  `strict`. It differs in that the pairs have to be nested, which the tutorial
+  supposes and does not check.
+
+  Attributes:
+    strict: whether a length has to be less than its bucket.
+    cells: the K pairs, in order.
+    longest: the longest source and the longest target, with EOS, that fit.
+  """
+
+  def __init__(self, pairs, strict=False):
+    """Checks the pairs.
+
+    Args:
+      pairs: K pairs (source bucket, target bucket), none smaller on a side
+        than the one before, none equal to it. EOS counts in a target.
+      strict: whether a length has to be less than its bucket, as in the
+        tutorial, not at most the bucket.
+
+    Raises:
+      ArgumentError: if the pairs are not such.
+    """
+    super().__init__(_check_pairs(pairs), strict)
+
+  def assign(self, source_lengths, target_lengths):
+    """Returns the cell of each example.
+
+    Args:
+      source_lengths: `[N]` ints.
+      target_lengths: `[N]` ints, with EOS.
+
+    Returns:
+      An int array `[N]` of indices into `cells`; -1 for what fits none.
+    """
+    sources, targets = zip(*self.cells)
+    # As the pairs are nested, the first that fits both is the later of the
+    # first that fits each.
+    first = np.maximum(
+      self._places(sources, source_lengths),
+      self._places(targets, target_lengths),
+    )
+    return np.where(first < len(self.cells), first, -1)
+
+  def join(self, one, other):
+    """Returns the smallest cell that holds what either of two holds.
+
+    Args:
+      one: an index into `cells`.
+      other: an index into `cells`.
+
+    Returns:
+      An index into `cells`.
+    """
+    return max(one, other)
+
+  def __repr__(self):
+    strict = ", strict=True" if self.strict else ""
+    return f"JointBuckets({list(self.cells)}{strict})"
+
+
+class PositionBudget:
+  """A batch size for each cell: as many examples as a budget allows.
+
+  For a cell (S, T) it is `positions // (S + T)`, and at most `most`.
+  """
+
+  def __init__(self, positions, most=None):
+    """Sets the budget.
+
+    Args:
+      positions: how many positions, padding with them, a batch may have in
+        source and target together.
+      most: the largest batch size, in examples; None for no limit.
+
+    Raises:
+      ArgumentError: if one is not a positive integer.
+    """
+    caller = "PositionBudget"
+    self.positions = buckets_lib.check_int(caller, "positions", positions, 1)
+    self.most = most
+    if most is not None:
+      self.most = buckets_lib.check_int(caller, "most", most, 1)
+
+  def __call__(self, source_bucket, target_bucket):
+    size = self.positions // (source_bucket + target_bucket)
+    if not size:
+      raise errors.ArgumentError(
+        f"PositionBudget: one example in the cell ({source_bucket}, "
+        f"{target_bucket}) has {source_bucket + target_bucket} positions, more "
+        f"than the budget, {self.positions}. Raise the budget to at least "
+        "that, or drop the bucket."
+      )
+    return size if self.most is None else min(size, self.most)
+
+  def __repr__(self):
+    return f"PositionBudget({self.positions}, most={self.most})"
+
+
+def size_of(batch_size, cell, caller="size_of"):
+  """Returns how many examples a full batch of a cell has.
+
+  Args:
+    batch_size: an int for every cell; or a mapping from (source bucket, target
+      bucket) to an int; or a callable of a source bucket and a target bucket,
+      such as a `PositionBudget`.
+    cell: a pair (source bucket, target bucket).
+    caller: the function to name in a message.
+
+  Returns:
+    An int of at least 1.
+
+  Raises:
+    ArgumentError: if there is no size for the cell, or it is no such int.
+  """
+  where = f"batch_size at the cell {cell}"
+  if isinstance(batch_size, collections.abc.Mapping):
+    if cell not in batch_size:
+      raise errors.ArgumentError(
+        f"{caller}: batch_size has no entry for the cell {cell}, which a batch "
+        f"needs; its keys are {sorted(batch_size)}. Add one, or pass a "
+        "callable such as PositionBudget; pool=False needs only the cells "
+        "that have examples."
+      )
+    size = batch_size[cell]
+  elif callable(batch_size):
+    size = batch_size(*cell)
+  else:
+    size, where = batch_size, "batch_size"
+  return buckets_lib.check_int(caller, where, size, 1)
+
+
+def check_bucketing(buckets, caller="check_bucketing"):
+  """Returns `buckets` if it is of one of the two kinds, or raises.
+
+  Args:
+    buckets: a `JointBuckets` or an `IndependentBuckets`.
+    caller: the function to name in a message.
+
+  Returns:
+    `buckets`.
+
+  Raises:
+    ArgumentError: if it is neither.
+  """
+  if not isinstance(buckets, _Buckets):
+    raise errors.ArgumentError(
+      f"{caller}: buckets must be IndependentBuckets or JointBuckets, got "
+      f"{buckets!r}. Pass IndependentBuckets(source_buckets, target_buckets), "
+      "or JointBuckets(pairs)."
+    )
+  return buckets
+
+
+def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
+  """Returns the cell of each example, all of which have to fit.
+
+  Args:
+    buckets: a `JointBuckets` or an `IndependentBuckets`.
+    source_lengths: `[N]` ints.
+    target_lengths: `[N]` ints, with EOS.
+    caller: the function to name in a message.
+
+  Returns:
+    An int array `[N]` of indices into `buckets.cells`.
+
+  Raises:
+    BucketError: if an example fits no cell.
+  """
+  cells = buckets.assign(source_lengths, target_lengths)
+  if np.all(cells >= 0):
+    return cells
+  sides = (
+    ("source of example", source_lengths, buckets.longest[0]),
+    ("target, with EOS, of example", target_lengths, buckets.longest[1]),
+  )
+  for what, lengths, longest in sides:
+    long = np.flatnonzero(np.asarray(lengths) > longest)
+    if long.size:
+      raise buckets_lib.too_long(
+        caller,
+        lengths[long[0]],
+        longest + int(buckets.strict),
+        what=f"{what} {long[0]} ({long.size} such)",
+        strict=buckets.strict,
+      )
+  raise AssertionError("what fits on both sides fits the largest cell")
+
+
+def _check_pairs(pairs):
+  """Returns `pairs` as a tuple of pairs of ints, or raises."""
+  found, before = [], (0, 0)
+  for pair in pairs if np.iterable(pairs) else ():
+    try:
+      source, target = pair
+      cell = (
+        buckets_lib.check_int("JointBuckets", "a source bucket", source, 1),
+        buckets_lib.check_int("JointBuckets", "a target bucket", target, 1),
+      )
+    except (TypeError, ValueError):
+      found = []
+      break
+    if cell == before or cell[0] < before[0] or cell[1] < before[1]:
+      found = []
+      break
+    found.append(cell)
+    before = cell
+  if not found:
+    raise errors.ArgumentError(
+      "JointBuckets: pairs must be pairs of positive integers (source bucket, "
+      "target bucket), none smaller on a side than the one before, such as "
+      f"[(5, 10), (10, 15)]; got {pairs!r}. Sort them, and leave out those "
+      "that an earlier pair holds."
+    )
+  return tuple(found)

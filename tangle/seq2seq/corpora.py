@@ -1,0 +1,296 @@
+"""Parallel text files: the n-th lines belong together.
+
+Files are read line by line and never held whole, so that they may be larger
+than memory. Nothing is skipped: an empty line is an empty tuple, so that the
+n-th pair is line n + 1 of both files; `encoding.encode_pairs` leaves out what
+cannot be used, and `Encoded.positions` tells where the rest was.
+"""
+
+import collections
+import gzip
+import itertools
+import os
+import re
+import zlib
+
+from tangle import errors
+from tangle.seq2seq import buckets as buckets_lib
+from tangle.seq2seq import vocabulary
+
+Line = collections.namedtuple("Line", ["number", "source", "target"])
+"""The number of a line, from 1, and its tokens on both sides."""
+
+Vocabularies = collections.namedtuple("Vocabularies", ["source", "target"])
+"""The `Vocabulary` of each side."""
+
+FILES = Vocabularies("source_vocabulary.txt", "target_vocabulary.txt")
+"""What the files of `save_vocabularies` are called."""
+
+_MARKS = ".,!?\"':;)("
+_TUTORIAL_WORDS = re.compile(f"[{_MARKS}]|[^ \t\n\r\x0b\x0c{_MARKS}]+")
+_DIGITS = re.compile("[0-9]")
+
+
+def split_words(line):
+  """Returns the words of a line: what white space, of any kind, separates.
+
+  Args:
+    line: a string.
+
+  Returns:
+    A list of strings, none empty.
+  """
+  return line.split()
+
+
+def split_as_tutorial(line):
+  """Returns the words of a line as the translate tutorial makes them.
+
+  White space separates, each of `.,!?"':;)(` is a word of its own, and each
+  digit becomes 0; space and digits are those of ASCII.
+
+  Source: TensorFlow's translate tutorial (2015, `data_utils.basic_tokenizer`
+  and `sentence_to_token_ids`), in text where the tutorial has bytes.
+
+  Args:
+    line: a string.
+
+  Returns:
+    A list of strings, none empty.
+  """
+  return _TUTORIAL_WORDS.findall(_DIGITS.sub("0", line))
+
+
+def read_lines(path, limit=None):
+  """Reads a text file line by line.
+
+  Lines end with `\\n`, or `\\r\\n`, and with nothing else that Unicode has for
+  it, so that they are the lines that other tools count.
+
+  Args:
+    path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
+    limit: how many lines to read at most; None for all.
+
+  Yields:
+    Strings, without their line ends.
+
+  Raises:
+    DataError: if the file is not UTF-8, starts with a byte order mark, or is
+      not what its name says; the message has the line.
+  """
+  path = os.fspath(path)
+  number = 0
+  try:
+    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
+      for number, line in enumerate(itertools.islice(file, limit), 1):
+        if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+          raise errors.DataError(
+            f"read_lines: {path} starts with a byte order mark, which would "
+            "become part of its first word. Remove the first three bytes."
+          )
+        yield line.decode("utf-8").rstrip("\r\n")
+  except UnicodeDecodeError as error:
+    raise errors.DataError(
+      f"read_lines: line {number} of {path} is not UTF-8 ({error}). Convert "
+      "the file, or unpack it first if it is compressed; only gzip is read, "
+      "from names that end with .gz."
+    ) from error
+  except (EOFError, zlib.error, OSError) as error:
+    if isinstance(error, OSError) and error.errno is not None:
+      raise
+    raise errors.DataError(
+      f"read_lines: {path} is damaged, or not gzip, after line {number} "
+      f"({error}). Fetch it again, or name it without .gz if it is plain."
+    ) from error
+
+
+class ParallelCorpus:
+  """Two aligned text files, read anew whenever it is iterated over.
+
+  `for source, target in corpus` gives pairs of tuples of tokens.
+
+  Source: as `read_data` of TensorFlow's translate tutorial (2015,
+  `translate.py`), which reads aligned files of ids. It differs in that the
+  tutorial stops without a word at the end of the shorter file.
+
+  Attributes:
+    source_path: the file of sources.
+    target_path: the file of targets.
+    limit: how many lines are read, or None.
+  """
+
+  def __init__(
+    self, source_path, target_path, tokenize=split_words, limit=None
+  ):
+    """Opens nothing yet.
+
+    Args:
+      source_path: a UTF-8 file, one sequence a line; gzip-compressed if its
+        name ends with `.gz`.
+      target_path: a file like that, with as many lines.
+      tokenize: a function from a line, without its end, to its tokens; or a
+        pair of them, for source and target.
+      limit: how many lines to read at most; None for all. With fewer than
+        there are, the lines are not counted and so not compared.
+
+    Raises:
+      ArgumentError: if `limit` is not a positive integer, or `tokenize` no
+        function or pair of functions.
+    """
+    caller = "ParallelCorpus"
+    self.source_path = os.fspath(source_path)
+    self.target_path = os.fspath(target_path)
+    self.limit = limit
+    if limit is not None:
+      self.limit = buckets_lib.check_int(caller, "limit", limit, 1)
+    both = tokenize
+    if not isinstance(tokenize, (list, tuple)):
+      both = (tokenize, tokenize)
+    if len(both) != 2 or not all(map(callable, both)):
+      raise errors.ArgumentError(
+        f"{caller}: tokenize must be a function from a line to tokens, or a "
+        f"pair of functions for source and target, got {tokenize!r}."
+      )
+    self._tokenize = both
+
+  def sources(self):
+    """Reads the sources alone.
+
+    Yields:
+      Tuples of tokens.
+
+    Raises:
+      DataError: see `read_lines`.
+    """
+    return self._side(0)
+
+  def targets(self):
+    """Reads the targets alone.
+
+    Yields:
+      Tuples of tokens.
+
+    Raises:
+      DataError: see `read_lines`.
+    """
+    return self._side(1)
+
+  def _side(self, side):
+    tokenize = self._tokenize[side]
+    path = (self.source_path, self.target_path)[side]
+    return (tuple(tokenize(line)) for line in read_lines(path, self.limit))
+
+  def lines(self):
+    """Reads both sides together.
+
+    Yields:
+      A `Line(number, source, target)` for each line.
+
+    Raises:
+      DataError: if one file has fewer lines than the other, once the end of
+        the shorter is reached; or see `read_lines`.
+    """
+    for number, (source, target) in enumerate(self, 1):
+      yield Line(number, source, target)
+
+  def __iter__(self):
+    nothing = object()
+    source_side, target_side = self.sources(), self.targets()
+    both = itertools.zip_longest(source_side, target_side, fillvalue=nothing)
+    for count, (source, target) in enumerate(both):
+      if source is nothing or target is nothing:
+        longer = count + 1 + sum(1 for _ in both)
+        counts = (count, longer) if source is nothing else (longer, count)
+        more = "" if self.limit is None else f" within the limit {self.limit}"
+        raise errors.DataError(
+          f"ParallelCorpus: the files do not have as many lines{more}: "
+          f"{self.source_path} has {counts[0]:,}, {self.target_path} has "
+          f"{counts[1]:,}. Line n of one must belong to line n of the other: "
+          "look for lines lost or added."
+        )
+      yield source, target
+
+  def __repr__(self):
+    limit = "" if self.limit is None else f", limit={self.limit}"
+    return f"ParallelCorpus({self.source_path!r}, {self.target_path!r}{limit})"
+
+
+def build_vocabularies(
+  corpus, max_size=None, min_count=1, target_max_size=None, shared=False
+):
+  """Makes the vocabularies of a corpus, frequent tokens first.
+
+  Reads the corpus once, or twice if it is not shared.
+
+  Args:
+    corpus: a `ParallelCorpus`.
+    max_size: the largest length of a vocabulary, with the four specials; None
+      for no limit.
+    min_count: how often a token must occur to be taken.
+    target_max_size: the same as `max_size` for the target; None if it has the
+      same.
+    shared: whether both sides have one vocabulary, of the tokens of both.
+
+  Returns:
+    A `Vocabularies(source, target)`.
+
+  Raises:
+    ArgumentError: if a size or a count is out of range, or `target_max_size`
+      is given for a shared vocabulary.
+    DataError: if a token cannot be in a vocabulary, or the corpus cannot be
+      read.
+  """
+  build = vocabulary.Vocabulary.build
+  if shared:
+    if target_max_size is not None:
+      raise errors.ArgumentError(
+        "build_vocabularies: target_max_size must be None for a shared "
+        f"vocabulary, got {target_max_size}. Set max_size alone."
+      )
+    both = itertools.chain(corpus.sources(), corpus.targets())
+    one = build(both, max_size, min_count)
+    return Vocabularies(one, one)
+  if target_max_size is None:
+    target_max_size = max_size
+  return Vocabularies(
+    build(corpus.sources(), max_size, min_count),
+    build(corpus.targets(), target_max_size, min_count),
+  )
+
+
+def save_vocabularies(vocabularies, folder):
+  """Writes both vocabularies into a folder, such as that of the model.
+
+  Args:
+    vocabularies: a `Vocabularies`.
+    folder: a folder; it is made if it is not there.
+  """
+  os.makedirs(folder, exist_ok=True)
+  for symbols, name in zip(vocabularies, FILES):
+    symbols.save(os.path.join(folder, name))
+
+
+def load_vocabularies(folder):
+  """Reads what `save_vocabularies` wrote.
+
+  Args:
+    folder: the folder.
+
+  Returns:
+    A `Vocabularies(source, target)`.
+
+  Raises:
+    DataError: if a file is missing or not a vocabulary.
+  """
+  found = []
+  for name in FILES:
+    path = os.path.join(folder, name)
+    try:
+      found.append(vocabulary.Vocabulary.load(path))
+    except FileNotFoundError as error:
+      raise errors.DataError(
+        f"load_vocabularies: {path} is missing. A model is of no use without "
+        "the vocabularies that it was trained with: take both files "
+        f"({', '.join(FILES)}) from where it was trained."
+      ) from error
+  return Vocabularies(*found)

@@ -1,0 +1,275 @@
+"""From symbols to examples: what can be used, and what is left out and why."""
+
+import collections
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import bucketing, rows, vocabulary
+from tangle.seq2seq import buckets as buckets_lib
+
+Encoded = collections.namedtuple("Encoded", ["examples", "report", "positions"])
+"""`rows.Examples`, the `Report` on them and on what was left out, and `[N]`
+int64, where among all that was given each example was, from 0."""
+
+
+class Report:
+  """Counts what became of the examples of one pass, with a few of each kind.
+
+  The kinds: `kept`; `empty`, `too_long` and `unknown`, which were dropped; and
+  `replaced`, which are those of the kept that hold an unknown symbol as UNK.
+  """
+
+  DROPPED = ("empty", "too_long", "unknown")
+  KINDS = ("kept",) + DROPPED + ("replaced",)
+
+  def __init__(self, max_examples=3):
+    """Makes a report of nothing.
+
+    Args:
+      max_examples: how many examples of each kind to remember.
+    """
+    self._counts = collections.Counter()
+    self._examples = {kind: [] for kind in self.KINDS}
+    self._max_examples = max_examples
+
+  def count(self, kind, pair, why=""):
+    """Counts one example.
+
+    Args:
+      kind: one of `Report.KINDS`.
+      pair: the sequences of symbols that the example is made of.
+      why: a few words on what made it be of this kind.
+
+    Raises:
+      ArgumentError: if there is no such kind.
+    """
+    if kind not in self.KINDS:
+      raise errors.ArgumentError(
+        f"Report.count: kind must be one of {self.KINDS}, got {kind!r}."
+      )
+    self._counts[kind] += 1
+    if len(self._examples[kind]) < self._max_examples:
+      shown = " -> ".join(vocabulary.show(symbols) for symbols in pair)
+      self._examples[kind].append(f"{shown} ({why})" if why else shown)
+
+  @property
+  def kept(self):
+    """How many examples can be used."""
+    return self._counts["kept"]
+
+  @property
+  def empty(self):
+    """How many were dropped because a side has no symbols."""
+    return self._counts["empty"]
+
+  @property
+  def too_long(self):
+    """How many were dropped because a side fits no bucket."""
+    return self._counts["too_long"]
+
+  @property
+  def unknown(self):
+    """How many were dropped because of an unknown symbol."""
+    return self._counts["unknown"]
+
+  @property
+  def replaced(self):
+    """How many of the kept have an unknown symbol replaced by UNK."""
+    return self._counts["replaced"]
+
+  @property
+  def dropped(self):
+    """How many were not kept."""
+    return sum(self._counts[kind] for kind in self.DROPPED)
+
+  @property
+  def examples(self):
+    """The examples remembered: a dict from kind to a tuple of strings."""
+    return {kind: tuple(shown) for kind, shown in self._examples.items()}
+
+  def summary(self):
+    """Returns the report as text: one line, and one for each other kind."""
+    total = self.kept + self.dropped
+    lines = [
+      f"{total:,} examples: {self.kept:,} kept, {self.dropped:,} left out"
+    ]
+    for kind in self.DROPPED + ("replaced",):
+      if self._counts[kind]:
+        name = kind.replace("_", " ")
+        shown = "; ".join(self._examples[kind])
+        more = self._counts[kind] > len(self._examples[kind])
+        lines.append(
+          f"  {name}: {self._counts[kind]:,}: {shown}{'; ...' if more else ''}"
+        )
+    return "\n".join(lines)
+
+  def __str__(self):
+    return self.summary()
+
+
+def encode_pairs(
+  pairs, source_vocabulary, target_vocabulary, buckets, unknown="drop"
+):
+  """Turns pairs of sequences of symbols into examples.
+
+  What cannot be used is left out, counted and reported, with its number, from
+  1, which is its line in aligned files; nothing is cut. A pair is judged by
+  the first of: a side is empty, a side fits no bucket, a side has an unknown
+  symbol.
+
+  Source: TensorFlow's translate tutorial (2015, `translate.read_data`), for
+  strict buckets. It differs in that the tutorial keeps empty lines, and leaves
+  out without a word what is too long.
+
+  Args:
+    pairs: an iterable of (source symbols, target symbols); a string is a
+      sequence of characters. One by one: it may be larger than memory.
+    source_vocabulary: the `Vocabulary` of the sources.
+    target_vocabulary: the `Vocabulary` of the targets.
+    buckets: an `IndependentBuckets` or a `JointBuckets`. EOS counts.
+    unknown: `"drop"` leaves a pair with an unknown symbol out; `"unk"` keeps
+      it, with UNK for the symbol, and counts it as kept and as replaced.
+
+  Returns:
+    An `Encoded(examples, report, positions)`.
+
+  Raises:
+    ArgumentError: if `unknown` is neither, or `buckets` are neither.
+    DataError: if one of `pairs` is not a pair.
+  """
+  bucketing.check_bucketing(buckets, "encode_pairs")
+  sides = (
+    _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
+    _Side("target", target_vocabulary, buckets.longest[1], buckets.strict, 1),
+  )
+  return _encode(pairs, sides, unknown, "encode_pairs")
+
+
+def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
+  """Turns sequences of symbols into examples to decode, with empty targets.
+
+  As `encode_pairs`, without the side that is not there.
+
+  Args:
+    sources: an iterable of sequences of symbols.
+    source_vocabulary: the `Vocabulary` of the sources.
+    buckets: an `IndependentBuckets` or a `JointBuckets`.
+    unknown: `"drop"` or `"unk"`, see `encode_pairs`.
+
+  Returns:
+    An `Encoded(examples, report, positions)`.
+
+  Raises:
+    ArgumentError: if `unknown` is neither, or `buckets` are neither.
+  """
+  bucketing.check_bucketing(buckets, "encode_sources")
+  sides = (
+    _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
+  )
+  alone = ((source,) for source in sources)
+  return _encode(alone, sides, unknown, "encode_sources")
+
+
+def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
+  """Turns one sequence that a user gave into ids, or says why it cannot.
+
+  Args:
+    word: symbols; a string is a sequence of characters.
+    source_vocabulary: the `Vocabulary` of the sources.
+    largest_bucket: the largest source bucket, or `longest[0]` of a bucketing.
+    unknown: what to do with an unknown symbol, see `Vocabulary.encode`.
+
+  Returns:
+    A list of ints, as long as `word`.
+
+  Raises:
+    DataError: if `word` is empty, or has an unknown symbol and `unknown` is
+      "raise".
+    BucketError: if `word` is longer than `largest_bucket`.
+  """
+  if not len(word):
+    raise errors.DataError(
+      "encode_word: the word is empty. Give at least one symbol."
+    )
+  if len(word) > largest_bucket:
+    raise buckets_lib.too_long(
+      "encode_word", len(word), largest_bucket, word, "word"
+    )
+  return source_vocabulary.encode(word, unknown)
+
+
+class _Side:
+  """One side of the pairs: how its sequences are judged and encoded."""
+
+  def __init__(self, name, symbols, longest, strict, extra):
+    """Sets it up; `extra` is 1 if EOS is to be added."""
+    self._name = name
+    self._vocabulary = symbols
+    self._longest = longest
+    self._strict = strict
+    self._extra = extra
+
+  def judge(self, sequence):
+    """Returns why a sequence fits no bucket, or None."""
+    length = len(sequence) + self._extra
+    if length <= self._longest:
+      return None
+    eos = " with EOS" if self._extra else ""
+    fits = f"must be less than {self._longest + 1}"
+    if not self._strict:
+      fits = f"largest bucket {self._longest}"
+    return f"{self._name} of {length}{eos}, {fits}"
+
+  def missing(self):
+    """Returns why an empty sequence is of no use."""
+    return f"no {self._name}"
+
+  def encode(self, sequence):
+    """Returns ids, and why they are not all known, or None."""
+    ids = self._vocabulary.encode(sequence, unknown="unk")
+    if vocabulary.UNK_ID not in ids:
+      return ids, None
+    both = zip(sequence, ids)
+    unknown = [repr(symbol) for symbol, n in both if n == vocabulary.UNK_ID]
+    return ids, f"{self._name} has unknown {', '.join(unknown)}"
+
+
+def _encode(tuples, sides, unknown, caller):
+  """Encodes tuples of one sequence for each of one or two sides."""
+  if unknown not in ("drop", "unk"):
+    raise errors.ArgumentError(
+      f"{caller}: unknown must be 'drop' or 'unk', got {unknown!r}."
+    )
+  collector, report, positions = rows.Collector(), Report(), []
+  for position, sequences in enumerate(tuples):
+    if len(sequences) != len(sides):
+      raise errors.DataError(
+        f"{caller}: pairs[{position}] must be a pair (source symbols, target "
+        f"symbols), got {sequences!r}."
+      )
+    kind, why, ids = _use(sequences, sides)
+    if kind is None or (kind == "unknown" and unknown == "unk"):
+      source, target = ids if len(ids) == 2 else (ids[0], ())
+      collector.add(source, target)
+      positions.append(position)
+      report.count("kept", sequences)
+      kind = kind and "replaced"
+    if kind:
+      report.count(kind, sequences, f"{why}; number {position + 1}")
+  return Encoded(collector.examples(), report, np.array(positions, np.int64))
+
+
+def _use(sequences, sides):
+  """Returns a kind of `Report`, why, and ids: Nones where there are none."""
+  both = list(zip(sides, sequences))
+  for side, sequence in both:
+    if not len(sequence):
+      return "empty", side.missing(), None
+  for side, sequence in both:
+    why = side.judge(sequence)
+    if why:
+      return "too_long", why, None
+  encoded = [side.encode(sequence) for side, sequence in both]
+  why = next((why for _, why in encoded if why), None)
+  return why and "unknown", why, [ids for ids, _ in encoded]

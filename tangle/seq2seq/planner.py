@@ -1,0 +1,218 @@
+"""What buckets cost in padding, for proposals and for any others.
+
+What is counted are padded positions: for each pair that fits, the source and
+the target length of its cell. The lengths come as a joint histogram, which
+`count_lengths` makes; target lengths count EOS.
+"""
+
+import collections
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import bucketing, proposals
+
+
+class Judgement(
+  collections.namedtuple(
+    "Judgement", ["buckets", "cell_counts", "left_out", "symbols", "positions"]
+  )
+):
+  """What some buckets cost.
+
+  Attributes:
+    buckets: a `JointBuckets` or an `IndependentBuckets`.
+    cell_counts: a dict from a cell to how many pairs it has, for all cells.
+    left_out: how many pairs fit no cell; they count in nothing else.
+    symbols: source symbols and target symbols with EOS, two ints.
+    positions: source positions and target positions, two ints.
+  """
+
+  __slots__ = ()
+
+  @property
+  def kept(self):
+    """How many pairs fit a cell."""
+    return sum(self.cell_counts.values())
+
+  @property
+  def source_waste(self):
+    """The share of padding among the source positions."""
+    return 1.0 - self.symbols[0] / self.positions[0]
+
+  @property
+  def target_waste(self):
+    """The share of padding among the target positions."""
+    return 1.0 - self.symbols[1] / self.positions[1]
+
+  @property
+  def waste(self):
+    """The share of padding among all positions."""
+    return 1.0 - sum(self.symbols) / sum(self.positions)
+
+
+class Plan(
+  collections.namedtuple("Plan", ["independent", "joint", "judgements"])
+):
+  """Proposed buckets; `str(plan)` is a table of what they cost.
+
+  Attributes:
+    independent: an `IndependentBuckets`.
+    joint: a `JointBuckets`.
+    judgements: a dict from a name to a `Judgement`: the proposals, and what
+      they were compared with.
+  """
+
+  __slots__ = ()
+
+  def __str__(self):
+    return table(self.judgements)
+
+
+def count_lengths(pairs):
+  """Counts pairs by the lengths of their sides, as a histogram to plan from.
+
+  Pairs with an empty side are left out, as `encoding.encode_pairs` does.
+
+  Args:
+    pairs: an iterable of (source, target), sequences of symbols or ids without
+      EOS.
+
+  Returns:
+    A `Counter` from (source length, target length + 1) to how many there are.
+  """
+  lengths = ((len(source), len(target)) for source, target in pairs)
+  return collections.Counter((s, t + 1) for s, t in lengths if s and t)
+
+
+def judge(length_counts, buckets):
+  """Returns what some buckets cost.
+
+  The batches of `PairBatches` waste a little more if it pools what is left
+  over, see its `padding_waste`.
+
+  Args:
+    length_counts: a mapping from (source length, target length with EOS) to
+      how many pairs have them.
+    buckets: an `IndependentBuckets` or a `JointBuckets`.
+
+  Returns:
+    A `Judgement`.
+
+  Raises:
+    ArgumentError: if an argument is not such.
+    BucketError: if no pair fits.
+  """
+  counts = proposals.check_counts(length_counts, "judge")
+  bucketing.check_bucketing(buckets, "judge")
+  lengths = np.array(list(counts), np.int64)
+  numbers = np.array(list(counts.values()), np.int64)
+  cells = buckets.assign(lengths[:, 0], lengths[:, 1])
+  fits = cells >= 0
+  if not fits.any():
+    raise errors.BucketError(
+      f"judge: none of {numbers.sum():,} pairs fits {buckets}. The shortest "
+      f"lengths are {lengths.min(axis=0).tolist()}: take larger buckets."
+    )
+  padded = np.array(buckets.cells)[cells[fits]]
+  per_cell = np.zeros(len(buckets.cells), np.int64)
+  np.add.at(per_cell, cells[fits], numbers[fits])
+  return Judgement(
+    buckets=buckets,
+    cell_counts=dict(sorted(zip(buckets.cells, per_cell.tolist()))),
+    left_out=int(numbers[~fits].sum()),
+    symbols=tuple((numbers[fits] @ lengths[fits]).tolist()),
+    positions=tuple((numbers[fits] @ padded).tolist()),
+  )
+
+
+def plan(
+  length_counts,
+  source_count=4,
+  target_count=4,
+  pair_count=4,
+  strict=False,
+  longest=None,
+  compare=None,
+):
+  """Proposes independent and joint buckets, and judges them.
+
+  Args:
+    length_counts: a mapping from (source length, target length with EOS) to
+      how many pairs have them.
+    source_count: the largest number of source buckets.
+    target_count: the largest number of target buckets.
+    pair_count: the largest number of pair buckets.
+    strict: whether a length has to be less than its bucket.
+    longest: the longest source and the longest target, with EOS, that the
+      proposals have to hold; None for all. A few long pairs would make the
+      last bucket large; what is longer is left out and counted.
+    compare: a mapping from a name to buckets to judge beside the proposals.
+
+  Returns:
+    A `Plan`; print it for a table.
+
+  Raises:
+    ArgumentError: if no pair is counted, or an argument is out of range.
+    BucketError: if no pair fits some of the buckets.
+  """
+  counts = kept = proposals.check_counts(length_counts, "plan")
+  if longest is not None:
+    kept = {
+      lengths: number
+      for lengths, number in counts.items()
+      if lengths[0] <= longest[0] and lengths[1] <= longest[1]
+    }
+  independent = proposals.propose_independent(
+    kept, source_count, target_count, strict
+  )
+  joint = proposals.propose_joint(kept, pair_count, strict)
+  named = {"independent": independent, "joint": joint}
+  named.update(compare or {})
+  judgements = {name: judge(counts, named[name]) for name in named}
+  return Plan(independent, joint, judgements)
+
+
+def table(judgements):
+  """Writes what buckets cost, one line for each.
+
+  Args:
+    judgements: a mapping from a name to a `Judgement`.
+
+  Returns:
+    Text: name, static graphs if joined and if cut in two, pairs left out,
+    padded positions, shares of padding; and the buckets below.
+  """
+  header = (
+    "buckets", "graphs", "left out", "positions",
+    "source waste", "target waste", "waste",
+  )  # fmt: skip
+  lines = [header]
+  for name, judgement in judgements.items():
+    lines.append(
+      (
+        name,
+        _count_graphs(judgement.buckets),
+        f"{judgement.left_out:,}",
+        f"{sum(judgement.positions):,}",
+        f"{judgement.source_waste:.1%}",
+        f"{judgement.target_waste:.1%}",
+        f"{judgement.waste:.1%}",
+      )
+    )
+  widths = [max(map(len, column)) for column in zip(*lines)]
+  text = []
+  for line in lines:
+    cells = [line[0].ljust(widths[0])]
+    cells += [cell.rjust(n) for cell, n in zip(line[1:], widths[1:])]
+    text.append("  ".join(cells).rstrip())
+  text += [f"{name}: {j.buckets}" for name, j in judgements.items()]
+  return "\n".join(text)
+
+
+def _count_graphs(buckets):
+  """Returns how many static graphs buckets take, as text."""
+  if isinstance(buckets, bucketing.IndependentBuckets):
+    n, m = len(buckets.source_buckets), len(buckets.target_buckets)
+    return f"{n}+{m}"
+  return str(len(buckets.cells))

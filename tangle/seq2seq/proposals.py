@@ -1,0 +1,215 @@
+"""Which buckets to take: those with the fewest padded positions.
+
+The lengths come as a joint histogram, a mapping from (source length, target
+length with EOS) to how many pairs have them; `planner.count_lengths` makes it.
+"""
+
+import collections
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import bucketing
+from tangle.seq2seq import buckets as buckets_lib
+
+MOST_LENGTHS = 100
+"""How many different lengths of each side are searched exactly."""
+
+
+def check_counts(length_counts, caller="check_counts"):
+  """Returns the entries of a histogram that count something, or raises.
+
+  Args:
+    length_counts: a mapping from (source length, target length with EOS) to
+      how many pairs have them.
+    caller: the function to name in a message.
+
+  Returns:
+    A dict like it, without entries of 0.
+
+  Raises:
+    ArgumentError: if it is no such mapping, or counts nothing.
+  """
+  found = {}
+  for lengths, number in length_counts.items():
+    try:
+      source, target = lengths
+      for value, smallest in ((source, 1), (target, 1), (number, 0)):
+        buckets_lib.check_int(caller, "length_counts", value, smallest)
+    except (TypeError, ValueError):
+      raise errors.ArgumentError(
+        f"{caller}: length_counts must map pairs (source length, target length "
+        f"with EOS) of at least 1 to counts of at least 0, got {lengths!r}: "
+        f"{number!r}. planner.count_lengths makes such counts."
+      ) from None
+    if number:
+      found[int(source), int(target)] = int(number)
+  if not found:
+    raise errors.ArgumentError(
+      f"{caller}: length_counts counts no pair; there is nothing to plan for."
+    )
+  return found
+
+
+def propose_independent(
+  length_counts, source_count, target_count, strict=False
+):
+  """Returns the independent buckets that pad least.
+
+  Exact: as a source bucket does not depend on the target, each side is
+  planned alone, see `buckets.propose_buckets`.
+
+  Args:
+    length_counts: a mapping from (source length, target length with EOS) to
+      how many pairs have them.
+    source_count: the largest number of source buckets.
+    target_count: the largest number of target buckets.
+    strict: whether a length has to be less than its bucket.
+
+  Returns:
+    An `IndependentBuckets` that holds every pair.
+
+  Raises:
+    ArgumentError: if no pair is counted, or an argument is out of range.
+  """
+  counts = check_counts(length_counts, "propose_independent")
+  sides = []
+  for side, count in enumerate((source_count, target_count)):
+    of_side = collections.Counter()
+    for lengths, number in counts.items():
+      of_side[lengths[side]] += number
+    chosen = buckets_lib.propose_buckets(of_side, count)
+    sides.append([length + int(strict) for length in chosen])
+  return bucketing.IndependentBuckets(*sides, strict=strict)
+
+
+def propose_joint(
+  length_counts, count, strict=False, most_lengths=MOST_LENGTHS
+):
+  """Returns the pair buckets that pad least, each holding the one before.
+
+  Let `C(S, T)` be how many pairs fit (S, T). As the buckets are nested, bucket
+  k gets `C(S_k, T_k) - C(S_k-1, T_k-1)` pairs, so that
+
+    positions = sum_k (S_k + T_k) (C(S_k, T_k) - C(S_k-1, T_k-1))
+
+  depends on neighbours alone, and dynamic programming over the grid of the
+  lengths that occur finds the best buckets, in O(count * (L M)^2) for L and M
+  different lengths. Exact if there are at most `most_lengths` of each. If not,
+  the grid is of that many lengths, those that are best for each side alone,
+  and then one length of one bucket at a time moves to the best of all lengths,
+  until none can: no single move betters the result.
+
+  Args:
+    length_counts: a mapping from (source length, target length with EOS) to
+      how many pairs have them.
+    count: the largest number of buckets.
+    strict: whether a length has to be less than its bucket.
+    most_lengths: how many lengths of a side the grid may have.
+
+  Returns:
+    A `JointBuckets` that holds every pair.
+
+  Raises:
+    ArgumentError: if no pair is counted, or an argument is out of range.
+  """
+  counts = check_counts(length_counts, "propose_joint")
+  count = buckets_lib.check_int("propose_joint", "count", count, 1)
+  buckets_lib.check_int("propose_joint", "most_lengths", most_lengths, 1)
+  grid = _Grid(counts)
+  places, thinned = [], False
+  for side, lengths in enumerate(grid.lengths):
+    taken = np.arange(len(lengths))
+    if len(lengths) > most_lengths:
+      thinned = True
+      of_side = collections.Counter()
+      for pair, number in counts.items():
+        of_side[pair[side]] += number
+      best = buckets_lib.propose_buckets(of_side, most_lengths)
+      taken = np.searchsorted(lengths, best)
+    places.append(taken)
+  chain = _best_chain(grid, places, count)
+  if thinned:
+    chain = _move(grid, chain)
+  pairs = [
+    tuple(int(grid.lengths[side][place]) + int(strict) for side, place in both)
+    for both in (enumerate(point) for point in chain)
+  ]
+  return bucketing.JointBuckets(pairs, strict)
+
+
+class _Grid:
+  """The lengths that occur, and how many pairs each point of them holds."""
+
+  def __init__(self, counts):
+    """Sums the histogram `counts` up along both sides."""
+    self.lengths = [np.array(sorted(set(side))) for side in zip(*counts)]
+    held = np.zeros([len(lengths) for lengths in self.lengths], np.int64)
+    for (source, target), number in counts.items():
+      row = np.searchsorted(self.lengths[0], source)
+      held[row, np.searchsorted(self.lengths[1], target)] += number
+    self.held = held.cumsum(axis=0).cumsum(axis=1)
+
+  def positions(self, chain):
+    """Returns the padded positions of nested points, pairs of indices."""
+    total, before = 0, 0
+    for i, j in chain:
+      total += self.size(i, j) * int(self.held[i, j] - before)
+      before = self.held[i, j]
+    return total
+
+  def size(self, i, j):
+    """Returns the positions of one pair at a point."""
+    return int(self.lengths[0][i] + self.lengths[1][j])
+
+
+def _best_chain(grid, places, count):
+  """Returns the best nested points, at most `count`, of a part of a grid.
+
+  `places` are the indices that a point may have on each side, the last of all
+  among them.
+  """
+  held = grid.held[np.ix_(*places)]
+  sizes = np.add.outer(*[grid.lengths[s][places[s]] for s in range(2)])
+  # best[i, j]: fewest positions for the pairs that (i, j) holds, with a bucket
+  # there and the buckets so far below it; below[k][i, j]: the one before it.
+  best = sizes * held
+  below = []
+  for _ in range(count - 1):
+    following, before = best.copy(), np.full(held.shape, -1)
+    for i, j in np.ndindex(*held.shape):
+      candidates = best[: i + 1, : j + 1] - sizes[i, j] * held[: i + 1, : j + 1]
+      where = int(np.argmin(candidates))
+      positions = candidates.flat[where] + sizes[i, j] * held[i, j]
+      if positions < following[i, j]:
+        following[i, j] = positions
+        row, column = divmod(where, j + 1)
+        before[i, j] = row * held.shape[1] + column
+    best = following
+    below.append(before)
+  chain = [held.size - 1]
+  for before in reversed(below):
+    if before.flat[chain[-1]] >= 0:
+      chain.append(int(before.flat[chain[-1]]))
+  return [
+    tuple(int(places[s][n]) for s, n in enumerate(divmod(p, held.shape[1])))
+    for p in reversed(chain)
+  ]
+
+
+def _move(grid, chain):
+  """Moves one length of one bucket at a time, to the best, until none can."""
+  chain, best = list(chain), grid.positions(chain)
+  moved = True
+  while moved:
+    moved = False
+    for k in range(len(chain) - 1):
+      for side in range(2):
+        low = chain[k - 1][side] if k else 0
+        for place in range(low, chain[k + 1][side] + 1):
+          point = tuple(place if s == side else chain[k][s] for s in range(2))
+          trial = chain[:k] + [point] + chain[k + 1 :]
+          positions = grid.positions(trial)
+          if positions < best and len(set(trial)) == len(trial):
+            chain, best, moved = trial, positions, True
+  return chain

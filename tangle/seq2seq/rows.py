@@ -1,0 +1,330 @@
+"""Examples as ids laid end to end, and the padded batches made of them.
+
+An example is a pair of sequences of ids: source, target, without GO and EOS.
+A million of them take four bytes an id and a few bytes an example; nothing is
+held padded. How a batch is laid out is said by a `Layout`; which examples go
+into it is for others to choose.
+"""
+
+import array
+import collections
+import collections.abc
+import itertools
+import numbers
+import operator
+import zlib
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import vocabulary
+
+_LARGEST_ID = np.iinfo(np.int32).max
+
+_BATCH_FIELDS = (
+  "source source_lengths decoder_inputs targets weights "
+  "source_bucket target_bucket indices words symbols"
+)
+
+
+class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
+  """B examples, padded to a source bucket S and a target bucket T.
+
+  The legacy models want T arrays `[B]` for `[B, T]`: `list(array.T)`.
+
+  Attributes:
+    source: `[B, S]` int32, the source and PAD; see `Layout` for the order.
+    source_lengths: `[B]` int32, without PAD.
+    decoder_inputs: `[B, T]` int32, GO and the target, then PAD.
+    targets: `[B, T]` int32, the target and EOS, then PAD.
+    weights: `[B, T]` float32, 1 at the target and EOS, 0 at PAD.
+    source_bucket: S, an int.
+    target_bucket: T, an int.
+    indices: `[B]` int64, where each example is among those given.
+    words: B, the number of examples, an int.
+    symbols: the sum of the weights, an int: target symbols, EOS among them.
+  """
+
+  __slots__ = ()
+
+
+class Layout(
+  collections.namedtuple(
+    "Layout", ["reverse_source", "pad_left", "feed_eos", "add_eos"]
+  )
+):
+  """How examples lie in the arrays of a batch.
+
+  Attributes:
+    reverse_source: whether the source's ids are given last to first.
+    pad_left: whether PAD comes before the source, not after it.
+    feed_eos: whether EOS, where there is room for it, is among the decoder's
+      inputs. No target follows it, so no weight does.
+    add_eos: whether an EOS is put after each target, and counts in its length;
+      if not, the targets are taken as they are.
+  """
+
+  __slots__ = ()
+
+
+PLAIN = Layout(
+  reverse_source=False, pad_left=False, feed_eos=False, add_eos=True
+)
+"""Source, then PAD; GO and the target, then PAD."""
+
+TUTORIAL = Layout(
+  reverse_source=True, pad_left=True, feed_eos=True, add_eos=True
+)
+"""What TensorFlow's translate tutorial (2015) feeds: PAD, then the source last
+to first; GO, the target and EOS, then PAD."""
+
+
+class Rows(collections.abc.Sequence):
+  """Rows of ids of different lengths, end to end in one array.
+
+  Attributes:
+    lengths: `[N]` int64, how many ids each row has.
+  """
+
+  def __init__(self, ids, lengths):
+    """Takes arrays, without a copy if they have these types.
+
+    Args:
+      ids: `[sum(lengths)]` int32.
+      lengths: `[N]` int64.
+    """
+    self._ids = np.asarray(ids, np.int32)
+    self.lengths = np.asarray(lengths, np.int64)
+    self._ends = np.cumsum(self.lengths)
+
+  def take(self, rows, width, reverse=False, pad_left=False):
+    """Returns rows, padded to one width.
+
+    Args:
+      rows: `[B]` ints, which rows.
+      width: how many columns; at least the longest of the rows.
+      reverse: whether to give the ids last to first.
+      pad_left: whether PAD comes before the ids.
+
+    Returns:
+      A new int32 array `[B, width]`.
+    """
+    lengths = self.lengths[rows][:, np.newaxis]
+    ends = self._ends[rows][:, np.newaxis]
+    columns = np.arange(width)
+    if pad_left:
+      columns = columns - (width - lengths)
+    inside = (columns >= 0) & (columns < lengths)
+    places = ends - 1 - columns if reverse else ends - lengths + columns
+    padded = np.full(inside.shape, vocabulary.PAD_ID, np.int32)
+    padded[inside] = self._ids[places[inside]]
+    return padded
+
+  def digest(self, start=0):
+    """Returns a checksum of all rows, equal on every machine.
+
+    Args:
+      start: a checksum to go on from.
+
+    Returns:
+      An int in 0..2^32 - 1.
+    """
+    start = zlib.crc32(self.lengths.astype("<i8").tobytes(), start)
+    return zlib.crc32(self._ids.astype("<i4").tobytes(), start) & 0xFFFFFFFF
+
+  def __len__(self):
+    return len(self.lengths)
+
+  def __getitem__(self, row):
+    if isinstance(row, slice):
+      return [self[n] for n in range(*row.indices(len(self)))]
+    end = self._ends[row]
+    return self._ids[end - self.lengths[row] : end].tolist()
+
+
+class Examples(collections.abc.Sequence):
+  """Pairs (source ids, target ids), without GO and EOS.
+
+  A sequence: `examples[n]` is a pair of lists of ints.
+
+  Attributes:
+    sources: the `Rows` of sources.
+    targets: the `Rows` of targets.
+  """
+
+  def __init__(self, sources, targets):
+    """Joins the two sides.
+
+    Args:
+      sources: `Rows`.
+      targets: `Rows`, as many.
+    """
+    self.sources = sources
+    self.targets = targets
+
+  def batch(self, indices, cell, layout=PLAIN):
+    """Returns some of the examples as a batch.
+
+    Args:
+      indices: `[B]` ints, which examples.
+      cell: the pair (source bucket, target bucket) to pad to; it must hold
+        them.
+      layout: a `Layout`.
+
+    Returns:
+      A `Batch`.
+    """
+    source_bucket, target_bucket = cell
+    lengths = self.targets.lengths[indices]
+    targets = self.targets.take(indices, target_bucket)
+    inputs = np.empty_like(targets)
+    inputs[:, 0] = vocabulary.GO_ID
+    inputs[:, 1:] = targets[:, :-1]
+    if layout.add_eos:
+      everyone = np.arange(len(lengths))
+      targets[everyone, lengths] = vocabulary.EOS_ID
+      lengths = lengths + 1
+      if layout.feed_eos:
+        inputs[:, 1:] = targets[:, :-1]
+    weights = np.arange(target_bucket) < lengths[:, np.newaxis]
+    return Batch(
+      source=self.sources.take(
+        indices, source_bucket, layout.reverse_source, layout.pad_left
+      ),
+      source_lengths=self.sources.lengths[indices].astype(np.int32),
+      decoder_inputs=inputs,
+      targets=targets,
+      weights=weights.astype(np.float32),
+      source_bucket=source_bucket,
+      target_bucket=target_bucket,
+      indices=np.array(indices, np.int64),
+      words=len(lengths),
+      symbols=int(lengths.sum()),
+    )
+
+  def target_lengths(self, layout=PLAIN):
+    """Returns how many positions each target needs.
+
+    Args:
+      layout: a `Layout`, which says whether EOS is one of them.
+
+    Returns:
+      `[N]` int64.
+    """
+    return self.targets.lengths + int(layout.add_eos)
+
+  def digest(self):
+    """Returns a checksum of all examples, equal on every machine.
+
+    Returns:
+      An int in 0..2^32 - 1.
+    """
+    return self.targets.digest(self.sources.digest())
+
+  def __len__(self):
+    return len(self.sources)
+
+  def __getitem__(self, index):
+    if isinstance(index, slice):
+      return list(zip(self.sources[index], self.targets[index]))
+    return self.sources[index], self.targets[index]
+
+
+class Collector:
+  """Gathers examples one by one, at four bytes an id."""
+
+  def __init__(self):
+    self._sides = [(array.array("i"), array.array("q")) for _ in range(2)]
+
+  def add(self, source, target):
+    """Adds an example.
+
+    Args:
+      source: ints in 0..2^31 - 1.
+      target: ints in 0..2^31 - 1.
+    """
+    for (ids, lengths), row in zip(self._sides, (source, target)):
+      ids.extend(row)
+      lengths.append(len(row))
+
+  def examples(self):
+    """Returns what was added.
+
+    Returns:
+      An `Examples`, a copy.
+    """
+    return Examples(*[Rows(*map(np.array, side)) for side in self._sides])
+
+
+def collect(pairs, caller="collect"):
+  """Returns pairs of sequences of ids as `Examples`.
+
+  Args:
+    pairs: pairs (source ids, target ids); `Examples` are returned as they are.
+    caller: the function to name in a message.
+
+  Returns:
+    An `Examples`.
+
+  Raises:
+    ArgumentError: if there are none.
+    DataError: if one is not a pair of sequences of ids, or its source is
+      empty.
+  """
+  if not isinstance(pairs, Examples):
+    sides = zip(("source", "target"), _split_pairs(pairs, caller))
+    pairs = Examples(*[_lay_out(rows, side, caller) for side, rows in sides])
+  if not len(pairs):
+    raise errors.ArgumentError(
+      f"{caller}: examples is empty; there is nothing to draw. See the report "
+      "of encode_pairs for what was left out."
+    )
+  short = np.flatnonzero(pairs.sources.lengths == 0)
+  if short.size:
+    raise errors.DataError(
+      f"{caller}: the source of examples[{short[0]}] is empty ({short.size} "
+      "such). Leave such examples out, as encode_pairs does."
+    )
+  return pairs
+
+
+def _split_pairs(pairs, caller):
+  """Returns the sources and the targets of `pairs`, two lists."""
+  sources, targets = [], []
+  for position, example in enumerate(pairs):
+    try:
+      source, target = example
+      len(source), len(target)
+    except (TypeError, ValueError):
+      raise errors.DataError(
+        f"{caller}: examples[{position}] must be a pair (source ids, target "
+        f"ids), got {example!r}."
+      ) from None
+    sources.append(source)
+    targets.append(target)
+  return sources, targets
+
+
+def _lay_out(rows, side, caller):
+  """Returns `rows` as `Rows`, checked."""
+  lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+  try:
+    # index: fromiter alone would quietly round floats.
+    ids = map(operator.index, itertools.chain.from_iterable(rows))
+    ids = np.fromiter(ids, np.int64, int(lengths.sum()))
+    sound = not ids.size or (ids.min() >= 0 and ids.max() <= _LARGEST_ID)
+  except (TypeError, OverflowError):
+    sound = False
+  if not sound:
+    culprit = next(n for n, row in enumerate(rows) if not _are_ids(row))
+    raise errors.DataError(
+      f"{caller}: the {side} of examples[{culprit}] must be ids, ints of at "
+      f"least 0, got {rows[culprit]!r}. Encode it first."
+    )
+  return Rows(ids, lengths)
+
+
+def _are_ids(row):
+  """Returns whether `row` holds nothing but ids."""
+  is_int = [isinstance(value, numbers.Integral) for value in row]
+  return all(is_int) and all(0 <= value <= _LARGEST_ID for value in row)

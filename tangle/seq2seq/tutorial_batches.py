@@ -1,0 +1,242 @@
+"""Batches as TensorFlow's translate tutorial draws them.
+
+A step draws a bucket by its share of the examples, and then examples of that
+bucket, with replacement. What is drawn depends on a random state that can be
+read and set, so that a run that goes on draws what it would have drawn.
+"""
+
+import copy
+import zlib
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import batches, bucketing, rows
+from tangle.seq2seq import buckets as buckets_lib
+
+BUCKETS = bucketing.JointBuckets(
+  [(5, 10), (10, 15), (20, 25), (40, 50)], strict=True
+)
+"""The tutorial's buckets, with its rule that a source, and a target with EOS,
+have to be shorter than their bucket."""
+
+
+class TutorialBatches:
+  """Draws batches with replacement, as the translate tutorial does.
+
+  With `n_k` the number of examples in bucket k and u uniform in [0, 1), the
+  bucket is the first with `sum_{j <= k} n_j / sum_j n_j > u`. The examples are
+  uniform among those of the bucket.
+
+  A batch lies as in the tutorial (`rows.TUTORIAL`): PAD, then the source last
+  to first; GO, the target and EOS, then PAD; weights 0 where the target is
+  PAD. The last target of a row always is, because buckets are strict.
+
+  Source: TensorFlow's translate tutorial (2015, `translate.train` and
+  `seq2seq_model.get_batch`). Departures: one explicit `RandomState`, where the
+  tutorial draws buckets by numpy's and examples by Python's global generator;
+  arrays are `[B, T]`, where the tutorial has T arrays `[B]`; a weight is 0
+  after EOS, where the tutorial looks for PAD among the targets, which is the
+  same for targets that hold no PAD; the targets are an array of their own,
+  where the tutorial's model reads the decoder's inputs one further on.
+
+  It is an iterator over what `draw()` returns, without end.
+
+  Attributes:
+    examples: the `rows.Examples`.
+    buckets: a `JointBuckets`, strict.
+  """
+
+  def __init__(
+    self, examples, batch_size, buckets=BUCKETS, seed=0, layout=rows.TUTORIAL
+  ):
+    """Sorts the examples into their buckets.
+
+    Args:
+      examples: a sequence of pairs (source ids, target ids), best the
+        `rows.Examples` of `encoding.encode_pairs`, which leaves out and counts
+        what fits no bucket.
+      batch_size: the number of examples in a batch, see `PairBatches`. A
+        bucket is drawn by its examples, however large its batches are.
+      buckets: a `JointBuckets` with `strict=True`.
+      seed: of the random state, in 0..2^32 - 1.
+      layout: a `rows.Layout`. The tutorial's self-test has no EOS:
+        `rows.TUTORIAL._replace(add_eos=False)`.
+
+    Raises:
+      ArgumentError: if there are no examples, or another argument is not such.
+      DataError: if an example is not a pair of sequences of ids, or its
+        source is empty.
+      BucketError: if an example fits no bucket.
+    """
+    caller = "TutorialBatches"
+    if not isinstance(buckets, bucketing.JointBuckets) or not buckets.strict:
+      raise errors.ArgumentError(
+        f"{caller}: buckets must be JointBuckets with strict=True, got "
+        f"{buckets!r}. For others use batches.PairBatches."
+      )
+    self.buckets = buckets
+    self.examples = rows.collect(examples, caller)
+    self._layout = layout
+    self._seed = buckets_lib.check_int(caller, "seed", seed, 0, 2**32 - 1)
+    self._rng = np.random.RandomState(self._seed)
+    self._batch_size = batch_size
+    of_example = bucketing.assign_all(
+      buckets,
+      self.examples.sources.lengths,
+      self.examples.target_lengths(layout),
+      caller,
+    )
+    counts = np.bincount(of_example, minlength=len(buckets.cells))
+    by_bucket = np.argsort(of_example, kind="stable")
+    self._members = np.split(by_bucket, np.cumsum(counts)[:-1])
+    self._sizes = [
+      bucketing.size_of(batch_size, cell, caller) if count else None
+      for cell, count in zip(buckets.cells, counts)
+    ]
+    self._shares = np.cumsum(counts) / len(of_example)
+    plan = repr((buckets, self._sizes, layout)).encode()
+    self._digest = zlib.crc32(plan, self.examples.digest()) & 0xFFFFFFFF
+
+  @property
+  def cell_counts(self):
+    """How many examples each bucket has, without those that have none.
+
+    A dict from (source bucket, target bucket) to an int, in order of buckets.
+    """
+    pairs = zip(self.buckets.cells, self._members)
+    return {cell: len(members) for cell, members in pairs if len(members)}
+
+  def draw(self, cell=None):
+    """Returns a batch, drawn with replacement.
+
+    Args:
+      cell: the pair (source bucket, target bucket) to draw from; None to draw
+        the bucket too.
+
+    Returns:
+      A `rows.Batch`.
+
+    Raises:
+      ArgumentError: if `cell` is not one of the buckets, or has no examples.
+    """
+    if cell is None:
+      # The first bucket whose share, summed, is more than what was drawn. An
+      # empty one is never first.
+      drawn = self._rng.random_sample()
+      index = int(np.searchsorted(self._shares, drawn, side="right"))
+    elif any(cell == one for one in self.cell_counts):
+      index = self.buckets.cells.index(cell)
+    else:
+      raise errors.ArgumentError(
+        "TutorialBatches.draw: cell must be one of the buckets that have "
+        f"examples, {list(self.cell_counts)}, got {cell!r}."
+      )
+    members = self._members[index]
+    chosen = self._rng.randint(0, len(members), self._sizes[index])
+    return self.examples.batch(
+      members[chosen], self.buckets.cells[index], self._layout
+    )
+
+  def at(self, position=None):
+    """Returns another one, that draws from a position on.
+
+    With this it is a source of batches for `training.loop`.
+
+    Args:
+      position: what `position`, or `state`, was; None for the beginning.
+
+    Returns:
+      A `TutorialBatches` with the same examples and a random state of its own.
+
+    Raises:
+      DataError: if the position cannot be used, see `restore`.
+    """
+    other = copy.copy(self)
+    other._rng = np.random.RandomState(self._seed)
+    if position is not None:
+      other.restore(position)
+    return other
+
+  @property
+  def position(self):
+    """Where the next batch comes from: `state()`."""
+    return self.state()
+
+  def __iter__(self):
+    return self
+
+  def __next__(self):
+    return self.draw()
+
+  def in_order(self):
+    """Returns every example once, bucket by bucket, always the same way.
+
+    For evaluation: the last batch of a bucket may be smaller. Draws nothing.
+    The tutorial evaluates one batch drawn from each bucket: `draw(cell)`.
+
+    Returns:
+      An iterator over `rows.Batch`.
+    """
+    every = batches.PairBatches(
+      self.examples,
+      self.buckets,
+      self._batch_size,
+      layout=self._layout,
+      pool=False,
+    )
+    return every.in_order()
+
+  def state(self):
+    """Returns the random state, fit for JSON.
+
+    Returns:
+      A dict: `generator`, `keys`, `position`, `has_gauss` and
+      `cached_gaussian`, which are numpy's, and `plan`, a checksum of what
+      batches are drawn from.
+    """
+    generator, keys, position, has_gauss, cached = self._rng.get_state()
+    return {
+      "generator": str(generator),
+      "keys": keys.tolist(),
+      "position": int(position),
+      "has_gauss": int(has_gauss),
+      "cached_gaussian": float(cached),
+      "plan": self._digest,
+    }
+
+  def restore(self, state):
+    """Sets the random state, so that the same batches follow.
+
+    Args:
+      state: what `state` returned.
+
+    Raises:
+      DataError: if the state is of other batches, or not one of numpy's; what
+        is drawn next then does not change.
+    """
+    if state.get("plan") != self._digest:
+      raise errors.DataError(
+        "TutorialBatches.restore: the state is of other batches (plan "
+        f"{state.get('plan')}, here {self._digest}). Use the examples, "
+        "buckets, batch size and layout that it was taken with."
+      )
+    # Of its own: numpy may take half of a state before it refuses it.
+    rng = np.random.RandomState()
+    try:
+      keys = np.array(state["keys"], np.uint32).reshape([624])
+      rng.set_state(
+        (
+          state["generator"],
+          keys,
+          buckets_lib.check_int("state", "position", state["position"], 0, 624),
+          state["has_gauss"],
+          state["cached_gaussian"],
+        )
+      )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+      raise errors.DataError(
+        f"TutorialBatches.restore: the state cannot be used ({error!r}). Pass "
+        "what state() returned."
+      ) from error
+    self._rng = rng
