@@ -36,7 +36,10 @@ def in_v1_control_flow(op):
     A bool.
   """
   # No public API tells this; the accessor is the same in 1.15 and 2.x.
-  return op._get_control_flow_context() is not None
+  context = op._get_control_flow_context()
+  if context is not None and op.type in ("Exit", "RefExit"):
+    context = context.outer_context  # its output is outside
+  return context is not None
 
 
 def is_ref(tensor):

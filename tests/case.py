@@ -19,17 +19,18 @@ class GraphTestCase(parameterized.TestCase):
     self.addCleanup(stack.close)
     stack.enter_context(self.graph.as_default())
 
-  def session(self, initialize=True, optimize=True):
+  def session(self, initialize=True, optimize=True, cpus=1):
     """Opens a session that is closed when the test ends.
 
     Args:
       initialize: whether to run the variables' initializers.
       optimize: False turns the graph optimizer off, for counting executions.
+      cpus: how many CPU devices it has.
 
     Returns:
       A `tf.Session` on the test's graph.
     """
-    config = tf1.ConfigProto()
+    config = tf1.ConfigProto(device_count={"CPU": cpus})
     if not optimize:
       config.graph_options.optimizer_options.opt_level = -1
       rewrites = config.graph_options.rewrite_options
@@ -44,11 +45,29 @@ class GraphTestCase(parameterized.TestCase):
     """Returns an array of `shape` drawn from N(0, 1)."""
     return self.rng.standard_normal(shape).astype(dtype)
 
-  def variable(self, name, value, trainable=True):
-    """Returns a resource variable that starts as the array `value`."""
+  def variable(self, name, value, trainable=True, use_resource=True):
+    """Returns a variable, by default a resource, that starts as `value`."""
     return tf1.get_variable(
-      name, initializer=value, trainable=trainable, use_resource=True
+      name, initializer=value, trainable=trainable, use_resource=use_resource
     )
+
+  def use_control_flow(self, v2):
+    """Builds loops and conditionals in one style until the test ends.
+
+    Args:
+      v2: whether in that of TensorFlow 2.
+    """
+    before = tf1.control_flow_v2_enabled()
+    switch = {
+      True: tf1.enable_control_flow_v2,
+      False: tf1.disable_control_flow_v2,
+    }
+    switch[v2]()
+    self.addCleanup(switch[before])
+
+  def count_ops(self):
+    """Returns the number of ops in the test's graph."""
+    return len(self.graph.get_operations())
 
   def assert_close(self, actual, desired, rtol=1e-12):
     """Fails unless `actual` is within `rtol` of the size of `desired`.
@@ -58,15 +77,30 @@ class GraphTestCase(parameterized.TestCase):
     """
     actual, desired = dense(actual), dense(desired)
     self.assertEqual(np.shape(actual), np.shape(desired))
-    self.assertEqual(np.asarray(actual).dtype, np.asarray(desired).dtype)
+    self.assertEqual(actual.dtype, desired.dtype)
+    # NaN compares false: a test for "error <= bound" would let it through.
+    self.assertTrue(np.all(np.isfinite(actual)), actual)
+    wide = np.complex128 if actual.dtype.kind == "c" else np.float64
+    actual, desired = actual.astype(wide), desired.astype(wide)
     scale = max(float(np.max(np.abs(desired), initial=0.0)), 1e-300)
     error = float(np.max(np.abs(actual - desired), initial=0.0))
     self.assertLessEqual(error, rtol * scale)
 
+  def assert_message(self, error, *parts):
+    """Fails unless the text of the exception `error` has all `parts`."""
+    for part in parts:
+      self.assertIn(part, str(error))
+
+
+def is_sparse(value):
+  """Whether the array `value` is an `IndexedSlicesValue`."""
+  # Neither TensorFlow has a public name for that class.
+  return hasattr(value, "dense_shape")
+
 
 def dense(value):
   """Returns `value` as an array, summing up an `IndexedSlicesValue`."""
-  if isinstance(value, tf1.IndexedSlicesValue):
+  if is_sparse(value):
     array = np.zeros(tuple(value.dense_shape), value.values.dtype)
     np.add.at(array, value.indices, value.values)
     return array

@@ -10,7 +10,7 @@ constants and the handles of variables. A read of a variable is kept, because
 a later read could give a later value.
 """
 
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
@@ -23,8 +23,23 @@ VARIABLE_READS = frozenset(
 )
 """Types of the ops that read a resource variable."""
 
-_REFERENCES = frozenset(["VariableV2", "Variable"])
-_SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike"])
+REFERENCES = frozenset(["VariableV2", "Variable"])
+"""Types of the ops that hold a reference variable."""
+
+SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike"])
+"""Types of ops that read no more than the shape of their argument."""
+
+_CHECKS = frozenset(
+  [
+    "Assert",
+    "CheckNumerics",
+    "CheckNumericsV2",
+    "IsVariableInitialized",
+    "VarIsInitializedOp",
+    "VariableShape",
+  ]
+)
+_LOOPS = frozenset(["While", "StatelessWhile"])
 _PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
 
@@ -37,12 +52,18 @@ class Cut(NamedTuple):
     recomputed: those of `copied` that are forward ops.
     shaped: a dict from the name of a tensor that holds only a shape (or zeros)
       to the op that makes it, whose argument is known by its kept shape alone.
+    handles: a dict from the name of a variable's handle that came out of a
+      loop to the handle that went in.
+    standing: names of the constants that are read where they stand: one that
+      is fed in the forward run must be fed in the backward run too.
   """
 
   kept: List[tf1.Tensor]
   copied: List[tf1.Operation]
   recomputed: List[tf1.Operation]
   shaped: Dict[str, Any]
+  handles: Dict[str, tf1.Tensor]
+  standing: FrozenSet[str]
 
 
 class Shapes:
@@ -66,6 +87,11 @@ class Shapes:
       self.tensors[tensor.name] = shape
     return self.tensors[tensor.name]
 
+  def has(self, tensor, names):
+    """Whether the shape of `tensor` is made, and among `names`."""
+    found = self.tensors.get(tensor.name)
+    return found is not None and found.name in names
+
 
 def is_repeatable(op):
   """Whether a second run of `op` gives what the first one gave.
@@ -76,9 +102,9 @@ def is_repeatable(op):
   Returns:
     False for placeholders, reads of variables, random and other stateful ops.
   """
-  if op.type in _PLACEHOLDERS or op.type in _REFERENCES:
+  if op.type in _PLACEHOLDERS or op.type in REFERENCES:
     return False
-  return not op.op_def.is_stateful or op.type in FREE
+  return op.type in FREE | _CHECKS or not _has_effects(op)
 
 
 def stateful_ops(ops):
@@ -91,12 +117,18 @@ def stateful_ops(ops):
     A list of ops: random ones, queues, assignments, calls out of the graph;
     not variables and their reads.
   """
-  reads = FREE | VARIABLE_READS | _REFERENCES | _PLACEHOLDERS
-  harmless = reads | {"VariableShape", "VarIsInitializedOp"}
-  return [op for op in ops if op.op_def.is_stateful and op.type not in harmless]
+  reads = FREE | VARIABLE_READS | REFERENCES | _PLACEHOLDERS
+  harmless = reads | _CHECKS
+  return [op for op in ops if op.type not in harmless and _has_effects(op)]
 
 
-def cut(targets, is_backward, sources, keep, shapes):
+def _has_effects(op):
+  """Whether TensorFlow says that `op` is stateful, or changes a reference."""
+  op_def = op.op_def
+  return op_def.is_stateful or any(arg.is_ref for arg in op_def.input_arg)
+
+
+def cut(targets, is_backward, sources, inputs, keep, shapes, have=frozenset()):
   """Separates the ops that compute `targets` from the forward pass.
 
   Args:
@@ -104,11 +136,15 @@ def cut(targets, is_backward, sources, keep, shapes):
     is_backward: a predicate of an op, true for the ops of the backward pass.
     sources: names of tensors that the copy reads where they stand, such as
       the upstream gradients.
+    inputs: names of the tensors where the forward pass begins. They may be
+      fed, so that they are kept if the backward pass reads them.
     keep: a predicate of a forward tensor that the backward pass, or the
       repetition of a forward op, reads. Where it is false the tensor is
       computed again from what is kept. What cannot be computed again (random
       ops, reads of variables, placeholders) is kept whatever it says.
     shapes: a `Shapes` that gets the shapes needed.
+    have: names of tensors that are kept already. Where a tensor is needed for
+      its shape alone, the shape is taken from these if it can be.
 
   Returns:
     A `Cut`.
@@ -116,6 +152,8 @@ def cut(targets, is_backward, sources, keep, shapes):
   kept = {}
   visited = {}
   shaped = {}
+  handles = {}
+  standing = set()
 
   def visit(roots):
     stack = list(reversed(roots))
@@ -126,15 +164,22 @@ def cut(targets, is_backward, sources, keep, shapes):
         continue
       if is_backward(op):
         if _reads_only_forward(op, is_backward, sources):
-          if op.type in _SHAPES and _is_dense(op.inputs[0]):
+          if op.type in SHAPES and _is_dense(op.inputs[0]):
             shaped[tensor.name] = op
             continue
           if op.type in VARIABLE_READS:
             kept[tensor.name] = tensor
             continue
-      elif op.type in FREE:
+      elif tensor.name in inputs:
+        kept[tensor.name] = tensor
         continue
-      elif not is_repeatable(op) or keep(tensor):
+      elif op.type in FREE:
+        standing.add(tensor.name)
+        continue
+      elif _before_loops(tensor).op.type in FREE:
+        handles[tensor.name] = _before_loops(tensor)
+        continue
+      elif not _can_repeat(op) or keep(tensor):
         kept[tensor.name] = tensor
         continue
       visited[op] = True
@@ -142,21 +187,45 @@ def cut(targets, is_backward, sources, keep, shapes):
 
   visit(list(targets))
   for name, op in list(shaped.items()):
+    argument = _argument(name, op)
     if all(t.name in kept or t.op in visited for t in op.inputs):
       del shaped[name]  # its argument is at hand, so that it is just copied
       visited[op] = True
+    elif argument.shape.is_fully_defined():
       continue
-    for tensor in op.inputs:
-      if not tensor.shape.is_fully_defined():
-        shape = shapes.add(tensor)
-        kept[shape.name] = shape
+    elif argument.name in have:
+      kept[argument.name] = argument
+    elif have and not shapes.has(argument, have) and not keep(argument):
+      del shaped[name]  # it is cheaper to compute it again than to keep it
+      visited[op] = True
+      visit(list(op.inputs))
+    else:
+      shape = shapes.add(argument)
+      kept[shape.name] = shape
   copied = list(visited)
   return Cut(
     kept=list(kept.values()),
     copied=copied,
     recomputed=[op for op in copied if not is_backward(op)],
     shaped=shaped,
+    handles=handles,
+    standing=frozenset(standing),
   )
+
+
+def _can_repeat(op):
+  """Whether a copy of the forward op `op` gives what `op` gave."""
+  return is_repeatable(op) and op.type not in compat.V1_CONTROL_FLOW
+
+
+def _before_loops(tensor):
+  """Returns the handle that `tensor` is, followed back through loops.
+
+  A loop hands the variables that its body reads through, each as an output.
+  """
+  while tensor.dtype == tf1.resource and tensor.op.type in _LOOPS:
+    tensor = tensor.op.inputs[tensor.value_index]
+  return tensor
 
 
 def rebuild_shapes(shaped, restored, shapes):
@@ -172,13 +241,14 @@ def rebuild_shapes(shaped, restored, shapes):
   """
   built = {}
   for name, op in shaped.items():
-    index = int(name.rpartition(":")[2])
-    argument = op.inputs[index if op.type == "ShapeN" else 0]
+    argument = _argument(name, op)
     if argument.shape.is_fully_defined():
       shape = tf1.constant(argument.shape.as_list(), tf1.int32)
-    else:
+    elif shapes.has(argument, restored):
       shape = restored[shapes.tensors[argument.name].name]
-    dtype = op.outputs[index].dtype
+    else:
+      shape = tf1.shape(restored[argument.name])
+    dtype = op.outputs[_index(name)].dtype
     if op.type == "ZerosLike":
       built[name] = tf1.zeros(shape, dtype)
     elif op.type == "Size":
@@ -188,6 +258,15 @@ def rebuild_shapes(shaped, restored, shapes):
     else:
       built[name] = tf1.cast(shape, dtype)
   return built
+
+
+def _argument(name, op):
+  """Returns the tensor whose shape the output `name` of `op` tells."""
+  return op.inputs[_index(name) if op.type == "ShapeN" else 0]
+
+
+def _index(name):
+  return int(name.rpartition(":")[2])
 
 
 def _reads_only_forward(op, is_backward, sources):

@@ -18,6 +18,8 @@ class Generation:
     kept: the kept tensors.
     store: the store that keeps them.
     passes: a dict from the outputs in use to the `Gradients`.
+    standing: names of constants that the backward passes read in place.
+    repeated: names of tensors that they compute again.
     lost: pairs of session reference and ticket, of calls that were dropped.
   """
 
@@ -25,6 +27,8 @@ class Generation:
     self.kept = kept
     self.store = store
     self.passes = {}
+    self.standing = set()
+    self.repeated = set()
     self.lost = collections.deque()
     self.measured = None
     self.names = walk.names(kept)
@@ -54,12 +58,12 @@ class Call:
     outputs: the fetched outputs, in order.
   """
 
-  def __init__(self, sub_model, generation, sess, ticket, outputs, used):
+  def __init__(self, sub_model, generation, sess, ticket, outputs, given):
     self._sub_model = sub_model
     self._generation = generation
     self._sess = sess
     self._ticket = ticket
-    self._used = used
+    self._given = given
     self._lock = threading.Lock()
     self._ended = None
     self.outputs = outputs
@@ -186,7 +190,7 @@ class Call:
         f"{len(tensors)} outputs {[t.name for t in tensors]}, got "
         f"{len(upstream)}. Give None for an output that the loss does not use."
       )
-    used, feed_dict = [], {}
+    used, feed_dict = [], dict(self._given)
     for k, (tensor, value) in enumerate(zip(tensors, upstream)):
       used.append(value is not None)
       if value is not None:
@@ -208,9 +212,15 @@ def _check_upstream(caller, tensor, output, value):
       f"have no gradient. Give None for it."
     )
   dtype = tensor.dtype.base_dtype.as_numpy_dtype
-  array = value if isinstance(value, np.ndarray) else None
-  if array is None:
-    array = value if isinstance(value, np.generic) else np.asarray(value, dtype)
+  array = value
+  if not isinstance(value, (np.ndarray, np.generic)):
+    try:
+      array = np.asarray(value, dtype)
+    except (TypeError, ValueError) as error:
+      raise errors.DtypeError(
+        f"{caller}: the upstream gradient of {tensor.name!r} must be an array "
+        f"of {tensor.dtype.base_dtype.name}, got {value!r}."
+      ) from error
   if array.dtype != dtype:
     raise errors.DtypeError(
       f"{caller}: the upstream gradient of {tensor.name!r} must be "

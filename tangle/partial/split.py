@@ -118,6 +118,11 @@ class Split:
     variables = list(variables)
     present = set(ops)
     for variable in variables:
+      if not hasattr(variable, "op") or not hasattr(variable, "graph"):
+        raise errors.ArgumentError(
+          f"{self.caller}: variables must hold variables of a graph, got "
+          f"{variable!r}. Give a partitioned variable as the list of its parts."
+        )
       if variable.graph is not self.graph:
         raise errors.GraphError(
           f"{self.caller}: the variable {variable.name!r} belongs to another "
@@ -160,9 +165,17 @@ class Split:
       store: the name of the store, for the message.
 
     Raises:
-      CutError: if a gradient flows through such a loop or conditional.
+      CutError: if a gradient flows through such a loop or conditional, or
+        through a tensor array.
     """
     for op in self.differentiable_ops():
+      if op.type.startswith("TensorArray"):
+        raise errors.CutError(
+          f"{self.caller}: a gradient flows through {op.name!r} ({op.type}), "
+          f"whose tensor array lives for one run only. The store {store!r} "
+          f'cannot carry it. Use store="session", or call '
+          f"tf.compat.v1.enable_control_flow_v2() before the graph is built."
+        )
       if compat.in_v1_control_flow(op):
         raise errors.CutError(
           f"{self.caller}: a gradient flows through {op.name!r}, which lies "
@@ -193,13 +206,15 @@ class Split:
     with self.graph.as_default():
       return [self.shapes.add(tensor) for tensor in needed]
 
-  def differentiate(self, upstream, find_cut=True):
+  def differentiate(self, upstream, find_cut=True, have=frozenset()):
     """Makes the backward ops, which read the forward ops for now.
 
     Args:
       upstream: for each output its upstream gradient, a tensor of its shape
         and dtype, or `None` where the loss does not use it.
       find_cut: whether to look for the residuals.
+      have: names of tensors that are kept already, for another backward pass:
+        no others are kept if these will do.
 
     Returns:
       A `Backward`, whose cut is `None` without `find_cut`.
@@ -226,13 +241,18 @@ class Split:
     if not find_cut:
       return Backward(gradients, None)
     new_ops = set(self.graph.get_operations()[before:])
-    result = cut.cut(
-      flatten(gradients)[0],
-      is_backward=new_ops.__contains__,
-      sources={upstream[k].name for k in used},
-      keep=self.keep,
-      shapes=self.shapes,
-    )
+    for kept_already in [have, frozenset()] if have else [frozenset()]:
+      result = cut.cut(
+        flatten(gradients)[0],
+        is_backward=new_ops.__contains__,
+        sources={upstream[k].name for k in used},
+        inputs=walk.names(self.inputs),
+        keep=self.keep,
+        shapes=self.shapes,
+        have=kept_already,
+      )
+      if walk.names(result.kept) <= kept_already:
+        break
     if self.policy == policies.ALL:
       result = self._keep_everything(result)
     return Backward(gradients, result)
@@ -260,6 +280,7 @@ class Split:
     flat, rebuild = flatten(backward.gradients)
     with tf1.name_scope(name), tf1.control_dependencies(None):
       replace = dict(restored)
+      replace.update(backward.cut.handles)
       replace.update(
         cut.rebuild_shapes(backward.cut.shaped, restored, self.shapes)
       )

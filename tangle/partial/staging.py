@@ -9,30 +9,9 @@ import collections
 import itertools
 import random
 
-from tangle import compat, errors
+from tangle import errors
 from tangle.compat import tf1
-
-_ALIASING = frozenset(
-  [
-    "Bitcast",
-    "CheckNumerics",
-    "ExpandDims",
-    "Identity",
-    "IdentityN",
-    "PreventGradient",
-    "RefIdentity",
-    "Reshape",
-    "Slice",
-    "Snapshot",
-    "Split",
-    "SplitV",
-    "Squeeze",
-    "StopGradient",
-    "StridedSlice",
-    "Unpack",
-  ]
-)
-"""Types of ops whose output may share the memory of an input."""
+from tangle.graphs import aliases
 
 _HOST_ONLY = (tf1.string,)
 
@@ -42,29 +21,6 @@ _keys = itertools.count(random.SystemRandom().getrandbits(31) << 32)
 def new_key():
   """Returns an int64 that no other call, in any process, is likely to have."""
   return next(_keys)
-
-
-def aliases_reference(tensor):
-  """Whether `tensor` may share the memory of a reference variable.
-
-  Such a tensor changes when the variable does, so that its value must be
-  copied to be kept.
-
-  Args:
-    tensor: a tensor of any shape.
-
-  Returns:
-    A bool.
-  """
-  stack, seen = [tensor], set()
-  while stack:
-    tensor = stack.pop()
-    if compat.is_ref(tensor):
-      return True
-    if tensor.op.type in _ALIASING and tensor.op not in seen:
-      seen.add(tensor.op)
-      stack.extend(tensor.op.inputs)
-  return False
 
 
 def check_ownable(caller, tensors):
@@ -77,10 +33,11 @@ def check_ownable(caller, tensors):
   Raises:
     CutError: if a tensor may change with a variable and cannot be copied.
   """
+  sharing = aliases.of_references(tensors)
   for tensor in tensors:
     base = tensor.dtype.base_dtype
     copyable = base.is_floating or base.is_integer or base.is_complex
-    if not copyable and aliases_reference(tensor):
+    if not copyable and tensor.name in sharing:
       raise errors.CutError(
         f"{caller}: the residual {tensor.name!r} ({base.name}) is the value of "
         f"a reference variable and cannot be copied before the variable "
@@ -97,8 +54,9 @@ def own_values(tensors):
   Returns:
     The list of tensors, with a copy in the place of each that may change.
   """
+  sharing = aliases.of_references(tensors)
   return [
-    tf1.raw_ops.DeepCopy(x=tensor) if aliases_reference(tensor) else tensor
+    tf1.raw_ops.DeepCopy(x=tensor) if tensor.name in sharing else tensor
     for tensor in tensors
   ]
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.partial import staging
+from tangle.graphs import walk
+from tangle.partial import feeds, staging
 
 
 class DeviceStore:
@@ -138,7 +139,11 @@ class HostStore:
   def forward(self, sess, feed_dict, extra=()):
     """Runs forward and fetches the residuals; see `DeviceStore.forward`."""
     fetches = [self._outputs, list(extra), self._values]
-    return sess.run(fetches, feed_dict)
+    outputs, more, kept = sess.run(fetches, feed_dict)
+    # A tensor that is fetched twice comes as one array.
+    shared = {id(value) for value in outputs}
+    kept = [feeds.own(v) if id(v) in shared else v for v in kept]
+    return outputs, more, kept
 
   def backward(self, sess, ticket, fetches, feed_dict):
     """Feeds the residuals and runs backward; see `DeviceStore.backward`."""
@@ -156,7 +161,8 @@ class SessionStore:
   The gradients leave the partial run through a `Staging`, so that they can be
   fetched or applied like those of the other stores. A partial run that is not
   finished is never freed, so that a discard finishes it, with upstream
-  gradients of zero.
+  gradients of zero. One that fails cancels its session for good (TensorFlow
+  does, measured on 1.15 and 2.21), so that what can be is checked before.
   """
 
   def __init__(self, outputs, gradients, upstream, name="store"):
@@ -180,23 +186,46 @@ class SessionStore:
       with tf1.control_dependencies(put):
         self._done = tf1.identity(self._key, name="done")
     self._upstream = upstream
+    self._placeholders = [
+      op.outputs[0]
+      for op in walk.ancestors(outputs, control=True)
+      if op.type == "Placeholder"
+    ]
     self.gradients = self._staging.restored
 
   def forward(self, sess, feed_dict, extra=()):
-    """Begins a partial run; see `DeviceStore.forward`."""
+    """Begins a partial run; see `DeviceStore.forward`.
+
+    Raises:
+      CallError: if `sess` has no partial runs.
+      ArgumentError: if a placeholder is not fed.
+    """
     if not hasattr(sess, "partial_run"):
       raise errors.CallError(
         f"forward: a {type(sess).__name__} has no partial_run. Use a "
         f'tf.compat.v1.Session, or store="device".'
       )
+    self._check_fed(feed_dict)
     key = staging.new_key()
-    feeds = list(feed_dict) + [ph for _, ph in self._upstream] + [self._key]
+    fed = list(feed_dict) + [ph for _, ph in self._upstream] + [self._key]
     fetches = self._outputs + list(extra)
-    handle = sess.partial_run_setup(fetches + [self._done], feeds)
+    handle = sess.partial_run_setup(fetches + [self._done], fed)
     found = sess.partial_run(handle, fetches, feed_dict)
     outputs, more = found[: len(self._outputs)], found[len(self._outputs) :]
     zeros = {ph: np.zeros_like(outputs[k]) for k, ph in self._upstream}
     return outputs, more, (handle, key, zeros)
+
+  def _check_fed(self, feed_dict):
+    fed = walk.names(feed_dict)
+    missing = [ph for ph in self._placeholders if ph.name not in fed]
+    if missing:  # unless what reads it is fed
+      needed = walk.ancestors(self._outputs, list(feed_dict), control=True)
+      for ph in missing:
+        if ph.op in set(needed):
+          raise errors.ArgumentError(
+            f"forward: feed_dict has no value for the placeholder {ph.name!r}, "
+            f"which the outputs depend on. Feed it."
+          )
 
   def backward(self, sess, ticket, fetches, feed_dict):
     """Finishes the partial run; see `DeviceStore.backward`."""

@@ -3,12 +3,10 @@
 import collections
 import threading
 
-import numpy as np
-
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import cut, walk
-from tangle.partial import calls, policies, split, stores
+from tangle.graphs import aliases, cut, walk
+from tangle.partial import calls, feeds, policies, split, stores
 from tangle.partial import residuals as residuals_lib
 
 DEVICE = "device"
@@ -122,20 +120,16 @@ class SubModel:
     if found:
       raise errors.CutError(
         f'{caller}: store="recompute" would run {found[0].name!r} '
-        f"({found[0].type}) again, which draws or changes something each time "
-        f"it runs, so that the gradient would be wrong. Use "
+        f"({found[0].type}) again, which may draw or change something each "
+        f"time it runs, so that the gradient would be wrong. Use "
         f'store="device", with residuals="none" to save memory: it keeps what '
         f"such ops gave and computes the rest again."
       )
 
   def _check_references(self, caller):
-    for variable in self.variables:
-      if not compat.is_resource_variable(variable):
-        raise errors.CutError(
-          f"{caller}: {variable.name!r} is a reference variable, whose value "
-          f'store="session" cannot copy before it changes. Make it a resource '
-          f'variable (use_resource=True), or use store="device".'
-        )
+    for op in self._split.all_ops:
+      if op.type in cut.REFERENCES:
+        raise _uncopied(caller, op.outputs[0])
 
   def prepare(self, used):
     """Adds the backward pass for a loss that uses only some outputs.
@@ -203,23 +197,33 @@ class SubModel:
 
   def _build(self, used):
     upstream = [ph if use else None for ph, use in zip(self.upstream, used)]
-    backward = self._split.differentiate(upstream)
+    generation = self._generations.get(tuple(self._usable))
+    have = generation.names if generation else frozenset()
     if self.store == SESSION:
+      backward = self._split.differentiate(upstream)
       return self._build_session(used, backward)
+    backward = self._split.differentiate(upstream, have=have)
     cut.check(f"SubModel {self.name!r}", backward.cut)
     kept = backward.cut.kept + self._partial_shapes
-    generation = self._generations.get(tuple(self._usable))
-    if generation is None or not walk.names(kept) <= generation.names:
+    if generation is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
       make = stores.HostStore if self.store == HOST else stores.DeviceStore
       caller = f"SubModel {self.name!r}"
       generation = calls.Generation(kept, make(caller, kept, self.outputs))
+    generation.standing |= backward.cut.standing
+    for op in backward.cut.recomputed:
+      generation.repeated |= walk.names(op.outputs) - generation.names
     generation.passes[used] = self._split.connect(
       backward, generation.store.restored, "backward"
     )
     return generation
 
   def _build_session(self, used, backward):
+    # The gradient of an op may read a variable that the op does not.
+    sharing = aliases.of_references(backward.cut.kept)
+    for tensor in backward.cut.kept:
+      if tensor.name in sharing:
+        raise _uncopied(f"SubModel {self.name!r}", tensor)
     flat, rebuild = split.flatten(backward.gradients)
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
     store = stores.SessionStore(self.outputs, flat, upstream)
@@ -243,12 +247,15 @@ class SubModel:
 
     Raises:
       GraphError: if `sess` runs another graph, or something fed may not be.
+      ShapeError: if an array that is fed does not fit its tensor.
     """
-    feed_dict = self._own_feeds(sess, feed_dict or {})
-    used = tuple(self._usable) if used is None else tuple(used)
+    used = tuple(self._usable) if used is None else tuple(map(bool, used))
     self.prepare(used)
     generation = self._pass(used)
-    generation.drain(sess)
+    feed_dict = self._own_feeds(sess, feed_dict or {}, generation.repeated)
+    fed = walk.names(feed_dict)
+    for each in list(self._generations.values()):
+      each.drain(sess)
     unknown = self._to_measure(generation)
     outputs, shapes, ticket = generation.store.forward(
       sess, feed_dict, [shape for _, shape in unknown]
@@ -257,7 +264,15 @@ class SubModel:
       generation.measured = {
         name: shape for (name, _), shape in zip(unknown, shapes)
       }
-    return calls.Call(self, generation, sess, ticket, outputs, used)
+    # What was fed is handed back as it is; the residuals hold it too.
+    outputs = [
+      feeds.own(value) if tensor.name in fed else value
+      for tensor, value in zip(self.outputs, outputs)
+    ]
+    given = {
+      t: v for t, v in feed_dict.items() if t.name in generation.standing
+    }
+    return calls.Call(self, generation, sess, ticket, outputs, given)
 
   def _to_measure(self, generation):
     """Lists names and shape tensors of what only a run can tell the size of."""
@@ -276,27 +291,21 @@ class SubModel:
             ]
       return generation.to_measure
 
-  def _own_feeds(self, sess, feed_dict):
+  def _own_feeds(self, sess, feed_dict, repeated):
+    """Returns what `feed_dict` feeds, as a dict from tensor to an own array."""
     caller = f"SubModel {self.name!r}: forward"
     if sess.graph is not self.graph:
       raise errors.GraphError(
         f"{caller}: the session runs another graph. Open it with "
         f"tf.compat.v1.Session(graph=sub_model.graph)."
       )
-    owned = {}
-    for key, value in feed_dict.items():
-      if isinstance(key, tf1.Tensor):
-        if key.graph is not self.graph:
-          raise errors.GraphError(
-            f"{caller}: feed_dict has {key.name!r}, which belongs to another "
-            f"graph. Feed the placeholders of the sub-model's own graph."
-          )
-        if not self.graph.is_feedable(key):
-          raise errors.GraphError(
-            f"{caller}: {key.name!r} may not be fed. Cut at a tensor that "
-            f"graph.is_feedable() accepts, or put a tf.identity on it."
-          )
-      # The runtime may read a fed array in place (measured on 1.15 and 2.21),
-      # so that a residual would change with it.
-      owned[key] = np.array(value) if isinstance(value, np.ndarray) else value
-    return owned
+    return feeds.take(caller, feed_dict, self.graph, repeated)
+
+
+def _uncopied(caller, tensor):
+  """Returns the error for a reference variable in a partial run."""
+  return errors.CutError(
+    f"{caller}: {tensor.name!r} ({tensor.op.type}) is the value of a reference "
+    f'variable, which store="session" cannot copy before it changes. Make it a '
+    f'resource variable (use_resource=True), or use store="device".'
+  )

@@ -66,20 +66,21 @@ class Boundary:
     return self._gradients.read([shape], key)[0]
 
 
-def check_dtypes(caller, read, dtypes):
-  """Refuses a read that may choose among tensors of several dtypes.
+def check_dtype(caller, source, dtype, boundary):
+  """Refuses an output that cannot share a boundary with others.
 
   Args:
     caller: what the message names as the place of the error.
-    read: name of the read.
-    dtypes: a dict from `sub_model.output` to its dtype.
+    source: `"sub_model.output"`.
+    dtype: its dtype.
+    boundary: the `Boundary` of the outputs that a read may choose instead.
 
   Raises:
-    DtypeError: if they differ.
+    DtypeError: if their dtypes differ.
   """
-  if len(set(dtypes.values())) > 1:
-    listed = {source: dtype.name for source, dtype in dtypes.items()}
+  if dtype.base_dtype != boundary.dtype:
     raise errors.DtypeError(
-      f"{caller}: the read {read!r} may choose among {listed}, which must "
-      f"have one dtype. Cast them where they are made."
+      f"{caller}: '{source}' is {dtype.base_dtype.name}, but a read may choose "
+      f"between it and outputs that are {boundary.dtype.name}. Cast it where "
+      f"it is made."
     )

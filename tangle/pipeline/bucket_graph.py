@@ -5,10 +5,8 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
+from tangle.graphs import cut
 from tangle.partial import split, staging
-
-DENSE = "dense"
-SPARSE = "sparse"
 
 
 class Pattern(NamedTuple):
@@ -16,23 +14,24 @@ class Pattern(NamedTuple):
 
   Attributes:
     outputs: the outputs that gradients come back for.
-    loss: whether its own loss counts.
+    loss_weight: factor of its own loss, `None` if it has none.
   """
 
   outputs: FrozenSet[str]
-  loss: bool
+  loss_weight: Optional[float]
 
 
 class VariableGradients(NamedTuple):
   """Where a pass leaves the gradients of the variables.
 
   Attributes:
-    signature: pairs of variable name and `DENSE` or `SPARSE`.
+    signature: pairs of variable name and, where its gradient is sparse, the
+      name of the dtype of the indices, `None` where it is dense.
     shelf: the `Shelf` that holds the tensors they are made of.
     shapes: the static shapes of those tensors.
   """
 
-  signature: Tuple[Tuple[str, str], ...]
+  signature: Tuple[Tuple[str, Optional[str]], ...]
   shelf: Any
   shapes: List[Any]
 
@@ -100,12 +99,11 @@ class BucketGraph:
       self.puts[name] = boundary.put(self.piece.outputs[name], self._key)
     self._boundaries = boundaries
 
-  def training_pass(self, pattern, loss_weight, scope):
+  def training_pass(self, pattern, scope):
     """Returns the pass for a pattern, made when it is first asked for.
 
     Args:
       pattern: a `Pattern` that has something to differentiate.
-      loss_weight: factor of the sub-model's own loss.
       scope: name scope of the new ops.
 
     Returns:
@@ -119,15 +117,16 @@ class BucketGraph:
       if self.graph.finalized:
         raise errors.GraphError(
           f"{self.caller}: the graph is finalized, and has no pass for the "
-          f"outputs {sorted(pattern.outputs)}. Run one such step before."
+          f"outputs {sorted(pattern.outputs)}. Call prepare() of the trainer, "
+          f"with the sub-models of such a step, before."
         )
       before = len(self.graph.get_operations())
       with tf1.name_scope(scope), tf1.control_dependencies(None):
-        self._passes[pattern] = self._make_pass(pattern, loss_weight)
+        self._passes[pattern] = self._make_pass(pattern)
       self.op_count += len(self.graph.get_operations()) - before
     return self._passes[pattern]
 
-  def _make_pass(self, pattern, loss_weight):
+  def _make_pass(self, pattern):
     piece = self.piece
     names = [n for n in piece.outputs if n in pattern.outputs]
     outputs = [piece.outputs[name] for name in names]
@@ -135,11 +134,10 @@ class BucketGraph:
       self._boundaries[name].take_gradient(tensor.shape, self._key)
       for name, tensor in zip(names, outputs)
     ]
-    if pattern.loss:
+    if pattern.loss_weight is not None:
       outputs.append(piece.loss)
-      upstream.append(
-        tf1.constant(loss_weight, piece.loss.dtype, name="loss_weight")
-      )
+      dtype = piece.loss.dtype
+      upstream.append(tf1.constant(pattern.loss_weight, dtype, name="weight"))
     reads = {
       name: read
       for name, read in self._reads.items()
@@ -158,6 +156,7 @@ class BucketGraph:
     else:
       piece_split.check_control_flow("device")
       backward = piece_split.differentiate(upstream)
+      cut.check(self.caller, backward.cut)
       kept = backward.cut.kept
       store = self._stage(backward.cut)
       restored = dict(zip([t.name for t in kept], store.restored))
@@ -173,10 +172,9 @@ class BucketGraph:
       piece_split.variables, gradients.variables
     )
     drops = [] if variables is None else [variables.shelf.drop(self._key)]
-    updates = list(piece.updates)
     if store is None:
-      return Pass(updates + put, None, read_ops, variables, drops, kept)
-    forward = updates + ([store.put] if kept else [])
+      return Pass(put, None, read_ops, variables, drops, kept)
+    forward = [store.put] if kept else []
     backward_ops = put + ([store.take] if kept else [])
     drops += [store.drop] if kept else []
     return Pass(forward, backward_ops, read_ops, variables, drops, kept)
@@ -193,10 +191,10 @@ class BucketGraph:
     for variable, gradient in zip(variables, gradients):
       if compat.is_indexed_slices(gradient):
         tensors += [gradient.values, gradient.indices]
-        signature.append((variable.name, SPARSE))
+        signature.append((variable.name, gradient.indices.dtype.name))
       elif gradient is not None:
         tensors.append(gradient)
-        signature.append((variable.name, DENSE))
+        signature.append((variable.name, None))
     if not tensors:
       return [], None
     # All buckets whose gradients have the same structure share one shelf, so

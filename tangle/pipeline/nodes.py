@@ -1,6 +1,7 @@
 """The sub-models of a pipeline before a batch: wiring, buckets, feeds."""
 
 import collections
+import re
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -46,6 +47,11 @@ class Node(NamedTuple):
   graphs: Dict[Any, Any]
 
 
+def op_name(text):
+  """Returns `text` with `_` for what the name of an op may not have."""
+  return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
+
+
 def parse_reads(caller, reads, nodes):
   """Reads what `Pipeline.add` was told of the boundaries that come in.
 
@@ -59,7 +65,7 @@ def parse_reads(caller, reads, nodes):
 
   Raises:
     ArgumentError: if a source is malformed, read twice, or its sub-model is
-      not there.
+      not there; if a read has no source, or two of one sub-model.
   """
   parsed = collections.OrderedDict()
   for read, sources in (reads or {}).items():
@@ -79,7 +85,51 @@ def parse_reads(caller, reads, nodes):
           f"use the tensor as often as it likes."
         )
       parsed[read].append(source)
+    sub_models = [source.sub_model for source in parsed[read]]
+    if not sub_models or len(set(sub_models)) < len(sub_models):
+      raise errors.ArgumentError(
+        f"{caller}: the read {read!r} must choose among outputs of different "
+        f"sub-models, at least one, got {sources}. A batch chooses by the "
+        f"sub-models that it names."
+      )
   return parsed
+
+
+def group_sources(caller, nodes):
+  """Finds the sources that share a boundary.
+
+  Those do that one read may choose among, and those that share with these.
+
+  Args:
+    caller: what messages name as the place of an error.
+    nodes: name → `Node`.
+
+  Returns:
+    A dict from each `Source` that is read to the one that stands for all that
+    share its boundary.
+
+  Raises:
+    ArgumentError: if two outputs of one sub-model would share a boundary,
+      where the key of the sub-model could not tell them apart.
+  """
+  group = {}
+  for node in nodes.values():
+    for sources in node.reads.values():
+      merged = {group.get(source, source) for source in sources}
+      target = group.get(sources[0], sources[0])
+      for source in list(group) + sources:
+        if group.get(source, source) in merged:
+          group[source] = target
+  seen = {}
+  for source, target in group.items():
+    other = seen.setdefault((source.sub_model, target), source)
+    if other != source:
+      raise errors.ArgumentError(
+        f"{caller}: reads may choose between '{other}' and others, and between "
+        f"'{source}' and the same others. Where these are made, name the same "
+        f"tensor as two outputs, one for each of the reads."
+      )
+  return group
 
 
 def choose_bucket(node, feeds):
@@ -93,12 +143,19 @@ def choose_bucket(node, feeds):
     A `BucketGraph`, and the feeds padded to it.
 
   Raises:
-    ArgumentError: if a feed is missing or unknown.
+    ArgumentError: if `feeds` is no dict, or a feed is missing or unknown.
     BucketError: if no bucket fits.
   """
   caller = f"Pipeline sub-model {node.name!r}"
+  if not hasattr(feeds, "items"):
+    raise errors.ArgumentError(
+      f"{caller}: the batch must have a dict of its feeds, empty if there are "
+      f"none, got {type(feeds).__name__}."
+    )
+  _check_names(caller, node.graphs[node.buckets[0]].piece.feeds, feeds)
+  arrays = {name: np.asarray(value) for name, value in feeds.items()}
   if node.bucket_of is not None:
-    bucket = node.bucket_of(feeds)
+    bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
       raise errors.BucketError(
         f"{caller}: bucket_of returned {bucket!r}, which is not one of "
@@ -107,9 +164,6 @@ def choose_bucket(node, feeds):
     candidates = [bucket]
   else:
     candidates = node.buckets
-  first = node.graphs[candidates[0]]
-  _check_names(caller, first.piece.feeds, feeds)
-  arrays = {name: np.asarray(value) for name, value in feeds.items()}
   for bucket in candidates:
     graph = node.graphs[bucket]
     if all(
@@ -174,4 +228,6 @@ def _pad(placeholder, array, value):
   ]
   if not any(width for _, width in widths):
     return array
+  # In the dtype that is fed, lest a narrower one of the array cut the value.
+  array = array.astype(placeholder.dtype.as_numpy_dtype)
   return np.pad(array, widths, mode="constant", constant_values=value)

@@ -1,10 +1,14 @@
 """What a user hands to a pipeline: the parts of one sub-model's graph."""
 
-from typing import Any, Dict, NamedTuple, Optional, Sequence
+import types
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
 
-from tangle import compat, errors
+from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
+
+_NOT_VALUES = (tf1.resource, tf1.variant)
+_NOTHING = types.MappingProxyType({})
 
 
 class Piece(NamedTuple):
@@ -20,24 +24,27 @@ class Piece(NamedTuple):
       moving averages of a batch normalization.
   """
 
-  feeds: Dict[str, Any]
-  outputs: Dict[str, Any] = {}
+  feeds: Mapping[str, Any]
+  outputs: Mapping[str, Any] = _NOTHING
   loss: Optional[Any] = None
-  metrics: Dict[str, Any] = {}
+  metrics: Mapping[str, Any] = _NOTHING
   updates: Sequence[Any] = ()
 
 
-def check_piece(caller, piece, graph):
+def check_piece(caller, piece, reads, graph):
   """Refuses a piece that cannot be part of a pipeline.
 
   Args:
     caller: what messages name as the place of an error.
     piece: what a builder returned.
+    reads: the tensors that the builder was given, of any shapes.
     graph: the graph of the pipeline.
 
   Raises:
-    ArgumentError: if it is no `Piece`, or the loss can have no gradient.
-    GraphError: if a tensor belongs to another graph.
+    ArgumentError: if it is no `Piece`, or depends on a placeholder that is
+      not among its feeds.
+    DtypeError: if the loss is not floating, or an output is a handle.
+    GraphError: if a tensor belongs to another graph, or a feed may not be fed.
     ShapeError: if the loss is not a scalar.
   """
   if not isinstance(piece, Piece):
@@ -48,19 +55,129 @@ def check_piece(caller, piece, graph):
   for part in ("feeds", "outputs", "metrics"):
     tensors = list(getattr(piece, part).values())
     walk.check_tensors(caller, part, tensors, graph)
-  if piece.loss is None:
-    return
-  walk.check_tensors(caller, "loss", [piece.loss], graph)
-  if not compat.is_differentiable(piece.loss.dtype):
-    raise errors.ArgumentError(
-      f"{caller}: the loss {piece.loss.name!r} is {piece.loss.dtype.name} and "
-      f"can have no gradient. Make it floating."
+  for update in piece.updates:
+    if getattr(update, "graph", None) is not graph:
+      raise errors.GraphError(
+        f"{caller}: updates has {update!r}, which is no op of the pipeline's "
+        f"graph. Make it in the builder."
+      )
+  for name, tensor in piece.feeds.items():
+    if not graph.is_feedable(tensor):
+      raise errors.GraphError(
+        f"{caller}: the feed {name!r}, {tensor.name!r}, may not be fed. Give a "
+        f"placeholder."
+      )
+  for name, tensor in piece.outputs.items():
+    # A gradient could flow through, which a boundary would not carry back.
+    if tensor.dtype.base_dtype in _NOT_VALUES:
+      raise errors.DtypeError(
+        f"{caller}: the output {name!r}, {tensor.name!r}, must be a tensor of "
+        f"values, got {tensor.dtype.name}. Stack lists and read resources "
+        f"before."
+      )
+  if piece.loss is not None:
+    _check_loss(caller, piece.loss, graph)
+  _check_placeholders(caller, piece, list(reads))
+
+
+def _check_loss(caller, loss, graph):
+  walk.check_tensors(caller, "loss", [loss], graph)
+  if not loss.dtype.is_floating:
+    raise errors.DtypeError(
+      f"{caller}: the loss {loss.name!r} must be floating, got "
+      f"{loss.dtype.name}. Cast what it is made of before, so that it has a "
+      f"gradient."
     )
-  if piece.loss.shape.rank not in (0, None):
+  if loss.shape.rank not in (0, None):
     raise errors.ShapeError(
-      f"{caller}: the loss {piece.loss.name!r} must be a scalar, got shape "
-      f"{piece.loss.shape}. Take its sum or its mean."
+      f"{caller}: the loss {loss.name!r} must be a scalar, got shape "
+      f"{loss.shape}. Take its sum or its mean."
     )
+
+
+def _check_placeholders(caller, piece, reads):
+  """Refuses a piece that no step could run, since nothing feeds it."""
+  parts = {
+    "outputs": piece.outputs.values(),
+    "loss": [] if piece.loss is None else [piece.loss],
+    "metrics": piece.metrics.values(),
+    "updates": piece.updates,
+  }
+  for part, items in parts.items():
+    for placeholder in unfed(items, list(piece.feeds.values()) + reads):
+      raise errors.ArgumentError(
+        f"{caller}: the placeholder {placeholder.name!r} is needed for the "
+        f"{part}, but is not among the feeds {list(piece.feeds)}. Name it "
+        f"there, or take what is another sub-model's through reads."
+      )
+
+
+def unfed(items, fed):
+  """Lists the placeholders without a default that nothing feeds.
+
+  Args:
+    items: tensors of any shapes, variables and ops that are to be run.
+    fed: the tensors that have a value in that run.
+
+  Returns:
+    A list of tensors.
+  """
+  ops = walk.ancestors(_tensors_before(items), stop=fed, control=True)
+  return [op.outputs[0] for op in ops if op.type == "Placeholder"]
+
+
+def _tensors_before(items):
+  """Lists tensors that depend on all that ops, or tensors, depend on."""
+  found, seen = [], set()
+  stack = [getattr(item, "op", item) for item in items]
+  while stack:
+    op = stack.pop()
+    if op in seen:
+      continue
+    seen.add(op)
+    if op.outputs:
+      found.append(op.outputs[0])
+    else:  # such as a group of ops
+      found.extend(op.inputs)
+      stack.extend(op.control_inputs)
+  return found
+
+
+def check_alike(caller, graphs):
+  """Refuses buckets of one sub-model that differ in more than their shapes.
+
+  Args:
+    caller: what messages name as the place of an error.
+    graphs: bucket → `Piece`, at least one.
+
+  Raises:
+    ArgumentError: if they have not the same feeds, outputs and losses, of the
+      same dtypes.
+  """
+  (first, piece), *others = graphs.items()
+  wanted = _signature(piece)
+  for bucket, other in others:
+    found = _signature(other)
+    for part in wanted:
+      if found[part] != wanted[part]:
+        raise errors.ArgumentError(
+          f"{caller}: all buckets must have the same {part}; bucket {first!r} "
+          f"has {wanted[part]}, bucket {bucket!r} has {found[part]}."
+        )
+
+
+def _signature(piece):
+  """Tells what a piece has, by the words in which messages say it."""
+
+  def dtypes(tensors):
+    return {name: tensor.dtype.name for name, tensor in tensors.items()}
+
+  losses = {} if piece.loss is None else {"loss": piece.loss}
+  return {
+    "feeds": sorted(piece.feeds),
+    "outputs": dtypes(piece.outputs),
+    "loss": dtypes(losses),
+  }
 
 
 def is_optional(placeholder):

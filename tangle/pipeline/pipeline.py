@@ -1,6 +1,7 @@
 """Sub-models wired into an acyclic graph by named boundaries."""
 
 import collections
+import threading
 from typing import Any, NamedTuple
 
 from tangle import errors
@@ -46,6 +47,7 @@ class Pipeline:
     graph: the graph that all sub-models are built in.
     nodes: name → `Node`, in the order of `add`.
     scope: name scope of its ops.
+    lock: held by a thread that adds ops to the graph.
   """
 
   def __init__(self, name="pipeline"):
@@ -57,6 +59,7 @@ class Pipeline:
     self.name = name
     self.graph = tf1.get_default_graph()
     self.nodes = collections.OrderedDict()
+    self.lock = threading.RLock()
     self._boundaries = None
     self._read_keys = {}
     self._drops = {}
@@ -114,7 +117,8 @@ class Pipeline:
     policies.predicate(caller, residuals)
     parsed = nodes.parse_reads(caller, reads, self.nodes)
     with self.graph.as_default(), tf1.name_scope(self.scope):
-      key = tf1.placeholder(tf1.int64, [], name=f"{name}_key_ph")
+      key_name = f"{nodes.op_name(name)}_key_ph"
+      key = tf1.placeholder(tf1.int64, [], name=key_name)
     self.nodes[name] = nodes.Node(
       name=name,
       build=build,
@@ -134,46 +138,57 @@ class Pipeline:
 
     Raises:
       ArgumentError: if a builder returns something else than a `Piece`, a read
-        names no output, or the buckets of a sub-model do not share variables.
+        names no output, alternatives make two outputs of one sub-model share
+        a boundary, the buckets of a sub-model are not alike or do not share
+        variables, or `pad` names no feed.
+      DtypeError: if a read may choose among outputs of several dtypes, an
+        output is a handle, or a loss is not floating.
+      GraphError: if a tensor belongs to another graph.
+      ShapeError: if a loss is not a scalar.
     """
-    if self._boundaries is not None:
-      return
-    self._boundaries = {}
+    with self.lock:
+      if self._boundaries is None:
+        self._boundaries = {}
+        try:
+          self._build()
+        except BaseException:  # so that another attempt says the same again
+          self._boundaries = None
+          for node in self.nodes.values():
+            node.graphs.clear()
+          raise
+
+  def _build(self):
+    group = nodes.group_sources(f"Pipeline {self.name!r}", self.nodes)
+    shared = {}  # the first source of each group → its boundary
     with self.graph.as_default(), tf1.name_scope(self.scope):
-      readers = self._group_sources()
       for node in self.nodes.values():
-        self._build_node(node, readers)
+        self._build_node(node)
+        self._make_boundaries(node, group, shared)
 
-  def _group_sources(self):
-    """Numbers the boundaries: sources that one read may choose among share."""
-    group = {}
-    for node in self.nodes.values():
-      for sources in node.reads.values():
-        merged = {group.get(source, source) for source in sources}
-        first = sources[0]
-        target = group.get(first, first)
-        for source in list(group) + sources:
-          if group.get(source, source) in merged:
-            group[source] = target
-    return group
-
-  def _build_node(self, node, group):
+  def _build_node(self, node):
     caller = f"Pipeline sub-model {node.name!r}"
     for bucket in node.buckets:
       before = len(self.graph.get_operations())
       suffix = "" if bucket is None else f"_{bucket}"
-      with tf1.name_scope(f"{node.name}{suffix}".replace(" ", "")):
+      with tf1.name_scope(nodes.op_name(node.name + suffix)):
         reads = {name: self._read(node, name) for name in node.reads}
         tensors = {name: tensor for name, (tensor, _, _) in reads.items()}
         piece = node.build(bucket, tensors)
-        pieces.check_piece(caller, piece, self.graph)
+        pieces.check_piece(caller, piece, tensors.values(), self.graph)
         node.graphs[bucket] = bucket_graph.BucketGraph(
           caller, bucket, piece, reads, node.key, node.residuals
         )
       added = len(self.graph.get_operations()) - before
       node.graphs[bucket].op_count += added
+    found = {bucket: graph.piece for bucket, graph in node.graphs.items()}
+    pieces.check_alike(caller, found)
     self._check_shared_variables(caller, node)
-    self._make_boundaries(node, group)
+    feeds = self._any_piece(node.name).feeds
+    for feed in node.pad:
+      if feed not in feeds:
+        raise errors.ArgumentError(
+          f"{caller}: pad names {feed!r}; the feeds are {list(feeds)}."
+        )
 
   def _read(self, node, name):
     """Returns the tensor of a read, its boundary and the producer's key."""
@@ -205,8 +220,9 @@ class Pipeline:
       return self.nodes[sources[0].sub_model].key
     if (name, read) not in self._read_keys:
       with tf1.name_scope(self.scope):
+        key_name = nodes.op_name(f"{name}_reads_{read}_key_ph")
         self._read_keys[name, read] = tf1.placeholder(
-          tf1.int64, [], name=f"{name}_reads_{read}_key_ph"
+          tf1.int64, [], name=key_name
         )
     return self._read_keys[name, read]
 
@@ -241,9 +257,10 @@ class Pipeline:
           f"and call them inside it, or reuse the variable scope."
         )
 
-  def _make_boundaries(self, node, group):
+  def _make_boundaries(self, node, group, shared):
     """Makes the boundaries that begin at `node`, and the ops that put."""
     outputs = list(self._any_piece(node.name).outputs)
+    caller = f"Pipeline sub-model {node.name!r}"
     own = collections.OrderedDict()
     for output in outputs:
       source = nodes.Source(node.name, output)
@@ -252,29 +269,26 @@ class Pipeline:
       first = group[source]
       tensors = [graph.piece.outputs[output] for graph in node.graphs.values()]
       shape = pieces.common_shape(tensor.shape for tensor in tensors)
-      boundary = self._boundaries.get(first)
+      dtype = tensors[0].dtype
+      boundary = shared.get(first)
       if boundary is None:
         shared_name = f"{self.scope}{first}"
-        boundary = boundaries_lib.Boundary(tensors[0].dtype, shape, shared_name)
+        boundary = boundaries_lib.Boundary(dtype, shape, shared_name)
         boundary.readers = sum(
           group[sources[0]] == first
           for reader in self.nodes.values()
           for sources in reader.reads.values()
         )
-        self._boundaries[first] = boundary
-      boundaries_lib.check_dtypes(
-        f"Pipeline sub-model {node.name!r}",
-        output,
-        {str(first): boundary.dtype, str(source): tensors[0].dtype.base_dtype},
-      )
+        shared[first] = boundary
+      boundaries_lib.check_dtype(caller, source, dtype, boundary)
       boundary.shape = pieces.common_shape([boundary.shape, shape])
       self._boundaries[source] = own[output] = boundary
     for graph in node.graphs.values():
       before = len(self.graph.get_operations())
-      with tf1.name_scope(f"{node.name}_outputs"):
+      with tf1.name_scope(nodes.op_name(f"{node.name}_outputs")):
         graph.add_puts(own)
       graph.op_count += len(self.graph.get_operations()) - before
-    with tf1.name_scope(f"{node.name}_drops"):
+    with tf1.name_scope(nodes.op_name(f"{node.name}_drops")):
       for output, boundary in own.items():
         source = nodes.Source(node.name, output)
         self._drops[source] = boundary.drop(node.key)
@@ -295,7 +309,10 @@ class Pipeline:
       A `Trainer`.
 
     Raises:
-      ArgumentError: if no sub-model has a loss, or a weight names none.
+      ArgumentError: if no sub-model has a loss, a weight names none, no
+        trainable variable gets a gradient, `clip_norm` is not positive, or the
+        update needs a placeholder.
+      CutError: if a sub-model that others read cannot be cut.
     """
     self.build()
     return trainer.Trainer(

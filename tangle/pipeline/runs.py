@@ -40,7 +40,8 @@ class Result(NamedTuple):
   """What a step returns.
 
   Attributes:
-    loss: the weighted sum of the losses, a float; `None` if there are none.
+    loss: the sum of the losses, a float, weighted in a training step; `None`
+      if there are none.
     losses: sub-model → its own loss.
     metrics: sub-model → metric name → array.
     buckets: sub-model → the bucket that was picked.
@@ -77,14 +78,8 @@ def make_plan(pipeline, sess, batch):
       f"Pipeline {pipeline.name!r}: the session runs another graph. Open it "
       f"with tf.compat.v1.Session(graph=pipeline.graph)."
     )
-  for name in batch:
-    if name not in pipeline.nodes:
-      raise errors.ArgumentError(
-        f"Pipeline {pipeline.name!r}: the batch names {name!r}; there are "
-        f"{list(pipeline.nodes)}."
-      )
-  keys = {name: staging.new_key() for name in pipeline.nodes if name in batch}
-  chosen = {name: _choose_sources(pipeline, name, batch) for name in keys}
+  chosen = choose_sources(pipeline, batch)
+  keys = {name: staging.new_key() for name in chosen}
   read = {source for sources in chosen.values() for source in sources.values()}
   active = []
   for name in keys:
@@ -101,24 +96,42 @@ def make_plan(pipeline, sess, batch):
   return Plan(active, keys)
 
 
-def _choose_sources(pipeline, name, batch):
-  """Returns for each read of a sub-model the one source that takes part."""
-  chosen = {}
-  for read, sources in pipeline.nodes[name].reads.items():
-    present = [source for source in sources if source.sub_model in batch]
-    if len(present) != 1:
-      listed = [str(source) for source in sources]
+def choose_sources(pipeline, names):
+  """Finds where the reads come from when certain sub-models take part.
+
+  Args:
+    pipeline: the `Pipeline`.
+    names: names of sub-models.
+
+  Returns:
+    A dict, in the order of the pipeline: sub-model → read name → `Source`.
+
+  Raises:
+    ArgumentError: if a name is unknown, or a read has no source or several.
+  """
+  for name in names:
+    if name not in pipeline.nodes:
       raise errors.ArgumentError(
-        f"Pipeline {pipeline.name!r}: {name!r} reads {read!r} from one of "
-        f"{listed}, but the batch has {len(present)} of their sub-models. "
-        f"Name exactly one of them in the batch."
+        f"Pipeline {pipeline.name!r}: the batch names {name!r}; there are "
+        f"{list(pipeline.nodes)}."
       )
-    chosen[read] = present[0]
+  chosen = {name: {} for name in pipeline.nodes if name in names}
+  for name, reads in chosen.items():
+    for read, sources in pipeline.nodes[name].reads.items():
+      present = [source for source in sources if source.sub_model in names]
+      if len(present) != 1:
+        listed = [str(source) for source in sources]
+        raise errors.ArgumentError(
+          f"Pipeline {pipeline.name!r}: {name!r} reads {read!r} from one of "
+          f"{listed}, but the batch has {len(present)} of their sub-models. "
+          f"Name exactly one of them in the batch."
+        )
+      reads[read] = present[0]
   return chosen
 
 
 def fetches_of(active):
-  """Returns the fetches of a forward run: loss, metrics and boundary puts."""
+  """Returns the fetches of any forward run: loss, metrics, boundary puts."""
   piece = active.graph.piece
   puts = [active.graph.puts[output] for output in active.outputs]
   loss = [] if piece.loss is None else [piece.loss]
@@ -177,7 +190,8 @@ def forward_only(pipeline, sess, plan, fetch):
     A `Result`.
 
   Raises:
-    ArgumentError: if `fetch` names no output of a sub-model that takes part.
+    ArgumentError: if `fetch` is no list, or names no output of a sub-model
+      that takes part.
   """
   wanted = _wanted(plan, fetch)
   found, outputs = {}, {}
@@ -199,6 +213,11 @@ def forward_only(pipeline, sess, plan, fetch):
 
 def _wanted(plan, fetch) -> Dict[str, Dict[str, Tuple[str, Any]]]:
   graphs = {active.node.name: active.graph for active in plan.active}
+  if isinstance(fetch, str):
+    raise errors.ArgumentError(
+      f"Pipeline.forward: fetch must be a list of names, got {fetch!r}. Put it "
+      f"into a list."
+    )
   wanted = {}
   for text in fetch:
     name, _, output = text.partition(".")

@@ -1,23 +1,30 @@
 """An encoder and a decoder for the tests, as functions of shared weights."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
+import tangle
 from tangle.compat import tf1
-from tangle.pipeline import pieces
 
 VOCABULARY = 7
 DEPTH = 5
 
 
 class Weights:
-  """The weights of encoder and decoder, drawn by numpy; the table is tied."""
+  """The weights of encoder and decoder, drawn by numpy.
 
-  def __init__(self, rng, dtype=np.float64):
+  Tied, encoder and decoder share one table for what goes in and what comes
+  out; untied, the encoder has its own.
+  """
+
+  def __init__(self, rng, dtype=np.float64, tied=True):
     def make(name, *shape):
       value = (rng.standard_normal(shape) * 0.5).astype(dtype)
       return tf1.get_variable(name, initializer=value, use_resource=True)
 
     self.table = make("table", VOCABULARY, DEPTH)
+    self.source = self.table if tied else make("source", VOCABULARY, DEPTH)
     self.recurrent = make("recurrent", 2 * DEPTH, DEPTH)
     self.decoder = make("decoder", 2 * DEPTH, DEPTH)
     self.attention = make("attention", DEPTH, DEPTH)
@@ -25,7 +32,7 @@ class Weights:
 
 def encode(weights, source_ph):
   """Returns memory `[B, T, D]` and the last state `[B, D]`."""
-  embedded = tf1.gather(weights.table, source_ph)
+  embedded = tf1.gather(weights.source, source_ph)
   state = tf1.zeros_like(embedded[:, 0])
   states = []
   for t in range(source_ph.shape[1]):
@@ -64,7 +71,7 @@ def encoder_builder(weights):
     del reads
     source_ph = tf1.placeholder(tf1.int32, [None, bucket])
     memory, state = encode(weights, source_ph)
-    return pieces.Piece(
+    return tangle.Piece(
       feeds={"source": source_ph}, outputs={"memory": memory, "state": state}
     )
 
@@ -77,7 +84,7 @@ def decoder_builder(weights):
   def build(bucket, reads):
     target_ph = tf1.placeholder(tf1.int32, [None, bucket])
     logits = decode(weights, reads["memory"], reads["state"], target_ph)
-    return pieces.Piece(
+    return tangle.Piece(
       feeds={"target": target_ph},
       outputs={"logits": logits},
       loss=cross_entropy(logits, target_ph),
@@ -85,6 +92,63 @@ def decoder_builder(weights):
     )
 
   return build
+
+
+def seq2seq(weights, source_buckets, target_buckets, **options):
+  """Returns a pipeline of an encoder and a decoder; `options` go to both."""
+  pipeline = tangle.Pipeline()
+  encoder, decoder = encoder_builder(weights), decoder_builder(weights)
+  pipeline.add("encoder", encoder, buckets=source_buckets, **options)
+  reads = {"memory": "encoder.memory", "state": "encoder.state"}
+  pipeline.add(
+    "decoder", decoder, buckets=target_buckets, reads=reads, **options
+  )
+  return pipeline
+
+
+class JointStep(NamedTuple):
+  """One step of the joint graph.
+
+  Attributes:
+    source_ph, target_ph: its placeholders.
+    loss, norm: scalars.
+    train_op: the update.
+  """
+
+  source_ph: Any
+  target_ph: Any
+  loss: Any
+  norm: Any
+  train_op: Any
+
+  def run(self, sess, source, target):
+    """Takes the step; returns loss and norm."""
+    feed_dict = {self.source_ph: source, self.target_ph: target}
+    return sess.run([self.loss, self.norm, self.train_op], feed_dict)[:2]
+
+
+def joint_loss(weights, source_length, target_length):
+  """Returns the placeholders and the loss of the joint graph."""
+  source_ph = tf1.placeholder(tf1.int32, [None, source_length])
+  target_ph = tf1.placeholder(tf1.int32, [None, target_length])
+  memory, state = encode(weights, source_ph)
+  logits = decode(weights, memory, state, target_ph)
+  return source_ph, target_ph, cross_entropy(logits, target_ph)
+
+
+def joint_step(weights, source_length, target_length, optimizer, clip_norm):
+  """Returns a `JointStep` at one pair of lengths."""
+  source_ph, target_ph, loss = joint_loss(weights, source_length, target_length)
+  variables = tf1.trainable_variables()
+  gradients = tf1.gradients(loss, variables)
+  clipped, norm = tf1.clip_by_global_norm(gradients, clip_norm)
+  train_op = optimizer.apply_gradients(list(zip(clipped, variables)))
+  return JointStep(source_ph, target_ph, loss, norm, train_op)
+
+
+def batch(source, target):
+  """Returns the batch that trains on `source` and `target`."""
+  return {"encoder": {"source": source}, "decoder": {"target": target}}
 
 
 def ids(rng, batch, length):

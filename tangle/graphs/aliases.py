@@ -1,0 +1,123 @@
+"""Finds the tensors that may share memory with a reference variable.
+
+To read a reference variable gives the variable's own memory, and many an op
+hands the memory of an input on: `Reshape` always, `Transpose` or `Sum` where
+there is nothing to do, and whatever the graph optimizer replaces by such an
+op, as `w * 1`. Such a tensor changes when the variable does. What kernels do
+was measured on 1.15 and 2.21; in doubt a tensor counts as sharing.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import cut, walk
+
+_FORWARDING = (
+  frozenset(
+    [
+      "BatchToSpace",
+      "BatchToSpaceND",
+      "BroadcastTo",
+      "Case",
+      "EagerPyFunc",
+      "IdentityN",
+      "If",
+      "MatrixBandPart",
+      "Max",
+      "Mean",
+      "Min",
+      "MirrorPad",
+      "Pad",
+      "PadV2",
+      "PartitionedCall",
+      "Print",
+      "Prod",
+      "PyFunc",
+      "PyFuncStateless",
+      "Reshape",
+      "ReverseV2",
+      "Select",
+      "SelectV2",
+      "Slice",
+      "SpaceToBatch",
+      "SpaceToBatchND",
+      "SparseFillEmptyRows",
+      "SparseReorder",
+      "Split",
+      "SplitV",
+      "StatefulPartitionedCall",
+      "StatelessCase",
+      "StatelessIf",
+      "StatelessWhile",
+      "StridedSlice",
+      "Sum",
+      "Tile",
+      "Transpose",
+      "While",
+    ]
+  )
+  | compat.V1_CONTROL_FLOW
+)
+"""Types of ops that may hand one input on whatever the others are."""
+
+_FRESH = frozenset(["Gather", "GatherV2"])
+"""Types of ops that always write their output anew."""
+
+
+def of_references(tensors):
+  """Names those of `tensors` that may share memory with a reference variable.
+
+  An op is taken to compute its output anew if it has an input of the output's
+  dtype that varies from run to run by more than the variables, as a product
+  of data and weights has.
+
+  Args:
+    tensors: tensors of one graph, of any shapes.
+
+  Returns:
+    A set of tensor names.
+  """
+  ops = walk.ancestors(tensors)
+  if not any(compat.is_ref(tensor) for op in ops for tensor in op.outputs):
+    return set()
+  sharing, varying = set(), set()
+  changed = True
+  while changed:  # a second round only changes something in a cyclic graph
+    before = len(sharing) + len(varying)
+    for op in ops:
+      if _varies(op, varying):
+        varying.update(walk.names(op.outputs))
+      sharing.update(t.name for t in op.outputs if _shares(t, sharing, varying))
+    changed = len(sharing) + len(varying) > before and any(
+      op.type == "NextIteration" for op in ops
+    )
+  return sharing & walk.names(tensors)
+
+
+def _varies(op, varying):
+  """Whether data, random numbers or other state go into what `op` gives."""
+  if op.type in cut.SHAPES or op.type in cut.REFERENCES:
+    return False
+  if any(tensor.name in varying for tensor in op.inputs):
+    return True
+  return not cut.is_repeatable(op)
+
+
+def _shares(tensor, sharing, varying):
+  """Whether the op of `tensor` may give it the memory of a sharing input."""
+  if compat.is_ref(tensor):
+    return True
+  op = tensor.op
+  in_array = op.type.startswith("TensorArray")  # its flow stands for it
+  any_dtype = in_array or op.type == "Bitcast"
+  fitting = {t.name for t in op.inputs if any_dtype or _fits(t, tensor)}
+  if op.type in _FRESH or not fitting & sharing:
+    return False
+  if op.type in _FORWARDING or in_array or tensor.dtype == tf1.variant:
+    return True
+  return not (fitting - sharing) & varying
+
+
+def _fits(source, tensor):
+  """Whether `tensor` could be `source`, or something held by it."""
+  kinds = (source.dtype.base_dtype, tensor.dtype.base_dtype)
+  return kinds[0] == kinds[1] or tf1.variant in kinds

@@ -1,0 +1,154 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from tangle import compat
+from tangle.compat import tf1
+from tests import case
+
+ROOT = os.path.dirname(os.path.dirname(__file__))
+
+_SETTINGS = """
+import logging, os, sys
+import tensorflow as tf
+tf1 = tf.compat.v1
+
+def settings():
+  return [
+    tf.executing_eagerly(),
+    tf1.control_flow_v2_enabled(),
+    tf1.resource_variables_enabled(),
+    tf1.logging.get_verbosity(),
+    logging.getLogger().level,
+    sorted(os.environ.items()),
+    tf1.get_default_graph() is tf1.get_default_graph(),
+    len(tf1.get_default_graph().get_operations()),
+  ]
+
+before = settings()
+import tangle
+from tangle.partial import sub_model
+assert settings() == before, (settings(), before)
+print("same")
+"""
+
+
+class VersionTest(absltest.TestCase):
+  def test_tells_the_version(self):
+    major, minor = tf.__version__.split(".")[:2]
+    self.assertEqual(compat.VERSION, (int(major), int(minor)))
+    self.assertEqual(compat.IS_TF1, major == "1")
+    self.assertIs(tf1, tf.compat.v1)
+
+  def test_an_import_changes_no_setting(self):
+    run = subprocess.run(
+      [sys.executable, "-c", _SETTINGS],
+      cwd=ROOT,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.STDOUT,
+      text=True,
+    )
+    self.assertEqual(run.returncode, 0, run.stdout)
+    self.assertTrue(run.stdout.endswith("same\n"), run.stdout)
+
+
+class ControlFlowTest(case.GraphTestCase):
+  def inside(self):
+    return [
+      op for op in self.graph.get_operations() if compat.in_v1_control_flow(op)
+    ]
+
+  def test_a_loop_of_version_1(self):
+    self.use_control_flow(v2=False)
+    x = tf1.placeholder(tf1.float64, [])
+    _, y = tf1.while_loop(
+      lambda n, v: n < 3, lambda n, v: (n + 1, tf1.sin(v)), [0, x]
+    )
+    z = tf1.exp(y)
+    types = {op.type for op in self.inside()}
+    self.assertContainsSubset(
+      {"Enter", "Merge", "Switch", "Sin", "NextIteration", "LoopCond"}, types
+    )
+    # What leaves the loop has one value.
+    self.assertEqual(y.op.type, "Exit")
+    self.assertNotIn("Exit", types)
+    self.assertNotIn(z.op, self.inside())
+    self.assertNotIn(x.op, self.inside())
+
+  def test_a_loop_within_a_loop(self):
+    self.use_control_flow(v2=False)
+
+    def body(n, v):
+      _, inner = tf1.while_loop(
+        lambda m, w: m < 2, lambda m, w: (m + 1, 2 * w), [0, v]
+      )
+      return n + 1, inner
+
+    _, y = tf1.while_loop(lambda n, v: n < 3, body, [0, np.float64(1)])
+    exits = [op for op in self.graph.get_operations() if op.type == "Exit"]
+    found = [compat.in_v1_control_flow(op) for op in exits]
+    self.assertCountEqual(found, [True, True, False, False])
+    self.assertFalse(compat.in_v1_control_flow(y.op))
+    self.assertEqual(self.session().run(y), 64.0)
+
+  def test_a_conditional_of_version_1(self):
+    self.use_control_flow(v2=False)
+    x = tf1.placeholder(tf1.float64, [])
+    y = tf1.cond(x > 0, lambda: tf1.sin(x), lambda: tf1.cos(x))
+    types = {op.type for op in self.inside()}
+    self.assertContainsSubset({"Sin", "Cos"}, types)
+    self.assertEqual(y.op.type, "Merge")
+    self.assertNotIn(y.op, self.inside())
+
+  def test_neither_of_version_2(self):
+    self.use_control_flow(v2=True)
+    x = tf1.placeholder(tf1.float64, [])
+    tf1.cond(x > 0, lambda: tf1.sin(x), lambda: tf1.cos(x))
+    tf1.while_loop(lambda v: v < 3, lambda v: 2 * v, [x])
+    self.assertEmpty(self.inside())
+
+
+class TensorsTest(case.GraphTestCase):
+  def test_references(self):
+    w = self.variable("w", np.ones(2), use_resource=False)
+    v = self.variable("v", np.ones(2))
+    self.assertTrue(compat.is_ref(w.op.outputs[0]))
+    self.assertFalse(compat.is_ref(tf1.identity(w)))
+    self.assertFalse(compat.is_ref(v.op.outputs[0]))
+    self.assertFalse(compat.is_resource_variable(w))
+    self.assertTrue(compat.is_resource_variable(v))
+
+  @parameterized.parameters(
+    (tf1.float16, True),
+    (tf1.bfloat16, True),
+    (tf1.float32, True),
+    (tf1.float64, True),
+    (tf1.complex64, True),
+    (tf1.complex128, True),
+    (tf1.int32, False),
+    (tf1.bool, False),
+    (tf1.string, False),
+    (tf1.resource, False),
+    (tf1.variant, False),
+  )
+  def test_what_can_have_a_gradient(self, dtype, expected):
+    self.assertEqual(compat.is_differentiable(dtype), expected)
+
+  def test_a_reference_can_have_a_gradient(self):
+    w = self.variable("w", np.ones(2), use_resource=False)
+    self.assertTrue(compat.is_differentiable(w.op.outputs[0].dtype))
+
+  def test_sparse_gradients(self):
+    values = tf1.constant([1.0])
+    sparse = tf1.IndexedSlices(values, tf1.constant([0]))
+    self.assertTrue(compat.is_indexed_slices(sparse))
+    for other in (values, None, 1.0, tf1.SparseTensor([[0]], [1.0], [2])):
+      self.assertFalse(compat.is_indexed_slices(other))
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,39 @@
+import inspect
+
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+
+CLASSES = [
+  value
+  for _, value in inspect.getmembers(errors, inspect.isclass)
+  if value.__module__ == errors.__name__ and value is not errors.TangleError
+]
+
+
+class TreeTest(parameterized.TestCase):
+  def test_there_are_some(self):
+    self.assertGreater(len(CLASSES), 5)
+
+  @parameterized.named_parameters((c.__name__, c) for c in CLASSES)
+  def test_has_the_root_and_one_builtin_exception_above(self, error):
+    self.assertTrue(issubclass(error, errors.TangleError))
+    builtins = [b for b in error.__bases__ if b.__module__ == "builtins"]
+    self.assertLen(builtins, 1)
+    self.assertIsNot(builtins[0], Exception)
+    with self.assertRaises(builtins[0]):
+      raise error("message")
+
+  @parameterized.named_parameters((c.__name__, c) for c in CLASSES)
+  def test_has_a_docstring(self, error):
+    self.assertTrue(error.__doc__.strip().endswith("."))
+
+  def test_the_builtin_is_what_others_would_catch(self):
+    self.assertTrue(issubclass(errors.ShapeError, ValueError))
+    self.assertTrue(issubclass(errors.DtypeError, TypeError))
+    self.assertTrue(issubclass(errors.CallError, RuntimeError))
+    self.assertTrue(issubclass(errors.MissingPackageError, ImportError))
+
+
+if __name__ == "__main__":
+  absltest.main()

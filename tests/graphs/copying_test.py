@@ -1,0 +1,177 @@
+import sys
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from tangle.compat import tf1
+from tangle.graphs import copying, walk
+from tests import case
+
+
+class CopyTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    self.x = tf1.placeholder(tf1.float64, [None, 2], name="x")
+    self.h = tf1.multiply(self.x, 3.0, name="h")
+    self.y = tf1.square(self.h, name="y")
+    self.other = tf1.placeholder(tf1.float64, [None, 2], name="other")
+
+  def test_copies_read_what_replaces_the_inputs(self):
+    ops = walk.between([self.x], [self.y])
+    y, h = copying.copy(ops, [self.y, self.h], {"x:0": self.other})
+    self.assertEqual(walk.ancestors([y], [self.other])[-1].name, "copy/y")
+    feed_dict = {self.x: [[1.0, 2.0]], self.other: [[10.0, 20.0]]}
+    values = self.session().run([self.y, y, h], feed_dict)
+    np.testing.assert_array_equal(values[0], [[9.0, 36.0]])
+    np.testing.assert_array_equal(values[1], [[900.0, 3600.0]])
+    np.testing.assert_array_equal(values[2], [[30.0, 60.0]])
+
+  def test_what_is_not_copied_is_read_where_it_stands(self):
+    (y,) = copying.copy([self.y.op], [self.y], {})
+    self.assertEqual(y.op.inputs[0].name, "h:0")
+
+  def test_a_replacement_goes_before_a_copy(self):
+    ops = [self.h.op, self.y.op]
+    y, h = copying.copy(ops, [self.y, self.h], {"h:0": self.other})
+    self.assertEqual(y.op.inputs[0].name, "other:0")
+    self.assertIs(h, self.other)
+
+  def test_targets_that_are_not_copied_are_themselves(self):
+    found = copying.copy([self.y.op], [self.x, self.h], {"x:0": self.other})
+    self.assertIs(found[0], self.other)
+    self.assertIs(found[1], self.h)
+
+  def test_nothing_to_copy_adds_nothing(self):
+    before = self.count_ops()
+    self.assertEqual(copying.copy([], [self.y], {})[0].name, "y:0")
+    self.assertEqual(self.count_ops(), before)
+
+  def test_outputs_of_one_op_are_replaced_one_by_one(self):
+    a, b = tf1.split(self.x, 2, axis=1, name="halves")
+    y = tf1.add(a, 2 * b)
+    ops = walk.between([self.x], [y])
+    half = tf1.placeholder(tf1.float64, [None, 1])
+    (y,) = copying.copy(ops, [y], {"halves:1": half})
+    feed_dict = {self.x: [[1.0, 2.0]], half: [[10.0]]}
+    self.assertEqual(self.session().run(y, feed_dict), [[21.0]])
+
+  def test_originals_stay_as_they_were(self):
+    ops = walk.between([self.x], [self.y])
+    before = [str(op.node_def) for op in self.graph.get_operations()]
+    copying.copy(ops, [self.y], {"x:0": self.other})
+    after = [str(op.node_def) for op in self.graph.get_operations()]
+    self.assertEqual(after[: len(before)], before)
+
+  def test_copies_land_in_the_scope_once_for_each_copy(self):
+    before = self.count_ops()
+    with tf1.name_scope("outer"):
+      first = copying.copy([self.y.op], [self.y], {}, name="mine")[0]
+      second = copying.copy([self.y.op], [self.y], {}, name="mine")[0]
+    self.assertEqual(first.name, "outer/mine/y:0")
+    self.assertEqual(second.name, "outer/mine_1/y:0")
+    self.assertEqual(self.count_ops(), before + 2)
+
+  def test_copies_have_the_static_shapes_of_the_originals(self):
+    unknown = tf1.placeholder(tf1.float64, None)
+    (y,) = copying.copy([self.h.op, self.y.op], [self.y], {"x:0": unknown})
+    self.assertEqual(y.shape.as_list(), [None, 2])
+    (x,) = copying.copy([], [self.x], {"x:0": unknown})
+    self.assertEqual(x.shape.as_list(), [None, 2])
+
+
+class ConstraintsTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    self.x = tf1.placeholder(tf1.float64, [2], name="x")
+
+  def test_control_dependencies_on_other_ops_are_dropped(self):
+    with tf1.control_dependencies([tf1.identity(self.x, name="forward")]):
+      y = tf1.square(self.x)
+    (copy,) = copying.copy([y.op], [y], {})
+    self.assertEqual([op.name for op in y.op.control_inputs], ["forward"])
+    self.assertEqual(list(copy.op.control_inputs), [])
+
+  def test_control_dependencies_among_the_copied_are_copied(self):
+    first = tf1.identity(self.x, name="first")
+    with tf1.control_dependencies([first]):
+      y = tf1.square(self.x, name="y")
+    (copy,) = copying.copy([y.op, first.op], [y], {})
+    self.assertEqual([op.name for op in copy.op.control_inputs], ["copy/first"])
+
+  def test_control_dependencies_of_the_caller_do_not_count(self):
+    y = tf1.square(self.x)
+    with tf1.control_dependencies([tf1.identity(self.x)]):
+      (copy,) = copying.copy([y.op], [y], {})
+    self.assertEqual(list(copy.op.control_inputs), [])
+
+  def test_colocation_with_other_ops_is_dropped(self):
+    with tf1.colocate_with(self.x.op):
+      y = tf1.square(self.x)
+    self.assertEqual(y.op.colocation_groups(), [b"loc:@x"])
+    (copy,) = copying.copy([y.op], [y], {})
+    self.assertEqual(
+      copy.op.colocation_groups(), [b"loc:@" + copy.op.name.encode()]
+    )
+    self.session().run(copy, {self.x: np.ones(2)})
+
+  def test_colocation_among_the_copied_is_copied(self):
+    h = tf1.square(self.x, name="h")
+    with tf1.colocate_with(h.op):
+      y = tf1.square(h)
+    (copy,) = copying.copy([h.op, y.op], [y], {})
+    self.assertEqual(copy.op.colocation_groups(), [b"loc:@copy/h"])
+
+  def test_devices_are_those_of_the_originals(self):
+    with tf1.device("/cpu:1"):
+      h = tf1.square(self.x)
+    y = tf1.square(h)
+    with tf1.device("/cpu:0"):
+      copies = copying.copy([h.op, y.op], [h, y], {})
+    self.assertEqual([t.op.device for t in copies], [h.op.device, ""])
+
+  def test_attributes_are_copied(self):
+    with self.graph._attr_scope(
+      {"_mine": tf1.AttrValue(s=b"kept")}
+    ):  # as tf.xla.experimental.jit_scope does
+      y = tf1.square(self.x)
+    (copy,) = copying.copy([y.op], [y], {})
+    self.assertEqual(copy.op.get_attr("_mine"), b"kept")
+
+
+class FunctionsTest(case.GraphTestCase):
+  @parameterized.named_parameters(("loop", True), ("branch", False))
+  def test_ops_that_call_functions(self, loop):
+    self.use_control_flow(v2=True)
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    if loop:
+      _, y = tf1.while_loop(
+        lambda n, v: n < 3, lambda n, v: (n + 1, 2 * v), [0, x]
+      )
+    else:
+      y = tf1.cond(tf1.reduce_sum(x) > 0, lambda: 8 * x, lambda: -x)
+    other = tf1.placeholder(tf1.float64, [2])
+    (copy,) = copying.copy(walk.between([x], [y]), [y], {"x:0": other})
+    found = self.session().run(copy, {other: np.ones(2)})
+    np.testing.assert_array_equal(found, [8.0, 8.0])
+
+
+class LengthTest(case.GraphTestCase):
+  def test_a_copy_does_not_recur(self):
+    length = 5 * sys.getrecursionlimit()
+    graph_def = tf1.GraphDef()
+    for k in range(length):
+      node = graph_def.node.add()
+      node.name, node.op = f"f{k}", "AddV2" if k else "Placeholder"
+      node.attr["T" if k else "dtype"].type = tf1.float64.as_datatype_enum
+      node.input.extend([f"f{k - 1}"] * 2 if k else [])
+    (y,) = tf1.import_graph_def(
+      graph_def, name="", return_elements=[f"f{length - 1}:0"]
+    )
+    ops = walk.ancestors([y])[1:]
+    (copy,) = copying.copy(ops[::-1], [y], {})
+    self.assertEqual(self.count_ops(), 2 * length - 1)
+    self.assertEqual(copy.op.type, "AddV2")
+
+
+if __name__ == "__main__":
+  absltest.main()

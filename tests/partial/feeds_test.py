@@ -1,0 +1,88 @@
+import numpy as np
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.partial import feeds
+from tests import case
+
+
+class FlatTest(case.GraphTestCase):
+  def flat(self, feed_dict):
+    found = feeds.flat(feed_dict, self.graph)
+    return [(tensor.name, value) for tensor, value in found]
+
+  def test_tensors_names_and_variables(self):
+    x = tf1.placeholder(tf1.float64, [], name="x")
+    w = self.variable("w", np.float64(1))
+    read = self.graph.as_graph_element(w)
+    self.assertEqual(self.flat({x: 1, w: 2}), [("x:0", 1), (read.name, 2)])
+    self.assertEqual(self.flat({"x:0": 3}), [("x:0", 3)])
+    self.assertEqual(self.flat({}), [])
+
+  def test_sparse_tensors_part_by_part(self):
+    sparse = tf1.sparse_placeholder(tf1.float64, name="s")
+    found = self.flat({sparse: ([[0]], [1.0], [5])})
+    parts = (sparse.indices, sparse.values, sparse.dense_shape)
+    self.assertEqual(
+      found, list(zip([t.name for t in parts], ([[0]], [1.0], [5])))
+    )
+    value = tf1.SparseTensorValue([[0]], [1.0], [5])
+    self.assertEqual(self.flat({sparse: value}), found)
+
+  def test_sparse_gradients_part_by_part(self):
+    x = tf1.placeholder(tf1.float64, [None], name="x")
+    n = tf1.placeholder(tf1.int32, [None], name="n")
+    found = self.flat({tf1.IndexedSlices(x, n): ([1.0], [2])})
+    self.assertEqual(found, [("x:0", [1.0]), ("n:0", [2])])
+
+  def test_tuples_item_by_item(self):
+    x = tf1.placeholder(tf1.float64, [], name="x")
+    y = tf1.placeholder(tf1.float64, [], name="y")
+    z = tf1.placeholder(tf1.float64, [], name="z")
+    found = self.flat({(x, (y, z)): (1, (2, 3))})
+    self.assertEqual(found, [("x:0", 1), ("y:0", 2), ("z:0", 3)])
+
+  def test_what_is_in_no_graph_is_refused(self):
+    for bad in ("no_such:0", 3):
+      with self.assertRaises((KeyError, TypeError, ValueError)):
+        self.flat({bad: 1})
+
+
+class TakeTest(case.GraphTestCase):
+  def take(self, feed_dict, repeated=()):
+    return feeds.take("Here", feed_dict, self.graph, repeated)
+
+  def test_copies_arrays(self):
+    x = tf1.placeholder(tf1.float64, [None], name="x")
+    value = np.ones(2)
+    taken = self.take({x: value})[x]
+    self.assertFalse(np.shares_memory(taken, value))
+    np.testing.assert_array_equal(taken, value)
+
+  def test_leaves_the_rest(self):
+    x = tf1.placeholder(tf1.float64, None)
+    for value in (3.0, [1.0, 2.0], np.float64(4)):
+      self.assertIs(self.take({x: value})[x], value)
+
+  def test_refusals_name_the_tensor(self):
+    x = tf1.placeholder(tf1.float64, [None, 2], name="x")
+    h = tf1.square(x, name="h")
+    with tf1.Graph().as_default():
+      other = tf1.placeholder(tf1.float64, [], name="other")
+    unfed = tf1.square(x, name="unfed")
+    self.graph.prevent_feeding(unfed)
+    value = np.ones([1, 2])
+    for feed_dict, error, parts in (
+      ({other: 1.0}, errors.GraphError, ["'other:0'", "another graph"]),
+      ({unfed: value}, errors.GraphError, ["'unfed:0'", "identity"]),
+      ({h: value}, errors.GraphError, ["'h:0'", "inputs", "residuals"]),
+      ({x: np.ones(2)}, errors.ShapeError, ["'x:0'", "(2,)"]),
+    ):
+      with self.assertRaises(error) as caught:
+        self.take(feed_dict, {"h:0"})
+      self.assert_message(caught.exception, "Here", *parts)
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,212 @@
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.partial import stores
+from tests import case
+from tests.partial import checks
+
+
+class KeepingTest(case.GraphTestCase):
+  """What the stores that keep tensors between two runs have in common."""
+
+  STORES = (stores.DeviceStore, stores.HostStore)
+
+  def build(self, make):
+    self.x = tf1.placeholder(tf1.float64, [None])
+    self.count = self.variable("count", np.float64(0))
+    h = tf1.square(self.x) + self.count.assign_add(1.0)
+    self.kept = [h, tf1.cast(h, tf1.int32), tf1.as_string(h)]
+    self.outputs = [tf1.exp(self.x), h]
+    self.store = make("Here", self.kept, self.outputs)
+    self.back = [self.store.restored[t.name] for t in self.kept]
+    self.shelves = checks.Shelves(self.graph)
+    self.sess = self.session()
+
+  def forward(self, value):
+    return self.store.forward(self.sess, {self.x: value}, [tf1.shape(self.x)])
+
+  @parameterized.parameters(*STORES)
+  def test_hands_outputs_extras_and_kept_tensors_on(self, make):
+    self.build(make)
+    outputs, extra, ticket = self.forward([1.0, 2.0])
+    self.assert_close(outputs[0], np.exp([1.0, 2.0]))
+    np.testing.assert_array_equal(extra[0], [2])
+    other = self.forward([3.0])[2]
+    found = self.store.backward(self.sess, ticket, self.back, {})
+    np.testing.assert_array_equal(found[0], [2.0, 5.0])
+    np.testing.assert_array_equal(found[1], [2, 5])
+    self.assertEqual(found[2].tolist(), [b"2.000000", b"5.000000"])
+    found = self.store.backward(self.sess, other, self.back, {})
+    np.testing.assert_array_equal(found[0], [11.0])
+    self.assertEqual(self.sess.run(self.count), 2.0)
+    self.assertEqual(self.shelves.count(self.sess), 0)
+
+  @parameterized.parameters(*STORES)
+  def test_feeds_what_else_the_backward_run_needs(self, make):
+    self.build(make)
+    upstream = tf1.placeholder(tf1.float64, [])
+    ticket = self.forward([1.0])[2]
+    found = self.store.backward(
+      self.sess, ticket, self.back[0] * upstream, {upstream: 3.0}
+    )
+    np.testing.assert_array_equal(found, [6.0])
+
+  @parameterized.parameters(*STORES)
+  def test_what_stands_for_a_tensor_has_its_shape(self, make):
+    self.build(make)
+    for tensor, restored in zip(self.kept, self.back):
+      self.assertEqual(restored.dtype, tensor.dtype)
+      self.assertEqual(restored.shape.as_list(), tensor.shape.as_list())
+
+  @parameterized.parameters(*STORES)
+  def test_a_backward_run_may_read_nothing_of_it(self, make):
+    self.build(make)
+    ticket = self.forward([1.0])[2]
+    self.assertEqual(self.store.backward(self.sess, ticket, [], {}), [])
+    self.assertEqual(self.shelves.count(self.sess), 0)
+
+  @parameterized.parameters(*STORES)
+  def test_a_discard_frees_it(self, make):
+    self.build(make)
+    self.store.discard(self.sess, self.forward([1.0])[2])
+    self.assertEqual(self.shelves.count(self.sess), 0)
+
+  @parameterized.parameters(*STORES)
+  def test_a_closed_session_has_nothing_to_free(self, make):
+    self.build(make)
+    ticket = self.forward([1.0])[2]
+    self.sess.close()
+    self.store.discard(self.sess, ticket)
+
+  @parameterized.parameters(*STORES)
+  def test_nothing_to_keep(self, make):
+    x = tf1.placeholder(tf1.float64, [])
+    before = [op for op in self.graph.get_operations() if op.type == "MapStage"]
+    store = make("Here", [], [x])
+    self.assertEqual(store.restored, {})
+    self.assertEmpty(before)
+    sess = self.session()
+    outputs, extra, ticket = store.forward(sess, {x: 2.0})
+    self.assertEqual((outputs, extra), ([2.0], []))
+    self.assertEqual(store.backward(sess, ticket, 2 * x, {x: 4.0}), 8.0)
+    store.discard(sess, store.forward(sess, {x: 2.0})[2])
+
+  @parameterized.parameters(*STORES)
+  def test_refuses_what_cannot_be_copied(self, make):
+    mask = self.variable(
+      "mask", np.array([True]), trainable=False, use_resource=False
+    )
+    with self.assertRaises(errors.CutError) as caught:
+      make("Here", [tf1.identity(mask)], [])
+    self.assert_message(caught.exception, "Here", "bool")
+
+  def test_a_failed_run_leaves_nothing(self):
+    self.build(stores.DeviceStore)
+    bad = tf1.debugging.check_numerics(tf1.log(self.x), "bad")
+    with self.assertRaises(tf1.errors.OpError):
+      self.store.forward(self.sess, {self.x: [-1.0]}, [bad])
+    self.assertEqual(self.shelves.count(self.sess), 0)
+    ticket = self.forward([1.0])[2]
+    with self.assertRaises(tf1.errors.OpError):
+      self.store.backward(self.sess, ticket, bad, {self.x: [-1.0]})
+    self.assertEqual(self.shelves.count(self.sess), 0)
+
+  def test_the_host_refuses_variants(self):
+    items = tf1.raw_ops.TensorListReserve(
+      element_shape=[2], num_elements=2, element_dtype=tf1.float64
+    )
+    with self.assertRaises(errors.CutError) as caught:
+      stores.HostStore("Here", [items], [])
+    self.assert_message(caught.exception, items.name, 'store="device"')
+
+  def test_the_host_keeps_arrays_of_its_own(self):
+    x = tf1.placeholder(tf1.float64, [2])
+    h = tf1.square(x)
+    store = stores.HostStore("Here", [h], [h])
+    sess = self.session()
+    outputs, _, ticket = store.forward(sess, {x: [1.0, 2.0]})
+    outputs[0][...] = 0.0
+    found = store.backward(sess, ticket, store.restored[h.name], {})
+    np.testing.assert_array_equal(found, [1.0, 4.0])
+
+
+class SessionStoreTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    self.x = tf1.placeholder(tf1.float64, [None], name="x")
+    self.upstream = tf1.placeholder(tf1.float64, [None])
+    h = tf1.square(self.x)
+    self.store = stores.SessionStore(
+      [h], [self.upstream * h, self.upstream], [(0, self.upstream)]
+    )
+    self.shelves = checks.Shelves(self.graph)
+    self.sess = self.session()
+
+  def test_the_backward_run_finishes_the_partial_run(self):
+    tickets = []
+    for k in (1.0, 2.0):
+      outputs, more, ticket = self.store.forward(
+        self.sess, {self.x: [k]}, [2 * self.x]
+      )
+      np.testing.assert_array_equal(outputs, [[k * k]])
+      np.testing.assert_array_equal(more, [[2 * k]])
+      tickets.append(ticket)
+    for k, ticket in zip((2.0, 1.0), tickets[::-1]):
+      found = self.store.backward(
+        self.sess, ticket, self.store.gradients, {self.upstream: [3.0]}
+      )
+      np.testing.assert_array_equal(found, [[3 * k * k], [3.0]])
+    self.assertEqual(self.shelves.count(self.sess), 0)
+
+  def test_a_discard_finishes_it_too(self):
+    _, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
+    self.store.discard(self.sess, ticket)
+    self.assertEqual(self.shelves.count(self.sess), 0)
+    with self.assertRaises((tf1.errors.OpError, ValueError)):
+      self.sess.partial_run(ticket[0], self.store._done)
+
+  def test_no_gradients_are_a_gradient_too(self):
+    store = stores.SessionStore([2 * self.x], [], [(0, self.upstream)])
+    _, _, ticket = store.forward(self.sess, {self.x: [1.0]})
+    found = store.backward(self.sess, ticket, [], {self.upstream: [1.0]})
+    self.assertEqual(found, [])
+    store.discard(self.sess, store.forward(self.sess, {self.x: [1.0]})[2])
+
+  def test_a_placeholder_must_be_fed_unless_its_readers_are(self):
+    # A partial run that fails would cancel the session for good.
+    h = tf1.square(self.x)
+    y = tf1.exp(h)
+    store = stores.SessionStore([y], [self.upstream * y], [(0, self.upstream)])
+    with self.assertRaises(errors.ArgumentError) as caught:
+      store.forward(self.sess, {})
+    self.assert_message(caught.exception, "'x:0'", "Feed it")
+    outputs, _, ticket = store.forward(self.sess, {h: np.zeros(1)})
+    np.testing.assert_array_equal(outputs, [[1.0]])
+    store.discard(self.sess, ticket)
+
+  def test_a_closed_session_has_nothing_to_free(self):
+    _, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
+    self.sess.close()
+    self.store.discard(self.sess, ticket)
+
+  def test_a_failed_run_after_it_leaves_nothing(self):
+    _, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
+    with self.assertRaises((tf1.errors.OpError, ValueError)):
+      self.store.backward(
+        self.sess, ticket, "no_such_op", {self.upstream: [1.0]}
+      )
+    self.assertEqual(self.shelves.count(self.sess), 0)
+
+  def test_needs_partial_runs(self):
+    class Other:
+      graph = self.graph
+
+    with self.assertRaises(errors.CallError) as caught:
+      self.store.forward(Other(), {self.x: [1.0]})
+    self.assert_message(caught.exception, "Other", 'store="device"')
+
+
+if __name__ == "__main__":
+  absltest.main()
