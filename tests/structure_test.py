@@ -164,9 +164,9 @@ def public_definitions(tree):
       yield "", node
       if isinstance(node, ast.ClassDef):
         for child in node.body:
-          if isinstance(child, ast.FunctionDef):
-            if not child.name.startswith("_"):
-              yield node.name + ".", child
+          named = isinstance(child, ast.FunctionDef)
+          if named and not child.name.startswith("_"):
+            yield node.name + ".", child
 
 
 def own_nodes(function):

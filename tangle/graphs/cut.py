@@ -149,68 +149,97 @@ def cut(targets, is_backward, sources, inputs, keep, shapes, have=frozenset()):
   Returns:
     A `Cut`.
   """
-  kept = {}
-  visited = {}
-  shaped = {}
-  handles = {}
-  standing = set()
+  found = _Walk(is_backward, sources, inputs, keep)
+  found.visit(list(targets))
+  found.settle_shapes(shapes, have)
+  copied = list(found.visited)
+  return Cut(
+    kept=list(found.kept.values()),
+    copied=copied,
+    recomputed=[op for op in copied if not is_backward(op)],
+    shaped=found.shaped,
+    handles=found.handles,
+    standing=frozenset(found.standing),
+  )
 
-  def visit(roots):
+
+class _Walk:
+  """The walk from gradients back to what is kept.
+
+  The attributes `kept`, `shaped`, `handles` and `standing` are as in `Cut`, by
+  name; `visited` has the ops to copy as its keys, in order.
+  """
+
+  def __init__(self, is_backward, sources, inputs, keep):
+    self._is_backward = is_backward
+    self._sources = sources
+    self._inputs = inputs
+    self._keep = keep
+    self.kept = {}
+    self.visited = {}
+    self.shaped = {}
+    self.handles = {}
+    self.standing = set()
+
+  def visit(self, roots):
+    """Walks back from tensors to where it need not go on."""
     stack = list(reversed(roots))
     while stack:
       tensor = stack.pop()
-      op = tensor.op
-      if tensor.name in sources or tensor.name in kept or op in visited:
+      known = tensor.name in self._sources or tensor.name in self.kept
+      if known or tensor.op in self.visited or self._ends(tensor):
         continue
-      if is_backward(op):
-        if _reads_only_forward(op, is_backward, sources):
-          if op.type in SHAPES and _is_dense(op.inputs[0]):
-            shaped[tensor.name] = op
-            continue
-          if op.type in VARIABLE_READS:
-            kept[tensor.name] = tensor
-            continue
-      elif tensor.name in inputs:
-        kept[tensor.name] = tensor
-        continue
-      elif op.type in FREE:
-        standing.add(tensor.name)
-        continue
-      elif _before_loops(tensor).op.type in FREE:
-        handles[tensor.name] = _before_loops(tensor)
-        continue
-      elif not _can_repeat(op) or keep(tensor):
-        kept[tensor.name] = tensor
-        continue
-      visited[op] = True
-      stack.extend(reversed(list(op.inputs)))
+      self.visited[tensor.op] = True
+      stack.extend(reversed(list(tensor.op.inputs)))
 
-  visit(list(targets))
-  for name, op in list(shaped.items()):
-    argument = _argument(name, op)
-    if all(t.name in kept or t.op in visited for t in op.inputs):
-      del shaped[name]  # its argument is at hand, so that it is just copied
-      visited[op] = True
-    elif argument.shape.is_fully_defined():
-      continue
-    elif argument.name in have:
-      kept[argument.name] = argument
-    elif have and not shapes.has(argument, have) and not keep(argument):
-      del shaped[name]  # it is cheaper to compute it again than to keep it
-      visited[op] = True
-      visit(list(op.inputs))
+  def _ends(self, tensor):
+    """Whether the walk ends at `tensor`; notes down what it is there."""
+    op = tensor.op
+    if self._is_backward(op):
+      return self._ends_backward(tensor)
+    if tensor.name in self._inputs:
+      self.kept[tensor.name] = tensor
+    elif op.type in FREE:
+      self.standing.add(tensor.name)
+    elif _before_loops(tensor).op.type in FREE:
+      self.handles[tensor.name] = _before_loops(tensor)
+    elif not _can_repeat(op) or self._keep(tensor):
+      self.kept[tensor.name] = tensor
     else:
-      shape = shapes.add(argument)
-      kept[shape.name] = shape
-  copied = list(visited)
-  return Cut(
-    kept=list(kept.values()),
-    copied=copied,
-    recomputed=[op for op in copied if not is_backward(op)],
-    shaped=shaped,
-    handles=handles,
-    standing=frozenset(standing),
-  )
+      return False
+    return True
+
+  def _ends_backward(self, tensor):
+    """Whether a backward op can do its work in the forward run."""
+    op = tensor.op
+    if not _reads_only_forward(op, self._is_backward, self._sources):
+      return False
+    if op.type in SHAPES and _is_dense(op.inputs[0]):
+      self.shaped[tensor.name] = op
+    elif op.type in VARIABLE_READS:
+      self.kept[tensor.name] = tensor
+    else:
+      return False
+    return True
+
+  def settle_shapes(self, shapes, have):
+    """Decides where each tensor in `shaped` is to come from."""
+    for name, op in list(self.shaped.items()):
+      argument = _argument(name, op)
+      if all(t.name in self.kept or t.op in self.visited for t in op.inputs):
+        del self.shaped[name]  # its argument is at hand: it is just copied
+        self.visited[op] = True
+      elif argument.shape.is_fully_defined():
+        continue
+      elif argument.name in have:
+        self.kept[argument.name] = argument
+      elif have and not shapes.has(argument, have) and not self._keep(argument):
+        del self.shaped[name]  # cheaper to compute it again than to keep it
+        self.visited[op] = True
+        self.visit(list(op.inputs))
+      else:
+        shape = shapes.add(argument)
+        self.kept[shape.name] = shape
 
 
 def _can_repeat(op):

@@ -194,7 +194,15 @@ class SessionStore:
     self.gradients = self._staging.restored
 
   def forward(self, sess, feed_dict, extra=()):
-    """Begins a partial run; see `DeviceStore.forward`.
+    """Begins a partial run.
+
+    Args:
+      sess: the session.
+      feed_dict: what to feed.
+      extra: more tensors to fetch.
+
+    Returns:
+      What `DeviceStore.forward` does.
 
     Raises:
       CallError: if `sess` has no partial runs.
