@@ -147,13 +147,7 @@ def choose_bucket(node, feeds):
     BucketError: if no bucket fits.
   """
   caller = f"Pipeline sub-model {node.name!r}"
-  if not hasattr(feeds, "items"):
-    raise errors.ArgumentError(
-      f"{caller}: the batch must have a dict of its feeds, empty if there are "
-      f"none, got {type(feeds).__name__}."
-    )
-  _check_names(caller, node.graphs[node.buckets[0]].piece.feeds, feeds)
-  arrays = {name: np.asarray(value) for name, value in feeds.items()}
+  arrays = take(caller, node.graphs[node.buckets[0]].piece, feeds)
   if node.bucket_of is not None:
     bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
@@ -165,18 +159,9 @@ def choose_bucket(node, feeds):
   else:
     candidates = node.buckets
   for bucket in candidates:
-    graph = node.graphs[bucket]
-    if all(
-      _fits(graph.piece.feeds[name], array, name in node.pad)
-      for name, array in arrays.items()
-    ):
-      padded = {
-        graph.piece.feeds[name]: _pad(
-          graph.piece.feeds[name], array, node.pad.get(name)
-        )
-        for name, array in arrays.items()
-      }
-      return graph, padded
+    feed_dict = fit(node.graphs[bucket].piece, arrays, node.pad)
+    if feed_dict is not None:
+      return node.graphs[bucket], feed_dict
   last = node.graphs[candidates[-1]].piece.feeds
   for name, array in arrays.items():
     if not _fits(last[name], array, name in node.pad):
@@ -192,19 +177,60 @@ def choose_bucket(node, feeds):
   )
 
 
-def _check_names(caller, placeholders, feeds):
+def take(caller, piece, feeds):
+  """Checks the feeds of one sub-model and makes them arrays.
+
+  Args:
+    caller: what messages name as the place of an error.
+    piece: the `Piece` of any bucket.
+    feeds: feed name → array, or what numpy makes one of.
+
+  Returns:
+    Feed name → array.
+
+  Raises:
+    ArgumentError: if `feeds` is no dict, or a feed is missing or unknown.
+  """
+  if not hasattr(feeds, "items"):
+    raise errors.ArgumentError(
+      f"{caller}: the batch must have a dict of its feeds, empty if there are "
+      f"none, got {type(feeds).__name__}."
+    )
   for name in feeds:
-    if name not in placeholders:
+    if name not in piece.feeds:
       raise errors.ArgumentError(
         f"{caller}: the batch has a feed {name!r}; the sub-model takes "
-        f"{list(placeholders)}."
+        f"{list(piece.feeds)}."
       )
-  for name, placeholder in placeholders.items():
+  for name, placeholder in piece.feeds.items():
     if name not in feeds and not pieces.is_optional(placeholder):
       raise errors.ArgumentError(
         f"{caller}: the batch has no feed {name!r}; the sub-model takes "
-        f"{list(placeholders)}."
+        f"{list(piece.feeds)}."
       )
+  return {name: np.asarray(value) for name, value in feeds.items()}
+
+
+def fit(piece, arrays, pad):
+  """Pads arrays to a piece, if they fit it.
+
+  Args:
+    piece: a `Piece`.
+    arrays: feed name → array.
+    pad: feed name → the value that its arrays are padded with.
+
+  Returns:
+    A feed dict, `None` if an array does not fit.
+  """
+  if not all(
+    _fits(piece.feeds[name], array, name in pad)
+    for name, array in arrays.items()
+  ):
+    return None
+  return {
+    piece.feeds[name]: _pad(piece.feeds[name], array, pad.get(name))
+    for name, array in arrays.items()
+  }
 
 
 def _fits(placeholder, array, may_pad):

@@ -165,13 +165,36 @@ def make_result(plan, found, weights, outputs=None, global_norm=None):
   Returns:
     A `Result`.
   """
+  return join_result(
+    found,
+    weights,
+    buckets={a.node.name: a.graph.bucket for a in plan.active},
+    outputs=outputs,
+    global_norm=global_norm,
+  )
+
+
+def join_result(found, weights, buckets, outputs=None, global_norm=None):
+  """Makes a `Result` of what was fetched of each sub-model.
+
+  Args:
+    found: sub-model → its fetched `loss`, a list of one or none, and
+      `metrics`.
+    weights: sub-model → factor of its loss.
+    buckets: sub-model → bucket.
+    outputs: what the caller asked for.
+    global_norm: the norm of the gradients.
+
+  Returns:
+    A `Result`.
+  """
   losses = {name: v["loss"][0] for name, v in found.items() if v["loss"]}
   weighted = [weights.get(name, 1.0) * loss for name, loss in losses.items()]
   return Result(
     loss=float(sum(weighted)) if weighted else None,
     losses=losses,
     metrics={name: v["metrics"] for name, v in found.items()},
-    buckets={a.node.name: a.graph.bucket for a in plan.active},
+    buckets=buckets,
     outputs=outputs or {},
     global_norm=global_norm,
   )

@@ -1,0 +1,275 @@
+"""The joint model of a pipeline: the reference, one graph a combination.
+
+The same builders, wired in one graph for each combination of buckets and
+trained by plain `tf.gradients`: what a pipeline is measured against, and what
+bucketing was before there were pipelines.
+"""
+
+import itertools
+from typing import Any, Dict, NamedTuple, Optional
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.pipeline import nodes as nodes_lib
+from tangle.pipeline import pieces as pieces_lib
+from tangle.pipeline import runs
+
+
+class Combination(NamedTuple):
+  """The joint graph of one combination of buckets.
+
+  Attributes:
+    buckets: sub-model → bucket.
+    pieces: sub-model → `Piece`.
+    update: the op that trains, `None` if no sub-model has a loss.
+    global_norm: the norm of the gradients, `None` without clipping.
+    variables: the variables that it trains.
+    op_count: how many ops it has added to the graph.
+  """
+
+  buckets: Dict[str, Any]
+  pieces: Dict[str, Any]
+  update: Optional[Any]
+  global_norm: Optional[Any]
+  variables: Any
+  op_count: int
+
+
+class JointTrainer:
+  """Trains a pipeline's sub-models in joint graphs; used like a `Trainer`.
+
+  Attributes:
+    pipeline: the `Pipeline`.
+    combinations: the `Combination`s, in the order in which a batch is fitted.
+    variables: the trainable variables of all combinations.
+  """
+
+  def __init__(
+    self,
+    pipeline,
+    optimizer,
+    clip_norm=None,
+    loss_weights=None,
+    global_step=None,
+    combinations=None,
+  ):
+    """Builds a joint graph for each combination, with an update of its own.
+
+    Args:
+      pipeline: the `Pipeline` whose builders and wiring to take; it need not
+        be built.
+      optimizer: a `tf.compat.v1.train.Optimizer`.
+      clip_norm: global norm that gradients are scaled down to; `None` leaves
+        them.
+      loss_weights: sub-model name → factor of its loss; 1 by default.
+      global_step: a variable that each step adds 1 to.
+      combinations: dicts from sub-model to bucket; a sub-model that is left
+        out takes no part. By default all combinations of all buckets.
+
+    Raises:
+      ArgumentError: if a name or bucket is unknown, a read has no source or
+        several, a builder returns no `Piece`, or nothing has a loss.
+    """
+    self.pipeline = pipeline
+    self._caller = f"JointTrainer of {pipeline.name!r}"
+    self._optimizer = optimizer
+    self._clip_norm = clip_norm
+    self._weights = {k: float(v) for k, v in (loss_weights or {}).items()}
+    self._global_step = global_step
+    if combinations is None:
+      combinations = _all_combinations(pipeline)
+    with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
+      self.combinations = [self._build(buckets) for buckets in combinations]
+    if not any(c.update is not None for c in self.combinations):
+      raise errors.ArgumentError(
+        f"{self._caller}: no sub-model has a loss that a trainable variable "
+        f"gets a gradient of. Give the Piece of at least one of them a loss."
+      )
+    names = {v.name for c in self.combinations for v in c.variables}
+    self.variables = [v for v in self._trainable() if v.name in names]
+
+  def _trainable(self):
+    return self.pipeline.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
+
+  def _build(self, buckets):
+    """Returns the `Combination` of some buckets."""
+    graph = self.pipeline.graph
+    before = len(graph.get_operations())
+    built = {}
+    label = "_".join(f"{name}_{bucket}" for name, bucket in buckets.items())
+    with tf1.name_scope(nodes_lib.op_name(f"joint_{label}")):
+      for name, sources in runs.choose_sources(self.pipeline, buckets).items():
+        built[name] = self._build_piece(name, buckets[name], sources, built)
+      losses = [
+        piece.loss * self._weights.get(name, 1.0)
+        for name, piece in built.items()
+        if piece.loss is not None
+      ]
+      update, norm, variables = None, None, []
+      if losses:
+        update, norm, variables = self._build_update(tf1.add_n(losses))
+    count = len(graph.get_operations()) - before
+    return Combination(dict(buckets), built, update, norm, variables, count)
+
+  def _build_piece(self, name, bucket, sources, built):
+    node = self.pipeline.nodes[name]
+    caller = f"{self._caller}, sub-model {name!r}"
+    if bucket not in node.buckets:
+      raise errors.ArgumentError(
+        f"{caller}: the bucket {bucket!r} is not one of {node.buckets}."
+      )
+    reads = {}
+    for read, source in sources.items():
+      outputs = built[source.sub_model].outputs
+      if source.output not in outputs:
+        raise errors.ArgumentError(
+          f"{caller}: the read {read!r} comes from '{source}', but "
+          f"{source.sub_model!r} has the outputs {list(outputs)}."
+        )
+      reads[read] = outputs[source.output]
+    with tf1.name_scope(nodes_lib.op_name(name)):
+      piece = node.build(bucket, reads)
+    pieces_lib.check_piece(caller, piece, reads.values(), self.pipeline.graph)
+    return piece
+
+  def _build_update(self, loss):
+    """Returns the train op, the global norm, and the trained variables."""
+    variables = self._trainable()
+    pairs = [
+      (gradient, variable)
+      for gradient, variable in zip(tf1.gradients(loss, variables), variables)
+      if gradient is not None
+    ]
+    if not pairs:
+      return None, None, []
+    gradients, variables = zip(*pairs)
+    norm = None
+    if self._clip_norm is not None:
+      gradients, norm = tf1.clip_by_global_norm(gradients, self._clip_norm)
+    update = self._optimizer.apply_gradients(
+      list(zip(gradients, variables)), global_step=self._global_step
+    )
+    return update, norm, variables
+
+  def step(self, sess, batch):
+    """Trains on one batch, in the first combination that it fits.
+
+    Args:
+      sess: a session on the pipeline's graph.
+      batch: sub-model name → feed name → array; there must be a combination
+        of just these sub-models.
+
+    Returns:
+      A `Result`.
+
+    Raises:
+      ArgumentError: if there is no such combination, or none with a loss.
+      BucketError: if the arrays fit no combination.
+    """
+    chosen, feed_dict = self._choose(batch)
+    if chosen.update is None:
+      raise errors.ArgumentError(
+        f"{self._caller}: none of the sub-models {list(batch)} has a loss. "
+        f"Name one that has in the batch."
+      )
+    fetches = self._fetches(chosen)
+    fetches["update"] = chosen.update
+    fetches["updates"] = [list(p.updates) for p in chosen.pieces.values()]
+    if chosen.global_norm is not None:
+      fetches["global_norm"] = chosen.global_norm
+    found = sess.run(fetches, feed_dict)
+    return runs.join_result(
+      found["found"],
+      self._weights,
+      chosen.buckets,
+      global_norm=found.get("global_norm"),
+    )
+
+  def forward(self, sess, batch, fetch=()):
+    """Runs a batch forward only; arguments are those of `Pipeline.forward`.
+
+    Args:
+      sess: a session on the pipeline's graph.
+      batch: as for `step`.
+      fetch: `"sub_model.output"` names to return.
+
+    Returns:
+      A `Result`.
+
+    Raises:
+      ArgumentError: if there is no such combination, or no such output.
+      BucketError: if the arrays fit no combination.
+    """
+    chosen, feed_dict = self._choose(batch)
+    fetches = self._fetches(chosen)
+    fetches["outputs"] = {}
+    for text in fetch:
+      name, _, output = text.partition(".")
+      outputs = chosen.pieces[name].outputs if name in chosen.pieces else {}
+      if output not in outputs:
+        raise errors.ArgumentError(
+          f"{self._caller}: fetch names {text!r}; the sub-models are "
+          f"{list(chosen.pieces)}, and the named one's outputs "
+          f"{list(outputs)}."
+        )
+      fetches["outputs"][text] = outputs[output]
+    found = sess.run(fetches, feed_dict)
+    return runs.join_result(
+      found["found"], {}, chosen.buckets, found["outputs"]
+    )
+
+  def _fetches(self, chosen):
+    return {
+      "found": {
+        name: {
+          "loss": [] if piece.loss is None else [piece.loss],
+          "metrics": dict(piece.metrics),
+        }
+        for name, piece in chosen.pieces.items()
+      }
+    }
+
+  def _choose(self, batch):
+    """Returns the combination for a batch, and what to feed."""
+    fitting = [c for c in self.combinations if set(c.buckets) == set(batch)]
+    if not fitting:
+      known = sorted({tuple(c.buckets) for c in self.combinations})
+      raise errors.ArgumentError(
+        f"{self._caller}: there is no joint graph of {list(batch)}; there are "
+        f"those of {[list(names) for names in known]}."
+      )
+    arrays = {
+      name: nodes_lib.take(
+        f"{self._caller}, sub-model {name!r}",
+        fitting[0].pieces[name],
+        feeds,
+      )
+      for name, feeds in batch.items()
+    }
+    for combination in fitting:
+      feed_dict = {}
+      for name, found in arrays.items():
+        pad = self.pipeline.nodes[name].pad
+        fed = nodes_lib.fit(combination.pieces[name], found, pad)
+        if fed is None:
+          break
+        feed_dict.update(fed)
+      else:
+        return combination, feed_dict
+    shapes = {
+      f"{name}.{feed}": array.shape
+      for name, found in arrays.items()
+      for feed, array in found.items()
+    }
+    raise errors.BucketError(
+      f"{self._caller}: the arrays {shapes} fit none of the combinations of "
+      f"buckets; the last is {fitting[-1].buckets}. Add a larger one, or leave "
+      f"the example out."
+    )
+
+
+def _all_combinations(pipeline):
+  """Lists all combinations of all buckets of all sub-models."""
+  names = list(pipeline.nodes)
+  buckets = [node.buckets for node in pipeline.nodes.values()]
+  return [dict(zip(names, chosen)) for chosen in itertools.product(*buckets)]
