@@ -29,6 +29,14 @@ REFERENCES = frozenset(["VariableV2", "Variable"])
 SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike"])
 """Types of ops that read no more than the shape of their argument."""
 
+CONTROL_FLOW_V2 = (
+  "Call tf.compat.v1.enable_control_flow_v2() before the graph is built."
+)
+"""The way out of TensorFlow 1 style control flow."""
+
+SESSION_STORE = f'Use store="session", or c{CONTROL_FLOW_V2[1:]}'
+"""The ways out of it where a store can be chosen."""
+
 _CHECKS = frozenset(
   [
     "Assert",
@@ -309,21 +317,18 @@ def _is_dense(tensor):
   return tensor.dtype.base_dtype not in (tf1.resource, tf1.variant)
 
 
-def check(caller, result):
+def check(caller, result, remedy=SESSION_STORE):
   """Refuses a cut whose tensors cannot leave the run that makes them.
 
   Args:
     caller: what messages name as the place of the error.
     result: a `Cut`.
+    remedy: what messages end with.
 
   Raises:
     CutError: if a tensor that must be kept has no single value, or belongs to
       a resource that lives for one run only.
   """
-  remedy = (
-    'Use store="session", or call tf.compat.v1.enable_control_flow_v2() '
-    "before the graph is built."
-  )
   for tensor in result.kept:
     if compat.in_v1_control_flow(tensor.op):
       raise errors.CutError(

@@ -158,11 +158,12 @@ class Split:
       and any(t.name in reached for t in op.outputs)
     ]
 
-  def check_control_flow(self, store):
+  def check_control_flow(self, store, remedy=cut.SESSION_STORE):
     """Refuses TensorFlow 1 style control flow that `store` cannot carry.
 
     Args:
       store: the name of the store, for the message.
+      remedy: what the message ends with.
 
     Raises:
       CutError: if a gradient flows through such a loop or conditional, or
@@ -173,16 +174,13 @@ class Split:
         raise errors.CutError(
           f"{self.caller}: a gradient flows through {op.name!r} ({op.type}), "
           f"whose tensor array lives for one run only. The store {store!r} "
-          f'cannot carry it. Use store="session", or call '
-          f"tf.compat.v1.enable_control_flow_v2() before the graph is built."
+          f"cannot carry it. {remedy}"
         )
       if compat.in_v1_control_flow(op):
         raise errors.CutError(
           f"{self.caller}: a gradient flows through {op.name!r}, which lies "
           f"inside a TensorFlow 1 style loop or conditional. The store "
-          f'{store!r} cannot carry its residuals. Use store="session", or '
-          f"call tf.compat.v1.enable_control_flow_v2() before the graph is "
-          f"built."
+          f"{store!r} cannot carry its residuals. {remedy}"
         )
 
   def prepare_partial_use(self):

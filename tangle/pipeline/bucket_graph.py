@@ -154,9 +154,9 @@ class BucketGraph:
       backward = piece_split.differentiate(upstream, find_cut=False)
       gradients, kept, store = backward.gradients, [], None
     else:
-      piece_split.check_control_flow("device")
+      piece_split.check_control_flow("device", cut.CONTROL_FLOW_V2)
       backward = piece_split.differentiate(upstream)
-      cut.check(self.caller, backward.cut)
+      cut.check(self.caller, backward.cut, cut.CONTROL_FLOW_V2)
       kept = backward.cut.kept
       store = self._stage(backward.cut)
       restored = dict(zip([t.name for t in kept], store.restored))

@@ -17,7 +17,7 @@ from tangle.nets import (
   recurrent,
 )
 from tangle.pipeline import pieces
-from tangle.seq2seq import vocabulary
+from tangle.seq2seq import search
 
 
 class Encoded(NamedTuple):
@@ -32,6 +32,13 @@ class Encoded(NamedTuple):
   memory: Any
   lengths: Any
   summary: Any
+
+
+class Start(NamedTuple):
+  """What `search.greedy` and `search.beam` take of a model, in their order."""
+
+  step: Any
+  state: Any
 
 
 class AttentionModel:
@@ -158,6 +165,40 @@ class AttentionModel:
       memory = self._attention.memory(encoded.memory, encoded.lengths)
       return self._read_out(outputs, memory, dropout_rate)
 
+  def start(self, encoded, name="start"):
+    """Prepares a search of what an encoder has read.
+
+    Args:
+      encoded: an `Encoded`.
+      name: name scope of the new ops.
+
+    Returns:
+      A `Start(step, state)`. `step(symbols, state)` takes the last symbols
+      `[R]` int32 and the decoder's state, and returns the logits `[R, V]` of
+      the next symbols and the next state. R is B times any number of beams,
+      those of an example together. `state` is the first one, a tuple of an
+      `LSTMState` `[B, U]` for each layer.
+    """
+    with tf1.name_scope(name):
+      memory = self._attention.memory(encoded.memory, encoded.lengths)
+      state = tuple(self._initial(encoded.summary))
+      batch_size = tf1.shape(encoded.lengths)[0]
+
+    def step(symbols, state):
+      with tf1.name_scope("step"):
+        output, following = self._target_table(symbols), []
+        for layer, before in zip(self._decoder, state):
+          output, after = layer.cell(output, before)
+          following.append(after)
+        # Beams are further queries to the one memory of their example.
+        beams = tf1.shape(symbols)[0] // tf1.maximum(batch_size, 1)
+        depth = tf1.dimension_value(output.shape[1])
+        queries = tf1.reshape(output, [batch_size, beams, depth])
+        logits = self._read_out(queries, memory, 0)
+        return tf1.reshape(logits, [-1, self.target_size]), tuple(following)
+
+    return Start(step, state)
+
   def greedy(self, encoded, steps, name="greedy"):
     """Predicts symbols from the predicted ones before them.
 
@@ -167,25 +208,51 @@ class AttentionModel:
       name: name scope of the new ops.
 
     Returns:
-      `[B, S]` int32 ids, EOS from the end of each word on.
+      `search.Hypotheses`: symbols `[B, S]`, scores `[B]`, lengths `[B]`.
     """
     with tf1.name_scope(name):
-      memory = self._attention.memory(encoded.memory, encoded.lengths)
-      states = self._initial(encoded.summary)
-      symbol = tf1.fill(tf1.shape(encoded.lengths), vocabulary.GO_ID)
-      end = tf1.fill(tf1.shape(encoded.lengths), vocabulary.EOS_ID)
-      ended = tf1.zeros_like(symbol, dtype=tf1.bool)
-      symbols = []
-      for _ in range(steps):
-        output = self._target_table(symbol)
-        for k, layer in enumerate(self._decoder):
-          output, states[k] = layer.cell(output, states[k])
-        logits = self._read_out(output, memory, 0)
-        best = tf1.argmax(logits, 1, output_type=tf1.int32)
-        symbol = tf1.where(ended, end, best)
-        ended = tf1.logical_or(ended, tf1.equal(symbol, vocabulary.EOS_ID))
-        symbols.append(symbol)
-      return tf1.stack(symbols, 1)
+      step, state = self.start(encoded)
+      batch_size = tf1.shape(encoded.lengths)[0]
+      return search.greedy(
+        step, state, batch_size, steps, dtype=self.dtype, name="search"
+      )
+
+  def beam(
+    self,
+    encoded,
+    steps,
+    beam_size,
+    length_penalty=0.0,
+    n_best=1,
+    name="beam",
+  ):
+    """Searches for the sequences with the highest scores.
+
+    Args:
+      encoded: an `Encoded`.
+      steps: S, how many symbols to predict at most, an int.
+      beam_size: K, see `search.beam`.
+      length_penalty: alpha, see there.
+      n_best: N, see there.
+      name: name scope of the new ops.
+
+    Returns:
+      `search.Hypotheses`: symbols `[B, N, S]`, scores `[B, N]`, lengths
+      `[B, N]`.
+    """
+    with tf1.name_scope(name):
+      step, state = self.start(encoded)
+      return search.beam(
+        step,
+        state,
+        tf1.shape(encoded.lengths)[0],
+        beam_size,
+        steps,
+        length_penalty,
+        n_best,
+        dtype=self.dtype,
+        name="search",
+      )
 
 
 def encoder_builder(model):
@@ -260,7 +327,8 @@ def decoder_builder(model):
 def greedy_builder(model):
   """Returns the builder of the decoder that predicts.
 
-  Its output is `symbols` `[B, bucket]` int32.
+  Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
+  `[B]` int32.
 
   Args:
     model: an `AttentionModel`.
@@ -270,8 +338,33 @@ def greedy_builder(model):
   """
 
   def build(bucket, reads):
-    symbols = model.greedy(Encoded(**reads), bucket)
-    return pieces.Piece(feeds={}, outputs={"symbols": symbols})
+    found = model.greedy(Encoded(**reads), bucket)
+    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
+
+  return build
+
+
+def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
+  """Returns the builder of the decoder that predicts by beam search.
+
+  Its outputs are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and
+  `lengths` `[B, N]` int32, the best first.
+
+  Args:
+    model: an `AttentionModel`.
+    beam_size: K, see `search.beam`.
+    length_penalty: alpha, see there.
+    n_best: N, see there.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    found = model.beam(
+      Encoded(**reads), bucket, beam_size, length_penalty, n_best
+    )
+    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
 
   return build
 

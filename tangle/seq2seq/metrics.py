@@ -8,6 +8,9 @@ import math
 
 from tangle import errors
 
+Bleu = collections.namedtuple("Bleu", ["score", "signature"])
+"""BLEU from 0 to 100, and sacrebleu's words on how it was computed."""
+
 ErrorRates = collections.namedtuple("ErrorRates", ["per", "wer", "words"])
 """Phoneme error rate, word error rate (shares, not percent), and words."""
 
@@ -114,3 +117,61 @@ def perplexity(total_loss, count):
     return math.exp(total_loss / count)
   except OverflowError:
     return math.inf
+
+
+def bleu(hypotheses, references, tokenize="none"):
+  """Returns the BLEU of a corpus.
+
+  Source: Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of
+  Machine Translation", as the package sacrebleu computes it (Post 2018, "A
+  Call for Clarity in Reporting BLEU Scores"). Numbers may be compared if their
+  signatures, but for the version, are equal.
+
+  Args:
+    hypotheses: N strings.
+    references: for each of them one string, or a list of strings; as many for
+      each.
+    tokenize: sacrebleu's name for how to split: "none" for text whose tokens
+      are separated by spaces already; "13a", which is sacrebleu's default, for
+      plain text.
+
+  Returns:
+    A `Bleu(score, signature)`: 0 to 100, and a string.
+
+  Raises:
+    ArgumentError: if there are no hypotheses, or not as many references, or
+      `tokenize` is no such name.
+    DataError: if a hypothesis has not as many references as the first, or
+      none.
+    MissingPackageError: if `sacrebleu` is not installed.
+  """
+  try:
+    import sacrebleu
+  except ImportError as error:
+    raise errors.MissingPackageError(
+      "bleu: the package sacrebleu is not installed. Install it: "
+      "pip install tangle-graph[bleu]"
+    ) from error
+  hypotheses, references = list(hypotheses), list(references)
+  if not hypotheses or len(hypotheses) != len(references):
+    raise errors.ArgumentError(
+      "bleu: hypotheses and references must be as many, at least one; got "
+      f"{len(hypotheses)} and {len(references)}."
+    )
+  references = [[r] if isinstance(r, str) else list(r) for r in references]
+  for index, accepted in enumerate(references):
+    if not accepted or len(accepted) != len(references[0]):
+      raise errors.DataError(
+        f"bleu: references[{index}] has {len(accepted)} strings, references[0] "
+        f"has {len(references[0])}. Give each hypothesis as many references, "
+        "at least one."
+      )
+  if tokenize not in sacrebleu.BLEU.TOKENIZERS:
+    raise errors.ArgumentError(
+      f"bleu: tokenize must be one of {list(sacrebleu.BLEU.TOKENIZERS)}, got "
+      f"{tokenize!r}."
+    )
+  # force: sacrebleu warns of text that is tokenized, which may be meant.
+  metric = sacrebleu.BLEU(tokenize=tokenize, force=True)
+  score = metric.corpus_score(hypotheses, list(zip(*references))).score
+  return Bleu(float(score), str(metric.get_signature()))

@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle.compat import tf1
 from tangle.nets import losses
-from tangle.seq2seq import attention_model, vocabulary
+from tangle.seq2seq import attention_model, search, vocabulary
 from tests import case
 
 READS = {
@@ -28,31 +28,47 @@ def make(dtype=tf1.float64, layers=2):
   )
 
 
-def make_pipeline(model, sources=(3, 5), targets=(4, 6)):
+def make_pipeline(model, names):
+  """Returns a pipeline of encoders and the decoders of these names."""
   pipeline = tangle.Pipeline()
   pipeline.add(
     "encoder",
     attention_model.encoder_builder(model),
-    buckets=sources,
+    buckets=(3, 5),
     pad={"source": 0},
   )
-  pipeline.add(
-    "decoder",
-    attention_model.decoder_builder(model),
-    buckets=targets,
-    reads=READS,
-    pad={"inputs": 0, "targets": 0, "weights": 0.0},
-  )
-  pipeline.add(
-    "greedy",
-    attention_model.greedy_builder(model),
-    buckets=[targets[-1]],
-    reads=READS,
-  )
+  if "decoder" in names:
+    pipeline.add(
+      "decoder",
+      attention_model.decoder_builder(model),
+      buckets=(4, 6),
+      reads=READS,
+      pad={"inputs": 0, "targets": 0, "weights": 0.0},
+    )
+  builders = {
+    "greedy": attention_model.greedy_builder(model),
+    "beam": attention_model.beam_builder(model, 4, 0.8, n_best=3),
+  }
+  for name, build in builders.items():
+    if name in names:
+      pipeline.add(name, build, buckets=[6], reads=READS)
   return pipeline
 
 
+def search_with(pipeline, sess, encoder, name):
+  """Returns what the sub-model `name` finds, as `search.Hypotheses`."""
+  fields = search.Hypotheses._fields
+  fetch = [f"{name}.{field}" for field in fields]
+  result = pipeline.forward(sess, {"encoder": encoder, name: {}}, fetch)
+  return search.Hypotheses(*[result.outputs[field] for field in fetch])
+
+
 class AttentionModelTest(case.GraphTestCase):
+  def enlarge(self, sess):
+    """Gives the variables larger values, for varied symbols."""
+    for variable in tf1.trainable_variables():
+      variable.load(self.normal(*variable.shape.as_list()), sess)
+
   def batch(self, batch, steps, target_steps):
     lengths = self.rng.randint(1, steps + 1, batch).astype(np.int32)
     target_lengths = self.rng.randint(1, target_steps + 1, batch)
@@ -74,7 +90,7 @@ class AttentionModelTest(case.GraphTestCase):
   @parameterized.parameters(1, 2)
   def test_the_pipeline_gives_the_joint_loss_and_gradients(self, layers):
     model = make(layers=layers)
-    pipeline = make_pipeline(model)
+    pipeline = make_pipeline(model, ["decoder"])
     # With this rate the weights move by the gradient itself.
     trainer = pipeline.minimize(tf1.train.GradientDescentOptimizer(1.0))
     batch = self.batch(3, 5, 4)
@@ -99,7 +115,7 @@ class AttentionModelTest(case.GraphTestCase):
 
   def test_padding_changes_neither_loss_nor_words(self):
     model = make()
-    pipeline = make_pipeline(model)
+    pipeline = make_pipeline(model, ["decoder"])
     batch = self.batch(4, 3, 4)
     wide = {
       name: {
@@ -118,18 +134,17 @@ class AttentionModelTest(case.GraphTestCase):
 
   def test_greedy_symbols_are_the_best_given_those_before(self):
     model = make()
-    pipeline = make_pipeline(model)
+    pipeline = make_pipeline(model, ["greedy"])
     pipeline.build()
     sess = self.session()
-    for variable in tf1.trainable_variables():  # larger, for varied symbols
-      variable.load(self.normal(*variable.shape.as_list()), sess)
-    batch = self.batch(6, 5, 6)
+    self.enlarge(sess)
+    batch = self.batch(40, 5, 6)
     result = pipeline.forward(
       sess, {"encoder": batch["encoder"], "greedy": {}}, ["greedy.symbols"]
     )
     symbols = result.outputs["greedy.symbols"]
     self.assertGreater(len(np.unique(symbols)), 1)
-    go = np.full((6, 1), vocabulary.GO_ID, np.int32)
+    go = np.full((40, 1), vocabulary.GO_ID, np.int32)
     inputs = np.concatenate([go, symbols[:, :-1]], 1)
     encoder = batch["encoder"]
     encoded = model.encode(encoder["source"], encoder["lengths"])
@@ -139,8 +154,98 @@ class AttentionModelTest(case.GraphTestCase):
       np.where(ended, vocabulary.EOS_ID, best), symbols
     )
 
+  @parameterized.parameters(False, True)
+  def test_scores_are_those_of_the_trained_decoder(self, v2):
+    self.use_control_flow(v2)
+    model = make()
+    encoder = self.batch(40, 5, 6)["encoder"]
+    encoded = model.encode(encoder["source"], encoder["lengths"])
+    found = [model.greedy(encoded, 6), model.beam(encoded, 6, 4, 0.8, 3)]
+    inputs_ph = tf1.placeholder(tf1.int32, [None, 6])
+    log_probs = tf1.nn.log_softmax(model.decode(encoded, inputs_ph))
+    sess = self.session()
+    self.enlarge(sess)
+
+    def sums(symbols, lengths):
+      inputs = np.roll(symbols, 1, 1)
+      inputs[:, 0] = vocabulary.GO_ID
+      found = sess.run(log_probs, {inputs_ph: inputs})
+      taken = np.take_along_axis(found, symbols[..., np.newaxis], 2)[..., 0]
+      inside = np.arange(6) < lengths[:, np.newaxis]
+      return np.sum(taken * inside, 1)
+
+    greedy, beam = sess.run(found)
+    expected = sums(greedy.symbols, greedy.lengths)
+    self.assert_close(greedy.scores, expected, rtol=1e-12)
+    for rank in range(3):
+      symbols, lengths = beam.symbols[:, rank], beam.lengths[:, rank]
+      penalty = ((5.0 + lengths) / 6.0) ** 0.8
+      expected = sums(symbols, lengths) / penalty
+      self.assert_close(beam.scores[:, rank], expected, rtol=1e-12)
+    self.assertTrue(np.all(np.diff(beam.scores, axis=1) <= 0))
+    self.assertGreater(len(np.unique(beam.lengths)), 2)
+
+  @parameterized.parameters(False, True)
+  def test_a_word_is_found_alike_in_any_batch_and_bucket(self, v2):
+    self.use_control_flow(v2)
+    model = make(layers=1)
+    pipeline = make_pipeline(model, ["greedy", "beam"])
+    pipeline.build()
+    sess = self.session()
+    self.enlarge(sess)
+    encoder = self.batch(5, 3, 6)["encoder"]
+    together = search_with(pipeline, sess, encoder, "beam")
+    for row in range(5):
+      source = encoder["source"][row : row + 1]
+      alone = {
+        "source": np.pad(source, [(0, 0), (0, 2)], "constant"),
+        "lengths": encoder["lengths"][row : row + 1],
+      }
+      greedy = search_with(pipeline, sess, alone, "greedy")
+      self.assertEqual(greedy.symbols.shape, (1, 6))
+      alone = search_with(pipeline, sess, alone, "beam")
+      np.testing.assert_array_equal(alone.symbols[0], together.symbols[row])
+      self.assert_close(alone.scores[0], together.scores[row], rtol=1e-12)
+
+  @parameterized.parameters(False, True)
+  def test_a_beam_of_one_is_greedy(self, v2):
+    self.use_control_flow(v2)
+    model = make(layers=1)
+    encoder = self.batch(6, 5, 6)["encoder"]
+    encoded = model.encode(encoder["source"], encoder["lengths"])
+    beam = model.beam(encoded, 6, beam_size=1)
+    greedy = model.greedy(encoded, 6)
+    sess = self.session()
+    self.enlarge(sess)
+    beam, greedy = sess.run([beam, greedy])
+    np.testing.assert_array_equal(beam.symbols[:, 0], greedy.symbols)
+    self.assert_close(beam.scores[:, 0], greedy.scores, rtol=1e-12)
+
+  @parameterized.parameters(False, True)
+  def test_a_search_may_come_first_and_shares_all_variables(self, v2):
+    self.use_control_flow(v2)
+    model = make()
+    encoder = self.batch(2, 5, 4)["encoder"]
+    encoded = model.encode(encoder["source"], encoder["lengths"])
+    found = model.beam(encoded, 4, beam_size=2)
+    made = tf1.global_variables()
+    model.decode(encoded, np.ones([2, 4], np.int32))
+    self.assertEqual(tf1.global_variables(), made)
+    self.assertEqual(self.session().run(found).symbols.shape, (2, 1, 4))
+
+  def test_no_words_are_found_for_no_words(self):
+    model = make(layers=1)
+    sources_ph = tf1.placeholder(tf1.int32, [None, 5])
+    lengths_ph = tf1.placeholder(tf1.int32, [None])
+    encoded = model.encode(sources_ph, lengths_ph)
+    found = [model.greedy(encoded, 4), model.beam(encoded, 4, 3, n_best=2)]
+    feeds = {sources_ph: np.zeros([0, 5]), lengths_ph: np.zeros([0])}
+    greedy, beam = self.session().run(found, feeds)
+    self.assertEqual(greedy.symbols.shape, (0, 4))
+    self.assertEqual(beam.symbols.shape, (0, 2, 4))
+
   def test_dropout_is_off_unless_it_is_fed(self):
-    pipeline = make_pipeline(make())
+    pipeline = make_pipeline(make(), ["decoder"])
     pipeline.build()
     sess = self.session()
     batch = self.batch(4, 5, 6)

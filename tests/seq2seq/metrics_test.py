@@ -1,7 +1,10 @@
 """Tests for `tangle.seq2seq.metrics`."""
 
+import collections
 import functools
 import math
+import sys
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -145,6 +148,90 @@ class PerplexityTest(parameterized.TestCase):
   def test_no_symbols_are_refused(self, count):
     with self.assertRaisesRegex(errors.ArgumentError, "count must be positive"):
       metrics.perplexity(1.0, count)
+
+
+def plain_bleu(hypotheses, references):
+  """Returns BLEU by its formula, for one reference each and no zero counts."""
+
+  def grams(text, n):
+    words = text.split()
+    return collections.Counter(
+      tuple(words[k : k + n]) for k in range(len(words) - n + 1)
+    )
+
+  logs = []
+  for n in range(1, 5):
+    pairs = [(grams(h, n), grams(r, n)) for h, r in zip(hypotheses, references)]
+    found = sum(sum((h & r).values()) for h, r in pairs)
+    logs.append(math.log(found / sum(sum(h.values()) for h, _ in pairs)))
+  ours, theirs = (
+    sum(len(text.split()) for text in texts)
+    for texts in (hypotheses, references)
+  )
+  brevity = min(0.0, 1.0 - theirs / ours)
+  return 100.0 * math.exp(brevity + sum(logs) / 4)
+
+
+class BleuTest(parameterized.TestCase):
+  HYPOTHESES = (
+    "two dogs run over the green grass .",
+    "a man is on a bicycle",
+    "the woman reads",
+  )
+  REFERENCES = (
+    "two brown dogs run over the green grass .",
+    "a man is riding on a bicycle",
+    "the woman is reading a book",
+  )
+
+  def test_it_is_that_of_the_formula(self):
+    score, signature = metrics.bleu(self.HYPOTHESES, self.REFERENCES)
+    expected = plain_bleu(self.HYPOTHESES, self.REFERENCES)
+    self.assertAlmostEqual(score, expected, places=8)
+    self.assertBetween(score, 40.0, 60.0)
+    for part in ("nrefs:1", "tok:none", "case:mixed"):
+      self.assertIn(part, signature)
+
+  def test_equal_texts_have_100_and_unlike_ones_0(self):
+    same = metrics.bleu(self.REFERENCES, self.REFERENCES)
+    self.assertAlmostEqual(same.score, 100.0, places=8)
+    other = metrics.bleu(["x y z u v"], ["a b c d e"])
+    self.assertEqual(other.score, 0.0)
+
+  def test_any_of_several_references_counts(self):
+    both = [[a, b] for a, b in zip(self.REFERENCES, self.HYPOTHESES)]
+    score, signature = metrics.bleu(self.HYPOTHESES, both)
+    self.assertAlmostEqual(score, 100.0, places=8)
+    self.assertIn("nrefs:2", signature)
+
+  def test_text_is_split_as_asked_for(self):
+    joined = ["two dogs run over the grass."]
+    apart = ["two dogs run over the grass ."]
+    self.assertLess(metrics.bleu(joined, apart).score, 99.0)
+    found = metrics.bleu(joined, apart, tokenize="13a")
+    self.assertAlmostEqual(found.score, 100.0, places=8)
+    self.assertIn("tok:13a", found.signature)
+
+  @parameterized.named_parameters(
+    ("nothing", [], [], errors.ArgumentError, "at least one"),
+    ("too_few", ["a", "b"], ["a"], errors.ArgumentError, "2 and 1"),
+    ("none", ["a"], [[]], errors.DataError, r"references\[0\]"),
+    ("uneven", ["a", "b"], ["a", ["b", "c"]], errors.DataError, r"\[1\] has 2"),
+  )
+  def test_bleu_refuses(self, hypotheses, references, kind, message):
+    with self.assertRaisesRegex(kind, message):
+      metrics.bleu(hypotheses, references)
+
+  def test_bleu_refuses_an_unknown_way_to_split(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "'none'.*got 'words'"):
+      metrics.bleu(["a"], ["a"], tokenize="words")
+
+  def test_without_sacrebleu_the_message_says_what_to_install(self):
+    with mock.patch.dict(sys.modules, {"sacrebleu": None}):
+      with self.assertRaisesRegex(
+        errors.MissingPackageError, r"pip install tangle-graph\[bleu\]"
+      ):
+        metrics.bleu(["a"], ["a"])
 
 
 if __name__ == "__main__":
