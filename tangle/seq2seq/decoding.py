@@ -1,0 +1,280 @@
+"""Decoding of text: lines, whole files, and what a user types.
+
+What a model finds for a batch is for a `convert` to tell: a callable of a
+`rows.Batch` that returns `search.Hypotheses` of arrays. `pipeline_converter`
+makes one of a pipeline. The rest is here: batches by bucket, the order of the
+input, lines that cannot be decoded, and how the results are written.
+"""
+
+import collections
+import os
+
+import numpy as np
+
+from tangle import errors
+from tangle.seq2seq import batches as batches_lib
+from tangle.seq2seq import corpora, encoding, rows, search
+
+Candidate = collections.namedtuple("Candidate", ["symbols", "score"])
+Candidate.__doc__ = "A tuple of symbols, without specials; its score, a float."
+
+Decoded = collections.namedtuple("Decoded", ["candidates", "report"])
+Decoded.__doc__ = """What came of N lines.
+
+Attributes:
+  candidates: for each line, in order, a list of `Candidate`, the best first;
+    it is empty for a line that could not be decoded.
+  report: an `encoding.Report`, which says how many those are, and why.
+"""
+
+FEEDS = (("source", "source"), ("lengths", "source_lengths"))
+"""What the encoders of `attention_model` are fed: pairs of the feed's name and
+the field of a `rows.Batch`."""
+
+
+class LineDecoder:
+  """Decodes lines of text, each on its own, in batches of like lengths.
+
+  A line that is empty, fits no bucket, or has an unknown symbol, is not cut
+  and not guessed at: it is counted, and nothing is found for it.
+  """
+
+  def __init__(
+    self,
+    convert,
+    source_vocabulary,
+    target_vocabulary,
+    buckets,
+    batch_size=64,
+    unknown="drop",
+    layout=rows.PLAIN,
+    tokenize=corpora.split_words,
+    join=" ".join,
+  ):
+    """Sets the decoder up.
+
+    Args:
+      convert: a callable of a `rows.Batch` of B examples, with empty targets;
+        it returns symbols, scores and lengths as `search.Hypotheses` has
+        them, with or without N, in arrays.
+      source_vocabulary: the `Vocabulary` of the sources.
+      target_vocabulary: the `Vocabulary` of what is found.
+      buckets: an `IndependentBuckets` or a `JointBuckets`.
+      batch_size: as for `batches.PairBatches`.
+      unknown: `"drop"`: nothing is found for a line with an unknown symbol;
+        `"unk"`: the symbol is read as UNK.
+      layout: a `rows.Layout`, that of training.
+      tokenize: a function from a line, without its end, to its symbols.
+      join: a function from symbols to a text without line breaks.
+    """
+    self._convert = convert
+    self._source = source_vocabulary
+    self._target = target_vocabulary
+    self._buckets = buckets
+    self._batch_size = batch_size
+    self._unknown = unknown
+    self._layout = layout
+    self._tokenize = tokenize
+    self._join = join
+
+  def decode_lines(self, lines, progress=None):
+    """Decodes lines; holds their ids and all that is found.
+
+    Args:
+      lines: an iterable of N strings, without line ends.
+      progress: called after each batch as `progress(done, kept)`, the number
+        of lines decoded and of those that can be.
+
+    Returns:
+      A `Decoded`, in the order of `lines`.
+
+    Raises:
+      ArgumentError: if `convert` returns not as many rows as a batch has, or a
+        setting is out of range.
+    """
+    count = 0
+
+    def tokenized():
+      nonlocal count
+      for line in lines:
+        count += 1
+        yield tuple(self._tokenize(line))
+
+    encoded = encoding.encode_sources(
+      tokenized(), self._source, self._buckets, self._unknown
+    )
+    found, done = [[] for _ in range(count)], 0
+    for batch in self._batches(encoded.examples):
+      for index, candidates in zip(batch.indices, self._find(batch)):
+        found[encoded.positions[index]] = candidates
+      done += batch.words
+      if progress is not None:
+        progress(done, len(encoded.examples))
+    return Decoded(found, encoded.report)
+
+  def decode_file(self, in_path, out_path, n_best=False, progress=None):
+    """Decodes a file; writes the result whole or not at all.
+
+    Args:
+      in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
+      out_path: the file to write, see `write`.
+      n_best: whether to write all that is found, see `write`.
+      progress: see `decode_lines`.
+
+    Returns:
+      The `encoding.Report`.
+
+    Raises:
+      DataError: if the file cannot be read, see `corpora.read_lines`; before
+        anything is decoded.
+    """
+    decoded = self.decode_lines(corpora.read_lines(in_path), progress)
+    partial = f"{os.fspath(out_path)}.partial"
+    with open(partial, "w", encoding="utf-8", newline="\n") as file:
+      self.write(decoded.candidates, file, n_best)
+    os.replace(partial, out_path)
+    return decoded.report
+
+  def write(self, candidates, stream, n_best=False):
+    """Writes what was found.
+
+    Without `n_best`, line n has the best for line n of the input; it is empty
+    if there is none. With `n_best`, there is a line for each candidate,
+
+        index ||| symbols ||| score
+
+    with the index of the input line, from 0, and the best first; for an input
+    line without any there is one, with no symbols and the score -inf. If
+    `|||` may be a symbol, split off the first and the last field.
+
+    Source: the n-best lists of Moses (manual, "Generating n-Best Lists"),
+    without their field of component scores, which Nematus leaves out as well
+    (`translate_utils.py`). Here a higher score is better, as in Moses.
+
+    Args:
+      candidates: for each line a list of `Candidate`.
+      stream: a text stream.
+      n_best: whether to write all candidates.
+    """
+    for index, found in enumerate(candidates):
+      if not n_best:
+        stream.write(self._join(found[0].symbols) if found else "")
+        stream.write("\n")
+        continue
+      for candidate in found or [Candidate((), -np.inf)]:
+        text = self._join(candidate.symbols)
+        stream.write(f"{index} ||| {text} ||| {candidate.score:.6f}\n")
+
+  def prompt(self, in_stream, out_stream, n_best=False, text="> "):
+    """Decodes line by line what a user types, until the input ends.
+
+    What cannot be decoded is answered with the reason, and the next line is
+    read. An empty line is passed over. An interrupt ends the prompt as the end
+    of the input does.
+
+    Args:
+      in_stream: a text stream to read, such as `sys.stdin`.
+      out_stream: a text stream to write, such as `sys.stdout`.
+      n_best: whether to show all that is found, with scores.
+      text: what to write before each line.
+    """
+    try:
+      while True:
+        _say(out_stream, text)
+        try:
+          line = in_stream.readline()
+        except UnicodeDecodeError as error:
+          _say(out_stream, f"This line cannot be read: {error}\n")
+          continue
+        if not line:
+          break
+        if line.strip():
+          _say(out_stream, self._answer(line.rstrip("\r\n"), n_best))
+    except KeyboardInterrupt:
+      pass
+    _say(out_stream, "\n")
+
+  def _answer(self, line, n_best):
+    """Returns what to say to a line: text that ends with a line break."""
+    unknown = "raise" if self._unknown == "drop" else self._unknown
+    try:
+      symbols = tuple(self._tokenize(line))
+      longest = self._buckets.longest[0]
+      ids = encoding.encode_word(symbols, self._source, longest, unknown)
+      (batch,) = self._batches([(ids, ())])
+      (found,) = self._find(batch)
+    except errors.TangleError as error:
+      return f"{error}\n"
+    if not found:
+      return "Nothing was found.\n"
+    if not n_best:
+      return self._join(found[0].symbols) + "\n"
+    return "".join(
+      f"{candidate.score:10.4f}  {self._join(candidate.symbols)}\n"
+      for candidate in found
+    )
+
+  def _batches(self, examples):
+    if not len(examples):
+      return ()
+    return batches_lib.PairBatches(
+      examples, self._buckets, self._batch_size, layout=self._layout
+    ).in_order()
+
+  def _find(self, batch):
+    """Returns a list of `Candidate` for each row of a batch."""
+    symbols, scores, lengths = map(np.asarray, self._convert(batch))
+    if scores.ndim == 1:  # greedy search: one for each, without N
+      symbols, scores, lengths = (
+        array[:, np.newaxis] for array in (symbols, scores, lengths)
+      )
+    if len(symbols) != batch.words:
+      raise errors.ArgumentError(
+        f"LineDecoder: convert must return {batch.words} rows, as many as the "
+        f"batch has, got symbols of shape {symbols.shape}."
+      )
+    return [
+      [
+        Candidate(tuple(self._target.decode(ids)), float(score))
+        for ids, score, length in zip(*row)
+        if length  # 0 if the search found fewer
+      ]
+      for row in zip(symbols, scores, lengths)
+    ]
+
+
+def pipeline_converter(
+  pipeline, sess, searcher, encoder="encoder", feeds=FEEDS
+):
+  """Makes a `convert` of a pipeline: one encoder, and a search that reads it.
+
+  Args:
+    pipeline: a `Pipeline` that is built.
+    sess: the session.
+    searcher: name of the sub-model with outputs `symbols`, `scores` and
+      `lengths`, such as `attention_model.beam_builder` builds.
+    encoder: name of the encoder.
+    feeds: pairs (feed of the encoder, field of a `rows.Batch`).
+
+  Returns:
+    A function from a `rows.Batch` to `search.Hypotheses` of arrays.
+  """
+  fetch = [f"{searcher}.{field}" for field in search.Hypotheses._fields]
+
+  def convert(batch):
+    inputs = {name: getattr(batch, field) for name, field in feeds}
+    result = pipeline.forward(sess, {encoder: inputs, searcher: {}}, fetch)
+    return search.Hypotheses(*[result.outputs[name] for name in fetch])
+
+  return convert
+
+
+def _say(stream, text):
+  """Writes `text` at once, whatever of it the stream's encoding has."""
+  try:
+    stream.write(text)
+  except UnicodeEncodeError:
+    encoding_name = getattr(stream, "encoding", None) or "ascii"
+    escaped = text.encode(encoding_name, "backslashreplace")
+    stream.write(escaped.decode(encoding_name))
+  stream.flush()
