@@ -1,0 +1,335 @@
+"""Checkpoints that a kill at any moment spares, and that know their damage.
+
+A checkpoint is a folder `step-00001200` with the two files of a plain
+`tf.train.Saver` checkpoint, `model`, and a manifest. It is written under
+another name and renamed at the end, when all of it has reached the disk. One
+process at a time may write; any may read.
+"""
+
+import json
+import logging
+import os
+import re
+from typing import Any, NamedTuple, Optional
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.training import files, manifests
+
+_FOLDER = re.compile(r"step-(\d{8,})")
+_MODEL = "model"
+
+
+class Restored(NamedTuple):
+  """A checkpoint that was restored.
+
+  Attributes:
+    step: how many steps had been done.
+    score: what validation gave there, lower is better; `None` if unknown.
+    state: what was saved with the weights.
+    prefix: what `tf.train.Saver().restore` takes.
+  """
+
+  step: int
+  score: Optional[float]
+  state: Any
+  prefix: str
+
+
+class Checkpoints:
+  """Writes and restores the checkpoints in a folder.
+
+  Kept are the newest, so many of them, and the best by validation.
+
+  `tf.train.latest_checkpoint` finds the newest, too, but does not check it.
+
+  Attributes:
+    folder: the folder.
+  """
+
+  def __init__(
+    self, folder, keep=3, variables=None, report=None, name="checkpoints"
+  ):
+    """Adds the ops that save and restore to the default graph.
+
+    Args:
+      folder: is made when the first checkpoint is written.
+      keep: how many of the newest to keep. With one there is nothing to go
+        back to if it is damaged.
+      variables: what to save; by default all global variables, among them the
+        slots of the optimizer and the global step, so that the graph must be
+        complete.
+      report: called with a line of text about what is damaged; by default it
+        goes to the log, as a warning.
+      name: name scope of the new ops.
+
+    Raises:
+      ArgumentError: if `keep` is less than 1, or there are no variables.
+      GraphError: if the graph is finalized.
+    """
+    if keep < 1:
+      raise errors.ArgumentError(
+        f"Checkpoints: keep must be at least 1, got {keep}."
+      )
+    self.folder = os.path.abspath(folder)
+    self._keep = keep
+    self._report = report or logging.getLogger(__name__).warning
+    self._damaged = {}  # step → why
+    if variables is None:
+      variables = tf1.global_variables()
+    self._variables = list(variables)
+    if not self._variables:
+      raise errors.ArgumentError(
+        "Checkpoints: there are no variables to save. Build the graph before, "
+        "and make it the default graph."
+      )
+    if self._variables[0].graph.finalized:
+      raise errors.GraphError(
+        "Checkpoints: the graph is finalized, and saving takes ops of its own. "
+        "Make the Checkpoints before."
+      )
+    with self._variables[0].graph.as_default(), tf1.name_scope(name):
+      self._saver = tf1.train.Saver(self._variables, max_to_keep=0)
+
+  def steps(self):
+    """Lists the steps of which there are checkpoints, damaged or not.
+
+    Returns:
+      A list of ints, increasing.
+    """
+    if not os.path.isdir(self.folder):
+      return []
+    found = map(_FOLDER.fullmatch, os.listdir(self.folder))
+    return sorted(int(match.group(1)) for match in found if match)
+
+  def path(self, step):
+    """Returns the folder of the checkpoint of a step.
+
+    Args:
+      step: how many steps had been done.
+
+    Returns:
+      A path, whether or not there is such a checkpoint.
+    """
+    return os.path.join(self.folder, f"step-{step:08d}")
+
+  def save(self, sess, step, state=None, score=None):
+    """Writes a checkpoint; a kill at any moment leaves those before it.
+
+    Then removes those that need not be kept, and those that `restore` found
+    damaged.
+
+    Args:
+      sess: a session.
+      step: how many steps have been done, an int.
+      state: what else is needed to go on: dicts, lists, strings, numbers,
+        bools and `None`.
+      score: what validation gives for these weights, lower is better.
+
+    Returns:
+      What `tf.train.Saver().restore` takes.
+
+    Raises:
+      ArgumentError: if there is a checkpoint of this step or a later one that
+        `restore` did not find damaged, or JSON would not give `state` back as
+        it is.
+    """
+    manifest = manifests.Manifest(int(step), _number(score), state)
+    manifests.check("Checkpoints.save", manifest)
+    self._refuse_later(manifest.step)
+    os.makedirs(self.folder, exist_ok=True)
+    files.clean(self.folder)
+    path = self.path(manifest.step)
+    temporary = os.path.join(
+      self.folder, files.WRITING + os.path.basename(path)
+    )
+    os.mkdir(temporary)
+    self._saver.save(
+      sess,
+      os.path.join(temporary, _MODEL),
+      write_meta_graph=False,
+      write_state=False,
+    )
+    manifests.write(temporary, manifest)
+    if os.path.exists(path):  # a damaged one
+      files.remove(path)
+      self._damaged.pop(manifest.step, None)
+    files.publish(temporary, path)
+    self._retain()
+    return os.path.join(path, _MODEL)
+
+  def _refuse_later(self, step):
+    later = [
+      other
+      for other in self.steps()
+      if other >= step and other not in self._damaged
+    ]
+    if later:
+      raise errors.ArgumentError(
+        f"Checkpoints.save: step {step} is not after the steps {later}, of "
+        f"which {self.folder!r} has checkpoints. Call restore first and go on "
+        f"from there, or give another folder."
+      )
+
+  def _retain(self):
+    """Removes what is neither new nor best."""
+    scores = self._scores()
+    kept = sorted(scores)[-self._keep :]
+    known = [step for step in scores if scores[step] is not None]
+    if known:
+      kept.append(min(known, key=lambda step: (scores[step], step)))
+    self._write_index(sorted(set(kept)))
+    for step in self.steps():
+      if step not in kept:
+        files.remove(self.path(step))
+        self._damaged.pop(step, None)
+
+  def _write_index(self, steps):
+    """Writes the file by which `tf.train.latest_checkpoint` finds them."""
+    # TensorFlow's own function for this warns that it is deprecated.
+    prefixes = [
+      json.dumps(os.path.relpath(self._prefix(step), self.folder))
+      for step in steps
+    ]
+    lines = [f"model_checkpoint_path: {prefixes[-1]}"]
+    lines += [f"all_model_checkpoint_paths: {prefix}" for prefix in prefixes]
+    path = os.path.join(self.folder, "checkpoint")
+    files.write_text(path, "\n".join(lines) + "\n")
+
+  def _prefix(self, step):
+    return os.path.join(self.path(step), _MODEL)
+
+  def restore(self, sess):
+    """Restores the newest checkpoint that is not damaged.
+
+    Each one that is damaged is reported, with the file and the reason.
+
+    Args:
+      sess: a session; all variables get their values.
+
+    Returns:
+      A `Restored`, or `None` if there has been no checkpoint yet.
+
+    Raises:
+      TrainingError: if all checkpoints are damaged, or the newest that is not
+        does not fit the variables.
+    """
+    return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
+
+  def restore_best(self, sess):
+    """Restores the checkpoint with the lowest score that is not damaged.
+
+    Args:
+      sess: a session; all variables get their values.
+
+    Returns:
+      A `Restored`, or `None` if there is no checkpoint with a score.
+
+    Raises:
+      TrainingError: if all such checkpoints are damaged, or the best that is
+        not does not fit the variables.
+    """
+    scores = self._scores()
+    known = [step for step in scores if scores[step] is not None]
+    known.sort(key=lambda step: (scores[step], step))
+    return self._restore(sess, "Checkpoints.restore_best", known)
+
+  def _scores(self):
+    """Returns step → score, without the steps whose manifest is damaged."""
+    scores = {}
+    for step in self.steps():
+      if step not in self._damaged:
+        try:
+          scores[step] = manifests.read(self.path(step), deep=False).score
+        except errors.DataError as error:
+          self._say_damaged(step, error)
+    return scores
+
+  def _say_damaged(self, step, why):
+    self._damaged[step] = str(why)
+    self._report(f"Checkpoint {self.path(step)!r} is damaged: {why}.")
+
+  def _restore(self, sess, caller, steps):
+    """Restores the first of `steps` that is not damaged."""
+    passed_over = False
+    for step in steps:
+      try:
+        manifest = manifests.read(self.path(step))
+      except errors.DataError as error:
+        self._say_damaged(step, error)
+        passed_over = True
+        continue
+      prefix = self._prefix(step)
+      check_fit(caller, prefix, self._variables)
+      self._saver.restore(sess, prefix)
+      self._damaged.pop(step, None)
+      if passed_over:
+        self._report(f"The checkpoint of step {step} is used instead.")
+      return Restored(manifest.step, manifest.score, manifest.state, prefix)
+    reasons = [
+      f"step {step}: {self._damaged[step]}"
+      for step in self.steps()
+      if step in self._damaged
+    ]
+    if reasons:
+      raise errors.TrainingError(
+        f"{caller}: no checkpoint in {self.folder!r} is whole: "
+        f"{'; '.join(reasons)}. Put a copy of one back, or move the folder "
+        f"away to begin anew."
+      )
+    return None
+
+
+def check_fit(caller, prefix, variables):
+  """Refuses a checkpoint that has not exactly the variables of a graph.
+
+  Args:
+    caller: what the message names.
+    prefix: of a checkpoint that `tf.train.Saver` wrote.
+    variables: the variables of the graph.
+
+  Raises:
+    TrainingError: if a name is missing on one side, or a shape or a dtype
+      differs; it names all of them.
+  """
+  reader = tf1.train.load_checkpoint(prefix)
+  shapes = reader.get_variable_to_shape_map()
+  dtypes = reader.get_variable_to_dtype_map()
+  wanted = dict(map(_signature, variables))
+  problems = [
+    f"{name} is {why}"
+    for why, names in (
+      ("not in the checkpoint", set(wanted) - set(shapes)),
+      ("not in the graph", set(shapes) - set(wanted)),
+    )
+    for name in sorted(names)
+  ]
+  for name in sorted(set(wanted) & set(shapes)):
+    shape, dtype = wanted[name]
+    found, found_dtype = shapes[name], dtypes[name].base_dtype
+    if not shape.is_compatible_with(found) or dtype != found_dtype:
+      problems.append(
+        f"{name} is {found_dtype.name} {found} in the checkpoint and "
+        f"{dtype.name} {shape} in the graph"
+      )
+  if problems:
+    raise errors.TrainingError(
+      f"{caller}: the checkpoint {prefix!r} does not fit the graph: "
+      f"{'; '.join(problems)}. Build the graph with the settings of that run, "
+      f"or give another folder."
+    )
+
+
+def _signature(variable):
+  """Returns the name of a variable in a checkpoint, its shape and dtype."""
+  dtype = variable.dtype.base_dtype
+  # A part of a partitioned variable is saved under the name of the whole; no
+  # public API tells that.
+  part = getattr(variable, "_save_slice_info", None)
+  if part is not None:
+    return part.full_name, (tf1.TensorShape(part.full_shape), dtype)
+  return variable.op.name, (variable.shape, dtype)
+
+
+def _number(score):
+  return None if score is None else float(score)

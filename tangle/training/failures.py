@@ -1,0 +1,120 @@
+"""What stops a run: losses and weights that are not finite numbers."""
+
+import math
+import os
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+
+
+class Guard:
+  """Looks at losses after each step, and at weights before a checkpoint."""
+
+  def __init__(self, graph, out_dir, name="guard"):
+    """Adds an op that tells which trainable variables are finite.
+
+    Args:
+      graph: the graph.
+      out_dir: the folder that gets the batch of a loss that is not finite.
+      name: name scope of the new ops.
+    """
+    self._out_dir = out_dir
+    with graph.as_default(), tf1.name_scope(name):
+      variables = [
+        v for v in tf1.trainable_variables() if v.dtype.base_dtype.is_floating
+      ]
+      self._names = [variable.op.name for variable in variables]
+      self._finite = [
+        tf1.reduce_all(tf1.math.is_finite(v.read_value())) for v in variables
+      ]
+
+  def check_result(self, step, result, batch, feeds):
+    """Stops the run if a loss, or the norm of the gradients, is not finite.
+
+    Args:
+      step: the number of the step, from 1.
+      result: what the trainer returned.
+      batch: what the source gave.
+      feeds: what the trainer was given.
+
+    Raises:
+      ArgumentError: if the result has no loss.
+      TrainingError: if it is not finite; the batch is in a file then.
+    """
+    if getattr(result, "loss", None) is None:
+      raise errors.ArgumentError(
+        "Loop: trainer.step has returned no loss. Return an object with the "
+        "attribute loss, a number."
+      )
+    norm = getattr(result, "global_norm", None)
+    for what, value in ("loss", result.loss), ("global norm", norm):
+      if value is not None and not math.isfinite(value):
+        path = os.path.join(self._out_dir, f"failed-step-{step:08d}.npz")
+        write_batch(path, batch, feeds)
+        raise errors.TrainingError(
+          f"Loop: the {what} is {value} at step {step}, in the buckets "
+          f"{getattr(result, 'buckets', None)}. The batch is in {path!r}. "
+          f"Lower the learning rate or the norm that gradients are clipped to, "
+          f"or see whether the batch is sound; started again, the run goes on "
+          f"from its last checkpoint."
+        )
+
+  def check_weights(self, sess, step):
+    """Stops the run if a trainable variable is not finite.
+
+    Args:
+      sess: a session.
+      step: how many steps have been done.
+
+    Raises:
+      TrainingError: if one is not; it names them.
+    """
+    found = sess.run(self._finite)
+    bad = [name for name, finite in zip(self._names, found) if not finite]
+    if bad:
+      raise errors.TrainingError(
+        f"Loop: after step {step} these variables have values that are not "
+        f"finite: {bad}. No checkpoint is made of them. Give the trainer a "
+        f"clip_norm, which tells the step where it begins, or lower the "
+        f"learning rate."
+      )
+
+
+def write_batch(path, batch, feeds):
+  """Writes a batch into a file for `np.load`.
+
+  Args:
+    path: of the file, which ends in `.npz`.
+    batch: arrays, and dicts, lists and namedtuples of them, named
+      `batch/name/...`. What is no array of numbers or strings is written as
+      text.
+    feeds: likewise, named `feeds/name/...`; left out if it is `batch`.
+  """
+  arrays = dict(_arrays("batch", batch))
+  if feeds is not batch:
+    arrays.update(_arrays("feeds", feeds))
+  os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+  np.savez(path, **arrays)
+
+
+def _arrays(name, value):
+  """Yields the names and arrays that a batch is made of."""
+  if hasattr(value, "_asdict"):
+    value = value._asdict()
+  if isinstance(value, dict):
+    for key, part in value.items():
+      yield from _arrays(f"{name}/{getattr(key, 'name', key)}", part)
+    return
+  try:
+    array = np.asarray(value)
+  except ValueError:  # lists of different lengths
+    array = None
+  if array is not None and array.dtype.kind in "biufcSU":
+    yield name, array
+  elif isinstance(value, (list, tuple)):
+    for number, part in enumerate(value):
+      yield from _arrays(f"{name}/{number}", part)
+  else:
+    yield name, np.asarray(repr(value))

@@ -1,0 +1,148 @@
+"""What a run tells: figures for files, for TensorBoard and for people."""
+
+import os
+import time
+
+from tangle import errors
+from tangle.training import meters, records, summaries
+
+_SHOWN = ("loss", "perplexity", "learning_rate", "steps_per_s")
+_OWN = _SHOWN + ("step", "buckets", "global_norm", "seconds")
+
+
+class Journal:
+  """Collects figures and writes them, one record a step at most.
+
+  All of its figures but `seconds` and `steps_per_s` depend on the steps alone.
+
+  Attributes:
+    meter: the `Meter` of the losses since the last report.
+    records: the `Records`, once it is open.
+  """
+
+  def __init__(self, measure, label, with_perplexity, say):
+    """Sets the journal up; writes nothing yet.
+
+    Args:
+      measure: as in `meters.Meter`.
+      label: as in `meters.Meter`.
+      with_perplexity: whether reports give perplexities.
+      say: called with lines of text.
+    """
+    self.meter = meters.Meter(measure, label)
+    self.records = None
+    self.say = say
+    self._with_perplexity = with_perplexity
+    self._summaries = None
+    self._earlier_s = 0.0
+
+  def open(self, out_dir, graph, step, goes_on):
+    """Opens the files.
+
+    Args:
+      out_dir: the folder of the run.
+      graph: the graph.
+      step: how many steps have been done.
+      goes_on: whether there is a run in the folder that goes on.
+    """
+    resume_step = step if goes_on else None
+    self.records = records.Records(out_dir, resume_step)
+    folder = os.path.join(out_dir, "summaries")
+    self._summaries = summaries.Summaries(folder, graph, resume_step)
+    self._begun_s = self._reported_s = time.monotonic()
+    self._reported_step = step
+
+  @property
+  def seconds(self):
+    """What the run has taken, with the runs that it goes on from."""
+    return self._earlier_s + time.monotonic() - self._begun_s
+
+  def report(self, step, result, rate):
+    """Ends an interval between reports.
+
+    Args:
+      step: how many steps have been done.
+      result: of the last of them.
+      rate: the learning rate of the last of them, or `None`.
+
+    Returns:
+      The mean loss of the interval, and its figures, a dict.
+    """
+    mean = self.meter.mean
+    figures = self.meter.figures(with_perplexity=self._with_perplexity)
+    self.meter.clear()
+    norm = getattr(result, "global_norm", None)
+    if norm is not None:
+      figures["global_norm"] = float(norm)
+    if rate is not None:
+      figures["learning_rate"] = rate
+    now = time.monotonic()
+    passed = max(now - self._reported_s, 1e-9)
+    figures["steps_per_s"] = (step - self._reported_step) / passed
+    figures["seconds"] = self.seconds
+    self._reported_s, self._reported_step = now, step
+    text = [f"{name} {figures[name]:.4g}" for name in _SHOWN if name in figures]
+    self.say(f"step {step}: {', '.join(text)}")
+    return mean, figures
+
+  def write(self, step, figures):
+    """Writes the figures of a step.
+
+    Args:
+      step: how many steps have been done.
+      figures: a dict; nothing is written if it is empty.
+    """
+    if figures:
+      self.records.write(step=step, **figures)
+      self._summaries.write(step, figures)
+
+  def sync(self):
+    """Waits until all figures have reached the files."""
+    self.records.sync()
+    self._summaries.sync()
+
+  def close(self):
+    """Ends the files."""
+    self._summaries.close()
+
+  def state(self):
+    """Returns what a checkpoint needs, a dict."""
+    return {"meter": self.meter.state(), "seconds": self.seconds}
+
+  def restore(self, state):
+    """Goes on from a state.
+
+    Args:
+      state: what `state` returned.
+    """
+    self.meter.restore(state["meter"])
+    self._earlier_s = state["seconds"]
+
+
+def check_validation(figures, watch):
+  """Refuses what `validate` must not return.
+
+  Args:
+    figures: what it returned.
+    watch: the name of the figure that tells which checkpoint is the best.
+
+  Returns:
+    That figure, a float.
+
+  Raises:
+    ArgumentError: if it is missing or no number, or a figure has the name of
+      one that reports give.
+  """
+  taken = [name for name in figures if name in _OWN]
+  if taken:
+    raise errors.ArgumentError(
+      f"Loop: validate gives {taken}, which are names of what reports give. "
+      f"Let its names begin with validation_."
+    )
+  try:
+    return float(figures[watch])
+  except (KeyError, TypeError, ValueError):
+    raise errors.ArgumentError(
+      f"Loop: validate must give a number {watch!r}, which watch names, got "
+      f"{figures}."
+    ) from None

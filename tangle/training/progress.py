@@ -1,0 +1,74 @@
+"""A progress bar on a terminal."""
+
+import sys
+
+from tangle import errors
+
+
+class Bar:
+  """Shows how far a run is, if its output goes to a terminal.
+
+  with progress.Bar() as bar:
+    loop.train(..., progress=bar, report=bar.write)
+  """
+
+  def __init__(self, unit="step", file=None):
+    """Opens the bar.
+
+    Args:
+      unit: what is counted.
+      file: where to show it, standard error by default; what is no terminal
+        gets the lines of `write` only.
+
+    Raises:
+      MissingPackageError: if tqdm is not installed.
+    """
+    try:
+      import tqdm
+    except ImportError as error:
+      raise errors.MissingPackageError(
+        "progress.Bar: tqdm is not installed. Install it with: "
+        "pip install tangle-graph[scripts]"
+      ) from error
+    self._file = sys.stderr if file is None else file
+    self._bar = tqdm.tqdm(
+      disable=not self._file.isatty(), unit=unit, file=self._file
+    )
+    self._begun = False
+
+  def __call__(self, step, max_steps, result):
+    """Moves on.
+
+    Args:
+      step: how many steps have been done.
+      max_steps: how many there will be at most.
+      result: what the last step has returned.
+    """
+    bar = self._bar
+    if bar.disable:
+      return
+    if not self._begun:  # a run that goes on does not begin at 0
+      bar.initial = step - 1
+      bar.n = step - 1
+      bar.total = max_steps
+      self._begun = True
+    bar.set_postfix_str(f"loss {result.loss:.4f}", refresh=False)
+    bar.update(step - bar.n)
+
+  def write(self, text):
+    """Prints a line above the bar.
+
+    Args:
+      text: the line.
+    """
+    self._bar.write(text, file=self._file)
+
+  def close(self):
+    """Ends the bar."""
+    self._bar.close()
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    self.close()

@@ -1,0 +1,133 @@
+"""Batches that go on where a run was stopped.
+
+A source is an object with
+
+    at(position)    a stream from there on; from the beginning for `None`
+
+and a stream is an iterator over batches, of any kind, with
+
+    position        where the next batch comes from, as JSON gives it back
+
+A stream that ends, ends the training. `seq2seq.tutorial_batches` is such a
+source, which draws with replacement; `Epochs` makes one of all that has epochs,
+as `seq2seq.batches.PairBatches`.
+"""
+
+import numpy as np
+
+from tangle import errors
+
+
+class Epochs:
+  """Epoch after epoch of what can begin an epoch at any of its batches."""
+
+  def __init__(self, batches, epochs=None):
+    """Wraps batches.
+
+    Args:
+      batches: an object with `len(batches)`, the number of batches of each
+        epoch, and `epoch(n, start)`, an iterator over those of epoch n without
+        the first `start`, which depend on n only. It may have `digest()`, a
+        number that is another one for other batches.
+      epochs: after how many epochs to end; never by default.
+
+    Raises:
+      ArgumentError: if an epoch has no batches.
+    """
+    if not len(batches):
+      raise errors.ArgumentError(
+        "Epochs: batches is empty. Give at least one batch an epoch."
+      )
+    self._batches = batches
+    self._epochs = epochs
+    digest = getattr(batches, "digest", None)
+    self._plan = len(batches) if digest is None else digest()
+
+  def at(self, position=None):
+    """Returns the stream from a position on.
+
+    Args:
+      position: what `position` of a stream was; `None` for the beginning.
+
+    Returns:
+      An iterator over batches with the attribute `position`.
+
+    Raises:
+      DataError: if the position is one of other batches.
+    """
+    position = position or {"epoch": 0, "batch": 0, "plan": self._plan}
+    if position.get("plan") != self._plan:
+      raise errors.DataError(
+        f"Epochs.at: the position is one of other batches (plan "
+        f"{position.get('plan')}, here {self._plan}). Give the data and the "
+        f"settings of that run."
+      )
+    return _EpochStream(self._batches, self._epochs, position)
+
+
+class _EpochStream:
+  """The stream of `Epochs`."""
+
+  def __init__(self, batches, epochs, position):
+    self._batches = batches
+    self._epochs = epochs
+    self._plan = position["plan"]
+    self._epoch, self._batch = position["epoch"], position["batch"]
+    self._rest = None  # made when it is needed
+
+  @property
+  def position(self):
+    return {"epoch": self._epoch, "batch": self._batch, "plan": self._plan}
+
+  def __iter__(self):
+    return self
+
+  def __next__(self):
+    if self._batch == len(self._batches):
+      self._epoch, self._batch, self._rest = self._epoch + 1, 0, None
+    if self._epochs is not None and self._epoch >= self._epochs:
+      raise StopIteration
+    if self._rest is None:
+      self._rest = iter(self._batches.epoch(self._epoch, self._batch))
+    batch = next(self._rest)
+    self._batch += 1
+    return batch
+
+
+class RandomNumbers:
+  """A generator of random numbers that a checkpoint can hold.
+
+  Pass it to `Loop` as `extra`, for what a run draws outside the graph.
+
+  Attributes:
+    rng: a `np.random.RandomState`.
+  """
+
+  def __init__(self, seed):
+    """Makes the generator.
+
+    Args:
+      seed: of the generator, in 0..2^32 - 1.
+    """
+    self.rng = np.random.RandomState(seed)
+
+  def state(self):
+    """Returns the state of the generator, a dict."""
+    kind, words, place, has_gauss, gauss = self.rng.get_state()
+    return {
+      "kind": kind,
+      "words": words.tolist(),
+      "place": int(place),
+      "has_gauss": int(has_gauss),
+      "gauss": float(gauss),
+    }
+
+  def restore(self, state):
+    """Sets the generator to a state.
+
+    Args:
+      state: what `state` returned.
+    """
+    names = ("kind", "words", "place", "has_gauss", "gauss")
+    kind, words, *rest = (state[name] for name in names)
+    self.rng.set_state((kind, np.array(words, np.uint32), *rest))

@@ -1,0 +1,113 @@
+"""Tests of sources."""
+
+import itertools
+import json
+
+import numpy as np
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.training import sources
+from tests.training import support
+
+
+class Counted:
+  """Three batches an epoch, named by epoch and number."""
+
+  def __init__(self, length=3):
+    self.begun = []
+    self._length = length
+
+  def __len__(self):
+    return self._length
+
+  def epoch(self, n, start=0):
+    self.begun.append((n, start))
+    return iter([(n, k) for k in range(self._length)][start:])
+
+
+def take(stream, count):
+  return list(itertools.islice(stream, count))
+
+
+def copy(position):
+  """Returns a position as a checkpoint gives it back."""
+  return json.loads(json.dumps(position))
+
+
+class EpochsTest(absltest.TestCase):
+  def test_epoch_follows_epoch(self):
+    stream = sources.Epochs(Counted()).at()
+    self.assertEqual(
+      take(stream, 7), [(n, k) for n in range(3) for k in range(3)][:7]
+    )
+
+  def test_ends_after_the_last_epoch(self):
+    stream = sources.Epochs(Counted(), epochs=2).at(None)
+    self.assertEqual(take(stream, 99)[-1], (1, 2))
+    self.assertEqual(take(stream, 1), [])
+    stream = sources.Epochs(Counted(), epochs=2).at(copy(stream.position))
+    self.assertEqual(take(stream, 1), [])
+
+  def test_goes_on_at_any_batch_without_making_those_before(self):
+    for stop in range(8):
+      whole = sources.Epochs(Counted(), epochs=3).at()
+      take(whole, stop)
+      batches = Counted()
+      other = sources.Epochs(batches, epochs=3).at(copy(whole.position))
+      self.assertEqual(take(other, 10), take(whole, 10))
+      if stop % 3:
+        self.assertEqual(batches.begun[0], (stop // 3, stop % 3))
+
+  def test_streams_do_not_disturb_each_other(self):
+    source = sources.Epochs(Counted())
+    streams = source.at(), source.at()
+    self.assertEqual(
+      [next(stream) for _ in range(2) for stream in streams],
+      [(0, 0), (0, 0), (0, 1), (0, 1)],
+    )
+
+  def test_pair_batches_go_on(self):
+    whole = sources.Epochs(support.pair_batches()).at()
+    take(whole, 20)
+    position = copy(whole.position)
+    other = sources.Epochs(support.pair_batches()).at(position)
+    for a, b in zip(take(whole, 20), take(other, 20)):
+      np.testing.assert_array_equal(a.indices, b.indices)
+      np.testing.assert_array_equal(a.targets, b.targets)
+
+  def test_refuses_the_position_of_other_batches(self):
+    position = sources.Epochs(Counted(3)).at().position
+    with self.assertRaisesRegex(
+      errors.DataError, r"other batches \(plan 3, here 4\). Give the data"
+    ):
+      sources.Epochs(Counted(4)).at(position)
+    position = sources.Epochs(support.pair_batches(8)).at().position
+    with self.assertRaisesRegex(errors.DataError, "other batches"):
+      sources.Epochs(support.pair_batches(9)).at(position)
+
+  def test_refuses_epochs_without_batches(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "batches is empty"):
+      sources.Epochs(Counted(0))
+
+
+class RandomNumbersTest(absltest.TestCase):
+  def test_the_same_numbers_follow(self):
+    for draws in (0, 3, 700):
+      numbers = sources.RandomNumbers(3)
+      numbers.rng.standard_normal(draws)
+      state = json.loads(json.dumps(numbers.state()))
+      other = sources.RandomNumbers(4)
+      other.restore(state)
+      self.assertEqual(
+        numbers.rng.standard_normal(9).tobytes(),
+        other.rng.standard_normal(9).tobytes(),
+      )
+      self.assertEqual(
+        numbers.rng.randint(0, 99, 700).tolist(),
+        other.rng.randint(0, 99, 700).tolist(),
+      )
+
+
+if __name__ == "__main__":
+  absltest.main()

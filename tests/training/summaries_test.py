@@ -1,0 +1,121 @@
+"""Tests of summaries."""
+
+import glob
+import math
+import os
+import tempfile
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest
+
+from tangle.compat import tf1
+from tangle.training import summaries
+from tests import case
+
+
+def read_events(folder):
+  """Returns the events of each file in a folder, a list of lists."""
+  return [
+    list(tf1.train.summary_iterator(path))
+    for path in sorted(glob.glob(os.path.join(folder, "events.*")))
+  ]
+
+
+def read_scalars(folder):
+  """Returns (tag, step) → value as TensorBoard shows them."""
+  found = {}
+  for events in read_events(folder):
+    for event in events:
+      if event.session_log.status == tf1.SessionLog.START:
+        found = {k: v for k, v in found.items() if k[1] < event.step}
+      for value in event.summary.value:
+        found[value.tag, event.step] = value.simple_value
+  return found
+
+
+class SummariesTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    self.folder = os.path.join(folder.name, "new")
+    self.variable("w", 1.0)
+
+  def open(self, resume_step=None):
+    found = summaries.Summaries(self.folder, self.graph, resume_step)
+    self.addCleanup(found.close)
+    return found
+
+  def test_numbers_become_scalars(self):
+    written = self.open()
+    written.write(
+      5,
+      {
+        "loss": np.float32(0.5),
+        "count": 3,
+        "buckets": {"10x5": {"perplexity": 2.0}},
+        "infinite": math.inf,
+        "not_a_number": math.nan,
+        "text": "x",
+        "none": None,
+      },
+    )
+    written.sync()
+    self.assertEqual(
+      read_scalars(self.folder),
+      {("loss", 5): 0.5, ("count", 5): 3.0, ("buckets/10x5/perplexity", 5): 2},
+    )
+
+  def test_the_graph_is_written_once(self):
+    self.open().close()
+    self.open(3).close()
+    graphs = [
+      event.graph_def
+      for events in read_events(self.folder)
+      for event in events
+      if event.HasField("graph_def")
+    ]
+    self.assertLen(graphs, 1)
+    definition = tf1.GraphDef.FromString(graphs[0])
+    self.assertIn("w", [node.name for node in definition.node])
+
+  def test_what_came_after_the_step_where_a_run_goes_on_is_left_out(self):
+    written = self.open()
+    for step in (1, 2, 3, 4):
+      written.write(step, {"loss": 1.0})
+    written.close()
+    written = self.open(2)
+    written.write(3, {"loss": 2.0})
+    written.close()
+    starts = [
+      event.step
+      for events in read_events(self.folder)
+      for event in events
+      if event.session_log.status == tf1.SessionLog.START
+    ]
+    self.assertEqual(starts, [3])
+    self.assertEqual(
+      read_scalars(self.folder),
+      {("loss", 1): 1.0, ("loss", 2): 1.0, ("loss", 3): 2.0},
+    )
+
+  def test_a_run_that_goes_on_at_once_has_a_file_of_its_own(self):
+    with mock.patch("time.time", return_value=1e9):
+      for step in range(3):
+        written = self.open(step)
+        written.write(step, {"loss": 1.0})
+        written.close()
+    self.assertLen(read_events(self.folder), 3)
+    self.assertLen(read_scalars(self.folder), 3)
+
+  def test_a_run_that_begins_anew_leaves_all_out(self):
+    written = self.open()
+    written.write(4, {"loss": 1.0})
+    written.close()
+    self.open().close()
+    self.assertEqual(read_scalars(self.folder), {})
+
+
+if __name__ == "__main__":
+  absltest.main()
