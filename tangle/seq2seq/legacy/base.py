@@ -1,0 +1,190 @@
+"""What every legacy cell is: settings that are bound to a variable scope.
+
+A cell is a set of settings. `bind` makes its variables in the current variable
+scope and returns the function of one step; so one cell object serves the
+encoder, the decoder and every bucket, each with the variables of its place.
+This is unlike TensorFlow's cells, which keep the scope of their first call, and
+so cannot be copied for the encoder of a second bucket.
+"""
+
+import re
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import scopes
+
+_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
+
+
+class Cell:
+  """Base of the cells: settings, and a name for the variable scope.
+
+  A subclass gives `state_size`, `output_size` and `make_step`.
+  """
+
+  def __init__(self, name):
+    """Names the cell; makes neither ops nor variables.
+
+    Args:
+      name: variable scope of the variables, below that of the call.
+
+    Raises:
+      ArgumentError: if `name` cannot name a scope.
+    """
+    if not isinstance(name, str) or not _NAME.match(name):
+      raise errors.ArgumentError(
+        f"{type(self).__name__}: name must be a string that can name a scope "
+        f"(letters, digits and '_.-/'), got {name!r}"
+      )
+    self.name = name
+
+  @property
+  def state_size(self):
+    """Depth of the state, in the state's structure."""
+    raise NotImplementedError
+
+  @property
+  def output_size(self):
+    """Depth of the output."""
+    raise NotImplementedError
+
+  def make_step(self, depth, dtype):
+    """Makes the variables in the current variable scope.
+
+    Args:
+      depth: D, depth of the inputs.
+      dtype: float type of variables, inputs and states.
+
+    Returns:
+      A function of an input `[B, D]` and a state, which returns an output
+      `[B, output_size]` and the next state.
+    """
+    raise NotImplementedError
+
+  def bind(self, depth, dtype):
+    """Makes the variables below the current variable scope.
+
+    Args:
+      depth: D, depth of the inputs.
+      dtype: float type of variables, inputs and states.
+
+    Returns:
+      A function of an input `[B, D]` and a state, which returns an output
+      `[B, output_size]` and the next state.
+    """
+    with scopes.inner(self.name):
+      return self.make_step(depth, dtype)
+
+  def __call__(self, inputs, state, scope=None, name=None):
+    """Makes one step; a further call in the same scope shares the variables.
+
+    Args:
+      inputs: `[B, D]` float.
+      state: the state before, as `zero_state` gives it.
+      scope: variable scope in place of the cell's own name, as TensorFlow's
+        cells have it.
+      name: name scope of the new ops.
+
+    Returns:
+      The output `[B, output_size]`, and the state after.
+
+    Raises:
+      ArgumentError: if `state` has not the parts of this cell's state.
+      ShapeError: if D is unknown, or a part of the state is of another depth.
+    """
+    inputs, depth = self.check_inputs(inputs)
+    state = check_state(self.name, "state", state, self)
+    dtype = tf1.nest.flatten(state)[0].dtype.base_dtype
+    with tf1.name_scope(name or self.name):
+      with scopes.reusing(self.name), scopes.inner(scope or self.name):
+        step = self.make_step(depth, dtype)
+      return step(inputs, state)
+
+  def check_inputs(self, inputs):
+    """Returns the input of one step as a tensor, and its depth.
+
+    Args:
+      inputs: `[B, D]` float.
+
+    Returns:
+      A tensor `[B, D]`, and D.
+
+    Raises:
+      DtypeError: if it is not of floats.
+      ShapeError: if D is unknown.
+    """
+    (inputs,), depth = scopes.check_vectors(self.name, "inputs", [inputs])
+    return inputs, depth
+
+  def zero_state(self, batch_size, dtype, name=None):
+    """Makes a state of zeros.
+
+    Args:
+      batch_size: B, an int or a scalar int tensor.
+      dtype: float type.
+      name: name scope of the new ops.
+
+    Returns:
+      The state, each part `[B, size]`.
+    """
+    with tf1.name_scope(name or f"{self.name.replace('/', '_')}_zero_state"):
+      return tf1.nest.map_structure(
+        lambda size: tf1.zeros(tf1.stack([batch_size, size]), dtype),
+        self.state_size,
+      )
+
+
+def check_cell(caller, cell):
+  """Raises unless `cell` is a cell of this package.
+
+  Args:
+    caller: who asks, for the message.
+    cell: anything.
+
+  Raises:
+    ArgumentError: if it is none.
+  """
+  if not isinstance(cell, Cell):
+    raise errors.ArgumentError(
+      f"{caller}: cell must be a GRUCell, LSTMCell or BasicLSTMCell of "
+      "tangle.seq2seq.legacy.cells, or a wrapper of tangle.seq2seq.legacy."
+      f"wrappers, got {cell!r}; they take the arguments of tf.nn.rnn_cell's"
+    )
+
+
+def check_state(caller, argument, state, cell):
+  """Returns `state` as tensors in the structure of a cell's state.
+
+  Args:
+    caller: who asks, for messages.
+    argument: the argument's name, for messages.
+    state: the parts of a state.
+    cell: the cell.
+
+  Returns:
+    The state, each part `[B, size]`.
+
+  Raises:
+    ArgumentError: if it has not the structure of `cell.state_size`.
+    ShapeError: if a part is not of its depth.
+  """
+  sizes = cell.state_size
+  try:
+    tf1.nest.assert_same_structure(sizes, state, check_types=False)
+  except (TypeError, ValueError) as error:
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must have the structure {sizes!r}, which are the "
+      f"depths of its parts, got {state!r}; zero_state of the cell makes one"
+    ) from error
+  parts = []
+  for size, part in zip(tf1.nest.flatten(sizes), tf1.nest.flatten(state)):
+    checks.check_graph(caller, argument, part)
+    part = tf1.convert_to_tensor(part)
+    if not part.shape.is_compatible_with([None, size]):
+      raise errors.ShapeError(
+        f"{caller}: {argument} must have parts [B, {sizes!r}], got "
+        f"{checks.describe(part)}; it is the state of another cell"
+      )
+    parts.append(part)
+  return tf1.nest.pack_sequence_as(sizes, parts)

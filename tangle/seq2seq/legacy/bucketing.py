@@ -1,0 +1,102 @@
+"""One graph for each pair of lengths, sharing variables, as contrib has it."""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.seq2seq.legacy import losses, scopes
+
+
+def model_with_buckets(
+  encoder_inputs,
+  decoder_inputs,
+  targets,
+  weights,
+  buckets,
+  seq2seq,
+  softmax_loss_function=None,
+  per_example_loss=False,
+  name=None,
+):
+  """Makes an encoder-decoder for each bucket; all share their variables.
+
+  Source: `tf.contrib.legacy_seq2seq.model_with_buckets` 1.15. Departure: every
+  bucket has to fit the inputs, not only the last.
+
+  Args:
+    encoder_inputs: tensors that feed the encoder, as many as the largest
+      bucket has.
+    decoder_inputs: tensors that feed the decoder.
+    targets: int tensors `[B]`.
+    weights: float tensors `[B]`.
+    buckets: pairs (source length T, target length S).
+    seq2seq: function of T encoder inputs and S decoder inputs, which returns S
+      outputs and a state: such as
+      `lambda x, y: models.embedding_attention_seq2seq(x, y, cell, ...)`.
+    softmax_loss_function: function with the keyword arguments `labels` and
+      `logits`, which returns `[B]`, in place of the cross entropy.
+    per_example_loss: whether losses are `[B]`, not scalars.
+    name: name scope of the new ops; `model_with_buckets` for None.
+
+  Returns:
+    A list of the outputs for each bucket, lists themselves, and a list of the
+    losses for each bucket.
+
+  Raises:
+    ArgumentError: if there is no bucket, or one is larger than the inputs.
+  """
+  caller = "model_with_buckets"
+  _check_buckets(caller, buckets)
+  lists = {
+    "encoder_inputs": (encoder_inputs, 0),
+    "decoder_inputs": (decoder_inputs, 1),
+    "targets": (targets, 1),
+    "weights": (weights, 1),
+  }
+  for argument, (values, side) in lists.items():
+    needed = max(bucket[side] for bucket in buckets)
+    if len(scopes.check_list(caller, argument, values)) < needed:
+      raise errors.ArgumentError(
+        f"{caller}: {argument} must be at least {needed} tensors, for the "
+        f"largest of the buckets {buckets}, got {len(values)}; make more "
+        "placeholders, or leave that bucket out"
+      )
+  loss_function = losses.sequence_loss
+  if per_example_loss:
+    loss_function = losses.sequence_loss_by_example
+  all_outputs, all_losses = [], []
+  with tf1.name_scope(name or caller):
+    for k, (source, target) in enumerate(buckets):
+      with tf1.variable_scope(
+        tf1.get_variable_scope(),
+        reuse=True if k > 0 else None,
+        auxiliary_name_scope=False,
+      ):
+        outputs, _ = seq2seq(
+          list(encoder_inputs[:source]), list(decoder_inputs[:target])
+        )
+      all_outputs.append(outputs)
+      loss = loss_function(
+        outputs,
+        targets[:target],
+        weights[:target],
+        softmax_loss_function=softmax_loss_function,
+      )
+      all_losses.append(loss)
+  return all_outputs, all_losses
+
+
+def _check_buckets(caller, buckets):
+  if not isinstance(buckets, (list, tuple)) or not buckets:
+    raise errors.ArgumentError(
+      f"{caller}: buckets must be a list of at least one pair of lengths such "
+      f"as [(5, 10), (10, 15)], got {buckets!r}"
+    )
+  for bucket in buckets:
+    if (
+      not isinstance(bucket, (list, tuple))
+      or len(bucket) != 2
+      or not all(isinstance(size, int) and size > 0 for size in bucket)
+    ):
+      raise errors.ArgumentError(
+        f"{caller}: each bucket must be a pair of positive lengths (source, "
+        f"target), got {bucket!r}"
+      )

@@ -1,0 +1,120 @@
+"""Builders of the legacy model's parts for `tangle.Pipeline.add`.
+
+The encoder's outputs are `attention_states` and `state`, and the decoders read
+them under these names:
+
+    model = parts.AttentionModel(cells.GRUCell(256), 40, 50, 256)
+    pipeline.add("encoder", builders.encoder_builder(model), buckets=[5, 10])
+    pipeline.add("decoder", builders.decoder_builder(model), buckets=[10, 15],
+                 reads=builders.reads("encoder"))
+"""
+
+from tangle.compat import tf1
+from tangle.pipeline import pieces
+from tangle.seq2seq.legacy import losses, parts
+
+
+def reads(encoder):
+  """Returns what `Pipeline.add` takes as `reads` for a decoder.
+
+  Args:
+    encoder: name of the encoder in the pipeline.
+
+  Returns:
+    A dict from read name to output.
+  """
+  return {field: f"{encoder}.{field}" for field in parts.Encoded._fields}
+
+
+def encoder_builder(model, reverse_source=False):
+  """Returns the builder of the encoder.
+
+  It feeds `source` `[B, bucket]` int32. Its outputs are `attention_states`
+  `[B, bucket, D]` and `state` `[B, Q]`.
+
+  Args:
+    model: a `parts.AttentionModel`.
+    reverse_source: False if `source` is as the encoder reads it: in the
+      tutorial the reversed source, with PAD in front. True if it is the source
+      in its own order with PAD behind, as `Pipeline.add` pads it; the graph
+      turns it around.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    del reads
+    source_ph = tf1.placeholder(tf1.int32, [None, bucket], "source_ph")
+    source = tf1.reverse(source_ph, [1]) if reverse_source else source_ph
+    encoded = model.encode(source)
+    return pieces.Piece(
+      feeds={"source": source_ph}, outputs=dict(encoded._asdict())
+    )
+
+  return build
+
+
+def decoder_builder(model):
+  """Returns the builder of the decoder that is trained.
+
+  It feeds `inputs`, `targets` and `weights`, all `[B, bucket]`, GO first in
+  `inputs`. Its loss is that of `losses.sequence_loss`: the mean over examples
+  of the mean over their symbols. Its metrics are `total_loss`, the sum over all
+  symbols, and `symbols`, the sum of the weights.
+
+  Args:
+    model: a `parts.AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
+    targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
+    weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
+    decoded = model.decode(parts.Encoded(**reads), inputs_ph)
+    with tf1.name_scope("loss"):
+      totals, sizes = losses.weighted_sums(
+        "decoder_builder",
+        decoded.outputs,
+        tf1.unstack(targets_ph, axis=1),
+        tf1.unstack(weights_ph, axis=1),
+        model.softmax_loss_function,
+      )
+      cost = tf1.reduce_sum(totals / (sizes + 1e-12))
+      loss = cost / tf1.cast(tf1.shape(targets_ph)[0], cost.dtype)
+    return pieces.Piece(
+      feeds={
+        "inputs": inputs_ph,
+        "targets": targets_ph,
+        "weights": weights_ph,
+      },
+      loss=loss,
+      metrics={
+        "total_loss": tf1.reduce_sum(totals),
+        "symbols": tf1.reduce_sum(sizes),
+      },
+    )
+
+  return build
+
+
+def greedy_builder(model):
+  """Returns the builder of the decoder that predicts.
+
+  Its output is `symbols` `[B, bucket]` int32.
+
+  Args:
+    model: a `parts.AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    symbols = model.greedy(parts.Encoded(**reads), bucket)
+    return pieces.Piece(feeds={}, outputs={"symbols": symbols})
+
+  return build

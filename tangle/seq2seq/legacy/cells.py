@@ -1,0 +1,274 @@
+"""Recurrent cells with the variables of `tf.nn.rnn_cell` in TensorFlow 1.15.
+
+Formulas, names, shapes and start values are those of 1.15; of the arguments,
+those that change one of these. Cells made of cells are in `wrappers`.
+"""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import cells as nets_cells
+from tangle.nets import checks
+from tangle.seq2seq.legacy import base, scopes
+
+LSTMState = nets_cells.LSTMState
+
+
+class GRUCell(base.Cell):
+  """Gated recurrent unit.
+
+      [r, u] = sigmoid([x, h] gates/kernel + gates/bias)       each [B, U]
+      g = tanh([x, r h] candidate/kernel + candidate/bias)
+      h' = u h + (1 - u) g
+
+  Source: Cho et al. 2014, "Learning Phrase Representations using RNN
+  Encoder-Decoder", eq. 5 to 8, with biases; variables and start values of
+  `tf.nn.rnn_cell.GRUCell` 1.15: the bias of the gates starts at one.
+
+  Variables: `gates/kernel` `[D + U, 2 U]`, `gates/bias` `[2 U]`,
+  `candidate/kernel` `[D + U, U]`, `candidate/bias` `[U]`.
+  """
+
+  def __init__(
+    self,
+    num_units,
+    activation=None,
+    kernel_initializer=None,
+    bias_initializer=None,
+    name="gru_cell",
+  ):
+    """Sets up the cell; makes neither ops nor variables.
+
+    Args:
+      num_units: U, depth of output and state.
+      activation: function of a tensor in place of tanh.
+      kernel_initializer: of both kernels; the scope's own for None.
+      bias_initializer: of both biases; ones for the gates and zeros for the
+        candidate for None.
+      name: variable scope.
+
+    Raises:
+      ArgumentError: if `num_units` is no positive integer, or `activation` no
+        function.
+    """
+    super().__init__(name)
+    self._units = checks.check_positive(name, "num_units", num_units)
+    self._activation = _check_activation(name, activation)
+    self._kernel_initializer = kernel_initializer
+    self._bias_initializer = bias_initializer
+
+  @property
+  def state_size(self):
+    """The depth of the state, in the structure of the state."""
+    return self._units
+
+  @property
+  def output_size(self):
+    """The depth of the output."""
+    return self._units
+
+  def make_step(self, depth, dtype):
+    rows, units = depth + self._units, self._units
+
+    def read(name, width, start):
+      kernel = scopes.read(
+        f"{name}/kernel", [rows, width], dtype, self._kernel_initializer
+      )
+      initializer = self._bias_initializer
+      if initializer is None:
+        initializer = tf1.constant_initializer(start)
+      return kernel, scopes.read(f"{name}/bias", [width], dtype, initializer)
+
+    gates_kernel, gates_bias = read("gates", 2 * units, 1.0)
+    candidate_kernel, candidate_bias = read("candidate", units, 0.0)
+
+    def step(inputs, state):
+      both = tf1.concat([inputs, state], 1)
+      gates = tf1.nn.bias_add(tf1.matmul(both, gates_kernel), gates_bias)
+      r, u = tf1.split(tf1.sigmoid(gates), 2, 1)
+      reset = tf1.concat([inputs, r * state], 1)
+      g = tf1.nn.bias_add(tf1.matmul(reset, candidate_kernel), candidate_bias)
+      state = u * state + (1 - u) * self._activation(g)
+      return state, state
+
+    return step
+
+
+class LSTMCell(base.Cell):
+  """Long short-term memory.
+
+      [i, j, f, o] = [x, h] kernel + bias                      each [B, U]
+      c' = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j)
+      h' = sigmoid(o) tanh(c')
+
+  With peepholes f and i also see `w_f_diag c` and `w_i_diag c`, and o sees
+  `w_o_diag c'`. With a projection h' is multiplied by `projection/kernel`.
+
+  Source: Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; peepholes and
+  projection from Sak, Senior & Beaufays 2014, "Long Short-Term Memory Recurrent
+  Neural Network Architectures for Large Scale Acoustic Modeling"; variables of
+  `tf.nn.rnn_cell.LSTMCell` 1.15.
+
+  Variables: `kernel` `[D + P, 4 U]`, `bias` `[4 U]`, of zeros; with peepholes
+  `w_f_diag`, `w_i_diag`, `w_o_diag` `[U]`; with a projection
+  `projection/kernel` `[U, P]`. Without one, P is U.
+  """
+
+  def __init__(
+    self,
+    num_units,
+    use_peepholes=False,
+    cell_clip=None,
+    initializer=None,
+    num_proj=None,
+    proj_clip=None,
+    forget_bias=1.0,
+    state_is_tuple=True,
+    activation=None,
+    name="lstm_cell",
+  ):
+    """Sets up the cell; makes neither ops nor variables.
+
+    Args:
+      num_units: U, depth of c.
+      use_peepholes: whether the gates see c.
+      cell_clip: the largest absolute value in c'; None for no limit.
+      initializer: of kernels and peepholes; the scope's own for None.
+      num_proj: P, depth of h and the output; None for no projection.
+      proj_clip: the largest absolute value in the projection.
+      forget_bias: number added to the forget gate, on top of `bias`.
+      state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
+        tensor `[B, U + P]`, c first.
+      activation: function of a tensor in place of both tanh.
+      name: variable scope.
+
+    Raises:
+      ArgumentError: if a size is no positive integer, `activation` no function,
+        or `proj_clip` is given without `num_proj`.
+    """
+    super().__init__(name)
+    self._units = checks.check_positive(name, "num_units", num_units)
+    self._activation = _check_activation(name, activation)
+    self._projected = num_proj is not None
+    self._depth = self._units
+    if self._projected:
+      self._depth = checks.check_positive(name, "num_proj", num_proj)
+    elif proj_clip is not None:
+      raise errors.ArgumentError(
+        f"{name}: proj_clip is {proj_clip} but there is no projection to clip; "
+        "give num_proj, or leave proj_clip out"
+      )
+    self._use_peepholes = use_peepholes
+    self._cell_clip = cell_clip
+    self._proj_clip = proj_clip
+    self._initializer = initializer
+    self._forget_bias = float(forget_bias)
+    self._state_is_tuple = state_is_tuple
+
+  @property
+  def state_size(self):
+    """The depth of the state, in the structure of the state."""
+    if self._state_is_tuple:
+      return LSTMState(self._units, self._depth)
+    return self._units + self._depth
+
+  @property
+  def output_size(self):
+    """The depth of the output."""
+    return self._depth
+
+  def make_step(self, depth, dtype):
+    units, start = self._units, self._initializer
+    shape = [depth + self._depth, 4 * units]
+    kernel = scopes.read("kernel", shape, dtype, start)
+    bias = scopes.read("bias", [4 * units], dtype, tf1.zeros_initializer())
+    peepholes = [
+      scopes.read(f"w_{gate}_diag", [units], dtype, start)
+      for gate in "fio"
+      if self._use_peepholes
+    ]
+    projection = None
+    if self._projected:
+      shape = [units, self._depth]
+      projection = scopes.read("projection/kernel", shape, dtype, start)
+
+    def step(inputs, state):
+      c, h = state if self._state_is_tuple else tf1.split(state, sizes, 1)
+      both = tf1.concat([inputs, h], 1)
+      gates = tf1.nn.bias_add(tf1.matmul(both, kernel), bias)
+      c, h = self._advance(tf1.split(gates, 4, 1), c, peepholes)
+      h = self._project(h, projection)
+      state = LSTMState(c, h)
+      return h, state if self._state_is_tuple else tf1.concat(state, 1)
+
+    sizes = [units, self._depth]
+    return step
+
+  def _advance(self, gates, c, peepholes):
+    """Returns c and h, both [B, U], after a step."""
+    i, j, f, o = gates
+    f += self._forget_bias
+    if peepholes:
+      f += peepholes[0] * c
+      i += peepholes[1] * c
+    c = tf1.sigmoid(f) * c + tf1.sigmoid(i) * self._activation(j)
+    c = _clip(c, self._cell_clip)
+    if peepholes:
+      o += peepholes[2] * c
+    return c, tf1.sigmoid(o) * self._activation(c)
+
+  def _project(self, h, projection):
+    if projection is None:
+      return h
+    return _clip(tf1.matmul(h, projection), self._proj_clip)
+
+
+class BasicLSTMCell(LSTMCell):
+  """Long short-term memory without the options, as most old code has it.
+
+  The formula is that of `LSTMCell`; the variables are below `basic_lstm_cell`.
+  """
+
+  def __init__(
+    self,
+    num_units,
+    forget_bias=1.0,
+    state_is_tuple=True,
+    activation=None,
+    name="basic_lstm_cell",
+  ):
+    """Sets up the cell; makes neither ops nor variables.
+
+    Args:
+      num_units: U, depth of c, h and the output.
+      forget_bias: number added to the forget gate, on top of `bias`.
+      state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
+        tensor `[B, 2 U]`, c first.
+      activation: function of a tensor in place of both tanh.
+      name: variable scope.
+
+    Raises:
+      ArgumentError: if `num_units` is no positive integer, or `activation` no
+        function.
+    """
+    super().__init__(
+      num_units,
+      forget_bias=forget_bias,
+      state_is_tuple=state_is_tuple,
+      activation=activation,
+      name=name,
+    )
+
+
+def _check_activation(caller, activation):
+  if activation is None:
+    return tf1.tanh
+  if not callable(activation):
+    raise errors.ArgumentError(
+      f"{caller}: activation must be a function of a tensor such as "
+      f"tf1.nn.relu, got {activation!r}"
+    )
+  return activation
+
+
+def _clip(tensor, limit):
+  return tensor if limit is None else tf1.clip_by_value(tensor, -limit, limit)

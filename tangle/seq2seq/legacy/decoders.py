@@ -1,0 +1,327 @@
+"""Decoders of `tf.contrib.legacy_seq2seq`, with contrib's arguments.
+
+They run from an initial state over time-major inputs. The attention decoders
+take any memory `[B, T, D]`, T unknown too: this is how a decoder is cut from
+its encoder.
+"""
+
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import attention, base, feeding, scopes
+
+
+def rnn_decoder(
+  decoder_inputs, initial_state, cell, loop_function=None, scope=None
+):
+  """Runs a cell over inputs, from a state.
+
+  Source: `tf.contrib.legacy_seq2seq.rnn_decoder` 1.15.
+
+  Args:
+    decoder_inputs: T tensors `[B, D]`.
+    initial_state: state of the cell.
+    cell: a cell.
+    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+      returns the next input `[B, D]`; None to read all of `decoder_inputs`.
+    scope: variable and name scope; `rnn_decoder` for None.
+
+  Returns:
+    A list of T outputs `[B, O]`, and the final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or `cell` or `initial_state` is none.
+    ShapeError: if inputs or state are of the wrong depth.
+  """
+  base.check_cell("rnn_decoder", cell)
+  with scopes.opened("rnn_decoder", scope, "rnn_decoder"):
+    inputs, depth = scopes.check_vectors(
+      "rnn_decoder", "decoder_inputs", decoder_inputs
+    )
+    state = base.check_state(
+      "rnn_decoder", "initial_state", initial_state, cell
+    )
+    step = cell.bind(depth, inputs[0].dtype.base_dtype)
+    feed = feeding.looped(inputs, loop_function)
+    return unroll(step, feed, len(inputs), state)
+
+
+def unroll(step, feed, count, state):
+  """Runs a step function a number of times.
+
+  Args:
+    step: function of an input and a state, which returns an output and a state.
+    feed: function of a step number and the output before, which returns the
+      input.
+    count: T, how many steps.
+    state: the state at first.
+
+  Returns:
+    A list of T outputs, and the final state.
+  """
+  outputs, previous = [], None
+  for k in range(count):
+    previous, state = step(feed(k, previous), state)
+    outputs.append(previous)
+  return outputs, state
+
+
+def embedding_rnn_decoder(
+  decoder_inputs,
+  initial_state,
+  cell,
+  num_symbols,
+  embedding_size,
+  output_projection=None,
+  feed_previous=False,
+  update_embedding_for_previous=True,
+  scope=None,
+):
+  """Runs a cell over symbols, given ones or its own.
+
+  Source: `tf.contrib.legacy_seq2seq.embedding_rnn_decoder` 1.15.
+
+  Args:
+    decoder_inputs: T int tensors `[B]`.
+    initial_state: state of the cell.
+    cell: a cell.
+    num_symbols: V.
+    embedding_size: E.
+    output_projection: pair (W, B) of `[O, V]` and `[V]`, for `feed_previous`;
+      None if the cell's outputs are logits.
+    feed_previous: whether each symbol but the first is the best of the output
+      before it: a bool or a scalar bool tensor.
+    update_embedding_for_previous: whether symbols that were fed back have a
+      gradient to the table.
+    scope: variable and name scope; `embedding_rnn_decoder` for None.
+
+  Returns:
+    A list of T outputs `[B, O]`, and the final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or an argument is out of range.
+    DtypeError: if an argument is of the wrong type.
+    ShapeError: if `output_projection` or the state is of the wrong shape.
+  """
+  caller = "embedding_rnn_decoder"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller) as found:
+    ids = feeding.check_decoder(
+      caller, decoder_inputs, num_symbols, embedding_size
+    )
+    state = base.check_state(caller, "initial_state", initial_state, cell)
+    feed_previous = feeding.check_feed_previous(caller, feed_previous)
+    projection = feeding.check_projection(
+      caller, output_projection, cell.output_size, num_symbols, found.dtype
+    )
+    table = scopes.make_variable(
+      "embedding", [num_symbols, embedding_size], found.dtype
+    )
+    feed = feeding.embedded(
+      table, ids, feed_previous, projection, update_embedding_for_previous
+    )
+    with tf1.variable_scope("rnn_decoder"):
+      step = cell.bind(embedding_size, found.dtype)
+      return unroll(step, feed, len(ids), state)
+
+
+def attention_decoder(
+  decoder_inputs,
+  initial_state,
+  attention_states,
+  cell,
+  output_size=None,
+  num_heads=1,
+  loop_function=None,
+  dtype=None,
+  scope=None,
+  initial_state_attention=False,
+):
+  """Runs a cell over inputs, from a state, attending to a memory.
+
+      x = [input, contexts before] kernel + bias
+      cell_output, state = cell(x, state before)
+      contexts = attention(state), one for each head
+      output = [cell_output, contexts] AttnOutputProjection
+
+  Source: `tf.contrib.legacy_seq2seq.attention_decoder` 1.15; for the attention
+  see `attention.Heads`.
+
+  Args:
+    decoder_inputs: S tensors `[B, E]`.
+    initial_state: state of the cell.
+    attention_states: `[B, T, D]`; B and T may be unknown.
+    cell: a cell.
+    output_size: O, depth of the outputs; that of the cell for None.
+    num_heads: number of attention heads.
+    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+      returns the next input `[B, E]`; None to read all of `decoder_inputs`.
+    dtype: float type; that of the variable scope around for None.
+    scope: variable and name scope; `attention_decoder` for None.
+    initial_state_attention: whether the first contexts come from the initial
+      state; zeros if not.
+
+  Returns:
+    A list of S outputs `[B, O]`, and the final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or an argument is out of range.
+    DtypeError: if `attention_states` are of another type than `dtype`.
+    ShapeError: if an argument is of the wrong shape.
+  """
+  caller = "attention_decoder"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller, dtype) as found:
+    inputs, depth = scopes.check_vectors(
+      caller, "decoder_inputs", decoder_inputs
+    )
+    feed = feeding.looped(inputs, loop_function)
+    decode = _attention_step(
+      caller,
+      cell,
+      depth,
+      attention_states,
+      initial_state,
+      output_size,
+      num_heads,
+      initial_state_attention,
+      found.dtype,
+    )
+    return decode(feed, inputs)
+
+
+def _attention_step(
+  caller,
+  cell,
+  depth,
+  attention_states,
+  initial_state,
+  output_size,
+  num_heads,
+  initial_state_attention,
+  dtype,
+):
+  """Makes the variables of an attention decoder in the current scope.
+
+  They come in contrib's order, so that lists of variables are in that order.
+
+  Returns:
+    A function of a feed and the inputs it has, which returns a list of outputs
+    and the final state.
+  """
+  checks.check_positive(caller, "num_heads", num_heads)
+  if output_size is None:
+    output_size = cell.output_size
+  checks.check_positive(caller, "output_size", output_size)
+  state = base.check_state(caller, "initial_state", initial_state, cell)
+  states = attention.check_states(caller, attention_states, dtype)
+  heads = attention.Heads(states, num_heads, dtype)
+  query_depth = sum(tf1.nest.flatten(cell.state_size))
+  if initial_state_attention:
+    heads.bind_queries(query_depth)
+  mix = scopes.linear([depth] + [heads.depth] * num_heads, depth, dtype)
+  step = cell.bind(depth, dtype)
+  if not initial_state_attention:
+    heads.bind_queries(query_depth)
+  with scopes.inner("AttnOutputProjection"):
+    depths = [cell.output_size] + [heads.depth] * num_heads
+    join = scopes.linear(depths, output_size, dtype)
+
+  def attend(inputs, before):
+    contexts, state = before
+    inputs = mix([tf1.cast(inputs, dtype)] + contexts)
+    output, state = step(inputs, state)
+    contexts = heads(state)
+    return join([tf1.cast(output, dtype)] + contexts), (contexts, state)
+
+  def decode(feed, inputs):
+    if initial_state_attention:
+      contexts = heads(state)
+    else:
+      contexts = heads.zero_contexts(tf1.shape(inputs[0])[0])
+    outputs, (_, final) = unroll(attend, feed, len(inputs), (contexts, state))
+    return outputs, final
+
+  return decode
+
+
+def embedding_attention_decoder(
+  decoder_inputs,
+  initial_state,
+  attention_states,
+  cell,
+  num_symbols,
+  embedding_size,
+  num_heads=1,
+  output_size=None,
+  output_projection=None,
+  feed_previous=False,
+  update_embedding_for_previous=True,
+  dtype=None,
+  scope=None,
+  initial_state_attention=False,
+):
+  """Runs an attention decoder over symbols, given ones or its own.
+
+  Source: `tf.contrib.legacy_seq2seq.embedding_attention_decoder` 1.15.
+
+  Args:
+    decoder_inputs: S int tensors `[B]`.
+    initial_state: state of the cell.
+    attention_states: `[B, T, D]`; B and T may be unknown.
+    cell: a cell.
+    num_symbols: V.
+    embedding_size: E.
+    num_heads: number of attention heads.
+    output_size: O, depth of the outputs; that of the cell for None.
+    output_projection: pair (W, B) of `[O, V]` and `[V]`, for `feed_previous`;
+      None if the outputs are logits.
+    feed_previous: whether each symbol but the first is the best of the output
+      before it: a bool or a scalar bool tensor.
+    update_embedding_for_previous: whether symbols that were fed back have a
+      gradient to the table.
+    dtype: float type; that of the variable scope around for None.
+    scope: variable and name scope; `embedding_attention_decoder` for None.
+    initial_state_attention: whether the first contexts come from the initial
+      state; zeros if not.
+
+  Returns:
+    A list of S outputs `[B, O]`, and the final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or an argument is out of range.
+    DtypeError: if an argument is of the wrong type.
+    ShapeError: if an argument is of the wrong shape.
+  """
+  caller = "embedding_attention_decoder"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller, dtype) as found:
+    ids = feeding.check_decoder(
+      caller, decoder_inputs, num_symbols, embedding_size
+    )
+    feed_previous = feeding.check_feed_previous(caller, feed_previous)
+    projection = feeding.check_projection(
+      caller,
+      output_projection,
+      output_size or cell.output_size,
+      num_symbols,
+      found.dtype,
+    )
+    table = scopes.make_variable(
+      "embedding", [num_symbols, embedding_size], found.dtype
+    )
+    feed = feeding.embedded(
+      table, ids, feed_previous, projection, update_embedding_for_previous
+    )
+    with tf1.variable_scope("attention_decoder"):
+      decode = _attention_step(
+        caller,
+        cell,
+        embedding_size,
+        attention_states,
+        initial_state,
+        output_size,
+        num_heads,
+        initial_state_attention,
+        found.dtype,
+      )
+      return decode(feed, ids)

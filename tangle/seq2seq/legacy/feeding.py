@@ -1,0 +1,202 @@
+"""What a decoder reads at each step: given symbols, or its own."""
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import scopes
+
+
+def given(inputs):
+  """Returns the feed that reads what is given.
+
+  Args:
+    inputs: T tensors `[B, D]`.
+
+  Returns:
+    A function of a step and the output before it, which returns `[B, D]`.
+  """
+  return lambda step, previous: inputs[step]
+
+
+def looped(inputs, loop_function):
+  """Returns the feed that makes each input of the output before it.
+
+  Args:
+    inputs: T tensors `[B, D]`, of which only the first is read.
+    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+      returns `[B, D]`; None to read all the inputs.
+
+  Returns:
+    A function of a step and the output before it, which returns `[B, D]`.
+  """
+  if loop_function is None:
+    return given(inputs)
+
+  def feed(step, previous):
+    if step == 0:
+      return inputs[0]
+    with tf1.variable_scope("loop_function", reuse=True):
+      return loop_function(previous, step)
+
+  return feed
+
+
+def embedded(table, ids, feed_previous, projection=None, update=True):
+  """Returns the feed that looks symbols up in a table.
+
+  Without `feed_previous` all lookups are one op. With it, each step's symbol
+  is the largest entry of the output before it, projected if need be. If
+  `feed_previous` is a tensor, the choice is made anew in each run, and the
+  projection is only computed where it is needed.
+
+  Args:
+    table: a variable `[V, E]`.
+    ids: T int tensors `[B]`.
+    feed_previous: a bool or a scalar bool tensor.
+    projection: pair of `[O, V]` and `[V]`, or None if outputs are logits.
+    update: whether a symbol that was fed back has a gradient to its row of the
+      table. The first symbol, which is given, always has.
+
+  Returns:
+    A function of a step and the output before it, which returns `[B, E]`.
+  """
+
+  def lookup(symbols):
+    return tf1.nn.embedding_lookup(table, symbols)
+
+  if feed_previous is False:
+    return given(tf1.unstack(lookup(tf1.stack(ids))))
+
+  def best(output):
+    if projection is not None:
+      output = tf1.nn.xw_plus_b(output, *projection)
+    return tf1.argmax(output, 1, output_type=ids[0].dtype)
+
+  def feed(step, previous):
+    if step == 0:
+      return lookup(ids[0])
+    if feed_previous is True:
+      features = lookup(best(previous))
+      return features if update else tf1.stop_gradient(features)
+    symbols = tf1.cond(
+      feed_previous, lambda: best(previous), lambda: tf1.identity(ids[step])
+    )
+    symbols.set_shape(ids[step].shape)
+    features = lookup(symbols)
+    if update:
+      return features
+    return tf1.where_v2(feed_previous, tf1.stop_gradient(features), features)
+
+  return feed
+
+
+def updates(feed_previous):
+  """Whether symbols that are fed back have a gradient to the table.
+
+  In contrib's encoder-decoders they have if `feed_previous` is a bool, and have
+  not if it is a tensor.
+
+  Args:
+    feed_previous: a bool or a tensor.
+
+  Returns:
+    A bool.
+  """
+  return isinstance(feed_previous, (bool, np.bool_))
+
+
+def check_feed_previous(caller, value):
+  """Returns `feed_previous` as a Python bool or a scalar bool tensor.
+
+  Args:
+    caller: who asks, for messages.
+    value: a bool, or a scalar bool tensor.
+
+  Returns:
+    A bool or a tensor.
+
+  Raises:
+    DtypeError: if it is neither.
+    GraphError: if it is from another graph.
+    ShapeError: if it is a tensor that is no scalar.
+  """
+  if isinstance(value, (bool, np.bool_)):
+    return bool(value)
+  dtype = getattr(value, "dtype", None)
+  if dtype is None or tf1.as_dtype(dtype) != tf1.bool:
+    raise errors.DtypeError(
+      f"{caller}: feed_previous must be True, False or a scalar bool tensor, "
+      f"got {value!r}; a placeholder may be made by tf1.placeholder(tf1.bool, "
+      "[])"
+    )
+  checks.check_graph(caller, "feed_previous", value)
+  value = tf1.convert_to_tensor(value)
+  checks.check_rank(caller, "feed_previous", value, (0,))
+  return value
+
+
+def check_projection(caller, projection, depth, num_symbols, dtype):
+  """Returns an output projection as tensors.
+
+  Args:
+    caller: who asks, for messages.
+    projection: pair of weights `[O, V]` and biases `[V]`, or None.
+    depth: O, depth of the outputs.
+    num_symbols: V.
+    dtype: float type.
+
+  Returns:
+    A pair of tensors, or None for None.
+
+  Raises:
+    ArgumentError: if it is no pair.
+    DtypeError: if one is of another type.
+    ShapeError: if one is of another shape.
+  """
+  if projection is None:
+    return None
+  if not isinstance(projection, (tuple, list)) or len(projection) != 2:
+    raise errors.ArgumentError(
+      f"{caller}: output_projection must be a pair (W, B) of weights [{depth}, "
+      f"{num_symbols}] and biases [{num_symbols}], got {projection!r}; "
+      "tutorial.OutputProjection.pair() gives one"
+    )
+  pair = []
+  shapes = ([depth, num_symbols], [num_symbols])
+  for part, value, shape in zip(("W", "B"), projection, shapes):
+    argument = f"output_projection {part}"
+    value = checks.convert_floats(caller, argument, value, dtype)
+    if not value.shape.is_compatible_with(shape):
+      hint = "pass them as (W, B), W with one column for each symbol"
+      if value.shape.is_compatible_with(shape[::-1]):
+        hint = "tf1.transpose it: contrib keeps proj_w the other way round"
+      raise errors.ShapeError(
+        f"{caller}: {argument} must be {shape}, got {checks.describe(value)}; "
+        f"{hint}"
+      )
+    pair.append(value)
+  return tuple(pair)
+
+
+def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
+  """Returns the ids that a decoder reads, after a check of the sizes.
+
+  Args:
+    caller: who asks, for messages.
+    decoder_inputs: T int tensors `[B]`.
+    num_symbols: V.
+    embedding_size: E.
+
+  Returns:
+    A list of T int tensors `[B]`.
+
+  Raises:
+    ArgumentError: if there are no inputs, or a size is no positive integer.
+    DtypeError: if an input is not of integers.
+    ShapeError: if an input is not of rank 1.
+  """
+  checks.check_positive(caller, "num_symbols", num_symbols)
+  checks.check_positive(caller, "embedding_size", embedding_size)
+  return scopes.check_ids(caller, "decoder_inputs", decoder_inputs)

@@ -1,0 +1,141 @@
+"""Losses over time-major sequences, as `tf.contrib.legacy_seq2seq` has them."""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import scopes
+
+
+def sequence_loss_by_example(
+  logits,
+  targets,
+  weights,
+  average_across_timesteps=True,
+  softmax_loss_function=None,
+  name=None,
+):
+  """Weighted cross entropy of each example.
+
+  Returns `sum_t w_t l_t / (sum_t w_t + 1e-12)` with
+  `l_t = -log softmax(logits_t)[targets_t]`, or without the division. An example
+  whose weights are all zero has the loss zero.
+
+  Source: `tf.contrib.legacy_seq2seq.sequence_loss_by_example` 1.15.
+
+  Args:
+    logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
+    targets: T int tensors `[B]`.
+    weights: T float tensors `[B]`.
+    average_across_timesteps: whether to divide by the sum of the weights.
+    softmax_loss_function: function with the keyword arguments `labels` `[B]`
+      and `logits`, which returns `[B]`, in place of the cross entropy.
+    name: name scope of the new ops; `sequence_loss_by_example` for None.
+
+  Returns:
+    `[B]` float.
+
+  Raises:
+    ArgumentError: if the lists are empty or not of one length.
+    DtypeError: if targets are no integers, or weights of another type than the
+      losses.
+  """
+  caller = "sequence_loss_by_example"
+  with tf1.name_scope(name or caller):
+    total, size = weighted_sums(
+      caller, logits, targets, weights, softmax_loss_function
+    )
+    return total / (size + 1e-12) if average_across_timesteps else total
+
+
+def sequence_loss(
+  logits,
+  targets,
+  weights,
+  average_across_timesteps=True,
+  average_across_batch=True,
+  softmax_loss_function=None,
+  name=None,
+):
+  """Weighted cross entropy of a batch: the examples' sum or mean.
+
+  The mean is over examples, not over symbols: a short example counts as much
+  as a long one.
+
+  Source: `tf.contrib.legacy_seq2seq.sequence_loss` 1.15.
+
+  Args:
+    logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
+    targets: T int tensors `[B]`.
+    weights: T float tensors `[B]`.
+    average_across_timesteps: whether to divide each example's loss by the sum
+      of its weights.
+    average_across_batch: whether to divide by B.
+    softmax_loss_function: function with the keyword arguments `labels` `[B]`
+      and `logits`, which returns `[B]`, in place of the cross entropy.
+    name: name scope of the new ops; `sequence_loss` for None.
+
+  Returns:
+    A float scalar.
+
+  Raises:
+    ArgumentError: if the lists are empty or not of one length.
+    DtypeError: if targets are no integers, or weights of another type than the
+      losses.
+  """
+  with tf1.name_scope(name or "sequence_loss"):
+    found = sequence_loss_by_example(
+      logits,
+      targets,
+      weights,
+      average_across_timesteps=average_across_timesteps,
+      softmax_loss_function=softmax_loss_function,
+    )
+    cost = tf1.reduce_sum(found)
+    if not average_across_batch:
+      return cost
+    return cost / tf1.cast(tf1.shape(targets[0])[0], cost.dtype)
+
+
+def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
+  """Sums each example's weighted losses, and its weights.
+
+  Args:
+    caller: who asks, for messages.
+    logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
+    targets: T int tensors `[B]`.
+    weights: T float tensors `[B]`.
+    softmax_loss_function: as for `sequence_loss`.
+
+  Returns:
+    Two tensors `[B]`.
+
+  Raises:
+    ArgumentError: if the lists are empty or not of one length.
+    DtypeError: if targets are no integers, or weights of another type than the
+      losses.
+  """
+  for argument, values in (("targets", targets), ("weights", weights)):
+    if len(values) != len(logits):
+      raise errors.ArgumentError(
+        f"{caller}: {argument} must be one for each of {len(logits)} logits, "
+        f"got {len(values)}; cut the longer list"
+      )
+  terms, factors = [], []
+  rows = zip(
+    scopes.check_list(caller, "logits", logits),
+    scopes.check_ids(caller, "targets", targets),
+    weights,
+  )
+  for k, (logit, target, weight) in enumerate(rows):
+    if softmax_loss_function is None:
+      loss = tf1.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=target, logits=logit
+      )
+    else:
+      loss = softmax_loss_function(labels=target, logits=logit)
+    weight = checks.convert_floats(
+      caller, f"weights[{k}]", weight, loss.dtype.base_dtype
+    )
+    terms.append(loss * weight)
+    factors.append(weight)
+  return tf1.add_n(terms), tf1.add_n(factors)

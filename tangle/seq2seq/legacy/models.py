@@ -1,0 +1,368 @@
+"""Encoder-decoders of `tf.contrib.legacy_seq2seq`, with contrib's arguments.
+
+Inputs are time-major: lists of `[B]` or `[B, D]` tensors. The encoder runs over
+every input, padding too: there are no lengths. (The translate tutorial reverses
+the source and pads it in front, so that the padding comes first.)
+
+Called a second time in one graph, a function makes new variables, which is an
+error under the same names, unless the variable scope around says reuse.
+
+All functions that have an encoder and a decoder of their own take `share_cell`,
+which contrib has not. On 1.15 contrib copies the cell for the encoder, which
+fails once it has been called, so in the second bucket. The usual remedy was to
+give the cell's class a `__deepcopy__` that returns the cell itself; encoder and
+decoder then share its variables, which are the encoder's. `share_cell=True`
+loads the checkpoints of such code.
+"""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import (
+  base,
+  decoders,
+  encoders,
+  feeding,
+  scopes,
+  wrappers,
+)
+
+
+def basic_rnn_seq2seq(
+  encoder_inputs,
+  decoder_inputs,
+  cell,
+  dtype=tf1.float32,
+  scope=None,
+  share_cell=False,
+):
+  """Encodes a sequence as a cell's final state, and decodes from there.
+
+  Source: `tf.contrib.legacy_seq2seq.basic_rnn_seq2seq` 1.15.
+
+  Args:
+    encoder_inputs: T tensors `[B, D]`.
+    decoder_inputs: S tensors `[B, E]`.
+    cell: a cell; encoder and decoder have each its own variables.
+    dtype: float type.
+    scope: variable and name scope; `basic_rnn_seq2seq` for None.
+    share_cell: whether the decoder uses the encoder's variables.
+
+  Returns:
+    A list of S outputs `[B, O]`, and the decoder's final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or `cell` is none.
+    ShapeError: if inputs are of the wrong shape.
+  """
+  caller = "basic_rnn_seq2seq"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller):
+    scopes.check_list(caller, "decoder_inputs", decoder_inputs)
+    with tf1.variable_scope("rnn") as place:
+      state = encoders.encoder(caller, encoder_inputs, cell, dtype)
+    if share_cell:
+      cell = wrappers.Placed(cell, place)
+    return decoders.rnn_decoder(decoder_inputs, state, cell)
+
+
+def tied_rnn_seq2seq(
+  encoder_inputs,
+  decoder_inputs,
+  cell,
+  loop_function=None,
+  dtype=tf1.float32,
+  scope=None,
+):
+  """Encodes a sequence as a cell's final state, and decodes with that cell.
+
+  Source: `tf.contrib.legacy_seq2seq.tied_rnn_seq2seq` 1.15.
+
+  Args:
+    encoder_inputs: T tensors `[B, D]`.
+    decoder_inputs: S tensors `[B, D]`.
+    cell: a cell, whose variables encoder and decoder share.
+    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+      returns the decoder's next input `[B, D]`; None to read all of
+      `decoder_inputs`.
+    dtype: float type.
+    scope: variable and name scope below `combined_tied_rnn_seq2seq`;
+      `tied_rnn_seq2seq` for None.
+
+  Returns:
+    A list of S outputs `[B, O]`, and the final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or `cell` is none.
+    ShapeError: if inputs are of the wrong shape.
+  """
+  caller = "tied_rnn_seq2seq"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, None, "combined_tied_rnn_seq2seq"):
+    with tf1.variable_scope(scope or caller):
+      inputs, depth = scopes.check_vectors(
+        caller, "decoder_inputs", decoder_inputs
+      )
+      encoder_inputs, encoder_depth = scopes.check_vectors(
+        caller, "encoder_inputs", encoder_inputs
+      )
+      if depth != encoder_depth:
+        raise errors.ShapeError(
+          f"{caller}: decoder_inputs must be of the depth of encoder_inputs, "
+          f"{encoder_depth}, as one cell reads both, got depth {depth}; use "
+          "basic_rnn_seq2seq for inputs of two kinds"
+        )
+      step = cell.bind(depth, tf1.as_dtype(dtype))
+      state = encoders.zero_state(cell, encoder_inputs, dtype)
+      feed = feeding.given(encoder_inputs)
+      _, state = decoders.unroll(step, feed, len(encoder_inputs), state)
+      feed = feeding.looped(inputs, loop_function)
+      return decoders.unroll(step, feed, len(inputs), state)
+
+
+def embedding_rnn_seq2seq(
+  encoder_inputs,
+  decoder_inputs,
+  cell,
+  num_encoder_symbols,
+  num_decoder_symbols,
+  embedding_size,
+  output_projection=None,
+  feed_previous=False,
+  dtype=None,
+  scope=None,
+  share_cell=False,
+):
+  """Encodes symbols as a cell's final state, and decodes symbols from there.
+
+  Source: `tf.contrib.legacy_seq2seq.embedding_rnn_seq2seq` 1.15.
+
+  Args:
+    encoder_inputs: T int tensors `[B]`.
+    decoder_inputs: S int tensors `[B]`.
+    cell: a cell; encoder and decoder have each its own variables.
+    num_encoder_symbols: number of source symbols.
+    num_decoder_symbols: V, number of target symbols.
+    embedding_size: E, depth of both tables.
+    output_projection: pair (W, B) of `[O, V]` and `[V]`: outputs are the
+      cell's, and `feed_previous` projects them. None for logits `[B, V]`.
+    feed_previous: whether each symbol but the first is the best of the output
+      before it: a bool or a scalar bool tensor. For a tensor, symbols that were
+      fed back have no gradient to the table.
+    dtype: float type; that of the variable scope around for None.
+    scope: variable and name scope; `embedding_rnn_seq2seq` for None.
+    share_cell: whether the decoder uses the encoder's variables.
+
+  Returns:
+    A list of S outputs, `[B, V]` or `[B, O]`, and the decoder's final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or an argument is out of range.
+    DtypeError: if an argument is of the wrong type.
+    ShapeError: if an argument is of the wrong shape.
+  """
+  caller = "embedding_rnn_seq2seq"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller, dtype) as found:
+    feeding.check_decoder(
+      caller, decoder_inputs, num_decoder_symbols, embedding_size
+    )
+    feed_previous = feeding.check_feed_previous(caller, feed_previous)
+    output_projection = feeding.check_projection(
+      caller,
+      output_projection,
+      cell.output_size,
+      num_decoder_symbols,
+      found.dtype,
+    )
+    _, state, place = encoders.embedding_encoder(
+      caller,
+      encoder_inputs,
+      cell,
+      num_encoder_symbols,
+      embedding_size,
+      found.dtype,
+    )
+    if share_cell:
+      cell = wrappers.Placed(cell, place)
+    if output_projection is None:
+      cell = wrappers.OutputProjectionWrapper(cell, num_decoder_symbols)
+    return decoders.embedding_rnn_decoder(
+      decoder_inputs,
+      state,
+      cell,
+      num_decoder_symbols,
+      embedding_size,
+      output_projection=output_projection,
+      feed_previous=feed_previous,
+      update_embedding_for_previous=feeding.updates(feed_previous),
+    )
+
+
+def embedding_tied_rnn_seq2seq(
+  encoder_inputs,
+  decoder_inputs,
+  cell,
+  num_symbols,
+  embedding_size,
+  num_decoder_symbols=None,
+  output_projection=None,
+  feed_previous=False,
+  dtype=None,
+  scope=None,
+):
+  """Encodes and decodes symbols with one table and one cell.
+
+  Source: `tf.contrib.legacy_seq2seq.embedding_tied_rnn_seq2seq` 1.15. As there,
+  `scope` does not reach the cell, which is below
+  `combined_tied_rnn_seq2seq/tied_rnn_seq2seq` in it, whatever its name.
+
+  Args:
+    encoder_inputs: T int tensors `[B]`.
+    decoder_inputs: S int tensors `[B]`.
+    cell: a cell, whose variables encoder and decoder share.
+    num_symbols: number of symbols of both sides.
+    embedding_size: E, depth of the table.
+    num_decoder_symbols: V, if only the first V symbols are to be decoded;
+      `num_symbols` for None.
+    output_projection: pair (W, B) of `[O, num_symbols]` and `[num_symbols]`:
+      outputs are the cell's, and `feed_previous` projects them. None for
+      logits `[B, V]`.
+    feed_previous: whether each symbol but the first is the best of the output
+      before it: a bool or a scalar bool tensor. For a tensor, symbols that were
+      fed back have no gradient to the table.
+    dtype: float type; that of the variable scope around for None.
+    scope: variable and name scope; `embedding_tied_rnn_seq2seq` for None.
+
+  Returns:
+    A list of S outputs, `[B, V]` or `[B, O]`, and the final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or an argument is out of range.
+    DtypeError: if an argument is of the wrong type.
+    ShapeError: if an argument is of the wrong shape.
+  """
+  caller = "embedding_tied_rnn_seq2seq"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller, dtype) as found:
+    ids = feeding.check_decoder(
+      caller, decoder_inputs, num_symbols, embedding_size
+    )
+    source = scopes.check_ids(caller, "encoder_inputs", encoder_inputs)
+    feed_previous = feeding.check_feed_previous(caller, feed_previous)
+    projection = feeding.check_projection(
+      caller, output_projection, cell.output_size, num_symbols, found.dtype
+    )
+    if projection is None:
+      size = num_symbols if num_decoder_symbols is None else num_decoder_symbols
+      cell = wrappers.OutputProjectionWrapper(cell, size)
+    table = scopes.make_variable(
+      "embedding", [num_symbols, embedding_size], found.dtype
+    )
+    feed = feeding.embedded(
+      table, ids, feed_previous, projection, feeding.updates(feed_previous)
+    )
+    with tf1.variable_scope("combined_tied_rnn_seq2seq"):
+      with tf1.variable_scope("tied_rnn_seq2seq"):
+        step = cell.bind(embedding_size, found.dtype)
+        state = encoders.zero_state(cell, source, found.dtype)
+        source_feed = feeding.embedded(table, source, False)
+        _, state = decoders.unroll(step, source_feed, len(source), state)
+        return decoders.unroll(step, feed, len(ids), state)
+
+
+def embedding_attention_seq2seq(
+  encoder_inputs,
+  decoder_inputs,
+  cell,
+  num_encoder_symbols,
+  num_decoder_symbols,
+  embedding_size,
+  num_heads=1,
+  output_projection=None,
+  feed_previous=False,
+  dtype=None,
+  scope=None,
+  initial_state_attention=False,
+  share_cell=False,
+):
+  """Encodes symbols, and decodes symbols attending to the encoder's outputs.
+
+  Without `output_projection` the cell's output is mapped to V numbers, and
+  those with the contexts to V numbers once more: this is how contrib has it,
+  and what its checkpoints hold.
+
+  Source: `tf.contrib.legacy_seq2seq.embedding_attention_seq2seq` 1.15, after
+  Vinyals et al. 2015, "Grammar as a Foreign Language".
+
+  Args:
+    encoder_inputs: T int tensors `[B]`.
+    decoder_inputs: S int tensors `[B]`.
+    cell: a cell; encoder and decoder have each its own variables.
+    num_encoder_symbols: number of source symbols.
+    num_decoder_symbols: V, number of target symbols.
+    embedding_size: E, depth of both tables.
+    num_heads: number of attention heads.
+    output_projection: pair (W, B) of `[O, V]` and `[V]`, O the cell's output
+      size: outputs are `[B, O]`, and `feed_previous` projects them. None for
+      logits `[B, V]`.
+    feed_previous: whether each symbol but the first is the best of the output
+      before it: a bool or a scalar bool tensor. For a tensor, symbols that were
+      fed back have no gradient to the table.
+    dtype: float type; that of the variable scope around for None.
+    scope: variable and name scope; `embedding_attention_seq2seq` for None.
+    initial_state_attention: whether the first contexts come from the encoder's
+      final state; zeros if not.
+    share_cell: whether the decoder uses the encoder's variables.
+
+  Returns:
+    A list of S outputs, `[B, V]` or `[B, O]`, and the decoder's final state.
+
+  Raises:
+    ArgumentError: if there are no inputs, or an argument is out of range.
+    DtypeError: if an argument is of the wrong type.
+    ShapeError: if an argument is of the wrong shape.
+  """
+  caller = "embedding_attention_seq2seq"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller, dtype) as found:
+    feeding.check_decoder(
+      caller, decoder_inputs, num_decoder_symbols, embedding_size
+    )
+    checks.check_positive(caller, "num_heads", num_heads)
+    feed_previous = feeding.check_feed_previous(caller, feed_previous)
+    output_projection = feeding.check_projection(
+      caller,
+      output_projection,
+      cell.output_size,
+      num_decoder_symbols,
+      found.dtype,
+    )
+    outputs, state, place = encoders.embedding_encoder(
+      caller,
+      encoder_inputs,
+      cell,
+      num_encoder_symbols,
+      embedding_size,
+      found.dtype,
+    )
+    output_size = None
+    if share_cell:
+      cell = wrappers.Placed(cell, place)
+    if output_projection is None:
+      cell = wrappers.OutputProjectionWrapper(cell, num_decoder_symbols)
+      output_size = num_decoder_symbols
+    return decoders.embedding_attention_decoder(
+      decoder_inputs,
+      state,
+      tf1.stack(outputs, 1),
+      cell,
+      num_decoder_symbols,
+      embedding_size,
+      num_heads=num_heads,
+      output_size=output_size,
+      output_projection=output_projection,
+      feed_previous=feed_previous,
+      update_embedding_for_previous=feeding.updates(feed_previous),
+      initial_state_attention=initial_state_attention,
+    )

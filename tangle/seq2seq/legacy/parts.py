@@ -1,0 +1,298 @@
+"""The legacy attention model in two parts, encoder and decoder.
+
+Both parts together compute what `models.embedding_attention_seq2seq` computes,
+on the same variables. What passes between them is two tensors, whose lengths
+the decoder need not know; so each part can have graphs of its own.
+"""
+
+from typing import Any, NamedTuple
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq import vocabulary
+from tangle.seq2seq.legacy import (
+  base,
+  decoders,
+  encoders,
+  feeding,
+  scopes,
+  tutorial,
+  wrappers,
+)
+
+
+class Encoded(NamedTuple):
+  """What a decoder reads of an encoder.
+
+  Attributes:
+    attention_states: `[B, T, D]`, the outputs at all steps, padding too.
+    state: `[B, Q]`, the parts of the final state side by side: layer by layer,
+      for an LSTM c before h.
+  """
+
+  attention_states: Any
+  state: Any
+
+
+class Decoded(NamedTuple):
+  """What a decoder returns.
+
+  Attributes:
+    outputs: list of S outputs `[B, V]`, or `[B, O]` with an output projection.
+    state: the final state, in the structure of the cell's.
+  """
+
+  outputs: Any
+  state: Any
+
+
+class AttentionModel:
+  """Settings of a legacy attention model, and its two parts.
+
+  It holds no variables: they are made, or found, below `scope` in the variable
+  scope of each call. So a model can be called in several graphs, and shares its
+  variables with `models.embedding_attention_seq2seq` in the same scope.
+
+  Attributes:
+    cell: the cell.
+    dtype: the `tf.DType` of variables and outputs.
+    output_projection: the `tutorial.OutputProjection`, or None.
+  """
+
+  def __init__(
+    self,
+    cell,
+    num_encoder_symbols,
+    num_decoder_symbols,
+    embedding_size,
+    num_heads=1,
+    output_projection=None,
+    initial_state_attention=False,
+    share_cell=False,
+    dtype=tf1.float32,
+    scope="embedding_attention_seq2seq",
+  ):
+    """Sets the model up; makes neither ops nor variables.
+
+    Args:
+      cell: a cell; encoder and decoder have each its own variables.
+      num_encoder_symbols: number of source symbols.
+      num_decoder_symbols: V, number of target symbols.
+      embedding_size: depth of both tables.
+      num_heads: number of attention heads.
+      output_projection: a `tutorial.OutputProjection`; None for a decoder that
+        returns logits.
+      initial_state_attention: whether the first contexts come from the
+        encoder's final state; zeros if not.
+      share_cell: whether the decoder uses the encoder's variables, see
+        `models`.
+      dtype: float type.
+      scope: variable scope of the model, a string.
+
+    Raises:
+      ArgumentError: if an argument is out of range, or `output_projection` is
+        none, such as a pair of tensors.
+      ShapeError: if `output_projection` is for other sizes.
+    """
+    caller = "AttentionModel"
+    base.check_cell(caller, cell)
+    check = checks.check_positive
+    self.cell = cell
+    self.dtype = tf1.as_dtype(dtype)
+    self._sources = check(caller, "num_encoder_symbols", num_encoder_symbols)
+    self._targets = check(caller, "num_decoder_symbols", num_decoder_symbols)
+    self._embedding_size = check(caller, "embedding_size", embedding_size)
+    self._num_heads = check(caller, "num_heads", num_heads)
+    self._initial_state_attention = initial_state_attention
+    self._share_cell = share_cell
+    self._scope = scope
+    self.output_projection = output_projection
+    if output_projection is not None:
+      self._check_projection(caller, output_projection)
+
+  def _check_projection(self, caller, projection):
+    if not isinstance(projection, tutorial.OutputProjection):
+      raise errors.ArgumentError(
+        f"{caller}: output_projection must be a tutorial.OutputProjection, got "
+        f"{projection!r}; a pair of tensors is for the functions in models"
+      )
+    found = [projection.size, projection.num_symbols]
+    expected = [self.cell.output_size, self._targets]
+    if found != expected:
+      raise errors.ShapeError(
+        f"{caller}: output_projection must map depth {expected[0]} of the cell "
+        f"to {expected[1]} symbols, got one from {found[0]} to {found[1]}; "
+        "make it with those sizes"
+      )
+
+  def encode(self, source, name="encode"):
+    """Encodes a batch.
+
+    Args:
+      source: `[B, T]` int ids; T must be known. Padding is read like any
+        symbol; the tutorial has it in front of the reversed source.
+      name: name scope of the new ops.
+
+    Returns:
+      An `Encoded`.
+
+    Raises:
+      DtypeError: if `source` is not of integers.
+      ShapeError: if `source` is not of rank 2, or T is unknown.
+    """
+    opened = scopes.reusing("encode", self._scope, self.dtype)
+    with tf1.name_scope(name), opened:
+      outputs, state, _ = encoders.embedding_encoder(
+        "encode",
+        unstack("encode", "source", source),
+        self.cell,
+        self._sources,
+        self._embedding_size,
+        self.dtype,
+      )
+      parts = tf1.nest.flatten(state)
+      joined = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
+      return Encoded(tf1.stack(outputs, 1), joined)
+
+  def decode(self, encoded, inputs, feed_previous=False, name="decode"):
+    """Decodes a batch.
+
+    Args:
+      encoded: an `Encoded`; the number of its steps may be unknown.
+      inputs: `[B, S]` int ids, GO first; S must be known.
+      feed_previous: whether each symbol but the first is the best of the output
+        before it: a bool or a scalar bool tensor.
+      name: name scope of the new ops.
+
+    Returns:
+      A `Decoded`.
+
+    Raises:
+      DtypeError: if an argument is of the wrong type.
+      ShapeError: if `inputs` is not of rank 2, S is unknown, or `encoded` is
+        of another cell's depth.
+    """
+    scopes.check_graph_mode("decode")
+    with tf1.name_scope(name):
+      inputs = unstack("decode", "inputs", inputs)
+      return self._decode(encoded, inputs, feed_previous)
+
+  def _decode(self, encoded, inputs, feed_previous):
+    cell, output_size, pair = self.cell, None, None
+    if self.output_projection is not None and feed_previous is not False:
+      pair = self.output_projection.pair()  # outside of the model's scope
+    with scopes.reusing("decode", self._scope, self.dtype):
+      if self._share_cell:
+        with scopes.inner("rnn"):
+          cell = wrappers.Placed(cell, encoders.cell_place())
+      if self.output_projection is None:
+        output_size = self._targets
+        cell = wrappers.OutputProjectionWrapper(cell, output_size)
+      outputs, state = decoders.embedding_attention_decoder(
+        inputs,
+        self._split(encoded.state),
+        encoded.attention_states,
+        cell,
+        self._targets,
+        self._embedding_size,
+        num_heads=self._num_heads,
+        output_size=output_size,
+        output_projection=pair,
+        feed_previous=feed_previous,
+        update_embedding_for_previous=feeding.updates(feed_previous),
+        initial_state_attention=self._initial_state_attention,
+      )
+    return Decoded(outputs, state)
+
+  def _split(self, state):
+    """Returns a state `[B, Q]` in the structure of the cell's."""
+    sizes = tf1.nest.flatten(self.cell.state_size)
+    state = checks.convert_floats("decode", "state", state, self.dtype)
+    if not state.shape.is_compatible_with([None, sum(sizes)]):
+      raise errors.ShapeError(
+        f"decode: state must be [B, {sum(sizes)}], got "
+        f"{checks.describe(state)}; encode and decode with one model"
+      )
+    parts = [state] if len(sizes) == 1 else tf1.split(state, sizes, 1)
+    return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
+
+  def greedy(self, encoded, steps, name="greedy"):
+    """Decodes the best symbol at each step from the best ones before it.
+
+    As in contrib, a sequence runs on after its EOS; what comes after is
+    replaced by EOS in the result.
+
+    Args:
+      encoded: an `Encoded`.
+      steps: S, how many symbols to decode, an int.
+      name: name scope of the new ops.
+
+    Returns:
+      `[B, S]` int32 ids, EOS from the end of each sequence on.
+
+    Raises:
+      ArgumentError: if `steps` is no positive integer.
+    """
+    scopes.check_graph_mode("greedy")
+    checks.check_positive("greedy", "steps", steps)
+    with tf1.name_scope(name):
+      batch_size = tf1.shape(encoded.state)[:1]
+      go = tf1.fill(batch_size, vocabulary.GO_ID)
+      outputs = self._decode(encoded, [go] * steps, True).outputs
+      end = tf1.fill(batch_size, vocabulary.EOS_ID)
+      ended = tf1.zeros_like(go, dtype=tf1.bool)
+      symbols = []
+      for output in self.logits(outputs):
+        best = tf1.argmax(output, 1, output_type=tf1.int32)
+        symbols.append(tf1.where(ended, end, best))
+        ended = tf1.logical_or(ended, tf1.equal(best, vocabulary.EOS_ID))
+      return tf1.stack(symbols, 1)
+
+  def logits(self, outputs):
+    """Maps outputs of the decoder to logits, if they are none yet.
+
+    Args:
+      outputs: list of S outputs, as in `Decoded`.
+
+    Returns:
+      A list of S logits `[B, V]`.
+    """
+    if self.output_projection is None:
+      return list(outputs)
+    weights, biases = self.output_projection.pair()
+    return [tf1.nn.xw_plus_b(x, weights, biases) for x in outputs]
+
+  @property
+  def softmax_loss_function(self):
+    """What `losses.sequence_loss` takes under this name; None for none."""
+    if self.output_projection is None:
+      return None
+    return self.output_projection.loss
+
+
+def unstack(caller, argument, batch):
+  """Cuts batch-major ids into steps.
+
+  Args:
+    caller: who asks, for messages.
+    argument: the argument's name, for messages.
+    batch: `[B, T]` int; T must be known.
+
+  Returns:
+    A list of T int tensors `[B]`.
+
+  Raises:
+    DtypeError: if it is not of integers.
+    GraphError: if it is from another graph.
+    ShapeError: if it is not of rank 2, or T is unknown.
+  """
+  batch = checks.convert_ints(caller, argument, batch)
+  checks.check_rank(caller, argument, batch, (2,))
+  if not tf1.dimension_value(batch.shape[1]):
+    raise errors.ShapeError(
+      f"{caller}: {argument} must be [B, T] with T known and positive, got "
+      f"{checks.describe(batch)}; the graph has an own copy of the cell for "
+      "each step: make a placeholder for each bucket"
+    )
+  return tf1.unstack(batch, axis=1)

@@ -1,0 +1,171 @@
+"""What the translate tutorial's model adds to the legacy model's variables.
+
+Its checkpoints hold, beside the model: `Variable`, the learning rate;
+`Variable_1`, the number of steps; and with sampled softmax `proj_w` and
+`proj_b`. A graph that has all of these loads such a checkpoint with a plain
+`tf.compat.v1.train.Saver()`.
+"""
+
+from typing import Any, NamedTuple
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import scopes
+
+
+class Counters(NamedTuple):
+  """The tutorial's variables that are not trained.
+
+  Attributes:
+    learning_rate: a float scalar, called `Variable` in checkpoints.
+    global_step: an int32 scalar, called `Variable_1` in checkpoints.
+  """
+
+  learning_rate: Any
+  global_step: Any
+
+
+def make_counters(learning_rate, dtype=tf1.float32):
+  """Makes the tutorial's learning rate and step counter.
+
+  The tutorial gives them no names, so that they are called by their order in
+  the graph: make them first.
+
+  Source: `Seq2SeqModel` of the translate tutorial (2015, `seq2seq_model.py`).
+
+  Args:
+    learning_rate: the start value.
+    dtype: float type of the learning rate.
+
+  Returns:
+    A `Counters`.
+
+  Raises:
+    ArgumentError: if the names are taken in this graph and name scope.
+  """
+  rate = tf1.Variable(
+    float(learning_rate), trainable=False, dtype=dtype, use_resource=True
+  )
+  step = tf1.Variable(0, trainable=False, use_resource=True)
+  names = [rate.op.name, step.op.name]
+  if names != ["Variable", "Variable_1"]:
+    raise errors.ArgumentError(
+      f"make_counters: the variables are called {names} in this graph, where "
+      "the tutorial's checkpoints have 'Variable' and 'Variable_1'; call it "
+      "first, outside of any name scope"
+    )
+  return Counters(rate, step)
+
+
+class OutputProjection:
+  """The tutorial's map from outputs to logits, with sampled softmax.
+
+  Variables: `proj_w` `[V, O]` and `proj_b` `[V]`, in the variable scope of the
+  first use; every use in that scope shares them.
+
+  Source: `Seq2SeqModel` of the translate tutorial (2015, `seq2seq_model.py`),
+  after Jean et al. 2015, "On Using Very Large Target Vocabulary for Neural
+  Machine Translation", section 3.
+  """
+
+  def __init__(
+    self, num_symbols, size, num_samples=512, dtype=tf1.float32, seed=None
+  ):
+    """Sets it up; makes neither ops nor variables.
+
+    Args:
+      num_symbols: V.
+      size: O, depth of the outputs.
+      num_samples: how many symbols the loss samples at each step; None for the
+        full softmax.
+      dtype: float type of the variables and outputs.
+      seed: seed of the sampler, an int; None for any.
+
+    Raises:
+      ArgumentError: if a size is no positive integer, or there are not more
+        symbols than samples.
+    """
+    caller = "OutputProjection"
+    self.num_symbols = checks.check_positive(caller, "num_symbols", num_symbols)
+    self.size = checks.check_positive(caller, "size", size)
+    self._dtype = tf1.as_dtype(dtype)
+    self._num_samples = num_samples
+    self._seed = seed
+    if num_samples is not None:
+      checks.check_positive(caller, "num_samples", num_samples)
+      if num_samples >= num_symbols:
+        raise errors.ArgumentError(
+          f"{caller}: num_samples must be less than the {num_symbols} symbols, "
+          f"got {num_samples}; pass None for the full softmax"
+        )
+
+  def variables(self):
+    """Makes the variables, or finds them, in the current variable scope.
+
+    Returns:
+      `proj_w` `[V, O]` and `proj_b` `[V]`.
+    """
+    with scopes.reusing("OutputProjection"):
+      shape = [self.num_symbols, self.size]
+      return (
+        scopes.make_variable("proj_w", shape, self._dtype),
+        scopes.make_variable("proj_b", shape[:1], self._dtype),
+      )
+
+  def pair(self):
+    """Returns what the models take as `output_projection`.
+
+    Returns:
+      Weights `[O, V]` and biases `[V]`, tensors.
+    """
+    weights, biases = self.variables()
+    return tf1.transpose(weights), tf1.convert_to_tensor(biases)
+
+  def logits(self, outputs, name="logits"):
+    """Maps outputs to logits.
+
+    Args:
+      outputs: `[B, O]`.
+      name: name scope of the new ops.
+
+    Returns:
+      `[B, V]`.
+    """
+    with tf1.name_scope(name):
+      return tf1.nn.xw_plus_b(outputs, *self.pair())
+
+  def loss(self, labels, logits, sampled_values=None, name="projected_loss"):
+    """Cross entropy of the outputs, sampled or full: a softmax loss function.
+
+    Args:
+      labels: int `[B]`.
+      logits: `[B, O]`: the outputs, not projected. The name is that by which
+        `sequence_loss` calls it.
+      sampled_values: what `tf1.random.log_uniform_candidate_sampler` returns,
+        in place of a draw of its own.
+      name: name scope of the new ops.
+
+    Returns:
+      `[B]`, of the type of the variables; the sampled loss is computed in
+      float32.
+    """
+    with tf1.name_scope(name):
+      if self._num_samples is None:
+        return tf1.nn.sparse_softmax_cross_entropy_with_logits(
+          labels=labels, logits=self.logits(logits)
+        )
+      weights, biases = self.variables()
+      if self._dtype != tf1.float32:
+        weights, biases = (tf1.cast(v, tf1.float32) for v in (weights, biases))
+      loss = tf1.nn.sampled_softmax_loss(
+        weights=weights,
+        biases=biases,
+        labels=tf1.reshape(labels, [-1, 1]),
+        inputs=tf1.cast(logits, tf1.float32),
+        num_sampled=self._num_samples,
+        num_classes=self.num_symbols,
+        sampled_values=sampled_values,
+        seed=self._seed,
+      )
+      return tf1.cast(loss, self._dtype)

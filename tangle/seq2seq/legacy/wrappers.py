@@ -1,0 +1,280 @@
+"""Cells made of cells, with the variables of TensorFlow 1.15's wrappers."""
+
+import math
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.seq2seq.legacy import base, scopes
+
+
+class MultiRNNCell(base.Cell):
+  """Cells one above the other: each reads the output of the one below.
+
+  Source: `tf.nn.rnn_cell.MultiRNNCell` 1.15. The variables of the k-th cell are
+  below `multi_rnn_cell/cell_k`. As there, a cell object that comes twice has
+  one set of variables, in its first place: `[cell] * 2` ties the layers.
+  """
+
+  def __init__(self, cells, state_is_tuple=True, name="multi_rnn_cell"):
+    """Joins the cells; makes neither ops nor variables.
+
+    Args:
+      cells: list of cells, from the lowest to the highest.
+      state_is_tuple: whether the state is a tuple of the cells' states rather
+        than one tensor of all of them side by side.
+      name: variable scope.
+
+    Raises:
+      ArgumentError: if there is no cell, something else than a cell, or a cell
+        with a tuple for its state while `state_is_tuple` is False.
+    """
+    super().__init__(name)
+    if not isinstance(cells, (list, tuple)) or not cells:
+      raise errors.ArgumentError(
+        f"{name}: cells must be a list of at least one cell, got {cells!r}"
+      )
+    for cell in cells:
+      base.check_cell(name, cell)
+    sizes = [cell.state_size for cell in cells]
+    if not state_is_tuple and any(tf1.nest.is_nested(s) for s in sizes):
+      raise errors.ArgumentError(
+        f"{name}: state_is_tuple is False, but cells have the states {sizes}; "
+        "make them with state_is_tuple=False too"
+      )
+    self._cells = tuple(cells)
+    self._state_is_tuple = state_is_tuple
+
+  @property
+  def state_size(self):
+    """The depth of the state, in the structure of the state."""
+    sizes = tuple(cell.state_size for cell in self._cells)
+    return sizes if self._state_is_tuple else sum(sizes)
+
+  @property
+  def output_size(self):
+    """The depth of the output."""
+    return self._cells[-1].output_size
+
+  def make_step(self, depth, dtype):
+    steps, first = [], {}
+    for k, cell in enumerate(self._cells):
+      if id(cell) not in first:
+        with scopes.inner(f"cell_{k}"):
+          first[id(cell)] = k, depth, cell.bind(depth, dtype)
+      owner, expected, step = first[id(cell)]
+      if depth != expected:
+        raise errors.ShapeError(
+          f"{self.name}: layer {k} is the same object as layer {owner} and "
+          f"shares its variables, for inputs of depth {expected}, but reads "
+          f"depth {depth}; make a cell for each layer"
+        )
+      steps.append(step)
+      depth = cell.output_size
+
+    def run(inputs, state):
+      if not self._state_is_tuple:
+        state = tf1.split(state, [cell.state_size for cell in self._cells], 1)
+      after = []
+      for step, part in zip(steps, state):
+        inputs, part = step(inputs, part)
+        after.append(part)
+      return inputs, tuple(after) if self._state_is_tuple else tf1.concat(
+        after, 1
+      )
+
+    return run
+
+
+class EmbeddingWrapper(base.Cell):
+  """A cell that reads ids: looks them up in a table first.
+
+  Source: `tf.contrib.rnn.EmbeddingWrapper` 1.15. The table is `embedding`
+  `[V, E]`, the cell's variables are below `embedding_wrapper`. It starts from
+  U(-sqrt 3, sqrt 3), variance one, if the scope has no initializer.
+  """
+
+  def __init__(
+    self,
+    cell,
+    embedding_classes,
+    embedding_size,
+    initializer=None,
+    name="embedding_wrapper",
+  ):
+    """Wraps a cell; makes neither ops nor variables.
+
+    Args:
+      cell: a cell.
+      embedding_classes: V, number of symbols.
+      embedding_size: E, depth of what the cell reads.
+      initializer: of the table.
+      name: variable scope.
+
+    Raises:
+      ArgumentError: if `cell` is no cell, or a size no positive integer.
+    """
+    super().__init__(name)
+    base.check_cell(name, cell)
+    self._cell = cell
+    check = checks.check_positive
+    self._classes = check(name, "embedding_classes", embedding_classes)
+    self._depth = check(name, "embedding_size", embedding_size)
+    self._initializer = initializer
+
+  @property
+  def state_size(self):
+    """The depth of the state, in the structure of the state."""
+    return self._cell.state_size
+
+  @property
+  def output_size(self):
+    """The depth of the output."""
+    return self._cell.output_size
+
+  def bind_parts(self, dtype):
+    """Makes the variables below the current variable scope.
+
+    Args:
+      dtype: float type of variables and states.
+
+    Returns:
+      The table, a variable `[V, E]`, and the step function of the cell within,
+      which reads `[B, E]`.
+    """
+    with scopes.inner(self.name):
+      return self._make_parts(dtype)
+
+  def _make_parts(self, dtype):
+    initializer = self._initializer or tf1.get_variable_scope().initializer
+    if initializer is None:
+      limit = math.sqrt(3)
+      initializer = tf1.random_uniform_initializer(-limit, limit)
+    table = scopes.make_variable(
+      "embedding", [self._classes, self._depth], dtype, initializer
+    )
+    return table, self._cell.bind(self._depth, dtype)
+
+  def make_step(self, depth, dtype):
+    del depth  # ids have none
+    table, inner = self._make_parts(dtype)
+
+    def step(inputs, state):
+      return inner(tf1.nn.embedding_lookup(table, inputs), state)
+
+    return step
+
+  def check_inputs(self, inputs):
+    """Returns the input of one step as a tensor.
+
+    Args:
+      inputs: `[B]` int.
+
+    Returns:
+      A tensor `[B]`, and None.
+
+    Raises:
+      DtypeError: if it is not of integers.
+      ShapeError: if it is not of rank 1.
+    """
+    (inputs,) = scopes.check_ids(self.name, "inputs", [inputs])
+    return inputs, None
+
+
+class OutputProjectionWrapper(base.Cell):
+  """A cell with a linear map over its output.
+
+  Source: `tf.contrib.rnn.OutputProjectionWrapper` 1.15. Variables: `kernel`
+  `[output_size of the cell, V]` and `bias` `[V]`, with the cell's own below
+  `output_projection_wrapper`.
+  """
+
+  def __init__(
+    self, cell, output_size, activation=None, name="output_projection_wrapper"
+  ):
+    """Wraps a cell; makes neither ops nor variables.
+
+    Args:
+      cell: a cell.
+      output_size: V, depth of the output.
+      activation: function of the output; None for none.
+      name: variable scope.
+
+    Raises:
+      ArgumentError: if `cell` is no cell, or `output_size` no positive integer.
+    """
+    super().__init__(name)
+    base.check_cell(name, cell)
+    self._cell = cell
+    self._output_size = checks.check_positive(name, "output_size", output_size)
+    self._activation = activation
+
+  @property
+  def state_size(self):
+    """The depth of the state, in the structure of the state."""
+    return self._cell.state_size
+
+  @property
+  def output_size(self):
+    """The depth of the output."""
+    return self._output_size
+
+  def make_step(self, depth, dtype):
+    inner = self._cell.bind(depth, dtype)
+    project = scopes.linear([self._cell.output_size], self._output_size, dtype)
+
+    def step(inputs, state):
+      output, state = inner(inputs, state)
+      output = project([output])
+      return self._activation(output) if self._activation else output, state
+
+    return step
+
+
+class Placed(base.Cell):
+  """A cell whose variables are below another variable scope.
+
+  It lets a decoder share its cell with the encoder.
+  """
+
+  def __init__(self, cell, place):
+    """Wraps a cell; makes neither ops nor variables.
+
+    Args:
+      cell: a cell.
+      place: the `tf1.VariableScope` in which the cell was bound, or will be.
+
+    Raises:
+      ArgumentError: if `cell` is no cell.
+    """
+    base.check_cell("Placed", cell)
+    super().__init__(cell.name)
+    self._cell = cell
+    self._place = place
+
+  @property
+  def state_size(self):
+    """The depth of the state, in the structure of the state."""
+    return self._cell.state_size
+
+  @property
+  def output_size(self):
+    """The depth of the output."""
+    return self._cell.output_size
+
+  def bind(self, depth, dtype):
+    """Makes, or finds, the variables below the other scope.
+
+    Args:
+      depth: D, depth of the inputs.
+      dtype: float type of variables, inputs and states.
+
+    Returns:
+      The step function of the cell.
+    """
+    with tf1.variable_scope(
+      self._place,
+      reuse=self._place.reuse or True,
+      auxiliary_name_scope=False,
+    ):
+      return self._cell.bind(depth, dtype)
