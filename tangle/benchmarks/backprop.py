@@ -13,6 +13,7 @@ COLUMNS = (
   "step_s",
   "to_joint",
   "to_double",
+  "to_published",
   "forward_runs",
   "residuals",
   "residual_bytes",
@@ -40,10 +41,10 @@ def compare(
     out_dir: folder that gets `backprop_<model>.png`; `None` for no plot.
 
   Returns:
-    A dict from strategy to `step_s` (median seconds), `to_joint` and
-    `to_double` (median of paired ratios), `forward_runs` (executions a step of
-    an op of the lower part, on average), `residuals` (their number),
-    `residual_bytes`, `max_difference` (largest difference of a gradient to
+    A dict from strategy to `step_s` (median seconds), `to_joint`,
+    `to_double` and `to_published` (medians of paired ratios), `forward_runs`
+    (executions a step of an op of the lower part, on average), `residuals`
+    (their number), `residual_bytes`, `max_difference` (largest difference of a gradient to
     joint, relative to the largest gradient of its variable). For a strategy
     that cannot run: `reason`.
 
@@ -88,7 +89,10 @@ def compare(
     for key, base in (
       ("to_joint", strategies.JOINT),
       ("to_double", strategies.DOUBLE),
+      ("to_published", strategies.PUBLISHED),
     ):
+      if base not in seconds:
+        continue
       ratio = timing.ratio(found, seconds[base])
       rows[name][key] = ratio.median
       rows[name][key + "_quartiles"] = [ratio.low, ratio.high]
