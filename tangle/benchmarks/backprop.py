@@ -44,9 +44,9 @@ def compare(
     A dict from strategy to `step_s` (median seconds), `to_joint`,
     `to_double` and `to_published` (medians of paired ratios), `forward_runs`
     (executions a step of an op of the lower part, on average), `residuals`
-    (their number), `residual_bytes`, `max_difference` (largest difference of a gradient to
-    joint, relative to the largest gradient of its variable). For a strategy
-    that cannot run: `reason`.
+    (their number), `residual_bytes`, `max_difference` (largest
+    difference of a gradient to joint, relative to the largest gradient of its
+    variable). For a strategy that cannot run: `reason`.
 
   Raises:
     ArgumentError: if a model or strategy is unknown.

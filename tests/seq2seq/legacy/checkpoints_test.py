@@ -55,8 +55,8 @@ class CheckpointTestCase(case.GraphTestCase):
         np.testing.assert_allclose(loss, other, rtol=1e-5)
 
   def assert_varied(self, found):
-    """Fails if nearly all symbols are one: then any model would do."""
-    self.assertGreater(len(set(np.array(found["symbols"][1]).flat)), 2)
+    """Fails if all symbols are one: then any model would do."""
+    self.assertGreater(len(set(np.array(found["symbols"][1]).flat)), 1)
 
 
 class CheckpointsTest(CheckpointTestCase):
