@@ -18,7 +18,7 @@ from tangle.training import records
 FLAGS = flags.FLAGS
 
 PRESETS = {
-  "demo": {"units": 128, "layers": 1, "depth": 64, "epochs": 8.0},
+  "demo": {"units": 128, "layers": 1, "depth": 64, "epochs": 3.5},
   "full": {"units": 256, "layers": 2, "depth": 128, "epochs": 40.0},
 }
 
