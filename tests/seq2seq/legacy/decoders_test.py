@@ -78,7 +78,7 @@ class DecodersTest(support.LegacyTestCase):
     ours = self.run_model(build)
     steps = iter(range(1, 9))
     outputs, states = reference.rnn_decode(
-      self.drawn(build),
+      ours.values,
       "rnn_decoder/",
       "gru_cell",
       1,

@@ -53,12 +53,10 @@ class FormulaTest(support.LegacyTestCase):
   def test_outputs_states_and_losses_are_the_formula(self, settings):
     if not settings.feed_previous:
       self.shorten()
-    build = support.attention_model(settings)
-    ours = self.run_model(build, wanted=False)
-    weights = self.drawn(build)
-    outputs, state = self.reference(settings, weights)
-    loss = np.float32(self.reference_loss(settings, weights, outputs))
-    formula = support.Results(outputs, state, loss, {})
+    ours = self.run_model(support.attention_model(settings), wanted=False)
+    outputs, state = self.reference(settings, ours.values)
+    loss = np.float32(self.reference_loss(settings, ours.values, outputs))
+    formula = ours._replace(outputs=outputs, state=state, loss=loss)
     self.assert_same(ours, formula, 2e-6)
     if compat.IS_TF1:
       theirs = self.run_model(
@@ -78,9 +76,8 @@ class FormulaTest(support.LegacyTestCase):
     )
   )
   def test_gradients_are_those_of_the_formula(self, settings):
-    build = support.attention_model(settings)
-    ours = self.run_model(build)
-    weights = {k: v.astype(np.float64) for k, v in self.drawn(build).items()}
+    ours = self.run_model(support.attention_model(settings))
+    weights = {k: v.astype(np.float64) for k, v in ours.values.items()}
 
     def loss():
       outputs, _ = self.reference(settings, weights)

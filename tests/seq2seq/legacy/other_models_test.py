@@ -140,7 +140,7 @@ class FormulaTest(support.LegacyTestCase):
   def test_embedding_rnn_is_the_formula(self, feed_previous):
     build = embedding("gru_cell", 2, feed_previous=feed_previous)
     ours = self.run_model(build, wanted=False)
-    weights = self.drawn(build)
+    weights = ours.values
     scope = "embedding_rnn_seq2seq/"
     _, states = reference.encode(
       weights, scope, "gru_cell", 2, support.UNITS, self.source
@@ -166,7 +166,7 @@ class FormulaTest(support.LegacyTestCase):
   def test_embedding_tied_rnn_is_the_formula(self):
     build = embedding_tied("lstm_cell", 1)
     ours = self.run_model(build, wanted=False)
-    weights = self.drawn(build)
+    weights = ours.values
     scope = "embedding_tied_rnn_seq2seq/"
     table = weights[scope + "embedding"]
     scope += "combined_tied_rnn_seq2seq/tied_rnn_seq2seq/"
@@ -195,7 +195,7 @@ class FormulaTest(support.LegacyTestCase):
     build = make("gru_cell", 1)
     ours = self.run_model(build, wanted=False)
     outputs = self.encode_and_decode(
-      self.drawn(build),
+      ours.values,
       encoder,
       decoder,
       "gru_cell",

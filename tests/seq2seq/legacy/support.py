@@ -39,7 +39,9 @@ Settings = collections.namedtuple(
 )
 Settings.__new__.__defaults__ = ("gru_cell", 1, 1, False, False, False)
 
-Results = collections.namedtuple("Results", "outputs state loss gradients")
+Results = collections.namedtuple(
+  "Results", "outputs state loss gradients values"
+)
 
 _CLASSES = {
   "gru_cell": "GRUCell",
@@ -182,8 +184,8 @@ class LegacyTestCase(case.GraphTestCase):
       wanted: whether to compute gradients.
 
     Returns:
-      `Results`: outputs [S, B, O], flat list of state parts, loss, and name ->
-      dense gradient.
+      `Results`: outputs [S, B, O], flat list of state parts, loss, name -> dense
+      gradient, and name -> value of the variables.
     """
     with tf1.Graph().as_default() as graph:
       outputs, state = build(*self.inputs())
@@ -196,13 +198,17 @@ class LegacyTestCase(case.GraphTestCase):
       found = {
         v.op.name: g for v, g in zip(variables, gradients) if g is not None
       }
+      values = {
+        name: draw(name, variable.shape.as_list())
+        for name, variable in by_name(tf1.global_variables()).items()
+      }
       with quick_session(graph) as sess:
-        load(sess, tf1.global_variables())
+        load(sess, tf1.global_variables(), values)
         outputs, state, loss, found = sess.run(
           [outputs, tf1.nest.flatten(state), loss, found]
         )
     found = {name: case.dense(value) for name, value in found.items()}
-    return Results(np.stack(outputs), state, loss, found)
+    return Results(np.stack(outputs), state, loss, found, values)
 
   def assert_same(self, actual, desired, tolerance=1e-6):
     """Fails unless all results are within `tolerance`, relative to the size.
@@ -226,15 +232,6 @@ class LegacyTestCase(case.GraphTestCase):
     for name, array in desired.items():
       error = float(np.max(np.abs(actual[name] - array)))
       self.assertLessEqual(error, tolerance * scale, name)
-
-  def drawn(self, build):
-    """Returns name -> array, the values that `run_model` gives a model."""
-    with tf1.Graph().as_default():
-      build(*self.inputs())
-      return {
-        name: draw(name, variable.shape.as_list())
-        for name, variable in by_name(tf1.global_variables()).items()
-      }
 
   def described(self, build):
     """Lists name, shape, dtype and start of a model's variables, in order.
