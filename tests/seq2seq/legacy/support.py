@@ -184,8 +184,8 @@ class LegacyTestCase(case.GraphTestCase):
       wanted: whether to compute gradients.
 
     Returns:
-      `Results`: outputs [S, B, O], flat list of state parts, loss, name -> dense
-      gradient, and name -> value of the variables.
+      `Results`: outputs [S, B, O], flat list of state parts, loss, dense
+      gradients by name, and values of the variables by name.
     """
     with tf1.Graph().as_default() as graph:
       outputs, state = build(*self.inputs())

@@ -23,7 +23,7 @@ from tangle.seq2seq.legacy import parts, tutorial
 from tests.seq2seq.legacy import support
 
 SOURCES, TARGETS, UNITS, SAMPLES = 11, 12, 8, 4
-BUCKETS = [(2, 2), (3, 4)]
+BUCKETS = [(2, 2), (3, 3)]
 RATE, STEPS = 0.1, 8
 
 Kind = collections.namedtuple("Kind", "cell layers heads projection")
