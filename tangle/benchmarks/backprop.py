@@ -46,7 +46,8 @@ def compare(
     (executions a step of an op of the lower part, on average), `residuals`
     (their number), `residual_bytes`, `max_difference` (largest
     difference of a gradient to joint, relative to the largest gradient of its
-    variable). For a strategy that cannot run: `reason`.
+    variable); `None` where there is no such figure. For a strategy that cannot
+    run: `reason`.
 
   Raises:
     ArgumentError: if a model or strategy is unknown.
@@ -75,10 +76,9 @@ def compare(
       strategy.load(sess, values)
       found = strategy.first_gradients(sess)
       expected = expected or found
-      rows[name] = {
-        "forward_runs": _forward_runs(name, strategy, values),
-        "max_difference": _difference(found, expected),
-      }
+      rows[name] = dict.fromkeys(COLUMNS)
+      rows[name]["forward_runs"] = _forward_runs(name, strategy, values)
+      rows[name]["max_difference"] = _difference(found, expected)
       if strategy.residuals is not None:
         rows[name]["residuals"] = len(strategy.residuals)
         rows[name]["residual_bytes"] = strategy.residuals.bytes
