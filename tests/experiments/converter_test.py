@@ -1,28 +1,17 @@
 """Tests of converter."""
 
-import numpy as np
 from absl.testing import absltest
 
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import cmudict_data, converter
-
-
-def entries(count=200):
-  """Makes words that are spelled as they sound, one phoneme a letter."""
-  rng = np.random.RandomState(0)
-  found = []
-  for _ in range(count):
-    letters = rng.randint(0, 4, rng.randint(1, 6))
-    word = "".join("abcd"[k] for k in letters)
-    found.append((word, [("AA1", "B", "K", "D")[k] for k in letters]))
-  return found
+from tests.experiments import spelling
 
 
 class ConverterTest(absltest.TestCase):
   def setUp(self):
     super().setUp()
-    self.data = cmudict_data.load(entries())
+    self.data = cmudict_data.load(spelling.entries(200))
 
   def test_words_come_back_in_order(self):
     with tf1.Graph().as_default():

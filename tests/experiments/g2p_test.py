@@ -4,24 +4,13 @@ import json
 import os
 import tempfile
 
-import numpy as np
 from absl.testing import absltest
 
 from tangle import errors
 from tangle.experiments import cmudict_data, g2p
+from tests.experiments import spelling
 
 SIZE = {"units": 16, "depth": 8, "bucket_count": 2, "batch_size": 16}
-
-
-def entries(count=400):
-  """Makes words that are spelled as they sound, one phoneme a letter."""
-  rng = np.random.RandomState(0)
-  found = []
-  for _ in range(count):
-    letters = rng.randint(0, 4, rng.randint(1, 6))
-    word = "".join("abcd"[k] for k in letters)
-    found.append((word, [("AA1", "B", "K", "D")[k] for k in letters]))
-  return found
 
 
 class G2PTest(absltest.TestCase):
@@ -30,7 +19,7 @@ class G2PTest(absltest.TestCase):
     folder = tempfile.TemporaryDirectory()
     self.addCleanup(folder.cleanup)
     self.out_dir = folder.name
-    self.data = cmudict_data.load(entries())
+    self.data = cmudict_data.load(spelling.entries())
 
   def test_learns_to_spell(self):
     steps = []
