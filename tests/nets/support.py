@@ -9,20 +9,6 @@ from tests import case
 class NetTestCase(case.GraphTestCase):
   """A `GraphTestCase` that sets variables and checks gradients."""
 
-  def assert_close(self, actual, desired, rtol=1e-12):
-    """Fails unless `actual` is within `rtol` of the size of `desired`."""
-    # Neither TensorFlow has a public name for the class of a sparse value.
-    if hasattr(actual, "dense_shape"):
-      array = np.zeros(tuple(actual.dense_shape), actual.values.dtype)
-      np.add.at(array, actual.indices, actual.values)
-      actual = array
-    actual, desired = np.asarray(actual), np.asarray(desired)
-    self.assertEqual(actual.shape, desired.shape)
-    self.assertEqual(actual.dtype, desired.dtype)
-    scale = float(np.max(np.abs(desired), initial=0.0))
-    error = float(np.max(np.abs(actual - desired), initial=0.0))
-    self.assertLessEqual(error, rtol * scale)
-
   def fill(self, sess, variables):
     """Sets `variables` to numbers from N(0, 0.25); returns the arrays."""
     arrays = []
@@ -89,10 +75,6 @@ class NetTestCase(case.GraphTestCase):
 
   def assertStartsWith(self, text, prefix):
     self.assertTrue(text.startswith(prefix), f"{text!r} is not in {prefix!r}")
-
-  def count_ops(self):
-    """Returns the number of ops in the test's graph."""
-    return len(self.graph.get_operations())
 
 
 def set_variable(sess, variable, value):
