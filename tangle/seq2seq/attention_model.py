@@ -5,6 +5,7 @@ decoder reads the gold symbols (teacher forcing) or its own (greedy), and
 attends to the encoder's outputs once it has its own.
 """
 
+import itertools
 from typing import Any, NamedTuple
 
 from tangle.compat import tf1
@@ -106,7 +107,7 @@ class AttentionModel:
     )
     self._logits = feedforward.Dense(target_size, dtype=dtype, name="logits")
 
-  def encode(self, source, lengths, dropout_rate=0, name="encode"):
+  def encode(self, source, lengths, dropout_rate=0, seed=None, name="encode"):
     """Encodes a batch.
 
     Args:
@@ -114,20 +115,21 @@ class AttentionModel:
       lengths: `[B]` int32, how many of them are real.
       dropout_rate: of the embeddings and the layers' outputs, a number or a
         scalar.
+      seed: `[2]` int32, of stateless masks, which are others than those that
+        `decode` draws from it; None for stateful ones.
       name: name scope of the new ops.
 
     Returns:
       An `Encoded`.
     """
     with tf1.name_scope(name):
-      embedded = self._source_table(source)
-      embedded = feedforward.dropout(embedded, dropout_rate)
+      drop = _dropper(dropout_rate, seed, 0)
+      embedded = drop(self._source_table(source))
       found = self._both(embedded, lengths)
       outputs = found.outputs
       summary = tf1.concat([found.state.forward.h, found.state.backward.h], 1)
       for layer in self._upper:
-        outputs = feedforward.dropout(outputs, dropout_rate)
-        outputs = layer(outputs, lengths).outputs
+        outputs = layer(drop(outputs), lengths).outputs
       return Encoded(outputs, lengths, summary)
 
   def _initial(self, summary):
@@ -137,33 +139,34 @@ class AttentionModel:
       states.append(cells.LSTMState(c, h))
     return states
 
-  def _read_out(self, outputs, memory, dropout_rate):
+  def _read_out(self, outputs, memory, drop=lambda x: x):
     """Returns the logits of decoder outputs `[B, ..., U]`."""
     context = memory(outputs).context
     joined = self._joined(tf1.concat([context, outputs], -1))
-    return self._logits(feedforward.dropout(joined, dropout_rate))
+    return self._logits(drop(joined))
 
-  def decode(self, encoded, inputs, dropout_rate=0, name="decode"):
+  def decode(self, encoded, inputs, dropout_rate=0, seed=None, name="decode"):
     """Predicts each symbol from the gold ones before it.
 
     Args:
       encoded: an `Encoded`.
       inputs: `[B, S]` int32 ids, GO first.
       dropout_rate: of embeddings and layers' outputs, a number or a scalar.
+      seed: as for `encode`.
       name: name scope of the new ops.
 
     Returns:
       Logits `[B, S, V]`.
     """
     with tf1.name_scope(name):
-      outputs = feedforward.dropout(self._target_table(inputs), dropout_rate)
+      drop = _dropper(dropout_rate, seed, _DECODER_MASKS)
+      outputs = drop(self._target_table(inputs))
       states = self._initial(encoded.summary)
       for k, (layer, state) in enumerate(zip(self._decoder, states)):
-        if k:
-          outputs = feedforward.dropout(outputs, dropout_rate)
+        outputs = drop(outputs) if k else outputs
         outputs = layer(outputs, initial_state=state).outputs
       memory = self._attention.memory(encoded.memory, encoded.lengths)
-      return self._read_out(outputs, memory, dropout_rate)
+      return self._read_out(outputs, memory, drop)
 
   def start(self, encoded, name="start"):
     """Prepares a search of what an encoder has read.
@@ -194,7 +197,7 @@ class AttentionModel:
         beams = tf1.shape(symbols)[0] // tf1.maximum(batch_size, 1)
         depth = tf1.dimension_value(output.shape[1])
         queries = tf1.reshape(output, [batch_size, beams, depth])
-        logits = self._read_out(queries, memory, 0)
+        logits = self._read_out(queries, memory)
         return tf1.reshape(logits, [-1, self.target_size]), tuple(following)
 
     return Start(step, state)
@@ -258,8 +261,8 @@ class AttentionModel:
 def encoder_builder(model):
   """Returns the builder of the encoder for `Pipeline.add`.
 
-  It feeds `source` `[B, T]` and `lengths` `[B]`, and `dropout_rate`, a scalar
-  that is 0 by default.
+  It feeds `source` `[B, T]` and `lengths` `[B]`; `dropout_rate`, a scalar that
+  is 0 by default; and `seed` `[2]` of the masks, drawn anew by default.
 
   Args:
     model: an `AttentionModel`.
@@ -272,14 +275,10 @@ def encoder_builder(model):
     del reads
     source_ph = tf1.placeholder(tf1.int32, [None, bucket], "source_ph")
     lengths_ph = tf1.placeholder(tf1.int32, [None], "lengths_ph")
-    rate_ph = _rate(model)
-    encoded = model.encode(source_ph, lengths_ph, rate_ph)
+    noise = _noise_feeds(model)
+    encoded = model.encode(source_ph, lengths_ph, **noise)
     return pieces.Piece(
-      feeds={
-        "source": source_ph,
-        "lengths": lengths_ph,
-        "dropout_rate": rate_ph,
-      },
+      feeds=dict(noise, source=source_ph, lengths=lengths_ph),
       outputs=dict(encoded._asdict()),
     )
 
@@ -289,7 +288,8 @@ def encoder_builder(model):
 def decoder_builder(model):
   """Returns the builder of the decoder that is trained.
 
-  It feeds `inputs`, `targets` and `weights`, all `[B, S]`, and `dropout_rate`.
+  It feeds `inputs`, `targets` and `weights`, all `[B, S]`, and `dropout_rate`
+  and `seed` as the encoder does.
   Its loss is the mean cross entropy over the real symbols, in nats; its
   metrics are `total_loss`, the sum, and `symbols`, their number.
 
@@ -304,19 +304,16 @@ def decoder_builder(model):
     inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
     targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
     weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
-    rate_ph = _rate(model)
-    logits = model.decode(Encoded(**reads), inputs_ph, rate_ph)
+    noise = _noise_feeds(model)
+    logits = model.decode(Encoded(**reads), inputs_ph, **noise)
     total = tf1.reduce_sum(
       losses.masked_cross_entropy(logits, targets_ph, weights_ph)
     )
     symbols = tf1.reduce_sum(weights_ph)
     return pieces.Piece(
-      feeds={
-        "inputs": inputs_ph,
-        "targets": targets_ph,
-        "weights": weights_ph,
-        "dropout_rate": rate_ph,
-      },
+      feeds=dict(
+        noise, inputs=inputs_ph, targets=targets_ph, weights=weights_ph
+      ),
       loss=total / symbols,
       metrics={"total_loss": total, "symbols": symbols},
     )
@@ -361,14 +358,32 @@ def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
   """
 
   def build(bucket, reads):
-    found = model.beam(
-      Encoded(**reads), bucket, beam_size, length_penalty, n_best
-    )
+    settings = beam_size, length_penalty, n_best
+    found = model.beam(Encoded(**reads), bucket, *settings)
     return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
 
   return build
 
 
-def _rate(model):
+def _noise_feeds(model):
+  """Makes the placeholders of dropout, which the builders feed as well."""
   zero = tf1.constant(0.0, model.dtype)
-  return tf1.placeholder_with_default(zero, [], "dropout_rate_ph")
+  drawn = tf1.random.uniform([2], maxval=2**31 - 1, dtype=tf1.int32)
+  return {
+    "dropout_rate": tf1.placeholder_with_default(zero, [], "dropout_rate_ph"),
+    "seed": tf1.placeholder_with_default(drawn, [2], "seed_ph"),
+  }
+
+
+_DECODER_MASKS = 1000  # apart from the encoder's, which count from 0
+
+
+def _dropper(rate, seed, first):
+  """Returns dropout at one rate, which draws another mask at each call."""
+  numbers = itertools.count(first)
+
+  def drop(x):
+    own = feedforward.shift_seed(seed, next(numbers))
+    return feedforward.dropout(x, rate, own)
+
+  return drop

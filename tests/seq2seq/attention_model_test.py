@@ -256,6 +256,21 @@ class AttentionModelTest(case.GraphTestCase):
     losses_np = {pipeline.forward(sess, batch).loss for _ in range(3)}
     self.assertLen(losses_np, 3)
 
+  def test_masks_are_those_of_the_seed(self):
+    pipeline = make_pipeline(make(), ["decoder"])
+    pipeline.build()
+    sess = self.session()
+    batch = self.batch(4, 5, 6)
+
+    def loss(encoder_seed, decoder_seed):
+      for name, seed in ("encoder", encoder_seed), ("decoder", decoder_seed):
+        batch[name].update(dropout_rate=0.5, seed=[7, seed])
+      return pipeline.forward(sess, batch).loss
+
+    self.assertEqual(loss(1, 1), loss(1, 1))
+    found = [loss(1, 1), loss(2, 1), loss(1, 2)]
+    self.assertLen(set(found), 3)
+
 
 if __name__ == "__main__":
   absltest.main()
