@@ -1,9 +1,9 @@
-"""Additive attention with several heads, as contrib's decoder has it."""
+"""Additive attention with several heads, and a decoder's step, as contrib's."""
 
 from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import arrays, checks
-from tangle.seq2seq.legacy import scopes
+from tangle.seq2seq.legacy import base, scopes
 
 
 class Heads:
@@ -71,27 +71,140 @@ class Heads:
     zeros.set_shape([None, self.depth])
     return [zeros] * len(self._keys)
 
-  def __call__(self, state):
+  def __call__(self, state, batch_size=None):
     """Attends once with each head.
 
     Args:
-      state: the decoder's state, tensors `[B, ...]` of depth Q together.
+      state: the decoder's state, tensors `[R, ...]` of depth Q together.
+      batch_size: B, a scalar int tensor, if R is B times any number of beams,
+        those of an example together; they read the one memory of their
+        example. None if R is B.
 
     Returns:
-      H contexts `[B, D]`.
+      H contexts `[R, D]`.
     """
     parts = tf1.nest.flatten(state)
     query = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
+    if batch_size is not None:
+      beams = tf1.shape(query)[0] // tf1.maximum(batch_size, 1)
+      shape = tf1.stack([batch_size, beams, 1, self.depth])
     contexts = []
     for keys, vector, apply in zip(self._keys, self._vectors, self._queries):
-      mixed = tf1.tanh(keys + apply([query])[:, None, :])
-      scores = tf1.squeeze(arrays.multiply(mixed, vector), axis=2)
+      query_of_head = apply([query])
+      if batch_size is None:
+        query_of_head = query_of_head[:, None, :]
+      else:
+        query_of_head = tf1.reshape(query_of_head, shape)
+        keys = keys[:, None]
+      mixed = tf1.tanh(keys + query_of_head)
+      scores = tf1.squeeze(arrays.multiply(mixed, vector), axis=-1)
       weights = tf1.nn.softmax(tf1.cast(scores, tf1.float32))
-      weights = tf1.cast(weights, self._dtype)[:, None, :]
-      context = tf1.squeeze(tf1.matmul(weights, self.states), axis=1)
+      weights = tf1.cast(weights, self._dtype)
+      if batch_size is None:
+        weights = weights[:, None, :]
+        context = tf1.squeeze(tf1.matmul(weights, self.states), axis=1)
+      else:
+        context = tf1.matmul(weights, self.states)
+        context = tf1.reshape(context, [-1, self.depth])
       context.set_shape([None, self.depth])
       contexts.append(context)
     return contexts
+
+
+class Step:
+  """One step of an attention decoder, with its variables.
+
+      x = [input, contexts before] kernel + bias
+      cell_output, state = cell(x, state before)
+      contexts = attention(state), one for each head
+      output = [cell_output, contexts] AttnOutputProjection
+
+  Source: `tf.contrib.legacy_seq2seq.attention_decoder` 1.15.
+  """
+
+  def __init__(
+    self,
+    caller,
+    cell,
+    depth,
+    attention_states,
+    initial_state,
+    output_size,
+    num_heads,
+    initial_state_attention,
+    dtype,
+  ):
+    """Makes the variables in the current scope.
+
+    They come in contrib's order, so that lists of variables are in that order.
+
+    Args:
+      caller: who asks, for messages.
+      cell: a cell.
+      depth: E, depth of the inputs.
+      attention_states: `[B, T, D]`; B and T may be unknown.
+      initial_state: state of the cell.
+      output_size: O, depth of the outputs; that of the cell for None.
+      num_heads: number of attention heads.
+      initial_state_attention: whether the first contexts come from the initial
+        state; zeros if not.
+      dtype: float type.
+
+    Raises:
+      ArgumentError: if an argument is out of range.
+      DtypeError: if `attention_states` are of another type than `dtype`.
+      ShapeError: if an argument is of the wrong shape.
+    """
+    checks.check_positive(caller, "num_heads", num_heads)
+    if output_size is None:
+      output_size = cell.output_size
+    checks.check_positive(caller, "output_size", output_size)
+    self._state = base.check_state(caller, "initial_state", initial_state, cell)
+    states = check_states(caller, attention_states, dtype)
+    self._initial_state_attention = initial_state_attention
+    self._dtype = dtype
+    self._heads = heads = Heads(states, num_heads, dtype)
+    query_depth = sum(tf1.nest.flatten(cell.state_size))
+    if initial_state_attention:
+      heads.bind_queries(query_depth)
+    self._mix = scopes.linear([depth] + [heads.depth] * num_heads, depth, dtype)
+    self._cell_step = cell.bind(depth, dtype)
+    if not initial_state_attention:
+      heads.bind_queries(query_depth)
+    with scopes.inner("AttnOutputProjection"):
+      depths = [cell.output_size] + [heads.depth] * num_heads
+      self._join = scopes.linear(depths, output_size, dtype)
+
+  def start(self, batch_size):
+    """Returns what is before the first step.
+
+    Args:
+      batch_size: B, a scalar int tensor.
+
+    Returns:
+      A pair: a list of contexts `[B, D]`, one for each head; the initial state.
+    """
+    if self._initial_state_attention:
+      return self._heads(self._state), self._state
+    return self._heads.zero_contexts(batch_size), self._state
+
+  def __call__(self, inputs, before, batch_size=None):
+    """Makes a step.
+
+    Args:
+      inputs: `[R, E]`.
+      before: contexts and state before, as `start` gives them.
+      batch_size: as for `Heads`: B if there are several beams an example.
+
+    Returns:
+      The output `[R, O]`, and contexts and state after.
+    """
+    contexts, state = before
+    inputs = self._mix([tf1.cast(inputs, self._dtype)] + contexts)
+    output, state = self._cell_step(inputs, state)
+    contexts = self._heads(state, batch_size)
+    output = self._join([tf1.cast(output, self._dtype)] + contexts)
+    return output, (contexts, state)
 
 
 def check_states(caller, states, dtype):

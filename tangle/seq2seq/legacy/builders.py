@@ -13,6 +13,10 @@ from tangle.compat import tf1
 from tangle.pipeline import pieces
 from tangle.seq2seq.legacy import losses, parts
 
+FEEDS = (("source", "source"),)
+"""What the encoder is fed of a `rows.Batch`, for `decoding.pipeline_converter`;
+in the tutorial's layout unless the encoder reverses the source itself."""
+
 
 def reads(encoder):
   """Returns what `Pipeline.add` takes as `reads` for a decoder.
@@ -104,7 +108,8 @@ def decoder_builder(model):
 def greedy_builder(model):
   """Returns the builder of the decoder that predicts.
 
-  Its output is `symbols` `[B, bucket]` int32.
+  Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
+  `[B]` int32, as `decoding.pipeline_converter` wants them.
 
   Args:
     model: a `parts.AttentionModel`.
@@ -114,7 +119,32 @@ def greedy_builder(model):
   """
 
   def build(bucket, reads):
-    symbols = model.greedy(parts.Encoded(**reads), bucket)
-    return pieces.Piece(feeds={}, outputs={"symbols": symbols})
+    found = model.greedy(parts.Encoded(**reads), bucket)
+    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
+
+  return build
+
+
+def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
+  """Returns the builder of the decoder that predicts by beam search.
+
+  Its outputs are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and
+  `lengths` `[B, N]` int32, the best first.
+
+  Args:
+    model: a `parts.AttentionModel`.
+    beam_size: K, see `search.beam`.
+    length_penalty: alpha, see there.
+    n_best: N, see there.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    found = model.beam(
+      parts.Encoded(**reads), bucket, beam_size, length_penalty, n_best
+    )
+    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
 
   return build

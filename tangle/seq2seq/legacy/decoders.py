@@ -175,7 +175,7 @@ def attention_decoder(
       caller, "decoder_inputs", decoder_inputs
     )
     feed = feeding.looped(inputs, loop_function)
-    decode = _attention_step(
+    step = attention.Step(
       caller,
       cell,
       depth,
@@ -186,62 +186,14 @@ def attention_decoder(
       initial_state_attention,
       found.dtype,
     )
-    return decode(feed, inputs)
+    return _decode(step, feed, inputs)
 
 
-def _attention_step(
-  caller,
-  cell,
-  depth,
-  attention_states,
-  initial_state,
-  output_size,
-  num_heads,
-  initial_state_attention,
-  dtype,
-):
-  """Makes the variables of an attention decoder in the current scope.
-
-  They come in contrib's order, so that lists of variables are in that order.
-
-  Returns:
-    A function of a feed and the inputs it has, which returns a list of outputs
-    and the final state.
-  """
-  checks.check_positive(caller, "num_heads", num_heads)
-  if output_size is None:
-    output_size = cell.output_size
-  checks.check_positive(caller, "output_size", output_size)
-  state = base.check_state(caller, "initial_state", initial_state, cell)
-  states = attention.check_states(caller, attention_states, dtype)
-  heads = attention.Heads(states, num_heads, dtype)
-  query_depth = sum(tf1.nest.flatten(cell.state_size))
-  if initial_state_attention:
-    heads.bind_queries(query_depth)
-  mix = scopes.linear([depth] + [heads.depth] * num_heads, depth, dtype)
-  step = cell.bind(depth, dtype)
-  if not initial_state_attention:
-    heads.bind_queries(query_depth)
-  with scopes.inner("AttnOutputProjection"):
-    depths = [cell.output_size] + [heads.depth] * num_heads
-    join = scopes.linear(depths, output_size, dtype)
-
-  def attend(inputs, before):
-    contexts, state = before
-    inputs = mix([tf1.cast(inputs, dtype)] + contexts)
-    output, state = step(inputs, state)
-    contexts = heads(state)
-    return join([tf1.cast(output, dtype)] + contexts), (contexts, state)
-
-  def decode(feed, inputs):
-    if initial_state_attention:
-      contexts = heads(state)
-    else:
-      contexts = heads.zero_contexts(tf1.shape(inputs[0])[0])
-    outputs, (_, final) = unroll(attend, feed, len(inputs), (contexts, state))
-    return outputs, final
-
-  return decode
+def _decode(step, feed, inputs):
+  """Returns a list of outputs, and the final state."""
+  start = step.start(tf1.shape(inputs[0])[0])
+  outputs, (_, final) = unroll(step, feed, len(inputs), start)
+  return outputs, final
 
 
 def embedding_attention_decoder(
@@ -313,7 +265,7 @@ def embedding_attention_decoder(
       table, ids, feed_previous, projection, update_embedding_for_previous
     )
     with tf1.variable_scope("attention_decoder"):
-      decode = _attention_step(
+      step = attention.Step(
         caller,
         cell,
         embedding_size,
@@ -324,4 +276,74 @@ def embedding_attention_decoder(
         initial_state_attention,
         found.dtype,
       )
-      return decode(feed, ids)
+      return _decode(step, feed, ids)
+
+
+def embedding_attention_start(
+  initial_state,
+  attention_states,
+  cell,
+  num_symbols,
+  embedding_size,
+  num_heads=1,
+  output_size=None,
+  dtype=None,
+  scope=None,
+  initial_state_attention=False,
+):
+  """Prepares `embedding_attention_decoder` to be run step by step.
+
+  The variables are those of `embedding_attention_decoder`.
+
+  Args:
+    initial_state: state of the cell.
+    attention_states: `[B, T, D]`; B and T may be unknown.
+    cell: a cell.
+    num_symbols: V.
+    embedding_size: E.
+    num_heads: number of attention heads.
+    output_size: O, depth of the outputs; that of the cell for None.
+    dtype: float type; that of the variable scope around for None.
+    scope: variable and name scope; `embedding_attention_decoder` for None.
+    initial_state_attention: whether the first contexts come from the initial
+      state; zeros if not.
+
+  Returns:
+    A function of symbols `[R]` and contexts and state before, which returns
+    the output `[R, O]`, and contexts and state after; and those before the
+    first step, `[B, ...]`. R is B times any number of beams, those of an
+    example together.
+
+  Raises:
+    ArgumentError: if an argument is out of range.
+    DtypeError: if an argument is of the wrong type.
+    ShapeError: if an argument is of the wrong shape.
+  """
+  caller = "embedding_attention_decoder"
+  base.check_cell(caller, cell)
+  with scopes.opened(caller, scope, caller, dtype) as found:
+    checks.check_positive(caller, "num_symbols", num_symbols)
+    checks.check_positive(caller, "embedding_size", embedding_size)
+    table = scopes.make_variable(
+      "embedding", [num_symbols, embedding_size], found.dtype
+    )
+    with tf1.variable_scope("attention_decoder"):
+      step = attention.Step(
+        caller,
+        cell,
+        embedding_size,
+        attention_states,
+        initial_state,
+        output_size,
+        num_heads,
+        initial_state_attention,
+        found.dtype,
+      )
+      batch_size = tf1.shape(tf1.nest.flatten(initial_state)[0])[0]
+      start = step.start(batch_size)
+
+  def advance(symbols, before):
+    inputs = tf1.nn.embedding_lookup(table, symbols)
+    return step(inputs, before, batch_size)
+
+  return advance, start

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import checks
-from tangle.seq2seq import vocabulary
+from tangle.seq2seq import attention_model, search
 from tangle.seq2seq.legacy import (
   base,
   decoders,
@@ -179,75 +179,153 @@ class AttentionModel:
       return self._decode(encoded, inputs, feed_previous)
 
   def _decode(self, encoded, inputs, feed_previous):
-    cell, output_size, pair = self.cell, None, None
+    pair = None
     if self.output_projection is not None and feed_previous is not False:
       pair = self.output_projection.pair()  # outside of the model's scope
     with scopes.reusing("decode", self._scope, self.dtype):
-      if self._share_cell:
-        with scopes.inner("rnn"):
-          cell = wrappers.Placed(cell, encoders.cell_place())
-      if self.output_projection is None:
-        output_size = self._targets
-        cell = wrappers.OutputProjectionWrapper(cell, output_size)
       outputs, state = decoders.embedding_attention_decoder(
         inputs,
-        self._split(encoded.state),
-        encoded.attention_states,
-        cell,
-        self._targets,
-        self._embedding_size,
-        num_heads=self._num_heads,
-        output_size=output_size,
         output_projection=pair,
         feed_previous=feed_previous,
         update_embedding_for_previous=feeding.updates(feed_previous),
-        initial_state_attention=self._initial_state_attention,
+        **self._decoder_settings("decode", encoded),
       )
     return Decoded(outputs, state)
 
-  def _split(self, state):
+  def _decoder_settings(self, caller, encoded):
+    """Returns what the decoders take, from within the model's scope."""
+    cell, output_size = self.cell, None
+    if self._share_cell:
+      with scopes.inner("rnn"):
+        cell = wrappers.Placed(cell, encoders.cell_place())
+    if self.output_projection is None:
+      output_size = self._targets
+      cell = wrappers.OutputProjectionWrapper(cell, output_size)
+    return {
+      "initial_state": self._split(caller, encoded.state),
+      "attention_states": encoded.attention_states,
+      "cell": cell,
+      "num_symbols": self._targets,
+      "embedding_size": self._embedding_size,
+      "num_heads": self._num_heads,
+      "output_size": output_size,
+      "initial_state_attention": self._initial_state_attention,
+    }
+
+  def _split(self, caller, state):
     """Returns a state `[B, Q]` in the structure of the cell's."""
     sizes = tf1.nest.flatten(self.cell.state_size)
-    state = checks.convert_floats("decode", "state", state, self.dtype)
+    state = checks.convert_floats(caller, "state", state, self.dtype)
     if not state.shape.is_compatible_with([None, sum(sizes)]):
       raise errors.ShapeError(
-        f"decode: state must be [B, {sum(sizes)}], got "
+        f"{caller}: state must be [B, {sum(sizes)}], got "
         f"{checks.describe(state)}; encode and decode with one model"
       )
     parts = [state] if len(sizes) == 1 else tf1.split(state, sizes, 1)
     return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
 
-  def greedy(self, encoded, steps, name="greedy"):
-    """Decodes the best symbol at each step from the best ones before it.
-
-    As in contrib, a sequence runs on after its EOS; what comes after is
-    replaced by EOS in the result.
+  def start(self, encoded, name="start"):
+    """Prepares a search of what an encoder has read.
 
     Args:
-      encoded: an `Encoded`.
-      steps: S, how many symbols to decode, an int.
+      encoded: an `Encoded`; the number of its steps may be unknown.
       name: name scope of the new ops.
 
     Returns:
-      `[B, S]` int32 ids, EOS from the end of each sequence on.
+      An `attention_model.Start(step, state)`. `step(symbols, state)` takes the
+      last symbols `[R]` int32 and the decoder's state, and returns the logits
+      `[R, V]` of the next symbols and the next state. R is B times any number
+      of beams, those of an example together. `state` is the first one: a list
+      of contexts `[B, D]`, one for each head, and the cell's state.
+
+    Raises:
+      DtypeError: if `encoded` is of the wrong type.
+      ShapeError: if `encoded` is of another cell's depth.
+    """
+    scopes.check_graph_mode("start")
+    with tf1.name_scope(name):
+      pair = None
+      if self.output_projection is not None:
+        pair = self.output_projection.pair()  # outside of the model's scope
+      with scopes.reusing("start", self._scope, self.dtype):
+        advance, state = decoders.embedding_attention_start(
+          **self._decoder_settings("start", encoded)
+        )
+
+    def step(symbols, state):
+      with tf1.name_scope("step"):
+        output, state = advance(symbols, state)
+        return _project(output, pair), state
+
+    return attention_model.Start(step, state)
+
+  def greedy(self, encoded, steps, name="greedy"):
+    """Predicts symbols from the best ones before them.
+
+    Args:
+      encoded: an `Encoded`.
+      steps: S, how many symbols to predict at most, an int.
+      name: name scope of the new ops.
+
+    Returns:
+      `search.Hypotheses`: symbols `[B, S]`, scores `[B]`, lengths `[B]`. The
+      symbols are those of `decode` with `feed_previous`, up to EOS.
 
     Raises:
       ArgumentError: if `steps` is no positive integer.
+      DtypeError: if `encoded` is of the wrong type.
+      ShapeError: if `encoded` is of another cell's depth.
     """
     scopes.check_graph_mode("greedy")
-    checks.check_positive("greedy", "steps", steps)
     with tf1.name_scope(name):
-      batch_size = tf1.shape(encoded.state)[:1]
-      go = tf1.fill(batch_size, vocabulary.GO_ID)
-      outputs = self._decode(encoded, [go] * steps, True).outputs
-      end = tf1.fill(batch_size, vocabulary.EOS_ID)
-      ended = tf1.zeros_like(go, dtype=tf1.bool)
-      symbols = []
-      for output in self.logits(outputs):
-        best = tf1.argmax(output, 1, output_type=tf1.int32)
-        symbols.append(tf1.where(ended, end, best))
-        ended = tf1.logical_or(ended, tf1.equal(best, vocabulary.EOS_ID))
-      return tf1.stack(symbols, 1)
+      step, state = self.start(encoded)
+      batch_size = tf1.shape(encoded.state)[0]
+      return search.greedy(
+        step, state, batch_size, steps, dtype=self.dtype, name="search"
+      )
+
+  def beam(
+    self,
+    encoded,
+    steps,
+    beam_size,
+    length_penalty=0.0,
+    n_best=1,
+    name="beam",
+  ):
+    """Searches for the sequences with the highest scores.
+
+    Args:
+      encoded: an `Encoded`.
+      steps: S, how many symbols to predict at most, an int.
+      beam_size: K, see `search.beam`.
+      length_penalty: alpha, see there.
+      n_best: N, see there.
+      name: name scope of the new ops.
+
+    Returns:
+      `search.Hypotheses`: symbols `[B, N, S]`, scores `[B, N]`, lengths
+      `[B, N]`.
+
+    Raises:
+      ArgumentError: if a setting is out of range.
+      DtypeError: if `encoded` is of the wrong type.
+      ShapeError: if `encoded` is of another cell's depth.
+    """
+    scopes.check_graph_mode("beam")
+    with tf1.name_scope(name):
+      step, state = self.start(encoded)
+      return search.beam(
+        step,
+        state,
+        tf1.shape(encoded.state)[0],
+        beam_size,
+        steps,
+        length_penalty,
+        n_best,
+        dtype=self.dtype,
+        name="search",
+      )
 
   def logits(self, outputs):
     """Maps outputs of the decoder to logits, if they are none yet.
@@ -260,8 +338,8 @@ class AttentionModel:
     """
     if self.output_projection is None:
       return list(outputs)
-    weights, biases = self.output_projection.pair()
-    return [tf1.nn.xw_plus_b(x, weights, biases) for x in outputs]
+    pair = self.output_projection.pair()
+    return [_project(output, pair) for output in outputs]
 
   @property
   def softmax_loss_function(self):
@@ -269,6 +347,10 @@ class AttentionModel:
     if self.output_projection is None:
       return None
     return self.output_projection.loss
+
+
+def _project(output, pair):
+  return output if pair is None else tf1.nn.xw_plus_b(output, *pair)
 
 
 def unstack(caller, argument, batch):

@@ -5,7 +5,7 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.seq2seq.legacy import attention
+from tangle.seq2seq.legacy import attention, cells
 from tests import case
 from tests.seq2seq.legacy import reference, support
 
@@ -48,6 +48,26 @@ class HeadsTest(case.GraphTestCase):
       # A context is a mean with positive weights.
       self.assertTrue(np.all(found <= states.max(axis=1)))
       self.assertTrue(np.all(found >= states.min(axis=1)))
+
+  def test_beams_read_the_memory_of_their_example(self):
+    states, queries = self.normal(2, 3, 4), self.normal(6, 5)
+    heads = self.heads(tf1.constant(states))
+    found = heads(tf1.constant(queries), tf1.constant(2))
+    with tf1.variable_scope("", reuse=True):
+      repeated = self.heads(tf1.constant(np.repeat(states, 3, axis=0)))
+    desired = repeated(tf1.constant(queries))
+    found, desired = self.session().run([found, desired])
+    for context, other in zip(found, desired):
+      # The weights are of float32.
+      self.assert_close(context, other, 1e-6)
+
+  def test_no_examples_have_no_contexts(self):
+    states_ph = tf1.placeholder(tf1.float64, [None, None, 4])
+    query_ph = tf1.placeholder(tf1.float64, [None, 5])
+    contexts = self.heads(states_ph)(query_ph, tf1.shape(states_ph)[0])
+    feed_dict = {states_ph: np.zeros([0, 3, 4]), query_ph: np.zeros([0, 5])}
+    for context in self.session().run(contexts, feed_dict):
+      self.assertEqual(context.shape, (0, 4))
 
   def test_padding_counts_as_every_other_step(self):
     states = self.normal(1, 3, 4)
@@ -104,6 +124,52 @@ class HeadsTest(case.GraphTestCase):
       states = tf1.zeros([2, 3, 4])
     with self.assertRaisesRegex(errors.GraphError, "attention_states"):
       check(states)
+
+
+class StepTest(case.GraphTestCase):
+  def step(self, state, num_heads=2, output_size=None, attends=False):
+    states = tf1.constant(self.normal(2, 3, 4))
+    return attention.Step(
+      "caller",
+      cells.GRUCell(5),
+      6,
+      states,
+      state,
+      output_size,
+      num_heads,
+      attends,
+      tf1.float64,
+    )
+
+  @parameterized.parameters(False, True)
+  def test_the_first_contexts_are_zeros_or_those_of_the_state(self, attends):
+    state = tf1.constant(self.normal(2, 5))
+    contexts, first = self.step(state, attends=attends).start(tf1.constant(2))
+    self.assertLen(contexts, 2)
+    found, first, state = self.session().run([contexts, first, state])
+    np.testing.assert_array_equal(first, state)
+    for context in found:
+      self.assertEqual(context.shape, (2, 4))
+      self.assertEqual(np.any(context), attends)
+
+  def test_an_output_is_of_the_given_depth_or_the_cells(self):
+    for size, depth in ((None, 5), (7, 7)):
+      with tf1.variable_scope(f"size_{size}"):
+        step = self.step(tf1.zeros([2, 5], tf1.float64), output_size=size)
+        inputs = tf1.zeros([2, 6], tf1.float64)
+        output, (contexts, state) = step(inputs, step.start(tf1.constant(2)))
+      self.assertEqual(output.shape.as_list(), [2, depth])
+      self.assertEqual(state.shape.as_list(), [2, 5])
+      self.assertLen(contexts, 2)
+
+  def test_bad_settings_raise(self):
+    state = tf1.zeros([2, 5], tf1.float64)
+    with self.assertRaisesRegex(errors.ArgumentError, "caller.*num_heads"):
+      self.step(state, num_heads=0)
+    with self.assertRaisesRegex(errors.ArgumentError, "caller.*output_size"):
+      self.step(state, output_size=0)
+    with self.assertRaisesRegex(errors.ShapeError, "caller.*initial_state"):
+      self.step(tf1.zeros([2, 4], tf1.float64))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
-from tangle.seq2seq import vocabulary
+from tangle.seq2seq import bucketing, decoding, rows, search, vocabulary
 from tangle.seq2seq.legacy import builders, losses, tutorial
 from tests.seq2seq.legacy import parts_test, support
 
@@ -71,7 +71,7 @@ class JointModel:
     return phs, loss
 
 
-def make_pipeline(model, greedy=False):
+def make_pipeline(model, searches=()):
   pipeline = tangle.Pipeline()
   pipeline.add(
     "encoder", builders.encoder_builder(model), buckets=SOURCE_BUCKETS
@@ -82,10 +82,14 @@ def make_pipeline(model, greedy=False):
     buckets=TARGET_BUCKETS,
     reads=builders.reads("encoder"),
   )
-  if greedy:
+  built = {
+    "greedy": builders.greedy_builder(model),
+    "beam": builders.beam_builder(model, 3, 0.6, n_best=2),
+  }
+  for name in searches:
     pipeline.add(
-      "greedy",
-      builders.greedy_builder(model),
+      name,
+      built[name],
       buckets=TARGET_BUCKETS,
       bucket_of=lambda feeds: TARGET_BUCKETS[-1],
       reads=builders.reads("encoder"),
@@ -178,24 +182,65 @@ class BuildersTest(support.LegacyTestCase):
       even.metrics["decoder"]["total_loss"] / weights.size, even.loss, rtol=1e-5
     )
 
-  def test_greedy_reads_the_encoder_of_any_length(self):
+  @parameterized.parameters("greedy", "beam")
+  def test_a_search_reads_the_encoder_of_any_length(self, name):
     model = parts_test.make_model(Settings("basic_lstm_cell", 2))
-    pipeline = make_pipeline(model, greedy=True)
+    pipeline = make_pipeline(model, [name])
     pipeline.build()
     sess = self.session(initialize=False, optimize=False)
     support.load(sess, tf1.global_variables())
+    steps, fields = TARGET_BUCKETS[-1], search.Hypotheses._fields
     for s in SOURCE_BUCKETS:
       source = self.batch(s, 2)[0]
       result = pipeline.forward(
         sess,
-        {"encoder": {"source": source}, "greedy": {}},
-        fetch=["greedy.symbols"],
+        {"encoder": {"source": source}, name: {}},
+        fetch=[f"{name}.{field}" for field in fields],
       )
       with tf1.variable_scope("", reuse=True):
-        desired = model.greedy(model.encode(source), TARGET_BUCKETS[-1])
-      np.testing.assert_array_equal(
-        result.outputs["greedy.symbols"], sess.run(desired)
+        encoded = model.encode(source)
+        if name == "greedy":
+          desired = model.greedy(encoded, steps)
+        else:
+          desired = model.beam(encoded, steps, 3, 0.6, 2)
+      desired = sess.run(desired)
+      found = search.Hypotheses(
+        *[result.outputs[f"{name}.{field}"] for field in fields]
       )
+      np.testing.assert_array_equal(found.symbols, desired.symbols)
+      np.testing.assert_array_equal(found.lengths, desired.lengths)
+      self.assert_close(found.scores, desired.scores, 1e-6)
+
+  @parameterized.parameters("greedy", "beam")
+  def test_lines_are_decoded_with_a_legacy_model(self, name):
+    model = parts_test.make_model()
+    pipeline = make_pipeline(model, [name])
+    pipeline.build()
+    sess = self.session(initialize=False, optimize=False)
+    support.load(sess, tf1.global_variables())
+    convert = decoding.pipeline_converter(
+      pipeline, sess, name, feeds=builders.FEEDS
+    )
+    decoder = decoding.LineDecoder(
+      convert,
+      vocabulary.Vocabulary(["a", "b"]),
+      vocabulary.Vocabulary(["x"]),
+      bucketing.IndependentBuckets(SOURCE_BUCKETS, TARGET_BUCKETS),
+      layout=rows.TUTORIAL,
+    )
+    decoded = decoder.decode_lines(["a b a", "a b a a", "b"])
+    self.assertLen(decoded.candidates, 3)
+    self.assertEmpty(decoded.candidates[1])
+    expected = pipeline.forward(
+      sess,
+      {"encoder": {"source": np.int32([[4, 5, 4]])}, name: {}},
+      fetch=[f"{name}.scores"],
+    ).outputs[f"{name}.scores"]
+    np.testing.assert_allclose(
+      [candidate.score for candidate in decoded.candidates[0]],
+      np.ravel(expected),
+      rtol=1e-5,
+    )
 
   def test_reverse_source_turns_and_pads_as_the_tutorial(self):
     model = parts_test.make_model()
@@ -218,13 +263,13 @@ class BuildersTest(support.LegacyTestCase):
     self.assert_close(result.outputs["encoder.state"], state, 1e-6)
 
   def test_graphs_are_n_plus_m(self):
-    pipeline = make_pipeline(parts_test.make_model(), greedy=True)
+    pipeline = make_pipeline(parts_test.make_model(), ["greedy", "beam"])
     pipeline.build()
     counts = [(c.sub_model, c.bucket) for c in pipeline.graph_counts()]
     self.assertEqual(
       counts,
       [("encoder", 2), ("encoder", 3)]
-      + [(name, t) for name in ("decoder", "greedy") for t in (1, 2)],
+      + [(name, t) for name in ("decoder", "greedy", "beam") for t in (1, 2)],
     )
 
   def test_reads_are_the_encoders_outputs(self):

@@ -192,6 +192,56 @@ class DecodersTest(support.LegacyTestCase):
     with self.assertRaisesRegex(error, f"attention_decoder: .*{message}"):
       decoders.attention_decoder(**arguments)
 
+  @parameterized.parameters(False, True)
+  def test_step_by_step_is_the_whole(self, attends):
+    state, memory = tf1.constant(self.state), tf1.constant(self.memory)
+    settings = {"num_heads": 2, "initial_state_attention": attends}
+    arguments = [
+      state,
+      memory,
+      cells.GRUCell(support.UNITS),
+      support.TARGETS,
+      support.DEPTH,
+    ]
+    inputs = support.steps(self.target)
+    whole, final = decoders.embedding_attention_decoder(
+      inputs, *arguments, **settings
+    )
+    variables = tf1.global_variables()
+    with tf1.variable_scope("", reuse=True):
+      step, (contexts, before) = decoders.embedding_attention_start(
+        *arguments, **settings
+      )
+    outputs, before = [], (contexts, before)
+    for symbols in inputs:
+      output, before = step(symbols, before)
+      outputs.append(output)
+    self.assertEqual(tf1.global_variables(), variables)
+    with support.quick_session(self.graph) as sess:
+      support.load(sess, variables)
+      found, desired = sess.run([(outputs, before[1]), (whole, final)])
+    self.assert_close(np.stack(found[0]), np.stack(desired[0]), 1e-6)
+    self.assert_close(found[1], desired[1], 1e-6)
+
+  @parameterized.named_parameters(
+    ("symbols", errors.ArgumentError, "num_symbols", {"num_symbols": 0}),
+    ("size", errors.ArgumentError, "embedding", {"embedding_size": 0}),
+    ("cell", errors.ArgumentError, "cell must be", {"cell": None}),
+    ("heads", errors.ArgumentError, "num_heads", {"num_heads": 0}),
+    ("dtype", errors.DtypeError, "attention_states", {"dtype": tf1.float64}),
+  )
+  def test_bad_arguments_of_a_start_raise(self, error, message, more):
+    arguments = {
+      "initial_state": tf1.constant(self.state),
+      "attention_states": tf1.constant(self.memory),
+      "cell": cells.GRUCell(support.UNITS),
+      "num_symbols": support.TARGETS,
+      "embedding_size": support.DEPTH,
+    }
+    arguments.update(more)
+    with self.assertRaisesRegex(error, f"attention_decoder: .*{message}"):
+      decoders.embedding_attention_start(**arguments)
+
   def test_unroll_hands_on_output_and_state(self):
     seen = []
 

@@ -56,7 +56,38 @@ def whole(model, feed_previous=False):
   return build
 
 
+SEARCHED = (
+  ("gru", Settings("gru_cell", 2), {}),
+  ("gru_heads", Settings("gru_cell", 1, 2), {}),
+  ("lstm_projected", Settings("lstm_cell", 1, 1, True, True), {}),
+  ("lstm_all", Settings("basic_lstm_cell", 2, 2, True, True, True), {}),
+  ("attends_first", Settings("gru_cell", 1, 2, True, False, True), {}),
+  ("shared_cell", Settings("gru_cell", 2), {"share_cell": True}),
+)
+
+
+def log_softmax(logits):
+  """Returns log probabilities `[..., V]`."""
+  shifted = logits - logits.max(axis=-1, keepdims=True)
+  return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
 class AttentionModelTest(support.LegacyTestCase):
+  def load_large(self, sess):
+    """Gives the variables large values, for symbols that vary."""
+    found = support.by_name(tf1.global_variables())
+    values = {
+      name: 2 * self.normal(*variable.shape.as_list())
+      for name, variable in found.items()
+    }
+    support.load(sess, found.values(), values)
+
+  def sources(self, count=40):
+    """Draws sources `[count, 3]`, of which every other is padded."""
+    ids = self.rng.randint(4, support.SOURCES, (count, 3)).astype(np.int32)
+    ids[::2, 0] = vocabulary.PAD_ID
+    return ids
+
   @parameterized.named_parameters(
     ("gru", Settings("gru_cell", 1, 2), {}),
     ("lstm", Settings("basic_lstm_cell", 2, 1, True, True, True), {}),
@@ -120,30 +151,104 @@ class AttentionModelTest(support.LegacyTestCase):
     self.assertIn("proj_w", names)
     self.assertIn("proj_b", names)
 
-  @parameterized.named_parameters(
-    ("gru", Settings("gru_cell", 2)),
-    ("lstm_projected", Settings("lstm_cell", 1, 1, True, True)),
-  )
-  def test_greedy_symbols_are_the_best_of_feed_previous(self, settings):
-    model = make_model(settings)
-    source = tf1.stack(self.inputs()[0], 1)
-    go = tf1.fill([support.BATCH, 6], vocabulary.GO_ID)
+  @parameterized.named_parameters(*SEARCHED)
+  def test_greedy_symbols_are_the_best_of_feed_previous(self, settings, more):
+    model = make_model(settings, **more)
+    # Many examples, of which some end early and some do not.
+    source = self.sources()
+    go = tf1.fill([len(source), 6], vocabulary.GO_ID)
     encoded = model.encode(source)
-    symbols = model.greedy(encoded, 6)
+    found = model.greedy(encoded, 6)
     logits = model.logits(model.decode(encoded, go, True).outputs)
     with support.quick_session(self.graph) as sess:
-      support.load(sess, tf1.global_variables())
-      found, logits = sess.run([symbols, tf1.stack(logits, 1)])
+      self.load_large(sess)
+      found, logits = sess.run([found, tf1.stack(logits, 1)])
     desired = np.argmax(logits, axis=2).astype(np.int32)
-    for row in desired:
+    log_probs = log_softmax(logits)
+    for n, row in enumerate(desired):
       ends = np.flatnonzero(row == vocabulary.EOS_ID)
-      if ends.size:
-        row[ends[0] :] = vocabulary.EOS_ID
-    np.testing.assert_array_equal(found, desired)
+      length = ends[0] + 1 if ends.size else 6
+      row[length:] = vocabulary.EOS_ID
+      self.assertEqual(found.lengths[n], length)
+      score = log_probs[n].max(axis=1)[:length].sum()
+      self.assertAlmostEqual(found.scores[n], score, places=3)
+    np.testing.assert_array_equal(found.symbols, desired)
+    self.assertGreater(len(np.unique(found.symbols)), 1)
+
+  @parameterized.named_parameters(*SEARCHED)
+  def test_beam_scores_are_those_of_teacher_forcing(self, settings, more):
+    model = make_model(settings, dtype=tf1.float64, **more)
+    if settings.projection:
+      model.output_projection = tutorial.OutputProjection(
+        support.TARGETS, support.UNITS, 2, dtype=tf1.float64
+      )
+    encoded = model.encode(self.sources())
+    found = model.beam(encoded, 5, 3, length_penalty=0.6, n_best=2)
+    alone = model.beam(encoded, 5, 1)
+    greedy = model.greedy(encoded, 5)
+    inputs_ph = tf1.placeholder(tf1.int32, [None, 5])
+    logits = model.logits(model.decode(encoded, inputs_ph).outputs)
+    with support.quick_session(self.graph) as sess:
+      self.load_large(sess)
+      found, alone, greedy = sess.run([found, alone, greedy])
+      np.testing.assert_array_equal(alone.symbols[:, 0], greedy.symbols)
+      np.testing.assert_array_equal(alone.lengths[:, 0], greedy.lengths)
+      # The attention's weights are of float32, here as in contrib.
+      self.assert_close(alone.scores[:, 0], greedy.scores, 1e-6)
+      for rank in range(2):
+        symbols, lengths = found.symbols[:, rank], found.lengths[:, rank]
+        inputs = np.roll(symbols, 1, axis=1)
+        inputs[:, 0] = vocabulary.GO_ID
+        log_probs = log_softmax(
+          np.stack(sess.run(logits, {inputs_ph: inputs}), axis=1)
+        )
+        taken = np.take_along_axis(log_probs, symbols[:, :, np.newaxis], 2)
+        inside = np.arange(5) < lengths[:, np.newaxis]
+        totals = np.sum(taken[:, :, 0] * inside, axis=1)
+        desired = totals / ((5.0 + lengths) / 6.0) ** 0.6
+        self.assert_close(found.scores[:, rank], desired, 1e-6)
+    self.assertTrue(np.all(np.diff(found.scores, axis=1) <= 0))
+    self.assertGreater(len(np.unique(found.symbols)), 1)
+
+  @parameterized.parameters(False, True)
+  def test_both_styles_of_control_flow_search(self, v2):
+    self.use_control_flow(v2)
+    model = make_model(Settings("basic_lstm_cell", 2, 2))
+    encoded = model.encode(self.sources())
+    found = model.greedy(encoded, 4), model.beam(encoded, 4, 2)
+    with support.quick_session(self.graph) as sess:
+      support.load(sess, tf1.global_variables())
+      greedy, beam = sess.run(found)
+    self.assertTrue(np.all(beam.scores[:, 0] >= greedy.scores - 1e-5))
+
+  def test_a_search_makes_no_variables_of_its_own(self):
+    for _, settings, more in SEARCHED:
+      with tf1.Graph().as_default():
+        model = make_model(settings, **more)
+        ids = tf1.zeros([2, 3], tf1.int32)
+        encoded = model.encode(ids)
+        model.greedy(encoded, 2)
+        model.beam(encoded, 2, 2)
+        found = support.by_name(tf1.global_variables())
+        model.decode(encoded, ids, True)
+        desired = support.by_name(tf1.global_variables())
+        self.assertEqual(list(found), list(desired))
+
+  def test_a_search_takes_as_many_ops_for_many_steps_as_for_few(self):
+    model = make_model()
+    encoded = model.encode(tf1.zeros([2, 3], tf1.int32))
+    counts = []
+    for steps in (2, 2, 50):
+      before = self.count_ops()
+      model.greedy(encoded, steps)
+      counts.append(self.count_ops() - before)
+    self.assertEqual(counts[1], counts[2])
 
   def test_after_eos_comes_nothing_but_eos(self):
     model = make_model()
-    symbols = model.greedy(model.encode(tf1.zeros([2, 3], tf1.int32)), 4)
+    symbols = model.greedy(
+      model.encode(tf1.zeros([2, 3], tf1.int32)), 4
+    ).symbols
     found = support.by_name(tf1.global_variables())
     scope = support.PREFIX + "embedding_attention_decoder/attention_decoder/"
     sess = self.session()
@@ -180,7 +285,9 @@ class AttentionModelTest(support.LegacyTestCase):
   @parameterized.named_parameters(
     ("encode", lambda m, e, i: m.encode(i, name="mine")),
     ("decode", lambda m, e, i: m.decode(e, i, name="mine")),
+    ("start", lambda m, e, i: m.start(e, name="mine")),
     ("greedy", lambda m, e, i: m.greedy(e, 2, name="mine")),
+    ("beam", lambda m, e, i: m.beam(e, 2, 2, name="mine")),
   )
   def test_ops_lie_in_the_name_scope(self, call):
     model, ids = make_model(), tf1.zeros([2, 3], tf1.int32)
@@ -211,8 +318,18 @@ class AttentionModelTest(support.LegacyTestCase):
     )
     with self.assertRaisesRegex(errors.ShapeError, "with one model"):
       make_model().decode(encoded, tf1.zeros([2, 3], tf1.int32))
-    with self.assertRaisesRegex(errors.ArgumentError, "steps"):
-      make_model(Settings(layers=2)).greedy(encoded, 0)
+    for search in ("start", "greedy", "beam"):
+      arguments = {"start": [], "greedy": [2], "beam": [2, 2]}[search]
+      with self.assertRaisesRegex(errors.ShapeError, "with one model"):
+        getattr(make_model(), search)(encoded, *arguments)
+
+  def test_a_search_without_steps_or_beams_raises(self):
+    model = make_model()
+    encoded = model.encode(tf1.zeros([2, 3], tf1.int32))
+    with self.assertRaisesRegex(errors.ArgumentError, "greedy: steps"):
+      model.greedy(encoded, 0)
+    with self.assertRaisesRegex(errors.ArgumentError, "beam: beam_size"):
+      model.beam(encoded, 2, 0)
 
   def test_bad_settings_raise(self):
     def make(cell=None, sizes=(6, 5, 4), **more):

@@ -214,7 +214,8 @@ def decode_in_parts(kind, directory):
     fetches = []
     for s, t in BUCKETS:
       source_ph = tf1.placeholder(tf1.int32, [None, s])
-      fetches.append((source_ph, model.greedy(model.encode(source_ph), t)))
+      symbols = model.greedy(model.encode(source_ph), t).symbols
+      fetches.append((source_ph, symbols))
     saver = tf1.train.Saver()
     with support.quick_session(graph) as sess:
       saver.restore(sess, checkpoint(directory, kind))
