@@ -3,80 +3,60 @@
   python scripts/train_g2p.py --preset=demo     # about three minutes
   python scripts/train_g2p.py --preset=full     # the real training
 
-The last line on standard output is one JSON object with the figures.
+It is `train_seq2seq.py --data=cmudict` with sizes by name. The last line on
+standard output is one JSON object with the figures.
 """
 
-import sys
+from absl import flags
 
-import tqdm
-from absl import app, flags
-
-from tangle import errors
-from tangle.experiments import cmudict_data, g2p
-from tangle.training import records
+from tangle.experiments import (
+  cmudict_data,
+  command_line,
+  seq2seq,
+  tasks,
+  translator,
+)
+from tangle.training import progress
 
 FLAGS = flags.FLAGS
 
+_NAMES = ("units", "layers", "depth", "epochs", "dropout_rate", "learning_rate")
 PRESETS = {
-  "demo": {"units": 128, "layers": 1, "depth": 64, "epochs": 3.5},
-  "full": {"units": 256, "layers": 2, "depth": 128, "epochs": 40.0},
+  "demo": dict(zip(_NAMES, (128, 1, 64, 3.5, 0.2, 3e-3))),
+  "full": dict(zip(_NAMES, (256, 1, 128, 26.0, 0.3, 2e-3))),
 }
 
 flags.DEFINE_enum("preset", "demo", sorted(PRESETS), "Size and length.")
-flags.DEFINE_integer("units", None, "Depth of the recurrent layers.")
-flags.DEFINE_integer("layers", None, "Layers of encoder and decoder each.")
-flags.DEFINE_integer("depth", None, "Depth of the embeddings.")
-flags.DEFINE_float("epochs", None, "Passes over the training data.")
-flags.DEFINE_integer("buckets", 5, "Buckets of each side.")
-flags.DEFINE_integer("batch_size", 128, "Words a step.")
-flags.DEFINE_float("learning_rate", 3e-3, "Of Adam, at the first step.")
-flags.DEFINE_float("dropout_rate", 0.2, "Of embeddings and layers' outputs.")
-flags.DEFINE_integer("evaluations", 4, "How often to measure on validation.")
 flags.DEFINE_integer("limit", None, "Use only so many entries of CMUdict.")
-flags.DEFINE_integer("seed", 0, "Of batches, initial values and dropout.")
-flags.DEFINE_string("out_dir", "out/g2p", "Gets metrics.jsonl and model.")
-flags.DEFINE_list(
-  "words",
-  ["tensor", "gradient", "tangle", "backpropagation", "o'clock"],
-  "Words to convert at the end.",
+flags.DEFINE_string("out_dir", None, "Folder of the run; out/g2p_PRESET.")
+command_line.define(tasks.cmudict)
+command_line.define(translator.Translator)
+command_line.define(
+  seq2seq.train,
+  network=None,
+  evaluations=4,
+  words=["tensor", "gradient", "tangle", "backpropagation", "o'clock"],
 )
 
 
-def main(argv):
-  if len(argv) > 1:
-    raise app.UsageError(f"Unknown arguments: {argv[1:]}")
-  size = dict(PRESETS[FLAGS.preset])
-  size.update({k: FLAGS[k].value for k in size if FLAGS[k].value is not None})
-  bar = tqdm.tqdm(disable=not sys.stderr.isatty(), unit="step")
-
-  def progress(step, steps, loss, words_per_s):
-    bar.total = steps
-    bar.set_postfix_str(f"loss {loss:.3f}, {words_per_s:,.0f} words/s", False)
-    bar.update()
-
-  try:
-    figures = g2p.train(
-      cmudict_data.load(limit=FLAGS.limit),
-      FLAGS.out_dir,
-      bucket_count=FLAGS.buckets,
-      batch_size=FLAGS.batch_size,
-      learning_rate=FLAGS.learning_rate,
-      dropout_rate=FLAGS.dropout_rate,
-      evaluations=FLAGS.evaluations,
-      seed=FLAGS.seed,
-      words=FLAGS.words,
-      progress=progress,
-      report=bar.write,
-      **size,
+def main():
+  for name, value in PRESETS[FLAGS.preset].items():
+    if not FLAGS[name].present:
+      FLAGS[name].value = value
+  with progress.Bar() as bar:
+    data = cmudict_data.load(limit=FLAGS.limit)
+    figures = seq2seq.train(
+      tasks.cmudict(data, **command_line.take(tasks.cmudict, FLAGS)),
+      FLAGS.out_dir or f"out/g2p_{FLAGS.preset}",
+      network=command_line.take(translator.Translator, FLAGS),
+      _progress=bar,
+      _report=bar.write,
+      **command_line.take(seq2seq.train, FLAGS),
     )
-  except errors.TangleError as error:
-    sys.exit(f"train_g2p: {error}")
-  finally:
-    bar.close()
-  for word, phonemes in figures["samples"].items():
+  for word, phonemes in figures.get("samples", {}).items():
     print(f"{word}: {phonemes}")
-  print(records.to_json(figures))
+  return figures
 
 
 if __name__ == "__main__":
-  app.run(main)
+  command_line.run(main)

@@ -7,6 +7,7 @@ input, lines that cannot be decoded, and how the results are written.
 """
 
 import collections
+import copy
 import os
 
 import numpy as np
@@ -76,6 +77,20 @@ class LineDecoder:
     self._layout = layout
     self._tokenize = tokenize
     self._join = join
+
+  def reading(self, tokenize):
+    """Returns another one that cuts lines in another way.
+
+    Args:
+      tokenize: as for `__init__`; for lines that are cut already, a function
+        that returns what it gets.
+
+    Returns:
+      A `LineDecoder`.
+    """
+    other = copy.copy(self)
+    other._tokenize = tokenize
+    return other
 
   def decode_lines(self, lines, progress=None):
     """Decodes lines; holds their ids and all that is found.

@@ -48,7 +48,13 @@ class Checkpoints:
   """
 
   def __init__(
-    self, folder, keep=3, variables=None, report=None, name="checkpoints"
+    self,
+    folder,
+    keep=3,
+    variables=None,
+    report=None,
+    part=False,
+    name="checkpoints",
   ):
     """Adds the ops that save and restore to the default graph.
 
@@ -61,6 +67,8 @@ class Checkpoints:
         complete.
       report: called with a line of text about what is damaged; by default it
         goes to the log, as a warning.
+      part: whether `variables` are a part of those in the checkpoints, as when
+        a graph that decodes reads those of a training. It is for reading.
       name: name scope of the new ops.
 
     Raises:
@@ -72,7 +80,7 @@ class Checkpoints:
         f"Checkpoints: keep must be at least 1, got {keep}."
       )
     self.folder = os.path.abspath(folder)
-    self._keep = keep
+    self._keep, self._part = keep, part
     self._report = report or logging.getLogger(__name__).warning
     self._damaged = {}  # step → why
     if variables is None:
@@ -260,7 +268,7 @@ class Checkpoints:
         passed_over = True
         continue
       prefix = self._prefix(step)
-      check_fit(caller, prefix, self._variables)
+      check_fit(caller, prefix, self._variables, self._part)
       self._saver.restore(sess, prefix)
       self._damaged.pop(step, None)
       if passed_over:
@@ -280,13 +288,14 @@ class Checkpoints:
     return None
 
 
-def check_fit(caller, prefix, variables):
+def check_fit(caller, prefix, variables, part=False):
   """Refuses a checkpoint that has not exactly the variables of a graph.
 
   Args:
     caller: what the message names.
     prefix: of a checkpoint that `tf.train.Saver` wrote.
     variables: the variables of the graph.
+    part: whether the checkpoint may have others, too.
 
   Raises:
     TrainingError: if a name is missing on one side, or a shape or a dtype
@@ -300,7 +309,7 @@ def check_fit(caller, prefix, variables):
     f"{name} is {why}"
     for why, names in (
       ("not in the checkpoint", set(wanted) - set(shapes)),
-      ("not in the graph", set(shapes) - set(wanted)),
+      ("not in the graph", set() if part else set(shapes) - set(wanted)),
     )
     for name in sorted(names)
   ]

@@ -36,13 +36,14 @@ class Bar:
     )
     self._begun = False
 
-  def __call__(self, step, max_steps, result):
+  def __call__(self, step, max_steps, result, note=""):
     """Moves on.
 
     Args:
       step: how many steps have been done.
       max_steps: how many there will be at most.
       result: what the last step has returned.
+      note: what else to show, such as a speed.
     """
     bar = self._bar
     if bar.disable:
@@ -52,8 +53,19 @@ class Bar:
       bar.n = step - 1
       bar.total = max_steps
       self._begun = True
-    bar.set_postfix_str(f"loss {result.loss:.4f}", refresh=False)
+    text = ", ".join(filter(None, [f"loss {result.loss:.4f}", note]))
+    bar.set_postfix_str(text, refresh=False)
     bar.update(step - bar.n)
+
+  def count(self, done, total):
+    """Shows how many of so many are done.
+
+    Args:
+      done: how many.
+      total: of how many.
+    """
+    self._bar.total = total
+    self._bar.update(done - self._bar.n)
 
   def write(self, text):
     """Prints a line above the bar.

@@ -1,0 +1,43 @@
+"""Decodes a file, or what is typed, with the weights of a training.
+
+  python scripts/decode_seq2seq.py --run_dir=out/en_de --in=test.en
+  python scripts/decode_seq2seq.py --run_dir=out/en_de    # a prompt
+
+With --beam_size=5 --n_best=5 lines read "index ||| symbols ||| score", best
+first. The last line on standard output is one JSON object, but for the prompt.
+"""
+
+import os
+import sys
+
+from absl import flags
+
+from tangle.experiments import command_line, decode, run_folder
+from tangle.training import progress
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("run_dir", None, "Folder of a training.", required=True)
+flags.DEFINE_string("in", None, "Text file to decode; a prompt without.")
+flags.DEFINE_string("out", None, "File to write; decoded.txt in out_dir.")
+flags.DEFINE_string("out_dir", None, "Folder to write to; run_dir by default.")
+flags.DEFINE_list("references", [], "Text files to measure against, by BLEU.")
+command_line.define(run_folder.decoder)
+
+
+def main():
+  search = command_line.take(run_folder.decoder, FLAGS)
+  in_path, out_dir = FLAGS["in"].value, FLAGS.out_dir or FLAGS.run_dir
+  if in_path is None:
+    with run_folder.decoder(FLAGS.run_dir, **search) as decoder:
+      decoder.prompt(sys.stdin, sys.stdout, n_best=FLAGS.n_best > 1)
+    return None
+  out_path = FLAGS.out or os.path.join(out_dir, "decoded.txt")
+  with progress.Bar(unit="line") as bar:
+    return decode.decode_file(
+      FLAGS.run_dir, in_path, out_path, FLAGS.references, bar.count, **search
+    )
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,179 @@
+"""What scripts have in common: their flags, and how they end.
+
+A keyword argument with a default becomes a flag of its name; its help is what
+the docstring says of it. So a setting stands in one place. A default of `None`
+needs a type hint, such as `Optional[int]`.
+
+    command_line.define(experiment.train)
+
+    def main():
+      return experiment.train(**command_line.take(experiment.train, FLAGS))
+
+    if __name__ == "__main__":
+      command_line.run(main)
+"""
+
+import inspect
+import os
+import re
+import sys
+import typing
+
+from absl import app, flags
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.training import records
+
+_ARGUMENT = re.compile(r"^([a-z_][a-z0-9_]*): (.*)$")
+
+
+def define(*functions, **defaults):
+  """Defines a flag for each keyword argument with a default.
+
+  Arguments whose name begins with `_` get none; an argument that several of
+  them have gets one.
+
+  Args:
+    *functions: functions or classes, with Google-style docstrings.
+    **defaults: name → default of the flag, where it is not that of the
+      function; `None` for an argument that gets no flag.
+
+  Raises:
+    ArgumentError: if a type cannot be told, or an argument has no help.
+  """
+  flags.disclaim_key_flags()  # so that --help lists them as the script's
+  known = set()
+  for function in functions:
+    texts = describe(function)
+    hints = typing.get_type_hints(_inner(function))
+    for name, parameter in settings(function).items():
+      if name in known or (name in defaults and defaults[name] is None):
+        continue
+      known.add(name)
+      if name not in texts:
+        raise errors.ArgumentError(
+          f"command_line.define: {function.__name__} does not describe "
+          f"{name!r}. Add it to Args in its docstring."
+        )
+      default = defaults.get(name, parameter.default)
+      _definer(function, name, hints.get(name), parameter.default)(
+        name, default, texts[name]
+      )
+
+
+def take(function, flag_values, **known):
+  """Returns the keyword arguments of a function as the flags have them.
+
+  Args:
+    function: one of those given to `define`.
+    flag_values: `absl.flags.FLAGS`, parsed.
+    **known: values that take the place of flags.
+
+  Returns:
+    A dict from name to value, without what has no flag.
+  """
+  values = {
+    name: flag_values[name].value
+    for name in settings(function)
+    if name in flag_values
+  }
+  values.update(known)
+  return values
+
+
+def run(main):
+  """Runs a script, and prints its figures as one line of JSON.
+
+  An error of tangle's, or of a file, ends the script with its message and exit
+  code 1. TensorFlow's messages below warnings are not shown.
+
+  Args:
+    main: a function without arguments that returns a dict of figures, or
+      `None` for no line; it is called when the flags are parsed.
+  """
+
+  def parsed(argv):
+    if len(argv) > 1:
+      raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+    tf1.logging.set_verbosity(tf1.logging.WARN)
+    try:
+      figures = main()
+    except (errors.TangleError, OSError) as error:
+      script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+      sys.exit(f"{script}: {error}")
+    if figures is not None:
+      print(records.to_json(figures))
+
+  app.run(parsed)
+
+
+def settings(function):
+  """Returns the keyword arguments of a function that can be flags.
+
+  Args:
+    function: a function.
+
+  Returns:
+    A dict from name to `inspect.Parameter`, in order.
+  """
+  found = inspect.signature(function).parameters
+  return {
+    name: parameter
+    for name, parameter in found.items()
+    if parameter.default is not parameter.empty and not name.startswith("_")
+  }
+
+
+def describe(function):
+  """Returns what a docstring says of each argument.
+
+  Args:
+    function: a function with a Google-style docstring.
+
+  Returns:
+    A dict from name to a text of one line.
+  """
+  texts, name, inside = {}, None, False
+  for line in inspect.getdoc(_inner(function)).split("\n"):
+    if not line.startswith(" "):
+      inside = line == "Args:" if line else inside
+      continue
+    if not inside:
+      continue
+    found = _ARGUMENT.match(line[2:])
+    if found:
+      name = found.group(1)
+      texts[name] = found.group(2)
+    elif name is not None:
+      texts[name] += " " + line.strip()
+  return texts
+
+
+def _inner(function):
+  return function.__init__ if inspect.isclass(function) else function
+
+
+def _definer(function, name, hint, default):
+  """Returns the function of absl that defines such a flag."""
+  inner = [kind for kind in getattr(hint, "__args__", ()) or () if kind]
+  kind = type(default) if default is not None else hint
+  if default is None and type(None) in inner:  # Optional[...]
+    kind = inner[0]
+  kind = getattr(kind, "__origin__", None) or kind
+  definers = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
+    list: flags.DEFINE_list,
+    tuple: flags.DEFINE_list,
+    typing.List: flags.DEFINE_list,
+  }
+  if kind not in definers:
+    raise errors.ArgumentError(
+      f"command_line.define: the type of {name!r} of {function.__name__} "
+      f"cannot be told from {hint!r} and the default {default!r}. Give a type "
+      f"hint, such as Optional[int]."
+    )
+  return definers[kind]

@@ -1,0 +1,72 @@
+"""Decoding of files with the weights of a training."""
+
+import time
+
+from tangle import errors
+from tangle.experiments import run_folder, tasks
+from tangle.seq2seq import corpora, metrics
+
+
+def decode_file(
+  run_dir, in_path, out_path, references=(), progress=None, **search
+):
+  """Decodes a file, and measures the result.
+
+  Args:
+    run_dir: the folder of a training.
+    in_path: text file, one source a line; gzip-compressed if it ends in .gz.
+    out_path: the file to write: line n for line n, or an n-best list, see
+      `decoding.LineDecoder.write`.
+    references: text files with as many lines, to measure the best against.
+    progress: called after each batch with the lines done and those in all.
+    **search: settings of `run_folder.decoder`.
+
+  Returns:
+    A dict of figures: `lines`, `left_out` (lines with nothing found),
+    `seconds`, `lines_per_s`, `out`, and with references `bleu` and its
+    `signature`.
+
+  Raises:
+    DataError: if a file cannot be read, or a reference has not as many lines.
+  """
+  cut = tasks.TOKENS[run_folder.load(run_dir)["tokens"][1]]
+  accepted = [
+    [" ".join(cut(line)) for line in corpora.read_lines(path)]
+    for path in references or ()
+  ]
+  lines = sum(1 for _ in corpora.read_lines(in_path))
+  for path, found in zip(references or (), accepted):
+    if len(found) != lines:
+      raise errors.DataError(
+        f"decode_file: {in_path} has {lines:,} lines, {path} has "
+        f"{len(found):,}. Line n of one must belong to line n of the other."
+      )
+  n_best = search.get("n_best", 1) > 1
+  with run_folder.decoder(run_dir, **search) as decoder:
+    begin = time.perf_counter()
+    report = decoder.decode_file(in_path, out_path, n_best, progress)
+    seconds = time.perf_counter() - begin
+  figures = {
+    "lines": lines,
+    "left_out": report.dropped,
+    "seconds": seconds,
+    "lines_per_s": lines / seconds,
+    "out": out_path,
+  }
+  if accepted:
+    hypotheses = [" ".join(cut(text)) for text in _best_of(out_path, n_best)]
+    bleu = metrics.bleu(hypotheses, list(zip(*accepted)))
+    figures.update(bleu=bleu.score, signature=bleu.signature)
+  return figures
+
+
+def _best_of(path, n_best):
+  """Returns the best text for each line of what was written."""
+  lines = list(corpora.read_lines(path))
+  if not n_best:
+    return lines
+  best = {}
+  for line in lines:
+    index, text = line.split(" ||| ", 1)
+    best.setdefault(int(index), text.rsplit(" ||| ", 1)[0])
+  return [best[index] for index in sorted(best)]

@@ -1,0 +1,132 @@
+"""Validation in training, and the measurement at the end."""
+
+from tangle.experiments import tasks
+from tangle.seq2seq import batches, decoding, encoding, metrics
+
+BATCH_SIZE = 256
+
+
+class Measure:
+  """Measures a task; remembers the curve, as a part of a checkpoint.
+
+  Attributes:
+    curve: the records of all validations.
+    every: steps between validations, for the curve.
+    watch: the figure that tells the best checkpoint, lower is better.
+  """
+
+  def __init__(self, task):
+    """Checks that the metric can be had.
+
+    Args:
+      task: a `tasks.Task`.
+
+    Raises:
+      MissingPackageError: if the package of the metric is not installed.
+    """
+    self._task = task
+    self.curve, self.every = [], 1
+    self.watch = "validation_loss"
+    if task.metric == "bleu":
+      if task.evaluations:
+        metrics.bleu(["a"], ["a"])  # fails now, not after an hour
+    elif "validation" in task.evaluations:
+      self.watch = "validation_wer"
+
+  def check_words(self, lines):
+    """Raises if a line cannot be converted.
+
+    Args:
+      lines: texts.
+
+    Raises:
+      DataError: if one is empty or has an unknown symbol.
+      BucketError: if one is longer than the largest bucket.
+    """
+    task = self._task
+    for line in lines:
+      symbols = tasks.TOKENS[task.tokens[0]](line)
+      longest = task.buckets.longest[0]
+      encoding.encode_word(symbols, task.vocabularies.source, longest)
+
+  def validate(self, model, sess):
+    """Measures a model in training, by greedy search.
+
+    Args:
+      model: a `translator.Translator`.
+      sess: its session.
+
+    Returns:
+      A dict: `validation_loss` in nats a symbol, `validation_perplexity`, and
+      the metric such as `validation_wer`. Without validation data the loss is
+      that of the training data.
+    """
+    task = self._task
+    split = "validation" if "validation" in task.encoded else "train"
+    held_out = batches.PairBatches(
+      task.encoded[split].examples,
+      task.buckets,
+      BATCH_SIZE,
+      layout=tasks.LAYOUTS[task.layout],
+    )
+    loss = model.loss(sess, held_out.in_order())
+    record = {
+      "validation_loss": loss,
+      "validation_perplexity": metrics.perplexity(loss, 1),
+    }
+    if "validation" in task.evaluations:
+      decoder = decoding.LineDecoder(
+        model.converter(sess),
+        *task.vocabularies,
+        task.buckets,
+        BATCH_SIZE,
+        unknown="unk",
+        layout=tasks.LAYOUTS[task.layout],
+        tokenize=lambda symbols: symbols,
+      )
+      record.update(self._evaluate("validation", decoder))
+    self.curve.append(dict(record, step=self.every * (len(self.curve) + 1)))
+    return record
+
+  def final(self, decoder, lines):
+    """Measures on test, and converts samples.
+
+    Args:
+      decoder: a `decoding.LineDecoder` that reads lines.
+      lines: lines to convert.
+
+    Returns:
+      A dict: the metric such as `test_wer`, and `samples`, line → text.
+    """
+    figures = {}
+    if "test" in self._task.evaluations:
+      figures.update(self._evaluate("test", decoder.reading(lambda s: s)))
+    found = decoder.decode_lines(lines).candidates
+    figures["samples"] = {
+      line: " ".join(candidates[0].symbols) if candidates else ""
+      for line, candidates in zip(lines, found)
+    }
+    return figures
+
+  def _evaluate(self, split, decoder):
+    """Returns the metric of a split, and how many were not decoded."""
+    found = decoder.decode_lines(self._task.evaluations[split].sources)
+    predictions = [
+      candidates[0].symbols if candidates else ()
+      for candidates in found.candidates
+    ]
+    figures = dict(self._task.measure(split, predictions))
+    figures["left_out"] = found.report.dropped
+    return {f"{split}_{name}": value for name, value in figures.items()}
+
+  def state(self):
+    """Returns the curve."""
+    return {"curve": self.curve}
+
+  def restore(self, state):
+    """Goes on from a state.
+
+    Args:
+      state: what `state` returned.
+    """
+    self.curve = list(state["curve"])

@@ -1,0 +1,254 @@
+"""Training and measuring an encoder-decoder, with either kind of bucketing."""
+
+import functools
+import time
+import types
+from typing import List, Optional
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.experiments import (
+  command_line,
+  measuring,
+  run_folder,
+  speedometer,
+  tasks,
+  translator,
+)
+from tangle.seq2seq import batches, tutorial_batches
+from tangle.seq2seq.legacy import tutorial
+from tangle.training import (
+  determinism,
+  loop,
+  meters,
+  schedules,
+  sources,
+)
+
+OPTIMIZERS = {
+  "adam": tf1.train.AdamOptimizer,
+  "sgd": tf1.train.GradientDescentOptimizer,
+}
+
+SCHEDULES = {
+  "cosine": lambda given: schedules.Cosine(
+    given.learning_rate, given.steps, given.final_learning_rate
+  ),
+  "plateau": lambda given: schedules.Plateau(given.learning_rate),
+  "constant": lambda given: schedules.Constant(given.learning_rate),
+}
+
+_FREE = {"network", "epochs", "words", "beam_size", "length_penalty"}
+"""Settings that a run that goes on may change, or that are kept elsewhere."""
+
+
+def train(
+  task,
+  out_dir,
+  network=None,
+  optimizer="adam",
+  learning_rate=3e-3,
+  schedule="cosine",
+  final_learning_rate=1e-5,
+  warm_up_steps=0,
+  clip_norm=5.0,
+  dropout_rate=0.0,
+  batch_size=128,
+  sampling="epochs",
+  epochs=8.0,
+  steps: Optional[int] = None,
+  evaluations=8,
+  patience: Optional[int] = None,
+  report_every=200,
+  checkpoint_every=1000,
+  beam_size=1,
+  length_penalty=0.0,
+  seed=0,
+  init_checkpoint: Optional[str] = None,
+  deterministic=False,
+  words: Optional[List[str]] = None,
+  _progress=None,
+  _report=None,
+):
+  """Trains a translator and measures it; goes on with a run that was stopped.
+
+  Args:
+    task: a `tasks.Task`.
+    out_dir: folder of the run: settings and vocabularies, checkpoints,
+      `metrics.jsonl`, summaries.
+    network: a dict with the settings of the `Translator`.
+    optimizer: adam or sgd.
+    learning_rate: the first one.
+    schedule: cosine (falls along half a cosine to the last step), plateau (the
+      tutorial's: times 0.99 when a report is worse than the last three) or
+      constant.
+    final_learning_rate: where cosine ends.
+    warm_up_steps: steps in which the rate rises from 0.
+    clip_norm: global norm to clip gradients to.
+    dropout_rate: of embeddings and layers' outputs; not for the legacy model.
+    batch_size: examples a step.
+    sampling: epochs (each example once an epoch) or tutorial (a bucket by its
+      share of the data, then examples of it, with replacement).
+    epochs: passes over the training data, may be a fraction.
+    steps: steps in place of epochs.
+    evaluations: how often to measure on validation, at equal intervals.
+    patience: end after so many evaluations without a better one.
+    report_every: steps between reports of loss and perplexity.
+    checkpoint_every: steps between checkpoints.
+    beam_size: of the search on test; 1 is greedy.
+    length_penalty: of the search on test.
+    seed: of batches, initial values and dropout.
+    init_checkpoint: checkpoint to take weights from, such as one of the
+      tutorial's; before the first step only.
+    deterministic: one thread inside an op, so that gradient descent repeats
+      bit by bit, too.
+    words: lines to convert at the end, as samples.
+
+  Returns:
+    A dict of figures: `steps`, `loss` (the last one), `curve` (records of
+    step, `validation_loss` in nats a symbol, `validation_perplexity`, and the
+    metric of the task), `best_step`, the metric on test such as `test_wer`,
+    `train_s`, `words_per_s`, `seconds` (with evaluations), `build_s`, `graphs`,
+    `graph_ops`, `joint_graphs`, `source_waste`, `target_waste` (shares of
+    padding), `samples`, `reason` (why it ended).
+
+  Raises:
+    ArgumentError: if a setting is out of range or unknown.
+    DataError: if the folder has a run with other settings, or a word cannot be
+      converted; before anything is trained.
+    BucketError: if a word is longer than the largest bucket; likewise.
+    TrainingError: as `loop.Loop.run`.
+  """
+  given = dict(locals())
+  settings = {name: given[name] for name in command_line.settings(train)}
+  run = _Run(task, out_dir, dict(network or {}), settings, _report)
+  with tf1.Graph().as_default():
+    tf1.set_random_seed(seed)
+    run.build()
+    config = determinism.session_config() if deterministic else None
+    with tf1.Session(config=config) as sess:
+      return run.train(sess, _progress)
+
+
+class _Run:
+  """One run of `train`: what is made of its settings."""
+
+  def __init__(self, task, out_dir, network, settings, report):
+    self._task, self._out_dir, self._network = task, out_dir, network
+    self._settings = given = types.SimpleNamespace(**settings)
+    self._report = report or (lambda text: None)
+    _check_choice("optimizer", given.optimizer, OPTIMIZERS)
+    _check_choice("schedule", given.schedule, SCHEDULES)
+    _check_choice("sampling", given.sampling, ("epochs", "tutorial"))
+    self._measure = measuring.Measure(task)
+    self._measure.check_words(given.words or ())
+    for name, encoded in task.encoded.items():
+      self._report(f"{name}: {encoded.report.summary()}")
+    self._pairs, self._source = self._make_source()
+    if given.steps is None:
+      given.steps = max(1, int(round(given.epochs * len(self._pairs))))
+    kept = {
+      name: value for name, value in vars(given).items() if name not in _FREE
+    }
+    run_folder.save(out_dir, task, network, kept)
+    self._figures = {}
+
+  def _make_source(self):
+    """Returns the `PairBatches`, and the source of what is trained on."""
+    task, given = self._task, self._settings
+    examples = task.encoded["train"].examples
+    layout = tasks.LAYOUTS[task.layout]
+    pairs = batches.PairBatches(
+      examples, task.buckets, given.batch_size, given.seed, layout
+    )
+    if given.sampling == "epochs":
+      return pairs, sources.Epochs(pairs)
+    return pairs, tutorial_batches.TutorialBatches(
+      examples, given.batch_size, task.buckets, given.seed, layout
+    )
+
+  def build(self):
+    """Builds all graphs in the default graph."""
+    task, given, begin = self._task, self._settings, time.time()
+    plan = SCHEDULES[given.schedule](given)
+    if given.warm_up_steps:
+      plan = schedules.WarmUp(plan, given.warm_up_steps)
+    if self._network.get("model") == "legacy":  # names of its checkpoints
+      counters = tutorial.make_counters(given.learning_rate)
+      self._rate = schedules.LearningRate(plan, counters.learning_rate)
+      global_step = counters.global_step
+    else:
+      self._rate = schedules.LearningRate(plan)
+      global_step = tf1.train.create_global_step()
+    model = translator.Translator(
+      task.vocabularies, task.buckets, **self._network
+    )
+    optimizer = OPTIMIZERS[given.optimizer](self._rate.variable)
+    model.minimize(optimizer, given.clip_norm, global_step)
+    self._model, waste = model, self._pairs.padding_waste
+    self._initialize = tf1.global_variables_initializer()
+    self._load = given.init_checkpoint and tf1.train.Saver(
+      run_folder.saved_variables(given.init_checkpoint)
+    )
+    self._figures = dict(
+      model.count_graphs(),
+      build_s=time.time() - begin,
+      source_waste=waste.source,
+      target_waste=waste.target,
+    )
+    self._report(
+      f"{self._figures['graphs']} static graphs of "
+      f"{self._figures['graph_ops']:,} ops for {task.buckets}; padding: "
+      f"{waste.source:.1%} of the source, {waste.target:.1%} of the target."
+    )
+
+  def train(self, sess, progress):
+    """Trains and measures; returns the figures."""
+    given, model, measure = self._settings, self._model, self._measure
+    sess.run(self._initialize)
+    if self._load:
+      self._load.restore(sess, given.init_checkpoint)
+    speed = speedometer.Speedometer(model.trainer)
+    measure.every = max(1, given.steps // given.evaluations)
+    run = loop.Loop(
+      sess,
+      speed,
+      self._source,
+      self._out_dir,
+      given.steps,
+      feeds=model.noise(given.dropout_rate, given.seed),
+      rate=self._rate,
+      validate=functools.partial(measure.validate, model),
+      watch=measure.watch,
+      patience=given.patience,
+      report_every=given.report_every,
+      validate_every=measure.every,
+      checkpoint_every=given.checkpoint_every,
+      measure=meters.per_symbol("decoder"),
+      extra={"speed": speed, "curve": measure},
+      progress=progress and speed.shown(progress),
+      report=self._report,
+    )
+    outcome = run.run()
+    figures = dict(self._figures, **outcome._asdict())
+    figures["steps"] = figures.pop("step")  # so that it is a record of the end
+    figures.update(speed.figures(), curve=measure.curve)
+    if outcome.reason != loop.INTERRUPTED:
+      figures.update(self._finish())
+    run.journal.records.write(**figures)
+    return figures
+
+  def _finish(self):
+    """Decodes test, and the samples, with the best weights."""
+    given = self._settings
+    with run_folder.decoder(
+      self._out_dir, given.beam_size, given.length_penalty
+    ) as found:
+      return self._measure.final(found, given.words or ())
+
+
+def _check_choice(name, value, known):
+  if value not in known:
+    raise errors.ArgumentError(
+      f"seq2seq.train: {name} must be one of {sorted(known)}, got {value!r}."
+    )

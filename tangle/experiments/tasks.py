@@ -1,0 +1,389 @@
+"""Sequence-to-sequence tasks: vocabularies, buckets, examples, evaluation."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from tangle import errors
+from tangle.experiments import cmudict_data
+from tangle.seq2seq import (
+  bucketing,
+  corpora,
+  encoding,
+  metrics,
+  planner,
+  proposals,
+  rows,
+  vocabulary,
+)
+
+TOKENS = {
+  "words": corpora.split_words,
+  "tutorial": corpora.split_as_tutorial,
+  "characters": tuple,
+}
+"""How a line is cut into symbols, by name."""
+
+LAYOUTS = {
+  "plain": rows.PLAIN,
+  "tutorial": rows.TUTORIAL,
+  "self_test": rows.TUTORIAL._replace(add_eos=False),
+}
+"""How examples lie in a batch, by name; see `rows.Layout`."""
+
+
+class Evaluation(NamedTuple):
+  """What is to be decoded and compared.
+
+  Attributes:
+    sources: N sequences of symbols.
+    references: for each a list of accepted sequences of symbols.
+  """
+
+  sources: Any
+  references: Any
+
+
+class Task(NamedTuple):
+  """Data of a task.
+
+  Attributes:
+    vocabularies: a `corpora.Vocabularies`.
+    buckets: an `IndependentBuckets` or a `JointBuckets`.
+    encoded: split name → `encoding.Encoded`; there is `"train"`.
+    evaluations: split name → `Evaluation`.
+    metric: `"error_rates"` or `"bleu"`.
+    tokens: how a source line and a target line are cut, keys of `TOKENS`.
+    layout: how examples lie in a batch, a key of `LAYOUTS`.
+  """
+
+  vocabularies: Any
+  buckets: Any
+  encoded: Dict[str, Any]
+  evaluations: Dict[str, Evaluation]
+  metric: str
+  tokens: Tuple[str, str]
+  layout: str
+
+  def measure(self, split, predictions):
+    """Compares predictions with the references of a split.
+
+    Args:
+      split: name of the split.
+      predictions: a sequence of symbols for each of its sources.
+
+    Returns:
+      A dict: `per`, `wer` (shares) and `words`; or `bleu` (0 to 100).
+    """
+    references = self.evaluations[split].references
+    if self.metric == "error_rates":
+      return dict(metrics.error_rates(predictions, references)._asdict())
+    found = metrics.bleu(
+      [" ".join(symbols) for symbols in predictions],
+      [[" ".join(one) for one in accepted] for accepted in references],
+    )
+    return {"bleu": found.score}
+
+
+def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
+  """Makes the task of grapheme-to-phoneme conversion.
+
+  Args:
+    data: a `cmudict_data.Data`.
+    bucketing: `"independent"` or `"joint"`.
+    buckets: how many buckets each side gets, or how many pairs, those with the
+      least padding of the training data.
+    layout: a key of `LAYOUTS`.
+
+  Returns:
+    A `Task`, whose metric is the error rates over the different words.
+  """
+  both = corpora.Vocabularies(
+    vocabulary.Vocabulary.build(word for word, _ in data.train),
+    vocabulary.Vocabulary.build(phones for _, phones in data.train),
+  )
+  counts = planner.count_lengths(data.train)
+  # So that a longer word of another split can be converted too.
+  everything = data.train + data.validation + data.test
+  longest = max(len(word) for word, _ in everything)
+  chosen = make_buckets(
+    counts, bucketing, [buckets, buckets], buckets, longest_source=longest
+  )
+  splits = {"train": data.train, "validation": data.validation}
+  words = {
+    name: cmudict_data.evaluation_words(
+      getattr(data, name), data.pronunciations
+    )
+    for name in ("validation", "test")
+  }
+  return Task(
+    vocabularies=both,
+    buckets=chosen,
+    encoded={
+      name: encoding.encode_pairs(pairs, *both, chosen)
+      for name, pairs in splits.items()
+    },
+    evaluations={name: Evaluation(*found) for name, found in words.items()},
+    metric="error_rates",
+    tokens=("characters", "words"),
+    layout=layout,
+  )
+
+
+def parallel(
+  train: Optional[List[str]] = None,
+  validation: Optional[List[str]] = None,
+  test: Optional[List[str]] = None,
+  vocabularies: Optional[str] = None,
+  max_vocabulary: Optional[int] = None,
+  min_count=1,
+  tokens="words",
+  limit: Optional[int] = None,
+  bucketing="independent",
+  source_buckets: Optional[List[str]] = None,
+  target_buckets: Optional[List[str]] = None,
+  pairs: Optional[List[str]] = None,
+  buckets=4,
+  longest: Optional[List[str]] = None,
+  strict_buckets=False,
+  layout="plain",
+):
+  """Makes the task of translating lines of parallel files.
+
+  Args:
+    train: two aligned text files, source and target, UTF-8, maybe .gz.
+    validation: two such files to measure on in training.
+    test: two such files to measure on at the end.
+    vocabularies: a folder with `source_vocabulary.txt` and
+      `target_vocabulary.txt` to use; by default they are built by frequency.
+    max_vocabulary: how many symbols a vocabulary has at most, the four special
+      ones among them.
+    min_count: how often a symbol must occur to be in a vocabulary.
+    tokens: how lines are cut: words (at white space), tutorial (as the
+      translate tutorial does) or characters.
+    limit: how many lines of each file to read.
+    bucketing: independent or joint.
+    source_buckets: lengths of the source buckets; planned by default.
+    target_buckets: lengths of the target buckets, EOS counted; planned by
+      default.
+    pairs: joint buckets, such as 5:10,10:15,20:25; planned by default.
+    buckets: how many to plan for each side, or how many pairs.
+    longest: the longest source and the longest target, with EOS, that planned
+      buckets hold; what is longer is left out and counted.
+    strict_buckets: whether a length must be less than its bucket, as in the
+      tutorial, not at most.
+    layout: how batches lie: plain, or tutorial (source reversed, PAD first).
+
+  Returns:
+    A `Task`, whose metric is BLEU.
+
+  Raises:
+    ArgumentError: if `train` is missing, or settings contradict each other.
+    DataError: if a file cannot be read, or files have not as many lines.
+  """
+  if tokens not in TOKENS or layout not in LAYOUTS:
+    raise errors.ArgumentError(
+      f"tasks.parallel: tokens must be one of {sorted(TOKENS)}, layout one of "
+      f"{sorted(LAYOUTS)}, got {tokens!r} and {layout!r}."
+    )
+  paths = {"train": train, "validation": validation, "test": test}
+  corpus = {
+    split: _corpus(split, files, tokens, limit)
+    for split, files in paths.items()
+    if files or split == "train"
+  }
+  if vocabularies is None:
+    both = corpora.build_vocabularies(
+      corpus["train"], max_vocabulary, min_count
+    )
+  else:
+    both = corpora.load_vocabularies(vocabularies)
+  given = (pairs, source_buckets, target_buckets)
+  if any(given):
+    chosen = parse_buckets(bucketing, *given, strict=strict_buckets)
+  else:
+    chosen = make_buckets(
+      planner.count_lengths(corpus["train"]),
+      bucketing,
+      [buckets, buckets],
+      buckets,
+      strict_buckets,
+      longest and [int(length) for length in longest],
+    )
+  encoded = {
+    split: encoding.encode_pairs(found, *both, chosen, unknown="unk")
+    for split, found in corpus.items()
+    if split != "test"
+  }
+  return Task(
+    vocabularies=both,
+    buckets=chosen,
+    encoded=encoded,
+    evaluations={
+      split: _evaluation(found)
+      for split, found in corpus.items()
+      if split != "train"
+    },
+    metric="bleu",
+    tokens=(tokens, tokens),
+    layout=layout,
+  )
+
+
+def self_test():
+  """Makes the task of the translate tutorial's self-test: five pairs of ids.
+
+  Source: TensorFlow's translate tutorial (2015, `translate.self_test`).
+
+  Returns:
+    A `Task` with nothing to evaluate.
+  """
+  examples = [
+    ([1, 1], [2, 2]),
+    ([3, 3], [4]),
+    ([5], [6]),
+    ([1, 1, 1, 1, 1], [2, 2, 2, 2, 2]),
+    ([3, 3, 3], [5, 6]),
+  ]
+  symbols = vocabulary.Vocabulary([str(number) for number in range(4, 10)])
+  report = encoding.Report()
+  for pair in examples:
+    report.count("kept", [tuple(map(str, side)) for side in pair])
+  found = encoding.Encoded(rows.collect(examples), report, None)
+  return Task(
+    vocabularies=corpora.Vocabularies(symbols, symbols),
+    buckets=bucketing.JointBuckets([(3, 3), (6, 6)], strict=True),
+    encoded={"train": found},
+    evaluations={},
+    metric="error_rates",
+    tokens=("words", "words"),
+    layout="self_test",
+  )
+
+
+def make_buckets(
+  counts,
+  kind,
+  numbers,
+  pair_count,
+  strict=False,
+  longest=None,
+  longest_source=0,
+):
+  """Plans the buckets with the least padding.
+
+  Args:
+    counts: what `planner.count_lengths` returns.
+    kind: `"independent"` or `"joint"`.
+    numbers: how many source and target buckets.
+    pair_count: how many pairs.
+    strict: whether a length must be less than its bucket.
+    longest: the longest source and target, with EOS, to plan for.
+    longest_source: the last source bucket holds sources of this length too.
+
+  Returns:
+    An `IndependentBuckets` or a `JointBuckets`.
+
+  Raises:
+    ArgumentError: if `kind` is neither.
+  """
+  check_kind(kind)
+  if longest is not None:
+    counts = {
+      lengths: count
+      for lengths, count in counts.items()
+      if lengths[0] <= longest[0] and lengths[1] <= longest[1]
+    }
+  if kind == "joint":
+    cells = list(proposals.propose_joint(counts, pair_count, strict).cells)
+    cells[-1] = (max(cells[-1][0], longest_source + strict), cells[-1][1])
+    return bucketing.JointBuckets(cells, strict)
+  found = proposals.propose_independent(counts, *numbers, strict)
+  sources = list(found.source_buckets)
+  sources[-1] = max(sources[-1], longest_source + strict)
+  return bucketing.IndependentBuckets(sources, found.target_buckets, strict)
+
+
+def parse_buckets(kind, pairs, source_buckets, target_buckets, strict=False):
+  """Makes buckets of what a user has written.
+
+  Args:
+    kind: `"independent"` or `"joint"`.
+    pairs: texts such as `"5:10"`, or pairs of ints; for joint buckets.
+    source_buckets: lengths, ints or texts; for independent ones.
+    target_buckets: the same.
+    strict: whether a length must be less than its bucket.
+
+  Returns:
+    An `IndependentBuckets` or a `JointBuckets`.
+
+  Raises:
+    ArgumentError: if they are not those that `kind` needs, or not numbers.
+  """
+  check_kind(kind)
+  needed = {"joint": [pairs], "independent": [source_buckets, target_buckets]}
+  others = "independent" if kind == "joint" else "joint"
+  if not all(needed[kind]) or any(needed[others]):
+    raise errors.ArgumentError(
+      f"parse_buckets: {kind} bucketing takes "
+      f"{'pairs' if kind == 'joint' else 'source_buckets and target_buckets'} "
+      f"and no others, got pairs {pairs}, source_buckets {source_buckets}, "
+      f"target_buckets {target_buckets}."
+    )
+  try:
+    if kind == "joint":
+      split = [p.split(":") if isinstance(p, str) else p for p in pairs]
+      cells = [(int(source), int(target)) for source, target in split]
+      return bucketing.JointBuckets(cells, strict)
+    sides = [[int(n) for n in side] for side in needed[kind]]
+  except ValueError as error:
+    raise errors.ArgumentError(
+      f"parse_buckets: buckets are numbers, pairs such as 5:10; {error}."
+    ) from error
+  return bucketing.IndependentBuckets(*sides, strict)
+
+
+def describe_buckets(buckets):
+  """Returns buckets as JSON can hold them, for `parse_buckets`.
+
+  Args:
+    buckets: an `IndependentBuckets` or a `JointBuckets`.
+
+  Returns:
+    A dict: the arguments of `parse_buckets`.
+  """
+  joint = isinstance(buckets, bucketing.JointBuckets)
+  return {
+    "kind": "joint" if joint else "independent",
+    "pairs": [list(cell) for cell in buckets.cells] if joint else None,
+    "source_buckets": None if joint else list(buckets.source_buckets),
+    "target_buckets": None if joint else list(buckets.target_buckets),
+    "strict": buckets.strict,
+  }
+
+
+def check_kind(kind):
+  """Raises unless `kind` is one of the two kinds of bucketing.
+
+  Args:
+    kind: `"independent"` or `"joint"`.
+
+  Raises:
+    ArgumentError: if it is neither.
+  """
+  if kind not in ("independent", "joint"):
+    raise errors.ArgumentError(
+      f"bucketing must be 'independent' or 'joint', got {kind!r}."
+    )
+
+
+def _corpus(split, files, tokens, limit):
+  if not files or len(files) != 2:
+    raise errors.ArgumentError(
+      f"tasks.parallel: {split} must be two files, source and target, got "
+      f"{files}."
+    )
+  return corpora.ParallelCorpus(*files, tokenize=TOKENS[tokens], limit=limit)
+
+
+def _evaluation(corpus):
+  sources, targets = zip(*corpus)
+  return Evaluation(list(sources), [[target] for target in targets])

@@ -1,0 +1,299 @@
+"""An encoder-decoder for a task, wired for either kind of bucketing.
+
+With independent buckets it is a pipeline, N + M static graphs; with joint
+buckets one graph for each pair. The rest of the program sees no difference.
+"""
+
+from typing import Any, NamedTuple, Optional
+
+from tangle import errors
+from tangle.pipeline import joint
+from tangle.pipeline import pipeline as pipeline_lib
+from tangle.seq2seq import (
+  attention_model,
+  bucketing,
+  decoding,
+)
+from tangle.seq2seq.legacy import builders, cells, parts, tutorial, wrappers
+from tangle.training import determinism
+
+MODELS = ("attention", "legacy")
+
+
+class Parts(NamedTuple):
+  """What a pipeline is made of.
+
+  Attributes:
+    encoder: builder of the encoder.
+    decoder: builder of the decoder that is trained.
+    search: builder of the decoder that searches.
+    reads: what both decoders read.
+    inputs: pairs (feed of the encoder, field of a `rows.Batch`).
+    noisy: whether encoder and decoder feed `dropout_rate` and `seed`.
+  """
+
+  encoder: Any
+  decoder: Any
+  search: Any
+  reads: Any
+  inputs: Any
+  noisy: bool
+
+
+class Translator:
+  """Sub-models `encoder`, `decoder` and `search`, of one kind of model.
+
+  Attributes:
+    pipeline: the `Pipeline` that has their builders.
+    trainer: what trains, once `minimize` was called: a `Trainer` or a
+      `JointTrainer`.
+  """
+
+  def __init__(
+    self,
+    vocabularies,
+    buckets,
+    model="attention",
+    units=128,
+    layers=1,
+    depth: Optional[int] = None,
+    cell="lstm",
+    heads=1,
+    samples: Optional[int] = None,
+    implementation="block",
+    _beam_size=1,
+    _length_penalty=0.0,
+    _n_best=1,
+    _trained=True,
+  ):
+    """Sets the networks up in the default graph.
+
+    Args:
+      vocabularies: a `corpora.Vocabularies`.
+      buckets: an `IndependentBuckets` or a `JointBuckets`.
+      model: attention (bidirectional encoder, Luong attention) or legacy (the
+        embedding attention model of the translate tutorial).
+      units: depth of the recurrent layers.
+      layers: how many there are in encoder and decoder each.
+      depth: depth of the embeddings; the same as units by default.
+      cell: of the legacy model: gru or lstm. The other has LSTM layers.
+      heads: attention heads of the legacy model.
+      samples: symbols that the legacy model's softmax samples; all by default.
+      implementation: of the attention model's layers, block (one op a layer)
+        or unrolled.
+      _beam_size: of the search; 1 is greedy.
+      _length_penalty: of the search, see `search.beam`.
+      _n_best: how many sequences the search finds.
+      _trained: whether there is a decoder that is trained.
+
+    Raises:
+      ArgumentError: if a setting is unknown, or not one of the model.
+    """
+    self._buckets = buckets
+    sizes = [len(symbols) for symbols in vocabularies]
+    depth = units if depth is None else depth
+    search = _beam_size, _length_penalty, _n_best
+    if model == "attention":
+      if (cell, heads, samples) != ("lstm", 1, None):
+        raise errors.ArgumentError(
+          f"Translator: cell={cell}, heads={heads} and samples={samples} are "
+          f"settings of the legacy model. Leave them, or set model to legacy."
+        )
+      found = _attention_parts(
+        sizes, units, layers, depth, implementation, *search
+      )
+    elif model == "legacy":
+      found = _legacy_parts(
+        sizes, units, layers, depth, cell, heads, samples, *search
+      )
+    else:
+      raise errors.ArgumentError(
+        f"Translator: model must be one of {MODELS}, got {model!r}."
+      )
+    self._parts = found
+    self._joint = isinstance(buckets, bucketing.JointBuckets)
+    self._sides = [sorted(set(side)) for side in zip(*buckets.cells)]
+    self.pipeline = pipeline_lib.Pipeline("translator")
+    self.pipeline.add("encoder", found.encoder, self._sides[0])
+    if _trained:
+      self.pipeline.add("decoder", found.decoder, self._sides[1], found.reads)
+    self.pipeline.add(
+      "search", found.search, self._sides[1][-1:], reads=found.reads
+    )
+    self.trainer = None
+
+  def minimize(self, optimizer, clip_norm, global_step):
+    """Builds what training needs.
+
+    Args:
+      optimizer: a `tf.compat.v1.train.Optimizer`.
+      clip_norm: global norm to clip gradients to, or `None`.
+      global_step: a variable that counts the steps.
+    """
+    if not self._joint:
+      self.trainer = self.pipeline.minimize(
+        optimizer, clip_norm=clip_norm, global_step=global_step
+      )
+      return
+    pairs = [{"encoder": s, "decoder": t} for s, t in self._buckets.cells]
+    last = self._sides[1][-1]
+    pairs += [{"encoder": s, "search": last} for s in self._sides[0]]
+    self.trainer = joint.JointTrainer(
+      self.pipeline,
+      optimizer,
+      clip_norm=clip_norm,
+      global_step=global_step,
+      combinations=pairs,
+    )
+
+  @property
+  def _runner(self):
+    return self.trainer if self._joint and self.trainer else self.pipeline
+
+  def feeds(self, batch, dropout_rate=0.0, seed=None):
+    """Returns what encoder and decoder are fed.
+
+    Args:
+      batch: a `rows.Batch`.
+      dropout_rate: of the attention model.
+      seed: `[2]` ints, of its masks; needed if the rate is not 0.
+
+    Returns:
+      A dict from sub-model to feeds.
+
+    Raises:
+      ArgumentError: if the model has no dropout.
+    """
+    found = {
+      "encoder": {
+        feed: getattr(batch, field) for feed, field in self._parts.inputs
+      },
+      "decoder": {
+        "inputs": batch.decoder_inputs,
+        "targets": batch.targets,
+        "weights": batch.weights,
+      },
+    }
+    if dropout_rate:
+      if not self._parts.noisy:
+        raise errors.ArgumentError(
+          "Translator: the legacy model has no dropout. Set dropout_rate to 0."
+        )
+      for feeds in found.values():
+        feeds.update(dropout_rate=dropout_rate, seed=seed)
+    return found
+
+  def noise(self, dropout_rate, seed):
+    """Returns a function of batch and step for `Loop`, which adds the masks.
+
+    Args:
+      dropout_rate: of the attention model.
+      seed: of the run.
+
+    Returns:
+      A function that returns what `trainer.step` takes.
+    """
+    return lambda batch, step: self.feeds(
+      batch, dropout_rate, determinism.step_seed(seed, step)
+    )
+
+  def loss(self, sess, batches):
+    """Returns the cross entropy per target symbol.
+
+    Args:
+      sess: a session.
+      batches: an iterable of `rows.Batch`.
+
+    Returns:
+      Nats, a float.
+    """
+    total, symbols = 0.0, 0.0
+    for batch in batches:
+      found = self._runner.forward(sess, self.feeds(batch))
+      total += float(found.metrics["decoder"]["total_loss"])
+      symbols += float(found.metrics["decoder"]["symbols"])
+    return total / symbols
+
+  def converter(self, sess):
+    """Returns a `convert` as `decoding.LineDecoder` takes it.
+
+    Args:
+      sess: a session.
+
+    Returns:
+      A function from a `rows.Batch` to `search.Hypotheses`.
+    """
+    return decoding.pipeline_converter(
+      self._runner, sess, "search", feeds=self._parts.inputs
+    )
+
+  def count_graphs(self):
+    """Counts the static graphs of encoders and trained decoders.
+
+    Returns:
+      A dict: `graphs`, `graph_ops` and `joint_graphs`, how many a joint model
+      takes that has a graph for each of all pairs of buckets.
+    """
+    if self._joint:
+      counts = [
+        c.op_count for c in self.trainer.combinations if "decoder" in c.buckets
+      ]
+    else:
+      counts = [
+        c.ops for c in self.pipeline.graph_counts() if c.sub_model != "search"
+      ]
+    return {
+      "graphs": len(counts),
+      "graph_ops": sum(counts),
+      "joint_graphs": len(self._sides[0]) * len(self._sides[1]),
+    }
+
+
+def _attention_parts(
+  sizes, units, layers, depth, implementation, beam_size, alpha, n_best
+):
+  model = attention_model.AttentionModel(
+    *sizes, units, layers, depth, implementation
+  )
+  if beam_size == 1:
+    search = attention_model.greedy_builder(model)
+  else:
+    search = attention_model.beam_builder(model, beam_size, alpha, n_best)
+  return Parts(
+    attention_model.encoder_builder(model),
+    attention_model.decoder_builder(model),
+    search,
+    {name: f"encoder.{name}" for name in attention_model.Encoded._fields},
+    decoding.FEEDS,
+    True,
+  )
+
+
+def _legacy_parts(
+  sizes, units, layers, depth, cell, heads, samples, beam_size, alpha, n_best
+):
+  makers = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}
+  if cell not in makers:
+    raise errors.ArgumentError(
+      f"Translator: cell must be one of {sorted(makers)}, got {cell!r}."
+    )
+  layer = [makers[cell](units) for _ in range(layers)]
+  one = layer[0] if layers == 1 else wrappers.MultiRNNCell(layer)
+  projection = None
+  if samples and samples < sizes[1]:  # as in the tutorial
+    projection = tutorial.OutputProjection(sizes[1], units, samples)
+  model = parts.AttentionModel(
+    one, *sizes, depth, num_heads=heads, output_projection=projection
+  )
+  if beam_size == 1:
+    search = builders.greedy_builder(model)
+  else:
+    search = builders.beam_builder(model, beam_size, alpha, n_best)
+  return Parts(
+    builders.encoder_builder(model),
+    builders.decoder_builder(model),
+    search,
+    builders.reads("encoder"),
+    (("source", "source"),),
+    False,
+  )
