@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import losses
 from tangle.seq2seq import attention_model, search, vocabulary
@@ -270,6 +271,108 @@ class AttentionModelTest(case.GraphTestCase):
     self.assertEqual(loss(1, 1), loss(1, 1))
     found = [loss(1, 1), loss(2, 1), loss(1, 2)]
     self.assertLen(set(found), 3)
+
+  def test_variables_of_one_source_have_the_names_they_always_had(self):
+    model = make(layers=2)
+    encoder = self.batch(2, 5, 4)["encoder"]
+    encoded = model.encode(encoder["source"], encoder["lengths"])
+    model.decode(encoded, np.ones([2, 4], np.int32))
+    self.assertEqual(
+      [(v.op.name, v.shape.as_list()) for v in tf1.global_variables()],
+      [
+        ("source_embedding/table", [9, 4]),
+        ("encoder_bidirectional/forward/lstm/kernel", [9, 20]),
+        ("encoder_bidirectional/forward/lstm/bias", [20]),
+        ("encoder_bidirectional/backward/lstm/kernel", [9, 20]),
+        ("encoder_bidirectional/backward/lstm/bias", [20]),
+        ("encoder_lstm_1/kernel", [15, 20]),
+        ("encoder_lstm_1/bias", [20]),
+        ("target_embedding/table", [8, 4]),
+        ("decoder_bridge_0/kernel", [10, 10]),
+        ("decoder_bridge_0/bias", [10]),
+        ("decoder_bridge_1/kernel", [10, 10]),
+        ("decoder_bridge_1/bias", [10]),
+        ("decoder_lstm_0/kernel", [9, 20]),
+        ("decoder_lstm_0/bias", [20]),
+        ("decoder_lstm_1/kernel", [10, 20]),
+        ("decoder_lstm_1/bias", [20]),
+        ("attention/kernel", [5, 5]),
+        ("attentional/kernel", [10, 5]),
+        ("logits/kernel", [5, 8]),
+        ("logits/bias", [8]),
+      ],
+    )
+
+
+class SeveralSourcesTest(case.GraphTestCase):
+  def encode(self, model, batch=3):
+    """Returns an `Encoded` of each source, of other lengths."""
+    encoded = []
+    for k in range(model.sources):
+      steps = 4 + k
+      source = self.rng.randint(4, 9, (batch, steps)).astype(np.int32)
+      lengths = self.rng.randint(1, steps + 1, batch).astype(np.int32)
+      encoded.append(model.encode(source, lengths, k=k))
+    return encoded
+
+  def make(self, sizes):
+    return attention_model.AttentionModel(
+      sizes, 8, 5, depth=4, implementation="unrolled", dtype=tf1.float64
+    )
+
+  def test_the_attentional_vector_is_of_all_contexts_and_the_output(self):
+    model = self.make([9, 9, 9])
+    encoded = self.encode(model)
+    logits = model.decode(encoded, np.full([3, 4], 5, np.int32))
+    shapes = {v.op.name: v.shape.as_list() for v in tf1.trainable_variables()}
+    self.assertEqual(shapes["attentional/kernel"], [3 * 10 + 5, 5])
+    self.assertEqual(shapes["decoder_bridge_0/kernel"], [3 * 10, 10])
+    for k in range(3):
+      self.assertEqual(shapes[f"source_{k}/attention/kernel"], [5, 10])
+      self.assertEqual(shapes[f"source_{k}/source_embedding/table"], [9, 4])
+    memories = [one.memory for one in encoded]
+    gradients = tf1.gradients(logits, memories)
+    numbers = self.session().run([logits] + gradients)
+    for gradient in numbers[1:]:
+      self.assertGreater(np.max(np.abs(gradient)), 0.0)
+
+  def test_a_source_with_its_columns_blank_is_as_if_it_were_not_there(self):
+    model, alone = self.make([9, 9]), self.make(9)
+    encoded = self.encode(model)
+    inputs = np.full([3, 4], 5, np.int32)
+    both = model.decode(encoded, inputs)
+    with tf1.variable_scope("alone"):
+      one = alone.decode(encoded[0], inputs)
+    sess = self.session()
+    shared = {v.op.name: v for v in tf1.trainable_variables()}
+    for name, variable in shared.items():
+      if not name.startswith("alone/"):
+        continue
+      name = name[len("alone/") :]
+      twin = shared.get(name, shared.get(f"source_0/{name}"))
+      value = self.normal(*variable.shape.as_list())
+      variable.load(value, sess)
+      rows = [slice(None)]
+      if name == "attentional/kernel":  # [c_1; c_2; h]
+        rows = [slice(0, 10), slice(20, 25)]
+      elif name == "decoder_bridge_0/kernel":
+        rows = [slice(0, 10)]
+      wide = np.zeros(twin.shape.as_list())
+      places = np.concatenate([np.arange(len(wide))[row] for row in rows])
+      wide[places] = value
+      twin.load(wide, sess)
+    both, one = sess.run([both, one])
+    self.assert_close(both, one, rtol=1e-12)
+
+  def test_another_number_of_sources_is_refused(self):
+    model = self.make([9, 9])
+    one, other = self.encode(model)
+    for encoded in (one, [one], [one, other, one]):
+      for use in (model.start, lambda e: model.decode(e, [[1]])):
+        with self.assertRaisesRegex(errors.ArgumentError, "of the 2 sources"):
+          use(encoded)
+    with self.assertRaisesRegex(errors.ArgumentError, "at least one, got"):
+      self.make([])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,166 @@
+"""The parts of an attention model, as pieces that a pipeline joins.
+
+An encoder for each source, and a decoder that is trained or that searches. With
+several sources the names of what a decoder reads end with the source's number.
+"""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import losses
+from tangle.pipeline import pieces
+from tangle.seq2seq import encoders
+
+
+def reads_of(*sub_models):
+  """Returns what a decoder reads, for `Pipeline.add`.
+
+  Args:
+    sub_models: the name of the encoder's sub-model; several for several
+      sources, in their order.
+
+  Returns:
+    A dict from the name of a read to `"sub_model.output"`.
+  """
+  return {
+    _read_name(field, k, len(sub_models)): f"{sub_model}.{field}"
+    for k, sub_model in enumerate(sub_models)
+    for field in encoders.Encoded._fields
+  }
+
+
+def _read_name(field, k, sources):
+  return field if sources == 1 else f"{field}_{k}"
+
+
+def _take(model, reads):
+  """Returns an `Encoded` for each source from what a decoder reads."""
+  fields = encoders.Encoded._fields
+  names = [
+    [_read_name(field, k, model.sources) for field in fields]
+    for k in range(model.sources)
+  ]
+  if sorted(sum(names, [])) != sorted(reads):
+    raise errors.ArgumentError(
+      f"AttentionModel: a decoder of {model.sources} sources reads "
+      f"{sum(names, [])}, got {list(reads)}. Pass reads=reads_of(...) with "
+      "the name of each source's encoder."
+    )
+  return [encoders.Encoded(*map(reads.get, of_source)) for of_source in names]
+
+
+def encoder_builder(model, k=0):
+  """Returns the builder of an encoder for `Pipeline.add`.
+
+  It feeds `source` `[B, T]` and `lengths` `[B]`; `dropout_rate`, a scalar that
+  is 0 by default; and `seed` `[2]` of the masks, drawn anew by default.
+
+  Args:
+    model: an `attention_model.AttentionModel`.
+    k: which of its sources, from 0.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    del reads
+    source_ph = tf1.placeholder(tf1.int32, [None, bucket], "source_ph")
+    lengths_ph = tf1.placeholder(tf1.int32, [None], "lengths_ph")
+    noise = _noise_feeds(model)
+    encoded = model.encode(source_ph, lengths_ph, k=k, **noise)
+    return pieces.Piece(
+      feeds=dict(noise, source=source_ph, lengths=lengths_ph),
+      outputs=dict(encoded._asdict()),
+    )
+
+  return build
+
+
+def decoder_builder(model):
+  """Returns the builder of the decoder that is trained.
+
+  It feeds `inputs`, `targets` and `weights`, all `[B, S]`, and `dropout_rate`
+  and `seed` as the encoder does.
+  Its loss is the mean cross entropy over the real symbols, in nats; its
+  metrics are `total_loss`, the sum, and `symbols`, their number.
+
+  Args:
+    model: an `attention_model.AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
+    targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
+    weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
+    noise = _noise_feeds(model)
+    logits = model.decode(_take(model, reads), inputs_ph, **noise)
+    total = tf1.reduce_sum(
+      losses.masked_cross_entropy(logits, targets_ph, weights_ph)
+    )
+    symbols = tf1.reduce_sum(weights_ph)
+    return pieces.Piece(
+      feeds=dict(
+        noise, inputs=inputs_ph, targets=targets_ph, weights=weights_ph
+      ),
+      loss=total / symbols,
+      metrics={"total_loss": total, "symbols": symbols},
+    )
+
+  return build
+
+
+def greedy_builder(model):
+  """Returns the builder of the decoder that predicts.
+
+  Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
+  `[B]` int32.
+
+  Args:
+    model: an `attention_model.AttentionModel`.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    found = model.greedy(_take(model, reads), bucket)
+    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
+
+  return build
+
+
+def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
+  """Returns the builder of the decoder that predicts by beam search.
+
+  Its outputs are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and
+  `lengths` `[B, N]` int32, the best first.
+
+  Args:
+    model: an `attention_model.AttentionModel`.
+    beam_size: K, see `search.beam`.
+    length_penalty: alpha, see there.
+    n_best: N, see there.
+
+  Returns:
+    A function of bucket and reads that returns a `Piece`.
+  """
+
+  def build(bucket, reads):
+    settings = beam_size, length_penalty, n_best
+    found = model.beam(_take(model, reads), bucket, *settings)
+    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
+
+  return build
+
+
+def _noise_feeds(model):
+  """Makes the placeholders of dropout, which the builders feed as well."""
+  zero = tf1.constant(0.0, model.dtype)
+  drawn = tf1.random.uniform([2], maxval=2**31 - 1, dtype=tf1.int32)
+  return {
+    "dropout_rate": tf1.placeholder_with_default(zero, [], "dropout_rate_ph"),
+    "seed": tf1.placeholder_with_default(drawn, [2], "seed_ph"),
+  }
