@@ -1,8 +1,9 @@
-"""Batches of (source, target) pairs, each example once an epoch.
+"""Batches of examples, such as (source, target) pairs, each once an epoch.
 
 Examples are pairs of sequences of ids: source, target, without GO and EOS. A
 batch is a `rows.Batch`: numpy arrays, padded to one source bucket and one
-target bucket, made when the batch is drawn.
+target bucket, made when the batch is drawn. `Batches` is for examples with any
+number of sides, such as those of `multi_source`.
 """
 
 import collections
@@ -17,7 +18,7 @@ from tangle.seq2seq import buckets as buckets_lib
 Waste = collections.namedtuple("Waste", ["source", "target"])
 
 
-class PairBatches:
+class Batches:
   """Draws every example once an epoch, in batches that share their buckets.
 
   An example belongs to one cell of the buckets. A cell's examples are cut into
@@ -32,50 +33,33 @@ class PairBatches:
   `position` batches of epoch n goes on with `epoch(n, start=position)`, given
   the same arguments here.
 
-  Source: the layout of a batch is that of TensorFlow's translate tutorial
-  (2015, `seq2seq_model.get_batch`), batch first. It differs in that the
-  tutorial draws with replacement, which `tutorial_batches` does; and in the
-  source's direction and padding, unless `layout` is `rows.TUTORIAL`.
-
   Attributes:
-    examples: the `rows.Examples`.
+    examples: the examples.
     buckets: as given.
   """
 
-  def __init__(
-    self, examples, buckets, batch_size, seed=0, layout=rows.PLAIN, pool=True
-  ):
+  def __init__(self, examples, buckets, batch_size, seed, layout, pool):
     """Plans the batches; takes time and memory linear in the symbols.
 
     Args:
-      examples: a sequence of pairs (source ids, target ids), best the
-        `rows.Examples` of `encoding.encode_pairs`. The target may be empty, as
-        when decoding; the source may not.
-      buckets: an `IndependentBuckets` or a `JointBuckets`.
-      batch_size: the number of examples in a batch: an int; or a mapping from
-        (source bucket, target bucket) to an int; or a callable of a source
-        bucket and a target bucket, such as a `bucketing.PositionBudget`. What
-        a pooled batch is padded to decides on its size too.
+      examples: a sequence with `side_lengths(layout)`, `digest()` and
+        `batch(indices, cell, layout)`, as `rows.Examples` has them.
+      buckets: their buckets, of as many sides.
+      batch_size: as of `PairBatches`; a cell has a bucket for each side.
       seed: of the order of the examples, in 0..2^32 - 1.
       layout: a `rows.Layout`.
       pool: whether a batch may join what is left over in several cells.
 
     Raises:
-      ArgumentError: if there are no examples, or another argument is not such.
-      DataError: if an example is not a pair of sequences of ids, or its
-        source is empty.
+      ArgumentError: if an argument is not such.
       BucketError: if an example fits no bucket.
     """
-    caller = "PairBatches"
-    self.buckets = bucketing.check_bucketing(buckets, caller)
-    self._seed = buckets_lib.check_int(caller, "seed", seed, 0, 2**32 - 1)
+    self._caller = type(self).__name__
+    self._seed = buckets_lib.check_int(self._caller, "seed", seed, 0, 2**32 - 1)
     self._layout = layout
-    self.examples = rows.collect(examples, caller)
-    self._cells = bucketing.assign_all(
-      self.buckets,
-      self.examples.sources.lengths,
-      self.examples.target_lengths(layout),
-      caller,
+    self.examples, self.buckets = examples, buckets
+    self._cells = bucketing.assign_sides(
+      buckets, examples.side_lengths(layout), self._caller
     )
     self._plan(batch_size, pool)
 
@@ -83,7 +67,7 @@ class PairBatches:
     """Assigns examples to cells, and cells to batches."""
     cells = self.buckets.cells
     size_of = functools.lru_cache(maxsize=None)(
-      lambda cell: bucketing.size_of(batch_size, cells[cell], "PairBatches")
+      lambda cell: bucketing.size_of(batch_size, cells[cell], self._caller)
     )
     counts = np.bincount(self._cells, minlength=len(cells))
     sizes = [size_of(cell) if count else 1 for cell, count in enumerate(counts)]
@@ -121,27 +105,12 @@ class PairBatches:
   def cell_counts(self):
     """How many examples each cell has, without the cells that have none.
 
-    A dict from (source bucket, target bucket) to an int, in order of buckets.
+    A dict from a tuple of a bucket for each side to an int, in order of
+    buckets.
     """
     cells = self.buckets.cells
     counts = np.bincount(self._cells, minlength=len(cells)).tolist()
     return dict(sorted(pair for pair in zip(cells, counts) if pair[1]))
-
-  @property
-  def padding_waste(self):
-    """The share of padding in an epoch's batches: a `Waste(source, target)`.
-
-    Unlike `planner.judge`, it counts what pooling adds.
-    """
-    padded = np.array(
-      [self.buckets.cells[cell] for cell in self._cell_of_batch]
-    )
-    source, target = self._words @ padded
-    targets = self.examples.target_lengths(self._layout)
-    return Waste(
-      source=1.0 - float(self.examples.sources.lengths.sum() / source),
-      target=1.0 - float(targets.sum() / target),
-    )
 
   def epoch(self, n, start=0):
     """Returns the batches of epoch `n` in their shuffled order.
@@ -152,12 +121,12 @@ class PairBatches:
         0 to `len(self)`; those are not made.
 
     Returns:
-      An iterator over `rows.Batch`.
+      An iterator over batches, as the examples make them.
 
     Raises:
       ArgumentError: if `n` or `start` is out of range.
     """
-    check = functools.partial(buckets_lib.check_int, "PairBatches.epoch")
+    check = functools.partial(buckets_lib.check_int, f"{self._caller}.epoch")
     n = check("n", n, 0, 2**32 - 1)
     start = check("start", start, 0, len(self))
     # RandomState: its numbers are frozen across versions of numpy.
@@ -172,7 +141,7 @@ class PairBatches:
     comes last.
 
     Returns:
-      An iterator over `rows.Batch`.
+      An iterator over batches, as the examples make them.
     """
     order = self._order(np.arange(len(self._cells)))
     return self._make(order, range(len(self)))
@@ -197,6 +166,66 @@ class PairBatches:
       indices = order[end - self._words[number] : end]
       cell = self.buckets.cells[self._cell_of_batch[number]]
       yield self.examples.batch(indices, cell, self._layout)
+
+  def _wastes(self):
+    """Returns the share of padding in an epoch's batches, for each side."""
+    cells = np.array([self.buckets.cells[cell] for cell in self._cell_of_batch])
+    lengths = self.examples.side_lengths(self._layout).values()
+    return [
+      1.0 - float(of_side.sum() / padded)
+      for of_side, padded in zip(lengths, self._words @ cells)
+    ]
+
+
+class PairBatches(Batches):
+  """Draws every pair once an epoch; see `Batches` for how.
+
+  Source: the layout of a batch is that of TensorFlow's translate tutorial
+  (2015, `seq2seq_model.get_batch`), batch first. It differs in that the
+  tutorial draws with replacement, which `tutorial_batches` does; and in the
+  source's direction and padding, unless `layout` is `rows.TUTORIAL`.
+
+  Attributes:
+    examples: the `rows.Examples`.
+    buckets: as given.
+  """
+
+  def __init__(
+    self, examples, buckets, batch_size, seed=0, layout=rows.PLAIN, pool=True
+  ):
+    """Plans the batches; takes time and memory linear in the symbols.
+
+    Args:
+      examples: a sequence of pairs (source ids, target ids), best the
+        `rows.Examples` of `encoding.encode_pairs`. The target may be empty, as
+        when decoding; the source may not.
+      buckets: an `IndependentBuckets` or a `JointBuckets`.
+      batch_size: the number of examples in a batch: an int; or a mapping from
+        (source bucket, target bucket) to an int; or a callable of a source
+        bucket and a target bucket, such as a `bucketing.PositionBudget`. What
+        a pooled batch is padded to decides on its size too.
+      seed: of the order of the examples, in 0..2^32 - 1.
+      layout: a `rows.Layout`.
+      pool: whether a batch may join what is left over in several cells.
+
+    Raises:
+      ArgumentError: if there are no examples, or another argument is not such.
+      DataError: if an example is not a pair of sequences of ids, or its
+        source is empty.
+      BucketError: if an example fits no bucket.
+    """
+    caller = type(self).__name__
+    bucketing.check_bucketing(buckets, caller)
+    examples = rows.collect(examples, caller)
+    super().__init__(examples, buckets, batch_size, seed, layout, pool)
+
+  @property
+  def padding_waste(self):
+    """The share of padding in an epoch's batches: a `Waste(source, target)`.
+
+    Unlike `planner.judge`, it counts what pooling adds.
+    """
+    return Waste(*self._wastes())
 
 
 def _pool(left, join, size_of):

@@ -3,6 +3,7 @@
 A cell is a pair (source bucket, target bucket) that a batch may be padded to.
 `JointBuckets` lists its cells; `IndependentBuckets` has one for each source
 bucket with each target bucket. Whoever takes one of them takes the other.
+`grids.GridBuckets` is for more sides, such as two sources and a target.
 Target lengths count EOS.
 """
 
@@ -13,32 +14,10 @@ import numpy as np
 
 from tangle import errors
 from tangle.seq2seq import buckets as buckets_lib
+from tangle.seq2seq import grids
 
 
-class _Buckets:
-  """What both kinds have in common: cells, and when a length fits."""
-
-  def __init__(self, cells, strict):
-    self.cells = tuple(cells)
-    self.strict = bool(strict)
-    self.longest = tuple(max(side) - int(strict) for side in zip(*cells))
-
-  def _places(self, buckets, lengths):
-    """Returns the index of the first bucket that fits each length."""
-    side = "right" if self.strict else "left"
-    return np.searchsorted(buckets, np.asarray(lengths, np.int64), side=side)
-
-  def _key(self):
-    return type(self), self.cells, self.strict
-
-  def __eq__(self, other):
-    return isinstance(other, _Buckets) and self._key() == other._key()
-
-  def __hash__(self):
-    return hash(self._key())
-
-
-class IndependentBuckets(_Buckets):
+class IndependentBuckets(grids.GridBuckets):
   """N source buckets and M target buckets, chosen each on its own.
 
   Attributes:
@@ -64,62 +43,14 @@ class IndependentBuckets(_Buckets):
       ArgumentError: if the buckets are not positive ints, each larger than the
         one before.
     """
+    check = buckets_lib.check_buckets
     caller = "IndependentBuckets"
-    self.source_buckets = buckets_lib.check_buckets(
-      source_buckets, caller, "source_buckets"
+    sides = (
+      check(source_buckets, caller, "source_buckets"),
+      check(target_buckets, caller, "target_buckets"),
     )
-    self.target_buckets = buckets_lib.check_buckets(
-      target_buckets, caller, "target_buckets"
-    )
-    self._width = len(self.target_buckets)
-    cells = [
-      (source, self.target_buckets[self._column(row, place)])
-      for row, source in enumerate(self.source_buckets)
-      for place in range(self._width)
-    ]
-    super().__init__(cells, strict)
-
-  def assign(self, source_lengths, target_lengths):
-    """Returns the cell of each example.
-
-    Args:
-      source_lengths: `[N]` ints.
-      target_lengths: `[N]` ints, with EOS.
-
-    Returns:
-      An int array `[N]` of indices into `cells`; -1 for what fits none.
-    """
-    rows = self._places(self.source_buckets, source_lengths)
-    columns = self._places(self.target_buckets, target_lengths)
-    fits = (rows < len(self.source_buckets)) & (columns < self._width)
-    return np.where(fits, self._index(rows, columns), -1)
-
-  def join(self, one, other):
-    """Returns the smallest cell that holds what either of two holds.
-
-    Args:
-      one: an index into `cells`.
-      other: an index into `cells`.
-
-    Returns:
-      An index into `cells`.
-    """
-    rows, columns = zip(*(self._place(index) for index in (one, other)))
-    return int(self._index(np.int64(max(rows)), max(columns)))
-
-  def _place(self, cell):
-    """Returns the indices of a cell's source bucket and target bucket."""
-    row, place = divmod(cell, self._width)
-    return row, self._column(row, place)
-
-  def _column(self, row, place):
-    """Returns the target bucket's index at a place of a row, or back."""
-    return place if row % 2 == 0 else self._width - 1 - place
-
-  def _index(self, rows, columns):
-    """Returns the cell's index for indices of buckets, two arrays."""
-    backward = self._width - 1 - columns
-    return rows * self._width + np.where(rows % 2 == 0, columns, backward)
+    super().__init__(sides, strict)
+    self.source_buckets, self.target_buckets = self.sides
 
   def __repr__(self):
     strict = ", strict=True" if self.strict else ""
@@ -129,7 +60,7 @@ class IndependentBuckets(_Buckets):
     )
 
 
-class JointBuckets(_Buckets):
+class JointBuckets(grids.Buckets):
   """K pairs (source bucket, target bucket), each holding the one before.
 
   An example is in the first pair that fits on both sides.
@@ -197,7 +128,8 @@ class JointBuckets(_Buckets):
 class PositionBudget:
   """A batch size for each cell: as many examples as a budget allows.
 
-  For a cell (S, T) it is `positions // (S + T)`, and at most `most`.
+  For a cell (S, T) it is `positions // (S + T)`, and at most `most`; for one of
+  more sides, the sum is over all of them.
   """
 
   def __init__(self, positions, most=None):
@@ -217,14 +149,13 @@ class PositionBudget:
     if most is not None:
       self.most = buckets_lib.check_int(caller, "most", most, 1)
 
-  def __call__(self, source_bucket, target_bucket):
-    size = self.positions // (source_bucket + target_bucket)
+  def __call__(self, *cell):
+    size = self.positions // sum(cell)
     if not size:
       raise errors.ArgumentError(
-        f"PositionBudget: one example in the cell ({source_bucket}, "
-        f"{target_bucket}) has {source_bucket + target_bucket} positions, more "
-        f"than the budget, {self.positions}. Raise the budget to at least "
-        "that, or drop the bucket."
+        f"PositionBudget: one example in the cell {cell} has {sum(cell)} "
+        f"positions, more than the budget, {self.positions}. Raise the budget "
+        "to at least that, or drop the bucket."
       )
     return size if self.most is None else min(size, self.most)
 
@@ -265,26 +196,35 @@ def size_of(batch_size, cell, caller="size_of"):
   return buckets_lib.check_int(caller, where, size, 1)
 
 
-def check_bucketing(buckets, caller="check_bucketing"):
-  """Returns `buckets` if it is of one of the two kinds, or raises.
+def check_bucketing(buckets, caller="check_bucketing", sides=2):
+  """Returns `buckets` if it is of one of the kinds, or raises.
 
   Args:
-    buckets: a `JointBuckets` or an `IndependentBuckets`.
+    buckets: a `JointBuckets` or an `IndependentBuckets`; or a `GridBuckets`.
     caller: the function to name in a message.
+    sides: how many sides it must have; None for any number from 2.
 
   Returns:
     `buckets`.
 
   Raises:
-    ArgumentError: if it is neither.
+    ArgumentError: if it is none, or of another number of sides.
   """
-  if not isinstance(buckets, _Buckets):
-    raise errors.ArgumentError(
-      f"{caller}: buckets must be IndependentBuckets or JointBuckets, got "
-      f"{buckets!r}. Pass IndependentBuckets(source_buckets, target_buckets), "
-      "or JointBuckets(pairs)."
+  found = len(buckets.cells[0]) if isinstance(buckets, grids.Buckets) else 0
+  if found == sides or (sides is None and found > 1):
+    return buckets
+  if sides == 2:
+    kinds = "IndependentBuckets or JointBuckets"
+    remedy = (
+      "Pass IndependentBuckets(source_buckets, target_buckets), or "
+      "JointBuckets(pairs)."
     )
-  return buckets
+  else:
+    kinds = f"GridBuckets of {'several' if sides is None else sides} sides"
+    remedy = "Pass GridBuckets([source_buckets, ..., target_buckets])."
+  raise errors.ArgumentError(
+    f"{caller}: buckets must be {kinds}, got {buckets!r}. {remedy}"
+  )
 
 
 def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
@@ -302,24 +242,39 @@ def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
   Raises:
     BucketError: if an example fits no cell.
   """
-  cells = buckets.assign(source_lengths, target_lengths)
+  sides = {"source": source_lengths, "target, with EOS,": target_lengths}
+  return assign_sides(buckets, sides, caller)
+
+
+def assign_sides(buckets, sides, caller="assign_sides"):
+  """Returns the cell of each example of any number of sides.
+
+  Args:
+    buckets: a `JointBuckets`, an `IndependentBuckets` or a `GridBuckets`.
+    sides: a dict from what a side is called to the lengths, `[N]` ints, in the
+      order of the buckets.
+    caller: the function to name in a message.
+
+  Returns:
+    An int array `[N]` of indices into `buckets.cells`.
+
+  Raises:
+    BucketError: if an example fits no cell.
+  """
+  cells = buckets.assign(*sides.values())
   if np.all(cells >= 0):
     return cells
-  sides = (
-    ("source of example", source_lengths, buckets.longest[0]),
-    ("target, with EOS, of example", target_lengths, buckets.longest[1]),
-  )
-  for what, lengths, longest in sides:
+  for (side, lengths), longest in zip(sides.items(), buckets.longest):
     long = np.flatnonzero(np.asarray(lengths) > longest)
     if long.size:
       raise buckets_lib.too_long(
         caller,
         lengths[long[0]],
         longest + int(buckets.strict),
-        what=f"{what} {long[0]} ({long.size} such)",
+        what=f"{side} of example {long[0]} ({long.size} such)",
         strict=buckets.strict,
       )
-  raise AssertionError("what fits on both sides fits the largest cell")
+  raise AssertionError("what fits on all sides fits the largest cell")
 
 
 def _check_pairs(pairs):

@@ -104,7 +104,95 @@ def read_lines(path, limit=None):
     ) from error
 
 
-class ParallelCorpus:
+class AlignedFiles:
+  """Two or more aligned text files, read anew whenever it is iterated over.
+
+  `for lines in files` gives tuples of a tuple of tokens for each file.
+
+  Attributes:
+    paths: the files, a tuple.
+    limit: how many lines are read, or None.
+  """
+
+  def __init__(self, paths, tokenize=split_words, limit=None):
+    """Opens nothing yet.
+
+    Args:
+      paths: UTF-8 files, one sequence a line, with as many lines each;
+        gzip-compressed if the name ends with `.gz`.
+      tokenize: a function from a line, without its end, to its tokens; or a
+        list of them, for each file.
+      limit: how many lines to read at most; None for all. With fewer than
+        there are, the lines are not counted and so not compared.
+
+    Raises:
+      ArgumentError: if `limit` is not a positive integer, `tokenize` no
+        function or list of functions, or there are fewer than two files.
+    """
+    caller = type(self).__name__
+    self.paths = tuple(map(os.fspath, paths))
+    if len(self.paths) < 2:
+      raise errors.ArgumentError(
+        f"{caller}: paths must be two files or more, got {list(self.paths)}."
+      )
+    self.limit = limit
+    if limit is not None:
+      self.limit = buckets_lib.check_int(caller, "limit", limit, 1)
+    each = tokenize
+    if not isinstance(tokenize, (list, tuple)):
+      each = [tokenize] * len(self.paths)
+    if len(each) != len(self.paths) or not all(map(callable, each)):
+      raise errors.ArgumentError(
+        f"{caller}: tokenize must be a function from a line to tokens, or one "
+        f"for each of the {len(self.paths)} files, got {tokenize!r}."
+      )
+    self._tokenize = each
+
+  def side(self, k):
+    """Reads one file alone.
+
+    Args:
+      k: which, from 0.
+
+    Yields:
+      Tuples of tokens.
+
+    Raises:
+      DataError: see `read_lines`.
+    """
+    tokenize = self._tokenize[k]
+    lines = read_lines(self.paths[k], self.limit)
+    return (tuple(tokenize(line)) for line in lines)
+
+  def __iter__(self):
+    nothing = object()
+    sides = [self.side(k) for k in range(len(self.paths))]
+    tuples = itertools.zip_longest(*sides, fillvalue=nothing)
+    for count, sequences in enumerate(tuples):
+      if any(sequence is nothing for sequence in sequences):
+        counts = [count] * len(sides)
+        for rest in itertools.chain([sequences], tuples):
+          for k, sequence in enumerate(rest):
+            counts[k] += sequence is not nothing
+        raise self._uneven(counts)
+      yield sequences
+
+  def _uneven(self, counts):
+    """Returns the error for files of these numbers of lines."""
+    more = "" if self.limit is None else f" within the limit {self.limit}"
+    found = [f"{path} has {n:,}" for path, n in zip(self.paths, counts)]
+    return errors.DataError(
+      f"{type(self).__name__}: the files do not have as many lines{more}: "
+      f"{', '.join(found)}. Line n of one must belong to line n of the other: "
+      "look for lines lost or added."
+    )
+
+  def __repr__(self):
+    limit = "" if self.limit is None else f", limit={self.limit}"
+    return f"AlignedFiles({list(self.paths)}{limit})"
+
+
+class ParallelCorpus(AlignedFiles):
   """Two aligned text files, read anew whenever it is iterated over.
 
   `for source, target in corpus` gives pairs of tuples of tokens.
@@ -137,21 +225,8 @@ class ParallelCorpus:
       ArgumentError: if `limit` is not a positive integer, or `tokenize` no
         function or pair of functions.
     """
-    caller = "ParallelCorpus"
-    self.source_path = os.fspath(source_path)
-    self.target_path = os.fspath(target_path)
-    self.limit = limit
-    if limit is not None:
-      self.limit = buckets_lib.check_int(caller, "limit", limit, 1)
-    both = tokenize
-    if not isinstance(tokenize, (list, tuple)):
-      both = (tokenize, tokenize)
-    if len(both) != 2 or not all(map(callable, both)):
-      raise errors.ArgumentError(
-        f"{caller}: tokenize must be a function from a line to tokens, or a "
-        f"pair of functions for source and target, got {tokenize!r}."
-      )
-    self._tokenize = both
+    super().__init__((source_path, target_path), tokenize, limit)
+    self.source_path, self.target_path = self.paths
 
   def sources(self):
     """Reads the sources alone.
@@ -162,7 +237,7 @@ class ParallelCorpus:
     Raises:
       DataError: see `read_lines`.
     """
-    return self._side(0)
+    return self.side(0)
 
   def targets(self):
     """Reads the targets alone.
@@ -173,12 +248,7 @@ class ParallelCorpus:
     Raises:
       DataError: see `read_lines`.
     """
-    return self._side(1)
-
-  def _side(self, side):
-    tokenize = self._tokenize[side]
-    path = (self.source_path, self.target_path)[side]
-    return (tuple(tokenize(line)) for line in read_lines(path, self.limit))
+    return self.side(1)
 
   def lines(self):
     """Reads both sides together.
@@ -192,23 +262,6 @@ class ParallelCorpus:
     """
     for number, (source, target) in enumerate(self, 1):
       yield Line(number, source, target)
-
-  def __iter__(self):
-    nothing = object()
-    source_side, target_side = self.sources(), self.targets()
-    both = itertools.zip_longest(source_side, target_side, fillvalue=nothing)
-    for count, (source, target) in enumerate(both):
-      if source is nothing or target is nothing:
-        longer = count + 1 + sum(1 for _ in both)
-        counts = (count, longer) if source is nothing else (longer, count)
-        more = "" if self.limit is None else f" within the limit {self.limit}"
-        raise errors.DataError(
-          f"ParallelCorpus: the files do not have as many lines{more}: "
-          f"{self.source_path} has {counts[0]:,}, {self.target_path} has "
-          f"{counts[1]:,}. Line n of one must belong to line n of the other: "
-          "look for lines lost or added."
-        )
-      yield source, target
 
   def __repr__(self):
     limit = "" if self.limit is None else f", limit={self.limit}"

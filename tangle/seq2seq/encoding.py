@@ -5,12 +5,13 @@ import collections
 import numpy as np
 
 from tangle import errors
-from tangle.seq2seq import bucketing, rows, vocabulary
+from tangle.seq2seq import bucketing, multi_source, rows, vocabulary
 from tangle.seq2seq import buckets as buckets_lib
 
 Encoded = collections.namedtuple("Encoded", ["examples", "report", "positions"])
-"""`rows.Examples`, the `Report` on them and on what was left out, and `[N]`
-int64, where among all that was given each example was, from 0."""
+"""`rows.Examples` (of several sources, `multi_source.MultiSourceExamples`), the
+`Report` on them and on what was left out, and `[N]` int64, where among all that
+was given each example was, from 0."""
 
 
 class Report:
@@ -143,7 +144,7 @@ def encode_pairs(
     _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
     _Side("target", target_vocabulary, buckets.longest[1], buckets.strict, 1),
   )
-  return _encode(pairs, sides, unknown, "encode_pairs")
+  return _encode(pairs, sides, 2, unknown, "encode_pairs")
 
 
 def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
@@ -168,7 +169,42 @@ def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
     _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
   )
   alone = ((source,) for source in sources)
-  return _encode(alone, sides, unknown, "encode_sources")
+  return _encode(alone, sides, 2, unknown, "encode_sources")
+
+
+def encode_tuples(
+  tuples, source_vocabularies, target_vocabulary, buckets, unknown="drop"
+):
+  """Turns tuples (source 0, ..., source K - 1, target) into examples.
+
+  As `encode_pairs`, for K sources.
+
+  Args:
+    tuples: an iterable of tuples of sequences of symbols, the target the last.
+    source_vocabularies: for each source its `Vocabulary`.
+    target_vocabulary: the `Vocabulary` of the targets; None if there are none,
+      as when decoding: then the tuples have none, and the examples empty ones.
+    buckets: a `grids.GridBuckets` of K + 1 sides. EOS counts.
+    unknown: `"drop"` or `"unk"`, see `encode_pairs`.
+
+  Returns:
+    An `Encoded(examples, report, positions)`.
+
+  Raises:
+    ArgumentError: if `unknown` is neither, or `buckets` are no such.
+    DataError: if one of `tuples` has not one sequence for each side.
+  """
+  count = len(source_vocabularies) + 1
+  bucketing.check_bucketing(buckets, "encode_tuples", count)
+  names = multi_source.name_sides(count - 1)
+  vocabularies = list(source_vocabularies)
+  if target_vocabulary is not None:
+    vocabularies.append(target_vocabulary)
+  sides = [
+    _Side(name, symbols, longest, buckets.strict, int(name == "target"))
+    for name, symbols, longest in zip(names, vocabularies, buckets.longest)
+  ]
+  return _encode(tuples, sides, count, unknown, "encode_tuples")
 
 
 def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
@@ -204,7 +240,7 @@ class _Side:
 
   def __init__(self, name, symbols, longest, strict, extra):
     """Sets it up; `extra` is 1 if EOS is to be added."""
-    self._name = name
+    self.name = name
     self._vocabulary = symbols
     self._longest = longest
     self._strict = strict
@@ -219,11 +255,11 @@ class _Side:
     fits = f"must be less than {self._longest + 1}"
     if not self._strict:
       fits = f"largest bucket {self._longest}"
-    return f"{self._name} of {length}{eos}, {fits}"
+    return f"{self.name} of {length}{eos}, {fits}"
 
   def missing(self):
     """Returns why an empty sequence is of no use."""
-    return f"no {self._name}"
+    return f"no {self.name}"
 
   def encode(self, sequence):
     """Returns ids, and why they are not all known, or None."""
@@ -232,32 +268,42 @@ class _Side:
       return ids, None
     both = zip(sequence, ids)
     unknown = [repr(symbol) for symbol, n in both if n == vocabulary.UNK_ID]
-    return ids, f"{self._name} has unknown {', '.join(unknown)}"
+    return ids, f"{self.name} has unknown {', '.join(unknown)}"
 
 
-def _encode(tuples, sides, unknown, caller):
-  """Encodes tuples of one sequence for each of one or two sides."""
+def _encode(tuples, sides, count, unknown, caller):
+  """Encodes tuples of a sequence for each side; `count` is with the target."""
   if unknown not in ("drop", "unk"):
     raise errors.ArgumentError(
       f"{caller}: unknown must be 'drop' or 'unk', got {unknown!r}."
     )
-  collector, report, positions = rows.Collector(), Report(), []
+  collector, report, positions = rows.Collector(count), Report(), []
   for position, sequences in enumerate(tuples):
     if len(sequences) != len(sides):
       raise errors.DataError(
-        f"{caller}: pairs[{position}] must be a pair (source symbols, target "
-        f"symbols), got {sequences!r}."
+        f"{caller}: {_wanted(position, sides)}, got {sequences!r}."
       )
     kind, why, ids = _use(sequences, sides)
     if kind is None or (kind == "unknown" and unknown == "unk"):
-      source, target = ids if len(ids) == 2 else (ids[0], ())
-      collector.add(source, target)
+      collector.add(*ids, *[()] * (count - len(ids)))
       positions.append(position)
       report.count("kept", sequences)
       kind = kind and "replaced"
     if kind:
       report.count(kind, sequences, f"{why}; number {position + 1}")
-  return Encoded(collector.examples(), report, np.array(positions, np.int64))
+  examples = collector.examples() if count == 2 else None
+  if examples is None:
+    *sources, targets = collector.rows()
+    examples = multi_source.MultiSourceExamples(sources, targets)
+  return Encoded(examples, report, np.array(positions, np.int64))
+
+
+def _wanted(position, sides):
+  """Returns what a tuple of sequences of symbols must be."""
+  if len(sides) == 2:
+    return f"pairs[{position}] must be a pair (source symbols, target symbols)"
+  names = ", ".join(f"{side.name} symbols" for side in sides)
+  return f"tuples[{position}] must be {len(sides)} sequences ({names})"
 
 
 def _use(sequences, sides):

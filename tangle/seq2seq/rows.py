@@ -48,6 +48,12 @@ class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
   __slots__ = ()
 
 
+TargetArrays = collections.namedtuple(
+  "TargetArrays", ["decoder_inputs", "targets", "weights", "symbols"]
+)
+TargetArrays.__doc__ = "The fields of a `Batch` that its targets alone make."
+
+
 class Layout(
   collections.namedtuple(
     "Layout", ["reverse_source", "pad_left", "feed_eos", "add_eos"]
@@ -120,6 +126,30 @@ class Rows(collections.abc.Sequence):
     padded[inside] = self._ids[places[inside]]
     return padded
 
+  def as_targets(self, rows, width, layout=PLAIN):
+    """Returns rows as the targets of a batch.
+
+    Args:
+      rows: `[B]` ints, which rows.
+      width: T, how many columns; it must hold them, and EOS if there is one.
+      layout: a `Layout`.
+
+    Returns:
+      A `TargetArrays`.
+    """
+    lengths = self.lengths[rows]
+    targets = self.take(rows, width)
+    inputs = np.empty_like(targets)
+    inputs[:, 0] = vocabulary.GO_ID
+    inputs[:, 1:] = targets[:, :-1]
+    if layout.add_eos:
+      targets[np.arange(len(lengths)), lengths] = vocabulary.EOS_ID
+      lengths = lengths + 1
+      if layout.feed_eos:
+        inputs[:, 1:] = targets[:, :-1]
+    weights = (np.arange(width) < lengths[:, np.newaxis]).astype(np.float32)
+    return TargetArrays(inputs, targets, weights, int(lengths.sum()))
+
   def digest(self, start=0):
     """Returns a checksum of all rows, equal on every machine.
 
@@ -175,31 +205,16 @@ class Examples(collections.abc.Sequence):
       A `Batch`.
     """
     source_bucket, target_bucket = cell
-    lengths = self.targets.lengths[indices]
-    targets = self.targets.take(indices, target_bucket)
-    inputs = np.empty_like(targets)
-    inputs[:, 0] = vocabulary.GO_ID
-    inputs[:, 1:] = targets[:, :-1]
-    if layout.add_eos:
-      everyone = np.arange(len(lengths))
-      targets[everyone, lengths] = vocabulary.EOS_ID
-      lengths = lengths + 1
-      if layout.feed_eos:
-        inputs[:, 1:] = targets[:, :-1]
-    weights = np.arange(target_bucket) < lengths[:, np.newaxis]
     return Batch(
       source=self.sources.take(
         indices, source_bucket, layout.reverse_source, layout.pad_left
       ),
       source_lengths=self.sources.lengths[indices].astype(np.int32),
-      decoder_inputs=inputs,
-      targets=targets,
-      weights=weights.astype(np.float32),
       source_bucket=source_bucket,
       target_bucket=target_bucket,
       indices=np.array(indices, np.int64),
-      words=len(lengths),
-      symbols=int(lengths.sum()),
+      words=len(indices),
+      **self.targets.as_targets(indices, target_bucket, layout)._asdict(),
     )
 
   def target_lengths(self, layout=PLAIN):
@@ -212,6 +227,20 @@ class Examples(collections.abc.Sequence):
       `[N]` int64.
     """
     return self.targets.lengths + int(layout.add_eos)
+
+  def side_lengths(self, layout=PLAIN):
+    """Returns how many positions each side of each example needs.
+
+    Args:
+      layout: a `Layout`.
+
+    Returns:
+      A dict from what the side is called to its lengths, `[N]` int64.
+    """
+    return {
+      "source": self.sources.lengths,
+      "target, with EOS,": self.target_lengths(layout),
+    }
 
   def digest(self):
     """Returns a checksum of all examples, equal on every machine.
@@ -233,27 +262,35 @@ class Examples(collections.abc.Sequence):
 class Collector:
   """Gathers examples one by one, at four bytes an id."""
 
-  def __init__(self):
-    self._sides = [(array.array("i"), array.array("q")) for _ in range(2)]
+  def __init__(self, sides=2):
+    """Gathers nothing yet.
 
-  def add(self, source, target):
+    Args:
+      sides: how many sequences an example has.
+    """
+    self._sides = [(array.array("i"), array.array("q")) for _ in range(sides)]
+
+  def add(self, *sequences):
     """Adds an example.
 
     Args:
-      source: ints in 0..2^31 - 1.
-      target: ints in 0..2^31 - 1.
+      *sequences: ints in 0..2^31 - 1, for each side: the source, the target.
     """
-    for (ids, lengths), row in zip(self._sides, (source, target)):
+    for (ids, lengths), row in zip(self._sides, sequences):
       ids.extend(row)
       lengths.append(len(row))
 
-  def examples(self):
+  def rows(self):
     """Returns what was added.
 
     Returns:
-      An `Examples`, a copy.
+      The `Rows` of each side, copies.
     """
-    return Examples(*[Rows(*map(np.array, side)) for side in self._sides])
+    return [Rows(*map(np.array, side)) for side in self._sides]
+
+  def examples(self):
+    """Returns a copy of what was added, if it was pairs, as `Examples`."""
+    return Examples(*self.rows())
 
 
 def collect(pairs, caller="collect"):
@@ -272,37 +309,68 @@ def collect(pairs, caller="collect"):
       empty.
   """
   if not isinstance(pairs, Examples):
-    sides = zip(("source", "target"), _split_pairs(pairs, caller))
-    pairs = Examples(*[_lay_out(rows, side, caller) for side, rows in sides])
-  if not len(pairs):
-    raise errors.ArgumentError(
-      f"{caller}: examples is empty; there is nothing to draw. See the report "
-      "of encode_pairs for what was left out."
-    )
-  short = np.flatnonzero(pairs.sources.lengths == 0)
-  if short.size:
-    raise errors.DataError(
-      f"{caller}: the source of examples[{short[0]}] is empty ({short.size} "
-      "such). Leave such examples out, as encode_pairs does."
-    )
+    pairs = Examples(*lay_out(pairs, ("source", "target"), caller))
+  check_sources({"source": pairs.sources}, caller)
   return pairs
 
 
-def _split_pairs(pairs, caller):
-  """Returns the sources and the targets of `pairs`, two lists."""
-  sources, targets = [], []
-  for position, example in enumerate(pairs):
-    try:
-      source, target = example
-      len(source), len(target)
-    except (TypeError, ValueError):
+def check_sources(sources, caller="check_sources"):
+  """Raises if there are no examples, or one has an empty source.
+
+  Args:
+    sources: a dict from what a source is called to its `Rows`.
+    caller: the function to name in a message.
+
+  Raises:
+    ArgumentError: if there are no examples.
+    DataError: if a source is empty.
+  """
+  for side, found in sources.items():
+    if not len(found):
+      raise errors.ArgumentError(
+        f"{caller}: examples is empty; there is nothing to draw. See the "
+        "report of their encoding for what was left out."
+      )
+    short = np.flatnonzero(found.lengths == 0)
+    if short.size:
       raise errors.DataError(
-        f"{caller}: examples[{position}] must be a pair (source ids, target "
-        f"ids), got {example!r}."
-      ) from None
-    sources.append(source)
-    targets.append(target)
-  return sources, targets
+        f"{caller}: the {side} of examples[{short[0]}] is empty ({short.size} "
+        "such). Leave such examples out, as encode_pairs does."
+      )
+
+
+def lay_out(examples, sides, caller="lay_out"):
+  """Returns sequences of ids as `Rows`, checked.
+
+  Args:
+    examples: tuples of sequences of ids, one for each side.
+    sides: what the sides are called.
+    caller: the function to name in a message.
+
+  Returns:
+    The `Rows` of each side.
+
+  Raises:
+    DataError: if one is not a tuple of as many sequences of ids.
+  """
+  found = []
+  for position, example in enumerate(examples):
+    try:
+      found.append(tuple(example))
+      sound = len(list(map(len, found[-1]))) == len(sides)
+    except TypeError:
+      sound = False
+    if not sound:
+      names = ", ".join(f"{side} ids" for side in sides)
+      what = "a pair" if len(sides) == 2 else f"{len(sides)} sequences"
+      raise errors.DataError(
+        f"{caller}: examples[{position}] must be {what} ({names}), got "
+        f"{example!r}."
+      )
+  return [
+    _lay_out([example[k] for example in found], side, caller)
+    for k, side in enumerate(sides)
+  ]
 
 
 def _lay_out(rows, side, caller):

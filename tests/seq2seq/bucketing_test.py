@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.seq2seq import bucketing
+from tangle.seq2seq import bucketing, grids
 
 TUTORIAL = [(5, 10), (10, 15), (20, 25), (40, 50)]
 
@@ -209,6 +209,36 @@ class BatchSizeTest(parameterized.TestCase):
   def test_refuses(self, batch_size, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
       bucketing.size_of(batch_size, (3, 4), "f")
+
+
+class SeveralSidesTest(parameterized.TestCase):
+  def test_a_budget_is_of_all_sides(self):
+    budget = bucketing.PositionBudget(100)
+    self.assertEqual(budget(10, 10, 30), 2)
+    with self.assertRaisesRegex(
+      errors.ArgumentError, r"the cell \(50, 50, 1\) has 101 positions"
+    ):
+      budget(50, 50, 1)
+
+  def test_sides_are_counted(self):
+    grid = grids.GridBuckets([[3], [4], [5]])
+    self.assertIs(bucketing.check_bucketing(grid, "f", sides=3), grid)
+    self.assertIs(bucketing.check_bucketing(grid, "f", sides=None), grid)
+    for sides, kinds in ((2, "Independent"), (4, "GridBuckets of 4 sides")):
+      with self.assertRaisesRegex(
+        errors.ArgumentError, f"f: buckets must be {kinds}.* got Grid.* Pass "
+      ):
+        bucketing.check_bucketing(grid, "f", sides=sides)
+
+  def test_what_fits_no_cell_is_told_with_its_side(self):
+    grid = grids.GridBuckets([[3], [4], [5]])
+    sides = {"left": [1, 3], "right": [4, 4], "target": [5, 5]}
+    self.assertEqual(bucketing.assign_sides(grid, sides).tolist(), [0, 0])
+    sides["right"] = [4, 5]
+    with self.assertRaisesRegex(
+      errors.BucketError, r"f: the right of example 1 \(1 such\) has length 5"
+    ):
+      bucketing.assign_sides(grid, sides, "f")
 
 
 if __name__ == "__main__":

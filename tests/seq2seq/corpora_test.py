@@ -211,6 +211,47 @@ class ParallelCorpusTest(CorporaTestCase):
     self.assertLess((many - few) / 4000, 600)
 
 
+class AlignedFilesTest(CorporaTestCase):
+  def files(self, *texts, **kwargs):
+    paths = [self.write(f"{n}.txt", text) for n, text in enumerate(texts)]
+    return corpora.AlignedFiles(paths, **kwargs)
+
+  def test_lines_come_together_again_and_again(self):
+    files = self.files("a b\n\n", "c\nd\n", "e\nf g\n")
+    rows = [(("a", "b"), ("c",), ("e",)), ((), ("d",), ("f", "g"))]
+    for _ in range(2):
+      self.assertEqual(list(files), rows)
+    self.assertEqual(list(files.side(2)), [("e",), ("f", "g")])
+
+  @parameterized.parameters((3, 5, 4), (5, 3, 5), (4, 4, 0), (1, 2, 2000))
+  def test_lines_missing_in_a_file_are_an_error_with_all_counts(self, *counts):
+    files = self.files(*["a\n" * count for count in counts])
+    wanted = ", .*".join(
+      rf"{n}\.txt has {count:,}" for n, count in enumerate(counts)
+    )
+    with self.assertRaisesRegex(
+      errors.DataError, f"AlignedFiles: .*{wanted}.*lines lost or added"
+    ):
+      list(files)
+
+  def test_a_limit_is_of_lines_and_tokens_may_be_made_otherwise(self):
+    each = [list, corpora.split_words, list]
+    files = self.files("ab\nx\n", "c d\n", "e\n", tokenize=each, limit=1)
+    self.assertEqual(list(files), [(("a", "b"), ("c", "d"), ("e",))])
+    self.assertIn("limit=1)", repr(files))
+
+  @parameterized.named_parameters(
+    ("one", ["a"], {}, "paths must be two files or more"),
+    ("limit", ["a", "b"], {"limit": 0}, "limit must be"),
+    ("pair", ["a", "b", "c"], {"tokenize": [list] * 2}, "each of the 3 files"),
+  )
+  def test_refuses(self, paths, kwargs, message):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, f"AlignedFiles: .*{message}"
+    ):
+      corpora.AlignedFiles(paths, **kwargs)
+
+
 class VocabulariesTest(CorporaTestCase):
   def setUp(self):
     super().setUp()

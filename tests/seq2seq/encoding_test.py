@@ -4,7 +4,14 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.seq2seq import batches, bucketing, encoding, vocabulary
+from tangle.seq2seq import (
+  batches,
+  bucketing,
+  encoding,
+  grids,
+  multi_source,
+  vocabulary,
+)
 
 UNK = vocabulary.UNK_ID
 
@@ -201,6 +208,69 @@ class EncodeSourcesTest(parameterized.TestCase):
     encoded = encoding.encode_sources(["x", "a"], vocab, BUCKETS, "drop")
     self.assertEqual(encoded.positions.tolist(), [1])
     self.assertEqual(encoded.report.unknown, 1)
+
+
+class EncodeTuplesTest(parameterized.TestCase):
+  buckets = grids.GridBuckets([[2, 4], [3], [3]])
+  symbols = [vocabulary.Vocabulary("abc"), vocabulary.Vocabulary("xyz")]
+  target = vocabulary.Vocabulary(["K", "AE"])
+
+  def encode(self, tuples, **kwargs):
+    return encoding.encode_tuples(
+      tuples, self.symbols, self.target, self.buckets, **kwargs
+    )
+
+  @parameterized.named_parameters(
+    ("source_0", ("", "x", ["K"]), "empty", "no source 0"),
+    ("source_1", ("a", "", ["K"]), "empty", "no source 1"),
+    ("target", ("a", "x", []), "empty", "no target"),
+    ("long_0", ("a" * 5, "x", ["K"]), "too_long", "source 0 of 5, largest"),
+    ("long_1", ("a", "xxxx", ["K"]), "too_long", "source 1 of 4, largest"),
+    ("long_target", ("a", "x", ["K"] * 3), "too_long", "target of 4 with EOS"),
+    ("unknown", ("a", "xq", ["K"]), "unknown", "source 1 has unknown 'q'"),
+  )
+  def test_what_cannot_be_used_is_counted_and_shown(self, one, kind, why):
+    tuples = [("ab", "zy", ["AE"]), one, ("c", "x", ["K", "AE"])]
+    examples, report, positions = self.encode(iter(tuples))
+    self.assertIsInstance(examples, multi_source.MultiSourceExamples)
+    self.assertEqual(
+      list(examples), [([4, 5], [6, 5], [5]), ([6], [4], [4, 5])]
+    )
+    self.assertEqual(positions.tolist(), [0, 2])
+    self.assertEqual((report.kept, report.dropped), (2, 1))
+    self.assertEqual(getattr(report, kind), 1)
+    (shown,) = report.examples[kind]
+    self.assertIn(f"({why}", shown)
+    self.assertIn("number 2)", shown)
+
+  def test_unknown_symbols_are_replaced_when_asked(self):
+    encoded = self.encode([("q", "x", ["K"])], unknown="unk")
+    self.assertEqual(encoded.examples[0], ([UNK], [4], [4]))
+    self.assertEqual(encoded.report.replaced, 1)
+
+  def test_sources_alone_have_empty_targets_and_can_be_drawn(self):
+    encoded = encoding.encode_tuples(
+      [("ab", "x"), ("", "y"), ("c", "zz")], self.symbols, None, self.buckets
+    )
+    wanted = [([4, 5], [4], []), ([6], [6, 6], [])]
+    self.assertEqual(list(encoded.examples), wanted)
+    self.assertEqual(encoded.positions.tolist(), [0, 2])
+    drawn = multi_source.MultiSourceBatches(encoded.examples, self.buckets, 4)
+    self.assertEqual(sum(batch.words for batch in drawn.in_order()), 2)
+
+  @parameterized.parameters(("a", "x"), ("a", "x", ["K"], "b"))
+  def test_tuples_of_another_size_are_refused(self, *sequences):
+    with self.assertRaisesRegex(
+      errors.DataError,
+      r"encode_tuples: tuples\[0\] must be 3 sequences \(source 0 symbols, ",
+    ):
+      self.encode([sequences])
+
+  def test_buckets_of_another_number_of_sides_are_refused(self):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "encode_tuples: buckets must be GridBuckets of 3"
+    ):
+      encoding.encode_tuples([], self.symbols, self.target, BUCKETS)
 
 
 class EncodeWordTest(parameterized.TestCase):

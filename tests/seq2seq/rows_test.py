@@ -138,6 +138,18 @@ class ExamplesTest(parameterized.TestCase):
     collector.add([9], [9])
     self.assertLen(examples, len(pairs))
 
+  def test_a_collector_gathers_any_number_of_sides(self):
+    collector = rows.Collector(3)
+    collector.add([5], (), [6, 7])
+    collector.add([8], [9], [])
+    found = [list(side) for side in collector.rows()]
+    self.assertEqual(found, [[[5], [8]], [[], [9]], [[6, 7], []]])
+
+  def test_lengths_are_of_each_side(self):
+    examples = rows.collect([([7], []), ([5, 6], [8, 9])])
+    lengths = [found.tolist() for found in examples.side_lengths().values()]
+    self.assertEqual(lengths, [[1, 2], [1, 3]])
+
   def test_sides_that_change_places_have_another_checksum(self):
     one, other = rows.collect([([5], [6])]), rows.collect([([6], [5])])
     self.assertNotEqual(one.digest(), other.digest())
