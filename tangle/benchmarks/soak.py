@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import models, strategies
+from tangle.benchmarks import memory, models, strategies
 from tangle.compat import tf1
 from tangle.partial import sub_model
 
@@ -67,7 +67,7 @@ def run(
     raise errors.ArgumentError(
       f"soak.run: what must be one of {NAMES}, got {what!r}."
     )
-  rss = _resident()
+  rss = memory.meter("soak.run")
   seen, counts = [], {"discarded": 0, "raised": 0}
   step, sess = makers[what](model, store)
   marks = set(np.linspace(warm_up, steps, 10).astype(int).tolist())
@@ -149,15 +149,3 @@ class _FailingSession:
     if self.runs_left is not None:
       self.runs_left -= 1
     return self._sess.run(*args, **kwargs)
-
-
-def _resident():
-  try:
-    import psutil
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "soak.run: psutil is not installed. Install it with: "
-      "pip install tangle-graph[benchmark]"
-    ) from error
-  process = psutil.Process()
-  return lambda: process.memory_info().rss

@@ -87,6 +87,28 @@ class ScriptsTest(absltest.TestCase):
     self.assertLess(figures["device"]["max_difference"], 1e-5)
     self.assertEqual(os.listdir(self.out_dir), ["backprop_mlp.png"])
 
+  def test_benchmark_graphs(self):
+    figures = self.figures(
+      run(
+        "benchmark_graphs.py",
+        "--source_buckets=1,2",
+        "--target_buckets=1,2",
+        "--units=4",
+        "--symbols=9",
+        "--batch_size=2",
+        "--rounds=1",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    names = {"joint", "split", "ratios", "loss_difference"}
+    self.assertEqual(set(figures), names)
+    self.assertEqual(figures["joint"]["graphs"], 4)
+    self.assertEqual(figures["split"]["graphs"], 4)
+    self.assertLess(figures["loss_difference"], 1e-5)
+    self.assertGreater(figures["joint"]["ops"], figures["split"]["ops"])
+    self.assertGreater(figures["split"]["rss_bytes"], 0)
+    self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
+
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
       done = run(script.name, "--help")

@@ -1,0 +1,336 @@
+"""What N x M joint graphs cost against N + M graphs, for a bucketed model.
+
+The model is the legacy one with attention, unrolled, trained as the translate
+tutorial trains it: stochastic gradient descent with clipping. Joint has one
+graph for each pair of a source and a target bucket, split one for each bucket.
+Each contender runs in a process of its own, on the same weights and batches,
+and the losses of both must agree.
+"""
+
+import gc
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+import zlib
+from typing import NamedTuple, Tuple
+
+import numpy as np
+
+from tangle import errors
+from tangle.benchmarks import memory
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.pipeline import joint, pipeline
+from tangle.seq2seq import vocabulary
+from tangle.seq2seq.legacy import builders, cells, parts, wrappers
+
+JOINT = "joint"
+SPLIT = "split"
+NAMES = (JOINT, SPLIT)
+"""Names of the contenders."""
+
+CELLS = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}
+"""Name → class of a legacy cell."""
+
+FIGURES = (
+  "ops",
+  "graph_bytes",
+  "build_s",
+  "build_cpu_s",
+  "rss_bytes",
+  "above_import_bytes",
+  "all_pairs_s",
+  "step_s",
+)
+"""Figures of a contender of which less is better."""
+
+TOLERANCE = 1e-4
+"""How much the losses of the contenders may differ, relatively."""
+
+
+class Setting(NamedTuple):
+  """A model, its buckets and how long to measure.
+
+  Attributes:
+    source_buckets: N lengths, rising.
+    target_buckets: M lengths, rising.
+    cell: one of `CELLS`.
+    layers: cells one above the other.
+    heads: number of attention heads.
+    units: depth of cells and embeddings.
+    symbols: number of source symbols, and of target symbols.
+    batch_size: examples a batch.
+    rounds: how often all pairs are timed, after one round of warm-up.
+  """
+
+  source_buckets: Tuple[int, ...] = (5, 10, 15, 20, 30, 40)
+  target_buckets: Tuple[int, ...] = (5, 10, 15, 20, 30, 40)
+  cell: str = "gru"
+  layers: int = 1
+  heads: int = 1
+  units: int = 128
+  symbols: int = 1000
+  batch_size: int = 16
+  rounds: int = 2
+
+
+def compare(setting=None):
+  """Measures joint and split, each in a process of its own.
+
+  Args:
+    setting: a `Setting`.
+
+  Returns:
+    A dict. `joint` and `split` have, each: `ops`; `graph_bytes`, those of the
+    GraphDef; `build_s`, until all that trains is built; `build_cpu_s`, the
+    processor's share of that, which other programs do not lengthen;
+    `rss_bytes`, resident memory after one step in every pair;
+    `above_import_bytes`, that without what was there before building;
+    `all_pairs_s`, from the start of building until the last pair has had its
+    first step; `step_s`, the median over steps through all pairs; `graphs`, how
+    many there are. `ratios` has joint over
+    split of each of `FIGURES`. `loss_difference` is the largest relative
+    difference of a loss, over the first step in every pair.
+
+  Raises:
+    ArgumentError: if a setting is out of range.
+    MissingPackageError: if psutil is not installed.
+    TrainingError: if a process fails, or the losses differ by more than
+      `TOLERANCE`.
+  """
+  setting = setting or Setting()
+  check(setting)
+  memory.meter("graphs.compare")
+  found = {name: _measure_elsewhere(name, setting) for name in NAMES}
+  losses = [found[name].pop("losses") for name in NAMES]
+  difference = loss_difference(*losses)
+  ratios = {key: found[JOINT][key] / found[SPLIT][key] for key in FIGURES}
+  return dict(found, ratios=ratios, loss_difference=difference)
+
+
+def check(setting):
+  """Raises unless a setting can be measured.
+
+  Args:
+    setting: a `Setting`.
+
+  Raises:
+    ArgumentError: if a part of it is out of range.
+  """
+  caller = "graphs.Setting"
+  if setting.cell not in CELLS:
+    raise errors.ArgumentError(
+      f"{caller}: cell must be one of {list(CELLS)}, got {setting.cell!r}."
+    )
+  for field in ("source_buckets", "target_buckets"):
+    lengths = list(getattr(setting, field))
+    if not lengths or lengths != sorted(set(lengths)) or lengths[0] < 1:
+      raise errors.ArgumentError(
+        f"{caller}: {field} must be positive lengths from small to large, got "
+        f"{lengths}."
+      )
+  for field in ("layers", "heads", "units", "batch_size", "rounds"):
+    checks.check_positive(caller, field, getattr(setting, field))
+  if setting.symbols <= vocabulary.UNK_ID + 1:
+    raise errors.ArgumentError(
+      f"{caller}: symbols must be more than the {vocabulary.UNK_ID + 1} "
+      f"special ones, got {setting.symbols}."
+    )
+
+
+def loss_difference(losses, other_losses):
+  """Returns the largest relative difference of losses.
+
+  Args:
+    losses: list of floats.
+    other_losses: list of as many.
+
+  Returns:
+    A float.
+
+  Raises:
+    TrainingError: if it is more than `TOLERANCE`, or not a number.
+  """
+  ratios = np.array(other_losses) / np.array(losses)
+  difference = float(np.max(np.abs(ratios - 1)))
+  if not difference <= TOLERANCE:
+    raise errors.TrainingError(
+      f"graphs.compare: joint and split must have the same losses on the same "
+      f"weights and batches, to {TOLERANCE}; they differ by {difference}."
+    )
+  return difference
+
+
+def measure(name, setting, say=lambda text: None):
+  """Measures one contender in this process, which should have done no more.
+
+  Args:
+    name: one of `NAMES`.
+    setting: a `Setting`.
+    say: called with a line of text now and then.
+
+  Returns:
+    A dict as `compare` has it for each, with `losses`, those of the first step
+    in every pair.
+
+  Raises:
+    ArgumentError: if there is no such contender.
+    MissingPackageError: if psutil is not installed.
+  """
+  if name not in NAMES:
+    raise errors.ArgumentError(
+      f"graphs.measure: name must be one of {NAMES}, got {name!r}."
+    )
+  batches = make_batches(setting)
+  resident = memory.meter("graphs.measure")
+  gc.collect()
+  before_bytes = resident()
+  begin, begin_cpu = time.perf_counter(), time.process_time()
+  with tf1.Graph().as_default() as graph:
+    trainer, count = make_trainer(name, setting)
+    initialize_op = tf1.global_variables_initializer()
+    build_s = time.perf_counter() - begin
+    build_cpu_s = time.process_time() - begin_cpu
+    say(f"{name}: built {count} graphs in {build_s:.1f} s")
+    with tf1.Session(graph=graph) as sess:
+      sess.run(initialize_op)
+      load_weights(sess)
+      losses = []
+      for batch in batches:
+        losses.append(trainer.step(sess, batch).loss)
+      all_pairs_s = time.perf_counter() - begin
+      gc.collect()
+      rss_bytes = resident()
+      say(f"{name}: a step in all {len(batches)} pairs by {all_pairs_s:.1f} s")
+      seconds = _time_steps(trainer, sess, batches, setting.rounds)
+  say(f"{name}: {len(seconds)} steps timed")
+  return {
+    "graphs": count,
+    "ops": len(graph.get_operations()),
+    "graph_bytes": graph.as_graph_def().ByteSize(),
+    "build_s": build_s,
+    "build_cpu_s": build_cpu_s,
+    "rss_bytes": rss_bytes,
+    "above_import_bytes": rss_bytes - before_bytes,
+    "all_pairs_s": all_pairs_s,
+    "step_s": float(np.median(seconds)),
+    "losses": losses,
+  }
+
+
+def _time_steps(trainer, sess, batches, rounds):
+  """Returns the seconds of each step, round by round."""
+  seconds = []
+  for batch in batches * rounds:
+    begin = time.perf_counter()
+    trainer.step(sess, batch)
+    seconds.append(time.perf_counter() - begin)
+  return seconds
+
+
+def make_trainer(name, setting):
+  """Builds all graphs of a contender in the default graph.
+
+  Args:
+    name: one of `NAMES`.
+    setting: a `Setting`.
+
+  Returns:
+    What has a method `step`, and the number of graphs.
+  """
+  made = [CELLS[setting.cell](setting.units) for _ in range(setting.layers)]
+  model = parts.AttentionModel(
+    wrappers.MultiRNNCell(made) if setting.layers > 1 else made[0],
+    setting.symbols,
+    setting.symbols,
+    setting.units,
+    num_heads=setting.heads,
+  )
+  found = pipeline.Pipeline()
+  found.add("encoder", builders.encoder_builder(model), setting.source_buckets)
+  found.add(
+    "decoder",
+    builders.decoder_builder(model),
+    setting.target_buckets,
+    reads=builders.reads("encoder"),
+  )
+  optimizer = tf1.train.GradientDescentOptimizer(0.5)
+  if name == JOINT:
+    trainer = joint.JointTrainer(found, optimizer, clip_norm=5.0)
+    return trainer, len(trainer.combinations)
+  return found.minimize(optimizer, clip_norm=5.0), len(found.graph_counts())
+
+
+def make_batches(setting):
+  """Draws a batch for each pair of buckets.
+
+  Args:
+    setting: a `Setting`.
+
+  Returns:
+    A list of N * M batches for `step`.
+  """
+  rng = np.random.RandomState(20150611)
+  pairs = itertools.product(setting.source_buckets, setting.target_buckets)
+  batches, size = [], setting.batch_size
+  for source, target in pairs:
+    shape = [size, source + target]
+    ids = rng.randint(vocabulary.UNK_ID + 1, setting.symbols, shape)
+    ids = ids.astype(np.int32)
+    targets = ids[:, source:]
+    inputs = np.roll(targets, 1, axis=1)
+    inputs[:, 0] = vocabulary.GO_ID
+    lengths = rng.randint(1, target + 1, [size, 1])
+    weights = (np.arange(target) < lengths).astype(np.float32)
+    decoder = {"inputs": inputs, "targets": targets, "weights": weights}
+    batches.append({"encoder": {"source": ids[:, :source]}, "decoder": decoder})
+  return batches
+
+
+def load_weights(sess):
+  """Gives all variables of the default graph values that their names decide.
+
+  Args:
+    sess: a session on the default graph.
+  """
+  feed_dict, ops = {}, []
+  for variable in tf1.trainable_variables():
+    rng = np.random.RandomState(zlib.crc32(variable.op.name.encode()))
+    value = 0.1 * rng.standard_normal(variable.shape.as_list())
+    feed_dict[variable.initializer.inputs[1]] = value
+    ops.append(variable.initializer)
+  sess.run(ops, feed_dict)
+
+
+def _measure_elsewhere(name, setting):
+  """Returns what `measure` finds in a new process."""
+  environment = dict(os.environ)
+  environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+  done = subprocess.run(
+    [sys.executable, "-m", __name__, name, json.dumps(setting)],
+    stdout=subprocess.PIPE,
+    text=True,
+    env=environment,
+  )
+  if done.returncode:
+    raise errors.TrainingError(
+      f"graphs.compare: the process that measures {name!r} ended with "
+      f"{done.returncode}; what it had to say is on standard error. If it was "
+      f"killed, give fewer or shorter buckets."
+    )
+  return json.loads(done.stdout.strip().split("\n")[-1])
+
+
+def _main(name, setting):
+  def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+  found = measure(name, Setting(*json.loads(setting)), say)
+  print(json.dumps(found))
+
+
+if __name__ == "__main__":
+  _main(*sys.argv[1:])
