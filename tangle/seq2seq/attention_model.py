@@ -78,7 +78,6 @@ class AttentionModel:
     Raises:
       ArgumentError: if `source_size` is an empty list.
     """
-
     one = isinstance(source_size, numbers.Integral)
     sizes = [source_size] if one else list(source_size)
     if not sizes:
@@ -93,17 +92,21 @@ class AttentionModel:
     self.target_size = target_size
     self._encoders = [
       encoders.Encoder(
-        size,
-        units,
-        layers,
-        depth,
-        implementation,
-        dtype,
-        prefix,
+        *(size, units, layers, depth, implementation, dtype),
+        prefix=prefix,
         masks=_DECODER_MASKS * (k + 1) if k else 0,
       )
       for k, (size, prefix) in enumerate(zip(sizes, prefixes))
     ]
+    self._attentions = [
+      attention.LuongAttention(dtype=dtype, name=f"{prefix}attention")
+      for prefix in prefixes
+    ]
+    self._make_decoder(target_size, units, layers, depth, implementation)
+
+  def _make_decoder(self, target_size, units, layers, depth, implementation):
+    """Sets up the networks that all sources share."""
+    dtype = self.dtype
     self._target_table = feedforward.Embedding(
       target_size, depth, dtype=dtype, name="target_embedding"
     )
@@ -121,10 +124,6 @@ class AttentionModel:
         2 * units, tf1.tanh, dtype=dtype, name=f"decoder_bridge_{k}"
       )
       for k in range(layers)
-    ]
-    self._attentions = [
-      attention.LuongAttention(dtype=dtype, name=f"{prefix}attention")
-      for prefix in prefixes
     ]
     self._joined = feedforward.Dense(
       units, tf1.tanh, use_bias=False, dtype=dtype, name="attentional"
