@@ -55,8 +55,73 @@ class ScriptsTest(absltest.TestCase):
     self.assertBetween(figures["test_wer"], 0.5, 1.0)
     self.assertGreater(figures["words_per_s"], 0)
     self.assertIn("at", figures["samples"])
-    self.assertIn("metrics.jsonl", os.listdir(self.out_dir))
-    self.assertIn("model.index", os.listdir(self.out_dir))
+    self.assertContainsSubset(
+      {"metrics.jsonl", "checkpoints", "run.json"}, os.listdir(self.out_dir)
+    )
+
+  def test_train_seq2seq_and_decode_seq2seq(self):
+    folder = pathlib.Path(self.out_dir)
+    lines = ["a b c", "b c", "c a b", "a", "b a", "c c a"]
+    paths = [str(folder / name) for name in ("lines.s", "lines.t")]
+    for path in paths:
+      pathlib.Path(path).write_text("\n".join(lines * 4) + "\n")
+    both = ",".join(paths)
+    run_dir = str(folder / "run")
+    figures = self.figures(
+      run(
+        "train_seq2seq.py",
+        f"--train={both}",
+        f"--validation={both}",
+        f"--test={both}",
+        "--units=16",
+        "--buckets=1",
+        "--batch_size=8",
+        "--learning_rate=0.03",
+        "--epochs=60",
+        "--evaluations=2",
+        "--words=a b c",
+        f"--out_dir={run_dir}",
+      )
+    )
+    self.assertEqual(figures["steps"], 180)
+    self.assertLess(figures["curve"][-1]["validation_perplexity"], 1.2)
+    self.assertEqual(figures["samples"], {"a b c": "a b c"})
+    figures = self.figures(
+      run(
+        "decode_seq2seq.py",
+        f"--run_dir={run_dir}",
+        f"--in={paths[0]}",
+        f"--references={paths[1]}",
+        "--beam_size=2",
+        "--n_best=2",
+        f"--out={folder / 'out.txt'}",
+      )
+    )
+    self.assertEqual((figures["lines"], figures["left_out"]), (24, 0))
+    first = (folder / "out.txt").read_text().split("\n")[0]
+    self.assertRegex(first, r"^0 \|\|\| a b c \|\|\| -")
+
+  def test_train_seq2seq_self_test(self):
+    presets = ROOT / "scripts" / "presets"
+    figures = self.figures(
+      run(
+        "train_seq2seq.py",
+        f"--flagfile={presets / 'self_test.flags'}",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual((figures["steps"], figures["graphs"]), (5, 2))
+
+  def test_every_preset_is_read(self):
+    for preset in sorted((ROOT / "scripts" / "presets").glob("*.flags")):
+      done = run("train_seq2seq.py", f"--flagfile={preset}", "--epochs=x")
+      self.assertIn("--epochs=x", done.stderr, preset.name)
+
+  def test_train_seq2seq_names_a_file_that_is_not_there(self):
+    done = run("train_seq2seq.py", "--train=nowhere.s,nowhere.t")
+    self.assertEqual(done.returncode, 1)
+    self.assertIn("nowhere.s", done.stderr)
+    self.assertNotIn("Traceback", done.stderr)
 
   def test_train_g2p_names_a_word_that_it_cannot_convert(self):
     done = run("train_g2p.py", "--limit=600", "--words=na\u00efve")
@@ -108,6 +173,37 @@ class ScriptsTest(absltest.TestCase):
     self.assertGreater(figures["joint"]["ops"], figures["split"]["ops"])
     self.assertGreater(figures["split"]["rss_bytes"], 0)
     self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
+
+  def test_train_two_sources(self):
+    paths = [os.path.join(self.out_dir, f"text.{k}") for k in range(3)]
+    lines = ["a b\nb\na\n" * 8, "x\ny z\nx\n" * 8, "K\nL M\nK\n" * 8]
+    for path, text in zip(paths, lines):
+      with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    names = ",".join(paths)
+    figures = self.figures(
+      run(
+        "train_two_sources.py",
+        f"--train={names}",
+        f"--validation={names}",
+        f"--test={names}",
+        "--buckets=2",
+        "--units=4",
+        "--depth=4",
+        "--batch_size=8",
+        "--epochs=1",
+        "--evaluations=1",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(figures["graphs"], 6)
+    self.assertEqual(figures["joint_graphs"], 8)
+    self.assertEqual(figures["steps"], 3)
+    self.assertGreater(figures["validation_loss"], 0)
+    self.assertGreaterEqual(figures["test_bleu"], 0)
+    self.assertIn("metrics.jsonl", os.listdir(self.out_dir))
+    with open(os.path.join(self.out_dir, "test.txt")) as file:
+      self.assertLen(file.readlines(), 24)
 
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):

@@ -1,0 +1,36 @@
+"""Trains a translator that reads two sources at once, or more.
+
+  python scripts/train_two_sources.py --train=train.de,train.fr,train.en \\
+    --validation=val.de,val.fr,val.en --test=test.de,test.fr,test.en
+
+Line n of all files belongs together; the target is the last. There is an
+encoder for each source, and each side has buckets of its own. A run that was
+stopped goes on if it is started again. The last line on standard output is one
+JSON object with the figures.
+"""
+
+from absl import flags
+
+from tangle.experiments import aligned_task, command_line, two_sources
+from tangle.training import progress
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("out_dir", "out/two_sources", "Folder of the run.")
+command_line.define(aligned_task.load, two_sources.train)
+
+
+def main():
+  with progress.Bar() as bar:
+    task = aligned_task.load(**command_line.take(aligned_task.load, FLAGS))
+    return two_sources.train(
+      task,
+      FLAGS.out_dir,
+      _progress=bar,
+      _report=bar.write,
+      **command_line.take(two_sources.train, FLAGS),
+    )
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,287 @@
+"""Translation out of several sources at once, each side in its own buckets.
+
+One encoder for each source and a decoder that attends to all of them: with N_k
+buckets of source k and M of the target, sum_k N_k + M static graphs.
+"""
+
+import os
+import time
+
+from tangle.compat import tf1
+from tangle.experiments import speedometer
+from tangle.pipeline import pipeline as pipeline_lib
+from tangle.seq2seq import attention_model, metrics, multi_source
+from tangle.training import (
+  determinism,
+  files,
+  loop,
+  meters,
+  schedules,
+  sources,
+)
+
+BATCH_SIZE = 256  # where nothing is trained
+
+_DECODER, _SEARCH = "decoder", "search"
+
+
+def train(
+  task,
+  out_dir,
+  units=128,
+  layers=1,
+  depth=128,
+  implementation="block",
+  learning_rate=2e-3,
+  clip_norm=5.0,
+  dropout_rate=0.2,
+  batch_size=64,
+  epochs=8.0,
+  evaluations=8,
+  checkpoint_every=1000,
+  seed=0,
+  _progress=None,
+  _report=None,
+):
+  """Trains a translator, and measures it; goes on with a run that was stopped.
+
+  Adam, with a rate that falls along half a cosine.
+
+  Args:
+    task: an `aligned_task.Task`.
+    out_dir: folder of the run: vocabularies, checkpoints, `metrics.jsonl`, and
+      at the end `test.txt`, the translations.
+    units: depth of the recurrent layers.
+    layers: how many there are in each encoder and in the decoder.
+    depth: depth of the embeddings.
+    implementation: of the layers, block (one op a layer) or unrolled.
+    learning_rate: the first one.
+    clip_norm: global norm to clip gradients to.
+    dropout_rate: of embeddings and layers' outputs.
+    batch_size: examples a step.
+    epochs: passes over the training data, may be a fraction.
+    evaluations: how often to measure on validation, at equal intervals.
+    checkpoint_every: steps between checkpoints.
+    seed: of batches, initial values and dropout.
+    _progress: called as `loop.Loop` does.
+    _report: called with lines of text.
+
+  Returns:
+    A dict of figures: `steps`, `reason` (why it ended), `loss` (the last one),
+    `validation_loss` in nats a symbol (the best), `best_step`, `test_bleu`,
+    `test_left_out` (lines that could not be translated), `train_s`,
+    `words_per_s` (examples a second), `seconds`, `build_s`, `graphs`,
+    `graph_ops`, `joint_graphs` (what joint graphs would be), `source_wastes`
+    and `target_waste` (shares of padding).
+
+  Raises:
+    DataError: if the folder has a run of other data.
+    MissingPackageError: if test is to be measured and sacrebleu is missing.
+    TrainingError: as `loop.Loop.run`.
+  """
+  if task.test:
+    metrics.bleu(["a"], ["a"])  # fails now, not after an hour
+  report = _report or (lambda text: None)
+  drawn = multi_source.MultiSourceBatches(
+    task.train.examples, task.buckets, batch_size, seed
+  )
+  steps = max(1, int(round(epochs * len(drawn))))
+  report(f"train: {task.train.report.summary()}")
+  os.makedirs(out_dir, exist_ok=True)
+  for k, symbols in enumerate(task.vocabularies):
+    symbols.save(os.path.join(out_dir, f"vocabulary_{k}.txt"))
+  with tf1.Graph().as_default():
+    tf1.set_random_seed(seed)
+    begin = time.time()
+    translator = Translator(task, units, layers, depth, implementation)
+    rate = schedules.LearningRate(schedules.Cosine(learning_rate, steps, 1e-5))
+    speed = speedometer.Speedometer(translator.minimize(rate, clip_norm))
+    initialize = tf1.global_variables_initializer()
+    figures = dict(translator.count_graphs(), build_s=time.time() - begin)
+    report(f"{figures['graphs']} static graphs for {task.buckets}")
+    with tf1.Session() as sess:
+      sess.run(initialize)
+      run = loop.Loop(
+        sess,
+        speed,
+        sources.Epochs(drawn),
+        out_dir,
+        steps,
+        feeds=translator.noise(dropout_rate, seed),
+        rate=rate,
+        validate=translator.validate if task.validation else None,
+        validate_every=max(1, steps // evaluations),
+        checkpoint_every=checkpoint_every,
+        measure=meters.per_symbol(_DECODER),
+        extra={"speed": speed},
+        progress=_progress and speed.shown(_progress),
+        report=report,
+      )
+      outcome = run.run()
+      figures.update(_describe(outcome, drawn.padding_waste), **speed.figures())
+      if task.test and outcome.reason != loop.INTERRUPTED:
+        if run.checkpoints.restore_best(sess) is None:
+          run.checkpoints.restore(sess)
+        figures.update(_test(translator, sess, task, out_dir))
+  run.journal.records.write(**figures)
+  return figures
+
+
+def _describe(outcome, waste):
+  """Returns the figures of a loop's end and of the padding."""
+  return {
+    "steps": outcome.step,
+    "reason": outcome.reason,
+    "loss": outcome.loss,
+    "validation_loss": outcome.best_score,
+    "best_step": outcome.best_step,
+    "seconds": outcome.seconds,
+    "source_wastes": list(waste.sources),
+    "target_waste": waste.target,
+  }
+
+
+def _test(translator, sess, task, out_dir):
+  """Translates test, writes it down, and returns its figures."""
+  found = [""] * len(task.references)
+  for position, symbols in translator.translate(sess, task.test):
+    found[position] = " ".join(symbols)
+  path = os.path.join(out_dir, "test.txt")
+  files.write_text(path, "".join(f"{text}\n" for text in found))
+  bleu = metrics.bleu(found, [" ".join(words) for words in task.references])
+  return {
+    "test_bleu": bleu.score,
+    "test_left_out": task.test.report.dropped,
+  }
+
+
+class Translator:
+  """Sub-models `encoder_0`, ..., `decoder` and `search` in a pipeline.
+
+  Attributes:
+    pipeline: the `Pipeline`.
+  """
+
+  def __init__(
+    self, task, units=128, layers=1, depth=128, implementation="block"
+  ):
+    """Sets the networks up in the default graph.
+
+    Args:
+      task: an `aligned_task.Task`, for its vocabularies and buckets.
+      units: depth of the recurrent layers.
+      layers: how many there are in each encoder and in the decoder.
+      depth: depth of the embeddings.
+      implementation: of the layers, block or unrolled.
+    """
+    self._task = task
+    *source_sizes, target_size = map(len, task.vocabularies)
+    *source_buckets, target_buckets = task.buckets.sides
+    model = attention_model.AttentionModel(
+      source_sizes, target_size, units, layers, depth, implementation
+    )
+    self._encoders = [f"encoder_{k}" for k in range(model.sources)]
+    reads = attention_model.reads_of(*self._encoders)
+    self.pipeline = pipeline_lib.Pipeline("translator")
+    for k, name in enumerate(self._encoders):
+      build = attention_model.encoder_builder(model, k)
+      self.pipeline.add(name, build, source_buckets[k])
+    build = attention_model.decoder_builder(model)
+    self.pipeline.add(_DECODER, build, target_buckets, reads)
+    build = attention_model.greedy_builder(model)
+    self.pipeline.add(_SEARCH, build, target_buckets[-1:], reads)
+
+  def minimize(self, rate, clip_norm):
+    """Builds what training with Adam needs.
+
+    Args:
+      rate: a `schedules.LearningRate`.
+      clip_norm: global norm to clip gradients to, or None.
+
+    Returns:
+      A `Trainer`.
+    """
+    return self.pipeline.minimize(
+      tf1.train.AdamOptimizer(rate.variable),
+      clip_norm=clip_norm,
+      global_step=tf1.train.create_global_step(),
+    )
+
+  def noise(self, dropout_rate, seed):
+    """Returns a function of batch and step for `Loop`, which adds the masks.
+
+    Args:
+      dropout_rate: of embeddings and layers' outputs.
+      seed: of the run.
+
+    Returns:
+      A function that returns what the trainer takes.
+    """
+
+    def feeds(batch, step):
+      found = multi_source.feeds(batch, self._encoders, _DECODER)
+      masks = determinism.step_seed(seed, step)
+      for of_sub_model in found.values():
+        of_sub_model.update(dropout_rate=dropout_rate, seed=masks)
+      return found
+
+    return feeds
+
+  def validate(self, sess):
+    """Measures the cross entropy of validation.
+
+    Args:
+      sess: a session.
+
+    Returns:
+      A dict: `validation_loss`, in nats a target symbol.
+    """
+    total, symbols = 0.0, 0.0
+    for batch in self._in_order(self._task.validation):
+      feeds = multi_source.feeds(batch, self._encoders, _DECODER)
+      found = self.pipeline.forward(sess, feeds).metrics[_DECODER]
+      total += float(found["total_loss"])
+      symbols += float(found["symbols"])
+    return {"validation_loss": total / symbols}
+
+  def translate(self, sess, encoded):
+    """Translates by greedy search.
+
+    Args:
+      sess: a session.
+      encoded: an `encoding.Encoded`.
+
+    Yields:
+      Where an example was among all that was given, and the symbols found.
+    """
+    target = self._task.vocabularies[-1]
+    fetch = f"{_SEARCH}.symbols"
+    for batch in self._in_order(encoded):
+      feeds = multi_source.feeds(batch, self._encoders)
+      feeds[_SEARCH] = {}
+      found = self.pipeline.forward(sess, feeds, [fetch]).outputs[fetch]
+      for index, ids in zip(batch.indices, found):
+        yield encoded.positions[index], target.decode(ids)
+
+  def _in_order(self, encoded):
+    return multi_source.MultiSourceBatches(
+      encoded.examples, self._task.buckets, BATCH_SIZE
+    ).in_order()
+
+  def count_graphs(self):
+    """Counts the static graphs of encoders and trained decoder.
+
+    Returns:
+      A dict: `graphs`, `graph_ops` and `joint_graphs`, how many a joint model
+      takes that has a graph for each combination of buckets.
+    """
+    counts = [
+      count.ops
+      for count in self.pipeline.graph_counts()
+      if count.sub_model != _SEARCH
+    ]
+    return {
+      "graphs": len(counts),
+      "graph_ops": sum(counts),
+      "joint_graphs": len(self._task.buckets.cells),
+    }
