@@ -79,17 +79,12 @@ def train(
     MissingPackageError: if test is to be measured and sacrebleu is missing.
     TrainingError: as `loop.Loop.run`.
   """
-  if task.test:
-    metrics.bleu(["a"], ["a"])  # fails now, not after an hour
   report = _report or (lambda text: None)
   drawn = multi_source.MultiSourceBatches(
     task.train.examples, task.buckets, batch_size, seed
   )
   steps = max(1, int(round(epochs * len(drawn))))
-  report(f"train: {task.train.report.summary()}")
-  os.makedirs(out_dir, exist_ok=True)
-  for k, symbols in enumerate(task.vocabularies):
-    symbols.save(os.path.join(out_dir, f"vocabulary_{k}.txt"))
+  _begin(task, out_dir, report)
   with tf1.Graph().as_default():
     tf1.set_random_seed(seed)
     begin = time.time()
@@ -120,11 +115,26 @@ def train(
       outcome = run.run()
       figures.update(_describe(outcome, drawn.padding_waste), **speed.figures())
       if task.test and outcome.reason != loop.INTERRUPTED:
-        if run.checkpoints.restore_best(sess) is None:
-          run.checkpoints.restore(sess)
+        _restore(run.checkpoints, sess)
         figures.update(_test(translator, sess, task, out_dir))
   run.journal.records.write(**figures)
   return figures
+
+
+def _begin(task, out_dir, report):
+  """Tells of the data, and saves the vocabularies."""
+  if task.test:
+    metrics.bleu(["a"], ["a"])  # fails now, not after an hour
+  report(f"train: {task.train.report.summary()}")
+  os.makedirs(out_dir, exist_ok=True)
+  for k, symbols in enumerate(task.vocabularies):
+    symbols.save(os.path.join(out_dir, f"vocabulary_{k}.txt"))
+
+
+def _restore(checkpoints, sess):
+  """Restores the best checkpoint; the newest if none was measured."""
+  if checkpoints.restore_best(sess) is None:
+    checkpoints.restore(sess)
 
 
 def _describe(outcome, waste):
