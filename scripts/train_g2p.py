@@ -23,7 +23,7 @@ FLAGS = flags.FLAGS
 _NAMES = ("units", "layers", "depth", "epochs", "dropout_rate", "learning_rate")
 PRESETS = {
   "demo": dict(zip(_NAMES, (128, 1, 64, 3.5, 0.2, 3e-3))),
-  "full": dict(zip(_NAMES, (256, 1, 128, 26.0, 0.3, 2e-3))),
+  "full": dict(zip(_NAMES, (256, 1, 128, 16.0, 0.3, 2e-3))),
 }
 
 flags.DEFINE_enum("preset", "demo", sorted(PRESETS), "Size and length.")
@@ -33,7 +33,6 @@ command_line.define(tasks.cmudict)
 command_line.define(translator.Translator)
 command_line.define(
   seq2seq.train,
-  network=None,
   evaluations=4,
   words=["tensor", "gradient", "tangle", "backpropagation", "o'clock"],
 )
@@ -49,8 +48,8 @@ def main():
       tasks.cmudict(data, **command_line.take(tasks.cmudict, FLAGS)),
       FLAGS.out_dir or f"out/g2p_{FLAGS.preset}",
       network=command_line.take(translator.Translator, FLAGS),
-      _progress=bar,
-      _report=bar.write,
+      progress=bar,
+      report=bar.write,
       **command_line.take(seq2seq.train, FLAGS),
     )
   for word, phonemes in figures.get("samples", {}).items():

@@ -29,7 +29,7 @@ flags.DEFINE_enum(
 flags.DEFINE_string("out_dir", "out/seq2seq", "Folder of the run.")
 command_line.define(tasks.parallel)
 command_line.define(translator.Translator)
-command_line.define(seq2seq.train, network=None)
+command_line.define(seq2seq.train)
 
 
 def make_task():
@@ -48,8 +48,8 @@ def main():
       make_task(),
       FLAGS.out_dir,
       network=command_line.take(translator.Translator, FLAGS),
-      _progress=bar,
-      _report=bar.write,
+      progress=bar,
+      report=bar.write,
       **command_line.take(seq2seq.train, FLAGS),
     )
   for line, text in figures.get("samples", {}).items():

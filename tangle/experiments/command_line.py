@@ -1,7 +1,8 @@
 """What scripts have in common: their flags, and how they end.
 
-A keyword argument with a default becomes a flag of its name; its help is what
-the docstring says of it. So a setting stands in one place. A default of `None`
+An argument with a default becomes a flag of its name; its help is what the
+docstring says of it. So a setting stands in one place. Keyword-only arguments,
+those after a `*`, become none. A default of `None`
 needs a type hint, such as `Optional[int]`.
 
     command_line.define(experiment.train)
@@ -25,14 +26,14 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.training import records
 
+_VALUES = flags.FLAGS
 _ARGUMENT = re.compile(r"^([a-z_][a-z0-9_]*): (.*)$")
 
 
 def define(*functions, **defaults):
-  """Defines a flag for each keyword argument with a default.
+  """Defines a flag for each argument with a default.
 
-  Arguments whose name begins with `_` get none; an argument that several of
-  them have gets one.
+  An argument that several functions have gets one flag.
 
   Args:
     *functions: functions or classes, with Google-style docstrings.
@@ -58,7 +59,7 @@ def define(*functions, **defaults):
         )
       default = defaults.get(name, parameter.default)
       _definer(function, name, hints.get(name), parameter.default)(
-        name, default, texts[name]
+        name, default, texts[name], flag_values=_VALUES
       )
 
 
@@ -109,7 +110,7 @@ def run(main):
 
 
 def settings(function):
-  """Returns the keyword arguments of a function that can be flags.
+  """Returns the arguments of a function that can be flags.
 
   Args:
     function: a function.
@@ -121,7 +122,8 @@ def settings(function):
   return {
     name: parameter
     for name, parameter in found.items()
-    if parameter.default is not parameter.empty and not name.startswith("_")
+    if parameter.default is not parameter.empty
+    and parameter.kind is not parameter.KEYWORD_ONLY
   }
 
 

@@ -12,7 +12,7 @@ from typing import Optional
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import tasks, translator
+from tangle.experiments import bucket_plans, tasks, translator
 from tangle.seq2seq import corpora, decoding
 from tangle.training import checkpoints, files
 
@@ -34,7 +34,7 @@ def save(out_dir, task, network, training):
   settings = {
     "tokens": list(task.tokens),
     "layout": task.layout,
-    "buckets": tasks.describe_buckets(task.buckets),
+    "buckets": bucket_plans.describe_buckets(task.buckets),
     "network": network,
     "training": training,
   }
@@ -132,15 +132,15 @@ def decoder(
     )
   settings = load(run_dir)
   vocabularies = corpora.load_vocabularies(run_dir)
-  buckets = tasks.parse_buckets(**settings["buckets"])
+  buckets = bucket_plans.parse_buckets(**settings["buckets"])
   with tf1.Graph().as_default():
     model = translator.Translator(
       vocabularies,
       buckets,
-      _beam_size=beam_size,
-      _length_penalty=length_penalty,
-      _n_best=n_best,
-      _trained=False,
+      beam_size=beam_size,
+      length_penalty=length_penalty,
+      n_best=n_best,
+      trained=False,
       **settings["network"],
     )
     model.pipeline.build()

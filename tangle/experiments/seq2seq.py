@@ -38,14 +38,13 @@ SCHEDULES = {
   "constant": lambda given: schedules.Constant(given.learning_rate),
 }
 
-_FREE = {"network", "epochs", "words", "beam_size", "length_penalty"}
+_FREE = {"epochs", "words", "beam_size", "length_penalty"}
 """Settings that a run that goes on may change, or that are kept elsewhere."""
 
 
 def train(
   task,
   out_dir,
-  network=None,
   optimizer="adam",
   learning_rate=3e-3,
   schedule="cosine",
@@ -67,8 +66,10 @@ def train(
   init_checkpoint: Optional[str] = None,
   deterministic=False,
   words: Optional[List[str]] = None,
-  _progress=None,
-  _report=None,
+  *,
+  network=None,
+  progress=None,
+  report=None,
 ):
   """Trains a translator and measures it; goes on with a run that was stopped.
 
@@ -76,7 +77,6 @@ def train(
     task: a `tasks.Task`.
     out_dir: folder of the run: settings and vocabularies, checkpoints,
       `metrics.jsonl`, summaries.
-    network: a dict with the settings of the `Translator`.
     optimizer: adam or sgd.
     learning_rate: the first one.
     schedule: cosine (falls along half a cosine to the last step), plateau (the
@@ -103,6 +103,9 @@ def train(
     deterministic: one thread inside an op, so that gradient descent repeats
       bit by bit, too.
     words: lines to convert at the end, as samples.
+    network: a dict with the settings of the `Translator`.
+    progress: called after each step, as a `progress.Bar` is.
+    report: called with lines of text.
 
   Returns:
     A dict of figures: `steps`, `loss` (the last one), `curve` (records of
@@ -121,13 +124,13 @@ def train(
   """
   given = dict(locals())
   settings = {name: given[name] for name in command_line.settings(train)}
-  run = _Run(task, out_dir, dict(network or {}), settings, _report)
+  run = _Run(task, out_dir, dict(network or {}), settings, report)
   with tf1.Graph().as_default():
     tf1.set_random_seed(seed)
     run.build()
     config = determinism.session_config() if deterministic else None
     with tf1.Session(config=config) as sess:
-      return run.train(sess, _progress)
+      return run.train(sess, progress)
 
 
 class _Run:

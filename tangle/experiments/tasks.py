@@ -3,14 +3,13 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import errors
-from tangle.experiments import cmudict_data
+from tangle.experiments import bucket_plans, cmudict_data
 from tangle.seq2seq import (
   bucketing,
   corpora,
   encoding,
   metrics,
   planner,
-  proposals,
   rows,
   vocabulary,
 )
@@ -104,8 +103,8 @@ def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
   # So that a longer word of another split can be converted too.
   everything = data.train + data.validation + data.test
   longest = max(len(word) for word, _ in everything)
-  chosen = make_buckets(
-    counts, bucketing, [buckets, buckets], buckets, longest_source=longest
+  chosen = bucket_plans.make_buckets(
+    counts, bucketing, buckets, longest_source=longest
   )
   splits = {"train": data.train, "validation": data.validation}
   words = {
@@ -190,33 +189,27 @@ def parallel(
     for split, files in paths.items()
     if files or split == "train"
   }
-  if vocabularies is None:
-    both = corpora.build_vocabularies(
-      corpus["train"], max_vocabulary, min_count
-    )
-  else:
-    both = corpora.load_vocabularies(vocabularies)
-  given = (pairs, source_buckets, target_buckets)
-  if any(given):
-    chosen = parse_buckets(bucketing, *given, strict=strict_buckets)
-  else:
-    chosen = make_buckets(
-      planner.count_lengths(corpus["train"]),
-      bucketing,
-      [buckets, buckets],
-      buckets,
-      strict_buckets,
-      longest and [int(length) for length in longest],
-    )
-  encoded = {
-    split: encoding.encode_pairs(found, *both, chosen, unknown="unk")
-    for split, found in corpus.items()
-    if split != "test"
-  }
+  both = (
+    corpora.load_vocabularies(vocabularies)
+    if vocabularies
+    else corpora.build_vocabularies(corpus["train"], max_vocabulary, min_count)
+  )
+  chosen = bucket_plans.choose_buckets(
+    corpus["train"],
+    bucketing,
+    (pairs, source_buckets, target_buckets),
+    buckets,
+    strict_buckets,
+    longest,
+  )
   return Task(
     vocabularies=both,
     buckets=chosen,
-    encoded=encoded,
+    encoded={
+      split: encoding.encode_pairs(found, *both, chosen, unknown="unk")
+      for split, found in corpus.items()
+      if split != "test"
+    },
     evaluations={
       split: _evaluation(found)
       for split, found in corpus.items()
@@ -257,122 +250,6 @@ def self_test():
     tokens=("words", "words"),
     layout="self_test",
   )
-
-
-def make_buckets(
-  counts,
-  kind,
-  numbers,
-  pair_count,
-  strict=False,
-  longest=None,
-  longest_source=0,
-):
-  """Plans the buckets with the least padding.
-
-  Args:
-    counts: what `planner.count_lengths` returns.
-    kind: `"independent"` or `"joint"`.
-    numbers: how many source and target buckets.
-    pair_count: how many pairs.
-    strict: whether a length must be less than its bucket.
-    longest: the longest source and target, with EOS, to plan for.
-    longest_source: the last source bucket holds sources of this length too.
-
-  Returns:
-    An `IndependentBuckets` or a `JointBuckets`.
-
-  Raises:
-    ArgumentError: if `kind` is neither.
-  """
-  check_kind(kind)
-  if longest is not None:
-    counts = {
-      lengths: count
-      for lengths, count in counts.items()
-      if lengths[0] <= longest[0] and lengths[1] <= longest[1]
-    }
-  if kind == "joint":
-    cells = list(proposals.propose_joint(counts, pair_count, strict).cells)
-    cells[-1] = (max(cells[-1][0], longest_source + strict), cells[-1][1])
-    return bucketing.JointBuckets(cells, strict)
-  found = proposals.propose_independent(counts, *numbers, strict)
-  sources = list(found.source_buckets)
-  sources[-1] = max(sources[-1], longest_source + strict)
-  return bucketing.IndependentBuckets(sources, found.target_buckets, strict)
-
-
-def parse_buckets(kind, pairs, source_buckets, target_buckets, strict=False):
-  """Makes buckets of what a user has written.
-
-  Args:
-    kind: `"independent"` or `"joint"`.
-    pairs: texts such as `"5:10"`, or pairs of ints; for joint buckets.
-    source_buckets: lengths, ints or texts; for independent ones.
-    target_buckets: the same.
-    strict: whether a length must be less than its bucket.
-
-  Returns:
-    An `IndependentBuckets` or a `JointBuckets`.
-
-  Raises:
-    ArgumentError: if they are not those that `kind` needs, or not numbers.
-  """
-  check_kind(kind)
-  needed = {"joint": [pairs], "independent": [source_buckets, target_buckets]}
-  others = "independent" if kind == "joint" else "joint"
-  if not all(needed[kind]) or any(needed[others]):
-    raise errors.ArgumentError(
-      f"parse_buckets: {kind} bucketing takes "
-      f"{'pairs' if kind == 'joint' else 'source_buckets and target_buckets'} "
-      f"and no others, got pairs {pairs}, source_buckets {source_buckets}, "
-      f"target_buckets {target_buckets}."
-    )
-  try:
-    if kind == "joint":
-      split = [p.split(":") if isinstance(p, str) else p for p in pairs]
-      cells = [(int(source), int(target)) for source, target in split]
-      return bucketing.JointBuckets(cells, strict)
-    sides = [[int(n) for n in side] for side in needed[kind]]
-  except ValueError as error:
-    raise errors.ArgumentError(
-      f"parse_buckets: buckets are numbers, pairs such as 5:10; {error}."
-    ) from error
-  return bucketing.IndependentBuckets(*sides, strict)
-
-
-def describe_buckets(buckets):
-  """Returns buckets as JSON can hold them, for `parse_buckets`.
-
-  Args:
-    buckets: an `IndependentBuckets` or a `JointBuckets`.
-
-  Returns:
-    A dict: the arguments of `parse_buckets`.
-  """
-  joint = isinstance(buckets, bucketing.JointBuckets)
-  return {
-    "kind": "joint" if joint else "independent",
-    "pairs": [list(cell) for cell in buckets.cells] if joint else None,
-    "source_buckets": None if joint else list(buckets.source_buckets),
-    "target_buckets": None if joint else list(buckets.target_buckets),
-    "strict": buckets.strict,
-  }
-
-
-def check_kind(kind):
-  """Raises unless `kind` is one of the two kinds of bucketing.
-
-  Args:
-    kind: `"independent"` or `"joint"`.
-
-  Raises:
-    ArgumentError: if it is neither.
-  """
-  if kind not in ("independent", "joint"):
-    raise errors.ArgumentError(
-      f"bucketing must be 'independent' or 'joint', got {kind!r}."
-    )
 
 
 def _corpus(split, files, tokens, limit):

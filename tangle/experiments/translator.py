@@ -61,10 +61,11 @@ class Translator:
     heads=1,
     samples: Optional[int] = None,
     implementation="block",
-    _beam_size=1,
-    _length_penalty=0.0,
-    _n_best=1,
-    _trained=True,
+    *,
+    beam_size=1,
+    length_penalty=0.0,
+    n_best=1,
+    trained=True,
   ):
     """Sets the networks up in the default graph.
 
@@ -81,10 +82,10 @@ class Translator:
       samples: symbols that the legacy model's softmax samples; all by default.
       implementation: of the attention model's layers, block (one op a layer)
         or unrolled.
-      _beam_size: of the search; 1 is greedy.
-      _length_penalty: of the search, see `search.beam`.
-      _n_best: how many sequences the search finds.
-      _trained: whether there is a decoder that is trained.
+      beam_size: of the search; 1 is greedy.
+      length_penalty: of the search, see `search.beam`.
+      n_best: how many sequences the search finds.
+      trained: whether there is a decoder that is trained.
 
     Raises:
       ArgumentError: if a setting is unknown, or not one of the model.
@@ -92,7 +93,7 @@ class Translator:
     self._buckets = buckets
     sizes = [len(symbols) for symbols in vocabularies]
     depth = units if depth is None else depth
-    search = _beam_size, _length_penalty, _n_best
+    search = beam_size, length_penalty, n_best
     if model == "attention":
       if (cell, heads, samples) != ("lstm", 1, None):
         raise errors.ArgumentError(
@@ -115,7 +116,7 @@ class Translator:
     self._sides = [sorted(set(side)) for side in zip(*buckets.cells)]
     self.pipeline = pipeline_lib.Pipeline("translator")
     self.pipeline.add("encoder", found.encoder, self._sides[0])
-    if _trained:
+    if trained:
       self.pipeline.add("decoder", found.decoder, self._sides[1], found.reads)
     self.pipeline.add(
       "search", found.search, self._sides[1][-1:], reads=found.reads

@@ -1,0 +1,52 @@
+"""Tests of measuring."""
+
+import sys
+from unittest import mock
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.experiments import measuring, run_folder, tasks
+from tests.experiments import trained
+
+
+class MeasuringTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.run_dir, self.task, self.figures = trained.run()
+
+  def test_the_end_is_measured_with_the_weights_on_the_disk(self):
+    measure = measuring.Measure(self.task)
+    with run_folder.decoder(self.run_dir) as decoder:
+      found = measure.final(decoder, ["abba", "d"])
+    self.assertEqual(found["test_wer"], self.figures["test_wer"])
+    self.assertEqual(found["test_left_out"], 0)
+    self.assertEqual(found["samples"], {"abba": "AA B B AA", "d": "D"})
+
+  def test_the_best_checkpoint_goes_by_the_metric(self):
+    self.assertEqual(measuring.Measure(self.task).watch, "validation_wer")
+    other = self.task._replace(metric="bleu")
+    self.assertEqual(measuring.Measure(other).watch, "validation_loss")
+    without = measuring.Measure(tasks.self_test())
+    self.assertEqual(without.watch, "validation_loss")
+
+  def test_a_missing_package_is_told_before_the_training(self):
+    with mock.patch.dict(sys.modules, {"sacrebleu": None}):
+      with self.assertRaises(errors.MissingPackageError):
+        measuring.Measure(self.task._replace(metric="bleu"))
+
+  def test_the_curve_is_part_of_a_checkpoint(self):
+    first, second = (measuring.Measure(self.task) for _ in range(2))
+    first.curve.append({"step": 3})
+    second.restore(first.state())
+    self.assertEqual(second.curve, [{"step": 3}])
+
+  def test_words_are_checked(self):
+    measure = measuring.Measure(self.task)
+    measure.check_words(["abba"])
+    with self.assertRaisesRegex(errors.DataError, r"\?"):
+      measure.check_words(["a", "a?"])
+
+
+if __name__ == "__main__":
+  absltest.main()

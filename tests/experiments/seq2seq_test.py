@@ -1,0 +1,153 @@
+"""Tests of seq2seq."""
+
+import json
+import os
+import signal
+import tempfile
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.experiments import cmudict_data, run_folder, seq2seq, tasks
+from tests.experiments import spelling
+
+SIZE = {"network": {"units": 16, "depth": 8}, "batch_size": 16}
+
+
+class Seq2SeqTest(parameterized.TestCase):
+  def setUp(self):
+    super().setUp()
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    self.out_dir = os.path.join(folder.name, "run")
+    self.data = cmudict_data.load(spelling.entries())
+
+  def train(self, bucketing="independent", out_dir=None, **settings):
+    task = tasks.cmudict(self.data, bucketing, buckets=2)
+    settings = dict(SIZE, **settings)
+    return seq2seq.train(task, out_dir or self.out_dir, **settings)
+
+  def weights(self, out_dir):
+    """Returns name → array of the newest checkpoint."""
+    prefix = tf1.train.latest_checkpoint(os.path.join(out_dir, "checkpoints"))
+    reader = tf1.train.load_checkpoint(prefix)
+    names = sorted(reader.get_variable_to_shape_map())
+    return {name: reader.get_tensor(name) for name in names}
+
+  @parameterized.parameters("independent", "joint")
+  def test_learns_to_spell(self, bucketing):
+    shown = []
+    figures = self.train(
+      bucketing,
+      epochs=30.0,
+      evaluations=2,
+      learning_rate=1e-2,
+      words=["abba", "d"],
+      beam_size=2,
+      progress=lambda *arguments: shown.append(arguments),
+    )
+    self.assertLess(figures["test_per"], 0.1)
+    self.assertEqual(figures["samples"]["abba"], "AA B B AA")
+    self.assertEqual(figures["graphs"], 4 if bucketing == "independent" else 2)
+    self.assertLen(shown, figures["steps"])
+    self.assertIn("words/s", shown[-1][-1])
+    first, second = figures["curve"]
+    self.assertEqual(second["step"], 2 * first["step"])
+    self.assertLess(second["validation_loss"], first["validation_loss"])
+    self.assertEqual(figures["best_score"], second["validation_wer"])
+    with open(os.path.join(self.out_dir, "metrics.jsonl")) as file:
+      lines = [json.loads(line) for line in file]
+    self.assertEqual(lines[-1], json.loads(json.dumps(figures)))
+
+  def test_a_run_that_was_stopped_ends_with_the_same_weights(self):
+    settings = {"steps": 20, "evaluations": 2, "dropout_rate": 0.3}
+    whole = self.train(**settings)
+    other = self.out_dir + "_stopped"
+
+    def stop(step, *rest):
+      if step == 7:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopped = self.train(out_dir=other, progress=stop, **settings)
+    self.assertEqual(stopped["reason"], "interrupted")
+    self.assertNotIn("test_wer", stopped)
+    again = self.train(out_dir=other, **settings)
+    self.assertEqual(again["resumed_from"], 7)
+    self.assertEqual(again["curve"], whole["curve"])
+    self.assertEqual(again["test_per"], whole["test_per"])
+    ours, theirs = self.weights(self.out_dir), self.weights(other)
+    for name, value in ours.items():
+      np.testing.assert_array_equal(value, theirs[name], name)
+
+  def test_a_folder_with_another_run_is_refused(self):
+    self.train(steps=2, evaluations=1)
+    with self.assertRaisesRegex(errors.DataError, "'dropout_rate': 0.5"):
+      self.train(steps=2, evaluations=1, dropout_rate=0.5)
+    with self.assertRaisesRegex(errors.DataError, "network"):
+      self.train(steps=2, evaluations=1, network={"units": 3})
+    self.data.train.append(("e", ("E",)))
+    with self.assertRaisesRegex(errors.DataError, "other vocabularies"):
+      self.train(steps=2, evaluations=1)
+
+  def test_the_tutorials_self_test_runs_and_its_checkpoint_can_be_loaded(self):
+    network = {"model": "legacy", "units": 32, "layers": 2, "cell": "gru"}
+    settings = {
+      "network": dict(network, samples=8),
+      "optimizer": "sgd",
+      "learning_rate": 0.3,
+      "schedule": "plateau",
+      "sampling": "tutorial",
+      "batch_size": 32,
+      "evaluations": 1,
+      "report_every": 1,
+    }
+    task = tasks.self_test()
+    figures = seq2seq.train(task, self.out_dir, steps=5, **settings)
+    self.assertLess(figures["loss"], 3.0)
+    self.assertEqual(figures["graphs"], 2)
+    names = set(self.weights(self.out_dir))
+    self.assertContainsSubset({"Variable", "Variable_1", "proj_w"}, names)
+    prefix = tf1.train.latest_checkpoint(
+      os.path.join(self.out_dir, "checkpoints")
+    )
+    other = self.out_dir + "_other"
+    settings.update(learning_rate=0.0, init_checkpoint=prefix)
+    seq2seq.train(task, other, steps=1, **settings)
+    ours, theirs = self.weights(self.out_dir), self.weights(other)
+    np.testing.assert_array_equal(ours["proj_w"], theirs["proj_w"])
+
+  @parameterized.named_parameters(
+    ("empty", "", errors.DataError, "empty"),
+    ("unknown", "ab?", errors.DataError, r"\?"),
+    ("long", "abcdabcd", errors.BucketError, "abcdabcd"),
+  )
+  def test_a_word_that_cannot_be_converted(self, word, error, message):
+    with self.assertRaisesRegex(error, message):
+      self.train(words=[word])
+    self.assertFalse(os.path.exists(self.out_dir))
+
+  @parameterized.named_parameters(
+    ("optimizer", {"optimizer": "lbfgs"}, "lbfgs"),
+    ("schedule", {"schedule": "linear"}, "linear"),
+    ("sampling", {"sampling": "all"}, "sampling .* 'all'"),
+    ("buckets", {"sampling": "tutorial"}, "JointBuckets"),
+  )
+  def test_refuses(self, settings, message):
+    with self.assertRaisesRegex(errors.ArgumentError, message):
+      self.train(**settings)
+
+  def test_a_loss_that_is_not_finite_stops_the_run(self):
+    with self.assertRaisesRegex(errors.TrainingError, "step .*"):
+      self.train(learning_rate=3e38, schedule="constant", warm_up_steps=1)
+
+  def test_the_settings_of_a_run_are_kept(self):
+    self.train(steps=1, evaluations=1)
+    settings = run_folder.load(self.out_dir)
+    self.assertEqual(settings["network"], SIZE["network"])
+    self.assertEqual(settings["training"]["steps"], 1)
+
+
+if __name__ == "__main__":
+  absltest.main()
