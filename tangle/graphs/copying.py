@@ -17,7 +17,8 @@ def copy(ops, targets, replace, name="copy"):
   colocation constraints on ops that are not copied.
 
   Args:
-    ops: ops of the default graph.
+    ops: ops of the default graph, or of another that has ops of the same names
+      as all that the copies read elsewhere.
     targets: tensors to look up in the copy, of any shapes.
     replace: a dict from tensor name to the tensor to read in its place.
     name: name scope of the copies.
@@ -40,7 +41,7 @@ def copy(ops, targets, replace, name="copy"):
       if tensor.name in replace:
         links[tensor.name] = replace[tensor.name]
       elif tensor.op.name not in copied:
-        links[tensor.name] = tensor
+        links[tensor.name] = _home(tensor, graph)
     for control in op.control_inputs:
       if control.name in copied:
         node.input.append("^" + control.name)
@@ -60,11 +61,19 @@ def copy(ops, targets, replace, name="copy"):
     found = dict(zip(wanted, imported))
   results = []
   for tensor in targets:
-    result = replace.get(tensor.name, found.get(tensor.name, tensor))
+    result = replace.get(tensor.name, found.get(tensor.name))
+    result = _home(tensor, graph) if result is None else result
     if result is not tensor:
       result.set_shape(tensor.shape)
     results.append(result)
   return results
+
+
+def _home(tensor, graph):
+  """Returns the tensor of that name in `graph`."""
+  if tensor.graph is graph:
+    return tensor
+  return graph.get_tensor_by_name(tensor.name)
 
 
 def _keep_colocation(node, copied):

@@ -5,7 +5,7 @@ current graph, finds the residuals, and copies the backward ops so that they
 read the residuals from wherever they are restored.
 """
 
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
@@ -30,12 +30,18 @@ class Backward(NamedTuple):
   """A backward pass that still reads the forward ops.
 
   Attributes:
-    gradients: a `Gradients` of tensors in the graph of the forward pass.
+    gradients: a `Gradients` of tensors in the graph of the forward pass, or
+      in one aside.
     cut: the `Cut` between it and the forward pass.
+    shapes: the `Shapes` that it was made with in a graph aside; `None` for
+      those of the `Split`.
+    names: name of a kept tensor → what it is called in a graph aside.
   """
 
   gradients: Gradients
   cut: cut.Cut
+  shapes: Optional[cut.Shapes] = None
+  names: Optional[Dict[str, str]] = None
 
 
 class Split:
@@ -228,7 +234,7 @@ class Split:
     with self.graph.control_dependencies(None):
       found = tf1.gradients(
         [self.outputs[k] for k in used],
-        [self.inputs[k] for k in floats] + list(self.variables),
+        [self.inputs[k] for k in floats] + self._sources(),
         grad_ys=[upstream[k] for k in used],
         stop_gradients=self.inputs,
       )
@@ -255,6 +261,10 @@ class Split:
       result = self._keep_everything(result)
     return Backward(gradients, result)
 
+  def _sources(self):
+    """Returns what `tf.gradients` takes for the variables."""
+    return list(self.variables)
+
   def _keep_everything(self, result):
     names = walk.names(result.kept)
     extra = policies.everything(self.between, self.graph)
@@ -277,11 +287,12 @@ class Split:
     """
     flat, rebuild = flatten(backward.gradients)
     with tf1.name_scope(name), tf1.control_dependencies(None):
+      names = backward.names or {}
+      restored = {names.get(name, name): t for name, t in restored.items()}
       replace = dict(restored)
       replace.update(backward.cut.handles)
-      replace.update(
-        cut.rebuild_shapes(backward.cut.shaped, restored, self.shapes)
-      )
+      shapes = backward.shapes or self.shapes
+      replace.update(cut.rebuild_shapes(backward.cut.shaped, restored, shapes))
       copies = copying.copy(backward.cut.copied, flat, replace)
     return rebuild(copies)
 

@@ -6,7 +6,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import cut
-from tangle.partial import split, staging
+from tangle.partial import aside, split, staging
 
 
 class Pattern(NamedTuple):
@@ -155,7 +155,9 @@ class BucketGraph:
       gradients, kept, store = backward.gradients, [], None
     else:
       piece_split.check_control_flow("device", cut.CONTROL_FLOW_V2)
-      backward = piece_split.differentiate(upstream)
+      backward = aside.differentiate(piece_split, upstream)
+      if backward is None:
+        backward = piece_split.differentiate(upstream)
       cut.check(self.caller, backward.cut, cut.CONTROL_FLOW_V2)
       kept = backward.cut.kept
       store = self._stage(backward.cut)

@@ -1,0 +1,119 @@
+"""Differentiates a piece of a graph in a graph aside, where it can be done.
+
+`tf.gradients` makes ops that read the forward ops; what runs is a copy of them
+that reads the residuals. Made in place, the originals would stay in the graph
+for good, never run. So they are made in a graph aside, which has the same
+forward ops under the same names, and only the copy comes back.
+
+That needs gradient functions that see no more than the ops. Where there may be
+others (custom gradients, functions and loops, calls of Python, reference
+variables, ops that TensorFlow does not have itself) nothing is done here.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import copying, walk
+from tangle.partial import split
+
+_PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
+
+
+def differentiate(piece, upstream):
+  """Makes the backward ops of a piece in a graph aside.
+
+  Args:
+    piece: a `split.Split`.
+    upstream: as for `Split.differentiate`.
+
+  Returns:
+    A `split.Backward` for `piece.connect`, or `None` where this cannot be done.
+  """
+  given = [tensor for tensor in upstream if tensor is not None]
+  ends = piece.outputs + piece.inputs + given
+  ops = walk.ancestors(ends + [split.handle(v) for v in piece.variables])
+  if not all(_is_plain(op) for op in ops):
+    return None
+  graph = tf1.Graph()
+  with graph.as_default():
+    copying.copy(ops, [], {}, name="")
+    _copy_shapes(ops, graph)
+  twin = _Twin(piece, graph)
+  backward = twin.differentiate(
+    [None if t is None else twin.find(t) for t in upstream]
+  )
+  made = {tensor.name: name for name, tensor in twin.shapes.tensors.items()}
+  kept, names = [], {}
+  known = {op.name for op in ops}
+  for tensor in backward.cut.kept:
+    if tensor.name in made:
+      with piece.graph.as_default():
+        original = piece.shapes.add(
+          piece.graph.get_tensor_by_name(made[tensor.name])
+        )
+    elif tensor.op.name in known:
+      original = piece.graph.get_tensor_by_name(tensor.name)
+    else:
+      return None  # the backward pass reads a variable by an op of its own
+    kept.append(original)
+    names[original.name] = tensor.name
+  return split.Backward(
+    backward.gradients, backward.cut._replace(kept=kept), twin.shapes, names
+  )
+
+
+class _Twin(split.Split):
+  """The same piece in another graph that has the same ops."""
+
+  def __init__(self, piece, graph):
+    variables = [_Stand(graph, v) for v in piece.variables]
+    self.graph = graph
+    super().__init__(
+      piece.caller,
+      [self.find(tensor) for tensor in piece.inputs],
+      [self.find(tensor) for tensor in piece.outputs],
+      variables,
+      piece.policy,
+      connected=False,
+    )
+
+  def find(self, tensor):
+    """Returns the tensor of the same name."""
+    return self.graph.get_tensor_by_name(tensor.name)
+
+  def _sources(self):
+    return [split.handle(variable) for variable in self.variables]
+
+
+class _Stand:
+  """What stands for a variable in the other graph, which has only its op."""
+
+  def __init__(self, graph, variable):
+    self.graph = graph
+    self.name = variable.name
+    self.op = graph.get_operation_by_name(variable.op.name)
+
+
+def _copy_shapes(ops, graph):
+  """Gives tensors the static shapes that those of the same names have."""
+  for op in ops:
+    copied = graph.get_operation_by_name(op.name)
+    for tensor, other in zip(op.outputs, copied.outputs):
+      other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
+
+
+def _is_plain(op):
+  """Whether the gradient of `op` depends on nothing but `op`."""
+  return (
+    op.type not in _PYTHON
+    and hasattr(tf1.raw_ops, op.type)
+    and not compat.in_v1_control_flow(op)
+    and "_gradient_op_type" not in op.node_def.attr
+    and not any("func" in attr.type for attr in op.op_def.attr)
+    and all(_is_plain_value(tensor) for tensor in op.outputs)
+  )
+
+
+def _is_plain_value(tensor):
+  if compat.is_ref(tensor) or tensor.dtype == tf1.variant:
+    return False
+  return tensor.dtype != tf1.resource or tensor.op.type == "VarHandleOp"

@@ -1,0 +1,125 @@
+"""Tests of aside."""
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from tangle.compat import tf1
+from tangle.graphs import walk
+from tangle.partial import aside, split
+from tests import case
+from tests.partial import checks, zoo
+
+
+class AsideTest(case.GraphTestCase):
+  def connect(self, piece, backward):
+    """Connects a backward pass to the kept tensors themselves."""
+    restored = {t.name: t for t in backward.cut.kept}
+    return split.flatten(piece.connect(backward, restored, "backward"))[0]
+
+  @parameterized.product(
+    build=[model for model in zoo.MODELS if model is not zoo.dataset],
+    residuals=["frontier", "none"],
+  )
+  def test_gradients_are_those_made_in_place(self, build, residuals):
+    model = build(self)
+    piece = split.Split("test", model.inputs, model.outputs, None, residuals)
+    upstream = [
+      tf1.ones_like(tensor) if used else None
+      for tensor, used in zip(model.outputs, model.used)
+    ]
+    upstream = [
+      None if t is None else tf1.placeholder_with_default(t, t.shape)
+      for t in upstream
+    ]
+    found = aside.differentiate(piece, upstream)
+    if found is None:
+      return  # the model has what is not plain
+    desired = piece.differentiate(upstream)
+    kept = [walk.names(backward.cut.kept) for backward in (found, desired)]
+    self.assertEqual(*kept)
+    flat = [self.connect(piece, backward) for backward in (found, desired)]
+    self.assertEqual(*[[t.dtype for t in tensors] for tensors in flat])
+    sess = self.session()
+    for one, other in zip(*sess.run(flat, model.feed_dict)):
+      self.assert_close(np.asarray(one), np.asarray(other))
+
+  def test_nothing_but_the_copies_comes_into_the_graph(self):
+    x = tf1.placeholder(tf1.float64, [3, 2])
+    w = self.variable("w", self.normal(2, 2))
+    y = tf1.tanh(tf1.matmul(tf1.tanh(tf1.matmul(x, w)), w))
+    upstream = tf1.placeholder(tf1.float64, [3, 2])
+    piece = split.Split("test", [x], [y])
+    before = self.count_ops()
+    found = aside.differentiate(piece, [upstream])
+    self.assertEqual(self.count_ops(), before)
+    self.connect(piece, found)
+    self.assertEqual(self.count_ops(), before + len(found.cut.copied))
+    piece.differentiate([upstream])
+    self.assertGreater(self.count_ops(), before + len(found.cut.copied))
+
+  def test_an_unknown_shape_is_kept_in_the_forward_graph(self):
+    x = tf1.placeholder(tf1.float64, [None, None])
+    w = self.variable("w", self.normal(2))
+    y = tf1.reshape(tf1.transpose(x * 2.0), [-1, 2]) * w
+    upstream = tf1.placeholder(tf1.float64, [None, 2])
+    piece = split.Split("test", [x], [y])
+    found = aside.differentiate(piece, [upstream])
+    for tensor in found.cut.kept:
+      self.assertIs(tensor.graph, self.graph)
+    self.assertNotEmpty(piece.shapes.tensors)
+    flat = self.connect(piece, found)
+    joint = tf1.gradients(y, [x, w], grad_ys=upstream)
+    feed_dict = {x: self.normal(2, 3), upstream: self.normal(3, 2)}
+    for one, other in zip(*self.session().run([flat, joint], feed_dict)):
+      self.assert_close(one, other)
+
+  @parameterized.parameters("custom", "loop", "reference", "python", "override")
+  def test_what_is_not_plain_is_left_alone(self, kind):
+    x = tf1.placeholder(tf1.float64, [2])
+    y = self.build_other(kind, x)
+    piece = split.Split("test", [x], [y])
+    before = self.count_ops()
+    self.assertIsNone(aside.differentiate(piece, [tf1.zeros([2], y.dtype)]))
+    self.assertLessEqual(self.count_ops(), before + 1)  # the zeros
+
+  def build_other(self, kind, x):
+    if kind == "custom":
+
+      @tf1.custom_gradient
+      def double(x):
+        return 2 * x, lambda upstream: 3 * upstream
+
+      return double(x)
+    if kind == "loop":
+      self.use_control_flow(True)
+      return tf1.while_loop(
+        lambda k, y: k < 3, lambda k, y: (k + 1, 2 * y), (tf1.constant(0), x)
+      )[1]
+    if kind == "reference":
+      w = self.variable("w", self.normal(2), use_resource=False)
+      return x * w
+    if kind == "override":
+      with self.graph.gradient_override_map({"Tanh": "TanhGrad"}):
+        return tf1.tanh(x)
+    return x * tf1.py_func(lambda x: np.sin(x), [x], tf1.float64)
+
+  def test_the_copies_give_the_joint_gradients(self):
+    model = zoo.lstm(self)
+    piece = split.Split("test", model.inputs, model.outputs)
+    upstream = [tf1.ones_like(t) for t in model.outputs]
+    upstream = [tf1.placeholder_with_default(t, t.shape) for t in upstream]
+    found = aside.differentiate(piece, upstream)
+    self.assertIsNotNone(found)
+    flat = self.connect(piece, found)
+    joint = checks.Joint(model)
+    sess = self.session()
+    ones = [np.ones_like(y) for y in sess.run(model.outputs, model.feed_dict)]
+    desired = joint.run(sess, model.feed_dict, ones)
+    for one, other in zip(
+      sess.run(flat, model.feed_dict), split.flatten(desired)[0]
+    ):
+      self.assert_close(one, case.dense(other))
+
+
+if __name__ == "__main__":
+  absltest.main()
