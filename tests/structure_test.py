@@ -22,6 +22,7 @@ FLOORS = {
   "nets": 1,
   "partial": 2,
   "gradients": 2,
+  "mux": 2,
   "pipeline": 3,
   "seq2seq": 4,
   "training": 4,

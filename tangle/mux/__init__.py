@@ -1,0 +1,21 @@
+"""Multiplexers: K branches, and a selector that chooses among them.
+
+    outputs = mux.route(selector, inputs, [plus, times])
+    outputs = mux.lazy("plus", inputs, {"plus": plus, "times": times})
+
+| | selector | what runs |
+|---|---|---|
+| `where` | per example | every branch, on every example |
+| `route` | per example | every branch, on its own examples |
+| `lazy` | per batch | one branch |
+| `select` | per example | nothing: chooses among tensors that stand already |
+
+All give the same values and gradients, if the networks treat rows one by one.
+"""
+
+from tangle.mux.masking import where
+from tangle.mux.routing import route
+from tangle.mux.selection import select
+from tangle.mux.switching import lazy
+
+__all__ = ["lazy", "route", "select", "where"]

@@ -1,0 +1,121 @@
+"""Calls of one branch, which may be skipped where it has no rows."""
+
+from typing import Any, NamedTuple
+
+from tangle.compat import tf1
+from tangle.mux import structures
+
+
+class Result(NamedTuple):
+  """What a branch gave.
+
+  Attributes:
+    nest: its value as it stood inside the branch: structure, types, shapes.
+    leaves: tensors, which are there whether or not the branch ran.
+  """
+
+  nest: Any
+  leaves: Any
+
+
+def call(caller, label, network, inputs, scope):
+  """Calls a network that gives rows, and checks what it gives.
+
+  Args:
+    caller: who asks, for messages.
+    label: how the branch is called in messages.
+    network: callable from nest to nest.
+    inputs: nest of tensors.
+    scope: name scope of the branch.
+
+  Returns:
+    A `Result`.
+
+  Raises:
+    ArgumentError: if the network gives anything but dense tensors.
+    ShapeError: if what it gives has no rows.
+  """
+  with tf1.name_scope(scope):
+    what = f"what branch {label} gives"
+    nest = structures.to_tensors(caller, what, network(inputs))
+    structures.check_rows(caller, label, nest)
+    return Result(nest, tf1.nest.flatten(nest))
+
+
+def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
+  """Calls a network only where `runs` is true.
+
+  No op of the network runs elsewhere, so that neither its updates nor its
+  gradients can go wrong for want of rows.
+
+  Args:
+    runs: scalar bool tensor.
+    caller: who asks, for messages.
+    label: how the branch is called in messages.
+    network: callable from nest to nest.
+    inputs: nest of tensors.
+    scope: name scope of the branch.
+    skipped_rows: number of rows, all zero, that stand for a branch that did
+      not run. Dimensions that the graph does not know are then 0.
+
+  Returns:
+    A `Result`.
+
+  Gradients:
+    Zero to everything that the network reads, where it does not run.
+
+  Raises:
+    ArgumentError: if the network gives anything but dense tensors.
+    ShapeError: if what it gives has no rows.
+  """
+  found = []
+
+  def run():
+    found.append(call(caller, label, network, inputs, "run"))
+    return list(found[0].leaves)
+
+  def skip():
+    leaves = []
+    for leaf in found[0].leaves:
+      dims = [tf1.dimension_value(dim) or 0 for dim in leaf.shape[1:]]
+      known = leaf.shape[1:].is_fully_defined()
+      count = skipped_rows if known else 0
+      shape = tf1.concat([[count], tf1.constant(dims, tf1.int32)], 0)
+      leaves.append(tf1.zeros(shape, leaf.dtype.base_dtype))
+    return leaves
+
+  leaves = tf1.nest.flatten(tf1.cond(runs, run, skip, name=scope))
+  for leaf, inside in zip(leaves, found[0].leaves):
+    leaf.set_shape(tf1.TensorShape([None]).concatenate(inside.shape[1:]))
+  return Result(found[0].nest, leaves)
+
+
+def restore_shapes(columns, shapes):
+  """Gives empty values the dimensions that the others have.
+
+  A branch that did not run does not know its own: `[0, 0, D]` stands for
+  `[0, T, D]`.
+
+  Args:
+    columns: for each leaf a list of K tensors `[n_k, ...]`, of the branches.
+    shapes: for each leaf the `tf.TensorShape` beyond the rows.
+
+  Returns:
+    As `columns`. Leaves whose shape the graph knows are left alone.
+  """
+  found = []
+  for column, shape in zip(columns, shapes):
+    if not shape.is_fully_defined():
+      inner = tf1.reduce_max(tf1.stack([tf1.shape(v)[1:] for v in column]), 0)
+      whole = tf1.concat([[0], inner], 0)
+      column = [_reshape_if_empty(value, whole, shape) for value in column]
+    found.append(column)
+  return found
+
+
+def _reshape_if_empty(value, whole, shape):
+  own = tf1.shape(value)
+  empty = tf1.fill(tf1.shape(own), tf1.equal(own[0], 0))
+  value = tf1.reshape(value, tf1.where(empty, whole, own))
+  value.set_shape(tf1.TensorShape([None]).concatenate(shape))
+  return value

@@ -1,0 +1,139 @@
+"""Where: every branch for every example, and one of them chosen.
+
+`tf.where` on the outputs alone is not safe: the gradient to the branch not
+taken is zero, and zero times infinity is NaN. So every branch reads inputs on
+which it is safe, namely rows that take it.
+"""
+
+from tangle.compat import tf1
+from tangle.mux import calls, selectors, structures
+
+_CALLER = "mux.where"
+
+
+def where(selector, inputs, networks, run_empty=False, name="where"):
+  """Computes every branch for every example, and chooses one for each.
+
+  `outputs[b] = networks[selector[b]](inputs)[b]`. Branch k reads all B rows,
+  but those that do not take it are replaced by a copy of one that does. A NaN
+  or an infinity of a branch not taken is never computed, so it reaches neither
+  values nor gradients, of any order: not those of the inputs, nor of weights,
+  shared or not, nor of whatever else the networks close over.
+
+  What cannot be had: a network that closes over a tensor with a row per
+  example reads all its rows, taken or not, and is not safe in it; pass it in
+  as inputs. A network that mixes rows, such as batch normalization, sees the
+  copies. A branch that no example takes has no row that is known to be safe;
+  it does not run.
+
+  Source: the "double where" of the JAX documentation (FAQ, "Gradients contain
+  NaN where using where"), with a row of the batch instead of a constant, which
+  would have to be known for every network.
+
+  Args:
+    selector: `[B]` indices in `[0, K)`, int32 or int64, or names.
+    inputs: nest of `[B, ...]`; B may be unknown, and 0.
+    networks: K callables from a nest `[n, ...]` to a nest `[n, ...]`, in a
+      list or as a mapping from name; n is B, but the graph does not know it.
+      All give the same structure and types,
+      and shapes that agree beyond the rows.
+    run_empty: whether a branch that no example takes runs, on 0 rows, rather
+      than being skipped by a conditional. That makes plain ops, which a
+      sub-model can cut in any style of control flow, but every op of the
+      networks must take 0 rows.
+    name: name scope of the new ops.
+
+  Returns:
+    Nest of `[B, ...]`. Dimensions that the graph does not know are 0 where no
+    branch ran.
+
+  Gradients:
+    Exact, to any order that the networks' ops have. A branch that no example
+    takes gives its weights zero, not `None`: an optimizer with momentum still
+    moves them. None to the selector.
+
+  Raises:
+    ArgumentError: if there is no network, if one is not callable, if they give
+      different structures or other things than tensors, or if a selector that
+      the graph knows is out of range or of unknown name. One that it does not
+      know fails in the run, with `InvalidArgumentError`.
+    DtypeError: if the selector is neither of indices nor of names, or the
+      networks give different types.
+    GraphError: if an argument belongs to another graph.
+    ShapeError: if selector and inputs have different numbers of rows, or
+      networks give different shapes.
+  """
+  with tf1.name_scope(name):
+    branches = selectors.list_networks(_CALLER, networks)
+    indices = selectors.to_indices(_CALLER, selector, branches, rank=1)
+    inputs = structures.to_tensors(_CALLER, "inputs", inputs)
+    leaves = tf1.nest.flatten(inputs)
+    indices = selectors.check_rows(_CALLER, indices, leaves)
+    rows = tf1.shape(indices)[0]
+    masks, results = [], []
+    for k, network in enumerate(branches.items):
+      masks.append(tf1.equal(indices, k))
+      runs = tf1.reduce_any(masks[k])
+      # TensorFlow 2.21's graph optimizer folds the shape of one side of a
+      # conditional into its gradient, so the number must not be known. Slices
+      # of whole rows copy nothing.
+      count = rows * tf1.cast(runs, tf1.int32)
+      own = [value[:count] for value in _fill(leaves, masks[k], rows)]
+      own = tf1.nest.pack_sequence_as(inputs, own)
+      label, scope = branches.labels[k], f"branch_{k}"
+      if run_empty:
+        result = calls.call(_CALLER, label, network, own, scope)
+      else:
+        result = calls.call_if(runs, _CALLER, label, network, own, scope, rows)
+      results.append(result)
+    nests = [result.nest for result in results]
+    shapes = structures.check_alike(_CALLER, branches.labels, nests)
+    columns = list(zip(*[result.leaves for result in results]))
+    if not run_empty:
+      columns = calls.restore_shapes(columns, shapes)
+    outputs = []
+    for column, shape in zip(columns, shapes):
+      if run_empty or not shape.is_fully_defined():
+        column = [_lengthen(value, rows) for value in column]
+      outputs.append(choose(masks, column))
+      outputs[-1].set_shape(indices.shape.concatenate(shape))
+    return tf1.nest.pack_sequence_as(nests[0], outputs)
+
+
+def choose(masks, values):
+  """Chooses rows among tensors that stand already.
+
+  Args:
+    masks: K bool tensors `[B]`, of which each row has exactly one.
+    values: K tensors `[B, ...]` of one shape and type.
+
+  Returns:
+    `[B, ...]`, row b of the value whose mask holds there.
+  """
+  # A single value is chosen, too, so that its gradient reads the selector.
+  chosen = values[0] if len(values) > 1 else tf1.zeros_like(values[0])
+  start = 1 if len(values) > 1 else 0
+  for mask, value in zip(masks[start:], values[start:]):
+    chosen = tf1.where(mask, value, chosen)
+  return chosen
+
+
+def _fill(leaves, mask, rows):
+  """Replaces rows outside `mask` by a copy of one inside, if there is one."""
+  order = tf1.range(rows)
+  last = tf1.reduce_max(tf1.where(mask, order, tf1.zeros_like(order)))
+  # With no rows at all the maximum is the smallest int, and is not used.
+  safe = tf1.fill([rows], tf1.maximum(last, 0))
+  # Without a gradient to the copies: theirs is zero, or the NaN that comes of
+  # zero times the infinite gradient of a row that is taken.
+  return [
+    tf1.where(mask, leaf, tf1.gather(tf1.stop_gradient(leaf), safe))
+    for leaf in leaves
+  ]
+
+
+def _lengthen(value, rows):
+  """Adds rows of zeros to a value of a branch that did not run."""
+  shape = tf1.shape(value)
+  missing = tf1.concat([[rows - shape[0]], shape[1:]], 0)
+  return tf1.concat([value, tf1.zeros(missing, value.dtype.base_dtype)], 0)

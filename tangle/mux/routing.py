@@ -1,0 +1,83 @@
+"""Route: every example goes through its own branch only."""
+
+from tangle.compat import tf1
+from tangle.mux import calls, selectors, structures
+
+_CALLER = "mux.route"
+
+
+def route(selector, inputs, networks, run_empty=False, name="route"):
+  """Sends every example through its own branch, and restores the order.
+
+  `outputs[b] = networks[selector[b]](inputs)[b]`. Branch k is called once, on
+  the rows that select it, in their order. A branch sees only those rows: a
+  network that mixes rows, such as batch normalization, gives other values here
+  than in `where`.
+
+  What the networks close over, they share; what has a row per example must
+  come in as inputs.
+
+  Args:
+    selector: `[B]` indices in `[0, K)`, int32 or int64, or names.
+    inputs: nest of `[B, ...]`; B may be unknown, and 0.
+    networks: K callables from a nest `[n_k, ...]` to a nest `[n_k, ...]`, in a
+      list or as a mapping from name. All give the same structure and types,
+      and shapes that agree beyond the rows.
+    run_empty: whether a branch that no example selects runs, on 0 rows,
+      rather than being skipped by a conditional. That makes plain ops, which a
+      sub-model can cut in any style of control flow, but every op of the
+      networks must take 0 rows.
+    name: name scope of the new ops.
+
+  Returns:
+    Nest of `[B, ...]`. Dimensions that the graph does not know are 0 where no
+    branch ran.
+
+  Gradients:
+    Exact, to any order that the networks' ops have. A branch that no example
+    selects gives its weights zero, not `None`: an optimizer with momentum
+    still moves them. None to the selector.
+
+  Raises:
+    ArgumentError: if there is no network, if one is not callable, if they give
+      different structures or other things than tensors, or if a selector that
+      the graph knows is out of range or of unknown name. One that it does not
+      know fails in the run, with `InvalidArgumentError`.
+    DtypeError: if the selector is neither of indices nor of names, or the
+      networks give different types.
+    GraphError: if an argument belongs to another graph.
+    ShapeError: if selector and inputs have different numbers of rows, or
+      networks give different shapes.
+  """
+  with tf1.name_scope(name):
+    branches = selectors.list_networks(_CALLER, networks)
+    indices = selectors.to_indices(_CALLER, selector, branches, rank=1)
+    inputs = structures.to_tensors(_CALLER, "inputs", inputs)
+    leaves = tf1.nest.flatten(inputs)
+    indices = selectors.check_rows(_CALLER, indices, leaves)
+    count = len(branches.items)
+    places = tf1.dynamic_partition(
+      tf1.range(tf1.shape(indices)[0]), indices, count
+    )
+    parts = [tf1.dynamic_partition(leaf, indices, count) for leaf in leaves]
+    results = []
+    for k, network in enumerate(branches.items):
+      own = tf1.nest.pack_sequence_as(inputs, [part[k] for part in parts])
+      label, scope = branches.labels[k], f"branch_{k}"
+      if run_empty:
+        result = calls.call(_CALLER, label, network, own, scope)
+      else:
+        runs = tf1.size(places[k]) > 0
+        result = calls.call_if(runs, _CALLER, label, network, own, scope)
+      results.append(result)
+    nests = [result.nest for result in results]
+    shapes = structures.check_alike(_CALLER, branches.labels, nests)
+    columns = list(zip(*[result.leaves for result in results]))
+    if not run_empty:
+      columns = calls.restore_shapes(columns, shapes)
+    outputs = []
+    for column, shape in zip(columns, shapes):
+      output = tf1.dynamic_stitch(places, list(column))
+      output.set_shape(indices.shape.concatenate(shape))
+      outputs.append(output)
+    return tf1.nest.pack_sequence_as(nests[0], outputs)

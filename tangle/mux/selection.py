@@ -1,0 +1,58 @@
+"""Select: one of several tensors for each example."""
+
+from tangle.compat import tf1
+from tangle.mux import masking, selectors, structures
+
+_CALLER = "mux.select"
+
+
+def select(selector, branches, name="select"):
+  """Chooses for each example among tensors that stand already.
+
+  `outputs[b] = branches[selector[b]][b]`. This cannot be safe: a NaN or an
+  infinity in a row not taken does not reach the outputs, and its gradient is
+  set to zero here, but whatever computed that row multiplies the zero by its
+  own derivative, and zero times infinity is NaN. `mux.where` calls the
+  networks itself and is safe.
+
+  Args:
+    selector: `[B]` indices in `[0, K)`, int32 or int64, or names.
+    branches: K nests of `[B, ...]`, in a list or as a mapping from name. All
+      have the same structure, types and shapes.
+    name: name scope of the new ops.
+
+  Returns:
+    Nest of `[B, ...]`.
+
+  Gradients:
+    To each branch the gradient of the rows taken from it, zero elsewhere.
+    None to the selector.
+
+  Raises:
+    ArgumentError: if there is no branch, if their structures differ, if a leaf
+      is no dense tensor, or if a selector that the graph knows is out of range
+      or of unknown name. One that it does not know fails in the run, with
+      `InvalidArgumentError`.
+    DtypeError: if the selector is neither of indices nor of names, or the
+      branches have different types.
+    GraphError: if an argument belongs to another graph.
+    ShapeError: if selector and branches have different numbers of rows, or
+      branches have different shapes.
+  """
+  with tf1.name_scope(name):
+    listed = selectors.list_branches(_CALLER, "branches", branches)
+    indices = selectors.to_indices(_CALLER, selector, listed, rank=1)
+    nests = [
+      structures.to_tensors(_CALLER, f"branch {label}", nest)
+      for label, nest in zip(listed.labels, listed.items)
+    ]
+    leaves = [tf1.nest.flatten(nest) for nest in nests]
+    for tensors in leaves:
+      indices = selectors.check_rows(_CALLER, indices, tensors)
+    shapes = structures.check_alike(_CALLER, listed.labels, nests)
+    masks = [tf1.equal(indices, k) for k in range(len(nests))]
+    outputs = []
+    for column, shape in zip(zip(*leaves), shapes):
+      outputs.append(masking.choose(masks, column))
+      outputs[-1].set_shape(indices.shape.concatenate(shape))
+    return tf1.nest.pack_sequence_as(nests[0], outputs)

@@ -1,0 +1,229 @@
+"""Selectors: which branch an example, or a batch, takes.
+
+A selector is of indices or of names. Here it becomes int32 indices that are
+known to be in range: whatever reads them fails first where they are not.
+"""
+
+from typing import Any, Callable, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+
+
+class Branches(NamedTuple):
+  """What a selector chooses from.
+
+  Attributes:
+    labels: how each of the K branches is called in messages.
+    items: the K networks or values.
+    names: the K names, `None` if the branches have none.
+  """
+
+  labels: Sequence[str]
+  items: Sequence[Any]
+  names: Optional[Sequence[str]]
+
+
+def list_branches(caller, argument, branches):
+  """Lists the branches, in their order.
+
+  Args:
+    caller: who asks, for messages.
+    argument: the argument's name, for messages.
+    branches: a list or tuple of K items, or a mapping from name to item.
+
+  Returns:
+    A `Branches`.
+
+  Raises:
+    ArgumentError: if there are none, if `branches` is neither list nor
+      mapping, or if a name is no string.
+  """
+  names = None
+  if hasattr(branches, "items"):
+    names, items = tuple(branches.keys()), tuple(branches.values())
+    for name in names:
+      if not isinstance(name, str):
+        raise errors.ArgumentError(
+          f"{caller}: the names of {argument} must be strings, got {name!r}; "
+          "pass a list to select by index"
+        )
+  elif isinstance(branches, (list, tuple)):
+    items = tuple(branches)
+  else:
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be a list, or a mapping from name, got "
+      f"{branches!r}"
+    )
+  if not items:
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must have one branch at least, got none"
+    )
+  labels = tuple(repr(label) for label in names or range(len(items)))
+  return Branches(labels, items, names)
+
+
+def list_networks(caller, networks):
+  """Lists networks, which must be callable.
+
+  Args:
+    caller: who asks, for messages.
+    networks: as `list_branches` takes them.
+
+  Returns:
+    A `Branches`.
+
+  Raises:
+    ArgumentError: if one of them cannot be called.
+  """
+  branches = list_branches(caller, "networks", networks)
+  for label, network in zip(branches.labels, branches.items):
+    if not isinstance(network, Callable):
+      raise errors.ArgumentError(
+        f"{caller}: network {label} must be callable, got {network!r}; to "
+        "choose among tensors, call mux.select"
+      )
+  return branches
+
+
+def to_indices(caller, selector, branches, rank):
+  """Turns a selector into indices that are in range.
+
+  A selector that the graph knows is checked at once. Else whatever reads the
+  result fails with `InvalidArgumentError`, naming the values.
+
+  Args:
+    caller: who asks, for messages.
+    selector: int32 or int64 indices in `[0, K)`, or strings among the names;
+      a tensor or what TensorFlow converts to one.
+    branches: a `Branches` of K.
+    rank: the rank it must have, 0 or 1.
+
+  Returns:
+    int32 tensor of the selector's shape.
+
+  Gradients:
+    None.
+
+  Raises:
+    ArgumentError: if the selector is known and not all of it names a branch,
+      or if it is of names and the branches have none.
+    DtypeError: if it is neither of int32, int64 nor of strings.
+    GraphError: if it belongs to another graph.
+    ShapeError: if it has another rank, or an unknown one.
+  """
+  checks.check_graph(caller, "selector", selector)
+  if isinstance(selector, (list, tuple)) and not selector:
+    selector = np.zeros([0], np.int32)
+  tensor = tf1.convert_to_tensor(selector, name="selector")
+  checks.check_rank(caller, "selector", tensor, (rank,))
+  by_name = tensor.dtype.base_dtype == tf1.string
+  if by_name and branches.names is None:
+    raise errors.ArgumentError(
+      f"{caller}: selector {checks.describe(tensor)} is of names, but the "
+      "branches have none; pass a mapping from name to branch"
+    )
+  if not by_name:
+    checks.convert_ints(caller, "selector", tensor)
+  allowed = branches.names if by_name else range(len(branches.items))
+  known = tf1.get_static_value(tensor)
+  if known is not None:
+    return _known_indices(caller, known, list(allowed))
+  if by_name:
+    same = tf1.equal(tf1.expand_dims(tensor, -1), list(allowed))
+    indices = tf1.argmax(tf1.cast(same, tf1.int32), -1, output_type=tf1.int32)
+    good = tf1.reduce_any(same, -1)
+  else:
+    count = tf1.constant(len(allowed), tensor.dtype)
+    indices = tf1.cast(tensor, tf1.int32)
+    good = tf1.logical_and(tensor >= 0, tensor < count)
+  bad = tf1.reshape(tf1.logical_not(good), [-1])
+  wrong = tf1.gather_nd(tf1.reshape(tensor, [-1]), tf1.where(bad))
+  # Strings only: others would put the op into a conditional of its own.
+  if not by_name:
+    wrong = tf1.as_string(wrong)
+  message = f"{caller}: selector must be {_allowed(list(allowed))}, got"
+  check_op = tf1.Assert(tf1.reduce_all(good), [message, wrong], summarize=8)
+  return after([check_op], indices)
+
+
+def check_rows(caller, indices, inputs):
+  """Checks that there is one selector per row.
+
+  Args:
+    caller: who asks, for messages.
+    indices: `[B]`.
+    inputs: list of tensors, which must be `[B, ...]`.
+
+  Returns:
+    `indices`, which fails in a run with another number of rows, by the name
+    of the tensor, and knows B if any of the tensors does.
+
+  Raises:
+    ShapeError: if a tensor is known to have another number of rows, or none,
+      or has an unknown rank.
+  """
+  check_ops = []
+  rows = tf1.shape(indices)[0]
+  for tensor in inputs:
+    if tensor.shape.ndims is None or tensor.shape.ndims < 1:
+      raise errors.ShapeError(
+        f"{caller}: inputs must be [B, ...], got {checks.describe(tensor)}; "
+        "call set_shape, or let the networks close over what has no rows"
+      )
+    here = tf1.dimension_value(tensor.shape[0])
+    known = tf1.dimension_value(indices.shape[0])
+    if None not in (here, known) and here != known:
+      raise errors.ShapeError(
+        f"{caller}: selector has {known} rows, but inputs have {here} in "
+        f"{checks.describe(tensor)}; give one selector per row"
+      )
+    if None in (here, known):
+      found = tf1.shape(tensor)[0]
+      message = (
+        f"{caller}: selector must have as many rows as {tensor.name}, got"
+      )
+      texts = [tf1.as_string(rows), "beside", tf1.as_string(found)]
+      check_ops.append(tf1.Assert(tf1.equal(rows, found), [message, *texts]))
+      indices.set_shape([here])
+  return after(check_ops, indices) if check_ops else indices
+
+
+def after(check_ops, tensor):
+  """Returns `tensor`, to be had only after `check_ops`.
+
+  Args:
+    check_ops: ops.
+    tensor: a tensor of any shape.
+
+  Returns:
+    A tensor of the same shape.
+  """
+  with tf1.control_dependencies(check_ops):
+    return tf1.identity(tensor)
+
+
+def _known_indices(caller, known, allowed):
+  """Returns the constant indices of a selector that the graph knows."""
+  values = np.asarray(known)
+  if values.dtype.kind not in "iu":
+    values = np.vectorize(tf1.compat.as_str_any, otypes=[object])(values)
+  wrong = [value for value in values.ravel().tolist() if value not in allowed]
+  if wrong:
+    raise errors.ArgumentError(
+      f"{caller}: selector must be {_allowed(allowed)}, got "
+      + ", ".join(repr(value) for value in wrong[:8])
+    )
+  found = [allowed.index(value) for value in values.ravel().tolist()]
+  indices = np.reshape(np.array(found, np.int32), values.shape)
+  return tf1.constant(indices, name="indices")
+
+
+def _allowed(allowed):
+  if isinstance(allowed[0], str):
+    # Without quotes: TensorFlow escapes them in the messages of a run.
+    return "one of " + ", ".join(allowed)
+  return f"in [0, {len(allowed)})"

@@ -1,0 +1,112 @@
+"""Nests of tensors: what branches read and give.
+
+A nest is a tensor, or a list, tuple, namedtuple or dict of nests. Branches may
+differ in what they compute, not in the structure, types and shapes they give.
+"""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+
+
+def to_tensors(caller, what, nest):
+  """Converts the leaves of a nest to tensors.
+
+  Args:
+    caller: who asks, for messages.
+    what: what the nest is, for messages.
+    nest: a nest of tensors, or of what TensorFlow converts to tensors.
+
+  Returns:
+    The nest, with tensors.
+
+  Raises:
+    ArgumentError: if it has no leaf, or a leaf is `None` or no dense tensor.
+    GraphError: if a leaf belongs to another graph.
+  """
+  leaves = tf1.nest.flatten(nest)
+  if not leaves:
+    raise errors.ArgumentError(
+      f"{caller}: {what} must have one tensor at least, got {nest!r}"
+    )
+  found = []
+  for leaf in leaves:
+    composite = isinstance(leaf, (tf1.SparseTensor, tf1.IndexedSlices))
+    if leaf is None or composite or isinstance(leaf, tf1.RaggedTensor):
+      raise errors.ArgumentError(
+        f"{caller}: {what} must be dense tensors, got {leaf!r}; leave it out, "
+        "or make it dense"
+      )
+    checks.check_graph(caller, what, leaf)
+    try:
+      found.append(tf1.convert_to_tensor(leaf))
+    except (TypeError, ValueError) as error:
+      raise errors.ArgumentError(
+        f"{caller}: {what} must be dense tensors, got {leaf!r}: {error}"
+      ) from error
+  return tf1.nest.pack_sequence_as(nest, found)
+
+
+def check_alike(caller, labels, nests, first_row=1):
+  """Raises unless all nests have one structure, and leaves that fit.
+
+  Args:
+    caller: who asks, for messages.
+    labels: how each branch is called in messages.
+    nests: K nests of tensors, of the branches in turn.
+    first_row: from which dimension on the shapes must agree.
+
+  Returns:
+    The shapes that all share, one `tf.TensorShape` a leaf: without the first
+    `first_row` dimensions, and with what differs in knowledge filled in.
+
+  Raises:
+    ArgumentError: if the structures differ.
+    DtypeError: if the types of a leaf differ.
+    ShapeError: if the shapes of a leaf differ.
+  """
+  first = tf1.nest.flatten(nests[0])
+  shapes = [leaf.shape[first_row:] for leaf in first]
+  for label, nest in zip(labels[1:], nests[1:]):
+    both = f"{caller}: branches {labels[0]} and {label} must give"
+    try:
+      tf1.nest.assert_same_structure(nests[0], nest)
+    except (TypeError, ValueError) as error:
+      raise errors.ArgumentError(
+        f"{both} the same structure, got {nests[0]!r} and {nest!r}"
+      ) from error
+    for k, (one, other) in enumerate(zip(first, tf1.nest.flatten(nest))):
+      if one.dtype.base_dtype != other.dtype.base_dtype:
+        raise errors.DtypeError(
+          f"{both} the same types, got {checks.describe(one)} and "
+          f"{checks.describe(other)}; tf1.cast one of them"
+        )
+      try:
+        shapes[k] = shapes[k].merge_with(other.shape[first_row:])
+      except ValueError as error:
+        beyond = " beyond the rows" if first_row else ""
+        raise errors.ShapeError(
+          f"{both} the same shapes{beyond}, got {checks.describe(one)} and "
+          f"{checks.describe(other)}"
+        ) from error
+  return shapes
+
+
+def check_rows(caller, label, nest):
+  """Raises unless every leaf that a branch gives has rows.
+
+  Args:
+    caller: who asks, for messages.
+    label: how the branch is called in messages.
+    nest: nest of tensors.
+
+  Raises:
+    ShapeError: if a leaf has no rows, or an unknown rank.
+  """
+  for leaf in tf1.nest.flatten(nest):
+    if leaf.shape.ndims is None or leaf.shape.ndims < 1:
+      raise errors.ShapeError(
+        f"{caller}: branch {label} must give one row per row that it is "
+        f"given, got {checks.describe(leaf)}; call set_shape if the rank is "
+        "only unknown"
+      )

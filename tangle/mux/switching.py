@@ -1,0 +1,92 @@
+"""Lazy: one branch for the whole batch."""
+
+from tangle.compat import tf1
+from tangle.mux import selectors, structures
+
+_CALLER = "mux.lazy"
+
+
+def lazy(selector, inputs, networks, name="lazy"):
+  """Runs one branch for the whole batch, and only its ops.
+
+  `outputs = networks[selector](inputs)`. No op of another branch runs, forward
+  or backward. Variables that a network makes when it is called stand outside
+  the conditional, as TensorFlow sees to; other tensors that it makes cannot be
+  fetched, nor its update ops be run, from outside.
+
+  Args:
+    selector: scalar index in `[0, K)`, int32 or int64, or a name.
+    inputs: nest of tensors of any shape.
+    networks: K callables from nest to nest, in a list or as a mapping from
+      name. All give the same structure, types and shapes; where dimensions are
+      unknown, they may differ from run to run.
+    name: name scope of the new ops.
+
+  Returns:
+    What the branch gives.
+
+  Gradients:
+    Those of the branch that runs, to any order that its ops have. The weights
+    of the others get zeros, not `None`: an optimizer with momentum still moves
+    them. None to the selector.
+
+  Raises:
+    ArgumentError: if there is no network, if one is not callable, if they give
+      different structures or other things than tensors, or if a selector that
+      the graph knows is out of range or of unknown name. One that it does not
+      know fails in the run, with `InvalidArgumentError`.
+    DtypeError: if the selector is neither of indices nor of names, or the
+      networks give different types.
+    GraphError: if an argument belongs to another graph.
+    ShapeError: if the selector is no scalar, or networks give different shapes.
+  """
+  with tf1.name_scope(name):
+    branches = selectors.list_networks(_CALLER, networks)
+    index = selectors.to_indices(_CALLER, selector, branches, rank=0)
+    inputs = structures.to_tensors(_CALLER, "inputs", inputs)
+    nests = []
+
+    def run(k):
+      what = f"what branch {branches.labels[k]} gives"
+      found = branches.items[k](inputs)
+      nests.append(structures.to_tensors(_CALLER, what, found))
+      # Here, where it can still name the branches: the conditional cannot.
+      labels = [branches.labels[0], branches.labels[k]]
+      structures.check_alike(_CALLER, labels, [nests[0], nests[-1]], 0)
+      return tf1.nest.flatten(nests[-1])
+
+    calls = [lambda k=k: run(k) for k in range(len(branches.items))]
+    if len(calls) == 1:
+      calls.append(lambda: [_stand_in(v) for v in tf1.nest.flatten(nests[0])])
+    # TensorFlow 1 style has no op of many branches, and chains conditionals.
+    if tf1.control_flow_v2_enabled() and len(calls) > 2:
+      found = tf1.switch_case(index, calls, name="branches")
+    else:
+      found = _bisect(index, 0, calls)
+    leaves = tf1.nest.flatten(found)
+    shapes = structures.check_alike(
+      _CALLER, branches.labels, nests, first_row=0
+    )
+    for leaf, shape in zip(leaves, shapes):
+      leaf.set_shape(shape)
+    return tf1.nest.pack_sequence_as(nests[0], leaves)
+
+
+def _bisect(index, offset, calls):
+  """Calls `calls[index - offset]`, by halves: log K conditionals run."""
+  if len(calls) == 1:
+    return calls[0]()
+  half = len(calls) // 2
+  return tf1.cond(
+    index < offset + half,
+    lambda: _bisect(index, offset, calls[:half]),
+    lambda: _bisect(index, offset + half, calls[half:]),
+    name=f"branches_{offset}",
+  )
+
+
+def _stand_in(leaf):
+  """Returns a tensor of the type of `leaf`, for a branch that never runs."""
+  dims = [] if leaf.shape.ndims is None else leaf.shape
+  dims = [tf1.dimension_value(dim) or 0 for dim in dims]
+  return tf1.zeros(dims, leaf.dtype.base_dtype)

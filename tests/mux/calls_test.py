@@ -1,0 +1,67 @@
+"""Tests of calls."""
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.mux import calls
+from tests import case
+from tests.mux import probes
+
+
+class CallsTest(case.GraphTestCase):
+  def test_a_call_is_in_its_scope(self):
+    result = calls.call("me", "'a'", tf1.sin, tf1.zeros([2]), "branch")
+    self.assertEqual(result.leaves[0].op.name.split("/")[0], "branch")
+
+  @parameterized.named_parameters(("v1", False), ("v2", True))
+  def test_a_branch_that_does_not_run_gives_zeros(self, v2):
+    self.use_control_flow(v2)
+    probe = probes.Probe(1)
+    runs_ph = tf1.placeholder(tf1.bool, [])
+    x_ph = tf1.placeholder(tf1.float32, [None, 2])
+    y_ph = tf1.placeholder(tf1.float32, [None, None])
+
+    def network(nest):
+      return [probe.networks[0](nest[0]) + 1, nest[1], tf1.shape(nest[1])]
+
+    result = calls.call_if(
+      runs_ph, "me", "'a'", network, [x_ph, y_ph], "branch", skipped_rows=4
+    )
+    self.assertEqual(result.leaves[0].shape.as_list(), [None, 2])
+    feed = {x_ph: np.ones([3, 2]), y_ph: np.ones([3, 5])}
+    sess = self.session()
+    found = sess.run(result.leaves, {**feed, runs_ph: False})
+    self.assertEqual([v.shape for v in found], [(4, 2), (0, 0), (4,)])
+    self.assertEqual(np.max(np.abs(found[0])), 0)
+    self.assertEqual(dict(probe.rows), {})
+    found = sess.run(result.leaves, {**feed, runs_ph: True})
+    self.assertEqual([v.shape for v in found], [(3, 2), (3, 5), (2,)])
+    self.assertEqual(dict(probe.rows), {0: [3]})
+
+  def test_empty_values_get_the_dimensions_of_the_others(self):
+    shapes = [tf1.TensorShape([None, 2]), tf1.TensorShape([3])]
+    ragged = [tf1.zeros([0, 0, 2]), tf1.ones([4, 5, 2])]
+    known = [tf1.zeros([0, 3]), tf1.ones([4, 3])]
+    columns = calls.restore_shapes([ragged, known], shapes)
+    self.assertIs(columns[1], known)
+    found = self.session().run(columns[0])
+    self.assertEqual([v.shape for v in found], [(0, 5, 2), (4, 5, 2)])
+    self.assertEqual(columns[0][0].shape.as_list()[2], 2)
+
+  def test_what_a_network_must_not_give(self):
+    x = tf1.zeros([2])
+    for error, network in (
+      (errors.ArgumentError, lambda v: [None]),
+      (errors.ShapeError, tf1.reduce_sum),
+    ):
+      with self.assertRaises(error) as caught:
+        calls.call("me", "'a'", network, x, "branch")
+      self.assert_message(caught.exception, "me: ", "branch 'a'")
+      with self.assertRaises(error):
+        calls.call_if(tf1.constant(True), "me", "'a'", network, x, "branch")
+
+
+if __name__ == "__main__":
+  absltest.main()
