@@ -5,7 +5,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import cut
+from tangle.graphs import cut, walk
 from tangle.partial import aside, split, staging
 
 
@@ -87,6 +87,7 @@ class BucketGraph:
     self._key = key
     self._residuals = residuals
     self._passes = {}
+    self._feeds = {}
     self.graph = key.graph
 
   def add_puts(self, boundaries):
@@ -98,6 +99,26 @@ class BucketGraph:
     for name, boundary in boundaries.items():
       self.puts[name] = boundary.put(self.piece.outputs[name], self._key)
     self._boundaries = boundaries
+
+  def feeds_of(self, outputs):
+    """Finds the feeds that some outputs depend on.
+
+    Args:
+      outputs: names of outputs.
+
+    Returns:
+      A set of names of feeds.
+    """
+    key = frozenset(outputs)
+    if key not in self._feeds:
+      ends = [self.piece.outputs[name] for name in outputs]
+      ops = {op.name for op in walk.ancestors(ends)}
+      self._feeds[key] = {
+        name
+        for name, placeholder in self.piece.feeds.items()
+        if placeholder.op.name in ops
+      }
+    return self._feeds[key]
 
   def training_pass(self, pattern, scope):
     """Returns the pass for a pattern, made when it is first asked for.

@@ -11,8 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional
 from tangle import errors
 from tangle.compat import tf1
 from tangle.pipeline import nodes as nodes_lib
-from tangle.pipeline import pieces as pieces_lib
-from tangle.pipeline import runs
+from tangle.pipeline import paths, runs
 
 
 class Combination(NamedTuple):
@@ -95,11 +94,9 @@ class JointTrainer:
     """Returns the `Combination` of some buckets."""
     graph = self.pipeline.graph
     before = len(graph.get_operations())
-    built = {}
     label = "_".join(f"{name}_{bucket}" for name, bucket in buckets.items())
     with tf1.name_scope(nodes_lib.op_name(f"joint_{label}")):
-      for name, sources in runs.choose_sources(self.pipeline, buckets).items():
-        built[name] = self._build_piece(name, buckets[name], sources, built)
+      built = paths.join(self.pipeline, buckets, self._caller)
       losses = [
         piece.loss * self._weights.get(name, 1.0)
         for name, piece in built.items()
@@ -110,27 +107,6 @@ class JointTrainer:
         update, norm, variables = self._build_update(tf1.add_n(losses))
     count = len(graph.get_operations()) - before
     return Combination(dict(buckets), built, update, norm, variables, count)
-
-  def _build_piece(self, name, bucket, sources, built):
-    node = self.pipeline.nodes[name]
-    caller = f"{self._caller}, sub-model {name!r}"
-    if bucket not in node.buckets:
-      raise errors.ArgumentError(
-        f"{caller}: the bucket {bucket!r} is not one of {node.buckets}."
-      )
-    reads = {}
-    for read, source in sources.items():
-      outputs = built[source.sub_model].outputs
-      if source.output not in outputs:
-        raise errors.ArgumentError(
-          f"{caller}: the read {read!r} comes from '{source}', but "
-          f"{source.sub_model!r} has the outputs {list(outputs)}."
-        )
-      reads[read] = outputs[source.output]
-    with tf1.name_scope(nodes_lib.op_name(name)):
-      piece = node.build(bucket, reads)
-    pieces_lib.check_piece(caller, piece, reads.values(), self.pipeline.graph)
-    return piece
 
   def _build_update(self, loss):
     """Returns the train op, the global norm, and the trained variables."""

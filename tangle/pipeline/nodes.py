@@ -132,12 +132,13 @@ def group_sources(caller, nodes):
   return group
 
 
-def choose_bucket(node, feeds):
+def choose_bucket(node, feeds, needed=None):
   """Chooses the bucket for the feeds of one sub-model.
 
   Args:
     node: a `Node` whose graphs are built.
     feeds: feed name → array.
+    needed: as for `take`.
 
   Returns:
     A `BucketGraph`, and the feeds padded to it.
@@ -147,7 +148,7 @@ def choose_bucket(node, feeds):
     BucketError: if no bucket fits.
   """
   caller = f"Pipeline sub-model {node.name!r}"
-  arrays = take(caller, node.graphs[node.buckets[0]].piece, feeds)
+  arrays = take(caller, node.graphs[node.buckets[0]].piece, feeds, needed)
   if node.bucket_of is not None:
     bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
@@ -177,13 +178,15 @@ def choose_bucket(node, feeds):
   )
 
 
-def take(caller, piece, feeds):
+def take(caller, piece, feeds, needed=None):
   """Checks the feeds of one sub-model and makes them arrays.
 
   Args:
     caller: what messages name as the place of an error.
     piece: the `Piece` of any bucket.
     feeds: feed name → array, or what numpy makes one of.
+    needed: names of the feeds that must be there; by default all that have no
+      default of their own.
 
   Returns:
     Feed name → array.
@@ -203,7 +206,8 @@ def take(caller, piece, feeds):
         f"{list(piece.feeds)}."
       )
   for name, placeholder in piece.feeds.items():
-    if name not in feeds and not pieces.is_optional(placeholder):
+    missing = name not in feeds and (needed is None or name in needed)
+    if missing and not pieces.is_optional(placeholder):
       raise errors.ArgumentError(
         f"{caller}: the batch has no feed {name!r}; the sub-model takes "
         f"{list(piece.feeds)}."

@@ -319,7 +319,7 @@ class Pipeline:
       self, optimizer, clip_norm, loss_weights or {}, global_step
     )
 
-  def forward(self, sess, batch, fetch=()):
+  def forward(self, sess, batch, fetch=(), with_loss=True):
     """Runs sub-models forward, without gradients and without updates.
 
     Args:
@@ -327,6 +327,8 @@ class Pipeline:
       batch: sub-model name → feed name → array. Only the sub-models named
         here run; one that needs no feeds is named with an empty dict.
       fetch: `"sub_model.output"` names to return.
+      with_loss: whether to compute losses and metrics. If not, feeds that only
+        they need, such as labels, may be left out.
 
     Returns:
       A `Result`, with `outputs` as asked for.
@@ -336,8 +338,13 @@ class Pipeline:
       BucketError: if an array fits no bucket.
     """
     self.build()
-    plan = runs.make_plan(self, sess, batch)
-    return runs.forward_only(self, sess, plan, fetch)
+    if with_loss:
+      return runs.forward_only(
+        self, sess, runs.make_plan(self, sess, batch), fetch
+      )
+    needed = runs.feeds_without_loss(self, batch, fetch)
+    plan = runs.make_plan(self, sess, batch, needed)
+    return runs.forward_only(self, sess, plan, fetch, with_loss=False)
 
   def graph_counts(self):
     """Lists the static graphs that the pipeline is made of.

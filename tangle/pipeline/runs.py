@@ -57,13 +57,15 @@ class Result(NamedTuple):
   global_norm: Any
 
 
-def make_plan(pipeline, sess, batch):
+def make_plan(pipeline, sess, batch, needed=None):
   """Picks buckets and sources for a batch; runs nothing.
 
   Args:
     pipeline: the `Pipeline`.
     sess: the session.
     batch: sub-model name → feed name → array.
+    needed: a function of a sub-model's name that returns the names of the feeds
+      that it needs; all by default.
 
   Returns:
     A `Plan`.
@@ -84,7 +86,9 @@ def make_plan(pipeline, sess, batch):
   active = []
   for name in keys:
     node = pipeline.nodes[name]
-    graph, feed_dict = nodes_lib.choose_bucket(node, batch[name])
+    graph, feed_dict = nodes_lib.choose_bucket(
+      node, batch[name], needed and needed(name)
+    )
     own_keys = {node.key: keys[name]}
     for read_name, source in chosen[name].items():
       own_keys[pipeline.read_key(name, read_name)] = keys[source.sub_model]
@@ -130,10 +134,12 @@ def choose_sources(pipeline, names):
   return chosen
 
 
-def fetches_of(active):
+def fetches_of(active, with_loss=True):
   """Returns the fetches of any forward run: loss, metrics, boundary puts."""
   piece = active.graph.piece
   puts = [active.graph.puts[output] for output in active.outputs]
+  if not with_loss:
+    return {"loss": [], "metrics": {}, "puts": puts}
   loss = [] if piece.loss is None else [piece.loss]
   return {"loss": loss, "metrics": dict(piece.metrics), "puts": puts}
 
@@ -200,7 +206,30 @@ def join_result(found, weights, buckets, outputs=None, global_norm=None):
   )
 
 
-def forward_only(pipeline, sess, plan, fetch):
+def feeds_without_loss(pipeline, batch, fetch):
+  """Finds the feeds that a batch needs when no loss is computed.
+
+  Args:
+    pipeline: the `Pipeline`.
+    batch: sub-model name → feeds.
+    fetch: `"sub_model.output"` names to return.
+
+  Returns:
+    A function from the name of a sub-model to a set of names of feeds.
+  """
+  chosen = choose_sources(pipeline, batch)
+  read = {(s.sub_model, s.output) for r in chosen.values() for s in r.values()}
+  read |= {tuple(text.split(".", 1)) for text in fetch if "." in text}
+
+  def needed(name):
+    graph = next(iter(pipeline.nodes[name].graphs.values()))
+    outputs = [o for o in graph.piece.outputs if (name, o) in read]
+    return graph.feeds_of(outputs)
+
+  return needed
+
+
+def forward_only(pipeline, sess, plan, fetch, with_loss=True):
   """Runs a plan forward and leaves nothing behind.
 
   Args:
@@ -208,6 +237,7 @@ def forward_only(pipeline, sess, plan, fetch):
     sess: the session.
     plan: a `Plan`.
     fetch: `"sub_model.output"` names to return.
+    with_loss: whether to compute losses and metrics.
 
   Returns:
     A `Result`.
@@ -223,7 +253,8 @@ def forward_only(pipeline, sess, plan, fetch):
     for active in plan.active:
       name = active.node.name
       values, got = sess.run(
-        [fetches_of(active), wanted.get(name, {})], active.feed_dict
+        [fetches_of(active, with_loss), wanted.get(name, {})],
+        active.feed_dict,
       )
       found[name] = values
       outputs.update(got)

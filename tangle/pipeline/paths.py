@@ -1,0 +1,153 @@
+"""Sub-models of a pipeline joined in one piece of graph: a path.
+
+The builders are called anew, wired tensor to tensor, with no boundary between
+them. So a path can be trained or run by one call of a session, and exported.
+"""
+
+import collections
+import os
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.pipeline import nodes as nodes_lib
+from tangle.pipeline import pieces as pieces_lib
+from tangle.pipeline import runs
+
+
+def join(pipeline, buckets, caller="join"):
+  """Builds sub-models at certain buckets as one joint graph.
+
+  Args:
+    pipeline: the `Pipeline` whose builders and wiring to take; it need not be
+      built.
+    buckets: sub-model → bucket, of those that take part.
+    caller: the function to name in a message.
+
+  Returns:
+    An ordered dict: sub-model → `Piece`.
+
+  Raises:
+    ArgumentError: if a name or bucket is unknown, a read has no source or
+      several, or a builder returns no `Piece`.
+  """
+  built = collections.OrderedDict()
+  for name, sources in runs.choose_sources(pipeline, buckets).items():
+    who = f"{caller}, sub-model {name!r}"
+    built[name] = _build(pipeline, who, name, buckets[name], sources, built)
+  return built
+
+
+def _build(pipeline, caller, name, bucket, sources, built):
+  node = pipeline.nodes[name]
+  if bucket not in node.buckets:
+    raise errors.ArgumentError(
+      f"{caller}: the bucket {bucket!r} is not one of {node.buckets}."
+    )
+  reads = {}
+  for read, source in sources.items():
+    outputs = built[source.sub_model].outputs
+    if source.output not in outputs:
+      raise errors.ArgumentError(
+        f"{caller}: the read {read!r} comes from '{source}', but "
+        f"{source.sub_model!r} has the outputs {list(outputs)}."
+      )
+    reads[read] = outputs[source.output]
+  with tf1.name_scope(nodes_lib.op_name(name)):
+    piece = node.build(bucket, reads)
+  pieces_lib.check_piece(caller, piece, reads.values(), pipeline.graph)
+  return piece
+
+
+def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):
+  """Writes a path as a SavedModel that TensorFlow alone loads and serves.
+
+  The weights become constants, as the session has them now. The model has the
+  signature `serving_default`.
+
+  Args:
+    pipeline: the `Pipeline`.
+    sess: a session on its graph.
+    folder: a folder that is not there yet.
+    buckets: sub-model → bucket, of those that take part; `None` for a
+      sub-model without buckets.
+    inputs: name in the signature → `"sub_model.feed"`.
+    outputs: name in the signature → `"sub_model.output"`.
+    name: name scope of the path's ops, which are added to the graph.
+
+  Raises:
+    ArgumentError: if a name is unknown, there are no outputs, the outputs need
+      a feed that is not among the inputs, or the folder is there.
+    GraphError: if the graph is finalized.
+  """
+  caller = "paths.export"
+  if os.path.exists(folder):
+    raise errors.ArgumentError(
+      f"{caller}: {folder!r} is there already. Name a new folder."
+    )
+  if pipeline.graph.finalized:
+    raise errors.GraphError(
+      f"{caller}: the graph is finalized, and a path has ops of its own. "
+      f"Export before, or from a checkpoint in a graph that is not."
+    )
+  if not outputs:
+    raise errors.ArgumentError(
+      f"{caller}: outputs is empty. Name at least one."
+    )
+  with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
+    with tf1.name_scope(name):
+      built = join(pipeline, buckets, caller)
+      fed = _find(caller, "inputs", inputs, built, "feeds")
+      found = _find(caller, "outputs", outputs, built, "outputs")
+      # An op of its own for each, so that one tensor may have two names.
+      found = {key: tf1.identity(tensor) for key, tensor in found.items()}
+  _write(caller, sess, folder, fed, found)
+
+
+def _find(caller, argument, named, built, part):
+  """Returns name → tensor for `"sub_model.feed"` texts."""
+  tensors = {
+    f"{sub_model}.{name}": tensor
+    for sub_model, piece in built.items()
+    for name, tensor in getattr(piece, part).items()
+  }
+  for text in named.values():
+    if text not in tensors:
+      raise errors.ArgumentError(
+        f"{caller}: {argument} names {text!r}; there are {list(tensors)}."
+      )
+  return {name: tensors[text] for name, text in named.items()}
+
+
+def _write(caller, sess, folder, fed, found):
+  """Writes a frozen copy of what lies between tensors."""
+  with sess.graph.as_default():
+    frozen = tf1.graph_util.convert_variables_to_constants(
+      sess,
+      sess.graph.as_graph_def(add_shapes=True),
+      [tensor.op.name for tensor in found.values()],
+    )
+  given = {tensor.op.name for tensor in fed.values()}
+  for node in frozen.node:
+    if node.op == "Placeholder" and node.name not in given:
+      raise errors.ArgumentError(
+        f"{caller}: the outputs need the placeholder {node.name!r}, which is "
+        f"not among the inputs. Add its feed."
+      )
+  there = {node.name for node in frozen.node}
+  unused = [n for n, t in fed.items() if t.op.name not in there]
+  if unused:
+    raise errors.ArgumentError(
+      f"{caller}: no output depends on the inputs {unused}. Leave them out."
+    )
+  ends = list(fed.values()) + list(found.values())
+  with tf1.Graph().as_default() as graph:
+    copies = tf1.import_graph_def(
+      frozen, return_elements=[tensor.name for tensor in ends], name=""
+    )
+    with tf1.Session(graph=graph) as own:
+      tf1.saved_model.simple_save(
+        own,
+        folder,
+        inputs=dict(zip(fed, copies)),
+        outputs=dict(zip(found, copies[len(fed) :])),
+      )
