@@ -205,6 +205,32 @@ class ScriptsTest(absltest.TestCase):
     with open(os.path.join(self.out_dir, "test.txt")) as file:
       self.assertLen(file.readlines(), 24)
 
+  def test_benchmark_mux(self):
+    figures = self.figures(
+      run(
+        "benchmark_mux.py",
+        "--branches=2,3",
+        "--units=4",
+        "--depth=2",
+        "--batch_size=12",
+        "--contenders=route,lazy",
+        "--rounds=2",
+        "--nomemory",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(set(figures["4"]), {"2", "3"})
+    rows = figures["4"]["3"]
+    self.assertEqual(set(rows), {"where", "route", "lazy"})
+    self.assertEqual(rows["lazy"]["untaken_runs"], 0)
+    # 2 x 4 + 4 x 4 + 4 x 2 weights, six operations each.
+    self.assertAlmostEqual(rows["route"]["gflop"], 6e-9 * 32 * 12)
+    self.assertAlmostEqual(rows["where"]["gflop"], 6e-9 * 32 * 36)
+    self.assertGreater(rows["route"]["to_where"], 0)
+    self.assertEqual(
+      set(os.listdir(self.out_dir)), {"metrics.jsonl", "mux.png"}
+    )
+
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
       done = run(script.name, "--help")

@@ -1,0 +1,79 @@
+"""Tests of mux."""
+
+import os
+import tempfile
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.benchmarks import mux
+
+SIZES = mux.Sizes(batch=8, depth=2, units=4)
+
+
+class MuxTest(parameterized.TestCase):
+  def test_every_contender_has_its_figures(self):
+    rows = mux.compare(2, SIZES, rounds=2, memory=False)
+    self.assertEqual(tuple(rows), mux.NAMES)
+    weights = 2 * 2 * 4 + 4 * 4
+    for name, row in rows.items():
+      self.assertGreater(row["step_s"], 0)
+      self.assertGreater(row["op_s"], 0)
+      seen = 16 if name.startswith("where") else 8
+      self.assertAlmostEqual(row["gflop"], 6e-9 * weights * seen)
+      self.assertEqual(row["untaken_runs"], 0 if name == "lazy" else None)
+    self.assertEqual(rows["where"]["to_where"], 1.0)
+
+  def test_all_take_the_same_step(self):
+    found = {}
+    for name in mux.NAMES:
+      if name == mux.LAZY:
+        continue  # it takes one branch only
+      contender = mux.Contender(name, 2, SIZES)
+      self.addCleanup(contender.close)
+      rng = np.random.RandomState(0)
+      values = [rng.randn(*v.shape.as_list()) for v in contender.variables]
+      for variable, value in zip(contender.variables, values):
+        initial = variable.initializer.inputs[1]
+        contender.session.run(variable.initializer, {initial: value})
+      contender.step()
+      after = contender.session.run(contender.variables)
+      found[name] = [new - old for new, old in zip(after, values)]
+    for name, changes in found.items():
+      # A mean over half of the rows weighs each of them twice.
+      scale = 0.5 if name == mux.SEPARATE else 1.0
+      for one, other in zip(changes, found["where"]):
+        self.assertGreater(np.max(np.abs(other)), 0)
+        self.assertLess(np.max(np.abs(scale * one - other)), 1e-6, name)
+
+  def test_where_is_always_there(self):
+    rows = mux.compare(2, SIZES, ["route"], rounds=1, memory=False)
+    self.assertEqual(list(rows), ["where", "route"])
+
+  def test_an_unknown_contender(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "got 'magic'"):
+      mux.compare(2, SIZES, ["magic"])
+
+  def test_memory_grows_with_the_batch(self):
+    small, large = (
+      mux.peak_bytes("where", 2, mux.Sizes(batch, 64, 64))
+      for batch in (8, 100000)
+    )
+    # The two hidden layers of two branches alone are this large.
+    self.assertGreater(large - small, 4 * 100000 * 64 * 4)
+
+  def test_the_plot_is_a_png(self):
+    results = {
+      "4": {str(k): {"where": {"step_s": 0.1 * k}} for k in (2, 4)},
+      "8": {"2": {"where": {"step_s": 0.3}}},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "mux.png")
+      mux.plot(results, path)
+      with open(path, "rb") as file:
+        self.assertEqual(file.read(4), b"\x89PNG")
+
+
+if __name__ == "__main__":
+  absltest.main()
