@@ -90,27 +90,24 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
   return Result(found[0].nest, leaves)
 
 
-def restore_shapes(columns, shapes):
+def restore_shape(column, shape):
   """Gives empty values the dimensions that the others have.
 
   A branch that did not run does not know its own: `[0, 0, D]` stands for
   `[0, T, D]`.
 
   Args:
-    columns: for each leaf a list of K tensors `[n_k, ...]`, of the branches.
-    shapes: for each leaf the `tf.TensorShape` beyond the rows.
+    column: K tensors `[n_k, ...]`, one leaf of each branch.
+    shape: the `tf.TensorShape` that they share beyond the rows.
 
   Returns:
-    As `columns`. Leaves whose shape the graph knows are left alone.
+    As `column`, which is left alone if the graph knows all these dimensions.
   """
-  found = []
-  for column, shape in zip(columns, shapes):
-    if not shape.is_fully_defined():
-      inner = tf1.reduce_max(tf1.stack([tf1.shape(v)[1:] for v in column]), 0)
-      whole = tf1.concat([[0], inner], 0)
-      column = [_reshape_if_empty(value, whole, shape) for value in column]
-    found.append(column)
-  return found
+  if all(value.shape[1:].is_fully_defined() for value in column):
+    return column
+  inner = tf1.reduce_max(tf1.stack([tf1.shape(v)[1:] for v in column]), 0)
+  whole = tf1.concat([[0], inner], 0)
+  return [_reshape_if_empty(value, whole, shape) for value in column]
 
 
 def _reshape_if_empty(value, whole, shape):

@@ -70,15 +70,15 @@ def where(selector, inputs, networks, run_empty=False, name="where"):
     leaves = tf1.nest.flatten(inputs)
     indices = selectors.check_rows(_CALLER, indices, leaves)
     rows = tf1.shape(indices)[0]
-    masks, results = [], []
+    masks, counts, results = [], [], []
     for k, network in enumerate(branches.items):
       masks.append(tf1.equal(indices, k))
       runs = tf1.reduce_any(masks[k])
       # TensorFlow 2.21's graph optimizer folds the shape of one side of a
       # conditional into its gradient, so the number must not be known. Slices
       # of whole rows copy nothing.
-      count = rows * tf1.cast(runs, tf1.int32)
-      own = [value[:count] for value in _fill(leaves, masks[k], rows)]
+      counts.append(rows * tf1.cast(runs, tf1.int32))
+      own = [value[: counts[k]] for value in _fill(leaves, masks[k], rows)]
       own = tf1.nest.pack_sequence_as(inputs, own)
       label, scope = branches.labels[k], f"branch_{k}"
       if run_empty:
@@ -89,12 +89,19 @@ def where(selector, inputs, networks, run_empty=False, name="where"):
     nests = [result.nest for result in results]
     shapes = structures.check_alike(_CALLER, branches.labels, nests)
     columns = list(zip(*[result.leaves for result in results]))
-    if not run_empty:
-      columns = calls.restore_shapes(columns, shapes)
     outputs = []
     for column, shape in zip(columns, shapes):
-      if run_empty or not shape.is_fully_defined():
-        column = [_lengthen(value, rows) for value in column]
+      # What a branch that did not run gives has all rows already, if the graph
+      # knows the rest of its shape.
+      whole = [
+        not run_empty and value.shape[1:].is_fully_defined() for value in column
+      ]
+      if not run_empty:
+        column = calls.restore_shape(column, shape)
+      column = [
+        value if is_whole else _lengthen(value, rows - count)
+        for value, is_whole, count in zip(column, whole, counts)
+      ]
       outputs.append(choose(masks, column))
       outputs[-1].set_shape(indices.shape.concatenate(shape))
     return tf1.nest.pack_sequence_as(nests[0], outputs)
@@ -132,8 +139,7 @@ def _fill(leaves, mask, rows):
   ]
 
 
-def _lengthen(value, rows):
-  """Adds rows of zeros to a value of a branch that did not run."""
-  shape = tf1.shape(value)
-  missing = tf1.concat([[rows - shape[0]], shape[1:]], 0)
+def _lengthen(value, count):
+  """Adds `count` rows of zeros."""
+  missing = tf1.concat([[count], tf1.shape(value)[1:]], 0)
   return tf1.concat([value, tf1.zeros(missing, value.dtype.base_dtype)], 0)

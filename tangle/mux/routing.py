@@ -73,10 +73,10 @@ def route(selector, inputs, networks, run_empty=False, name="route"):
     nests = [result.nest for result in results]
     shapes = structures.check_alike(_CALLER, branches.labels, nests)
     columns = list(zip(*[result.leaves for result in results]))
-    if not run_empty:
-      columns = calls.restore_shapes(columns, shapes)
     outputs = []
     for column, shape in zip(columns, shapes):
+      if not run_empty:
+        column = calls.restore_shape(column, shape)
       output = tf1.dynamic_stitch(places, list(column))
       output.set_shape(indices.shape.concatenate(shape))
       outputs.append(output)

@@ -41,14 +41,14 @@ class CallsTest(case.GraphTestCase):
     self.assertEqual(dict(probe.rows), {0: [3]})
 
   def test_empty_values_get_the_dimensions_of_the_others(self):
-    shapes = [tf1.TensorShape([None, 2]), tf1.TensorShape([3])]
-    ragged = [tf1.zeros([0, 0, 2]), tf1.ones([4, 5, 2])]
+    ragged_ph = tf1.placeholder(tf1.float32, [None, None, 2])
+    ragged = [ragged_ph, tf1.ones([4, 5, 2])]
     known = [tf1.zeros([0, 3]), tf1.ones([4, 3])]
-    columns = calls.restore_shapes([ragged, known], shapes)
-    self.assertIs(columns[1], known)
-    found = self.session().run(columns[0])
+    self.assertIs(calls.restore_shape(known, tf1.TensorShape([3])), known)
+    column = calls.restore_shape(ragged, tf1.TensorShape([5, 2]))
+    found = self.session().run(column, {ragged_ph: np.zeros([0, 0, 2])})
     self.assertEqual([v.shape for v in found], [(0, 5, 2), (4, 5, 2)])
-    self.assertEqual(columns[0][0].shape.as_list()[2], 2)
+    self.assertEqual(column[0].shape.as_list(), [None, 5, 2])
 
   def test_what_a_network_must_not_give(self):
     x = tf1.zeros([2])

@@ -114,12 +114,25 @@ class MaskingTest(case.GraphTestCase):
 
   def test_unknown_inner_dimensions(self):
     probes.check_unknown_dimensions(self, mux.where)
+    probes.check_unknown_dimensions(
+      self, lambda *args: mux.where(*args, run_empty=True)
+    )
 
   def test_run_empty_makes_no_conditional(self):
     selector_ph = tf1.placeholder(tf1.int32, [None])
     mux.where(selector_ph, tf1.zeros([4, 1]), [tf1.sin] * 2, run_empty=True)
     types = {op.type for op in self.graph.get_operations()}
     self.assertNoCommonElements(types, {"If", "StatelessIf", "Switch"})
+
+  def test_a_network_with_another_number_of_rows_fails_in_the_run(self):
+    x_ph = tf1.placeholder(tf1.float32, [None])
+    selector_ph = tf1.placeholder(tf1.int32, [None])
+    for run_empty in (False, True):
+      outputs = mux.where(
+        selector_ph, x_ph, [lambda x: x[:-1]], run_empty=run_empty
+      )
+      with self.assertRaises(tf1.errors.InvalidArgumentError):
+        self.session().run(outputs, {x_ph: [1.0, 2.0], selector_ph: [0, 0]})
 
   def test_ops_are_in_the_scope(self):
     probes.check_scope(self, mux.where)

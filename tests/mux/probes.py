@@ -37,7 +37,18 @@ def check_unknown_dimensions(test, choose):
   """A branch that did not run must not spoil dimensions that vary."""
   x_ph = tf1.placeholder(tf1.float64, [None, None, 2])
   selector_ph = tf1.placeholder(tf1.int32, [None])
-  networks = [lambda x, k=k: (x + k, tf1.reduce_sum(x, 2)) for k in range(3)]
+
+  def make(k):
+    def network(x):
+      values = (x + k, tf1.reduce_sum(x, 2))
+      if k == 1:  # knows more than the others
+        values[0].set_shape([None, 5, 2])
+        values[1].set_shape([None, 5])
+      return values
+
+    return network
+
+  networks = [make(k) for k in range(3)]
   outputs = choose(selector_ph, x_ph, networks)
   gradient = tf1.gradients([outputs[0], outputs[1] ** 2], x_ph)[0]
   sess = test.session()
