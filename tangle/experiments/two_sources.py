@@ -7,6 +7,8 @@ buckets of source k and M of the target, sum_k N_k + M static graphs.
 import os
 import time
 
+import numpy as np
+
 from tangle.compat import tf1
 from tangle.experiments import speedometer
 from tangle.pipeline import pipeline as pipeline_lib
@@ -96,6 +98,7 @@ def train(
     report(f"{figures['graphs']} static graphs for {task.buckets}")
     with tf1.Session() as sess:
       sess.run(initialize)
+      translator.start_from_frequencies(sess)
       run = loop.Loop(
         sess,
         speed,
@@ -190,6 +193,7 @@ class Translator:
     model = attention_model.AttentionModel(
       source_sizes, target_size, units, layers, depth, implementation
     )
+    self._model = model
     self._encoders = [f"encoder_{k}" for k in range(model.sources)]
     reads = attention_model.reads_of(*self._encoders)
     self.pipeline = pipeline_lib.Pipeline("translator")
@@ -216,6 +220,21 @@ class Translator:
       clip_norm=clip_norm,
       global_step=tf1.train.create_global_step(),
     )
+
+  def start_from_frequencies(self, sess):
+    """Sets the bias of the logits to log frequencies of the training targets.
+
+    If not, the first steps with a large vocabulary learn frequencies with all
+    weights at once, which drives the tanh of the attentional vector to where
+    it has no gradient: measured, 98 % of it after 16 steps.
+
+    Args:
+      sess: a session whose variables are initialized.
+    """
+    counts = np.full(len(self._task.vocabularies[-1]), 0.1)
+    for batch in self._in_order(self._task.train):
+      np.add.at(counts, batch.targets[batch.weights > 0], 1.0)
+    self._model.output_bias.load(np.log(counts / counts.sum()), sess)
 
   def noise(self, dropout_rate, seed):
     """Returns a function of batch and step for `Loop`, which adds the masks.

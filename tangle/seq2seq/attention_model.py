@@ -130,6 +130,11 @@ class AttentionModel:
     )
     self._logits = feedforward.Dense(target_size, dtype=dtype, name="logits")
 
+  @property
+  def output_bias(self):
+    """The bias of the logits, a variable `[V]`, once there is a decoder."""
+    return self._logits.variables[-1]
+
   def encode(
     self, source, lengths, dropout_rate=0, seed=None, k=0, name="encode"
   ):

@@ -8,6 +8,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tangle import errors
+from tangle.compat import tf1
 from tangle.experiments import aligned_task, two_sources
 
 COLOURS, THINGS = "rgbw", "stuv"
@@ -83,6 +84,21 @@ class TwoSourcesTest(absltest.TestCase):
     again = self.train(task, epochs=1)
     for name in ("steps", "loss", "validation_loss", "test_bleu"):
       self.assertEqual(again[name], first[name])
+
+  def test_the_first_guess_is_of_the_frequencies(self):
+    task = self.task(64)
+    with tf1.Graph().as_default(), tf1.Session() as sess:
+      translator = two_sources.Translator(task, 4, 1, 4)
+      translator.pipeline.build()
+      sess.run(tf1.global_variables_initializer())
+      before = translator.validate(sess)["validation_loss"]
+      translator.start_from_frequencies(sess)
+      after = translator.validate(sess)["validation_loss"]
+    targets = [ids + [2] for _, _, ids in task.train.examples]
+    counts = np.bincount(np.concatenate(targets)) / sum(map(len, targets))
+    entropy = -np.sum(counts * np.log(np.maximum(counts, 1e-9)))
+    self.assertLess(after, before)
+    self.assertLess(abs(after - entropy), 0.3)
 
   def test_another_corpus_is_refused(self):
     self.train(self.task(64), epochs=1)
