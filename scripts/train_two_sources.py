@@ -26,8 +26,8 @@ def main():
     return two_sources.train(
       task,
       FLAGS.out_dir,
-      _progress=bar,
-      _report=bar.write,
+      progress=bar,
+      report=bar.write,
       **command_line.take(two_sources.train, FLAGS),
     )
 

@@ -42,8 +42,9 @@ def train(
   evaluations=8,
   checkpoint_every=1000,
   seed=0,
-  _progress=None,
-  _report=None,
+  *,
+  progress=None,
+  report=None,
 ):
   """Trains a translator, and measures it; goes on with a run that was stopped.
 
@@ -65,8 +66,8 @@ def train(
     evaluations: how often to measure on validation, at equal intervals.
     checkpoint_every: steps between checkpoints.
     seed: of batches, initial values and dropout.
-    _progress: called as `loop.Loop` does.
-    _report: called with lines of text.
+    progress: called as `loop.Loop` does.
+    report: called with lines of text.
 
   Returns:
     A dict of figures: `steps`, `reason` (why it ended), `loss` (the last one),
@@ -81,7 +82,7 @@ def train(
     MissingPackageError: if test is to be measured and sacrebleu is missing.
     TrainingError: as `loop.Loop.run`.
   """
-  report = _report or (lambda text: None)
+  report = report or (lambda text: None)
   drawn = multi_source.MultiSourceBatches(
     task.train.examples, task.buckets, batch_size, seed
   )
@@ -112,7 +113,7 @@ def train(
         checkpoint_every=checkpoint_every,
         measure=meters.per_symbol(_DECODER),
         extra={"speed": speed},
-        progress=_progress and speed.shown(_progress),
+        progress=progress and speed.shown(progress),
         report=report,
       )
       outcome = run.run()

@@ -55,7 +55,7 @@ class TwoSourcesTest(absltest.TestCase):
   def test_it_learns_what_takes_both_sources(self):
     said = []
     figures = self.train(
-      self.task(), epochs=12, learning_rate=0.02, _report=said.append
+      self.task(), epochs=12, learning_rate=0.02, report=said.append
     )
     self.assertEqual(figures["steps"], 12 * 25)
     self.assertEqual((figures["graphs"], figures["joint_graphs"]), (6, 8))
