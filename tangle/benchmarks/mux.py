@@ -8,6 +8,7 @@ once per branch, on the branch's own rows, which Python gathers.
 
 import contextlib
 import multiprocessing
+import os
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from tangle.nets import feedforward
 WHERE, ROUTE, LAZY, SEPARATE = "where", "route", "lazy", "separate"
 NAMES = (WHERE, "where_run_empty", ROUTE, "route_run_empty", LAZY, SEPARATE)
 COLUMNS = ("step_s", "to_where", "gflop", "op_s", "peak_bytes", "untaken_runs")
+
+_STATUS = "/proc/self/status"
 
 
 class Sizes(NamedTuple):
@@ -173,12 +176,11 @@ def compare(
     paired ratios) with `to_where_quartiles`, `gflop` (of the matrix products,
     by formula), `op_s` (seconds of all ops of one step, added up), `peak_bytes`
     (highest resident memory of a process less that before the first step: so
-    with what TensorFlow needs to prepare it; None without `memory`), and
-    `untaken_runs` (`lazy` only).
+    with what TensorFlow needs to prepare it; None without `memory`, or outside
+    Linux), and `untaken_runs` (`lazy` only).
 
   Raises:
     ArgumentError: if there is no contender of some name.
-    MissingPackageError: if psutil is not installed, with `memory`.
   """
   sizes = sizes or Sizes()
   rows = {}
@@ -216,35 +218,30 @@ def peak_bytes(name, branches, sizes, threads=0):
     threads: threads within and between ops; 0 leaves it to TensorFlow.
 
   Returns:
-    Bytes: the highest resident size less that before the first step.
-
-  Raises:
-    MissingPackageError: if psutil is not installed.
+    Bytes: the highest resident size less that before the first step; None
+    where the system does not tell, as only Linux does.
   """
-  try:
-    import psutil  # noqa: F401
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "benchmarks.mux: psutil is not installed. Install it with: "
-      "pip install tangle-graph[benchmark]"
-    ) from error
+  if not os.path.exists(_STATUS):
+    return None
   # Forking a process in which TensorFlow has threads may hang.
   with multiprocessing.get_context("spawn").Pool(1) as pool:
     return pool.apply(_grow, (name, branches, tuple(sizes), threads))
 
 
 def _grow(name, branches, sizes, threads):
-  import resource
-
-  import psutil
-
   contender = Contender(name, branches, Sizes(*sizes), threads)
-  before = psutil.Process().memory_info().rss
+  before = _status_bytes("VmRSS")
   for _ in range(3):
     contender.step()
   contender.close()
-  peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-  return max(0, peak - before)
+  return max(0, _status_bytes("VmHWM") - before)
+
+
+def _status_bytes(field):
+  """Reads a size of this process, which `getrusage` mixes with its parent's."""
+  with open(_STATUS, encoding="ascii", errors="replace") as file:
+    sizes = dict(line.split(":", 1) for line in file if ":" in line)
+  return 1024 * int(sizes[field].split()[0])
 
 
 def plot(results, path):
