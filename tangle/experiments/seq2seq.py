@@ -30,6 +30,8 @@ OPTIMIZERS = {
   "sgd": tf1.train.GradientDescentOptimizer,
 }
 
+OUTPUT_BIASES = ("zeros", "frequencies", "auto")
+
 SCHEDULES = {
   "cosine": lambda given: schedules.Cosine(
     given.learning_rate, given.steps, given.final_learning_rate
@@ -52,6 +54,7 @@ def train(
   warm_up_steps=0,
   clip_norm=5.0,
   dropout_rate=0.0,
+  output_bias="auto",
   batch_size=128,
   sampling="epochs",
   epochs=8.0,
@@ -86,6 +89,8 @@ def train(
     warm_up_steps: steps in which the rate rises from 0.
     clip_norm: global norm to clip gradients to.
     dropout_rate: of embeddings and layers' outputs; not for the legacy model.
+    output_bias: of the attention model, at first: zeros, frequencies (of the
+      target symbols, in logs) or auto (frequencies from 1,000 symbols on).
     batch_size: examples a step.
     sampling: epochs (each example once an epoch) or tutorial (a bucket by its
       share of the data, then examples of it, with replacement).
@@ -142,6 +147,7 @@ class _Run:
     self._report = report or (lambda text: None)
     _check_choice("optimizer", given.optimizer, OPTIMIZERS)
     _check_choice("schedule", given.schedule, SCHEDULES)
+    _check_choice("output_bias", given.output_bias, OUTPUT_BIASES)
     _check_choice("sampling", given.sampling, ("epochs", "tutorial"))
     self._measure = measuring.Measure(task)
     self._measure.check_words(given.words or ())
@@ -209,6 +215,9 @@ class _Run:
     """Trains and measures; returns the figures."""
     given, model, measure = self._settings, self._model, self._measure
     sess.run(self._initialize)
+    if self._starts_from_frequencies():
+      targets = self._task.encoded["train"].examples.targets
+      model.start_from_frequencies(sess, targets)
     if self._load:
       self._load.restore(sess, given.init_checkpoint)
     speed = speedometer.Speedometer(model.trainer)
@@ -240,6 +249,12 @@ class _Run:
       figures.update(self._finish())
     run.journal.records.write(**figures)
     return figures
+
+  def _starts_from_frequencies(self):
+    if self._settings.output_bias == "auto":
+      legacy = self._network.get("model") == "legacy"
+      return not legacy and len(self._task.vocabularies.target) >= 1000
+    return self._settings.output_bias == "frequencies"
 
   def _finish(self):
     """Decodes test, and the samples, with the best weights."""

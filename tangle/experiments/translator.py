@@ -6,6 +6,8 @@ buckets one graph for each pair. The rest of the program sees no difference.
 
 from typing import Any, NamedTuple, Optional
 
+import numpy as np
+
 from tangle import errors
 from tangle.pipeline import joint
 from tangle.pipeline import pipeline as pipeline_lib
@@ -13,6 +15,7 @@ from tangle.seq2seq import (
   attention_model,
   bucketing,
   decoding,
+  vocabulary,
 )
 from tangle.seq2seq.legacy import builders, cells, parts, tutorial, wrappers
 from tangle.training import determinism
@@ -30,6 +33,7 @@ class Parts(NamedTuple):
     reads: what both decoders read.
     inputs: pairs (feed of the encoder, field of a `rows.Batch`).
     noisy: whether encoder and decoder feed `dropout_rate` and `seed`.
+    output_bias: a function that returns the bias of the logits, or `None`.
   """
 
   encoder: Any
@@ -38,6 +42,7 @@ class Parts(NamedTuple):
   reads: Any
   inputs: Any
   noisy: bool
+  output_bias: Any
 
 
 class Translator:
@@ -112,6 +117,7 @@ class Translator:
         f"Translator: model must be one of {MODELS}, got {model!r}."
       )
     self._parts = found
+    self._target_size = sizes[1]
     self._joint = isinstance(buckets, bucketing.JointBuckets)
     self._sides = [sorted(set(side)) for side in zip(*buckets.cells)]
     self.pipeline = pipeline_lib.Pipeline("translator")
@@ -146,6 +152,24 @@ class Translator:
       global_step=global_step,
       combinations=pairs,
     )
+
+  def start_from_frequencies(self, sess, targets):
+    """Sets the bias of the logits to `log_frequencies`.
+
+    Args:
+      sess: a session whose variables are initialized.
+      targets: the `rows.Rows` of the training targets, without EOS.
+
+    Raises:
+      ArgumentError: if the model is the legacy one.
+    """
+    bias = self._parts.output_bias()
+    if bias is None:
+      raise errors.ArgumentError(
+        "Translator: the legacy model has no bias of frequencies. Set "
+        "output_bias to zeros."
+      )
+    bias.load(log_frequencies(targets, self._target_size), sess)
 
   @property
   def _runner(self):
@@ -267,6 +291,7 @@ def _attention_parts(
     {name: f"encoder.{name}" for name in attention_model.Encoded._fields},
     decoding.FEEDS,
     True,
+    lambda: model.output_bias,
   )
 
 
@@ -295,6 +320,29 @@ def _legacy_parts(
     builders.decoder_builder(model),
     search,
     builders.reads("encoder"),
-    (("source", "source"),),
+    builders.FEEDS,
     False,
+    lambda: None,
   )
+
+
+def log_frequencies(targets, size):
+  """Returns the log of each symbol's share of target symbols, EOS counted.
+
+  If the bias of the logits is zero at first, the first steps with a large
+  vocabulary learn frequencies with all weights at once, which drives the tanh
+  of the attentional vector to where it has no gradient: 98 % of it after 16
+  steps, once measured.
+
+  Args:
+    targets: `rows.Rows`, without EOS.
+    size: V.
+
+  Returns:
+    `[V]` floats; a symbol that does not occur counts as a tenth.
+  """
+  counts = np.full([size], 0.1)
+  for ids in targets:
+    np.add.at(counts, ids, 1.0)
+  counts[vocabulary.EOS_ID] += len(targets)
+  return np.log(counts / counts.sum())

@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import cmudict_data, tasks, translator
-from tangle.seq2seq import batches, bucketing, vocabulary
+from tangle.seq2seq import batches, bucketing, rows, vocabulary
 from tests import case
 from tests.experiments import spelling
 
@@ -127,6 +127,29 @@ class TranslatorTest(case.GraphTestCase):
     self.assertEqual(loss(3), loss(3))
     self.assertNotEqual(loss(3), loss(4))
     self.assertNotEqual(loss(3), model.loss(sess, [batch]))
+
+  def test_logits_can_start_at_the_frequencies(self):
+    targets = rows.collect([([4], [5, 5]), ([4], [6])]).targets
+    shares = np.exp(translator.log_frequencies(targets, 8))
+    np.testing.assert_allclose(
+      shares * 5.8, [0.1, 0.1, 2.1, 0.1, 0.1, 2.1, 1.1, 0.1]
+    )
+    self.assertAlmostEqual(shares.sum(), 1.0)
+    model = translator.Translator(
+      self.task.vocabularies, self.task.buckets, units=6
+    )
+    model.pipeline.build()
+    sess = self.session()
+    given = self.task.encoded["train"].examples.targets
+    model.start_from_frequencies(sess, given)
+    (batch,) = self.batches_of(self.task.buckets)(1)
+    loss = model.loss(sess, [batch])
+    self.assertLess(loss, 0.7 * np.log(len(self.task.vocabularies.target)))
+    legacy = translator.Translator(
+      self.task.vocabularies, self.task.buckets, model="legacy", units=4
+    )
+    with self.assertRaisesRegex(errors.ArgumentError, "output_bias to zeros"):
+      legacy.start_from_frequencies(sess, given)
 
   @parameterized.named_parameters(
     ("model", {"model": "transformer"}, "transformer"),
