@@ -169,7 +169,8 @@ class Translator:
         "Translator: the legacy model has no bias of frequencies. Set "
         "output_bias to zeros."
       )
-    bias.load(log_frequencies(targets, self._target_size), sess)
+    found = log_frequencies(targets, self._target_size)
+    sess.run(bias.initializer, {bias.initializer.inputs[1]: found})
 
   @property
   def _runner(self):

@@ -230,7 +230,8 @@ class Translator:
     targets = self._task.train.examples.targets
     size = len(self._task.vocabularies[-1])
     bias = translator_lib.log_frequencies(targets, size)
-    self._model.output_bias.load(bias, sess)
+    initializer = self._model.output_bias.initializer
+    sess.run(initializer, {initializer.inputs[1]: bias})
 
   def noise(self, dropout_rate, seed):
     """Returns a function of batch and step for `Loop`, which adds the masks.
