@@ -1,0 +1,47 @@
+"""Trains a calculator of six networks on all its eight paths.
+
+  python scripts/train_calculator.py --seeds=10
+  python scripts/train_calculator.py --training=six_graphs --seeds=10
+  python scripts/train_calculator.py --experiment=gaps
+
+The last of these trains with paths held out and tests them afterwards, beside
+eight separate networks. Results beyond 9 wrap modulo 10. The last line on
+standard output is one JSON object, with `accuracy`: path, share right.
+"""
+
+import os
+
+from absl import flags
+
+from tangle.experiments import command_line, gaps, tangling
+from tangle.training import progress, records
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_enum("experiment", "train", ["train", "gaps"], "What to do.")
+flags.DEFINE_string("out_dir", "out/calculator", "Gets metrics.jsonl, plots.")
+command_line.define(
+  tangling.train, gaps.measure, seeds=1, units=32, learning_rate=0.005
+)
+
+
+def main():
+  writer = records.Records(FLAGS.out_dir)
+  with progress.Bar(unit="training") as bar:
+    if FLAGS.experiment == "train":
+      figures = tangling.train(
+        progress=bar.count, **command_line.take(tangling.train, FLAGS)
+      )
+    else:
+      settings = command_line.take(gaps.measure, FLAGS)
+      for name, value in (("seeds", 10), ("units", 8)):
+        if not FLAGS[name].present:
+          settings[name] = value
+      figures = gaps.measure(progress=bar.count, **settings)
+      gaps.plot(figures, os.path.join(FLAGS.out_dir, "gaps.png"))
+  writer.write(**figures)
+  return figures
+
+
+if __name__ == "__main__":
+  command_line.run(main)

@@ -1,0 +1,177 @@
+"""Paths held out of the calculator's training, and tested afterwards."""
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.experiments import digits as digits_lib
+from tangle.experiments import plots, tangling
+
+KINDS = ("one_graph", "separate")
+
+
+def measure(
+  seeds=10,
+  max_held_out=6,
+  units=8,
+  hidden=64,
+  steps=300,
+  learning_rate=0.005,
+  *,
+  progress=None,
+):
+  """Trains with gaps, and measures what was never shown.
+
+  Two series, each for several seeds and for tangled and separate networks,
+  which are given the same examples. In `paths`, whole paths are held out,
+  drawn so that each of the six networks still has a path. In `digits`, one
+  path is shown only some of the ten digits.
+
+  Args:
+    seeds: how many trainings of each kind.
+    max_held_out: at most how many of the eight paths to hold out, up to 6.
+    units: depth of the codes between networks.
+    hidden: depth of the hidden layer of each network.
+    steps: of each training.
+    learning_rate: of Adam.
+    progress: called as `progress(trainings done, trainings)`.
+
+  Returns:
+    A dict: `paths`, kind → number held out → list of shares right on them, one
+    for each seed; `digits`, kind → digits shown → list of shares right on the
+    others; `shown`, kind → the least share right on what was shown.
+
+  Raises:
+    ArgumentError: if a number is out of range.
+  """
+  if seeds < 1 or steps < 1 or not 1 <= max_held_out <= 6:
+    raise errors.ArgumentError(
+      f"gaps.measure: seeds and steps must be at least 1, max_held_out from 1 "
+      f"to 6, got {seeds}, {steps} and {max_held_out}."
+    )
+  plans = [
+    ("paths", count, seed, draw_paths(count, seed))
+    for count in range(1, max_held_out + 1)
+    for seed in range(seeds)
+  ] + [
+    ("digits", shown, seed, draw_digits(shown, seed))
+    for shown in (0, 2, 4, 6, 8)
+    for seed in range(seeds)
+  ]
+  found = {
+    series: {kind: {} for kind in KINDS} for series in ("paths", "digits")
+  }
+  least, done = dict.fromkeys(KINDS, 1.0), 0
+  for kind in KINDS:
+    with tf1.Graph().as_default():
+      model = tangling.make(kind, units, hidden, "where")
+      model.minimize(tf1.train.AdamOptimizer(learning_rate))
+      start = _Start()
+      with tf1.Session() as sess:
+        for series, count, seed, held_out in plans:
+          start.run(sess, seed)
+          unseen, seen = _train(model, sess, held_out, steps)
+          found[series][kind].setdefault(count, []).append(unseen)
+          least[kind] = min(least[kind], seen)
+          done += 1
+          if progress is not None:
+            progress(done, len(KINDS) * len(plans))
+  return dict(found, shown=least)
+
+
+def draw_paths(count, seed):
+  """Draws paths to hold out; each network keeps a path.
+
+  Args:
+    count: how many, up to 6.
+    seed: of the draw.
+
+  Returns:
+    A dict from `Path` to `None`, for all digits.
+  """
+  rng = np.random.RandomState([count, seed])
+  while True:
+    chosen = rng.permutation(len(digits_lib.PATHS))
+    kept = [digits_lib.PATHS[k] for k in chosen[count:]]
+    if all(len(set(side)) == 2 for side in zip(*kept)):
+      return {digits_lib.PATHS[k]: None for k in sorted(chosen[:count])}
+
+
+def draw_digits(shown, seed):
+  """Draws a path, and the digits that it is not shown.
+
+  Args:
+    shown: how many digits it is shown.
+    seed: of the draw.
+
+  Returns:
+    A dict from a `Path` to a sorted list of digits.
+  """
+  rng = np.random.RandomState([shown, seed])
+  path = digits_lib.PATHS[seed % len(digits_lib.PATHS)]
+  return {path: sorted(rng.permutation(10)[shown:].tolist())}
+
+
+class _Start:
+  """Gives all variables of the default graph values that a seed decides."""
+
+  def __init__(self):
+    self._reset = tf1.global_variables_initializer()
+    self._loads = []
+    for variable in tf1.trainable_variables():
+      shape = variable.shape.as_list()
+      value_ph = tf1.placeholder(variable.dtype.base_dtype, shape)
+      load = variable.assign(value_ph, read_value=False)
+      self._loads.append((value_ph, shape, load))
+
+  def run(self, sess, seed):
+    """Resets slots, and draws weights as Glorot & Bengio 2010 do."""
+    sess.run(self._reset)
+    rng = np.random.RandomState(seed)
+    feed_dict = {}
+    for value_ph, shape, _ in self._loads:
+      limit = np.sqrt(6.0 / sum(shape)) if len(shape) > 1 else 0.0
+      feed_dict[value_ph] = rng.uniform(-limit, limit, shape)
+    sess.run([load for _, _, load in self._loads], feed_dict)
+
+
+def _train(model, sess, held_out, steps):
+  """Returns the share right on what was held out, and the least of the rest."""
+  lessons = digits_lib.make_lessons(held_out)
+  for _ in range(steps):
+    model.step(sess, lessons)
+  unseen, seen = [], []
+  for path, logits in model.answer(sess, lessons).items():
+    every = list(range(10))
+    hidden = held_out.get(path, [])
+    hidden = every if hidden is None else hidden
+    if hidden:
+      unseen += [digits_lib.share_right(logits, path, [d]) for d in hidden]
+    shown = [digit for digit in every if digit not in hidden]
+    if shown:
+      seen.append(digits_lib.share_right(logits, path, shown))
+  return float(np.mean(unseen)), float(min(seen))
+
+
+def plot(found, path):
+  """Draws both series.
+
+  Args:
+    found: what `measure` returned.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  titles = {
+    "paths": "whole paths held out, of eight",
+    "digits": "digits shown to the one path held out",
+  }
+  panels = []
+  for series, title in titles.items():
+    lines = {
+      "tangled" if kind == "one_graph" else "separate": points
+      for kind, points in found[series].items()
+    }
+    panels.append((title, "share right on what was not shown", lines))
+  plots.draw_series(panels, path)

@@ -1,0 +1,57 @@
+"""Plots of experiments: lines over a few places, with their spread."""
+
+import numpy as np
+
+from tangle import errors
+
+COLORS = ("#4c72b0", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
+
+
+def draw_series(panels, path, logarithmic=False):
+  """Draws panels side by side: means as lines, quartiles as bands.
+
+  Args:
+    panels: a list of (label below, label at the side, name of a line → place →
+      list of values).
+    path: the PNG file to write.
+    logarithmic: whether places are spread by their logarithms.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  try:
+    from matplotlib import figure
+    from matplotlib.backends import backend_agg
+  except ImportError as error:
+    raise errors.MissingPackageError(
+      "draw_series: matplotlib is not installed. Install it with: "
+      "pip install tangle-graph[plot]"
+    ) from error
+  drawing = figure.Figure(figsize=(5.0 * len(panels), 3.8))
+  backend_agg.FigureCanvasAgg(drawing)
+  columns = np.ravel(drawing.subplots(1, len(panels), squeeze=False))
+  for axes, (below, side, lines) in zip(columns, panels):
+    for color, (name, points) in zip(COLORS, lines.items()):
+      places = sorted(points)
+      values = [np.asarray(points[place], float) for place in places]
+      means = [value.mean() for value in values]
+      low, high = (
+        [np.percentile(value, percent) for value in values]
+        for percent in (25, 75)
+      )
+      axes.plot(places, means, marker="o", color=color, label=name)
+      axes.fill_between(places, low, high, color=color, alpha=0.2, linewidth=0)
+    if logarithmic:
+      axes.set_xscale("log")
+    ticks = sorted({place for points in lines.values() for place in points})
+    axes.set_xticks(ticks)
+    axes.set_xticklabels([f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel(below)
+    axes.set_ylabel(side)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    for edge in ("top", "right"):
+      axes.spines[edge].set_visible(False)
+  drawing.tight_layout()
+  drawing.savefig(path, dpi=120)
