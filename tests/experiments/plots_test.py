@@ -1,0 +1,38 @@
+"""Tests of plots."""
+
+import os
+import sys
+import tempfile
+from unittest import mock
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.experiments import plots
+
+PANELS = [
+  ("examples", "share", {"a": {1: [0.1, 0.3], 10: [0.5]}, "b": {1: [0.2]}}),
+  ("steps", "share", {"a": {2: [1.0]}}),
+]
+
+
+class PlotsTest(absltest.TestCase):
+  def test_panels_are_drawn(self):
+    with tempfile.TemporaryDirectory() as folder:
+      sizes = []
+      for logarithmic in (False, True):
+        path = os.path.join(folder, f"{logarithmic}.png")
+        plots.draw_series(PANELS, path, logarithmic)
+        with open(path, "rb") as file:
+          sizes.append(file.read())
+    self.assertTrue(all(image.startswith(b"\x89PNG") for image in sizes))
+    self.assertNotEqual(*sizes)
+
+  def test_a_missing_package_is_named(self):
+    with mock.patch.dict(sys.modules, {"matplotlib": None}):
+      with self.assertRaisesRegex(errors.MissingPackageError, "plot"):
+        plots.draw_series(PANELS, "x.png")
+
+
+if __name__ == "__main__":
+  absltest.main()
