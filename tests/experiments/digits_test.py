@@ -8,7 +8,7 @@ from tangle.experiments import digits
 
 
 class DigitsTest(parameterized.TestCase):
-  @parameterized.parameters(digits.FORMATS)
+  @parameterized.parameters(*digits.FORMATS)
   def test_what_is_written_is_read(self, form):
     written = digits.write(np.arange(10), form)
     self.assertEqual(written.shape, (10, digits.DEPTHS[form]))
@@ -17,12 +17,8 @@ class DigitsTest(parameterized.TestCase):
     )
 
   def test_bits_go_from_the_highest_to_the_lowest(self):
-    np.testing.assert_array_equal(
-      digits.write([8, 3], "binary")[0], [1, 0, 0, 0]
-    )
-    np.testing.assert_array_equal(
-      digits.write([8, 3], "binary")[1], [0, 0, 1, 1]
-    )
+    found = digits.write([8, 3], "binary")
+    np.testing.assert_array_equal(found, [[1, 0, 0, 0], [0, 0, 1, 1]])
     self.assertEqual(digits.read([[1, 1, 1, 1]], "binary"), [15])
 
   def test_results_wrap(self):

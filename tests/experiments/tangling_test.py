@@ -11,7 +11,7 @@ from tangle.experiments import digits, tangling
 
 
 class TanglingTest(parameterized.TestCase):
-  @parameterized.parameters(tangling.TRAININGS)
+  @parameterized.parameters(*tangling.TRAININGS)
   def test_all_eight_paths_are_learned(self, training):
     shown = []
     figures = tangling.train(

@@ -231,6 +231,35 @@ class ScriptsTest(absltest.TestCase):
       set(os.listdir(self.out_dir)), {"metrics.jsonl", "mux.png"}
     )
 
+  def test_train_calculator(self):
+    figures = self.figures(
+      run(
+        "train_calculator.py",
+        "--training=six_graphs",
+        f"--export_dir={self.out_dir}/paths",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(figures["accuracy"]["binary/plus1/decimal"], 1.0)
+    self.assertEqual(set(figures["accuracy"].values()), {1.0})
+    self.assertLen(figures["accuracy"], 8)
+    exported = figures["exported"]["decimal/times2/binary"]
+    self.assertIn("saved_model.pb", os.listdir(exported))
+
+  def test_train_calculator_with_gaps(self):
+    figures = self.figures(
+      run(
+        "train_calculator.py",
+        "--experiment=gaps",
+        "--seeds=1",
+        "--max_held_out=1",
+        "--steps=20",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(list(figures["paths"]["separate"]), ["1"])
+    self.assertIn("gaps.png", os.listdir(self.out_dir))
+
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
       done = run(script.name, "--help")
