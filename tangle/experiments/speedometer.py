@@ -9,16 +9,16 @@ class Speedometer:
   A part of the state of `training.loop.Loop`.
   """
 
-  def __init__(self, trainer, sub_model="decoder", feed="inputs"):
+  def __init__(self, trainer, count=None):
     """Wraps a trainer.
 
     Args:
       trainer: an object with `step(sess, batch)`.
-      sub_model: name of a sub-model of the batches.
-      feed: one of its feeds, an array with as many rows as there are examples.
+      count: a function of a batch that returns how many examples it has; by
+        default the rows that `"decoder"` is fed as `"inputs"`.
     """
     self._trainer = trainer
-    self._sub_model, self._feed = sub_model, feed
+    self._count = count or (lambda batch: len(batch["decoder"]["inputs"]))
     self._seconds, self._words = 0.0, 0
 
   def step(self, sess, batch):
@@ -34,7 +34,7 @@ class Speedometer:
     begin = time.perf_counter()
     result = self._trainer.step(sess, batch)
     self._seconds += time.perf_counter() - begin
-    self._words += len(batch[self._sub_model][self._feed])
+    self._words += self._count(batch)
     return result
 
   def shown(self, progress):

@@ -94,6 +94,76 @@ class _EpochStream:
     return batch
 
 
+class Alternate:
+  """Batches of several sources in turn, each with its name.
+
+  A stream gives pairs (name, batch). It ends when the source whose turn it is
+  ends.
+  """
+
+  def __init__(self, sources):
+    """Takes the sources.
+
+    Args:
+      sources: an ordered mapping from a name to a source.
+
+    Raises:
+      ArgumentError: if there are none.
+    """
+    self._sources = dict(sources)
+    if not self._sources:
+      raise errors.ArgumentError(
+        "Alternate: sources is empty. Give at least one source."
+      )
+
+  def at(self, position=None):
+    """Returns the stream from a position on.
+
+    Args:
+      position: what `position` of a stream was; `None` for the beginning.
+
+    Returns:
+      An iterator over pairs (name, batch) with the attribute `position`.
+
+    Raises:
+      DataError: if the position is one of other sources.
+    """
+    position = position or {"turn": 0, "streams": dict.fromkeys(self._sources)}
+    if list(position["streams"]) != list(self._sources):
+      raise errors.DataError(
+        f"Alternate.at: the position is one of the sources "
+        f"{list(position['streams'])}, here are {list(self._sources)}. Give "
+        f"those of that run."
+      )
+    streams = {
+      name: source.at(position["streams"][name])
+      for name, source in self._sources.items()
+    }
+    return _Turns(streams, position["turn"])
+
+
+class _Turns:
+  """The stream of `Alternate`."""
+
+  def __init__(self, streams, turn):
+    self._streams = streams
+    self._turn = turn
+
+  @property
+  def position(self):
+    found = {name: stream.position for name, stream in self._streams.items()}
+    return {"turn": self._turn, "streams": found}
+
+  def __iter__(self):
+    return self
+
+  def __next__(self):
+    name = list(self._streams)[self._turn]
+    batch = next(self._streams[name])
+    self._turn = (self._turn + 1) % len(self._streams)
+    return name, batch
+
+
 class RandomNumbers:
   """A generator of random numbers that a checkpoint can hold.
 

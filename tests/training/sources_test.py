@@ -91,6 +91,47 @@ class EpochsTest(absltest.TestCase):
       sources.Epochs(Counted(0))
 
 
+class AlternateTest(absltest.TestCase):
+  def sources(self):
+    return {"a": sources.Epochs(Counted(2)), "b": sources.Epochs(Counted(3))}
+
+  def test_sources_take_turns(self):
+    stream = sources.Alternate(self.sources()).at()
+    self.assertEqual(
+      take(stream, 7),
+      [
+        ("a", (0, 0)),
+        ("b", (0, 0)),
+        ("a", (0, 1)),
+        ("b", (0, 1)),
+        ("a", (1, 0)),
+        ("b", (0, 2)),
+        ("a", (1, 1)),
+      ],
+    )
+
+  def test_a_stream_goes_on_from_any_position(self):
+    for stop in range(8):
+      whole = sources.Alternate(self.sources()).at()
+      take(whole, stop)
+      other = sources.Alternate(self.sources()).at(copy(whole.position))
+      self.assertEqual(take(whole, 9), take(other, 9))
+
+  def test_it_ends_with_the_source_whose_turn_it_is(self):
+    short = {"a": sources.Epochs(Counted(2), 1), "b": sources.Epochs(Counted())}
+    self.assertLen(list(sources.Alternate(short).at()), 4)
+
+  def test_refuses_the_position_of_other_sources(self):
+    position = sources.Alternate(self.sources()).at().position
+    others = sources.Alternate({"b": sources.Epochs(Counted(3))})
+    with self.assertRaisesRegex(errors.DataError, r"here are \['b'\]"):
+      others.at(position)
+
+  def test_refuses_no_sources(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "sources is empty"):
+      sources.Alternate({})
+
+
 class RandomNumbersTest(absltest.TestCase):
   def test_the_same_numbers_follow(self):
     for draws in (0, 3, 700):

@@ -1,0 +1,391 @@
+"""Transfer: what a trained calculator is worth to a third encoder.
+
+The encoder reads 8 × 8 images of handwritten digits, of which few have labels.
+It is joined to the operations and decoders of the calculator: the digit of an
+image goes through both operations and both decoders, of which all or only one
+path may have labels.
+"""
+
+import collections
+
+import numpy as np
+
+from tangle import errors, mux
+from tangle.compat import tf1
+from tangle.experiments import calculator, handwriting, plots
+from tangle.experiments import digits as digits_lib
+from tangle.nets import feedforward
+
+WAYS = ("frozen", "fine_tuned", "from_nothing")
+"""Only the new encoder is trained; all weights are; all are, drawn anew."""
+
+PATHS = tuple(
+  digits_lib.Path("image", operation, decoder)
+  for operation in digits_lib.OPERATIONS
+  for decoder in digits_lib.FORMATS
+)
+"""The four that an image takes."""
+
+SERIES = collections.OrderedDict(
+  [
+    ("all_paths", (PATHS, PATHS)),
+    ("one_path", (PATHS[1:2], PATHS[:1] + PATHS[2:])),
+  ]
+)
+"""Name → the paths whose answers are labels, and those that are tested: all
+and all, or `image/plus1/decimal` and the three others."""
+
+PER_CLASS = (1, 2, 5, 10, 50)
+
+
+class Joined:
+  """The calculator in one graph, with an encoder of images beside it.
+
+  Attributes:
+    weights: the `Weights` of all seven networks.
+    new: names of the weights of the encoder of images.
+  """
+
+  def __init__(self, units=32, hidden=64, learning_rate=0.005):
+    """Builds the graph in the default graph.
+
+    Args:
+      units: U, depth of the codes.
+      hidden: depth of the hidden layer of each network.
+      learning_rate: of Adam, in every training.
+    """
+    networks = calculator.Networks(units, hidden)
+    self._calculator = calculator.OneGraph(networks, mux.where)
+    self._calculator.minimize(tf1.train.AdamOptimizer(learning_rate))
+    self._lessons = digits_lib.make_lessons()
+    old = tf1.trainable_variables()
+    self._pixels_ph = tf1.placeholder(tf1.float32, [None, 64], "pixels_ph")
+    inner = feedforward.Dense(hidden, tf1.nn.relu, name="image_encoder_0")
+    outer = feedforward.Dense(units, tf1.tanh, name="image_encoder_1")
+    code = outer(inner(self._pixels_ph))
+    self._targets, self._logits, self._factors, losses = {}, {}, {}, []
+    for path in PATHS:
+      result = networks.operations[path.operation](code)
+      logits = networks.decoders[path.decoder](result)
+      shape = [None, digits_lib.DEPTHS[path.decoder]]
+      self._targets[path] = tf1.placeholder(tf1.float32, shape)
+      self._factors[path] = tf1.placeholder(tf1.float32, [])
+      self._logits[path] = logits
+      found = networks.losses(path.decoder, logits, self._targets[path])
+      losses.append(tf1.reduce_mean(found) * self._factors[path])
+    self._loss = tf1.add_n(losses)
+    encoder = [v for v in tf1.trainable_variables() if v not in old]
+    optimizers = [tf1.train.AdamOptimizer(learning_rate) for _ in range(2)]
+    self._encoder_op = optimizers[0].minimize(self._loss, var_list=encoder)
+    self._all_op = optimizers[1].minimize(self._loss)
+    self.new = tuple(variable.op.name for variable in encoder)
+    self.weights = Weights(tf1.trainable_variables())
+
+  def train_calculator(self, sess, steps):
+    """Trains the calculator's six networks on all eight paths.
+
+    Args:
+      sess: a session.
+      steps: how many.
+    """
+    for _ in range(steps):
+      self._calculator.step(sess, self._lessons)
+
+  def test_calculator(self, sess):
+    """Tests the calculator on all ten digits.
+
+    Args:
+      sess: a session.
+
+    Returns:
+      The mean share of right answers of its eight paths.
+    """
+    answers = self._calculator.answer(sess, self._lessons)
+    shares = [digits_lib.share_right(a, path) for path, a in answers.items()]
+    return float(np.mean(shares))
+
+  def train(self, sess, images, steps, frozen, paths=PATHS):
+    """Trains on all images at once, step after step.
+
+    Args:
+      sess: a session.
+      images: labelled `handwriting.Images`.
+      steps: how many.
+      frozen: whether only the encoder of images is trained.
+      paths: those of `PATHS` whose losses are added.
+
+    Returns:
+      The loss before the last step, a float.
+    """
+    feed_dict = {self._pixels_ph: images.pixels}
+    for path in PATHS:
+      results = digits_lib.OPERATIONS[path.operation](images.digits)
+      targets = digits_lib.write(results, path.decoder)
+      feed_dict[self._targets[path]] = targets
+      feed_dict[self._factors[path]] = float(path in paths)
+    update_op = self._encoder_op if frozen else self._all_op
+    for _ in range(steps):
+      loss, _ = sess.run([self._loss, update_op], feed_dict)
+    return float(loss)
+
+  def test(self, sess, images, paths=PATHS):
+    """Tests paths from images.
+
+    Args:
+      sess: a session.
+      images: labelled `handwriting.Images`.
+      paths: those of `PATHS` to test.
+
+    Returns:
+      The mean share of right answers of the paths.
+    """
+    logits = {path: self._logits[path] for path in paths}
+    found = sess.run(logits, {self._pixels_ph: images.pixels})
+    right = [
+      digits_lib.read(found[path], path.decoder)
+      == digits_lib.OPERATIONS[path.operation](images.digits)
+      for path in paths
+    ]
+    return float(np.mean(right))
+
+
+class Weights:
+  """Values of all weights: drawn, read and set."""
+
+  def __init__(self, variables):
+    """Adds the ops.
+
+    Args:
+      variables: those that are meant, in the default graph.
+    """
+    self._variables = {v.op.name: v for v in variables}
+    self._reset_op = tf1.global_variables_initializer()
+    self._values, self._loads = {}, []
+    for name, variable in self._variables.items():
+      shape = variable.shape.as_list()
+      self._values[name] = tf1.placeholder(variable.dtype.base_dtype, shape)
+      self._loads.append(variable.assign(self._values[name], read_value=False))
+
+  def draw(self, rng):
+    """Draws kernels as Glorot & Bengio 2010 do; biases are zero.
+
+    Args:
+      rng: a `np.random.RandomState`.
+
+    Returns:
+      A dict from name to array.
+    """
+    found = {}
+    for name, value_ph in self._values.items():
+      shape = value_ph.shape.as_list()
+      limit = np.sqrt(6.0 / sum(shape)) if len(shape) > 1 else 0.0
+      found[name] = rng.uniform(-limit, limit, shape).astype(np.float32)
+    return found
+
+  def read(self, sess):
+    """Returns a dict from name to array."""
+    return sess.run(self._variables)
+
+  def load(self, sess, values):
+    """Sets the weights, and the optimizers' state to where it begins.
+
+    Args:
+      sess: a session.
+      values: a dict from name to array.
+    """
+    sess.run(self._reset_op)
+    feed_dict = {self._values[name]: value for name, value in values.items()}
+    sess.run(self._loads, feed_dict)
+
+
+def count_changed(before, after, names):
+  """Counts the numbers that differ in any bit.
+
+  Args:
+    before: name → float32 array.
+    after: the same later.
+    names: those to look at.
+
+  Returns:
+    An int.
+  """
+  return sum(
+    int(np.sum(before[name].view(np.int32) != after[name].view(np.int32)))
+    for name in names
+  )
+
+
+def measure(
+  per_class=PER_CLASS,
+  seeds=10,
+  units=32,
+  hidden=64,
+  calculator_steps=300,
+  steps=300,
+  learning_rate=0.005,
+  *,
+  data=None,
+  progress=None,
+):
+  """Trains an encoder of images in all ways, with few labelled images.
+
+  Each seed draws weights, trains a calculator, and draws labelled images. All
+  ways then get the same images, the same new encoder to begin with, the same
+  number of steps and the same optimizer. Everything runs in one graph, its
+  weights set anew for each training.
+
+  Args:
+    per_class: how many labelled images a class, each number in turn.
+    seeds: how many trainings of each kind.
+    units: depth of the codes between networks.
+    hidden: depth of the hidden layer of each network.
+    calculator_steps: of the calculator's training, all eight paths a step.
+    steps: of each training on images, all labelled images a step.
+    learning_rate: of Adam, everywhere.
+    data: what `handwriting.load` returns; it is called for `None`.
+    progress: called as `progress(trainings done, trainings)`.
+
+  Returns:
+    A dict. `all_paths` and `one_path`, as in `SERIES`: way → images a class →
+    list of shares right on the images held out, one for each seed; `means` and
+    `quartiles` of these; `calculator`, the share right of its eight paths:
+    `before`, the worst of all seeds, and `after`, way → series → mean;
+    `frozen_changed`, how many frozen numbers differ in a bit afterwards.
+
+  Raises:
+    ArgumentError: if a number is out of range.
+    MissingPackageError: if `data` is `None` and scikit-learn not installed.
+  """
+  counts = _read_counts(per_class)
+  if not counts or min([seeds, calculator_steps, steps] + counts) < 1:
+    raise errors.ArgumentError(
+      f"transfer.measure: seeds, calculator_steps, steps and each of per_class "
+      f"must be at least 1, got {seeds}, {calculator_steps}, {steps} and "
+      f"{counts}."
+    )
+  pool, held_out = handwriting.load() if data is None else data
+  tally = _Tally(len(SERIES) * len(WAYS) * len(counts) * seeds, progress)
+  with tf1.Graph().as_default():
+    joined = Joined(units, hidden, learning_rate)
+    with tf1.Session() as sess:
+      for seed in range(seeds):
+        starts = make_starts(joined, sess, seed, calculator_steps)
+        tally.before.append(joined.test_calculator(sess))
+        for count in counts:
+          images = handwriting.draw(
+            pool, count, np.random.RandomState([seed, count])
+          )
+          for way in WAYS:
+            for series, (shown, tested) in SERIES.items():
+              joined.weights.load(sess, starts[way])
+              joined.train(sess, images, steps, way == "frozen", shown)
+              share = joined.test(sess, held_out, tested)
+              tally.add(series, way, count, share)
+              tally.look(joined, sess, series, way, starts[way])
+  return tally.figures()
+
+
+def _read_counts(per_class):
+  try:
+    return [int(count) for count in per_class]
+  except ValueError as error:
+    raise errors.ArgumentError(
+      f"transfer.measure: per_class must be whole numbers, got {per_class}."
+    ) from error
+
+
+def make_starts(joined, sess, seed, steps):
+  """Trains a calculator, and says with which weights each way begins.
+
+  Args:
+    joined: a `Joined`.
+    sess: a session.
+    seed: decides all weights that are drawn.
+    steps: of the calculator's training.
+
+  Returns:
+    A dict from way to a dict from name to array. The encoder of images is the
+    same in all; the calculator is the trained one, or one drawn anew.
+  """
+  rng = np.random.RandomState(seed)
+  drawn, others = joined.weights.draw(rng), joined.weights.draw(rng)
+  joined.weights.load(sess, drawn)
+  joined.train_calculator(sess, steps)
+  known = joined.weights.read(sess)
+  others.update((name, known[name]) for name in joined.new)
+  return {"frozen": known, "fine_tuned": known, "from_nothing": others}
+
+
+class _Tally:
+  """Collects the figures of `measure`.
+
+  Attributes:
+    before: share right of each calculator.
+  """
+
+  def __init__(self, trainings, progress):
+    self._shares = {name: {way: {} for way in WAYS} for name in SERIES}
+    self._after = {way: {name: [] for name in SERIES} for way in WAYS[:2]}
+    self._changed, self._done, self._trainings = 0, 0, trainings
+    self._progress, self.before = progress, []
+
+  def add(self, series, way, count, share):
+    self._shares[series][way].setdefault(count, []).append(share)
+    self._done += 1
+    if self._progress is not None:
+      self._progress(self._done, self._trainings)
+
+  def look(self, joined, sess, series, way, start):
+    """Looks at what became of the calculator."""
+    if way in self._after:
+      self._after[way][series].append(joined.test_calculator(sess))
+    if way == "frozen":
+      old = [name for name in start if name not in joined.new]
+      self._changed += count_changed(start, joined.weights.read(sess), old)
+
+  def figures(self):
+    def summarize(reduce):
+      return {
+        series: {
+          way: {count: reduce(values) for count, values in points.items()}
+          for way, points in ways.items()
+        }
+        for series, ways in self._shares.items()
+      }
+
+    return dict(
+      self._shares,
+      means=summarize(np.mean),
+      quartiles=summarize(lambda values: np.percentile(values, [25, 75])),
+      calculator={
+        "before": min(self.before),
+        "after": {
+          way: {series: np.mean(values) for series, values in found.items()}
+          for way, found in self._after.items()
+        },
+      },
+      frozen_changed=self._changed,
+    )
+
+
+def plot(found, path):
+  """Draws both series.
+
+  Args:
+    found: what `measure` returned.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  sides = {
+    "all_paths": "share right, four paths, all labelled",
+    "one_path": "share right, three paths, the fourth labelled",
+  }
+  panels = []
+  for series, side in sides.items():
+    lines = {
+      way.replace("_", " "): points for way, points in found[series].items()
+    }
+    panels.append(("labelled images a class", side, lines))
+  plots.draw_series(panels, path, logarithmic=True)
