@@ -166,13 +166,12 @@ def load(
       for line in corpora.read_lines(paths["train"][name])
     ]
     lengths = collections.Counter(len(words) for words in lines if words)
+    with_eos = {length + 1: number for length, number in lengths.items()}
     found[name] = Language(
       name,
       vocabulary.Vocabulary.build(lines, min_count=min_count),
       buckets_lib.propose_buckets(lengths, buckets),
-      buckets_lib.propose_buckets(
-        {n + 1: k for n, k in lengths.items()}, buckets
-      ),
+      buckets_lib.propose_buckets(with_eos, buckets),
     )
   directions = [Direction(a, b) for a in names for b in names if a != b]
   return Corpus(found, paths, directions)

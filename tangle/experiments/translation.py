@@ -63,9 +63,10 @@ def train(
 
   Returns:
     A dict of figures: `bleu`, direction → value; `validation_loss`, the best
-    mean over the directions; `held_out`; `steps`, `train_s`, `seconds`, `words_per_s`, `build_s`;
-    `graphs` and `graph_ops` of encoders and decoders, `joint_graphs`, how many
-    joint graphs of all directions and buckets would be; `reason`.
+    mean over the directions; `held_out`; `steps`, `train_s`, `seconds`,
+    `words_per_s`, `build_s`; `graphs` and `graph_ops` of encoders and decoders,
+    `joint_graphs`, how many joint graphs of all directions and buckets there
+    would be; `reason`.
 
   Raises:
     ArgumentError: if a direction is unknown, none is left to train, or one
