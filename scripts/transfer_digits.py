@@ -31,7 +31,9 @@ def main():
   writer = records.Records(FLAGS.out_dir)
   with progress.Bar(unit="training") as bar:
     figures = transfer.measure(
-      progress=bar.count, **command_line.take(transfer.measure, FLAGS)
+      progress=bar.count,
+      journal=writer.write,
+      **command_line.take(transfer.measure, FLAGS),
     )
   transfer.plot(figures, os.path.join(FLAGS.out_dir, "transfer.png"))
   writer.write(**figures)

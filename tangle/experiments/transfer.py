@@ -221,11 +221,12 @@ def measure(
   units=32,
   hidden=64,
   calculator_steps=300,
-  steps=300,
+  steps=200,
   learning_rate=0.005,
   *,
   data=None,
   progress=None,
+  journal=None,
 ):
   """Trains an encoder of images in all ways, with few labelled images.
 
@@ -244,6 +245,8 @@ def measure(
     learning_rate: of Adam, everywhere.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
+    journal: called after each training, as `journal(series=, way=, images=,
+      seed=, share=)`, the images a class.
 
   Returns:
     A dict. `all_paths` and `one_path`, as in `SERIES`: way → images a class →
@@ -264,7 +267,7 @@ def measure(
       f"{counts}."
     )
   pool, held_out = handwriting.load() if data is None else data
-  tally = _Tally(len(SERIES) * len(WAYS) * len(counts) * seeds, progress)
+  trainings, tally = len(SERIES) * len(WAYS) * len(counts) * seeds, _Tally()
   with tf1.Graph().as_default():
     joined = Joined(units, hidden, learning_rate)
     with tf1.Session() as sess:
@@ -282,6 +285,12 @@ def measure(
               share = joined.test(sess, held_out, tested)
               tally.add(series, way, count, share)
               tally.look(joined, sess, series, way, starts[way])
+              if journal is not None:
+                journal(
+                  series=series, way=way, images=count, seed=seed, share=share
+                )
+              if progress is not None:
+                progress(tally.done, trainings)
   return tally.figures()
 
 
@@ -321,19 +330,17 @@ class _Tally:
 
   Attributes:
     before: share right of each calculator.
+    done: trainings so far.
   """
 
-  def __init__(self, trainings, progress):
+  def __init__(self):
     self._shares = {name: {way: {} for way in WAYS} for name in SERIES}
     self._after = {way: {name: [] for name in SERIES} for way in WAYS[:2]}
-    self._changed, self._done, self._trainings = 0, 0, trainings
-    self._progress, self.before = progress, []
+    self.before, self._changed, self.done = [], 0, 0
 
   def add(self, series, way, count, share):
     self._shares[series][way].setdefault(count, []).append(share)
-    self._done += 1
-    if self._progress is not None:
-      self._progress(self._done, self._trainings)
+    self.done += 1
 
   def look(self, joined, sess, series, way, start):
     """Looks at what became of the calculator."""

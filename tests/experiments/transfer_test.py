@@ -122,13 +122,14 @@ class JoinedTest(absltest.TestCase):
 
 class MeasureTest(absltest.TestCase):
   def test_what_is_known_carries_over_to_paths_without_labels(self):
-    calls = []
+    calls, records = [], []
     found = transfer.measure(
       per_class=["2"],
       seeds=2,
       steps=150,
       data=(easy(40), easy(20)),
       progress=lambda *counts: calls.append(counts),
+      journal=lambda **record: records.append(record),
     )
     self.assertEqual(found["frozen_changed"], 0)
     self.assertEqual(found["calculator"]["before"], 1.0)
@@ -148,6 +149,10 @@ class MeasureTest(absltest.TestCase):
       self.assertAlmostEqual(share, np.mean(found["one_path"][way][2]))
       self.assertBetween(share, *found["quartiles"]["one_path"][way][2])
     self.assertEqual(calls, [(k, 12) for k in range(1, 13)])
+    self.assertLen(records, 12)
+    for record in records:
+      shares = found[record["series"]][record["way"]][record["images"]]
+      self.assertEqual(record["share"], shares[record["seed"]])
 
   def test_numbers_out_of_range_are_refused(self):
     for settings in (
