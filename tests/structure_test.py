@@ -27,7 +27,7 @@ FLOORS = {
   "seq2seq": 4,
   "training": 4,
   "experiments": 5,
-  "benchmarks": 5,
+  "benchmarks": 6,
 }
 
 

@@ -308,6 +308,13 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["held_out"], ["cc-aa"])
     self.assertEqual((figures["graphs"], figures["joint_graphs"]), (6, 6))
 
+  def test_benchmark_calculator(self):
+    sizes = ("--batch_size=4", "--units=4", "--hidden=4", "--rounds=1")
+    out_dir = f"--out_dir={self.out_dir}"
+    figures = self.figures(run("benchmark_calculator.py", *sizes, out_dir))
+    self.assertGreater(figures["joint"]["ops"], 0)
+    self.assertEqual(figures["one_graph"]["to_one_graph"], 1.0)
+
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
       done = run(script.name, "--help")

@@ -1,0 +1,28 @@
+"""Tests of tangled."""
+
+from absl.testing import absltest
+
+from tangle.benchmarks import tangled
+
+
+class TangledTest(absltest.TestCase):
+  def test_contenders_are_compared(self):
+    rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
+    self.assertCountEqual(rows, tangled.NAMES)
+    for row in rows.values():
+      self.assertGreater(row["example_s"], 0.0)
+      self.assertGreater(row["rss_bytes"], 0)
+      self.assertContainsSubset(tangled.COLUMNS, row)
+    self.assertEqual(rows["one_graph"]["to_one_graph"], 1.0)
+    self.assertGreater(rows["joint"]["ops"], 0)
+
+  def test_every_contender_learns(self):
+    for name in tangled.NAMES:
+      contender = tangled.Contender(name, 10, 8, 16)
+      losses = [contender.step() for _ in range(30)]
+      contender.session.close()
+      self.assertLess(losses[-1], losses[0] - 0.05, name)
+
+
+if __name__ == "__main__":
+  absltest.main()
