@@ -12,7 +12,7 @@ import numpy as np
 
 from tangle import errors, mux
 from tangle.compat import tf1
-from tangle.experiments import calculator, handwriting, plots
+from tangle.experiments import calculator, handwriting, plots, weights
 from tangle.experiments import digits as digits_lib
 from tangle.nets import feedforward
 
@@ -42,7 +42,7 @@ class Joined:
   """The calculator in one graph, with an encoder of images beside it.
 
   Attributes:
-    weights: the `Weights` of all seven networks.
+    weights: the `weights.Weights` of all seven networks.
     new: names of the weights of the encoder of images.
   """
 
@@ -79,7 +79,7 @@ class Joined:
     self._encoder_op = optimizers[0].minimize(self._loss, var_list=encoder)
     self._all_op = optimizers[1].minimize(self._loss)
     self.new = tuple(variable.op.name for variable in encoder)
-    self.weights = Weights(tf1.trainable_variables())
+    self.weights = weights.Weights(tf1.trainable_variables())
 
   def train_calculator(self, sess, steps):
     """Trains the calculator's six networks on all eight paths.
@@ -147,72 +147,6 @@ class Joined:
       for path in paths
     ]
     return float(np.mean(right))
-
-
-class Weights:
-  """Values of all weights: drawn, read and set."""
-
-  def __init__(self, variables):
-    """Adds the ops.
-
-    Args:
-      variables: those that are meant, in the default graph.
-    """
-    self._variables = {v.op.name: v for v in variables}
-    self._reset_op = tf1.global_variables_initializer()
-    self._values, self._loads = {}, []
-    for name, variable in self._variables.items():
-      shape = variable.shape.as_list()
-      self._values[name] = tf1.placeholder(variable.dtype.base_dtype, shape)
-      self._loads.append(variable.assign(self._values[name], read_value=False))
-
-  def draw(self, rng):
-    """Draws kernels as Glorot & Bengio 2010 do; biases are zero.
-
-    Args:
-      rng: a `np.random.RandomState`.
-
-    Returns:
-      A dict from name to array.
-    """
-    found = {}
-    for name, value_ph in self._values.items():
-      shape = value_ph.shape.as_list()
-      limit = np.sqrt(6.0 / sum(shape)) if len(shape) > 1 else 0.0
-      found[name] = rng.uniform(-limit, limit, shape).astype(np.float32)
-    return found
-
-  def read(self, sess):
-    """Returns a dict from name to array."""
-    return sess.run(self._variables)
-
-  def load(self, sess, values):
-    """Sets the weights, and the optimizers' state to where it begins.
-
-    Args:
-      sess: a session.
-      values: a dict from name to array.
-    """
-    sess.run(self._reset_op)
-    feed_dict = {self._values[name]: value for name, value in values.items()}
-    sess.run(self._loads, feed_dict)
-
-
-def count_changed(before, after, names):
-  """Counts the numbers that differ in any bit.
-
-  Args:
-    before: name → float32 array.
-    after: the same later.
-    names: those to look at.
-
-  Returns:
-    An int.
-  """
-  return sum(
-    int(np.sum(before[name].view(np.int32) != after[name].view(np.int32)))
-    for name in names
-  )
 
 
 def measure(
@@ -348,7 +282,9 @@ class _Tally:
       self._after[way][series].append(joined.test_calculator(sess))
     if way == "frozen":
       old = [name for name in start if name not in joined.new]
-      self._changed += count_changed(start, joined.weights.read(sess), old)
+      self._changed += weights.count_changed(
+        start, joined.weights.read(sess), old
+      )
 
   def figures(self):
     def summarize(reduce):
@@ -386,8 +322,8 @@ def plot(found, path):
     MissingPackageError: if matplotlib is not installed.
   """
   sides = {
-    "all_paths": "share right, four paths, all labelled",
-    "one_path": "share right, three paths, the fourth labelled",
+    "all_paths": "share right, all four paths labelled",
+    "one_path": "share right, three paths without labels",
   }
   panels = []
   for series, side in sides.items():
