@@ -5,7 +5,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import digits as digits_lib
-from tangle.experiments import plots, tangling
+from tangle.experiments import plots, tangling, weights
 
 KINDS = ("one_graph", "separate")
 
@@ -66,10 +66,10 @@ def measure(
     with tf1.Graph().as_default():
       model = tangling.make(kind, units, hidden, "where")
       model.minimize(tf1.train.AdamOptimizer(learning_rate))
-      start = _Start()
+      start = weights.Weights(tf1.trainable_variables())
       with tf1.Session() as sess:
         for series, count, seed, held_out in plans:
-          start.run(sess, seed)
+          start.load(sess, start.draw(np.random.RandomState(seed)))
           unseen, seen = _train(model, sess, held_out, steps)
           found[series][kind].setdefault(count, []).append(unseen)
           least[kind] = min(least[kind], seen)
@@ -110,29 +110,6 @@ def draw_digits(shown, seed):
   rng = np.random.RandomState([shown, seed])
   path = digits_lib.PATHS[seed % len(digits_lib.PATHS)]
   return {path: sorted(rng.permutation(10)[shown:].tolist())}
-
-
-class _Start:
-  """Gives all variables of the default graph values that a seed decides."""
-
-  def __init__(self):
-    self._reset = tf1.global_variables_initializer()
-    self._loads = []
-    for variable in tf1.trainable_variables():
-      shape = variable.shape.as_list()
-      value_ph = tf1.placeholder(variable.dtype.base_dtype, shape)
-      load = variable.assign(value_ph, read_value=False)
-      self._loads.append((value_ph, shape, load))
-
-  def run(self, sess, seed):
-    """Resets slots, and draws weights as Glorot & Bengio 2010 do."""
-    sess.run(self._reset)
-    rng = np.random.RandomState(seed)
-    feed_dict = {}
-    for value_ph, shape, _ in self._loads:
-      limit = np.sqrt(6.0 / sum(shape)) if len(shape) > 1 else 0.0
-      feed_dict[value_ph] = rng.uniform(-limit, limit, shape)
-    sess.run([load for _, _, load in self._loads], feed_dict)
 
 
 def _train(model, sess, held_out, steps):
