@@ -16,6 +16,7 @@ import numpy as np
 from tangle import compat, errors, mux
 from tangle.benchmarks import executions, timing
 from tangle.compat import tf1
+from tangle.experiments import plots
 from tangle.nets import feedforward
 
 WHERE, ROUTE, LAZY, SEPARATE = "where", "route", "lazy", "separate"
@@ -254,16 +255,7 @@ def plot(results, path):
   Raises:
     MissingPackageError: if matplotlib is not installed.
   """
-  try:
-    from matplotlib import figure
-    from matplotlib.backends import backend_agg
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "plot: matplotlib is not installed. Install it with: "
-      "pip install tangle-graph[plot]"
-    ) from error
-  drawing = figure.Figure(figsize=(5 * len(results), 4))
-  backend_agg.FigureCanvasAgg(drawing)
+  drawing = plots.open_drawing("plot", 5 * len(results), 4)
   panels = drawing.subplots(1, len(results), squeeze=False)[0]
   for axes, (size, by_branches) in zip(panels, results.items()):
     counts = [int(k) for k in by_branches]

@@ -1,6 +1,6 @@
 """Tables and plots of measurements."""
 
-from tangle import errors
+from tangle.experiments import plots
 
 
 def format_table(rows, columns):
@@ -51,14 +51,6 @@ def plot_ratios(rows, column, title, path):
   Raises:
     MissingPackageError: if matplotlib is not installed.
   """
-  try:
-    from matplotlib import figure
-    from matplotlib.backends import backend_agg
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "plot_ratios: matplotlib is not installed. Install it with: "
-      "pip install tangle-graph[plot]"
-    ) from error
   names = [name for name, row in rows.items() if column in row]
   values = [rows[name][column] for name in names]
   quartiles = [rows[name][column + "_quartiles"] for name in names]
@@ -66,8 +58,7 @@ def plot_ratios(rows, column, title, path):
     [max(0.0, v - low) for v, (low, _) in zip(values, quartiles)],
     [max(0.0, high - v) for v, (_, high) in zip(values, quartiles)],
   ]
-  drawing = figure.Figure(figsize=(7, 0.5 * len(names) + 1.2))
-  backend_agg.FigureCanvasAgg(drawing)
+  drawing = plots.open_drawing("plot_ratios", 7, 0.5 * len(names) + 1.2)
   axes = drawing.subplots()
   places = range(len(names))
   axes.barh(places, values, xerr=spread, color="#4c72b0", ecolor="#333333")

@@ -1,10 +1,37 @@
-"""Plots of experiments: lines over a few places, with their spread."""
+"""Plots: an empty drawing, and lines over a few places with their spread."""
 
 import numpy as np
 
 from tangle import errors
 
 COLORS = ("#4c72b0", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
+
+
+def open_drawing(caller, width, height):
+  """Makes an empty drawing, which needs no display.
+
+  Args:
+    caller: who asks, for the message.
+    width: in inches.
+    height: in inches.
+
+  Returns:
+    A matplotlib `Figure`.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  try:
+    from matplotlib import figure
+    from matplotlib.backends import backend_agg
+  except ImportError as error:
+    raise errors.MissingPackageError(
+      f"{caller}: matplotlib is not installed. Install it with: "
+      f"pip install tangle-graph[plot]"
+    ) from error
+  drawing = figure.Figure(figsize=(width, height))
+  backend_agg.FigureCanvasAgg(drawing)
+  return drawing
 
 
 def draw_series(panels, path, logarithmic=False):
@@ -19,16 +46,7 @@ def draw_series(panels, path, logarithmic=False):
   Raises:
     MissingPackageError: if matplotlib is not installed.
   """
-  try:
-    from matplotlib import figure
-    from matplotlib.backends import backend_agg
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "draw_series: matplotlib is not installed. Install it with: "
-      "pip install tangle-graph[plot]"
-    ) from error
-  drawing = figure.Figure(figsize=(5.0 * len(panels), 3.8))
-  backend_agg.FigureCanvasAgg(drawing)
+  drawing = open_drawing("draw_series", 5.0 * len(panels), 3.8)
   columns = np.ravel(drawing.subplots(1, len(panels), squeeze=False))
   for axes, (below, side, lines) in zip(columns, panels):
     for color, (name, points) in zip(COLORS, lines.items()):
