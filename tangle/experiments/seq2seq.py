@@ -15,7 +15,7 @@ from tangle.experiments import (
   tasks,
   translator,
 )
-from tangle.seq2seq import batches, tutorial_batches
+from tangle.seq2seq import batches, bucketing, tutorial_batches
 from tangle.seq2seq.legacy import tutorial
 from tangle.training import (
   determinism,
@@ -56,6 +56,7 @@ def train(
   dropout_rate=0.0,
   output_bias="auto",
   batch_size=128,
+  positions: Optional[int] = None,
   sampling="epochs",
   epochs=8.0,
   steps: Optional[int] = None,
@@ -92,6 +93,9 @@ def train(
     output_bias: of the attention model, at first: zeros, frequencies (of the
       target symbols, in logs) or auto (frequencies from 1,000 symbols on).
     batch_size: examples a step.
+    positions: source and target positions, padding with them, that a batch may
+      have, so that batches of short buckets have up to batch_size examples
+      and those of long ones fewer; no limit by default.
     sampling: epochs (each example once an epoch) or tutorial (a bucket by its
       share of the data, then examples of it, with replacement).
     epochs: passes over the training data, may be a fraction.
@@ -167,13 +171,16 @@ class _Run:
     task, given = self._task, self._settings
     examples = task.encoded["train"].examples
     layout = tasks.LAYOUTS[task.layout]
+    size = given.batch_size
+    if given.positions is not None:
+      size = bucketing.PositionBudget(given.positions, most=size)
     pairs = batches.PairBatches(
-      examples, task.buckets, given.batch_size, given.seed, layout
+      examples, task.buckets, size, given.seed, layout
     )
     if given.sampling == "epochs":
       return pairs, sources.Epochs(pairs)
     return pairs, tutorial_batches.TutorialBatches(
-      examples, given.batch_size, task.buckets, given.seed, layout
+      examples, size, task.buckets, given.seed, layout
     )
 
   def build(self):

@@ -142,6 +142,18 @@ class Seq2SeqTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.TrainingError, "step .*"):
       self.train(learning_rate=3e38, schedule="constant", warm_up_steps=1)
 
+  def test_positions_limit_the_batches_of_long_buckets(self):
+    sizes = {}
+
+    def look(step, steps, result, note):
+      del step, steps, note
+      symbols = result.metrics["decoder"]["symbols"]
+      sizes.setdefault(tuple(result.buckets.values()), []).append(symbols)
+
+    self.train(epochs=1.0, evaluations=1, positions=60, progress=look)
+    for (source, target), symbols in sizes.items():
+      self.assertLessEqual(max(symbols), 60 // (source + target) * target)
+
   def test_the_settings_of_a_run_are_kept(self):
     self.train(steps=1, evaluations=1)
     settings = run_folder.load(self.out_dir)
