@@ -74,11 +74,7 @@ def train(
     TrainingError: as `loop.Loop.run`.
   """
   metrics.bleu(["a"], ["a"])  # fails now, not after an hour
-  every = languages.parse_directions(corpus, directions or ())
-  every = every or list(corpus.directions)
-  left_out = languages.parse_directions(corpus, held_out or ())
-  trained = [direction for direction in every if direction not in left_out]
-  _check(trained, left_out)
+  trained, left_out = _choose(corpus, directions or (), held_out or ())
   drawn = {
     str(d): corpus.batches("train", d, batch_size, seed) for d in trained
   }
@@ -90,15 +86,10 @@ def train(
     rate = schedules.LearningRate(cosine)
     measured = trained + left_out
     model = many_to_many.Translator(corpus, measured, units, layers, depth)
-    trainer = model.pipeline.minimize(
-      tf1.train.AdamOptimizer(rate.variable),
-      clip_norm=clip_norm,
-      global_step=tf1.train.create_global_step(),
-    )
+    trainer = model.minimize(rate, clip_norm)
     figures = dict(model.count_graphs(measured), build_s=time.time() - begin)
-    initialize = tf1.global_variables_initializer()
     with tf1.Session() as sess:
-      sess.run(initialize)
+      sess.run(tf1.global_variables_initializer())
       model.start_from_frequencies(sess, trained)
       speed = speedometer.Speedometer(trainer, many_to_many.count_examples)
       run = loop.Loop(
@@ -116,8 +107,7 @@ def train(
         report=report,
       )
       outcome = run.run()
-      figures.update(_describe(outcome), **speed.figures())
-      figures["held_out"] = [str(direction) for direction in left_out]
+      figures.update(_describe(outcome, left_out), **speed.figures())
       if outcome.reason != loop.INTERRUPTED and "test" in corpus.paths:
         _restore(run.checkpoints, sess)
         figures["bleu"] = {str(d): model.bleu(sess, d) for d in measured}
@@ -125,7 +115,12 @@ def train(
   return figures
 
 
-def _check(trained, left_out):
+def _choose(corpus, directions, held_out):
+  """Returns the directions to train, and those held out."""
+  every = languages.parse_directions(corpus, directions)
+  left_out = languages.parse_directions(corpus, held_out)
+  every = every or list(corpus.directions)
+  trained = [direction for direction in every if direction not in left_out]
   for side, name in enumerate(("encoder", "decoder")):
     there = {direction[side] for direction in trained}
     for direction in left_out:
@@ -138,6 +133,7 @@ def _check(trained, left_out):
     raise errors.ArgumentError(
       "translation.train: all directions are held out. Leave one to train."
     )
+  return trained, left_out
 
 
 def _feeds(model, trained, dropout_rate, seed):
@@ -166,8 +162,9 @@ def _validate(corpus, model, trained):
   return validate
 
 
-def _describe(outcome):
+def _describe(outcome, left_out):
   return {
+    "held_out": [str(direction) for direction in left_out],
     "steps": outcome.step,
     "reason": outcome.reason,
     "validation_loss": outcome.best_score,

@@ -1,5 +1,7 @@
 """Tests of soak."""
 
+import mmap
+
 from absl.testing import absltest, parameterized
 
 from tangle import errors
@@ -27,7 +29,8 @@ class SoakTest(parameterized.TestCase):
       step, sess = original(model, store)
 
       def leak(kind):
-        kept.append(bytearray(200000))
+        kept.append(mmap.mmap(-1, 200000))  # never memory freed before
+        kept[-1].write(b"x" * 200000)
         step(kind)
 
       return leak, sess
