@@ -105,17 +105,20 @@ class Translator:
           f"Translator: cell={cell}, heads={heads} and samples={samples} are "
           f"settings of the legacy model. Leave them, or set model to legacy."
         )
-      found = _attention_parts(
-        sizes, units, layers, depth, implementation, *search
+      made = attention_model.AttentionModel(
+        *sizes, units, layers, depth, implementation
       )
+      reads = attention_model.reads_of("encoder")
+      library, inputs = attention_model, decoding.FEEDS
     elif model == "legacy":
-      found = _legacy_parts(
-        sizes, units, layers, depth, cell, heads, samples, *search
-      )
+      made = _make_legacy(sizes, units, layers, depth, cell, heads, samples)
+      reads = builders.reads("encoder")
+      library, inputs = builders, builders.FEEDS
     else:
       raise errors.ArgumentError(
         f"Translator: model must be one of {MODELS}, got {model!r}."
       )
+    found = _take_apart(made, library, reads, inputs, search)
     self._parts = found
     self._target_size = sizes[1]
     self._joint = isinstance(buckets, bucketing.JointBuckets)
@@ -275,30 +278,7 @@ class Translator:
     }
 
 
-def _attention_parts(
-  sizes, units, layers, depth, implementation, beam_size, alpha, n_best
-):
-  model = attention_model.AttentionModel(
-    *sizes, units, layers, depth, implementation
-  )
-  if beam_size == 1:
-    search = attention_model.greedy_builder(model)
-  else:
-    search = attention_model.beam_builder(model, beam_size, alpha, n_best)
-  return Parts(
-    attention_model.encoder_builder(model),
-    attention_model.decoder_builder(model),
-    search,
-    {name: f"encoder.{name}" for name in attention_model.Encoded._fields},
-    decoding.FEEDS,
-    True,
-    lambda: model.output_bias,
-  )
-
-
-def _legacy_parts(
-  sizes, units, layers, depth, cell, heads, samples, beam_size, alpha, n_best
-):
+def _make_legacy(sizes, units, layers, depth, cell, heads, samples):
   makers = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}
   if cell not in makers:
     raise errors.ArgumentError(
@@ -309,21 +289,27 @@ def _legacy_parts(
   projection = None
   if samples and samples < sizes[1]:  # as in the tutorial
     projection = tutorial.OutputProjection(sizes[1], units, samples)
-  model = parts.AttentionModel(
+  return parts.AttentionModel(
     one, *sizes, depth, num_heads=heads, output_projection=projection
   )
+
+
+def _take_apart(model, library, reads, inputs, search):
+  """Returns the `Parts` of a model whose builders are in `library`."""
+  beam_size, length_penalty, n_best = search
   if beam_size == 1:
-    search = builders.greedy_builder(model)
+    searcher = library.greedy_builder(model)
   else:
-    search = builders.beam_builder(model, beam_size, alpha, n_best)
+    searcher = library.beam_builder(model, beam_size, length_penalty, n_best)
+  noisy = library is attention_model
   return Parts(
-    builders.encoder_builder(model),
-    builders.decoder_builder(model),
-    search,
-    builders.reads("encoder"),
-    builders.FEEDS,
-    False,
-    lambda: None,
+    library.encoder_builder(model),
+    library.decoder_builder(model),
+    searcher,
+    reads,
+    inputs,
+    noisy,
+    (lambda: model.output_bias) if noisy else (lambda: None),
   )
 
 
