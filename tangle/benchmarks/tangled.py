@@ -88,7 +88,7 @@ def _repeat(lessons, count):
   }
 
 
-def compare(batch_size=256, units=64, hidden=256, rounds=30):
+def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
   """Measures all contenders, step by step in turn.
 
   Args:
