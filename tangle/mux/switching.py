@@ -28,7 +28,9 @@ def lazy(selector, inputs, networks, name="lazy"):
   Gradients:
     Those of the branch that runs, to any order that its ops have. The weights
     of the others get zeros, not `None`: an optimizer with momentum still moves
-    them. None to the selector.
+    them. None to the selector. On TensorFlow 2.21 with control flow v2, the
+    second gradient of an embedding may fail if the number of its rows is
+    statically known, by a fault of TensorFlow's graph optimizer.
 
   Raises:
     ArgumentError: if there is no network, if one is not callable, if they give
