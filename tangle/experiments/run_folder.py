@@ -147,7 +147,7 @@ def decoder(
     if checkpoint is None:
       restore = _restorer(run_dir)
     else:
-      saver = tf1.train.Saver(saved_variables(checkpoint))
+      saver = tf1.train.Saver(saved_weights(checkpoint))
 
       def restore(sess):
         saver.restore(sess, checkpoint)
@@ -183,14 +183,17 @@ def _restorer(run_dir):
   return restore
 
 
-def saved_variables(prefix):
-  """Returns the variables of the default graph that a checkpoint has.
+def saved_weights(prefix):
+  """Returns the weights of the default graph, all of which a checkpoint has.
+
+  Not among them are counters and what an optimizer keeps, so that a training
+  that takes the weights begins at its first step.
 
   Args:
     prefix: of the checkpoint, as `tf.train.Saver.save` returned it.
 
   Returns:
-    A list of variables; all trainable ones are among them.
+    A list of the trainable variables.
 
   Raises:
     DataError: if it cannot be read.
@@ -198,13 +201,12 @@ def saved_variables(prefix):
       another shape or dtype.
   """
   try:
-    found = tf1.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    tf1.train.load_checkpoint(prefix)
   except (tf1.errors.OpError, ValueError) as error:
     raise errors.DataError(
-      f"saved_variables: the checkpoint {prefix!r} cannot be read ({error}). "
+      f"saved_weights: the checkpoint {prefix!r} cannot be read ({error}). "
       f"Give its path without .index or .data-...."
     ) from error
-  checkpoints.check_fit(
-    "saved_variables", prefix, tf1.trainable_variables(), part=True
-  )
-  return [v for v in tf1.global_variables() if v.op.name in found]
+  found = tf1.trainable_variables()
+  checkpoints.check_fit("saved_weights", prefix, found, part=True)
+  return found

@@ -204,7 +204,7 @@ class _Run:
     self._model, waste = model, self._pairs.padding_waste
     self._initialize = tf1.global_variables_initializer()
     self._load = given.init_checkpoint and tf1.train.Saver(
-      run_folder.saved_variables(given.init_checkpoint)
+      run_folder.saved_weights(given.init_checkpoint)
     )
     self._figures = dict(
       model.count_graphs(),

@@ -142,6 +142,22 @@ class Seq2SeqTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.TrainingError, "step .*"):
       self.train(learning_rate=3e38, schedule="constant", warm_up_steps=1)
 
+  def test_weights_of_a_checkpoint_begin_a_run_of_its_own(self):
+    self.train(steps=4, evaluations=1)
+    prefix = tf1.train.latest_checkpoint(
+      os.path.join(self.out_dir, "checkpoints")
+    )
+    other = self.out_dir + "_other"
+    settings = {"schedule": "constant", "learning_rate": 0.0}
+    figures = self.train(
+      out_dir=other, steps=2, evaluations=1, init_checkpoint=prefix, **settings
+    )
+    self.assertEqual((figures["steps"], figures["resumed_from"]), (2, None))
+    ours, theirs = self.weights(self.out_dir), self.weights(other)
+    self.assertEqual((ours["global_step"], theirs["global_step"]), (4, 2))
+    name = "logits/kernel"
+    np.testing.assert_array_equal(ours[name], theirs[name])
+
   def test_positions_limit_the_batches_of_long_buckets(self):
     sizes = {}
 
