@@ -64,22 +64,6 @@ class Translator:
     }
     self.pipeline.add(f"{name}_{part}", scoped, buckets[part], reads)
 
-  def minimize(self, rate, clip_norm):
-    """Builds what training with Adam needs.
-
-    Args:
-      rate: a `schedules.LearningRate`.
-      clip_norm: global norm to clip gradients to, or None.
-
-    Returns:
-      A `Trainer`.
-    """
-    return self.pipeline.minimize(
-      tf1.train.AdamOptimizer(rate.variable),
-      clip_norm=clip_norm,
-      global_step=tf1.train.create_global_step(),
-    )
-
   def start_from_frequencies(self, sess, directions):
     """Sets the biases of the logits; see `translator.log_frequencies`.
 

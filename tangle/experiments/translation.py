@@ -11,7 +11,12 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import languages, many_to_many, speedometer
+from tangle.experiments import (
+  languages,
+  many_to_many,
+  speedometer,
+  translator,
+)
 from tangle.seq2seq import metrics
 from tangle.training import determinism, loop, schedules, sources
 
@@ -86,7 +91,7 @@ def train(
     rate = schedules.LearningRate(cosine)
     measured = trained + left_out
     model = many_to_many.Translator(corpus, measured, units, layers, depth)
-    trainer = model.minimize(rate, clip_norm)
+    trainer = translator.minimize(model.pipeline, rate, clip_norm)
     figures = dict(model.count_graphs(measured), build_s=time.time() - begin)
     with tf1.Session() as sess:
       sess.run(tf1.global_variables_initializer())

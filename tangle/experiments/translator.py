@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Optional
 import numpy as np
 
 from tangle import errors
+from tangle.compat import tf1
 from tangle.pipeline import joint
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.seq2seq import (
@@ -310,6 +311,24 @@ def _take_apart(model, library, reads, inputs, search):
     inputs,
     noisy,
     (lambda: model.output_bias) if noisy else (lambda: None),
+  )
+
+
+def minimize(pipeline, rate, clip_norm):
+  """Builds what training a pipeline with Adam needs.
+
+  Args:
+    pipeline: the `Pipeline`.
+    rate: a `schedules.LearningRate`.
+    clip_norm: global norm to clip gradients to, or None.
+
+  Returns:
+    A `Trainer`.
+  """
+  return pipeline.minimize(
+    tf1.train.AdamOptimizer(rate.variable),
+    clip_norm=clip_norm,
+    global_step=tf1.train.create_global_step(),
   )
 
 

@@ -92,12 +92,12 @@ def train(
     begin = time.time()
     translator = Translator(task, units, layers, depth, implementation)
     rate = schedules.LearningRate(schedules.Cosine(learning_rate, steps, 1e-5))
-    speed = speedometer.Speedometer(translator.minimize(rate, clip_norm))
-    initialize = tf1.global_variables_initializer()
+    trainer = translator_lib.minimize(translator.pipeline, rate, clip_norm)
+    speed = speedometer.Speedometer(trainer)
     figures = dict(translator.count_graphs(), build_s=time.time() - begin)
     report(f"{figures['graphs']} static graphs for {task.buckets}")
     with tf1.Session() as sess:
-      sess.run(initialize)
+      sess.run(tf1.global_variables_initializer())
       translator.start_from_frequencies(sess)
       run = loop.Loop(
         sess,
@@ -204,22 +204,6 @@ class Translator:
     self.pipeline.add(_DECODER, build, target_buckets, reads)
     build = attention_model.greedy_builder(model)
     self.pipeline.add(_SEARCH, build, target_buckets[-1:], reads)
-
-  def minimize(self, rate, clip_norm):
-    """Builds what training with Adam needs.
-
-    Args:
-      rate: a `schedules.LearningRate`.
-      clip_norm: global norm to clip gradients to, or None.
-
-    Returns:
-      A `Trainer`.
-    """
-    return self.pipeline.minimize(
-      tf1.train.AdamOptimizer(rate.variable),
-      clip_norm=clip_norm,
-      global_step=tf1.train.create_global_step(),
-    )
 
   def start_from_frequencies(self, sess):
     """Sets the bias of the logits; see `translator.log_frequencies`.
