@@ -175,7 +175,7 @@ def _restorer(run_dir):
   )
 
   def restore(sess):
-    if found.restore_best(sess) is None and found.restore(sess) is None:
+    if found.restore_best_or_newest(sess) is None:
       raise errors.DataError(
         f"run_folder.decoder: {run_dir!r} has no checkpoint yet. Train first."
       )

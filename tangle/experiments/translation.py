@@ -114,7 +114,7 @@ def train(
       outcome = run.run()
       figures.update(_describe(outcome, left_out), **speed.figures())
       if outcome.reason != loop.INTERRUPTED and "test" in corpus.paths:
-        _restore(run.checkpoints, sess)
+        run.checkpoints.restore_best_or_newest(sess)
         figures["bleu"] = {str(d): model.bleu(sess, d) for d in measured}
       run.journal.records.write(**figures)
   return figures
@@ -177,8 +177,3 @@ def _describe(outcome, left_out):
     "resumed_from": outcome.resumed_from,
     "seconds": outcome.seconds,
   }
-
-
-def _restore(checkpoints, sess):
-  if checkpoints.restore_best(sess) is None:
-    checkpoints.restore(sess)

@@ -118,7 +118,7 @@ def train(
       outcome = run.run()
       figures.update(_describe(outcome, drawn.padding_waste), **speed.figures())
       if task.test and outcome.reason != loop.INTERRUPTED:
-        _restore(run.checkpoints, sess)
+        run.checkpoints.restore_best_or_newest(sess)
         figures.update(_test(translator, sess, task, out_dir))
   run.journal.records.write(**figures)
   return figures
@@ -132,12 +132,6 @@ def _begin(task, out_dir, report):
   os.makedirs(out_dir, exist_ok=True)
   for k, symbols in enumerate(task.vocabularies):
     symbols.save(os.path.join(out_dir, f"vocabulary_{k}.txt"))
-
-
-def _restore(checkpoints, sess):
-  """Restores the best checkpoint; the newest if none was measured."""
-  if checkpoints.restore_best(sess) is None:
-    checkpoints.restore(sess)
 
 
 def _describe(outcome, waste):

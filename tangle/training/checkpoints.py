@@ -242,6 +242,21 @@ class Checkpoints:
     known.sort(key=lambda step: (scores[step], step))
     return self._restore(sess, "Checkpoints.restore_best", known)
 
+  def restore_best_or_newest(self, sess):
+    """Restores the best checkpoint, or the newest where none has a score.
+
+    Args:
+      sess: a session; all variables get their values.
+
+    Returns:
+      A `Restored`, or `None` if there is no checkpoint.
+
+    Raises:
+      TrainingError: as `restore_best` and `restore`.
+    """
+    restored = self.restore_best(sess)
+    return self.restore(sess) if restored is None else restored
+
   def _scores(self):
     """Returns step → score, without the steps whose manifest is damaged."""
     scores = {}

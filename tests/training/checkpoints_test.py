@@ -149,6 +149,14 @@ class CheckpointsTest(CheckpointsTestCase):
     self.assertEqual(self.sess.run(self.w).tolist(), [2, 2, 2])
     self.assertEqual(self.found.restore(self.sess).step, 5)
 
+  def test_the_newest_stands_in_where_none_has_a_score(self):
+    self.build()
+    self.assertIsNone(self.found.restore_best_or_newest(self.sess))
+    self.save(1, 2)
+    self.assertEqual(self.found.restore_best_or_newest(self.sess).step, 2)
+    self.save(3, 4, scores={3: 1.0, 4: 2.0})
+    self.assertEqual(self.found.restore_best_or_newest(self.sess).step, 3)
+
   def test_a_better_one_replaces_the_best(self):
     self.build(keep=1)
     self.save(1, 2, 3, 4, scores={1: 3.0, 3: 2.0})
