@@ -153,7 +153,7 @@ class JointTrainer:
     fetches["updates"] = [list(p.updates) for p in chosen.pieces.values()]
     if chosen.global_norm is not None:
       fetches["global_norm"] = chosen.global_norm
-    found = sess.run(fetches, feed_dict)
+    found = self.pipeline.prepared.run(sess, fetches, feed_dict)
     return runs.join_result(
       found["found"],
       self._weights,
@@ -189,7 +189,7 @@ class JointTrainer:
           f"{list(outputs)}."
         )
       fetches["outputs"][text] = outputs[output]
-    found = sess.run(fetches, feed_dict)
+    found = self.pipeline.prepared.run(sess, fetches, feed_dict)
     return runs.join_result(
       found["found"], {}, chosen.buckets, found["outputs"]
     )

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import policies
+from tangle.partial import policies, prepared
 from tangle.pipeline import boundaries as boundaries_lib
 from tangle.pipeline import bucket_graph, nodes, pieces, runs, trainer
 
@@ -48,6 +48,7 @@ class Pipeline:
     nodes: name → `Node`, in the order of `add`.
     scope: name scope of its ops.
     lock: held by a thread that adds ops to the graph.
+    prepared: the `prepared.Runs` that its steps are made of.
   """
 
   def __init__(self, name="pipeline"):
@@ -60,6 +61,7 @@ class Pipeline:
     self.graph = tf1.get_default_graph()
     self.nodes = collections.OrderedDict()
     self.lock = threading.RLock()
+    self.prepared = prepared.Runs()
     self._boundaries = None
     self._read_keys = {}
     self._drops = {}

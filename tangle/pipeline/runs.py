@@ -252,7 +252,8 @@ def forward_only(pipeline, sess, plan, fetch, with_loss=True):
   try:
     for active in plan.active:
       name = active.node.name
-      values, got = sess.run(
+      values, got = pipeline.prepared.run(
+        sess,
         [fetches_of(active, with_loss), wanted.get(name, {})],
         active.feed_dict,
       )
@@ -261,7 +262,7 @@ def forward_only(pipeline, sess, plan, fetch, with_loss=True):
   finally:
     if drops:
       with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-        sess.run(drops, key_feeds(pipeline, plan))
+        pipeline.prepared.run(sess, drops, key_feeds(pipeline, plan))
   return make_result(plan, found, {}, outputs)
 
 

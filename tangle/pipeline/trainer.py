@@ -274,7 +274,9 @@ class Trainer:
         fetches["pass"] = current.forward
         if current.backward is None:
           fetches["reads"] = _give(active, current, given)
-      found[active.node.name] = sess.run(fetches, active.feed_dict)
+      found[active.node.name] = self.pipeline.prepared.run(
+        sess, fetches, active.feed_dict
+      )
     return found, given
 
   def _backward(self, sess, plan, passes, given):
@@ -282,13 +284,14 @@ class Trainer:
       current = passes.get(active.node.name)
       if current is not None and current.backward is not None:
         ops = current.backward + _give(active, current, given)
-        sess.run(ops, active.keys)
+        self.pipeline.prepared.run(sess, ops, active.keys)
 
   def _apply(self, sess, plan, update):
     drops = runs.drop_boundaries(self.pipeline, plan)
     op, norm = update
     fetches = [op, drops] + ([] if norm is None else [norm])
-    found = sess.run(fetches, runs.key_feeds(self.pipeline, plan))
+    feed_dict = runs.key_feeds(self.pipeline, plan)
+    found = self.pipeline.prepared.run(sess, fetches, feed_dict)
     return None if norm is None else float(found[-1])
 
   def _clean(self, sess, plan, passes):

@@ -1,0 +1,103 @@
+"""Runs of a session that are prepared once and made many times.
+
+A training step of a few milliseconds is mostly `Session.run` looking up what to
+fetch and to feed. Here that is done once for each session.
+"""
+
+import threading
+
+import numpy as np
+
+from tangle import compat
+from tangle.compat import tf1
+
+_ATTRIBUTE = "_tangle_callables"
+
+
+class Runs:
+  """The runs that something makes over and over, prepared."""
+
+  def __init__(self):
+    """Holds nothing yet."""
+    self._runs = {}
+    self._lock = threading.Lock()
+
+  def run(self, sess, fetches, feed_dict):
+    """Does what `sess.run(fetches, feed_dict)` does.
+
+    The shapes of what is fed are not checked. A session that is not a plain
+    local one is run as it is.
+
+    Args:
+      sess: a session.
+      fetches: dicts, lists and tuples of tensors, of ops, or of whatever else
+        a session fetches: always the same objects, lest runs heap up.
+      feed_dict: tensor → array; tensors of any shapes.
+
+    Returns:
+      Arrays, in dicts, lists and tuples as `fetches` has them, `None` for ops.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
+    if not compat.is_plain(sess):
+      return sess.run(fetches, feed_dict)
+    # By identity, as tensors cannot be hashed everywhere on 2.x. The run holds
+    # on to them, so that no others take their places.
+    key = (tuple(map(id, feed_dict)), _identify(fetches))
+    found = self._runs.get(key)
+    if found is None:
+      with self._lock:
+        found = self._runs.setdefault(key, _Run(fetches, feed_dict))
+    return found(sess, feed_dict.values())
+
+
+class _Run:
+  """One run: what it is fed and what it fetches.
+
+  Sessions keep what is prepared for them, so that it goes with them.
+  """
+
+  def __init__(self, fetches, feeds):
+    self._feeds = list(feeds)
+    self._dtypes = [tensor.dtype.as_numpy_dtype for tensor in self._feeds]
+    self._fetches = fetches
+    self._tensors, self._targets = [], []
+    self._is_simple = True
+    self._restore = self._compile(fetches)
+
+  def _compile(self, fetches):
+    """Returns a function from an iterator of arrays to what was fetched."""
+    if isinstance(fetches, dict):
+      parts = [(key, self._compile(value)) for key, value in fetches.items()]
+      return lambda found: {key: part(found) for key, part in parts}
+    if type(fetches) in (list, tuple):
+      kind, items = type(fetches), [self._compile(value) for value in fetches]
+      return lambda found: kind([item(found) for item in items])
+    if isinstance(fetches, tf1.Operation):
+      self._targets.append(fetches)
+      return lambda found: None
+    self._is_simple &= isinstance(fetches, tf1.Tensor)
+    self._tensors.append(fetches)
+    return next
+
+  def __call__(self, sess, arrays):
+    if not self._is_simple or not (self._tensors or self._targets):
+      return sess.run(self._fetches, dict(zip(self._feeds, arrays)))
+    calls = vars(sess).setdefault(_ATTRIBUTE, {})
+    call = calls.get(self)
+    if call is None:
+      call = calls[self] = compat.make_callable(
+        sess, self._feeds, self._tensors, self._targets
+      )
+    values = [np.asarray(a, dtype) for a, dtype in zip(arrays, self._dtypes)]
+    return self._restore(iter(call(*values)))
+
+
+def _identify(fetches):
+  """Returns what tells `fetches` from others, by identity."""
+  if isinstance(fetches, dict):
+    return tuple((key, _identify(value)) for key, value in fetches.items())
+  if type(fetches) in (list, tuple):
+    return (type(fetches),) + tuple(map(_identify, fetches))
+  return id(fetches)
