@@ -140,3 +140,45 @@ def make_callable(sess, feeds, fetches, targets):
     return sess._do_call(prepared, *arrays)
 
   return call
+
+
+def group_by_window(dataset, key, reduce, size):
+  """Gathers elements by key, and gives each full window to `reduce`.
+
+  Windows that are not full are given, too, when the dataset ends. 1.15 has
+  this as a transformation only, which 2.x warns of.
+
+  Args:
+    dataset: a `tf.data.Dataset`.
+    key: a function from an element to a scalar int64.
+    reduce: a function from a key and a dataset of the window to a dataset.
+    size: how many elements a full window has.
+
+  Returns:
+    A `tf.data.Dataset`: the datasets that `reduce` gives, one after another.
+  """
+  if IS_TF1:
+    group = tf1.data.experimental.group_by_window
+    return dataset.apply(group(key, reduce, window_size=size))
+  return dataset.group_by_window(key, reduce, window_size=size)
+
+
+def dataset_from_generator(function, dtypes, shapes):
+  """Makes a dataset of what a generator function yields.
+
+  2.x warns of the arguments that 1.15 takes.
+
+  Args:
+    function: a function without arguments that returns an iterable of nests.
+    dtypes: nest of `tf.DType`s.
+    shapes: nest of `tf.TensorShape`s, one for each dtype.
+
+  Returns:
+    A `tf.data.Dataset`.
+  """
+  if IS_TF1:
+    return tf1.data.Dataset.from_generator(function, dtypes, shapes)
+  signature = tf1.nest.map_structure(
+    lambda dtype, shape: _tf.TensorSpec(shape, dtype), dtypes, shapes
+  )
+  return tf1.data.Dataset.from_generator(function, output_signature=signature)

@@ -150,5 +150,38 @@ class TensorsTest(case.GraphTestCase):
       self.assertFalse(compat.is_indexed_slices(other))
 
 
+class DatasetTest(case.GraphTestCase):
+  def read(self, dataset):
+    iterator = tf1.data.make_initializable_iterator(dataset)
+    element = iterator.get_next()
+    sess = self.session()
+    sess.run(iterator.initializer)
+    found = []
+    with self.assertRaises(tf1.errors.OutOfRangeError):
+      while True:
+        found.append(sess.run(element))
+    return found
+
+  def test_group_by_window_keeps_short_windows(self):
+    dataset = compat.group_by_window(
+      tf1.data.Dataset.range(8),
+      lambda x: x % 3,
+      lambda key, window: window.batch(2),
+      2,
+    )
+    found = sorted(batch.tolist() for batch in self.read(dataset))
+    self.assertEqual(found, [[0, 3], [1, 4], [2, 5], [6], [7]])
+
+  def test_a_dataset_is_made_of_a_generator_of_nests(self):
+    dataset = compat.dataset_from_generator(
+      lambda: ({"x": [i, i], "name": str(i)} for i in range(2)),
+      {"x": tf1.int32, "name": tf1.string},
+      {"x": tf1.TensorShape([2]), "name": tf1.TensorShape([])},
+    )
+    first, second = self.read(dataset)
+    self.assertEqual(second["x"].tolist(), [1, 1])
+    self.assertEqual((first["name"], second["name"]), (b"0", b"1"))
+
+
 if __name__ == "__main__":
   absltest.main()
