@@ -7,6 +7,7 @@ tangle takes `tf1`, the `tf.compat.v1` namespace, from here and nothing else.
 
 import tensorflow as _tf
 from tensorflow.core.protobuf import config_pb2 as _config_pb2
+from tensorflow.python.framework import function as _function
 
 tf1 = _tf.compat.v1
 
@@ -152,15 +153,16 @@ def group_by_window(dataset, key, reduce, size):
     dataset: a `tf.data.Dataset`.
     key: a function from an element to a scalar int64.
     reduce: a function from a key and a dataset of the window to a dataset.
-    size: how many elements a full window has.
+    size: a function from a key to how many elements a full window has, a
+      scalar int64.
 
   Returns:
     A `tf.data.Dataset`: the datasets that `reduce` gives, one after another.
   """
   if IS_TF1:
     group = tf1.data.experimental.group_by_window
-    return dataset.apply(group(key, reduce, window_size=size))
-  return dataset.group_by_window(key, reduce, window_size=size)
+    return dataset.apply(group(key, reduce, window_size_func=size))
+  return dataset.group_by_window(key, reduce, window_size_func=size)
 
 
 def dataset_from_generator(function, dtypes, shapes):
@@ -182,3 +184,16 @@ def dataset_from_generator(function, dtypes, shapes):
     lambda dtype, shape: _tf.TensorSpec(shape, dtype), dtypes, shapes
   )
   return tf1.data.Dataset.from_generator(function, output_signature=signature)
+
+
+def defun(*types, **options):
+  """Returns the decorator by which TensorFlow 1 graphs define functions.
+
+  Args:
+    *types: dtypes of the arguments.
+    **options: as `Defun` takes them.
+
+  Returns:
+    A decorator. It has no public name, and is the same in 1.15 and 2.x.
+  """
+  return _function.Defun(*types, **options)

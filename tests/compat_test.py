@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -164,13 +165,13 @@ class DatasetTest(case.GraphTestCase):
 
   def test_group_by_window_keeps_short_windows(self):
     dataset = compat.group_by_window(
-      tf1.data.Dataset.range(8),
+      tf1.data.Dataset.range(9),
       lambda x: x % 3,
-      lambda key, window: window.batch(2),
-      2,
+      lambda key, window: window.batch(4),
+      lambda key: 2 + key // 2,  # 2, 2 and 3
     )
     found = sorted(batch.tolist() for batch in self.read(dataset))
-    self.assertEqual(found, [[0, 3], [1, 4], [2, 5], [6], [7]])
+    self.assertEqual(found, [[0, 3], [1, 4], [2, 5, 8], [6], [7]])
 
   def test_a_dataset_is_made_of_a_generator_of_nests(self):
     dataset = compat.dataset_from_generator(
@@ -181,6 +182,42 @@ class DatasetTest(case.GraphTestCase):
     first, second = self.read(dataset)
     self.assertEqual(second["x"].tolist(), [1, 1])
     self.assertEqual((first["name"], second["name"]), (b"0", b"1"))
+
+
+class SessionTest(case.GraphTestCase):
+  def test_a_plain_session_is_open_local_and_unwrapped(self):
+    sess = self.session()
+    self.assertTrue(compat.is_plain(sess))
+    with mock.patch.object(sess, "run"):
+      self.assertFalse(compat.is_plain(sess))
+
+    class Other(tf1.Session):
+      def run(self, *args, **kwargs):
+        return super().run(*args, **kwargs)
+
+    with Other() as other:
+      self.assertFalse(compat.is_plain(other))
+    with tf1.train.MonitoredSession() as monitored:
+      self.assertFalse(compat.is_plain(monitored))
+    sess.close()
+    self.assertFalse(compat.is_plain(sess))
+
+  def test_a_callable_takes_and_gives_in_order(self):
+    x = tf1.placeholder(tf1.float32, [None])
+    y = tf1.placeholder(tf1.float32, [])
+    count = self.variable("count", 0.0)
+    add_op = count.assign_add(1.0).op
+    sess = self.session()
+    call = compat.make_callable(sess, [y, x], [x - y, 2 * y], [add_op])
+    found = call(np.float32(2), np.ones(2, np.float32))
+    np.testing.assert_array_equal(found[0], [-1, -1])
+    self.assertEqual(found[1], 4)
+    self.assertEqual(sess.run(count), 1.0)
+
+  def test_a_session_of_a_cluster_is_not_plain(self):
+    server = tf1.train.Server.create_local_server(start=True)
+    with tf1.Session(server.target) as sess:
+      self.assertFalse(compat.is_plain(sess))
 
 
 if __name__ == "__main__":

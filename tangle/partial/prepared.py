@@ -60,6 +60,7 @@ class _Run:
 
   def __init__(self, fetches, feeds):
     self._feeds = list(feeds)
+    self._fed = {tensor.name for tensor in self._feeds}
     self._dtypes = [tensor.dtype.as_numpy_dtype for tensor in self._feeds]
     self._fetches = fetches
     self._tensors, self._targets = [], []
@@ -77,7 +78,9 @@ class _Run:
     if isinstance(fetches, tf1.Operation):
       self._targets.append(fetches)
       return lambda found: None
-    self._is_simple &= isinstance(fetches, tf1.Tensor)
+    # What is fed and fetched at once, too, only a session itself gives back.
+    is_tensor = isinstance(fetches, tf1.Tensor)
+    self._is_simple &= is_tensor and fetches.name not in self._fed
     self._tensors.append(fetches)
     return next
 

@@ -128,7 +128,12 @@ class HostStore:
           f'variant, which cannot be fetched. Use store="device".'
         )
     with tf1.name_scope(name):
-      self._values = staging.own_values(kept)
+      graph = tf1.get_default_graph()
+      # The outputs of a conditional cannot be fetched themselves on 2.x.
+      self._values = [
+        tensor if graph.is_fetchable(tensor) else tf1.identity(tensor)
+        for tensor in staging.own_values(kept)
+      ]
       self._placeholders = [
         tf1.placeholder(t.dtype.base_dtype, t.shape, name="residual_ph")
         for t in kept

@@ -82,6 +82,11 @@ class RunsTest(case.GraphTestCase):
     np.testing.assert_array_equal(found[0].values, [2.0, 2.0, 2.0])
     self.assertEqual(found[1], 0.0)
 
+  def test_what_is_fed_is_fetched_as_it_was_fed(self):
+    with self.open_session() as sess:
+      found = self.runs.run(sess, [self.n_ph, self.sum], self.feed_dict)
+    self.assertEqual(found, [4, 10.0])
+
   def test_nothing_to_run_gives_nothing(self):
     with self.open_session() as sess:
       self.assertEqual(self.runs.run(sess, {"a": []}, {}), {"a": []})

@@ -308,6 +308,17 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["held_out"], ["cc-aa"])
     self.assertEqual((figures["graphs"], figures["joint_graphs"]), (6, 6))
 
+  def test_tabulate_control_flow(self):
+    out_dir = f"--out_dir={self.out_dir}"
+    figures = self.figures(
+      run("tabulate_control_flow.py", "--constructs=cond,Defun", out_dir)
+    )
+    (found,) = figures.values()
+    self.assertEqual(found["right"] + found["refused"], 2 * 2 * 4)
+    self.assertGreaterEqual(found["right"], 8)
+    with open(os.path.join(self.out_dir, "control_flow.md")) as file:
+      self.assertLen(file.read().splitlines(), 4)
+
   def test_benchmark_calculator(self):
     sizes = ("--batch_size=4", "--units=4", "--hidden=4", "--rounds=1")
     out_dir = f"--out_dir={self.out_dir}"

@@ -1,0 +1,299 @@
+"""Which store carries which construct of control flow.
+
+Each construct is cut with each store, in both styles of control flow, and run:
+its gradients must be those of the joint graph, and of central differences, or
+it must be refused when the sub-model is made.
+"""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+
+import numpy as np
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.experiments import constructs
+from tangle.partial import sub_model
+
+RIGHT, REFUSED, WRONG, HANGS, FAILS = OUTCOMES = (
+  "right",
+  "refused",
+  "wrong",
+  "hangs",
+  "fails",
+)
+STYLES = ("v1", "v2")
+TIMEOUT_S = 30
+
+_TOLERANCE = 1e-12
+_NUMERIC_TOLERANCE = 1e-6
+_STEP = 1e-6
+_SHAPE = (3, 4)
+
+
+def tabulate(names=None, stores=sub_model.STORES, styles=STYLES):
+  """Tries constructs with stores, on the TensorFlow that is installed.
+
+  Args:
+    names: keys of `constructs.ALL`; all by default.
+    stores: names of stores.
+    styles: `"v1"`, control flow of TensorFlow 1, and `"v2"`.
+
+  Returns:
+    A dict: construct → style → store → dict of `outcome`, one of `OUTCOMES`,
+    `text`, what an error said, and `store`, the one that was picked.
+
+  Raises:
+    ArgumentError: if a construct is unknown.
+  """
+  for name in names or []:
+    if name not in constructs.ALL:
+      raise errors.ArgumentError(
+        f"control_flow.tabulate: there is no construct {name!r}; there are "
+        f"{list(constructs.ALL)}."
+      )
+  found = {}
+  for name in names or constructs.ALL:
+    found[name] = {}
+    for style in styles:
+      with _control_flow(style):
+        expected = _run_joint(constructs.ALL[name])
+        found[name][style] = {
+          store: _attempt(constructs.ALL[name], store, expected)
+          for store in stores
+        }
+  return found
+
+
+def _attempt(construct, store, expected):
+  with tf1.Graph().as_default():
+    x_ph, y, variable = _build(construct)
+    try:
+      cut = sub_model.SubModel([x_ph], [y], [variable], store)
+    except errors.CutError as error:
+      return {"outcome": REFUSED, "text": str(error), "store": None}
+    found = {"outcome": RIGHT, "text": "", "store": cut.store}
+    try:
+      given = _run_split(cut, [upstream for upstream, _ in expected])
+    except tf1.errors.DeadlineExceededError as error:
+      return dict(found, outcome=HANGS, text=error.message)
+    except Exception as error:  # whatever it is that a user would meet
+      return dict(found, outcome=FAILS, text=f"{type(error)}: {error}")
+  worst = max(
+    np.max(np.abs(a - b) / (np.max(np.abs(b)) + 1e-3))
+    for gradients, (_, others) in zip(given, expected)
+    for a, b in zip(gradients, others)
+  )
+  if not worst <= _TOLERANCE:
+    return dict(found, outcome=WRONG, text=f"off by {worst:.2g}")
+  return found
+
+
+def _values():
+  """Returns a generator, the kernel, and inputs."""
+  rng = np.random.RandomState(5)
+  kernel = rng.uniform(-0.8, 0.8, (4, 4))
+  # Of one sign and of the other, so that conditionals go both ways.
+  return rng, kernel, [s * rng.uniform(0.1, 1.0, _SHAPE) for s in (1, -1)]
+
+
+def _build(construct):
+  x_ph = tf1.placeholder(tf1.float64, _SHAPE, "x")
+  kernel = _values()[1]
+  variable = tf1.get_variable("w", initializer=kernel, use_resource=True)
+  y = construct.build(x_ph, tf1.convert_to_tensor(variable))
+  return x_ph, y, variable
+
+
+def _open_session():
+  config = tf1.ConfigProto(operation_timeout_in_ms=1000 * TIMEOUT_S)
+  sess = tf1.Session(config=config)
+  sess.run(tf1.global_variables_initializer())
+  return sess
+
+
+def _run_split(cut, upstream):
+  """Returns the gradients for each input, as lists of arrays."""
+  found = []
+  with _open_session() as sess:
+    for value, above in zip(_values()[2], upstream):
+      with cut.forward(sess, {cut.inputs[0]: value}) as call:
+        gradients = call.backward([above])
+        found.append(_dense(gradients.inputs + gradients.variables))
+  return found
+
+
+def _run_joint(construct):
+  """Returns the upstream gradient and the gradients for each input.
+
+  Raises:
+    AssertionError: if they are not those of central differences.
+  """
+  rng, _, values = _values()
+  with tf1.Graph().as_default():
+    x_ph, y, variable = _build(construct)
+    upstream_ph = tf1.placeholder(y.dtype, y.shape)
+    sources = [x_ph, variable]
+    gradients = tf1.gradients(y, sources, upstream_ph)
+    new_ph = tf1.placeholder(tf1.float64, [4, 4])
+    assign_op = variable.assign(new_ph).op
+    found = []
+    with _open_session() as sess:
+      for value in values:
+        y_np = sess.run(y, {x_ph: value}) if not construct.draws else None
+        shape = y.shape.as_list() if y_np is None else y_np.shape
+        upstream = rng.uniform(-1, 1, shape)
+        fed = {x_ph: value, upstream_ph: upstream}
+        dense = _dense(sess.run(gradients, fed))
+        found.append((upstream, dense))
+        if not construct.draws:
+          point = [value, sess.run(variable)]
+
+          def loss(x, w, upstream=upstream):
+            sess.run(assign_op, {new_ph: w})
+            return np.sum(upstream * sess.run(y, {x_ph: x}))
+
+          _check_numbers(loss, point, dense, rng)
+          sess.run(assign_op, {new_ph: point[1]})
+  return found
+
+
+def _check_numbers(loss, point, gradients, rng):
+  ways = [rng.uniform(-1, 1, part.shape) for part in point]
+  ahead, behind = (
+    loss(*[p + sign * _STEP * way for p, way in zip(point, ways)])
+    for sign in (1, -1)
+  )
+  slope = sum(np.sum(g * way) for g, way in zip(gradients, ways))
+  difference = (ahead - behind) / (2 * _STEP)
+  error = abs(slope - difference) / (1 + abs(slope))
+  assert error < _NUMERIC_TOLERANCE, f"joint gradient off by {error:.2g}"
+
+
+def _dense(gradients):
+  """Returns fetched gradients as arrays, sparse ones summed up."""
+  found = []
+  for gradient in gradients:
+    if hasattr(gradient, "indices"):
+      dense = np.zeros((4, 4))
+      np.add.at(dense, gradient.indices, gradient.values)
+      gradient = dense
+    found.append(gradient)
+  return found
+
+
+@contextlib.contextmanager
+def _control_flow(style):
+  before = tf1.control_flow_v2_enabled()
+  use = {"v1": tf1.disable_control_flow_v2, "v2": tf1.enable_control_flow_v2}
+  use[style]()
+  try:
+    yield
+  finally:
+    use["v2" if before else "v1"]()
+
+
+def tabulate_elsewhere(python, names=None):
+  """Does the same in another Python, which may have another TensorFlow.
+
+  Args:
+    python: the interpreter; one that can import tangle.
+    names: as for `tabulate`.
+
+  Returns:
+    The version of TensorFlow there, such as `"1.15"`, and what `tabulate`
+    returns.
+
+  Raises:
+    ArgumentError: if the interpreter fails.
+  """
+  program = (
+    "import json, sys; from tangle.experiments import control_flow as c; "
+    "print(json.dumps([c.version(), c.tabulate(json.loads(sys.argv[1]))]))"
+  )
+  # Beside the package, so that it is found if it is not installed there.
+  done = subprocess.run(
+    [python, "-W", "ignore", "-c", program, json.dumps(names)],
+    cwd=pathlib.Path(errors.__file__).resolve().parent.parent,
+    capture_output=True,
+    text=True,
+  )
+  if done.returncode:
+    raise errors.ArgumentError(
+      f"control_flow.tabulate_elsewhere: {python} failed: "
+      f"{done.stderr.strip()[-500:]}. Name a Python that has TensorFlow."
+    )
+  return tuple(json.loads(done.stdout.splitlines()[-1]))
+
+
+def version():
+  """Returns the version of TensorFlow that is installed, such as `"1.15"`."""
+  return "{}.{}".format(*compat.VERSION)
+
+
+def format_markdown(tables):
+  """Writes tables as one, a row for each construct.
+
+  Args:
+    tables: version of TensorFlow → what `tabulate` returns, all of the same
+      constructs, styles and stores.
+
+  Returns:
+    Lines of Markdown: "right" where the gradients are on all versions, "–"
+    where the sub-model is refused; otherwise what they are on each.
+  """
+  first = next(iter(tables.values()))
+  columns = [
+    (style, store)
+    for style, row in next(iter(first.values())).items()
+    for store in row
+  ]
+  heads = [f"{store}, {style}" for style, store in columns]
+  lines = [
+    "| " + " | ".join(["construct"] + heads) + " |",
+    "|" + "---|" * (len(heads) + 1),
+  ]
+  for name in first:
+    cells = []
+    for style, store in columns:
+      found = {
+        label: table[name][style][store]["outcome"]
+        for label, table in tables.items()
+      }
+      words = {
+        label: "–" if outcome == REFUSED else outcome
+        for label, outcome in found.items()
+      }
+      if len(set(words.values())) == 1:
+        cells.append(next(iter(words.values())))
+      else:
+        cells.append(
+          ", ".join(f"{word} ({label})" for label, word in words.items())
+        )
+    lines.append("| " + " | ".join([name] + cells) + " |")
+  return "\n".join(lines)
+
+
+def count(tables):
+  """Counts outcomes.
+
+  Args:
+    tables: as for `format_markdown`.
+
+  Returns:
+    A dict: version → outcome → how often.
+  """
+  return {
+    label: {
+      outcome: sum(
+        cell["outcome"] == outcome
+        for row in table.values()
+        for cells in row.values()
+        for cell in cells.values()
+      )
+      for outcome in OUTCOMES
+    }
+    for label, table in tables.items()
+  }
