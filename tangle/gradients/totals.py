@@ -1,4 +1,4 @@
-"""Joins gradients that belong to the same variable.
+"""Sums gradients that belong to the same variable.
 
 A gradient is a tensor, an `IndexedSlices`, or `None`.
 """

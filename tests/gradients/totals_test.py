@@ -1,4 +1,4 @@
-"""Tests of gradients."""
+"""Tests of totals."""
 
 import numpy as np
 from absl.testing import absltest, parameterized

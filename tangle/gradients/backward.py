@@ -1,0 +1,212 @@
+"""The combined gradient of several losses, by the fewest backward passes."""
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.gradients import combining, methods, totals
+from tangle.graphs import walk
+from tangle.nets import checks
+
+_CALLER = "gradients.of_losses"
+
+
+def of_losses(
+  losses,
+  variables,
+  method="sum",
+  shared=None,
+  boundary=None,
+  name="of_losses",
+  **options,
+):
+  """Combines the gradients of K losses to the variables.
+
+  What runs backward:
+
+  - `sum`, `mean`, `weighted`: everything once, with the weights as upstream
+    gradients. (One loss that couples several outputs needs no method: it is a
+    list of one.)
+  - The others on the shared variables: everything K times.
+  - The others with a `boundary`: what is above it K times, once for each loss;
+    the K gradients with respect to the boundary are combined, and what is below
+    it runs backward once, from their combination.
+
+  A variable that only one loss reaches, or that is reached above the boundary,
+  gets the sum of its losses' gradients, which no method changes. (So with
+  `mean` and `weighted` alone do weights act on heads.) Where a path leads from
+  below the boundary to a loss around it, its gradient is added in the same way.
+
+  Source: for the boundary Sener & Koltun 2018, section 3.3 (MGDA-UB).
+
+  Args:
+    losses: K scalars.
+    variables: V variables, shared ones and others.
+    method: the name of a method; see `combine`.
+    shared: the variables whose gradients are combined, some of `variables`. By
+      default those that more than one loss reaches, or all for K = 1. Not with
+      a boundary.
+    boundary: a list of tensors, the shared representation; `None` to combine on
+      the variables. The methods that need one pass do not read it.
+    name: name scope of the new ops.
+    **options: those of the method.
+
+  Returns:
+    A `Combined` of V gradients, `None` for a variable that no loss reaches.
+    `weights` and `gramian` are of what was combined.
+
+  Raises:
+    ArgumentError: if there is no loss, no such method or option, `shared` and
+      `boundary` are both given, `shared` is not among the variables, or weights
+      are negative, not finite or too few.
+    DisconnectedError: if a loss does not reach the boundary, or none of the
+      shared variables.
+    GraphError: if tensors belong to different graphs.
+    ShapeError: if a loss is not a scalar.
+  """
+  losses, variables = _check(losses, variables, shared, boundary)
+  methods.check_method(_CALLER, method, options, len(losses))
+  if boundary is not None:
+    boundary = walk.check_tensors(
+      _CALLER, "boundary", boundary, losses[0].graph
+    )
+    _check_reach(losses, boundary, "the boundary")
+  else:
+    shared = _find_shared(losses, variables, shared)
+    _check_reach(losses, [_handle(v) for v in shared], "a shared variable")
+  with tf1.name_scope(name):
+    if method in methods.LINEAR:
+      return _pass_once(losses, variables, method, options)
+    if boundary is not None:
+      return _pass_boundary(losses, variables, boundary, method, options)
+    return _pass_each(losses, variables, shared, method, options)
+
+
+def _check(losses, variables, shared, boundary):
+  losses = walk.check_tensors(_CALLER, "losses", losses)
+  variables = list(variables)
+  if not losses or not variables:
+    raise errors.ArgumentError(
+      f"{_CALLER}: there must be a loss and a variable at least, got "
+      f"{len(losses)} and {len(variables)}"
+    )
+  for loss in losses:
+    if loss.shape.ndims != 0:
+      raise errors.ShapeError(
+        f"{_CALLER}: losses must be scalars, got {checks.describe(loss)}; take "
+        "the mean, or call set_shape([])"
+      )
+  if shared is not None and boundary is not None:
+    raise errors.ArgumentError(
+      f"{_CALLER}: shared and boundary are both given; gradients are combined "
+      "on one or the other"
+    )
+  known = {variable.name for variable in variables}
+  for variable in shared or ():
+    if variable.name not in known:
+      raise errors.ArgumentError(
+        f"{_CALLER}: shared has {variable.name!r}, which is not among the "
+        "variables; pass it there, too"
+      )
+  return losses, variables
+
+
+def _handle(variable):
+  """Returns the tensor that all readers of a variable depend on."""
+  return variable.op.outputs[0]
+
+
+def _find_shared(losses, variables, shared):
+  if shared is not None:
+    return list(shared)
+  masks = walk.reach(losses, walk.ancestors(losses))
+  counts = [bin(masks.get(_handle(v).name, 0)).count("1") for v in variables]
+  return [v for v, count in zip(variables, counts) if count > (len(losses) > 1)]
+
+
+def _check_reach(losses, tensors, what):
+  masks = walk.reach(losses, walk.ancestors(losses))
+  reached = 0
+  for tensor in tensors:
+    reached |= masks.get(tensor.name, 0)
+  for k, loss in enumerate(losses):
+    if not reached >> k & 1:
+      names = ", ".join(repr(tensor.name) for tensor in tensors[:4]) or "none"
+      raise errors.DisconnectedError(
+        f"{_CALLER}: losses[{k}], {loss.name!r}, does not depend on {what} "
+        f"(there are: {names}); leave it out, and add its own gradient, or "
+        f"pass what it shares with the others"
+      )
+
+
+def _check_gradients(k, loss, gradients, what):
+  """Raises if a loss depends on what is shared, but has no gradient there."""
+  if all(gradient is None for gradient in gradients):
+    raise errors.DisconnectedError(
+      f"{_CALLER}: losses[{k}], {loss.name!r}, has no gradient with respect to "
+      f"{what}; look for an op without a gradient, or tf.stop_gradient"
+    )
+
+
+def _pass_once(losses, variables, method, options):
+  weights = methods.linear_weights(method, len(losses), **options)
+  upstream = [tf1.cast(weights[k], loss.dtype) for k, loss in enumerate(losses)]
+  if method == "sum":
+    upstream = [tf1.ones([], loss.dtype) for loss in losses]
+  found = tf1.gradients(losses, variables, upstream, name="backward")
+  return combining.Combined(found, weights, None)
+
+
+def _pass_each(losses, variables, shared, method, options):
+  names = {variable.name for variable in shared}
+  rows = []
+  for k, loss in enumerate(losses):
+    rows.append(tf1.gradients(loss, variables, name=f"backward_{k}"))
+    own = [g for g, v in zip(rows[-1], variables) if v.name in names]
+    _check_gradients(k, loss, own, "a shared variable")
+  places = [n for n, v in enumerate(variables) if v.name in names]
+  picked = [[row[n] for n in places] for row in rows]
+  result = combining.explain(picked, method, **options)
+  joined = dict(zip(places, result.gradients))
+  found = [
+    joined[n] if n in joined else totals.total([row[n] for row in rows])
+    for n in range(len(variables))
+  ]
+  return result._replace(gradients=found)
+
+
+def _pass_boundary(losses, variables, boundary, method, options):
+  count = len(boundary)
+  above, rows = [], []
+  for k, loss in enumerate(losses):
+    found = tf1.gradients(
+      loss,
+      boundary + variables,
+      stop_gradients=boundary,
+      name=f"backward_{k}",
+    )
+    _check_gradients(k, loss, found[:count], "the boundary")
+    rows.append(found[:count])
+    above.append(found[count:])
+  result = combining.explain(rows, method, **options)
+  # Where no loss has a gradient for a boundary tensor, none goes on below.
+  pairs = [
+    (tensor, _dense(gradient))
+    for tensor, gradient in zip(boundary, result.gradients)
+    if gradient is not None
+  ]
+  below = tf1.gradients(
+    [tensor for tensor, _ in pairs],
+    variables,
+    [gradient for _, gradient in pairs],
+    name="backward",
+  )
+  found = [
+    totals.total([below[n]] + [row[n] for row in above])
+    for n in range(len(variables))
+  ]
+  return result._replace(gradients=found)
+
+
+def _dense(gradient):
+  if compat.is_indexed_slices(gradient):
+    return tf1.convert_to_tensor(gradient)
+  return gradient

@@ -1,0 +1,306 @@
+"""Weighs losses by what they have been, or at random.
+
+Each is an object that is given the losses once and has
+
+- `loss`: the weighted sum; its gradient is one backward pass,
+- `weights`: `[K]`, those of this step,
+- `variables`: its own, which checkpoints should have,
+- `update_op`: to be run with each training step, after which the weights may be
+  others; weights of a step are read before its update.
+
+    balance = gradients.DynamicWeightAveraging(losses)
+    train_op = optimizer.minimize(balance.loss)
+    sess.run([train_op, balance.update_op])
+"""
+
+import numbers
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.gradients import methods
+from tangle.graphs import walk
+from tangle.nets import checks
+
+
+class Balance:
+  """What all of them have.
+
+  Attributes:
+    loss: scalar, the weighted sum of the losses.
+    weights: `[K]`.
+    variables: a list of the object's own variables.
+    update_op: an op.
+  """
+
+  def __init__(self, losses, name):
+    """Checks the losses.
+
+    Args:
+      losses: K float scalars of one type.
+      name: variable and name scope.
+
+    Raises:
+      ArgumentError: if there is no loss.
+      DtypeError: if losses are of different types.
+      ShapeError: if a loss is not a scalar.
+    """
+    losses = walk.check_tensors(name, "losses", losses)
+    if not losses:
+      raise errors.ArgumentError(f"{name}: there must be a loss at least")
+    for loss in losses:
+      if loss.shape.ndims != 0:
+        raise errors.ShapeError(
+          f"{name}: losses must be scalars, got {checks.describe(loss)}; take "
+          "the mean, or call set_shape([])"
+        )
+    if len({loss.dtype for loss in losses}) > 1:
+      raise errors.DtypeError(
+        f"{name}: losses must be of one type, got "
+        f"{[loss.dtype.name for loss in losses]}; tf1.cast them"
+      )
+    self._losses, self._name = losses, name
+    self._count, self._dtype = len(losses), losses[0].dtype
+    self.variables = []
+
+  def _variable(self, name, shape, value, trainable=False):
+    with tf1.variable_scope(self._name):
+      found = tf1.get_variable(
+        name,
+        shape,
+        self._dtype,
+        tf1.constant_initializer(value),
+        trainable=trainable,
+        use_resource=True,
+      )
+    self.variables.append(found)
+    return found
+
+  def _weigh(self, weights):
+    self.weights = weights
+    return tf1.add_n([weights[k] * loss for k, loss in enumerate(self._losses)])
+
+
+class UncertaintyWeighting(Balance):
+  """Learns how certain each task is, and weighs by it.
+
+  `loss = sum_k factors[k] exp(-s_k) loss_k + s_k / 2`, where `s_k`, the
+  logarithm of a variance, is a trainable variable, 0 at first, that the
+  training's own optimizer changes. No update op is needed.
+
+  Source: Kendall, Gal & Cipolla 2018, "Multi-Task Learning Using Uncertainty to
+  Weigh Losses", equations 7 and 10; with `s = log sigma^2`, as they advise.
+  """
+
+  def __init__(self, losses, factors=None, name="uncertainty_weighting"):
+    """Makes the variables and the loss.
+
+    Args:
+      losses: K float scalars of one type.
+      factors: K numbers: 1/2 for squared errors, 1 for cross entropies; 1 each
+        for None.
+      name: variable and name scope.
+
+    Raises:
+      ArgumentError: if factors are negative, not finite or too few.
+    """
+    super().__init__(losses, name)
+    factors = [1.0] * self._count if factors is None else factors
+    methods.check_weights(name, "factors", factors, self._count)
+    self._log_variances = self._variable(
+      "log_variances", [self._count], 0.0, trainable=True
+    )
+    with tf1.name_scope(name):
+      logs = self._log_variances.read_value()
+      weights = tf1.cast(tf1.convert_to_tensor(factors), self._dtype)
+      self.loss = self._weigh(weights * tf1.exp(-logs))
+      self.loss += 0.5 * tf1.reduce_sum(logs)
+      self.update_op = tf1.no_op()
+
+
+class RandomWeighting(Balance):
+  """Draws the weights of each step: `K softmax(n)`, `n ~ N(0, 1)`.
+
+  Source: Lin et al. 2022, "Reasonable Effectiveness of Random Weighting",
+  equation 2, times K, so that the weights sum to K as those of others do.
+  """
+
+  def __init__(self, losses, seed=None, name="random_weighting"):
+    """Makes the loss.
+
+    Args:
+      losses: K float scalars of one type.
+      seed: an int or None: seed of a stateful random op. Or an int tensor or
+        array `[2]`: seed of a stateless one, which a training that resumes
+        makes of its step.
+      name: variable and name scope.
+    """
+    super().__init__(losses, name)
+    with tf1.name_scope(name):
+      if seed is None or isinstance(seed, numbers.Integral):
+        noise = tf1.random.normal([self._count], dtype=self._dtype, seed=seed)
+      else:
+        noise = tf1.random.stateless_normal(
+          [self._count], seed, dtype=self._dtype
+        )
+      self.loss = self._weigh(self._count * tf1.nn.softmax(noise))
+      self.update_op = tf1.no_op()
+
+
+class DynamicWeightAveraging(Balance):
+  """Weighs most what falls slowest: `K softmax(r / temperature)`.
+
+  `r_k` is the mean loss of the last epoch over that of the one before; weights
+  are 1 for the first two epochs. `update_op` counts a step's losses;
+  `end_epoch_op` ends an epoch.
+
+  Source: Liu, Johns & Davison 2019, "End-to-End Multi-Task Learning with
+  Attention", equation 7.
+
+  Attributes:
+    end_epoch_op: an op, to be run by itself after the last step of an epoch. An
+      epoch without a step does not count.
+  """
+
+  def __init__(self, losses, temperature=2.0, name="dynamic_weight_averaging"):
+    """Makes the variables, the loss and the ops.
+
+    Args:
+      losses: K float scalars of one type.
+      temperature: the higher, the more equal the weights; positive.
+      name: variable and name scope.
+
+    Raises:
+      ArgumentError: if the temperature is not positive.
+    """
+    super().__init__(losses, name)
+    _check_number(name, "temperature", temperature)
+    shape = [self._count]
+    total = self._variable("total", shape, 0.0)
+    steps = self._variable("steps", [], 0.0)
+    epochs = self._variable("epochs", [], 0.0)
+    last = self._variable("last", shape, 1.0)
+    before = self._variable("before", shape, 1.0)
+    with tf1.name_scope(name):
+      past = before.read_value()
+      safe = tf1.where_v2(tf1.equal(past, 0), tf1.ones_like(past), past)
+      ratio = last.read_value() / safe
+      learned = self._count * tf1.nn.softmax(ratio / temperature)
+      known = epochs.read_value() >= 2
+      weights = tf1.where_v2(known, learned, tf1.ones_like(learned))
+      self.loss = self._weigh(tf1.stop_gradient(weights))
+      with tf1.control_dependencies([weights]):
+        self.update_op = tf1.group(
+          total.assign_add(tf1.stop_gradient(tf1.stack(self._losses))),
+          steps.assign_add(1.0),
+        )
+      self.end_epoch_op = self._end_epoch(total, steps, epochs, last, before)
+
+  def _end_epoch(self, total, steps, epochs, last, before):
+    count, old = steps.read_value(), last.read_value()
+    mean = total.read_value() / tf1.maximum(count, 1.0)
+    counts = count > 0
+    values = [
+      tf1.where_v2(counts, mean, old),
+      tf1.where_v2(counts, old, before.read_value()),
+      epochs.read_value() + tf1.cast(counts, self._dtype),
+    ]
+    with tf1.control_dependencies(values):
+      return tf1.group(
+        last.assign(values[0]),
+        before.assign(values[1]),
+        epochs.assign(values[2]),
+        total.assign(tf1.zeros_like(mean)),
+        steps.assign(0.0),
+      )
+
+
+class GradNorm(Balance):
+  """Learns weights that give all tasks the same pace.
+
+  With `n_k = |d loss_k / d shared|`, `G_k = weights[k] n_k` and `r_k` the share
+  of its first value that loss k still has, over the mean of those shares,
+  `update_op` takes a step down `sum_k |G_k - mean(G) r_k^alpha|`, where the
+  second term counts as constant, and scales the weights to sum to K. That
+  gradient is `n_k sign(...)`, so that no second derivative is needed.
+
+  The norms need one pass a loss from the losses to `shared`, which should be
+  near them: the last shared layer. The training itself is one pass.
+
+  Source: Chen et al. 2018, "GradNorm: Gradient Normalization for Adaptive Loss
+  Balancing in Deep Multitask Networks", Algorithm 1. Added: weights do not fall
+  below `floor`.
+  """
+
+  def __init__(
+    self,
+    losses,
+    shared,
+    alpha=1.5,
+    learning_rate=0.025,
+    floor=1e-3,
+    name="gradnorm",
+  ):
+    """Makes the variables, the loss and the update.
+
+    Args:
+      losses: K float scalars of one type.
+      shared: variables, or tensors, that every loss reaches.
+      alpha: how much a task that lags is pulled; at least 0.
+      learning_rate: of the weights.
+      floor: least weight before scaling.
+      name: variable and name scope.
+
+    Raises:
+      ArgumentError: if a number is out of range.
+      DisconnectedError: if a loss does not reach `shared`.
+    """
+    super().__init__(losses, name)
+    _check_number(name, "alpha", alpha, zero=True)
+    _check_number(name, "learning_rate", learning_rate)
+    _check_number(name, "floor", floor)
+    with tf1.name_scope(name):
+      norms = [
+        self._norm(k, loss, list(shared)) for k, loss in enumerate(self._losses)
+      ]
+      values = tf1.stop_gradient(tf1.stack(self._losses))
+    current = self._variable("weights", [self._count], 1.0)
+    first = self._variable("first", [self._count], 0.0)
+    begun = self._variable("begun", [], 0.0)
+    with tf1.name_scope(name):
+      weights = current.read_value()
+      self.loss = self._weigh(tf1.stop_gradient(weights))
+      start = tf1.where_v2(begun.read_value() > 0, first.read_value(), values)
+      safe = tf1.where_v2(tf1.equal(start, 0), tf1.ones_like(start), start)
+      share = values / safe
+      mean = tf1.maximum(tf1.reduce_mean(share), 1e-30)
+      norms = tf1.stack(norms)
+      sizes = weights * norms
+      target = tf1.reduce_mean(sizes) * (share / mean) ** alpha
+      slope = norms * tf1.sign(sizes - target)
+      moved = tf1.maximum(weights - learning_rate * slope, floor)
+      scaled = moved * (self._count / tf1.reduce_sum(moved))
+      with tf1.control_dependencies([scaled, start]):
+        self.update_op = tf1.group(
+          current.assign(scaled), first.assign(start), begun.assign(1.0)
+        )
+
+  def _norm(self, k, loss, shared):
+    found = tf1.gradients(loss, shared, name=f"backward_{k}")
+    found = [gradient for gradient in found if gradient is not None]
+    if not found:
+      raise errors.DisconnectedError(
+        f"{self._name}: losses[{k}], {loss.name!r}, does not reach what is "
+        "shared; pass a layer that all losses depend on"
+      )
+    return tf1.global_norm(
+      [tf1.convert_to_tensor(gradient) for gradient in found]
+    )
+
+
+def _check_number(name, argument, value, zero=False):
+  good = isinstance(value, numbers.Real) and (value > 0 or zero and value == 0)
+  if not good or value == float("inf"):
+    least = "at least 0" if zero else "positive"
+    raise errors.ArgumentError(
+      f"{name}: {argument} must be a finite number, {least}, got {value!r}"
+    )

@@ -1,0 +1,165 @@
+"""Combines the gradients of several losses into one."""
+
+from typing import Any, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.gradients import dropping, gramians, methods, totals
+
+_SPREAD = np.array([0, 7919])
+
+
+class Combined(NamedTuple):
+  """What `explain` and `of_losses` give.
+
+  Attributes:
+    gradients: V gradients.
+    weights: `[K]` float64; `None` for GradDrop, which has none.
+    gramian: `[K, K]` float64, inner products of the losses' gradients; `None`
+      where one backward pass has done it all, and nobody has them.
+  """
+
+  gradients: Sequence[Any]
+  weights: Optional[Any]
+  gramian: Optional[Any]
+
+
+def combine(gradients, method, name="combine", **options):
+  """Combines the gradients of K losses: `d[v] = sum_k weights[k] g_k[v]`.
+
+  | method | options | weights |
+  |---|---|---|
+  | `sum`, `mean` | | 1, 1 / K |
+  | `weighted` | `weights` | given |
+  | `pcgrad` | `seed` | conflicts taken out in pairs, in random order |
+  | `mgda` | | those of the shortest convex combination |
+  | `cagrad` | `c` | the worst loss is helped most, near the mean |
+  | `imtl_g` | | all gradients have the same projection on d |
+  | `nash_mtl` | `max_norm` | the Nash bargaining solution |
+  | `aligned_mtl` | `preference` | gradients made orthogonal and equally long |
+  | `upgrad` | `preference`, `regularization` | conflicts projected away |
+  | `graddrop` | `leak`, `seed` | one sign for each entry, at random |
+
+  `tangle.gradients.methods` and `dropping` tell of each, with sources. K is
+  known from the lists; shapes need not be. Nothing leaves the graph. All but
+  `graddrop` need no more than the K × K inner products.
+
+  Args:
+    gradients: K lists of V gradients: tensors, `IndexedSlices` or `None`, which
+      counts as zero.
+    method: the name of a method.
+    name: name scope of the new ops.
+    **options: those of the method.
+
+  Returns:
+    A list of V gradients: `None` where all are; sparse where all are sparse or
+    `None`, then with each row once (but for `sum`, `mean` and `weighted`).
+
+  Gradients:
+    None through the weights of conflict-aware methods.
+
+  Raises:
+    ArgumentError: if there is no such method or option, lists differ in length,
+      or weights are negative, not finite or too few.
+    DtypeError: if a gradient is of no floating type.
+  """
+  return _combine("gradients.combine", gradients, method, name, options, False)[
+    0
+  ]
+
+
+def explain(gradients, method, name="combine", **options):
+  """Combines as `combine` does, and tells what happened.
+
+  Args:
+    gradients: K lists of V gradients.
+    method: the name of a method.
+    name: name scope of the new ops.
+    **options: those of the method.
+
+  Returns:
+    A `Combined`, for `report` and `summarize`.
+
+  Raises:
+    ArgumentError: as `combine`.
+    DtypeError: as `combine`.
+  """
+  return _combine("gradients.explain", gradients, method, name, options, True)
+
+
+def _combine(caller, gradients, method, name, options, tells):
+  rows = gramians.check(caller, gradients)
+  count = len(rows)
+  methods.check_method(caller, method, options, count)
+  if method == methods.DROP:
+    _check_leak(caller, options.get("leak"), count)
+  with tf1.name_scope(name):
+    columns = list(zip(*rows))
+    is_linear = method in methods.LINEAR
+    parts = gram = weights = None
+    if tells or not is_linear:
+      parts = [gramians.align(column) for column in columns]
+    if tells or method in methods.WEIGHTINGS:
+      gram = gramians.of_parts(parts, count)
+    if is_linear:
+      weights = methods.linear_weights(method, count, **options)
+      found = [_add(column, method, weights) for column in columns]
+    elif method == methods.DROP:
+      found = [
+        dropping.drop(part, options.get("leak"), _vary(options.get("seed"), v))
+        for v, part in enumerate(parts)
+      ]
+    else:
+      precision = gramians.precision(parts)
+      weights = methods.weights_of(gram, method, precision, **options)
+      found = [gramians.weigh(part, weights) for part in parts]
+    return Combined(found, weights, gram)
+
+
+def _add(column, method, weights):
+  """Adds gradients whose weights are known, sparse ones as they are."""
+  if method != "sum":
+    column = [
+      None if g is None else scale(g, weights[k]) for k, g in enumerate(column)
+    ]
+  return totals.total(column)
+
+
+def scale(gradient, factor):
+  """Multiplies a gradient.
+
+  Args:
+    gradient: a tensor or an `IndexedSlices`.
+    factor: a scalar.
+
+  Returns:
+    A gradient of the same kind.
+  """
+  factor = tf1.cast(factor, gradient.dtype)
+  if isinstance(gradient, tf1.IndexedSlices):
+    return tf1.IndexedSlices(
+      gradient.values * factor, gradient.indices, gradient.dense_shape
+    )
+  return gradient * factor
+
+
+def _check_leak(caller, leak, count):
+  if leak is None:
+    return
+  methods.check_weights(caller, "leak", leak, count)
+  if not hasattr(leak, "op") and np.max(leak) > 1:
+    raise errors.ArgumentError(
+      f"{caller}: leak must be at most 1, got {leak!r}; it is the share of a "
+      "loss that is never dropped"
+    )
+
+
+def _vary(seed, v):
+  """Returns another seed for each variable."""
+  if seed is None:
+    return None
+  return seed + (
+    v if np.ndim(seed) == 0 and not hasattr(seed, "op") else v * _SPREAD
+  )

@@ -1,0 +1,198 @@
+"""Inner products of the gradients of several losses, and weighted sums.
+
+A gradient is a tensor, an `IndexedSlices`, or `None`, which counts as zero. The
+gradients of K losses to V variables are K lists of V.
+"""
+
+from typing import Any, NamedTuple, Optional, Sequence
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.gradients import totals
+
+
+class Parts(NamedTuple):
+  """The gradients of K losses to one variable, laid out alike.
+
+  Attributes:
+    values: K tensors of one shape, `None` for a loss without a gradient.
+    indices: `[U]`, the rows that `values` hold, each once, if all the gradients
+      are sparse; else `None`, and `values` have the shape of the variable.
+    dense_shape: the variable's shape, if the gradients are sparse.
+  """
+
+  values: Sequence[Any]
+  indices: Optional[Any]
+  dense_shape: Optional[Any]
+
+
+def check(caller, gradients):
+  """Returns gradients as lists, all of one length.
+
+  Args:
+    caller: who asks, for messages.
+    gradients: K lists of V gradients, of floating types.
+
+  Returns:
+    A list of K lists.
+
+  Raises:
+    ArgumentError: if there is no list, or they differ in length, or an entry
+      is no gradient.
+    DtypeError: if a gradient is of no floating type.
+  """
+  if hasattr(gradients, "shape") or not hasattr(gradients, "__iter__"):
+    raise errors.ArgumentError(
+      f"{caller}: gradients must be a list of lists, one for each loss, got "
+      f"{gradients!r}"
+    )
+  rows = []
+  for k, row in enumerate(gradients):
+    if hasattr(row, "shape") or not hasattr(row, "__iter__"):
+      raise errors.ArgumentError(
+        f"{caller}: gradients[{k}] must be a list, one gradient a variable, "
+        f"got {row!r}; put it into a list"
+      )
+    rows.append([_check_one(caller, k, gradient) for gradient in row])
+  if not rows or len({len(row) for row in rows}) > 1:
+    raise errors.ArgumentError(
+      f"{caller}: gradients must have a list for each loss, all of one length, "
+      f"got lengths {[len(row) for row in rows]}; None stands for a gradient "
+      "that is not there"
+    )
+  return rows
+
+
+def _check_one(caller, k, gradient):
+  if gradient is None:
+    return None
+  if not compat.is_indexed_slices(gradient):
+    if not hasattr(gradient, "dtype"):
+      raise errors.ArgumentError(
+        f"{caller}: gradients[{k}] must hold tensors, IndexedSlices or None, "
+        f"got {gradient!r}"
+      )
+    gradient = tf1.convert_to_tensor(gradient)
+  if not gradient.dtype.is_floating:
+    raise errors.DtypeError(
+      f"{caller}: gradients[{k}] has {gradient.name!r} of "
+      f"{gradient.dtype.name}; gradients must be of floating types"
+    )
+  return gradient
+
+
+def align(gradients):
+  """Lays out the gradients of K losses to one variable alike.
+
+  Rows that a sparse gradient repeats are summed, as its inner products need
+  it. Beside a dense one, a sparse one becomes dense.
+
+  Args:
+    gradients: K gradients of the variable's shape, or `None`.
+
+  Returns:
+    A `Parts`.
+  """
+  present = [g for g in gradients if g is not None]
+  sparse = [compat.is_indexed_slices(g) for g in present]
+  if not present or not all(sparse):
+    dense = [None if g is None else tf1.convert_to_tensor(g) for g in gradients]
+    return Parts(dense, None, None)
+  indices = [tf1.cast(g.indices, tf1.int64) for g in present]
+  rows, places = tf1.unique(tf1.concat(indices, 0))
+  count = tf1.shape(rows)[0]
+  pieces = iter(tf1.split(places, [tf1.size(ids) for ids in indices]))
+  values = [
+    None
+    if g is None
+    else tf1.math.unsorted_segment_sum(g.values, next(pieces), count)
+    for g in gradients
+  ]
+  return Parts(values, rows, present[0].dense_shape)
+
+
+def gramian(gradients, name="gramian"):
+  """Multiplies the gradients of each two losses: `sum_v g_i[v]^T g_j[v]`.
+
+  The sum over variables is taken in float64; within one, products are of the
+  gradient's type, float32 at least.
+
+  Args:
+    gradients: K lists of V gradients.
+    name: name scope of the new ops.
+
+  Returns:
+    `[K, K]` float64.
+
+  Raises:
+    ArgumentError: if the lists differ in length, or there is none.
+    DtypeError: if a gradient is of no floating type.
+  """
+  rows = check("gradients.gramian", gradients)
+  with tf1.name_scope(name):
+    return of_parts([align(column) for column in zip(*rows)], len(rows))
+
+
+def of_parts(parts, count):
+  """Returns the Gramian of gradients that are laid out alike.
+
+  Args:
+    parts: V `Parts`.
+    count: K.
+
+  Returns:
+    `[K, K]` float64.
+  """
+  sums = [tf1.zeros([count, count], tf1.float64)]
+  for part in parts:
+    present = [k for k, value in enumerate(part.values) if value is not None]
+    if not present:
+      continue
+    flat = tf1.stack([tf1.reshape(part.values[k], [-1]) for k in present])
+    if flat.dtype.size < 4:
+      flat = tf1.cast(flat, tf1.float32)
+    products = tf1.matmul(flat, flat, transpose_b=True)
+    products = tf1.cast(products, tf1.float64)
+    if len(present) < count:
+      place = tf1.one_hot(present, count, dtype=tf1.float64)
+      products = tf1.matmul(place, tf1.matmul(products, place), True)
+    sums.append(products)
+  return tf1.add_n(sums)
+
+
+def precision(parts):
+  """Returns the relative error that a Gramian of `parts` may have.
+
+  Args:
+    parts: V `Parts`.
+
+  Returns:
+    A float: K times the machine epsilon of the coarsest type.
+  """
+  found = [v for part in parts for v in part.values if v is not None]
+  sizes = [max(4, v.dtype.size) for v in found]
+  count = max([len(part.values) for part in parts] or [1])
+  return count * (1.2e-7 if 4 in sizes else 2.3e-16)
+
+
+def weigh(part, weights):
+  """Returns the weighted sum of the gradients to one variable.
+
+  Args:
+    part: a `Parts`.
+    weights: `[K]`.
+
+  Returns:
+    A tensor, an `IndexedSlices` with each row once, or `None`.
+  """
+  found = [
+    tf1.cast(weights[k], value.dtype) * value
+    for k, value in enumerate(part.values)
+    if value is not None
+  ]
+  if not found:
+    return None
+  total = totals.total(found)
+  if part.indices is None:
+    return total
+  return tf1.IndexedSlices(total, part.indices, part.dense_shape)

@@ -1,0 +1,446 @@
+"""Methods that weigh losses by the inner products of their gradients.
+
+Each takes the Gramian `G[i, j] = g_i^T g_j` of the gradients of K losses and
+gives K weights; the combined gradient is `d = sum_k weights[k] g_k`. None needs
+more than G, so that the cost of the solution does not grow with the variables.
+
+A loss whose gradient is zero neither gets nor takes anything, but with MGDA,
+by whose definition d is then zero.
+"""
+
+import inspect
+import numbers
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.gradients import solvers
+from tangle.nets import checks
+
+
+def pcgrad(gram, precision, seed=None):
+  """Takes from each gradient what conflicts with the others, and adds up.
+
+  For each i, and each other j in an order drawn anew, where `g_i^T g_j < 0`:
+  `g_i -= g_i^T g_j / |g_j|^2 g_j`, with the original `g_j`.
+
+  Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning",
+  Algorithm 1.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: not used.
+    seed: an int or None: seed of a stateful random op. Or an int tensor or
+      array `[2]`: seed of a stateless one, which draws the same orders again.
+
+  Returns:
+    `[K]` float64.
+  """
+  del precision
+  count = tf1.dimension_value(gram.shape[0])
+  if seed is None or isinstance(seed, numbers.Integral):
+    noise = tf1.random.uniform([count, count], seed=seed)
+  else:
+    noise = tf1.random.stateless_uniform([count, count], seed)
+  _, order = tf1.nn.top_k(noise, count)
+  diagonal = tf1.linalg.diag_part(gram)
+  shares = tf1.eye(count, dtype=gram.dtype)
+  for turn in range(count if count > 1 else 0):
+    other = tf1.one_hot(order[:, turn], count, dtype=gram.dtype)
+    product = tf1.reduce_sum(tf1.matmul(shares, gram) * other, 1)
+    square = tf1.linalg.matvec(other, diagonal)
+    own = tf1.linalg.diag_part(other) > 0
+    takes = tf1.logical_and(product < 0, square > 0)
+    takes = tf1.logical_and(takes, tf1.logical_not(own))
+    square = tf1.where_v2(takes, square, tf1.ones_like(square))
+    factor = tf1.where_v2(takes, product / square, tf1.zeros_like(product))
+    shares -= factor[:, None] * other
+  return tf1.reduce_sum(shares, 0)
+
+
+def mgda(gram, precision):
+  """Finds the shortest vector among the convex combinations of gradients.
+
+  `d` is zero where losses cannot be bettered together, and `g_i^T d >= |d|^2`
+  for every i elsewhere.
+
+  Source: Desideri 2012, "Multiple-gradient descent algorithm (MGDA) for
+  multiobjective optimization"; Sener & Koltun 2018, equation 3. Exact, where
+  they have Frank-Wolfe steps.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: not used.
+
+  Returns:
+    `[K]` float64.
+  """
+  del precision
+  return solvers.solve_simplex(gram)
+
+
+def cagrad(gram, precision, c=0.5):
+  """Helps the worst loss most, near the mean gradient.
+
+  `d` maximizes `min_i g_i^T d` over `|d - mean(g)| <= c |mean(g)|`.
+
+  Source: Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task
+  Learning", equation 4. As there, and unlike its code's default, d is not
+  divided by `1 + c`.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: not used.
+    c: radius, at least 0; 0 gives the mean.
+
+  Returns:
+    `[K]` float64.
+  """
+  del precision
+  count = tf1.dimension_value(gram.shape[0])
+  return solvers.solve_ball(gram, c) + 1.0 / count
+
+
+def imtl_g(gram, precision):
+  """Finds the d that all gradients have the same projection of.
+
+  `d^T g_i / |g_i|` is the same for all i, and the weights sum to 1. They may
+  be negative.
+
+  Source: Liu et al. 2021, "Towards Impartial Multi-task Learning", equation 6,
+  with a pseudo-inverse, as gradients may depend on one another. Where these
+  cannot have the same projection but zero, d is zero.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: relative error of `gram`.
+
+  Returns:
+    `[K]` float64.
+  """
+  cosines, norms, asks = _cosines(gram)
+  values, vectors = tf1.linalg.eigh(cosines)
+  kept = values > max(precision, 1e-10)
+  inverse = tf1.where_v2(kept, 1.0 / values, tf1.zeros_like(values))
+  along = tf1.linalg.matvec(vectors, asks, transpose_a=True)
+  shares = tf1.linalg.matvec(vectors, inverse * along)
+  shares = asks * shares / norms
+  total = tf1.reduce_sum(shares)
+  size = tf1.reduce_sum(tf1.abs(shares))
+  whole = tf1.abs(total) > 1e-9 * size
+  total = tf1.where_v2(whole, total, tf1.ones_like(total))
+  return tf1.where_v2(whole, shares / total, tf1.zeros_like(shares))
+
+
+def nash_mtl(gram, precision, max_norm=1.0):
+  """Takes the step on which losses agree in bargaining.
+
+  The weights a solve `G a = 1 / a`. The scales of the gradients have no effect
+  on d. Its norm would be `sqrt(K)`, and is cut to `max_norm`.
+
+  Source: Navon et al. 2022, "Multi-Task Learning as a Bargaining Game",
+  equation 3; the cut is that of its code. Exact, where they approximate. Near a
+  point where losses cannot be bettered together the weights have no bound: the
+  cosines' eigenvalues are lifted to the precision, and d is near zero there.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: relative error of `gram`.
+    max_norm: largest norm of d; None for no cut.
+
+  Returns:
+    `[K]` float64.
+  """
+  cosines, norms, asks = _cosines(gram)
+  values, vectors = tf1.linalg.eigh(cosines)
+  values = tf1.maximum(values, max(precision, 1e-12))
+  lifted = tf1.matmul(vectors * values, vectors, transpose_b=True)
+  # A loss that asks for nothing is on its own: its row is that of the identity.
+  shares = asks * solvers.solve_bargain(lifted) / norms
+  if max_norm is None:
+    return shares
+  norm = tf1.sqrt(_square(gram, shares))
+  cut = tf1.where_v2(norm > max_norm, norm, max_norm * tf1.ones_like(norm))
+  return shares * (max_norm / cut)
+
+
+def aligned_mtl(gram, precision, preference=None):
+  """Gives the gradients one length and right angles, and averages them.
+
+  Of `G = V diag(s) V^T`, the weights are
+  `sqrt(min s) V diag(1 / sqrt(s)) V^T preference`, over the positive s.
+
+  Source: Senushkin et al. 2023, "Independent Component Alignment for Multi-Task
+  Learning", Algorithm 1, scaled by the smallest singular value.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: relative error of `gram`; what is smaller counts as zero.
+    preference: K numbers, at least 0; `1 / K` each for None.
+
+  Returns:
+    `[K]` float64.
+  """
+  preference = _preference(gram, preference)
+  values, vectors = tf1.linalg.eigh(gram)
+  kept = values > precision * tf1.reduce_max(values)
+  kept = tf1.logical_and(kept, values > 0)
+  ones = tf1.ones_like(values)
+  safe = tf1.where_v2(kept, values, ones * tf1.reduce_max(values))
+  factor = tf1.sqrt(tf1.reduce_min(safe) / tf1.where_v2(kept, values, ones))
+  factor = tf1.where_v2(kept, factor, tf1.zeros_like(factor))
+  along = tf1.linalg.matvec(vectors, preference, transpose_a=True)
+  return tf1.linalg.matvec(vectors, factor * along)
+
+
+def upgrad(gram, precision, preference=None, regularization=1e-4):
+  """Projects each gradient so that it conflicts with none, and averages.
+
+  `d = sum_k preference[k] p_k`, where `p_k` is the nearest to `g_k` of all
+  vectors with `g_i^T p >= 0` for every i.
+
+  Source: Quinton & Rey 2024, "Jacobian Descent For Multi-Objective
+  Optimization", equation 6 and Proposition 1; the regularization is that of
+  their library, TorchJD.
+
+  Args:
+    gram: `[K, K]` float64.
+    precision: not used.
+    preference: K numbers, at least 0; `1 / K` each for None.
+    regularization: what is added to the diagonal, relative to the trace of
+      `gram`. With 0 d conflicts with no loss, exactly; with more, weights have
+      a bound where gradients oppose each other.
+
+  Returns:
+    `[K]` float64.
+  """
+  del precision
+  preference = _preference(gram, preference)
+  trace = tf1.linalg.trace(gram)
+  trace = tf1.where_v2(trace > 0, trace, tf1.ones_like(trace))
+  count = tf1.dimension_value(gram.shape[0])
+  matrix = gram / trace + regularization * tf1.eye(count, dtype=gram.dtype)
+  diagonal = tf1.linalg.diag_part(matrix)
+  matrix = tf1.linalg.set_diag(
+    matrix, tf1.where_v2(diagonal > 0, diagonal, tf1.ones_like(diagonal))
+  )
+  # Row k: x >= preference[k] e_k, in terms of what is beyond that bound.
+  bounds = tf1.linalg.diag(preference)
+  shares = bounds + solvers.solve_nonnegative(
+    matrix, tf1.matmul(-bounds, matrix)
+  )
+  return tf1.reduce_sum(shares, 0)
+
+
+WEIGHTINGS = {
+  "pcgrad": pcgrad,
+  "mgda": mgda,
+  "cagrad": cagrad,
+  "imtl_g": imtl_g,
+  "nash_mtl": nash_mtl,
+  "aligned_mtl": aligned_mtl,
+  "upgrad": upgrad,
+}
+"""Name → method, of those that weigh by the Gramian."""
+
+LINEAR = ("sum", "mean", "weighted")
+"""The methods whose weights do not depend on gradients."""
+
+DROP = "graddrop"
+"""The method that weighs each entry on its own."""
+
+METHODS = LINEAR + tuple(WEIGHTINGS) + (DROP,)
+"""The names of all methods."""
+
+_OPTIONS = {
+  "sum": (),
+  "mean": (),
+  "weighted": ("weights",),
+  DROP: ("leak", "seed"),
+}
+
+
+def check_method(caller, method, options, count):
+  """Checks the name of a method, and its options.
+
+  Args:
+    caller: who asks, for messages.
+    method: the name.
+    options: a dict of options.
+    count: K.
+
+  Raises:
+    ArgumentError: if there is no such method or option, or an option is out of
+      range.
+  """
+  if method not in METHODS:
+    raise errors.ArgumentError(
+      f"{caller}: method must be one of {', '.join(METHODS)}, got {method!r}"
+    )
+  known = _OPTIONS.get(method)
+  if known is None:
+    known = tuple(inspect.signature(WEIGHTINGS[method]).parameters)[2:]
+  for option in options:
+    if option not in known:
+      raise errors.ArgumentError(
+        f"{caller}: method {method!r} has no option {option!r}; it has "
+        f"{', '.join(known) or 'none'}"
+      )
+  if method == "weighted" and "weights" not in options:
+    raise errors.ArgumentError(
+      f"{caller}: method 'weighted' needs weights=, one for each of the "
+      f"{count} losses"
+    )
+  for option in ("weights", "preference"):
+    if options.get(option) is not None:
+      check_weights(caller, option, options[option], count)
+  for option, least in (("c", 0), ("regularization", 0), ("max_norm", None)):
+    value = options.get(option)
+    if value is None:
+      continue
+    good = isinstance(value, (numbers.Real, np.number)) and np.isfinite(value)
+    if not good or (value < least if least is not None else value <= 0):
+      range_text = "positive" if least is None else f"at least {least}"
+      raise errors.ArgumentError(
+        f"{caller}: {option} must be a number, {range_text}, got {value!r}"
+      )
+
+
+def check_weights(caller, argument, weights, count):
+  """Checks that there is a weight for each loss, finite and at least 0.
+
+  Args:
+    caller: who asks, for messages.
+    argument: the argument's name, for messages.
+    weights: K numbers, or a float tensor `[K]`, of which the shape is checked.
+    count: K.
+
+  Raises:
+    ArgumentError: if there are too few or too many, or one is negative or not
+      finite, or no number.
+    DtypeError: if a tensor is of no floating type.
+    GraphError: if a tensor belongs to another graph.
+    ShapeError: if a tensor has another shape than `[K]`.
+  """
+  if isinstance(weights, tf1.Tensor) or hasattr(weights, "op"):
+    checks.check_graph(caller, argument, weights)
+    if not weights.dtype.base_dtype.is_floating:
+      raise errors.DtypeError(
+        f"{caller}: {argument} must be of a floating type, got "
+        f"{checks.describe(weights)}; tf1.cast it"
+      )
+    if weights.shape.ndims is None or weights.shape.as_list() != [count]:
+      raise errors.ShapeError(
+        f"{caller}: {argument} must have shape [{count}], one weight for each "
+        f"loss, got {checks.describe(weights)}"
+      )
+    return
+  try:
+    found = np.asarray(weights, np.float64)
+  except (TypeError, ValueError) as error:
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be numbers, got {weights!r}"
+    ) from error
+  if found.shape != (count,):
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be {count} numbers, one for each loss, got "
+      f"{weights!r}"
+    )
+  if not np.all(np.isfinite(found)) or np.any(found < 0):
+    raise errors.ArgumentError(
+      f"{caller}: {argument} must be finite and at least 0, got {weights!r}"
+    )
+
+
+def linear_weights(method, count, weights=None):
+  """Returns the weights of a method that needs no gradients.
+
+  Args:
+    method: one of `LINEAR`.
+    count: K.
+    weights: those of `"weighted"`, checked before. A tensor's are checked in
+      the run, which fails with `InvalidArgumentError`.
+
+  Returns:
+    `[K]` float64.
+  """
+  if method != "weighted":
+    value = 1.0 if method == "sum" else 1.0 / count
+    return tf1.constant([value] * count, tf1.float64)
+  found = tf1.cast(tf1.convert_to_tensor(weights), tf1.float64)
+  if tf1.get_static_value(found) is not None:
+    return found
+  good = tf1.logical_and(tf1.is_finite(found), found >= 0)
+  message = "gradients: weights must be finite and at least 0, got"
+  check_op = tf1.Assert(tf1.reduce_all(good), [message, tf1.as_string(found)])
+  with tf1.control_dependencies([check_op]):
+    return tf1.identity(found)
+
+
+def weights_of(gram, method, precision, **options):
+  """Weighs K losses by the Gramian of their gradients.
+
+  Args:
+    gram: `[K, K]` float64, K known.
+    method: one of `WEIGHTINGS`.
+    precision: relative error of `gram`.
+    **options: those of the method.
+
+  Returns:
+    `[K]` float64; NaN if `gram` is not finite.
+
+  Gradients:
+    None.
+  """
+  gram = tf1.stop_gradient(gram)
+  finite = tf1.reduce_all(tf1.is_finite(gram))
+  # Else a solver would fail, and not say why.
+  whole = tf1.cond(
+    finite,
+    lambda: gram,
+    lambda: tf1.eye(tf1.dimension_value(gram.shape[0]), dtype=gram.dtype),
+  )
+  whole.set_shape(gram.shape)
+  found = WEIGHTINGS[method](_round(whole), precision, **options)
+  nan = tf1.where_v2(
+    finite, tf1.zeros([], found.dtype), tf1.constant(np.nan, found.dtype)
+  )
+  return tf1.stop_gradient(found + nan)
+
+
+def _round(gram):
+  """Removes what rounding has left of negative eigenvalues."""
+  cosines, norms, asks = _cosines(gram)
+  values, vectors = tf1.linalg.eigh(cosines)
+  positive = tf1.maximum(values, 0.0)
+  mended = tf1.matmul(vectors * positive, vectors, transpose_b=True)
+  mended *= (norms * asks)[:, None] * (norms * asks)[None, :]
+  mended = 0.5 * (mended + tf1.linalg.matrix_transpose(mended))
+  return tf1.linalg.set_diag(mended, tf1.linalg.diag_part(gram))
+
+
+def _cosines(gram):
+  """Returns cosines, norms and who has a gradient (1 or 0).
+
+  Rows of losses without a gradient are those of the identity, norms there 1.
+  """
+  diagonal = tf1.linalg.diag_part(gram)
+  asks = diagonal > 0
+  ones = tf1.ones_like(diagonal)
+  norms = tf1.sqrt(tf1.where_v2(asks, diagonal, ones))
+  cosines = gram / (norms[:, None] * norms[None, :])
+  return tf1.linalg.set_diag(cosines, ones), norms, tf1.cast(asks, gram.dtype)
+
+
+def _square(gram, weights):
+  """Returns the square of the norm of the weighted sum."""
+  product = tf1.reduce_sum(weights * tf1.linalg.matvec(gram, weights))
+  return tf1.maximum(product, 0.0)
+
+
+def _preference(gram, preference):
+  count = tf1.dimension_value(gram.shape[0])
+  if preference is None:
+    return tf1.constant([1.0 / count] * count, gram.dtype)
+  return tf1.cast(tf1.convert_to_tensor(preference), gram.dtype)

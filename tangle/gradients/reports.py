@@ -1,0 +1,102 @@
+"""What happened when gradients were combined: weights, norms and cosines."""
+
+from typing import Any, NamedTuple, Optional
+
+from tangle import errors
+from tangle.compat import tf1
+
+
+class Report(NamedTuple):
+  """Numbers about a combination of K gradients, as float64 tensors.
+
+  Attributes:
+    weights: `[K]`, `None` for GradDrop.
+    norms: `[K]`, of the losses' gradients.
+    cosines: `[K, K]`, between the losses' gradients; 0 where one is zero.
+    norm: scalar, of `sum_k weights[k] g_k`; `None` without weights.
+    gains: `[K]`, `g_k^T d`: what each loss falls by, for a small step;
+      `None` without weights. A negative one is a conflict that is left.
+  """
+
+  weights: Optional[Any]
+  norms: Any
+  cosines: Any
+  norm: Optional[Any]
+  gains: Optional[Any]
+
+
+def report(combined, name="report"):
+  """Tells of weights, norms, cosines and gains.
+
+  Args:
+    combined: a `Combined` that has a Gramian.
+    name: name scope of the new ops.
+
+  Returns:
+    A `Report`.
+
+  Raises:
+    ArgumentError: if there is no Gramian, as one backward pass gave all.
+  """
+  if combined.gramian is None:
+    raise errors.ArgumentError(
+      "gradients.report: there are no gradients of single losses, as one "
+      "backward pass gave their combination; make them with tf.gradients, a "
+      "list for each loss, and call gradients.explain"
+    )
+  with tf1.name_scope(name):
+    gram, weights = combined.gramian, combined.weights
+    norms = tf1.sqrt(tf1.linalg.diag_part(gram))
+    sizes = norms[:, None] * norms[None, :]
+    safe = tf1.where_v2(tf1.equal(sizes, 0), tf1.ones_like(sizes), sizes)
+    cosines = gram / safe
+    norm = gains = None
+    if weights is not None:
+      gains = tf1.linalg.matvec(gram, weights)
+      square = tf1.reduce_sum(gains * weights)
+      norm = tf1.sqrt(tf1.maximum(square, 0.0))
+    return Report(weights, norms, cosines, norm, gains)
+
+
+def summarize(combined, labels=None, family="gradients", name="summarize"):
+  """Adds summaries for TensorBoard: a scalar for each weight, norm and cosine.
+
+  They are in the graph's collection of summaries, too.
+
+  Args:
+    combined: a `Combined` that has a Gramian.
+    labels: K names of the losses; `0` to `K - 1` by default.
+    family: where TensorBoard shows them: `family/weight/label` and so on.
+    name: name scope of the new ops.
+
+  Returns:
+    A scalar string tensor, the merged summary.
+
+  Raises:
+    ArgumentError: if there is no Gramian, or another number of labels.
+  """
+  if combined.gramian is not None:
+    count = tf1.dimension_value(combined.gramian.shape[0])
+    labels = [str(k) for k in range(count)] if labels is None else list(labels)
+    if len(labels) != count:
+      raise errors.ArgumentError(
+        f"gradients.summarize: there must be a label for each of the {count} "
+        f"losses, got {labels}"
+      )
+  found = report(combined, name)
+  with tf1.name_scope(None):  # a summary's tag is its name, with the scope
+    made = []
+
+    def add(tag, value):
+      made.append(tf1.summary.scalar(f"{family}/{tag}", value))
+
+    for k, label in enumerate(labels):
+      add(f"norm/{label}", found.norms[k])
+      if found.weights is not None:
+        add(f"weight/{label}", found.weights[k])
+        add(f"gain/{label}", found.gains[k])
+      for j in range(k):
+        add(f"cosine/{labels[j]}_{label}", found.cosines[j, k])
+    if found.norm is not None:
+      add("norm/combined", found.norm)
+    return tf1.summary.merge(made)

@@ -1,0 +1,60 @@
+"""Separate optimizer steps, one loss after the other: the baseline."""
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.graphs import walk
+
+_CALLER = "gradients.take_turns"
+
+
+def take_turns(losses, optimizers, variables=None, name="take_turns"):
+  """Makes an op for each loss that minimizes it alone.
+
+  Run them one after the other, each in a run of the session: a loss sees what
+  the one before has changed. (In one run all would read the same weights, and
+  write them in any order.) Each loss has an optimizer of its own, with its own
+  slots, so that Adam's scale is that of the loss.
+
+  Args:
+    losses: K scalars.
+    optimizers: K `tf.compat.v1.train.Optimizer`, no two the same.
+    variables: those to change; the trainable ones by default. A loss changes
+      those that it reaches.
+    name: name scope of the new ops.
+
+  Returns:
+    A list of K ops.
+
+  Raises:
+    ArgumentError: if there is no loss, or not one optimizer for each.
+    DisconnectedError: if a loss reaches none of the variables.
+  """
+  losses = walk.check_tensors(_CALLER, "losses", losses)
+  optimizers = list(optimizers)
+  if not losses or len({id(found) for found in optimizers}) != len(losses):
+    raise errors.ArgumentError(
+      f"{_CALLER}: there must be a loss at least, and an optimizer of its own "
+      f"for each, got {len(losses)} losses and {len(optimizers)} optimizers, "
+      f"{len({id(found) for found in optimizers})} of them different"
+    )
+  if variables is None:
+    variables = losses[0].graph.get_collection(
+      tf1.GraphKeys.TRAINABLE_VARIABLES
+    )
+  step_ops = []
+  with tf1.name_scope(name):
+    for k, (loss, optimizer) in enumerate(zip(losses, optimizers)):
+      pairs = [
+        (gradient, variable)
+        for gradient, variable in optimizer.compute_gradients(
+          loss, list(variables)
+        )
+        if gradient is not None
+      ]
+      if not pairs:
+        raise errors.DisconnectedError(
+          f"{_CALLER}: losses[{k}], {loss.name!r}, reaches none of the "
+          "variables; leave it out, or pass the variables that it reads"
+        )
+      step_ops.append(optimizer.apply_gradients(pairs, name=f"step_{k}"))
+  return step_ops
