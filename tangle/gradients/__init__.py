@@ -18,7 +18,7 @@ from tangle.gradients.balancing import (
 )
 from tangle.gradients.combining import Combined, combine, explain
 from tangle.gradients.gramians import gramian
-from tangle.gradients.methods import METHODS
+from tangle.gradients.options import METHODS
 from tangle.gradients.reports import Report, report, summarize
 from tangle.gradients.totals import total
 from tangle.gradients.turns import take_turns

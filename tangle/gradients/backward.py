@@ -2,7 +2,8 @@
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.gradients import combining, methods, totals
+from tangle.gradients import combining, totals
+from tangle.gradients import options as options_lib
 from tangle.graphs import walk
 from tangle.nets import checks
 
@@ -63,7 +64,7 @@ def of_losses(
     ShapeError: if a loss is not a scalar.
   """
   losses, variables = _check(losses, variables, shared, boundary)
-  methods.check_method(_CALLER, method, options, len(losses))
+  options_lib.check_method(_CALLER, method, options, len(losses))
   if boundary is not None:
     boundary = walk.check_tensors(
       _CALLER, "boundary", boundary, losses[0].graph
@@ -73,7 +74,7 @@ def of_losses(
     shared = _find_shared(losses, variables, shared)
     _check_reach(losses, [_handle(v) for v in shared], "a shared variable")
   with tf1.name_scope(name):
-    if method in methods.LINEAR:
+    if method in options_lib.LINEAR:
       return _pass_once(losses, variables, method, options)
     if boundary is not None:
       return _pass_boundary(losses, variables, boundary, method, options)
@@ -147,7 +148,7 @@ def _check_gradients(k, loss, gradients, what):
 
 
 def _pass_once(losses, variables, method, options):
-  weights = methods.linear_weights(method, len(losses), **options)
+  weights = options_lib.linear_weights(method, len(losses), **options)
   upstream = [tf1.cast(weights[k], loss.dtype) for k, loss in enumerate(losses)]
   if method == "sum":
     upstream = [tf1.ones([], loss.dtype) for loss in losses]

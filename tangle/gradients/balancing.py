@@ -17,7 +17,7 @@ import numbers
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.gradients import methods
+from tangle.gradients import options
 from tangle.graphs import walk
 from tangle.nets import checks
 
@@ -105,7 +105,7 @@ class UncertaintyWeighting(Balance):
     """
     super().__init__(losses, name)
     factors = [1.0] * self._count if factors is None else factors
-    methods.check_weights(name, "factors", factors, self._count)
+    options.check_weights(name, "factors", factors, self._count)
     self._log_variances = self._variable(
       "log_variances", [self._count], 0.0, trainable=True
     )

@@ -7,6 +7,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.gradients import dropping, gramians, methods, totals
+from tangle.gradients import options as options_lib
 
 _SPREAD = np.array([0, 7919])
 
@@ -92,21 +93,21 @@ def explain(gradients, method, name="combine", **options):
 def _combine(caller, gradients, method, name, options, tells):
   rows = gramians.check(caller, gradients)
   count = len(rows)
-  methods.check_method(caller, method, options, count)
-  if method == methods.DROP:
+  options_lib.check_method(caller, method, options, count)
+  if method == options_lib.DROP:
     _check_leak(caller, options.get("leak"), count)
   with tf1.name_scope(name):
     columns = list(zip(*rows))
-    is_linear = method in methods.LINEAR
+    is_linear = method in options_lib.LINEAR
     parts = gram = weights = None
     if tells or not is_linear:
       parts = [gramians.align(column) for column in columns]
     if tells or method in methods.WEIGHTINGS:
       gram = gramians.of_parts(parts, count)
     if is_linear:
-      weights = methods.linear_weights(method, count, **options)
+      weights = options_lib.linear_weights(method, count, **options)
       found = [_add(column, method, weights) for column in columns]
-    elif method == methods.DROP:
+    elif method == options_lib.DROP:
       found = [
         dropping.drop(part, options.get("leak"), _vary(options.get("seed"), v))
         for v, part in enumerate(parts)
@@ -148,7 +149,7 @@ def scale(gradient, factor):
 def _check_leak(caller, leak, count):
   if leak is None:
     return
-  methods.check_weights(caller, "leak", leak, count)
+  options_lib.check_weights(caller, "leak", leak, count)
   if not hasattr(leak, "op") and np.max(leak) > 1:
     raise errors.ArgumentError(
       f"{caller}: leak must be at most 1, got {leak!r}; it is the share of a "
