@@ -77,6 +77,24 @@ class Network:
     """The variables in order of creation; none before the first call."""
     return list(self._made.values())
 
+  @property
+  def scope(self):
+    """The name of the variable scope of its own, None before the first call."""
+    return None if self._scope is None else self._scope.name
+
+  @property
+  def input_depth(self):
+    """The depth of the inputs that the first call had, None before it."""
+    return self._depths.get("inputs")
+
+  @property
+  def input_dtype(self):
+    """The `tf.DType` of the inputs, None if there may be several."""
+
+  @property
+  def output_depth(self):
+    """The depth of the output, None where it is not one tensor."""
+
   @contextlib.contextmanager
   def enter(self, name, default=None):
     """Opens the name scope of one call, after a check of the graph.

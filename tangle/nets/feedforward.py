@@ -40,6 +40,16 @@ class Dense(base.Network):
     self._use_bias = use_bias
     self._kernel_initializer = kernel_initializer
 
+  @property
+  def input_dtype(self):
+    """The `tf.DType` of the inputs."""
+    return self._dtype
+
+  @property
+  def output_depth(self):
+    """The depth of the outputs, U."""
+    return self._units
+
   def __call__(self, inputs, name=None):
     """Maps `inputs`.
 
@@ -97,6 +107,11 @@ class Embedding(base.Network):
     )
     self._vector_depth = checks.check_positive(name, "depth", depth)
     self._initializer = initializer
+
+  @property
+  def output_depth(self):
+    """The length of a vector, D."""
+    return self._vector_depth
 
   def __call__(self, ids, name=None):
     """Looks up the vectors of `ids`.

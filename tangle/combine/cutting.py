@@ -1,0 +1,210 @@
+"""Cuts a trunk out of a network that stands in a graph already.
+
+It takes a tensor, its name, or the name of a layer, and needs nothing of who
+built the network: an imported graph will do.
+"""
+
+import difflib
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.graphs import copying, walk
+from tangle.nets import checks
+
+_CALLER = "combine.cut"
+
+
+class Cut:
+  """The lower part of a network that stands already; see `cut`.
+
+  Attributes:
+    name: its name.
+    inputs: the tensors where it begins.
+    output: the tensor where it ends.
+    variables: the variables that it reads, not only trainable ones.
+  """
+
+  def __init__(self, inputs, output, ops, name):
+    """Keeps what `cut` found."""
+    self.name, self.inputs, self.output = name, list(inputs), output
+    self._ops = ops
+    graph = output.graph
+    handles = {op.name for op in ops}
+    keys = tf1.GraphKeys
+    self.variables = [
+      variable
+      for variable in graph.get_collection(keys.GLOBAL_VARIABLES)
+      if variable.op.name in handles
+    ]
+
+  @property
+  def output_depth(self):
+    """The last dimension of the output, None if unknown."""
+    shape = self.output.shape
+    return tf1.dimension_value(shape[-1]) if shape.ndims else None
+
+  def __call__(self, inputs, name=None):
+    """Returns the output, for these inputs or others.
+
+    For the very inputs of the cut, that is the tensor that stands. For others
+    the ops between are copied; the variables are shared, and no update of
+    moving averages is copied.
+
+    Args:
+      inputs: a tensor in place of the input, or a list of one for each.
+      name: name scope of the new ops.
+
+    Returns:
+      A tensor like `output`.
+
+    Raises:
+      ArgumentError: if there is not one for each input.
+      CutError: if a TensorFlow 1 style loop or conditional would be copied.
+      DtypeError: if one has another type.
+      GraphError: if one belongs to another graph.
+      ShapeError: if one has a shape that does not fit.
+    """
+    many = isinstance(inputs, (list, tuple))
+    given = list(inputs) if many else [inputs]
+    if len(given) != len(self.inputs):
+      raise errors.ArgumentError(
+        f"{self.name}: give one tensor for each of "
+        f"{[t.name for t in self.inputs]}, got {len(given)}"
+      )
+    replace = {}
+    for old, new in zip(self.inputs, given):
+      checks.check_graph(self.name, "inputs", new)
+      new = tf1.convert_to_tensor(new)
+      got = f"{checks.describe(old)}, got {checks.describe(new)}"
+      if new.dtype.base_dtype != old.dtype.base_dtype:
+        raise errors.DtypeError(f"{self.name}: inputs must be as {got}; cast")
+      if not new.shape.is_compatible_with(old.shape):
+        raise errors.ShapeError(
+          f"{self.name}: inputs must have the shape of {got}; reshape it"
+        )
+      if new is not old:
+        replace[old.name] = new
+    if not replace:
+      return self.output
+    for old, new in zip(self.inputs, given):
+      replace.setdefault(old.name, new)
+    between = walk.dependents(self.inputs, self._ops)
+    ops = [op for op in self._ops if any(t.name in between for t in op.inputs)]
+    for op in ops:
+      if compat.in_v1_control_flow(op):
+        raise errors.CutError(
+          f"{self.name}: op {op.name!r} is in a TensorFlow 1 style loop or "
+          f"conditional, which cannot be copied; call tf.compat.v1."
+          f"enable_control_flow_v2() before the network is built, or call the "
+          f"cut with its own inputs"
+        )
+    return copying.copy(ops, [self.output], replace, name or self.name)[0]
+
+
+def cut(at, inputs=None, graph=None, name=None):
+  """Takes the lower part of a network that stands already as a network.
+
+  Args:
+    at: where the part ends: a tensor, its name (`encoder/Relu:0`), or the name
+      of a layer, which is that of an op or a name scope of which one tensor
+      comes out.
+    inputs: where it begins: a list of tensors, or one; by default the
+      placeholders on which the end depends.
+    graph: where names are looked up; the default graph.
+    name: of the part; by default made of `at`.
+
+  Returns:
+    A `Cut`, a network that shares the variables: `cut(x)` for the same input
+    is the tensor that stands, for another the ops are copied.
+
+  Raises:
+    ArgumentError: if there is no such tensor or layer, or several tensors come
+      out of the layer.
+    DisconnectedError: if the end depends on no placeholder, or not on `inputs`.
+    GraphError: if tensors belong to different graphs.
+  """
+  if isinstance(at, str):
+    graph = tf1.get_default_graph() if graph is None else graph
+    output = _find(at, graph)
+  else:
+    output = walk.check_tensors(_CALLER, "at", [at])[0]
+  if inputs is None:
+    inputs = [
+      op.outputs[0]
+      for op in walk.ancestors([output])
+      if op.type in ("Placeholder", "PlaceholderWithDefault")
+    ]
+    if not inputs:
+      raise errors.DisconnectedError(
+        f"{_CALLER}: {output.name!r} depends on no placeholder; say with "
+        f"inputs= where the part begins"
+      )
+  elif isinstance(inputs, tf1.Tensor):
+    inputs = [inputs]
+  inputs = walk.check_tensors(_CALLER, "inputs", inputs, output.graph)
+  ops = walk.ancestors([output], stop=inputs)
+  if output.name not in walk.dependents(inputs, ops):
+    raise errors.DisconnectedError(
+      f"{_CALLER}: {output.name!r} does not depend on "
+      f"{[tensor.name for tensor in inputs]}; name the inputs of the network"
+    )
+  if name is None:
+    name = output.op.name.replace("/", "_")
+  return Cut(inputs, output, ops, name)
+
+
+def _find(at, graph):
+  """Returns the tensor that a name means."""
+  operations = graph.get_operations()
+  ops = {op.name: op for op in operations}
+  op_name, _, index = at.partition(":")
+  if op_name in ops:
+    outputs = ops[op_name].outputs
+    k = int(index) if index.isdigit() else 0
+    if (index and not index.isdigit()) or k >= len(outputs):
+      raise errors.ArgumentError(
+        f"{_CALLER}: {at!r} is none of the {len(outputs)} outputs of op "
+        f"{op_name!r}"
+      )
+    if index or len(outputs) == 1:
+      return outputs[k]
+  scope = at.rstrip("/") + "/"
+  leaving = _leaving(operations, scope)
+  if len(leaving) == 1:
+    return leaving[0]
+  if leaving:
+    raise errors.ArgumentError(
+      f"{_CALLER}: several tensors come out of layer {at!r}: "
+      f"{[tensor.name for tensor in leaving]}; name one of them"
+    )
+  known = set(ops)
+  for name in ops:
+    parts = name.split("/")
+    known.update("/".join(parts[:k]) for k in range(1, len(parts)))
+  close = difflib.get_close_matches(at, sorted(known), 5)
+  raise errors.ArgumentError(
+    f"{_CALLER}: the graph has no tensor or layer {at!r}; close to it are "
+    f"{close}"
+  )
+
+
+def _leaving(operations, scope):
+  """Lists the tensors of a scope that no op of the scope reads.
+
+  Only those that depend on a placeholder: no variables, initial values and
+  what is read of them.
+  """
+  sources = [
+    op.outputs[0]
+    for op in operations
+    if op.type in ("Placeholder", "PlaceholderWithDefault", "IteratorGetNext")
+  ]
+  reached = walk.dependents(sources, operations)
+  inside = [op for op in operations if op.name.startswith(scope)]
+  read = {tensor.name for op in inside for tensor in op.inputs}
+  return [
+    tensor
+    for op in inside
+    for tensor in op.outputs
+    if tensor.name in reached and tensor.name not in read
+  ]

@@ -1,0 +1,379 @@
+"""Fine-tuning: what is frozen, what learns how fast, and from which step on.
+
+A part that is frozen keeps its weights, its moving averages and the state of
+its optimizer, bit by bit. A zero gradient would not do: Adam and momentum move
+by what they remember, and decay moves everything.
+"""
+
+import collections
+import math
+import numbers
+from typing import Any, NamedTuple
+
+from tangle import compat, errors
+from tangle.combine import variables as variables_lib
+from tangle.compat import tf1
+from tangle.graphs import walk
+
+_CALLER = "combine.minimize"
+
+
+class Group(NamedTuple):
+  """Parts that learn alike, from some step on.
+
+  Attributes:
+    part: a part or network that has made its variables, or a list of them or of
+      variables.
+    learning_rate: a number, or a scalar tensor.
+    unfreeze_step: the global step from which on it learns; frozen before.
+  """
+
+  part: Any
+  learning_rate: Any
+  unfreeze_step: int = 0
+
+
+class Tuning(NamedTuple):
+  """What `minimize` makes.
+
+  Attributes:
+    train_op: does a step.
+    variables: for each group the list of the variables that it trains.
+    optimizers: for each group its optimizer.
+    active: for each group a scalar bool tensor, whether it learns now.
+  """
+
+  train_op: Any
+  variables: Any
+  optimizers: Any
+  active: Any
+
+
+class _Members(NamedTuple):
+  """The variables of a group, and the ops that change them in a call."""
+
+  trained: Any
+  names: Any
+  updates: Any
+
+
+def gradual(networks, learning_rate, steps, decay=2.6):
+  """Makes groups for gradual unfreezing with discriminative learning rates.
+
+  The last network learns from the beginning, the one before from `steps` on,
+  and so on; each has the rate of the one after it divided by `decay`.
+
+  Source: Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text
+  Classification", sections 3.2 and 3.3; there `steps` is an epoch.
+
+  Args:
+    networks: from the lowest to the highest, as `Group.part` takes them.
+    learning_rate: that of the highest, a number or scalar tensor.
+    steps: how many steps between one and the next.
+    decay: at least 1 in the source.
+
+  Returns:
+    A list of `Group`, in the order of `networks`.
+
+  Raises:
+    ArgumentError: if `steps` is no whole number, at least 0, or `decay` is not
+      positive.
+  """
+  if not isinstance(steps, numbers.Integral) or steps < 0:
+    raise errors.ArgumentError(
+      f"combine.gradual: steps must be a whole number, at least 0, got "
+      f"{steps!r}"
+    )
+  if not 0 < decay < math.inf:
+    raise errors.ArgumentError(
+      f"combine.gradual: decay must be positive, got {decay!r}"
+    )
+  below = range(len(networks) - 1, -1, -1)
+  return [
+    Group(network, learning_rate / decay**k, int(steps) * k)
+    for k, network in zip(below, networks)
+  ]
+
+
+def minimize(
+  loss,
+  groups,
+  frozen=(),
+  optimizer=tf1.train.AdamOptimizer,
+  global_step=None,
+  clip_norm=None,
+  gradients=None,
+  name="fine_tune",
+):
+  """Trains groups of parts, each with an optimizer and a rate of its own.
+
+  A group that is frozen until a step does nothing before: the ops that change
+  its variables and the slots of its optimizer stand in a conditional. The ops
+  of its calls that update moving averages (`Part.updates`, and those in the
+  collection of update ops) run with it.
+
+  Source: discriminative learning rates and gradual unfreezing, Howard & Ruder
+  2018, "Universal Language Model Fine-tuning for Text Classification".
+
+  Args:
+    loss: a scalar.
+    groups: list of `Group`.
+    frozen: list of what is never trained, as `Group.part` takes it. A trainable
+      variable that the loss reaches must be in one group, or here.
+    optimizer: called with a group's learning rate; returns a
+      `tf.compat.v1.train.Optimizer`.
+    global_step: a variable that counts steps; needed where a group begins
+      later than at step 0.
+    clip_norm: the gradients of the groups that learn now are scaled down to
+      this global norm; None to leave them alone.
+    gradients: list of pairs of gradient and variable in place of those of
+      `loss`, such as those that join several losses.
+    name: name scope of the new ops.
+
+  Returns:
+    A `Tuning`.
+
+  Raises:
+    ArgumentError: if there is no group, two have a variable in common, one has
+      no trainable variable, a rate or a step is out of range, the loss reaches
+      a variable that is in no group, a step is given without `global_step`, or
+      an update or a reference variable of a group that begins later cannot be
+      put into a conditional.
+    CutError: if an update of a part that is frozen runs with the loss.
+    DisconnectedError: if the loss reaches no variable of a group.
+    ShapeError: if the loss is no scalar.
+  """
+  groups = [Group(*group) for group in groups]
+  _check_groups(groups, global_step, clip_norm)
+  if loss.shape.ndims != 0:
+    raise errors.ShapeError(
+      f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "
+      f"{loss.shape}; take its mean"
+    )
+  below = walk.ancestors([loss], control=True)
+  running = {op.name for op in below}
+  members = [_members(group.part, running) for group in groups]
+  still = _members(list(frozen), running)
+  _check_members(loss, below, members, still)
+  waiting = [m for m, group in zip(members, groups) if group.unfreeze_step]
+  _check_updates(running, waiting, still)
+  with loss.graph.as_default(), tf1.name_scope(name):
+    lists = _gradients(loss, members, gradients)
+    later = [group.unfreeze_step > 0 for group in groups]
+    active = [
+      tf1.cast(global_step, tf1.int64) >= group.unfreeze_step
+      if wait
+      else tf1.constant(True)
+      for group, wait in zip(groups, later)
+    ]
+    if clip_norm is not None:
+      lists = _clip(lists, active, later, clip_norm)
+    optimizers = [optimizer(group.learning_rate) for group in groups]
+    done = []
+    for k, pairs in enumerate(lists):
+      changes = _Changes(optimizers[k], pairs, members[k].updates)
+      if later[k]:
+        done.append(tf1.cond(active[k], changes.put_off(), _nothing))
+      else:
+        done.extend(changes.now())
+    train_op = tf1.group(*[_op(item) for item in done], name="train")
+    if global_step is not None:
+      with tf1.control_dependencies([train_op]):
+        # Compared with before any change is made, since all depend on that.
+        train_op = _op(tf1.assign_add(global_step, 1, name="step"))
+  trained = [[variable for _, variable in pairs] for pairs in lists]
+  return Tuning(train_op, trained, optimizers, active)
+
+
+class _Changes:
+  """What a step changes of a group."""
+
+  def __init__(self, optimizer, pairs, updates):
+    self._optimizer, self._pairs = optimizer, pairs
+    self._updates = updates
+
+  def now(self):
+    """Makes the ops; returns them."""
+    return [self._optimizer.apply_gradients(self._pairs)] + self._updates
+
+  def put_off(self):
+    """Returns a function that makes the ops inside a conditional."""
+
+    values = [(op, op.inputs[1]) for op in self._updates]
+
+    def apply():
+      ops = [self._optimizer.apply_gradients(self._pairs)]
+      for op, value in values:
+        ops.append(_op(_assign(op, value)))
+      with tf1.control_dependencies(ops):
+        return tf1.constant(True)
+
+    return apply
+
+
+def _nothing():
+  return tf1.constant(False)
+
+
+def _op(item):
+  return item if isinstance(item, tf1.Operation) else item.op
+
+
+def _assign(op, value):
+  """Makes an op that does what `op` does."""
+  variable = variables_lib.changed_by(op)
+  return getattr(variable, variables_lib.ASSIGNMENTS[op.type])(value)
+
+
+def _members(part, running):
+  """Returns the variables and updates of what stands in a group.
+
+  Of a part, the updates of those calls of which `running` has something: there
+  may be others, on other inputs.
+  """
+  several = isinstance(part, (list, tuple))
+  found, updates = collections.OrderedDict(), collections.OrderedDict()
+  other = set()
+  for item in part if several else [part]:
+    itself = hasattr(item, "op")
+    for variable in [item] if itself else variables_lib.listed(item):
+      found[variable.op.name] = variable
+    # Keras 1.15 lists updates that the graph's collection does not have.
+    listed = [] if itself else getattr(item, "updates", None) or []
+    if hasattr(item, "updates_for"):
+      other.update(op.name for op in listed)
+      listed = item.updates_for(running)
+    for op in listed:
+      updates[_op(op).name] = _op(op)
+  trained = variables_lib.trainable(list(found.values()))
+  if found:
+    graph = next(iter(found.values())).graph
+    for item in graph.get_collection(tf1.GraphKeys.UPDATE_OPS):
+      target = variables_lib.changed_by(_op(item))
+      mine = target is not None and target.op.name in found
+      if mine and _op(item).name not in other:
+        updates[_op(item).name] = _op(item)
+  return _Members(trained, set(found), list(updates.values()))
+
+
+def _check_groups(groups, global_step, clip_norm):
+  if not groups:
+    raise errors.ArgumentError(f"{_CALLER}: give one group at least, got none")
+  for k, group in enumerate(groups):
+    rate, step = group.learning_rate, group.unfreeze_step
+    if isinstance(rate, numbers.Real) and not 0 < rate < math.inf:
+      raise errors.ArgumentError(
+        f"{_CALLER}: the learning rate of group {k} must be positive and "
+        f"finite, got {rate!r}; put what does not learn into frozen="
+      )
+    if not isinstance(step, numbers.Integral) or step < 0:
+      raise errors.ArgumentError(
+        f"{_CALLER}: unfreeze_step of group {k} must be a whole number, at "
+        f"least 0, got {step!r}"
+      )
+    if step > 0 and global_step is None:
+      raise errors.ArgumentError(
+        f"{_CALLER}: group {k} begins at step {step}; pass global_step, such "
+        f"as tf1.train.get_or_create_global_step()"
+      )
+  if clip_norm is not None and not clip_norm > 0:
+    raise errors.ArgumentError(
+      f"{_CALLER}: clip_norm must be positive, got {clip_norm!r}"
+    )
+
+
+def _check_members(loss, below, members, still):
+  """Checks that each variable which the loss reaches has one place."""
+  places = dict.fromkeys(still.names, "frozen")
+  for k, group in enumerate(members):
+    if not group.trained:
+      raise errors.ArgumentError(
+        f"{_CALLER}: group {k} has no trainable variable, of {group.names}; "
+        f"call the network before, which makes them"
+      )
+    for name in sorted(group.names):
+      if name in places:
+        raise errors.ArgumentError(
+          f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}"
+        )
+      places[name] = f"group {k}"
+  reached = walk.trainable_variables(below, loss.graph)
+  odd = [v.op.name for v in reached if v.op.name not in places]
+  if odd:
+    raise errors.ArgumentError(
+      f"{_CALLER}: the loss reaches {odd}, which are in no group; add them to "
+      f"one, or to frozen="
+    )
+
+
+def _check_updates(running, waiting, still):
+  """Checks that what is frozen, for good or for now, can be kept so."""
+  for kept in [still] + waiting:
+    for op in kept.updates:
+      if op.name in running:
+        raise errors.CutError(
+          f"{_CALLER}: update {op.name!r} of a frozen part runs with the loss, "
+          f"which depends on it; leave the control dependency out"
+        )
+  for kept in waiting:
+    targets = kept.trained + [
+      variables_lib.changed_by(op) for op in kept.updates
+    ]
+    for variable in targets:
+      if variable is None or compat.is_resource_variable(variable):
+        continue
+      if tf1.control_flow_v2_enabled():
+        raise errors.ArgumentError(
+          f"{_CALLER}: reference variable {variable.op.name!r} cannot be "
+          f"changed in a TensorFlow 2 style conditional; make it with "
+          f"use_resource=True, or begin its group at step 0"
+        )
+    for op in kept.updates:
+      if variables_lib.changed_by(op) is None or compat.in_v1_control_flow(op):
+        raise errors.ArgumentError(
+          f"{_CALLER}: update {op.name!r} of type {op.type} cannot be put off; "
+          f"begin its group at step 0, or freeze it for good"
+        )
+
+
+def _gradients(loss, members, given):
+  """Returns a list of pairs of gradient and variable for each group."""
+  variables = [variable for group in members for variable in group.trained]
+  if given is None:
+    found = dict(
+      zip(
+        [variable.op.name for variable in variables],
+        tf1.gradients(loss, variables),
+      )
+    )
+  else:
+    found = {variable.op.name: gradient for gradient, variable in given}
+  lists = []
+  for k, group in enumerate(members):
+    pairs = [(found.get(v.op.name), v) for v in group.trained]
+    pairs = [(g, v) for g, v in pairs if g is not None]
+    if not pairs:
+      raise errors.DisconnectedError(
+        f"{_CALLER}: the loss reaches no variable of group {k}: "
+        f"{[v.op.name for v in group.trained]}"
+      )
+    lists.append(pairs)
+  return lists
+
+
+def _clip(lists, active, later, clip_norm):
+  """Scales the gradients of the groups that learn now to a global norm."""
+  squares = []
+  for pairs, learns, wait in zip(lists, active, later):
+    square = tf1.square(tf1.global_norm([gradient for gradient, _ in pairs]))
+    # Not a product: a frozen part's gradient may be infinite.
+    zero = tf1.zeros_like(square)
+    squares.append(tf1.where(learns, square, zero) if wait else square)
+  norm = tf1.sqrt(tf1.add_n(squares))
+  clipped = []
+  for pairs in lists:
+    values, _ = tf1.clip_by_global_norm(
+      [gradient for gradient, _ in pairs], clip_norm, use_norm=norm
+    )
+    clipped.append([(g, v) for g, (_, v) in zip(values, pairs)])
+  return clipped

@@ -1,0 +1,98 @@
+"""Merges: several tensors become one."""
+
+import functools
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import checks
+
+MERGES = ("concat", "sum", "mean", "max", "product")
+"""The merges that have a name."""
+
+
+def check_merge(caller, merge):
+  """Raises unless `merge` is one.
+
+  Args:
+    caller: who asks, for the message.
+    merge: anything.
+
+  Raises:
+    ArgumentError: if it is neither one of `MERGES` nor callable.
+  """
+  if merge not in MERGES and not callable(merge):
+    raise errors.ArgumentError(
+      f"{caller}: merge must be one of {MERGES} or a callable from a list of "
+      f"what the networks give, got {merge!r}"
+    )
+
+
+def merge(caller, labels, values, kind, axis=-1):
+  """Merges what several networks give.
+
+  Args:
+    caller: who asks, for messages.
+    labels: K names of networks.
+    values: K tensors of one type: of one shape, for `concat` but for `axis`;
+      for a callable, anything.
+    kind: one of `MERGES`, or a callable from the list of K values.
+    axis: the dimension along which `concat` joins.
+
+  Returns:
+    A tensor, or what the callable gives. At a tie the gradient of `max` is that
+    of `tf.maximum`, to the first of them.
+
+  Raises:
+    ArgumentError: if a value is no tensor.
+    DtypeError: if types differ.
+    ShapeError: if shapes differ, or a rank is unknown.
+  """
+  if callable(kind):
+    return kind(list(values))
+  tensors = []
+  for label, value in zip(labels, values):
+    if not isinstance(value, tf1.Tensor):
+      raise errors.ArgumentError(
+        f"{caller}: {label!r} must give one tensor for merge={kind!r}, got "
+        f"{value!r}; pass a callable as merge"
+      )
+    tensors.append(value)
+  _check_alike(caller, labels, tensors, kind, axis)
+  if kind == "concat":
+    return tf1.concat(tensors, axis)
+  if kind == "sum":
+    return tf1.add_n(tensors)
+  if kind == "mean":
+    return tf1.add_n(tensors) / len(tensors)
+  pairwise = tf1.maximum if kind == "max" else tf1.multiply
+  return functools.reduce(pairwise, tensors)
+
+
+def _check_alike(caller, labels, tensors, kind, axis):
+  first = tensors[0]
+  for label, tensor in zip(labels, tensors):
+    both = (
+      f"{caller}: merge={kind!r} of {labels[0]!r} and {label!r}: got "
+      f"{checks.describe(first)} and {checks.describe(tensor)}"
+    )
+    if tensor.dtype.base_dtype != first.dtype.base_dtype:
+      raise errors.DtypeError(f"{both}; tf1.cast one of them")
+    shapes = [_without(t.shape, axis, kind, both) for t in (first, tensor)]
+    if not shapes[0].is_compatible_with(shapes[1]):
+      remedy = "put a nets.Dense after one of them"
+      if kind != "concat":
+        remedy += ', or pass merge="concat"'
+      raise errors.ShapeError(f"{both}; shapes must be equal: {remedy}")
+
+
+def _without(shape, axis, kind, both):
+  """Returns the shape that all must have, without the joined dimension."""
+  if shape.ndims is None:
+    raise errors.ShapeError(f"{both}; the rank must be known: call set_shape")
+  if kind != "concat":
+    return shape
+  if not -shape.ndims <= axis < shape.ndims:
+    raise errors.ShapeError(f"{both}; there is no dimension {axis} to join")
+  dims = shape.as_list()
+  dims[axis] = None
+  return tf1.TensorShape(dims)

@@ -1,0 +1,205 @@
+"""Networks side by side: what they give is merged."""
+
+from tangle import errors
+from tangle.combine import fitting, merging, parts
+from tangle.compat import tf1
+from tangle.nets import checks, feedforward
+
+GATES = (None, "free", "input")
+
+
+class Parallel(parts.Combined):
+  """Networks side by side; see `parallel`."""
+
+  def __init__(self, networks, merge, inputs, gate, axis, name):
+    """Checks the settings; see `parallel`."""
+    self._caller = caller = f"parallel {name!r}"
+    self._rows = parts.make_parts(caller, networks)
+    merging.check_merge(caller, merge)
+    if inputs not in ("same", "each"):
+      raise errors.ArgumentError(
+        f'{caller}: inputs must be "same" or "each", got {inputs!r}'
+      )
+    if gate not in GATES and not callable(gate):
+      raise errors.ArgumentError(
+        f"{caller}: gate must be one of {GATES}, or a callable from the inputs "
+        f"to logits [B, {len(self._rows)}], got {gate!r}"
+      )
+    if gate is not None and merge in ("mean", "max", "product"):
+      raise errors.ArgumentError(
+        f"{caller}: a gate weighs the networks before they are merged, which "
+        f'has no use with merge={merge!r}; pass "sum", "concat" or a callable'
+      )
+    self._merge, self._inputs, self._axis = merge, inputs, axis
+    unique = list({part.name: part for part in self._rows}.values())
+    super().__init__(unique, name)
+    self._gate = gate
+    self._gate_part = None
+
+  def __call__(self, inputs, name=None):
+    """Runs all networks, and merges what they give.
+
+    Args:
+      inputs: what each network takes; with `inputs="each"` a list of K, or a
+        mapping from the networks' names.
+      name: name scope of the new ops.
+
+    Returns:
+      The merged tensor, or what the callable `merge` gives.
+
+    Raises:
+      ArgumentError: if there is not one input each, or a network gives more
+        than a tensor to a merge that has a name, or to a gate.
+      DtypeError: if types do not fit.
+      ShapeError: if shapes do not fit.
+    """
+    with self.enter(name), self._variable_scope():
+      given = self._split(inputs)
+      values = []
+      for part, value in zip(self._rows, given):
+        value = fitting.fit(self._caller, "the input", part, value, (), None)
+        values.append(fitting.call(self._caller, "the input", part, value))
+      labels = [part.name for part in self._rows]
+      if self._gate is not None:
+        values = self._weigh(inputs, given, values)
+      return merging.merge(
+        self._caller, labels, values, self._merge, self._axis
+      )
+
+  def shares(self, inputs, name="shares"):
+    """Returns how much of each network the gate takes.
+
+    Args:
+      inputs: as in a call.
+      name: name scope of the new ops.
+
+    Returns:
+      `[B, K]`, or `[1, K]` of free weights; rows sum to 1.
+
+    Raises:
+      ArgumentError: if there is no gate.
+    """
+    if self._gate is None:
+      raise errors.ArgumentError(
+        f'{self._caller}: has no gate; pass gate="free" or gate="input"'
+      )
+    with self.enter(name), self._variable_scope():
+      return self._make_shares(inputs, self._split(inputs), self._dtype)
+
+  def _split(self, inputs):
+    """Returns one input for each network."""
+    count = len(self._rows)
+    if self._inputs == "same":
+      return [inputs] * count
+    names = [part.name for part in self._rows]
+    if hasattr(inputs, "keys"):
+      if set(inputs) == set(names):
+        return [inputs[name] for name in names]
+    elif isinstance(inputs, (list, tuple)) and len(inputs) == count:
+      return list(inputs)
+    raise errors.ArgumentError(
+      f"{self._caller}: inputs must be one for each of {names}, got {inputs!r}"
+    )
+
+  def _weigh(self, inputs, given, values):
+    for part, value in zip(self._rows, values):
+      if not isinstance(value, tf1.Tensor) or not value.shape.ndims:
+        raise errors.ArgumentError(
+          f"{self._caller}: with a gate {part.name!r} must give one tensor "
+          f"[B, ...], got {value!r}"
+        )
+    dtype = values[0].dtype.base_dtype
+    shares = self._make_shares(inputs, given, dtype)
+    return [
+      value * tf1.reshape(shares[:, k], [-1] + [1] * (value.shape.ndims - 1))
+      for k, value in enumerate(values)
+    ]
+
+  def _make_shares(self, inputs, given, dtype):
+    """Returns `[B, K]` or `[1, K]`, the softmax of the gate's logits."""
+    count = len(self._rows)
+    if self._gate_part is None:
+      self._gate_part = parts.Part(self._make_gate(dtype), "gate")
+      self._children.append(("gate", self._gate_part))
+    if callable(self._gate):
+      logits = self._gate_part(inputs)
+    elif self._gate == "free":
+      logits = self._gate_part()
+    else:
+      unique = list({id(value): value for value in given}.values())
+      for value in unique:
+        if not isinstance(value, tf1.Tensor) or value.shape.ndims != 2:
+          raise errors.ShapeError(
+            f'{self._caller}: gate="input" reads inputs [B, D], got '
+            f"{fitting.describe(value)}; pass a callable as gate"
+          )
+      together = tf1.concat(unique, -1) if len(unique) > 1 else unique[0]
+      logits = self._gate_part(together)
+    if logits.shape.ndims != 2 or not logits.shape[-1:].is_compatible_with(
+      [count]
+    ):
+      raise errors.ShapeError(
+        f"{self._caller}: the gate must give logits [B, {count}], got "
+        f"{checks.describe(logits)}"
+      )
+    return tf1.nn.softmax(logits)
+
+  def _make_gate(self, dtype):
+    count = len(self._rows)
+    if callable(self._gate):
+      return self._gate
+    zeros = tf1.zeros_initializer()
+    if self._gate == "input":
+      return feedforward.Dense(
+        count, kernel_initializer=zeros, dtype=dtype, name="gate"
+      )
+
+    def free():
+      logits = tf1.get_variable(
+        "logits", [1, count], dtype, initializer=zeros, use_resource=True
+      )
+      return tf1.identity(logits)
+
+    return free
+
+
+def parallel(
+  *networks,
+  merge="concat",
+  inputs="same",
+  gate=None,
+  axis=-1,
+  name="parallel",
+):
+  """Puts networks side by side: `merge(f_1(x_1), ..., f_K(x_K))`.
+
+  With a gate, `merge(s_1 f_1(x_1), ..., s_K f_K(x_K))`, where the shares `s`
+  are the softmax of K logits: of free weights, one for each network, or of a
+  dense layer on the input. Both begin at zero, so that all shares are `1 / K`.
+
+  Source: Jacobs, Jordan, Nowlan & Hinton 1991, "Adaptive Mixtures of Local
+  Experts", for `gate="input"` with `merge="sum"`.
+
+  Args:
+    *networks: K callables from a tensor or nest to the same, or pairs of a name
+      and a callable.
+    merge: `"concat"`, `"sum"`, `"mean"`, `"max"`, `"product"`, or a callable
+      from the list of what the networks give.
+    inputs: `"same"`, all networks get the input, or `"each"`, the input is a
+      list of one for each, or a mapping from the networks' names.
+    gate: None; `"free"`, K weights; `"input"`, a dense layer on the input `[B,
+      D]`, or all inputs side by side; or a callable from the inputs to logits
+      `[B, K]`. With `"sum"`, `"concat"` and callables only.
+    axis: the dimension along which `"concat"` joins.
+    name: variable scope around those of the parts, and default name scope of
+      calls.
+
+  Returns:
+    A `Parallel`, a network: call it on inputs. `parts` has the networks by
+    name, and `gate` after the first call.
+
+  Raises:
+    ArgumentError: if there is no network, one is not callable, names that were
+      given are not unique, or a setting is unknown.
+  """
+  return Parallel(networks, merge, inputs, gate, axis, name)

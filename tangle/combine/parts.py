@@ -1,0 +1,351 @@
+"""Parts: any callable as a network that knows its variables and its updates.
+
+A plain function, a Keras layer or a Sonnet module is a callable from tensors to
+tensors. As a part of a combination it also has a name, variables to freeze, to
+load and to give a learning rate to, and it shares them when it is called again.
+"""
+
+import collections
+
+from tangle import compat, errors
+from tangle.combine import variables as variables_lib
+from tangle.compat import tf1
+from tangle.nets import base, checks, composites
+
+
+class Part(base.Network):
+  """A callable with a name, and with the variables that its calls use.
+
+  These are, in this order: what it lists itself (`variables`), what a call
+  makes, and what a call reads, whoever made it. Of a call inside the body of a
+  TensorFlow 2 style loop or branch, the last are not seen.
+
+  A callable that is not one of `tangle.nets` makes its variables in a variable
+  scope of the part's name, and gets the same ones when it is called again, as
+  with `tf.make_template`: if it makes them by `get_variable`, or keeps them.
+
+  Attributes:
+    network: the callable.
+  """
+
+  def __init__(self, network, name=None, input_shape=None, input_dtype=None):
+    """Wraps a callable; makes neither ops nor variables.
+
+    Args:
+      network: a callable from tensors, or nests of them, to the same.
+      name: the part's name; by default that of the network, or of the function.
+      input_shape: what it takes, such as `[None, 64]`; by default what it
+        tells of itself, if anything.
+      input_dtype: the type that it takes; by default what it tells.
+
+    Raises:
+      ArgumentError: if `network` is not callable, or `name` no name.
+    """
+    if not callable(network):
+      raise errors.ArgumentError(
+        f"Part: network must be callable, got {network!r}; of a tensor that "
+        f"stands already, make one by combine.cut"
+      )
+    dtype = getattr(network, "dtype", None)
+    floats = isinstance(dtype, tf1.DType) and dtype.is_floating
+    super().__init__(
+      default_name(network) if name is None else name,
+      dtype if floats else tf1.float32,
+    )
+    self.network = network
+    self.input_shape = None
+    if input_shape is not None:
+      self.input_shape = tf1.TensorShape(input_shape)
+    self._input_dtype = input_dtype and tf1.as_dtype(input_dtype)
+    self._found = collections.OrderedDict()
+    self._updates = collections.OrderedDict()
+    self._called = False
+
+  @property
+  def input_depth(self):
+    """The last dimension that it takes, None if it does not tell."""
+    if self.input_shape is not None and self.input_shape.ndims:
+      return tf1.dimension_value(self.input_shape[-1])
+    return input_depth(self.network)
+
+  @property
+  def input_dtype(self):
+    """The `tf.DType` that it takes, None if it does not tell."""
+    return self._input_dtype or getattr(self.network, "input_dtype", None)
+
+  @property
+  def output_depth(self):
+    """The last dimension that it gives, None if it does not tell."""
+    return getattr(self.network, "output_depth", None)
+
+  @property
+  def parts(self):
+    """The parts of the network, name → `Part`; none of one that is simple."""
+    return getattr(self.network, "parts", {})
+
+  @property
+  def scope(self):
+    """The name of the network's variable scope, or else of the part's own."""
+    return getattr(self.network, "scope", None) or super().scope
+
+  @property
+  def variables(self):
+    """All its variables; of most networks none before the first call."""
+    found = collections.OrderedDict(
+      (variable.op.name, variable)
+      for variable in variables_lib.listed(self.network)
+    )
+    found.update(self._found)
+    return list(found.values())
+
+  @property
+  def trainable_variables(self):
+    """Those of its variables that the graph lists as trainable."""
+    return variables_lib.trainable(self.variables)
+
+  @property
+  def updates(self):
+    """The ops of its calls that change its variables, no initializers.
+
+    Such are those of the moving averages of batch normalization. What nothing
+    else depends on runs only if it is asked for: `combine.minimize` does.
+    """
+    return [op for op, _ in self._updates.values()]
+
+  def updates_for(self, names):
+    """Returns those of its updates whose call gave something that is used.
+
+    Args:
+      names: the names of the ops that are used, such as those of a loss.
+
+    Returns:
+      A list of ops.
+    """
+    return [op for op, made in self._updates.values() if made & names]
+
+  def __call__(self, *inputs, **options):
+    """Calls the network.
+
+    Args:
+      *inputs: what it takes.
+      **options: what else it takes; not `name`, which is the name scope of the
+        new ops.
+
+    Returns:
+      What it gives.
+
+    Raises:
+      ArgumentError: if a plain function makes variables again instead of
+        sharing them.
+      GraphError: if it has its variables in another graph.
+    """
+    with self.enter(options.pop("name", None)):
+      graph = checks.outermost(tf1.get_default_graph())
+      before = len(graph.get_operations())
+      known = {
+        variable.op.name for variable in variables_lib.all_variables(graph)
+      }
+      if self._keeps_own_scope():
+        outputs = self.network(*inputs, **options)
+      else:
+        reuse = tf1.AUTO_REUSE if self._called else None
+        with self._variable_scope():
+          scope = tf1.get_variable_scope()
+          with tf1.variable_scope(
+            scope, reuse=reuse, auxiliary_name_scope=False
+          ):
+            outputs = self.network(*inputs, **options)
+      self._note(graph, before, known, outputs)
+      self._called = True
+      return outputs
+
+  def _keeps_own_scope(self):
+    network = self.network
+    return (
+      isinstance(network, base.Network) and network.name == self._name
+    ) or isinstance(network, Part)
+
+  def _note(self, graph, before, known, outputs):
+    """Notes the variables and the updates of the call that has just been."""
+    ops = graph.get_operations()[before:]
+    reads = {tensor.name for op in ops for tensor in op.inputs}
+    handles = {}
+    for variable in variables_lib.all_variables(graph):
+      made = variable.op.name not in known
+      if made and self._called and not self._lists_own():
+        raise errors.ArgumentError(
+          f"{self._name}: variable {variable.op.name!r} was made anew in a "
+          f"further call; a network shares its variables: make them by "
+          f"tf1.get_variable, or once and for all outside the function"
+        )
+      tensors = [variable.op.outputs[0].name]
+      if not compat.is_resource_variable(variable):
+        tensors.append(variable.value().name)
+      if made or reads.intersection(tensors):
+        self._found.setdefault(variable.op.name, variable)
+        handles[tensors[0]] = variable
+    leaves = tf1.nest.flatten(outputs)
+    given = {leaf.op.name for leaf in leaves if hasattr(leaf, "op")}
+    for op in ops:
+      if op.type in variables_lib.ASSIGNMENTS and op.inputs[0].name in handles:
+        variable = handles[op.inputs[0].name]
+        if op.name != variable.initializer.name:
+          self._updates[op.name] = (op, given)
+
+  def _lists_own(self):
+    return hasattr(self.network, "variables")
+
+
+class Combined(composites.Composite):
+  """A network of parts: they can be addressed, and it has their variables."""
+
+  def __init__(self, parts, name):
+    """Names the parts; makes neither ops nor variables.
+
+    Args:
+      parts: list of `Part`, one that is used twice only once.
+      name: variable scope around those of the parts, and default name scope.
+    """
+    super().__init__([(part.name, part) for part in parts], name)
+
+  @property
+  def parts(self):
+    """The parts, name → `Part`, in their order."""
+    return collections.OrderedDict(self._children)
+
+  def part(self, path):
+    """Returns a part, or a part of a part.
+
+    Args:
+      path: names from the outermost on, such as `trunk/left`.
+
+    Returns:
+      A `Part`.
+
+    Raises:
+      ArgumentError: if there is none of that name.
+    """
+    found, rest = self, path
+    while rest:
+      parts = found.parts
+      fitting = [n for n in parts if rest == n or rest.startswith(n + "/")]
+      if not fitting:
+        raise errors.ArgumentError(
+          f"{self._name}: there is no part {path!r}; the parts of "
+          f"{found.name!r} are {sorted(parts)}"
+        )
+      name = max(fitting, key=len)
+      found, rest = parts[name], rest[len(name) + 1 :]
+    return found
+
+  @property
+  def trainable_variables(self):
+    """Those of its variables that the graph lists as trainable."""
+    return variables_lib.trainable(self.variables)
+
+  @property
+  def updates(self):
+    """The ops that change variables of its parts when they are called."""
+    found = collections.OrderedDict(
+      (op.name, op) for _, part in self._children for op in part.updates
+    )
+    return list(found.values())
+
+  def updates_for(self, names):
+    """Returns those of its updates whose call gave something that is used.
+
+    Args:
+      names: the names of the ops that are used, such as those of a loss.
+
+    Returns:
+      A list of ops.
+    """
+    found = collections.OrderedDict(
+      (op.name, op)
+      for _, part in self._children
+      for op in part.updates_for(names)
+    )
+    return list(found.values())
+
+
+def make_parts(caller, networks):
+  """Makes parts of networks; the same network twice is one part.
+
+  Args:
+    caller: who asks, for messages.
+    networks: callables, or pairs of a name and a callable. Different ones that
+      have the same name of themselves get `_1`, `_2` and so on after it.
+
+  Returns:
+    A list of `Part`, one for each of `networks`.
+
+  Raises:
+    ArgumentError: if there is none, one is not callable, or names that were
+      given are not unique.
+  """
+  found, by_network, taken = [], {}, {}
+  for k, item in enumerate(networks):
+    pair = isinstance(item, (tuple, list)) and len(item) == 2
+    name, network = item if pair else (None, item)
+    if not callable(network):
+      raise errors.ArgumentError(
+        f"{caller}: network {k} must be callable, or a pair of a name and a "
+        f"callable, got {item!r}"
+      )
+    key = (id(network), name)
+    if key not in by_network:
+      by_network[key] = _make_part(caller, name, network, taken)
+    found.append(by_network[key])
+  if not found:
+    raise errors.ArgumentError(f"{caller}: give one network at least, got none")
+  return found
+
+
+def _make_part(caller, name, network, taken):
+  given = name is not None or isinstance(network, Part)
+  wanted = name if name is not None else default_name(network)
+  if wanted in taken and given:
+    raise errors.ArgumentError(
+      f"{caller}: two networks have the name {wanted!r}; give them others"
+    )
+  unique, k = wanted, 0
+  while unique in taken:
+    k += 1
+    unique = f"{wanted}_{k}"
+  taken[unique] = True
+  if isinstance(network, Part) and network.name == unique:
+    return network
+  return Part(network, unique)
+
+
+def default_name(network):
+  """Returns what a network is called if nobody says.
+
+  Args:
+    network: a callable.
+
+  Returns:
+    Its name, or that of a function; `network` if it has none.
+  """
+  for attribute in ("name", "__name__"):
+    name = getattr(network, attribute, None)
+    if isinstance(name, str) and base._NAME.match(name):
+      return name
+  return "network"
+
+
+def input_depth(network):
+  """Returns the last dimension that a network says it takes.
+
+  Args:
+    network: a callable; one of `tangle.nets` knows after its first call, a
+      Keras layer when it is built.
+
+  Returns:
+    An int, or None if it does not say.
+  """
+  depth = getattr(network, "input_depth", None)
+  if depth is None:
+    axes = getattr(getattr(network, "input_spec", None), "axes", None)
+    depth = axes.get(-1) if axes else None
+  return None if depth is None else int(depth)

@@ -1,0 +1,101 @@
+"""Networks in a row: the output of one feeds the next."""
+
+from tangle.combine import fitting, parts
+
+
+class Sequential(parts.Combined):
+  """Networks in a row; see `sequential`."""
+
+  def __init__(self, networks, adapter, name):
+    """Checks what the networks tell of themselves; see `sequential`."""
+    caller = f"sequential {name!r}"
+    self._caller = caller
+    self._adapters = fitting.check_adapters(caller, adapter)
+    self._row = parts.make_parts(caller, networks)
+    for first, second in zip(self._row, self._row[1:]):
+      fitting.check_declared(caller, first, second, self._adapters)
+    unique = {part.name: part for part in self._row}
+    super().__init__(list(unique.values()), name)
+    self._dense = {}
+
+  @property
+  def input_depth(self):
+    """The last dimension that the first network takes, None if unknown."""
+    return self._row[0].input_depth
+
+  @property
+  def input_dtype(self):
+    """The type that the first network takes, None if unknown."""
+    return self._row[0].input_dtype
+
+  @property
+  def output_depth(self):
+    """The last dimension that the last network gives, None if unknown."""
+    return self._row[-1].output_depth
+
+  def __call__(self, inputs, name=None):
+    """Runs the networks, one after the other.
+
+    Args:
+      inputs: what the first network takes.
+      name: name scope of the new ops.
+
+    Returns:
+      What the last network gives.
+
+    Raises:
+      DtypeError: if a network cannot take the type that the one before gives.
+      ShapeError: if it cannot take the shape.
+    """
+    with self.enter(name), self._variable_scope():
+      value, giver = inputs, "the input"
+      for k, part in enumerate(self._row):
+
+        def adapt(depth, value, k=k, giver=giver):
+          return self._adapt(k, depth, value, giver)
+
+        value = fitting.fit(
+          self._caller, giver, part, value, self._adapters, adapt
+        )
+        value = fitting.call(self._caller, giver, part, value)
+        giver = repr(part.name)
+      return value
+
+  def _adapt(self, k, depth, value, giver):
+    """Puts a dense layer before the k-th network; the same in every call."""
+    if k not in self._dense:
+      name = f"{self._row[k].name}_adapter"
+      if k != self._row.index(self._row[k]):
+        name = f"{name}_{k}"
+      dense = fitting.make_dense(depth, value.dtype.base_dtype, name)
+      self._dense[k] = parts.Part(dense, name)
+      self._children.append((name, self._dense[k]))
+    return fitting.call(self._caller, giver, self._dense[k], value)
+
+
+def sequential(*networks, adapter=None, name="sequential"):
+  """Puts networks in a row: `f_K(... f_2(f_1(x)))`.
+
+  Shapes are checked as soon as they can be known: here where two networks tell
+  depths that differ, else at the call.
+
+  Args:
+    *networks: callables from a tensor or nest to the same, or pairs of a name
+      and a callable. One that stands twice shares its variables.
+    adapter: what may be put between two networks that do not fit: `"dense"`
+      (another depth), `"reshape"` (the same number of entries a row), `"cast"`
+      (another type), or a list of these. It takes a network that says what it
+      takes; see `combine.Part`. None to raise instead.
+    name: variable scope around those of the parts, and default name scope of
+      calls.
+
+  Returns:
+    A `Sequential`, a network: call it on inputs. `parts` has the networks by
+    name, with those dense adapters that calls have made.
+
+  Raises:
+    ArgumentError: if there is no network, one is not callable, names that were
+      given are not unique, or `adapter` is unknown.
+    ShapeError: if two networks tell that they do not fit.
+  """
+  return Sequential(networks, adapter, name)

@@ -1,0 +1,155 @@
+"""One trunk, several heads; and the sum of their losses."""
+
+import collections
+import math
+import numbers
+
+from tangle import errors
+from tangle.combine import fitting, parts
+from tangle.compat import tf1
+from tangle.nets import checks
+
+
+class Shared(parts.Combined):
+  """One trunk, several heads; see `shared`.
+
+  Attributes:
+    heads: names of the heads, in their order.
+  """
+
+  def __init__(self, trunk, heads, name):
+    """Checks what the networks tell of themselves; see `shared`."""
+    self._caller = caller = f"shared {name!r}"
+    self._named = hasattr(heads, "items")
+    if not self._named and not isinstance(heads, (list, tuple)):
+      raise errors.ArgumentError(
+        f"{caller}: heads must be a mapping from name to network, or a list, "
+        f"got {heads!r}"
+      )
+    items = list(heads.items()) if self._named else list(heads)
+    if not items:
+      raise errors.ArgumentError(f"{caller}: give one head at least, got none")
+    label = "trunk" if parts.default_name(trunk) == "network" else None
+    first = trunk if label is None else (label, trunk)
+    self._trunk, *self._heads = parts.make_parts(caller, [first] + items)
+    for head in self._heads:
+      fitting.check_declared(caller, self._trunk, head)
+    self.heads = [head.name for head in self._heads]
+    unique = {part.name: part for part in [self._trunk] + self._heads}
+    super().__init__(list(unique.values()), name)
+
+  @property
+  def trunk(self):
+    """The trunk, a `Part`."""
+    return self._trunk
+
+  @property
+  def input_depth(self):
+    """The last dimension that the trunk takes, None if unknown."""
+    return self._trunk.input_depth
+
+  def __call__(self, inputs, name=None):
+    """Runs the trunk once, and all heads on what it gives.
+
+    Args:
+      inputs: what the trunk takes.
+      name: name scope of the new ops.
+
+    Returns:
+      What the heads give: a dict by name, or a list if they were a list.
+
+    Raises:
+      DtypeError: if a head cannot take the type that the trunk gives.
+      ShapeError: if it cannot take the shape.
+    """
+    with self.enter(name), self._variable_scope():
+      value = fitting.call(self._caller, "the input", self._trunk, inputs)
+      giver = repr(self._trunk.name)
+      found = []
+      for head in self._heads:
+        fitted = fitting.fit(self._caller, giver, head, value, (), None)
+        found.append(fitting.call(self._caller, giver, head, fitted))
+    if self._named:
+      return collections.OrderedDict(zip(self.heads, found))
+    return found
+
+
+def shared(trunk, heads, name="shared"):
+  """Puts several heads on one trunk: `h_k(trunk(x))`, the trunk run once.
+
+  Args:
+    trunk: a callable from a tensor or nest to the same; of a network that
+      exists, `combine.cut` makes one.
+    heads: a mapping from name to a callable from what the trunk gives, or a
+      list of such.
+    name: variable scope around those of the parts, and default name scope of
+      calls.
+
+  Returns:
+    A `Shared`, a network: call it on inputs. `parts` has the trunk and the
+    heads by name; the trunk is `trunk` too.
+
+  Raises:
+    ArgumentError: if there is no head, one is not callable, or names are not
+      unique.
+    ShapeError: if trunk and head tell that they do not fit.
+  """
+  return Shared(trunk, heads, name)
+
+
+def weighted_loss(losses, weights=None, name="weighted_loss"):
+  """Adds losses: `sum_k weights[k] * losses[k]`.
+
+  Args:
+    losses: a list of K scalars, or a mapping from name to scalar.
+    weights: a list of K numbers, at least 0 and finite, not all 0, or a mapping
+      from the same names; None for 1 each.
+    name: name scope of the new ops.
+
+  Returns:
+    A scalar.
+
+  Raises:
+    ArgumentError: if there is no loss, there is not one weight for each, or a
+      weight is negative or not finite, or all are 0.
+    ShapeError: if a loss is no scalar.
+  """
+  named = hasattr(losses, "keys")
+  keys = list(losses) if named else list(range(len(losses)))
+  if not keys:
+    raise errors.ArgumentError(f"{name}: give one loss at least, got none")
+  values = [losses[key] for key in keys]
+  factors = [1.0] * len(keys)
+  if weights is not None:
+    known = list(weights) if hasattr(weights, "keys") else None
+    if named != (known is not None) or len(weights) != len(keys):
+      raise errors.ArgumentError(
+        f"{name}: weights must be one for each of the losses {keys}, and named "
+        f"as they are, got {weights!r}"
+      )
+    if known is not None and set(known) != set(keys):
+      raise errors.ArgumentError(
+        f"{name}: weights must be one for each of the losses {keys}, got them "
+        f"for {known}"
+      )
+    factors = [weights[key] for key in keys]
+  for key, factor in zip(keys, factors):
+    good = isinstance(factor, numbers.Real) and math.isfinite(factor)
+    if not good or factor < 0:
+      raise errors.ArgumentError(
+        f"{name}: the weight of loss {key!r} must be a finite number, at least "
+        f"0, got {factor!r}; multiply the loss by what is a tensor"
+      )
+  if not any(factors):
+    raise errors.ArgumentError(f"{name}: all weights are 0; nothing is trained")
+  with tf1.name_scope(name):
+    terms = []
+    for key, value, factor in zip(keys, values, factors):
+      value = tf1.convert_to_tensor(value)
+      if value.shape.ndims != 0:
+        raise errors.ShapeError(
+          f"{name}: loss {key!r} must be a scalar, got "
+          f"{checks.describe(value)}; take its mean"
+        )
+      terms.append(value if factor == 1 else factor * value)
+    return tf1.add_n(terms)

@@ -1,0 +1,88 @@
+"""Variables: who lists them, which are trainable, and what changes them."""
+
+import collections
+
+from tangle.compat import tf1
+
+ASSIGNMENTS = {
+  "Assign": "assign",
+  "AssignAdd": "assign_add",
+  "AssignSub": "assign_sub",
+  "AssignVariableOp": "assign",
+  "AssignAddVariableOp": "assign_add",
+  "AssignSubVariableOp": "assign_sub",
+}
+"""Type of an op that changes a variable → the variable's method for it."""
+
+
+def listed(network):
+  """Returns the variables that an object lists itself.
+
+  Args:
+    network: anything; `variables` may be a property or a method.
+
+  Returns:
+    A list of TensorFlow's variables; those of Keras 3 are unwrapped.
+  """
+  found = getattr(network, "variables", ())
+  found = found() if callable(found) else found
+  unwrapped = []
+  for variable in found:
+    value = getattr(variable, "value", None)
+    unwrapped.append(value if hasattr(value, "op") else variable)
+  return [variable for variable in unwrapped if hasattr(variable, "op")]
+
+
+def all_variables(graph):
+  """Returns the variables of a graph, in the order of their making.
+
+  Args:
+    graph: a `tf.Graph`.
+
+  Returns:
+    A list.
+  """
+  keys = tf1.GraphKeys
+  found = collections.OrderedDict()
+  for key in (
+    keys.GLOBAL_VARIABLES,
+    keys.LOCAL_VARIABLES,
+    keys.TRAINABLE_VARIABLES,
+  ):
+    for variable in graph.get_collection(key):
+      found.setdefault(variable.op.name, variable)
+  return list(found.values())
+
+
+def trainable(variables):
+  """Returns those variables that their graph lists as trainable.
+
+  Args:
+    variables: variables of one graph.
+
+  Returns:
+    A list.
+  """
+  if not variables:
+    return []
+  key = tf1.GraphKeys.TRAINABLE_VARIABLES
+  names = {v.op.name for v in variables[0].graph.get_collection(key)}
+  return [variable for variable in variables if variable.op.name in names]
+
+
+def changed_by(op):
+  """Returns the variable that an op changes.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A variable, or None if it is no assignment to one.
+  """
+  if op.type not in ASSIGNMENTS:
+    return None
+  name = op.inputs[0].op.name
+  for variable in all_variables(op.graph):
+    if variable.op.name == name:
+      return variable
+  return None
