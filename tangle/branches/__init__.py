@@ -1,0 +1,14 @@
+"""Branches by type of data: a branch for each type, and a shared end.
+
+    model = branches.Model({"image": branches.Branch(...), ...}, end, loss, ...)
+    trainer = model.minimize(tf1.train.AdamOptimizer, way="mixed")
+    trainer.step(sess, model.schema.batch(records))
+
+Batches come from `Schema.batch`, or from `tf.data` through `streams`; in which
+order, `schedules` say.
+"""
+
+from tangle.branches.model import Branch, Model
+from tangle.branches.records import Batch, Field, Record, Schema
+
+__all__ = ["Batch", "Branch", "Field", "Model", "Record", "Schema"]

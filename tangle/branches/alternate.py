@@ -1,0 +1,60 @@
+"""Batches of one type each, each type with a graph of its own."""
+
+from tangle import errors
+from tangle.branches import trainers
+from tangle.compat import tf1
+
+
+class Alternate(trainers.Trainer):
+  """Trains on the path of the type that a batch has."""
+
+  way = "alternate"
+
+  def __init__(self, model, optimizer, clip_norm, global_step):
+    """Builds the step of each type; see `Model.minimize`."""
+    super().__init__(model, optimizer, clip_norm, global_step)
+    with tf1.name_scope("alternate") as scope:
+      self._scope = scope
+    for k in model.paths:
+      self._prepare((k,))
+
+  def _check_types(self, types):
+    if len(types) > 1:
+      raise errors.ArgumentError(
+        f"{self._caller}: the batch has records of {list(types)}; it must be "
+        f"of one type. Split it by type, or train with way='mixed'."
+      )
+
+  def _build(self, types):
+    loss = self.model.paths[types[0]].end.loss
+    variables = self.model.variables_of(types)
+    return self._apply(loss, tf1.gradients(loss, variables), variables)
+
+  def _run(self, sess, types, batch):
+    (k,) = types
+    path = self.model.paths[k]
+    # In the order of the type's values, which may be another than the batch's.
+    places = batch.places[k]
+    feed_dict = {
+      path.input_ph: batch.inputs[k],
+      path.targets_ph: batch.targets[places],
+    }
+    losses, norm = trainers.fetch(
+      sess, self._updates[types], path.end.losses, feed_dict
+    )
+    return reorder(losses, places), norm
+
+
+def reorder(losses, places):
+  """Puts losses in the order of the batch.
+
+  Args:
+    losses: `[B]`, the k-th of row `places[k]`.
+    places: `[B]` ints.
+
+  Returns:
+    `[B]`.
+  """
+  found = losses.copy()
+  found[places] = losses
+  return found

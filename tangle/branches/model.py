@@ -1,0 +1,344 @@
+"""A model with a branch for each type of records, and a shared end.
+
+model = branches.Model(
+  {
+    "image": branches.Branch(see, tf1.float32, [64]),
+    "token": branches.Branch(look_up, tf1.int32),
+  },
+  end=classify, loss=cross_entropy, target=branches.Field(tf1.int32),
+)
+trainer = model.minimize(tf1.train.AdamOptimizer, way="alternate")
+sess.run(tf1.global_variables_initializer())
+result = trainer.step(sess, model.schema.batch(records))
+"""
+
+import collections
+from typing import Any, NamedTuple, Sequence
+
+import numpy as np
+
+from tangle import errors
+from tangle.branches import alternate, mixed, partial, records, updates
+from tangle.compat import tf1
+from tangle.graphs import walk
+from tangle.mux import calls, selectors, structures
+from tangle.nets import checks
+
+WAYS = collections.OrderedDict(
+  [
+    ("alternate", alternate.Alternate),
+    ("mixed", mixed.Mixed),
+    ("partial", partial.Partial),
+  ]
+)
+"""Name → the class that trains in that way."""
+
+END = "_end"  # no type can have this name
+
+
+class Branch(NamedTuple):
+  """A branch, and what it reads.
+
+  Attributes:
+    network: a callable from `[n, ...]` values to a code, a nest of
+      `[n, ...]`.
+    dtype: the `tf.DType` of a value.
+    shape: the shape of one value; `()` for a number.
+  """
+
+  network: Any
+  dtype: Any
+  shape: Sequence[int] = ()
+
+
+class Ended(NamedTuple):
+  """What the shared end makes of codes of n records.
+
+  Attributes:
+    outputs: nest of `[n, ...]`.
+    losses: `[n]`.
+    loss: their mean, a scalar.
+  """
+
+  outputs: Any
+  losses: Any
+  loss: Any
+
+
+class Path(NamedTuple):
+  """The graph that n records of one type run through.
+
+  Attributes:
+    input_ph: placeholder `[n, ...]`.
+    targets_ph: placeholder `[n, ...]`.
+    code: nest of `[n, ...]`, what the branch gives.
+    end: the `Ended`.
+  """
+
+  input_ph: Any
+  targets_ph: Any
+  code: Any
+  end: Ended
+
+
+class Model:
+  """Branches and a shared end, and which variables belong to which.
+
+  The loss of a batch is the mean over its records, of whatever types. Update
+  ops, such as those of moving averages of a batch normalization, are not run.
+
+  Attributes:
+    schema: the `Schema` of the records.
+    graph: the graph it is built in.
+    paths: type → `Path`.
+    variables: type, or `END` → the trainable variables of that part.
+  """
+
+  def __init__(self, branches, end, loss, target, name="branches"):
+    """Builds the path of each type in the default graph.
+
+    Args:
+      branches: an ordered mapping from the name of a type to a `Branch`. All
+        give codes of the same structure, dtypes and shapes.
+      end: a callable from a code to outputs, a nest of `[n, ...]`. It is
+        called several times, and must use the same variables each time.
+      loss: a function of outputs and `[n, ...]` targets that returns `[n]`
+        losses.
+      target: the `Field` of the targets.
+      name: name scope of the new ops.
+
+    Raises:
+      ArgumentError: if there are no branches, a name is none, a network cannot
+        be called, codes differ in structure, or a network that is called again
+        does not use the variables that it has.
+      DtypeError: if codes differ in dtypes, or losses are not floating.
+      ShapeError: if codes differ in shapes, a shape of a record is not fully
+        known, or losses are not `[n]`.
+    """
+    self._caller = f"branches.Model {name!r}"
+    fields = {
+      k: records.Field(b.dtype, b.shape) for k, b in (branches or {}).items()
+    }
+    self.schema = records.Schema(fields, target)
+    networks = {k: branch.network for k, branch in branches.items()}
+    selectors.list_networks(self._caller, dict(networks, **{END: end}))
+    selectors.list_networks(self._caller, {"loss": loss})
+    self._networks, self._end, self._loss = networks, end, loss
+    self.graph = tf1.get_default_graph()
+    self.paths = collections.OrderedDict()
+    with tf1.name_scope(name) as scope:
+      self.scope = scope
+      codes = collections.OrderedDict()
+      for k in self.schema.fields:
+        with tf1.name_scope(k):
+          codes[k] = self.call_branch(k)
+      structures.check_alike(
+        self._caller,
+        [repr(k) for k in codes],
+        [code for _, code in codes.values()],
+      )
+      for k, (input_ph, code) in codes.items():
+        with tf1.name_scope(f"{k}_end"):
+          targets_ph = self.make_targets()
+          end = self.call_end(code, targets_ph)
+        self.paths[k] = Path(input_ph, targets_ph, code, end)
+    self._known = None
+    self._find_variables()
+
+  def _find_variables(self):
+    """Finds the variables of each part, and that the end has but one set."""
+    self.variables = collections.OrderedDict()
+    for k, path in self.paths.items():
+      leaves = tf1.nest.flatten(path.code)
+      below = walk.ancestors(leaves)
+      self.variables[k] = walk.trainable_variables(below, self.graph)
+      above = walk.ancestors([path.end.loss], stop=leaves)
+      found = walk.trainable_variables(above, self.graph)
+      names, wanted = (
+        [variable.name for variable in group]
+        for group in (found, self.variables.get(END, found))
+      )
+      if names != wanted:
+        raise errors.ArgumentError(
+          f"{self._caller}: the end must use the same variables each time that "
+          f"it is called, and used {wanted}, then {names}. Make its networks "
+          f"outside, and call them inside it."
+        )
+      self.variables.setdefault(END, found)
+    self._known = {v.name for group in self.variables.values() for v in group}
+
+  def call_branch(self, k):
+    """Calls the branch of a type on a new placeholder.
+
+    Args:
+      k: the type.
+
+    Returns:
+      The placeholder `[n, ...]`, and the code, a nest of `[n, ...]`.
+
+    Raises:
+      ArgumentError: if the network gives anything but dense tensors, or makes
+        new variables when it is called again.
+      ShapeError: if what it gives has no rows.
+    """
+    field = self.schema.fields[k]
+    shape = [None] + list(field.shape)
+    input_ph = tf1.placeholder(field.dtype, shape, name="input_ph")
+    code = calls.call(
+      self._caller, repr(k), self._networks[k], input_ph, "branch"
+    ).nest
+    self._check_reuse(k, tf1.nest.flatten(code))
+    # Tensors of their own, which may be fed where the branch does not run.
+    return input_ph, tf1.nest.map_structure(tf1.identity, code)
+
+  def make_targets(self):
+    """Returns a new placeholder `[n, ...]` of targets."""
+    shape = [None] + list(self.schema.target.shape)
+    return tf1.placeholder(self.schema.target.dtype, shape, name="targets_ph")
+
+  def call_end(self, code, targets):
+    """Calls the shared end.
+
+    Args:
+      code: nest of `[n, ...]`.
+      targets: `[n, ...]`.
+
+    Returns:
+      An `Ended`.
+
+    Raises:
+      ArgumentError: if it gives anything but dense tensors, or makes new
+        variables when it is called again.
+      DtypeError: if the losses are not floating.
+      ShapeError: if outputs have no rows, or the losses are not `[n]`.
+    """
+    result = calls.call(self._caller, "end", self._end, code, "end")
+    with tf1.name_scope("loss"):
+      losses = tf1.convert_to_tensor(self._loss(result.nest, targets))
+      if not losses.dtype.is_floating:
+        raise errors.DtypeError(
+          f"{self._caller}: loss must give floats, got "
+          f"{checks.describe(losses)}."
+        )
+      if losses.shape.ndims != 1:
+        raise errors.ShapeError(
+          f"{self._caller}: loss must give one loss a record, [n], got "
+          f"{checks.describe(losses)}. Leave the mean over records to the "
+          f"model."
+        )
+      loss = tf1.reduce_mean(losses)
+    self._check_reuse("end", [loss])
+    return Ended(result.nest, losses, loss)
+
+  def _check_reuse(self, label, tensors):
+    """Refuses variables that were not there when the model was built."""
+    if getattr(self, "_known", None) is None:
+      return
+    ops = walk.ancestors(tensors)
+    found = walk.trainable_variables(ops, self.graph)
+    new = [v.name for v in found if v.name not in self._known]
+    if new:
+      raise errors.ArgumentError(
+        f"{self._caller}: {label!r} was called again and made the variables "
+        f"{new}. Make its networks outside, and call them inside it."
+      )
+
+  def variables_of(self, types):
+    """Lists what a step with records of certain types may change.
+
+    Args:
+      types: names of types.
+
+    Returns:
+      A list of trainable variables: those of the branches, and of the end.
+    """
+    groups = [self.variables[k] for k in list(types) + [END]]
+    names = {variable.name for group in groups for variable in group}
+    found = self.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
+    return [variable for variable in found if variable.name in names]
+
+  def owners(self):
+    """Says to which part each variable belongs.
+
+    Returns:
+      A dict: name of a variable → the one type that uses it, or else the end.
+    """
+    users = collections.OrderedDict()
+    for part, variables in self.variables.items():
+      for variable in variables:
+        users.setdefault(variable.name, []).append(part)
+    return collections.OrderedDict(
+      (name, parts[0] if len(parts) == 1 else END)
+      for name, parts in users.items()
+    )
+
+  def minimize(
+    self,
+    optimizer,
+    way="alternate",
+    clip_norm=None,
+    global_step=None,
+    mixtures=(),
+  ):
+    """Builds what training needs.
+
+    Args:
+      optimizer: a function without arguments that makes a
+        `tf.compat.v1.train.Optimizer`, called for each branch and for the end;
+        or one optimizer for all. What it keeps for itself, such as Adam's
+        powers of beta, then counts the steps of the part; or all steps.
+      way: `"alternate"`, each batch of one type, each type with a graph of its
+        own; `"mixed"`, one graph that takes batches of any types; or
+        `"partial"`, branches and end as sub-models of a pipeline.
+      clip_norm: the global norm, over what a step changes, that gradients are
+        scaled down to; `None` leaves them.
+      global_step: a variable that each step adds 1 to.
+      mixtures: for `"partial"`, groups of types that batches may mix.
+
+    Returns:
+      A `trainers.Trainer`.
+
+    Raises:
+      ArgumentError: if `way` is none, `optimizer` is none, `clip_norm` is not
+        positive, `mixtures` is for another way or has a group that is none, or
+        no trainable variable gets a gradient.
+    """
+    if way not in WAYS:
+      raise errors.ArgumentError(
+        f"{self._caller}: way must be one of {list(WAYS)}, got {way!r}."
+      )
+    if mixtures and way != "partial":
+      raise errors.ArgumentError(
+        f"{self._caller}: mixtures are for way='partial'; 'mixed' takes all."
+      )
+    arguments = {"mixtures": mixtures} if way == "partial" else {}
+    optimizer = updates.Optimizers(
+      self._caller, optimizer, self.owners(), f"{self.scope}optimizer/"
+    )
+    with self.graph.as_default(), tf1.name_scope(self.scope):
+      return WAYS[way](self, optimizer, clip_norm, global_step, **arguments)
+
+  def predict(self, sess, batch):
+    """Runs records forward, each through the path of its type.
+
+    Args:
+      sess: a session on the model's graph.
+      batch: a `Batch` of B records; its targets are not used.
+
+    Returns:
+      Nest of arrays `[B, ...]`, the outputs, in the order of the batch.
+
+    Raises:
+      ArgumentError, DtypeError, ShapeError: as `Schema.check`.
+    """
+    self.schema.check(f"{self._caller}, predict", batch)
+    found = sess.run(
+      {k: self.paths[k].end.outputs for k in batch.inputs},
+      {self.paths[k].input_ph: v for k, v in batch.inputs.items()},
+    )
+    places = np.concatenate([batch.places[k] for k in found])
+    order = np.argsort(places)
+    columns = zip(*[tf1.nest.flatten(outputs) for outputs in found.values()])
+    rows = [np.concatenate(column)[order] for column in columns]
+    first = next(iter(self.paths.values())).end.outputs
+    return tf1.nest.pack_sequence_as(first, rows)

@@ -1,0 +1,262 @@
+"""Records of several types, and batches of them."""
+
+import collections
+import numbers
+import re
+from typing import Any, Mapping, NamedTuple, Sequence
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")  # also names a scope
+
+
+class Field(NamedTuple):
+  """What one value of a record is.
+
+  Attributes:
+    dtype: its `tf.DType`.
+    shape: its shape, a sequence of ints; `()` for a number.
+  """
+
+  dtype: Any
+  shape: Sequence[int] = ()
+
+
+class Record(NamedTuple):
+  """One example.
+
+  Attributes:
+    type: name of its type.
+    value: an array, or a Python number, as the field of its type says.
+    target: the same, as the field of targets says.
+  """
+
+  type: str
+  value: Any
+  target: Any
+
+
+class Batch(NamedTuple):
+  """B records, those of each type together.
+
+  Attributes:
+    inputs: type → `[n, ...]` values, for the types that have any, n > 0.
+    places: type → `[n]` int32, which rows of the batch these are.
+    targets: `[B, ...]`, in the order of the batch.
+  """
+
+  inputs: Mapping[str, Any]
+  places: Mapping[str, Any]
+  targets: Any
+
+
+class Schema:
+  """The types of records that there are, and their targets.
+
+  Attributes:
+    fields: type → `Field` of its values.
+    target: the `Field` of the targets, the same for all types.
+  """
+
+  def __init__(self, fields, target):
+    """Takes the types.
+
+    Args:
+      fields: an ordered mapping from the name of a type to a `Field`.
+      target: the `Field` of the targets.
+
+    Raises:
+      ArgumentError: if there are no types, or a name is not of letters,
+        digits, `_` and `-`.
+      ShapeError: if a shape is not fully known.
+    """
+    if not fields:
+      raise errors.ArgumentError(
+        "Schema: fields is empty. Declare at least one type of records."
+      )
+    for name in fields:
+      if not isinstance(name, str) or not _NAME.match(name):
+        raise errors.ArgumentError(
+          f"Schema: a type needs a name of letters, digits, '_' and '-', got "
+          f"{name!r}."
+        )
+    self.fields = collections.OrderedDict(
+      (name, _check_field(f"type {name!r}", field))
+      for name, field in fields.items()
+    )
+    self.target = _check_field("target", target)
+
+  def batch(self, records, first=0):
+    """Makes a batch of records.
+
+    Args:
+      records: a sequence of `Record`s.
+      first: the number of the first of them, for messages.
+
+    Returns:
+      A `Batch`, its rows in the order of `records`.
+
+    Raises:
+      ArgumentError: if there are no records.
+      DataError: if one is of no declared type, or has a value or target of
+        another dtype or shape.
+    """
+    inputs, places, targets = {}, {}, []
+    for row, record in enumerate(records):
+      value, target = self.convert(record, first + row)
+      inputs.setdefault(record.type, []).append(value)
+      places.setdefault(record.type, []).append(row)
+      targets.append(target)
+    if not targets:
+      raise errors.ArgumentError(
+        "Schema.batch: records is empty. Give at least one."
+      )
+    names = [name for name in self.fields if name in inputs]
+    return Batch(
+      {name: np.stack(inputs[name]) for name in names},
+      {name: np.array(places[name], np.int32) for name in names},
+      np.stack(targets),
+    )
+
+  def convert(self, record, number):
+    """Makes arrays of what a record holds.
+
+    Args:
+      record: a `Record`.
+      number: which record it is, for messages.
+
+    Returns:
+      Its value and its target, arrays of the declared dtypes and shapes.
+
+    Raises:
+      DataError: if it is no `Record`, of no declared type, or has a value or
+        target of another dtype or shape.
+    """
+    if not isinstance(record, Record):
+      raise errors.DataError(
+        f"Record {number} must be a branches.Record, got {record!r}."
+      )
+    if record.type not in self.fields:
+      raise errors.DataError(
+        f"Record {number} is of type {record.type!r}; the declared types are "
+        f"{list(self.fields)}. Declare it, or leave such records out."
+      )
+    who = f"Record {number}, of type {record.type!r}"
+    return (
+      _convert(f"{who}: value", record.value, self.fields[record.type]),
+      _convert(f"{who}: target", record.target, self.target),
+    )
+
+  def check(self, caller, batch):
+    """Refuses a batch that is none of these types.
+
+    Args:
+      caller: who asks, for messages.
+      batch: a `Batch`.
+
+    Raises:
+      ArgumentError: if it is no `Batch`, has no records, a type that is not
+        declared, or places that are not each row once.
+      DtypeError: if an array has another dtype than declared.
+      ShapeError: if an array has another shape.
+    """
+    if not isinstance(batch, Batch):
+      raise errors.ArgumentError(
+        f"{caller}: batch must be a branches.Batch, got "
+        f"{type(batch).__name__}. Make one with Schema.batch."
+      )
+    for name in batch.inputs:
+      if name not in self.fields:
+        raise errors.ArgumentError(
+          f"{caller}: the batch has records of type {name!r}; the declared "
+          f"types are {list(self.fields)}."
+        )
+    if set(batch.inputs) != set(batch.places):
+      raise errors.ArgumentError(
+        f"{caller}: the batch has inputs of the types {list(batch.inputs)}, "
+        f"and places of {list(batch.places)}. They must be the same."
+      )
+    for name, values in batch.inputs.items():
+      where = f"{caller}: the batch's inputs[{name!r}]"
+      count = len(np.ravel(batch.places[name]))
+      _check_rows(where, values, self.fields[name], count)
+    rows = [np.ravel(places) for places in batch.places.values()]
+    rows = np.sort(np.concatenate(rows)) if rows else np.zeros([0])
+    if not len(rows) or any(not len(v) for v in batch.inputs.values()):
+      raise errors.ArgumentError(
+        f"{caller}: the batch is empty, or has a type without records. Leave "
+        f"out batches and types that have none."
+      )
+    if not np.array_equal(rows, np.arange(len(rows))):
+      raise errors.ArgumentError(
+        f"{caller}: the places of a batch of {len(rows)} records must be each "
+        f"of 0 to {len(rows) - 1} once, got {rows.tolist()[:8]}."
+      )
+    where = f"{caller}: the batch's targets"
+    _check_rows(where, batch.targets, self.target, len(rows))
+
+
+def _check_field(what, field):
+  shape = tf1.TensorShape(field.shape)
+  if not shape.is_fully_defined():
+    raise errors.ShapeError(
+      f"Schema: the shape of {what} must be fully known, got {shape}. Pad the "
+      f"records to one size."
+    )
+  return Field(tf1.as_dtype(field.dtype), tuple(shape.as_list()))
+
+
+def _check_rows(where, values, field, count):
+  """Refuses what is not `count` rows of a field."""
+  wanted = (count,) + field.shape
+  if np.shape(values) != wanted:
+    raise errors.ShapeError(
+      f"{where} must have shape {wanted}, got {np.shape(values)}."
+    )
+  if field.dtype == tf1.string:
+    return
+  dtype = np.asarray(values).dtype
+  if dtype != field.dtype.as_numpy_dtype:
+    raise errors.DtypeError(
+      f"{where} must be {field.dtype.name}, got {dtype}. Cast it before."
+    )
+
+
+def _convert(who, value, field):
+  """Returns `value` as an array of a field.
+
+  What has a dtype of its own must have that of the field; numbers of Python
+  have none.
+  """
+  wanted = field.dtype.as_numpy_dtype
+  array = np.asarray(value)
+  if array.shape != field.shape:
+    raise errors.DataError(
+      f"{who} must have shape {field.shape}, got {array.shape}."
+    )
+  if array.dtype == wanted and field.dtype != tf1.string:
+    return array
+  if not hasattr(value, "dtype") and _fits(array, field.dtype):
+    return array.astype(wanted)
+  if field.dtype == tf1.string and array.dtype.kind in "SUO":
+    return array.astype(object)
+  raise errors.DataError(
+    f"{who} must be {field.dtype.name}, got {array.dtype} {_show(value)}. "
+    f"Cast it before."
+  )
+
+
+def _fits(array, dtype):
+  """Whether numbers of Python, as numpy takes them, fit a dtype."""
+  if array.dtype.kind == "i" and dtype.is_integer:
+    return not array.size or (
+      dtype.min <= array.min() and array.max() <= dtype.max
+    )
+  return array.dtype.kind in "if" and dtype.is_floating
+
+
+def _show(value):
+  return repr(value) if isinstance(value, (numbers.Number, str, bytes)) else ""

@@ -1,0 +1,291 @@
+"""In which order batches of one type each are trained on.
+
+A schedule is an object with
+
+    choose(waiting)          the next type, of an ordered dict from each type
+                             that has a batch waiting to its number of records
+    report(losses)           is told type → loss of each step
+    state(), restore(state)  for a checkpoint, as JSON gives it back exactly
+
+What is drawn depends on the seed and on how much was drawn before, so that a
+state is a few numbers.
+"""
+
+import collections
+import math
+
+import numpy as np
+
+from tangle import errors
+
+
+class RoundRobin:
+  """The types in turn; one that has nothing waiting is left out."""
+
+  def __init__(self, types):
+    """Takes the order.
+
+    Args:
+      types: the names of the types.
+
+    Raises:
+      ArgumentError: if there are none.
+    """
+    self._types = list(types)
+    self._next = 0
+    if not self._types:
+      raise errors.ArgumentError(
+        "RoundRobin: types is empty. Give at least one."
+      )
+
+  def choose(self, waiting):
+    """Returns the next type that has a batch waiting.
+
+    Args:
+      waiting: type → how many records wait.
+
+    Returns:
+      A type of `waiting`.
+
+    Raises:
+      ArgumentError: if it has a type that was not given.
+    """
+    _check_known("RoundRobin", waiting, self._types)
+    while True:
+      name = self._types[self._next]
+      self._next = (self._next + 1) % len(self._types)
+      if name in waiting:
+        return name
+
+  def report(self, losses):
+    """Does nothing: the order does not depend on losses.
+
+    Args:
+      losses: ignored.
+    """
+
+  def state(self):
+    """Returns whose turn it is, a dict."""
+    return {"next": self._next}
+
+  def restore(self, state):
+    """Goes on from a state.
+
+    Args:
+      state: what `state` returned.
+    """
+    self._next = state["next"]
+
+
+class Proportional:
+  """Draws a type by its weight, or by how many of its records wait."""
+
+  def __init__(self, weights=None, seed=0):
+    """Takes the weights.
+
+    Args:
+      weights: type → weight, positive. By default, the records that wait: all
+        that remain, if `arrange` looks ahead to the end.
+      seed: decides what is drawn.
+
+    Raises:
+      ArgumentError: if there are no weights, or one is not positive or not
+        finite.
+    """
+    self._weights = None if weights is None else dict(weights)
+    self._seed, self._drawn = seed, 0
+    if weights is None:
+      return
+    if not self._weights:
+      raise errors.ArgumentError(
+        "Proportional: weights is empty. Give one for each type, or None."
+      )
+    for name, weight in self._weights.items():
+      if not (weight > 0 and math.isfinite(weight)):
+        raise errors.ArgumentError(
+          f"Proportional: the weight of {name!r} must be positive and finite, "
+          f"got {weight}. Leave out the records of a type that is not wanted."
+        )
+
+  def choose(self, waiting):
+    """Draws a type that has a batch waiting.
+
+    Args:
+      waiting: type → how many records wait.
+
+    Returns:
+      A type of `waiting`.
+
+    Raises:
+      ArgumentError: if it has a type without a weight.
+    """
+    weights = waiting
+    if self._weights is not None:
+      _check_known("Proportional", waiting, list(self._weights))
+      weights = {name: self._weights[name] for name in waiting}
+    self._drawn += 1
+    return _draw([self._seed, self._drawn], weights)
+
+  def report(self, losses):
+    """Does nothing: the order does not depend on losses.
+
+    Args:
+      losses: ignored.
+    """
+
+  def state(self):
+    """Returns how often was drawn, a dict."""
+    return {"drawn": self._drawn}
+
+  def restore(self, state):
+    """Goes on from a state.
+
+    Args:
+      state: what `state` returned.
+    """
+    self._drawn = state["drawn"]
+
+
+class ByLoss:
+  """Draws a type by its recent loss, the largest most often.
+
+  The weight of a type is `floor + m`, where `m` is the moving mean of its
+  losses, `m ← decay * m + (1 - decay) * loss`, that begins with the first loss.
+  A type without one comes first.
+  """
+
+  def __init__(self, decay=0.9, floor=0.01, seed=0):
+    """Sets how fast losses are forgotten.
+
+    Args:
+      decay: from 0 to below 1.
+      floor: positive; keeps a type alive whose loss is next to 0.
+      seed: decides what is drawn.
+
+    Raises:
+      ArgumentError: if `decay` or `floor` is out of range.
+    """
+    if not 0 <= decay < 1:
+      raise errors.ArgumentError(
+        f"ByLoss: decay must be at least 0 and below 1, got {decay}."
+      )
+    if not (floor > 0 and math.isfinite(floor)):
+      raise errors.ArgumentError(
+        f"ByLoss: floor must be positive and finite, got {floor}."
+      )
+    self._decay, self._floor, self._seed = decay, floor, seed
+    self._means, self._drawn = {}, 0
+
+  def choose(self, waiting):
+    """Draws a type that has a batch waiting.
+
+    Args:
+      waiting: type → how many records wait.
+
+    Returns:
+      A type of `waiting`.
+    """
+    for name in waiting:
+      if name not in self._means:
+        return name
+    weights = {name: self._floor + self._means[name] for name in waiting}
+    self._drawn += 1
+    return _draw([self._seed, self._drawn], weights)
+
+  def report(self, losses):
+    """Takes the losses of a step into the means.
+
+    Args:
+      losses: type → loss, as `Result.losses`.
+
+    Raises:
+      ArgumentError: if a loss is negative or not finite.
+    """
+    for name, loss in losses.items():
+      if not (loss >= 0 and math.isfinite(loss)):
+        raise errors.ArgumentError(
+          f"ByLoss: the loss of {name!r} must be finite and at least 0, got "
+          f"{loss}. Choose another schedule for losses below 0."
+        )
+      mean = self._means.get(name, loss)
+      self._means[name] = self._decay * mean + (1 - self._decay) * loss
+
+  def state(self):
+    """Returns the means, and how often was drawn, a dict."""
+    return {"means": dict(self._means), "drawn": self._drawn}
+
+  def restore(self, state):
+    """Goes on from a state.
+
+    Args:
+      state: what `state` returned.
+    """
+    self._means, self._drawn = dict(state["means"]), state["drawn"]
+
+
+def arrange(batches, schedule, ahead=None):
+  """Gives batches in the order of a schedule, each once.
+
+  Batches of one type stay in their order. A type can be chosen only while one
+  of its batches waits: the further ahead, the better a schedule is kept.
+
+  Args:
+    batches: an iterable of `Batch`es of one type each.
+    schedule: a schedule; tell it losses by `report` as they come.
+    ahead: how many batches wait at most, at least 1; by default all do.
+
+  Yields:
+    The batches.
+
+  Raises:
+    ArgumentError: if `ahead` is less than 1, or a batch is of several types.
+  """
+  if ahead is not None and ahead < 1:
+    raise errors.ArgumentError(
+      f"schedules.arrange: ahead must be at least 1, got {ahead}."
+    )
+  source, ended = iter(batches), False
+  queues = collections.OrderedDict()
+  while True:
+    count = sum(map(len, queues.values()))
+    while not ended and (ahead is None or count < ahead):
+      batch = next(source, None)
+      if batch is None:
+        ended = True
+        break
+      if len(batch.inputs) != 1:
+        raise errors.ArgumentError(
+          f"schedules.arrange: a batch has records of {list(batch.inputs)}; "
+          f"each must be of one type. Make them with streams.by_type."
+        )
+      (name,) = batch.inputs
+      queues.setdefault(name, collections.deque()).append(batch)
+      count += 1
+    waiting = collections.OrderedDict(
+      (name, sum(len(b.targets) for b in queues[name]))
+      for name in sorted(queues)
+      if queues[name]
+    )
+    if not waiting:
+      return
+    yield queues[schedule.choose(waiting)].popleft()
+
+
+def _check_known(caller, waiting, known):
+  for name in waiting:
+    if name not in known:
+      raise errors.ArgumentError(
+        f"{caller}: records of type {name!r} wait; the schedule knows {known}. "
+        f"Name all types."
+      )
+
+
+def _draw(seed, weights):
+  """Draws a key of `weights`, the n-th draw from a seed of its own."""
+  names = list(weights)
+  values = np.array([weights[name] for name in names], np.float64)
+  limits = np.cumsum(values) / values.sum()
+  place = np.random.RandomState(seed).random_sample()
+  return names[
+    min(int(np.searchsorted(limits, place, "right")), len(names) - 1)
+  ]

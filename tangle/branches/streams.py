@@ -1,0 +1,351 @@
+"""From one stream of records of all types to batches, through `tf.data`.
+
+    dataset = streams.encode(model.schema, read_records)  # or one of your own
+    dataset = streams.by_type(model.schema, dataset.shuffle(10000), 32)
+    reader = streams.Reader(dataset)
+    for batch in reader.epoch(sess):
+      trainer.step(sess, batch)
+
+An element of the stream is one record, a dict
+
+    type      scalar string, the name of its type
+    inputs    a dict: type → value; that of its own type as declared, those of
+              the others of any shape, such as zeros, or empty
+    target    its target
+
+as it comes from files of `tf.train.Example`s, with defaults for the features
+that a record does not have. Each record is in one batch: none is dropped, and
+the last batches may be short.
+"""
+
+import re
+
+import numpy as np
+
+from tangle import compat, errors
+from tangle.branches import records as records_lib
+from tangle.compat import tf1
+from tangle.nets import checks
+
+_CHUNK = 128
+_MESSAGE = re.compile(r"Record \d+[ ,][^\n]*")
+
+
+def encode(schema, records):
+  """Makes a stream of records of Python.
+
+  Args:
+    schema: the `Schema`.
+    records: a function without arguments that returns an iterable of
+      `Record`s; it is called for each epoch. One that does not fit the schema
+      fails when it is read, as in `Reader.epoch`.
+
+  Returns:
+    A `tf.data.Dataset`, in the default graph.
+
+  Raises:
+    ArgumentError: if `records` cannot be called.
+  """
+  if not callable(records):
+    raise errors.ArgumentError(
+      f"streams.encode: records must be a function that returns the records, "
+      f"once for each epoch, got {type(records).__name__}. Wrap a list in a "
+      f"lambda."
+    )
+  fillers = {
+    name: np.zeros(field.shape, field.dtype.as_numpy_dtype)
+    for name, field in schema.fields.items()
+  }
+  for name, field in schema.fields.items():
+    if field.dtype == tf1.string:
+      fillers[name] = np.full(field.shape, b"", object)
+
+  def chunks():
+    chunk = []
+    try:
+      for number, record in enumerate(records()):
+        chunk.append((record.type, *schema.convert(record, number)))
+        if len(chunk) == _CHUNK:
+          yield _columns(chunk, fillers)
+          chunk = []
+    except errors.DataError:
+      # What came before is not to be lost; then it fails.
+      if chunk:
+        yield _columns(chunk, fillers)
+      raise
+    if chunk:
+      yield _columns(chunk, fillers)
+
+  dtypes, shapes = _structure(schema)
+  shapes = tf1.nest.map_structure(
+    lambda shape: tf1.TensorShape([None]).concatenate(shape), shapes
+  )
+  # In chunks, as each step of a generator of Python costs as much as many.
+  return compat.dataset_from_generator(chunks, dtypes, shapes).unbatch()
+
+
+def _columns(chunk, fillers):
+  """Returns records as one element of many rows."""
+  types, values, targets = zip(*chunk)
+  inputs = {}
+  for name, filler in fillers.items():
+    rows = [v if t == name else filler for t, v in zip(types, values)]
+    inputs[name] = np.stack(rows)
+  return {
+    "type": np.array(types, object),
+    "inputs": inputs,
+    "target": np.stack(targets),
+  }
+
+
+def by_type(schema, dataset, batch_size):
+  """Makes batches of one type each, in the order in which they are full.
+
+  At the end of the stream come the records that have filled no batch.
+
+  Args:
+    schema: the `Schema`.
+    dataset: a `tf.data.Dataset` of records, as this module tells.
+    batch_size: how many records a full batch has.
+
+  Returns:
+    A `tf.data.Dataset` of batches, for `Reader`.
+
+  Raises:
+    ArgumentError: if elements have another structure, or `batch_size` is not
+      positive.
+    DtypeError: if they have other dtypes than declared.
+    ShapeError: if the target is known to have another shape.
+  """
+  caller = "streams.by_type"
+  size = checks.check_positive(caller, "batch_size", batch_size)
+  count = len(schema.fields)
+
+  # Keys are computed for many records at once: each op costs more than a key.
+  records = _check(caller, schema, dataset).batch(size)
+  records = records.map(lambda *chunk: (_keys(schema, *chunk), *chunk))
+  grouped = compat.group_by_window(
+    records.unbatch(),
+    lambda key, *record: key,
+    lambda key, window: window.batch(size),
+    # What is of no declared type fails at once.
+    lambda key: tf1.where(key < count, tf1.constant(size, tf1.int64), 1),
+  )
+  return grouped.map(lambda key, *columns: _split(schema, *columns))
+
+
+def _keys(schema, numbers, columns):
+  """Returns the index of each record's type, their count for an unknown."""
+  del numbers
+  names = list(schema.fields)
+  same = tf1.equal(tf1.expand_dims(columns["type"], 1), names)
+  unknown = tf1.logical_not(tf1.reduce_any(same, 1, keepdims=True))
+  all_cases = tf1.cast(tf1.concat([same, unknown], 1), tf1.int32)
+  return tf1.argmax(all_cases, 1, output_type=tf1.int64)
+
+
+def mixed(schema, dataset, batch_size):
+  """Makes batches of records as they come, of whatever types.
+
+  Args:
+    schema: the `Schema`.
+    dataset: a `tf.data.Dataset` of records, as this module tells.
+    batch_size: how many records a full batch has.
+
+  Returns:
+    A `tf.data.Dataset` of batches, for `Reader`.
+
+  Raises:
+    ArgumentError, DtypeError, ShapeError: as `by_type`.
+  """
+  caller = "streams.mixed"
+  size = checks.check_positive(caller, "batch_size", batch_size)
+  batches = _check(caller, schema, dataset).batch(size)
+  return batches.map(lambda *columns: _split(schema, *columns))
+
+
+class Reader:
+  """Reads batches in a session."""
+
+  def __init__(self, dataset, name="reader"):
+    """Adds the iterator to the default graph.
+
+    Args:
+      dataset: what `by_type` or `mixed` returned, or that with `prefetch` and
+        the like.
+      name: name scope of the new ops.
+
+    Raises:
+      ArgumentError: if the dataset is not one of batches.
+    """
+    structure = tf1.data.get_output_types(dataset)
+    if not isinstance(structure, dict) or set(structure) != {
+      "inputs",
+      "places",
+      "targets",
+    }:
+      raise errors.ArgumentError(
+        f"streams.Reader: dataset must be one of batches, got elements "
+        f"{structure}. Pass it through streams.by_type or streams.mixed."
+      )
+    with tf1.name_scope(name):
+      self._iterator = tf1.data.make_initializable_iterator(dataset)
+      self._next = self._iterator.get_next()
+
+  def epoch(self, sess, feed_dict=None):
+    """Reads the stream from its beginning to its end.
+
+    A shuffle with a seed gives the same order in each epoch. For another one,
+    make the seed a placeholder, and feed it the number of the epoch.
+
+    Args:
+      sess: a session; one epoch at a time.
+      feed_dict: what the dataset needs, by placeholders.
+
+    Yields:
+      `Batch`es.
+
+    Raises:
+      DataError: if a record is of no declared type, or has a value of another
+        shape; or is one of Python that does not fit the schema.
+    """
+    sess.run(self._iterator.initializer, feed_dict)
+    while True:
+      try:
+        found = sess.run(self._next)
+      except tf1.errors.OutOfRangeError:
+        return
+      except tf1.errors.InvalidArgumentError as error:
+        message = _MESSAGE.search(str(error))
+        if message is None:
+          raise
+        raise errors.DataError(message.group().rstrip("]")) from error
+      names = [name for name, rows in found["places"].items() if len(rows)]
+      yield records_lib.Batch(
+        {name: found["inputs"][name] for name in names},
+        {name: found["places"][name] for name in names},
+        found["targets"],
+      )
+
+
+def _structure(schema):
+  """Returns the dtypes and the shapes of an element."""
+  inputs = schema.fields.items()
+  dtypes = {
+    "type": tf1.string,
+    "inputs": {name: field.dtype for name, field in inputs},
+    "target": schema.target.dtype,
+  }
+  shapes = {
+    "type": tf1.TensorShape([]),
+    "inputs": {name: tf1.TensorShape(field.shape) for name, field in inputs},
+    "target": tf1.TensorShape(schema.target.shape),
+  }
+  return dtypes, shapes
+
+
+def _check(caller, schema, dataset):
+  """Returns records, each with its number, of shapes that the graph knows."""
+  wanted, shapes = _structure(schema)
+  dtypes = tf1.data.get_output_types(dataset)
+  try:
+    tf1.nest.assert_same_structure(wanted, dtypes)
+  except (TypeError, ValueError) as error:
+    raise errors.ArgumentError(
+      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. Map "
+      f"it before."
+    ) from error
+  if tf1.nest.flatten(dtypes) != tf1.nest.flatten(wanted):
+    raise errors.DtypeError(
+      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. Cast "
+      f"them in a map before."
+    )
+  found = tf1.data.get_output_shapes(dataset)
+  if not found["target"].is_compatible_with(shapes["target"]):
+    raise errors.ShapeError(
+      f"{caller}: targets must have shape {shapes['target']}, got "
+      f"{found['target']}."
+    )
+  numbers = tf1.data.Dataset.range(2**62)
+  numbered = tf1.data.Dataset.zip((numbers, dataset))
+  same = [
+    a.ndims is not None and a.as_list() == b.as_list()
+    for a, b in zip(tf1.nest.flatten(found), tf1.nest.flatten(shapes))
+  ]
+  if all(same):
+    return numbered
+  return numbered.map(lambda number, element: _fit(schema, number, element))
+
+
+def _fit(schema, number, element):
+  """Checks the shapes of a record, and makes them known."""
+  kind = element["type"]
+  who = tf1.strings.join(["Record ", tf1.as_string(number), ", of type ", kind])
+  inputs, check_ops = {}, []
+  for name, field in schema.fields.items():
+    inputs[name], check_op = _own(
+      who, "value", element["inputs"][name], field, tf1.equal(kind, name)
+    )
+    check_ops.append(check_op)
+  target, check_op = _own(
+    who, "target", element["target"], schema.target, tf1.constant(True)
+  )
+  with tf1.control_dependencies(check_ops + [check_op]):
+    kind = tf1.identity(kind)
+  return number, {"type": kind, "inputs": inputs, "target": target}
+
+
+def _own(who, what, value, field, is_own):
+  """Returns a value of the declared shape, and an op that checks it."""
+  wanted = ",".join(map(str, field.shape))
+  found = tf1.strings.reduce_join(
+    tf1.as_string(tf1.shape(value)), separator=","
+  )
+  fits = tf1.equal(found, wanted)
+  check_op = tf1.Assert(
+    tf1.logical_or(fits, tf1.logical_not(is_own)),
+    [
+      tf1.strings.join(
+        [who, f": {what} must have shape ({wanted}), got (", found, ")"]
+      )
+    ],
+  )
+
+  def filler():
+    if field.dtype == tf1.string:
+      return tf1.fill(field.shape, "")
+    return tf1.zeros(field.shape, field.dtype)
+
+  # What is not its own, or does not fit, is as good as any.
+  use = tf1.logical_and(is_own, fits)
+  value = tf1.cond(use, lambda: tf1.identity(value), filler)
+  value.set_shape(field.shape)
+  return value, check_op
+
+
+def _split(schema, numbers, columns):
+  """Sorts a batch of records by type."""
+  names = list(schema.fields)
+  same = tf1.equal(tf1.expand_dims(columns["type"], 1), names)
+  wrong = tf1.where(tf1.logical_not(tf1.reduce_any(same, 1)))[:1, 0]
+  check_op = tf1.Assert(
+    tf1.equal(tf1.size(wrong), 0),
+    [
+      tf1.strings.join(
+        [
+          "Record ",
+          tf1.strings.reduce_join(tf1.as_string(tf1.gather(numbers, wrong))),
+          " is of type ",
+          tf1.strings.reduce_join(tf1.gather(columns["type"], wrong)),
+          "; the declared types are ",
+          ", ".join(names),
+        ]
+      )
+    ],
+  )
+  inputs, places = {}, {}
+  with tf1.control_dependencies([check_op]):
+    for k, name in enumerate(names):
+      places[name] = tf1.cast(tf1.where(same[:, k])[:, 0], tf1.int32)
+      inputs[name] = tf1.gather(columns["inputs"][name], places[name])
+  return {"inputs": inputs, "places": places, "targets": columns["target"]}

@@ -1,0 +1,179 @@
+"""What the ways to train branches have in common."""
+
+import numbers
+from typing import Any, Mapping, NamedTuple, Optional, Sequence
+
+import numpy as np
+
+from tangle import errors
+from tangle.branches import updates
+from tangle.compat import tf1
+
+
+class Result(NamedTuple):
+  """What a step returns.
+
+  Attributes:
+    loss: the mean over the batch's records, a float.
+    losses: type → the mean over its records.
+    types: the types that took part, in the order of the model.
+    global_norm: the norm of all gradients before clipping; `None` without.
+  """
+
+  loss: float
+  losses: Mapping[str, float]
+  types: Sequence[str]
+  global_norm: Optional[float]
+
+
+class Trainer:
+  """One of the ways to train a model; see `Model.minimize`.
+
+  A step changes the branches that the batch has records of, and the end. All
+  else, and what the optimizer keeps for it, stays as it is, bit by bit.
+
+  Attributes:
+    model: the `Model`.
+  """
+
+  way = None
+
+  def __init__(self, model, optimizer, clip_norm, global_step):
+    """Keeps the settings.
+
+    Args:
+      model: the `Model`.
+      optimizer: what has `apply_gradients`.
+      clip_norm: global norm that gradients are scaled down to, or `None`.
+      global_step: a variable that each step adds 1 to, or `None`.
+
+    Raises:
+      ArgumentError: if `clip_norm` is not positive.
+    """
+    self.model = model
+    self._optimizer = optimizer
+    self._clip_norm = clip_norm
+    self._global_step = global_step
+    self._caller = f"Training of branches, {self.way}"
+    self._updates = {}
+    if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
+      raise errors.ArgumentError(
+        f"{self._caller}: clip_norm must be positive, got {clip_norm}. None "
+        f"leaves gradients as they are."
+      )
+
+  def prepare(self, types):
+    """Builds what steps with records of just these types need.
+
+    `step` builds what is not there, which a graph that is finalized forbids.
+
+    Args:
+      types: names of types.
+
+    Raises:
+      ArgumentError: if a type is not declared, or such a batch is not taken.
+      GraphError: if the graph is finalized.
+    """
+    for k in types:
+      if k not in self.model.paths:
+        raise errors.ArgumentError(
+          f"{self._caller}: prepare names the type {k!r}; there are "
+          f"{list(self.model.paths)}."
+        )
+    self._prepare(self._order(types))
+
+  def step(self, sess, batch):
+    """Trains on one batch.
+
+    Args:
+      sess: a session on the model's graph.
+      batch: a `Batch`.
+
+    Returns:
+      A `Result`.
+
+    Raises:
+      ArgumentError: if the batch is empty, of undeclared types, or of a mix
+        that this way does not take.
+      DtypeError: if an array of the batch has another dtype than declared.
+      GraphError: if the session runs another graph, or the graph is finalized
+        and lacks what such a step needs.
+      ShapeError: if an array has another shape.
+    """
+    if sess.graph is not self.model.graph:
+      raise errors.GraphError(
+        f"{self._caller}: the session runs another graph than the model's. "
+        f"Open it with tf.compat.v1.Session(graph=model.graph)."
+      )
+    self.model.schema.check(self._caller, batch)
+    types = self._order(batch.inputs)
+    self._prepare(types)
+    losses, norm = self._run(sess, types, batch)
+    by_type = {k: float(np.mean(losses[batch.places[k]])) for k in types}
+    loss = float(np.mean(losses))
+    return Result(loss, by_type, types, None if norm is None else float(norm))
+
+  def _order(self, types):
+    return tuple(k for k in self.model.paths if k in types)
+
+  def _prepare(self, types):
+    """Builds what such a step needs, if it is not there."""
+    if types in self._updates:
+      return
+    self._check_types(types)
+    if self.model.graph.finalized:
+      raise errors.GraphError(
+        f"{self._caller}: the graph is finalized, and has no update for "
+        f"{list(types)} together. Call prepare({list(types)}) before."
+      )
+    with self.model.graph.as_default(), tf1.control_dependencies(None):
+      with tf1.name_scope(f"{self._scope}update_{'_'.join(types)}/"):
+        self._updates[types] = self._build(types)
+
+  def _check_types(self, types):
+    """Refuses types that may not be in one batch."""
+
+  def _build(self, types):
+    """Returns whatever `_run` needs for a batch of just these types."""
+    raise NotImplementedError
+
+  def _run(self, sess, types, batch):
+    """Makes a step; returns `[B]` losses, and the global norm or `None`."""
+    raise NotImplementedError
+
+  def _apply(self, loss, gradients, variables):
+    """Returns the op that applies gradients, and their norm or `None`."""
+    pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
+    if not pairs:
+      raise errors.ArgumentError(
+        f"{self._caller}: no trainable variable gets a gradient from the loss. "
+        f"Check that variables are trainable and that no gradient is stopped "
+        f"on the way."
+      )
+    gradients, variables = zip(*pairs)
+    return updates.apply(
+      self._optimizer,
+      gradients,
+      variables,
+      loss,
+      self._clip_norm,
+      self._global_step,
+    )
+
+
+def fetch(sess, update, losses, feed_dict) -> Any:
+  """Runs an update.
+
+  Args:
+    sess: a session.
+    update: the op, and the tensor of the norm or `None`.
+    losses: tensor `[B]`.
+    feed_dict: what to feed.
+
+  Returns:
+    The losses, and the norm or `None`.
+  """
+  op, norm = update
+  fetches = [losses, op] + ([] if norm is None else [norm])
+  found = sess.run(fetches, feed_dict)
+  return found[0], None if norm is None else found[-1]
