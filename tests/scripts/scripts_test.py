@@ -319,6 +319,29 @@ class ScriptsTest(absltest.TestCase):
     with open(os.path.join(self.out_dir, "control_flow.md")) as file:
       self.assertLen(file.read().splitlines(), 4)
 
+  def test_split_meta_graph(self):
+    prefix = os.path.join(self.out_dir, "model")
+    subprocess.run(
+      [sys.executable, "-m", "tests.experiments.meta_writer", "layers", prefix],
+      cwd=ROOT,
+      check=True,
+    )
+    out_dir = f"--out_dir={self.out_dir}"
+    figures = self.figures(
+      run(
+        "split_meta_graph.py",
+        prefix + ".meta",
+        "--inputs=x",
+        "--outputs=hidden",
+        "--unknown=5",
+        out_dir,
+      )
+    )
+    self.assertEqual(figures["store"], "device")
+    sizes = {row["name"]: row["bytes"] for row in figures["residuals"]}
+    self.assertEqual(sizes["Relu:0"], 5 * 8 * 8)
+    self.assertIn("split.json", os.listdir(self.out_dir))
+
   def test_benchmark_calculator(self):
     sizes = ("--batch_size=4", "--units=4", "--hidden=4", "--rounds=1")
     out_dir = f"--out_dir={self.out_dir}"

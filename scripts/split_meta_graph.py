@@ -1,0 +1,60 @@
+"""Says whether and how the graph of a .meta file can be split.
+
+  python scripts/split_meta_graph.py model.ckpt.meta
+  python scripts/split_meta_graph.py model.ckpt.meta --inputs=x --outputs=h
+
+Without names it lists where the graph could be cut. With them, what a sub-model
+between them would be: its variables, what else must be fed, which stores can
+carry it, and what it would keep in how many bytes. The last line on standard
+output is one JSON object with all of it; `--out_dir` gets `split.json`.
+"""
+
+import json
+import os
+import sys
+
+from absl import app, flags
+
+from tangle import errors
+from tangle.experiments import meta_graphs
+from tangle.partial import sizes
+from tangle.training import records
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list("inputs", [], "Where the sub-model begins: names of tensors.")
+flags.DEFINE_list("outputs", [], "Where it ends.")
+flags.DEFINE_string(
+  "residuals", "frontier", "What to keep, as SubModel has it."
+)
+flags.DEFINE_integer(
+  "unknown", sizes.ASSUMED, "What an unknown dimension counts as in bytes."
+)
+flags.DEFINE_integer("limit", 20, "How many names to list; 0 for all.")
+flags.DEFINE_string("out_dir", None, "Gets split.json.")
+
+
+def main(argv):
+  if len(argv) != 2:
+    raise app.UsageError("Name one .meta file.")
+  try:
+    if FLAGS.inputs and FLAGS.outputs:
+      found = meta_graphs.report(
+        argv[1], FLAGS.inputs, FLAGS.outputs, FLAGS.residuals, FLAGS.unknown
+      )
+      print(meta_graphs.format_report(found, FLAGS.limit))
+    else:
+      found = meta_graphs.survey(argv[1], FLAGS.limit)
+      print(meta_graphs.format_survey(found))
+      print("Name where to cut it: --inputs=... --outputs=...")
+  except (errors.TangleError, OSError) as error:
+    sys.exit(f"split_meta_graph: {error}")
+  if FLAGS.out_dir:
+    os.makedirs(FLAGS.out_dir, exist_ok=True)
+    with open(os.path.join(FLAGS.out_dir, "split.json"), "w") as file:
+      json.dump(found, file, indent=1)
+  print(records.to_json(found))
+
+
+if __name__ == "__main__":
+  app.run(main)

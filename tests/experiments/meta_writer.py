@@ -1,0 +1,76 @@
+"""Writes a `.meta` file and a checkpoint, and says how training went.
+
+    python -m tests.experiments.meta_writer KIND PREFIX
+
+Plain TensorFlow, nothing of tangle, as the code of others would be.
+"""
+
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+tf1 = tf.compat.v1
+STEPS = 5
+RATE = 0.1
+
+
+def batches():
+  """Yields what to feed at each step, by name of the placeholder."""
+  rng = np.random.RandomState(3)
+  for _ in range(STEPS):
+    yield {
+      "x:0": rng.standard_normal((6, 4)),
+      "ids:0": rng.randint(0, 7, (6, 3)),
+      "targets:0": rng.standard_normal((6, 2)),
+    }
+
+
+def build(kind):
+  """Builds the network; its lower half ends at the tensor `hidden:0`."""
+  rng = np.random.RandomState(7)
+
+  def variable(name, *shape):
+    value = 0.5 * rng.standard_normal(shape)
+    return tf1.get_variable(name, initializer=value, use_resource=False)
+
+  x = tf1.placeholder(tf1.float64, [None, 4], "x")
+  ids = tf1.placeholder(tf1.int32, [None, 3], "ids")
+  targets = tf1.placeholder(tf1.float64, [None, 2], "targets")
+  embedded = tf1.nn.embedding_lookup(variable("table", 7, 5), ids)
+  h = tf1.concat([x, tf1.reduce_mean(embedded, 1)], 1)
+  h = tf1.nn.relu(tf1.matmul(h, variable("lower/kernel", 9, 8)))
+  if kind == "loop":
+    kernel = variable("loop/kernel", 8, 8)
+    h = tf1.while_loop(
+      lambda t, h: t < 3,
+      lambda t, h: (t + 1, tf1.tanh(tf1.matmul(h, kernel))),
+      [tf1.constant(0), h],
+    )[1]
+  h = tf1.identity(h, "hidden")
+  y = tf1.matmul(h, variable("upper/kernel", 8, 2), name="y")
+  return tf1.reduce_mean(tf1.square(y - targets), name="loss")
+
+
+def main(kind, prefix):
+  tf1.disable_control_flow_v2()
+  with tf1.Graph().as_default():
+    loss = build(kind)
+    train_op = tf1.train.GradientDescentOptimizer(RATE).minimize(loss)
+    saver = tf1.train.Saver()
+    with tf1.Session() as sess:
+      sess.run(tf1.global_variables_initializer())
+      saver.save(sess, prefix)
+      losses = []
+      for batch in batches():
+        losses.append(float(sess.run(loss, batch)))
+        sess.run(train_op, batch)
+      names = [v.name for v in tf1.trainable_variables()]
+      values = sess.run(names)
+  weights = {name: value.tolist() for name, value in zip(names, values)}
+  print(json.dumps({"losses": losses, "weights": weights}))
+
+
+if __name__ == "__main__":
+  main(*sys.argv[1:])
