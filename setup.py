@@ -8,7 +8,13 @@ DIGITS = ["scikit-learn>=1.0"]
 BLEU = ["sacrebleu>=2.3"]
 SCRIPTS = ["tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
-TEST = ["pytest>=7.4", "pytest-xdist>=3.5"]
+# The last one with wheels for Python 3.7 is 1.3.0.
+MIN_CUT = [
+  'PyMaxflow>=1.2.13,<1.3.1; python_version < "3.8"',
+  'PyMaxflow>=1.3; python_version >= "3.8"',
+]
+DRAW = ["graphviz>=0.20"]
+TEST = ["pytest>=7.4", "pytest-xdist>=3.5"] + MIN_CUT
 LINT = ["ruff>=0.9"]
 
 setuptools.setup(
@@ -27,10 +33,12 @@ setuptools.setup(
   extras_require={
     "bleu": BLEU,
     "digits": DIGITS,
+    "draw": DRAW,
     "g2p": SEQ2SEQ,
+    "min_cut": MIN_CUT,
     "plot": PLOT,
     "scripts": SCRIPTS,
-    "benchmark": PLOT + SCRIPTS + BENCHMARK,
+    "benchmark": PLOT + SCRIPTS + BENCHMARK + MIN_CUT,
     "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST,
     "lint": LINT,
   },

@@ -150,7 +150,8 @@ def cut(targets, is_backward, sources, inputs, keep, shapes, have=frozenset()):
       repetition of a forward op, reads. Where it is false the tensor is
       computed again from what is kept. What cannot be computed again (random
       ops, reads of variables, placeholders) is kept whatever it says.
-    shapes: a `Shapes` that gets the shapes needed.
+    shapes: a `Shapes` that gets the shapes needed; with `None` nothing is
+      decided of them, and nothing added to the graph.
     have: names of tensors that are kept already. Where a tensor is needed for
       its shape alone, the shape is taken from these if it can be.
 
@@ -159,7 +160,8 @@ def cut(targets, is_backward, sources, inputs, keep, shapes, have=frozenset()):
   """
   found = _Walk(is_backward, sources, inputs, keep)
   found.visit(list(targets))
-  found.settle_shapes(shapes, have)
+  if shapes is not None:
+    found.settle_shapes(shapes, have)
   copied = list(found.visited)
   return Cut(
     kept=list(found.kept.values()),

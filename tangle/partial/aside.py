@@ -57,7 +57,11 @@ def differentiate(piece, upstream):
     kept.append(original)
     names[original.name] = tensor.name
   return split.Backward(
-    backward.gradients, backward.cut._replace(kept=kept), twin.shapes, names
+    backward.gradients,
+    backward.cut._replace(kept=kept),
+    twin.shapes,
+    names,
+    backward.bytes,
   )
 
 

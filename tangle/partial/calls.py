@@ -20,6 +20,8 @@ class Generation:
     passes: a dict from the outputs in use to the `Gradients`.
     standing: names of constants that the backward passes read in place.
     repeated: names of tensors that they compute again.
+    recomputed: the forward ops that they run again, as keys, in order.
+    predicted: bytes of what is kept, as predicted, `None` if they were not.
     lost: pairs of session reference and ticket, of calls that were dropped.
   """
 
@@ -29,6 +31,8 @@ class Generation:
     self.passes = {}
     self.standing = set()
     self.repeated = set()
+    self.recomputed = {}
+    self.predicted = None
     self.lost = collections.deque()
     self.measured = None
     self.names = walk.names(kept)

@@ -1,11 +1,64 @@
 """Which forward tensors are kept for the backward pass."""
 
+from typing import NamedTuple, Optional
+
 from tangle import errors
 from tangle.compat import tf1
 
 FRONTIER = "frontier"
 ALL = "all"
 NONE = "none"
+MIN_CUT = "min_cut"
+
+
+class Budget(NamedTuple):
+  """What residuals may take: a policy between `"frontier"` and `"min_cut"`.
+
+  Attributes:
+    bytes: the most bytes, without values of variables; or `None`.
+    fraction: the most of what `"frontier"` keeps, from 0 to 1; or `None`.
+  """
+
+  bytes: Optional[int] = None
+  fraction: Optional[float] = None
+
+
+def is_planned(residuals):
+  """Whether `residuals` is a policy that weighs bytes: a least cut, a budget.
+
+  Args:
+    residuals: what was given for `residuals=`.
+
+  Returns:
+    A bool.
+  """
+  return isinstance(residuals, Budget) or (
+    isinstance(residuals, str) and residuals == MIN_CUT
+  )
+
+
+def check_budget(caller, budget):
+  """Refuses a budget that says nothing, or too much.
+
+  Args:
+    caller: what the messages name as the place of the error.
+    budget: a `Budget`.
+
+  Raises:
+    ArgumentError: if not just one of its parts is given, or one is out of
+      range.
+  """
+  given = [value for value in budget if value is not None]
+  is_number = all(
+    isinstance(value, (int, float)) and not isinstance(value, bool)
+    for value in given
+  )
+  fits = len(given) == 1 and is_number and given[0] >= 0
+  if not fits or (budget.fraction is not None and budget.fraction > 1):
+    raise errors.ArgumentError(
+      f"{caller}: a Budget must have either bytes, 0 or more, or a fraction "
+      f"from 0 to 1, got {budget}."
+    )
 
 
 def predicate(caller, residuals):
@@ -31,8 +84,8 @@ def predicate(caller, residuals):
   if residuals == NONE:
     return lambda tensor: False
   raise errors.ArgumentError(
-    f"{caller}: residuals must be 'frontier', 'all', 'none' or a predicate of "
-    f"a tensor, got {residuals!r}."
+    f"{caller}: residuals must be 'frontier', 'all', 'none', 'min_cut', a "
+    f"tangle.Budget or a predicate of a tensor, got {residuals!r}."
   )
 
 

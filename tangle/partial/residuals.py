@@ -1,8 +1,11 @@
 """What a sub-model keeps between forward and backward, as records."""
 
+import collections
 from typing import NamedTuple, Optional
 
 import numpy as np
+
+from tangle.graphs import cut
 
 
 class Residual(NamedTuple):
@@ -31,7 +34,18 @@ class Residual(NamedTuple):
 
 
 class Residuals(tuple):
-  """A sequence of `Residual`, printable as a table."""
+  """A sequence of `Residual`, printable as a table.
+
+  Attributes:
+    recomputed: names of the forward ops that the backward pass runs again.
+    recomputed_types: how many of them are of each type, most first.
+    predicted_bytes: what `bytes` was expected to be when a least cut or a
+      budget chose; `None` for other policies.
+  """
+
+  recomputed = ()
+  recomputed_types = ()
+  predicted_bytes = None
 
   @property
   def bytes(self):
@@ -56,16 +70,21 @@ class Residuals(tuple):
       f"{len(self)} residuals, {self.bytes:,} bytes besides {variables} values "
       f"of variables"
     )
+    if self.recomputed:
+      types = ", ".join(f"{n} {kind}" for kind, n in self.recomputed_types)
+      lines.append(f"{len(self.recomputed)} ops are computed again: {types}")
     return "\n".join(lines)
 
 
-def describe(kept, measured=None):
+def describe(kept, measured=None, recomputed=(), predicted=None):
   """Makes the records of kept tensors.
 
   Args:
     kept: tensors of any shapes.
     measured: a dict from tensor name to its shape in a run, for tensors whose
       shape is not known statically.
+    recomputed: the forward ops that run again.
+    predicted: the bytes that were expected, if they were.
 
   Returns:
     A `Residuals`.
@@ -80,7 +99,13 @@ def describe(kept, measured=None):
     records.append(
       Residual(tensor.name, tensor.op.type, tensor.dtype, tensor.shape, size)
     )
-  return Residuals(records)
+  found = Residuals(records)
+  working = [op for op in recomputed if op.type not in cut.FREE]
+  found.recomputed = tuple(op.name for op in working)
+  types = collections.Counter(op.type for op in working)
+  found.recomputed_types = tuple(types.most_common())
+  found.predicted_bytes = predicted
+  return found
 
 
 def needs_measuring(tensor):

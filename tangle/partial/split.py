@@ -5,12 +5,13 @@ current graph, finds the residuals, and copies the backward ops so that they
 read the residuals from wherever they are restored.
 """
 
+import functools
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import copying, cut, walk
-from tangle.partial import policies
+from tangle.partial import choice, policies, sizes
 
 
 class Gradients(NamedTuple):
@@ -36,12 +37,14 @@ class Backward(NamedTuple):
     shapes: the `Shapes` that it was made with in a graph aside; `None` for
       those of the `Split`.
     names: name of a kept tensor → what it is called in a graph aside.
+    bytes: of what is kept, as predicted; `None` where bytes are not weighed.
   """
 
   gradients: Gradients
   cut: cut.Cut
   shapes: Optional[cut.Shapes] = None
   names: Optional[Dict[str, str]] = None
+  bytes: Optional[int] = None
 
 
 class Split:
@@ -73,7 +76,7 @@ class Split:
       outputs: tensors of any shapes where it ends.
       variables: variables to get gradients for; by default the trainable
         ones between `inputs` and `outputs`.
-      residuals: a policy, see `policies.predicate`.
+      residuals: a policy, or a `choice.Policy`.
       connected: whether there must be inputs, and every output must depend on
         one of them.
 
@@ -95,8 +98,7 @@ class Split:
       raise errors.ArgumentError(
         f"{caller}: inputs is empty; give at least one tensor."
       )
-    self.policy = residuals
-    self.keep = policies.predicate(caller, residuals)
+    self.policy = choice.make(caller, residuals)
     self.shapes = cut.Shapes()
     ops = walk.ancestors(self.outputs, stop=self.inputs)
     if connected:
@@ -107,6 +109,15 @@ class Split:
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
+    self._besides = []
+    budget = self.policy.residuals
+    self._bytes_of = sizes.of(
+      caller,
+      self.policy.sizes,
+      self.inputs,
+      ops,
+      isinstance(budget, policies.Budget) and budget.bytes is not None,
+    )
 
   def _check_connected(self, ops):
     reached = walk.dependents(self.inputs, ops)
@@ -208,7 +219,8 @@ class Split:
       if len({masks.get(t.name, 0) for t in found} - {0}) > 1:
         needed += [t for t in found if not t.shape.is_fully_defined()]
     with self.graph.as_default():
-      return [self.shapes.add(tensor) for tensor in needed]
+      self._besides = [self.shapes.add(tensor) for tensor in needed]
+    return self._besides
 
   def differentiate(self, upstream, find_cut=True, have=frozenset()):
     """Makes the backward ops, which read the forward ops for now.
@@ -245,21 +257,31 @@ class Split:
     if not find_cut:
       return Backward(gradients, None)
     new_ops = set(self.graph.get_operations()[before:])
+    targets = flatten(gradients)[0]
+    search = functools.partial(
+      cut.cut,
+      targets,
+      new_ops.__contains__,
+      {upstream[k].name for k in used},
+      walk.names(self.inputs),
+    )
     for kept_already in [have, frozenset()] if have else [frozenset()]:
-      result = cut.cut(
-        flatten(gradients)[0],
-        is_backward=new_ops.__contains__,
-        sources={upstream[k].name for k in used},
-        inputs=walk.names(self.inputs),
-        keep=self.keep,
-        shapes=self.shapes,
-        have=kept_already,
+      plan = choice.find(
+        self.caller,
+        self.policy,
+        search,
+        targets,
+        self.shapes,
+        kept_already,
+        self._bytes_of,
+        self._besides,
       )
-      if walk.names(result.kept) <= kept_already:
+      if walk.names(plan.cut.kept) <= kept_already:
         break
-    if self.policy == policies.ALL:
+    result = plan.cut
+    if self.policy.residuals == policies.ALL:
       result = self._keep_everything(result)
-    return Backward(gradients, result)
+    return Backward(gradients, result, bytes=plan.bytes)
 
   def _sources(self):
     """Returns what `tf.gradients` takes for the variables."""

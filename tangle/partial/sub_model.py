@@ -6,7 +6,15 @@ import threading
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import aliases, cut, walk
-from tangle.partial import calls, feeds, policies, split, stores
+from tangle.partial import (
+  calls,
+  choice,
+  drawing,
+  feeds,
+  policies,
+  split,
+  stores,
+)
 from tangle.partial import residuals as residuals_lib
 
 DEVICE = "device"
@@ -44,6 +52,9 @@ class SubModel:
     store=DEVICE,
     residuals=policies.FRONTIER,
     name=None,
+    recompute=None,
+    keep=None,
+    sizes=None,
   ):
     """Cuts the piece out; adds its backward ops to the graph.
 
@@ -61,15 +72,29 @@ class SubModel:
       residuals: `"frontier"` keeps what the backward pass reads, `"all"`
         every tensor between inputs and outputs that can be had, `"none"`
         what cannot be computed again; a predicate of a tensor keeps that for
-        which it is true, and what cannot be computed again.
+        which it is true, and what cannot be computed again. `"min_cut"` keeps
+        the fewest bytes from which the backward pass can be had by computing
+        again what is cheap: element-wise ops, reductions, moves of data. A
+        `tangle.Budget` computes less again and stays within some bytes. Both
+        need PyMaxflow.
       name: name of the sub-model and name scope of its ops.
+      recompute: with these two, a predicate of a tensor: what may be computed
+        again too, such as matrix products; never what is random or stateful.
+      keep: with these two, a predicate of a tensor: what is kept where the
+        backward pass or what is computed again reads it.
+      sizes: with these two, what tells bytes where static shapes do not: an
+        int, for every unknown dimension of what is fed (32 by default), or a
+        dict from fed tensors to shapes, or what `tangle.measure` returned.
 
     Raises:
-      ArgumentError: if `store` or `residuals` is unknown, or no output can
-        have a gradient.
+      ArgumentError: if `store` or `residuals` is unknown or they do not go
+        together, no output can have a gradient, or `recompute`, `keep` or
+        `sizes` has no meaning for `residuals`.
       GraphError: if the tensors belong to several graphs.
       DisconnectedError: if an output depends on no input.
-      CutError: if the store cannot carry the residuals.
+      CutError: if the store cannot carry the residuals, or a budget is less
+        than the least that can be kept.
+      MissingPackageError: if PyMaxflow is needed and not installed.
     """
     self.name = name or "sub_model"
     caller = f"SubModel {self.name!r}"
@@ -78,9 +103,15 @@ class SubModel:
         f"{caller}: store must be one of {STORES}, got {store!r}."
       )
     self.store = store
+    policy = choice.make(caller, residuals, recompute, keep, sizes)
+    if store in (SESSION, RECOMPUTE) and policies.is_planned(residuals):
+      raise errors.ArgumentError(
+        f"{caller}: store={store!r} keeps what it keeps, and cannot take "
+        f'residuals={residuals!r}. Use store="device".'
+      )
     if store == RECOMPUTE:
-      residuals = policies.NONE
-    self._split = split.Split(caller, inputs, outputs, variables, residuals)
+      policy = choice.Policy(policies.NONE)
+    self._split = split.Split(caller, inputs, outputs, variables, policy)
     self.inputs = self._split.inputs
     self.outputs = self._split.outputs
     self.variables = self._split.variables
@@ -178,7 +209,31 @@ class SubModel:
   def residuals(self):
     """What is kept between forward and backward, as a `Residuals`."""
     generation = self._pass(tuple(self._usable))
-    return residuals_lib.describe(generation.kept, generation.measured)
+    return residuals_lib.describe(
+      generation.kept,
+      generation.measured,
+      generation.recomputed,
+      generation.predicted,
+    )
+
+  def draw(self, path):
+    """Draws what is kept and what is computed again.
+
+    Args:
+      path: the file to write: `.dot`, for graphviz, or `.svg`.
+
+    Raises:
+      ArgumentError: if `path` has another ending.
+      MissingPackageError: if an SVG is asked for and graphviz is missing.
+    """
+    generation = self._pass(tuple(self._usable))
+    drawing.draw(
+      f"SubModel {self.name!r}: draw",
+      path,
+      self._split,
+      self.residuals,
+      generation.recomputed,
+    )
 
   def _pass(self, used):
     """Returns the generation that has a backward pass for `used`."""
@@ -211,6 +266,9 @@ class SubModel:
       caller = f"SubModel {self.name!r}"
       generation = calls.Generation(kept, make(caller, kept, self.outputs))
     generation.standing |= backward.cut.standing
+    generation.recomputed.update((op, True) for op in backward.cut.recomputed)
+    if generation.predicted is None:
+      generation.predicted = backward.bytes
     for op in backward.cut.recomputed:
       generation.repeated |= walk.names(op.outputs) - generation.names
     generation.passes[used] = self._split.connect(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import policies, prepared
+from tangle.partial import choice, policies, prepared
 from tangle.pipeline import boundaries as boundaries_lib
 from tangle.pipeline import bucket_graph, nodes, pieces, runs, trainer
 
@@ -77,6 +77,9 @@ class Pipeline:
     pad=None,
     bucket_of=None,
     residuals=policies.FRONTIER,
+    recompute=None,
+    keep=None,
+    sizes=None,
   ):
     """Adds a sub-model.
 
@@ -94,10 +97,15 @@ class Pipeline:
       bucket_of: a function from the feeds of a batch (name → array) to the
         bucket; by default the first bucket that they fit.
       residuals: what is kept between forward and backward, as in `SubModel`.
+      recompute: as in `SubModel`.
+      keep: as in `SubModel`.
+      sizes: as in `SubModel`.
 
     Raises:
       ArgumentError: if the name is taken or has a dot, a source is unknown,
-        or the pipeline is built already.
+        the pipeline is built already, or `residuals` and what goes with it
+        are not as they must be.
+      MissingPackageError: if PyMaxflow is needed and not installed.
     """
     caller = f"Pipeline.add({name!r})"
     if self._boundaries is not None:
@@ -116,7 +124,7 @@ class Pipeline:
         f"{caller}: buckets must be different from one another, and at least "
         f"one, got {buckets}."
       )
-    policies.predicate(caller, residuals)
+    policy = choice.make(caller, residuals, recompute, keep, sizes)
     parsed = nodes.parse_reads(caller, reads, self.nodes)
     with self.graph.as_default(), tf1.name_scope(self.scope):
       key_name = f"{nodes.op_name(name)}_key_ph"
@@ -128,7 +136,7 @@ class Pipeline:
       reads=parsed,
       pad=dict(pad or {}),
       bucket_of=bucket_of,
-      residuals=residuals,
+      residuals=policy,
       key=key,
       graphs=collections.OrderedDict(),
     )

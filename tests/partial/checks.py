@@ -20,6 +20,7 @@ STRATEGIES = {
   "host_none": {"store": "host", "residuals": "none"},
   "session": {"store": "session"},
   "recompute": {"store": "recompute"},
+  "min_cut": {"residuals": "min_cut"},
 }
 """Ways to keep residuals, by name: the options of a `SubModel` each."""
 

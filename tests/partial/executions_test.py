@@ -56,13 +56,16 @@ class ExecutionsTest(case.GraphTestCase):
 
   @parameterized.parameters(
     *[(build, "device_none") for build in MODELS],
+    *[(build, "min_cut") for build in MODELS],
     # Recomputing is refused where a random number would be drawn again.
     *[(build, "recompute") for build in MODELS if build is not zoo.dropout],
   )
   def test_just_the_recomputed_ops_run_again(self, build, strategy):
     model = build(self)
     names = [op.name for op in walk.ancestors(model.outputs)]
-    expected = self.recomputed(model)
+    expected = self.recomputed(
+      model, "min_cut" if strategy == "min_cut" else policies.NONE
+    )
     sub_model = checks.sub_model(model, strategy)
     sub_model.prepare(model.used)
     forward, backward = self.step(self.traced(), model, sub_model)
@@ -75,10 +78,10 @@ class ExecutionsTest(case.GraphTestCase):
       op = self.graph.get_operation_by_name(name)
       self.assertFalse(op.op_def.is_stateful, name)
 
-  def recomputed(self, model):
-    """Names the ops that a cut says are computed again with "none"."""
+  def recomputed(self, model, residuals):
+    """Names the ops that a cut says are computed again."""
     piece = split.Split(
-      "test", model.inputs, model.outputs, residuals=policies.NONE
+      "test", model.inputs, model.outputs, residuals=residuals
     )
     upstream = [
       tf1.placeholder(t.dtype, t.shape) if use else None

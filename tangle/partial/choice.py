@@ -1,0 +1,234 @@
+"""Chooses what is kept: from what was given for `residuals=` to a cut.
+
+`"min_cut"` keeps the fewest bytes, and among equals repeats the least work. A
+`Budget` repeats little work and stays within some bytes. Its choice is a
+minimum cut too, in which bytes and nanoseconds are added up,
+
+    bytes kept + rate * cost of what is repeated,
+
+with the highest rate that stays within the budget, found by bisection. So it
+is the best choice for the bytes that it takes, but not always for those that
+it was given: there are budgets between two such choices. Layers that are alike
+would all change sides at one rate; so the cost of an op counts a little more
+the earlier it stands, and they change one after the other.
+"""
+
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+
+from tangle import errors
+from tangle.graphs import cheap, min_cut, walk
+from tangle.partial import policies
+from tangle.partial import sizes as sizes_lib
+
+_TILT = 0.2  # how much more the first op costs than the last
+_RATES = np.log(1e-9), np.log(1e6)  # bytes a nanosecond, least and most
+_STEPS = 40  # of the bisection
+_CLOSE = 0.005  # of the budget: what may be left unused
+
+
+class Policy(NamedTuple):
+  """What was asked of the residuals.
+
+  Attributes:
+    residuals: the policy.
+    recompute: a predicate of a tensor: what may be computed again too.
+    keep: a predicate of a tensor: what may not be computed again.
+    sizes: what tells the bytes of tensors, as for `sizes.of`.
+  """
+
+  residuals: Any = policies.FRONTIER
+  recompute: Optional[Any] = None
+  keep: Optional[Any] = None
+  sizes: Any = None
+
+
+class Plan(NamedTuple):
+  """A cut, and what it was expected to take.
+
+  Attributes:
+    cut: a `Cut`.
+    bytes: bytes of what it keeps, without values of variables, as predicted;
+      `None` for policies that do not weigh them.
+  """
+
+  cut: Any
+  bytes: Optional[int] = None
+
+
+def make(caller, residuals, recompute=None, keep=None, sizes=None):
+  """Checks what was asked of the residuals.
+
+  Args:
+    caller: what messages name as the place of an error.
+    residuals: a policy, or a `Policy`, which is returned as it is.
+    recompute: a predicate of a tensor, or `None`.
+    keep: a predicate of a tensor, or `None`.
+    sizes: as for `sizes.of`.
+
+  Returns:
+    A `Policy`.
+
+  Raises:
+    ArgumentError: if a part is unknown, or has no meaning for `residuals`.
+  """
+  if isinstance(residuals, Policy):
+    return residuals
+  if policies.is_planned(residuals):
+    if isinstance(residuals, policies.Budget):
+      policies.check_budget(caller, residuals)
+    sizes_lib.check(caller, sizes)
+    for name, value in (("recompute", recompute), ("keep", keep)):
+      if value is not None and not callable(value):
+        raise errors.ArgumentError(
+          f"{caller}: {name} must be a predicate of a tensor, got {value!r}."
+        )
+    min_cut.import_maxflow(caller)
+    return Policy(residuals, recompute, keep, sizes)
+  policies.predicate(caller, residuals)
+  given = {"recompute": recompute, "keep": keep, "sizes": sizes}
+  for name, value in given.items():
+    if value is not None:
+      raise errors.ArgumentError(
+        f"{caller}: {name} has a meaning with residuals='min_cut' or a "
+        f"tangle.Budget only, got residuals={residuals!r}. Leave it out, or "
+        f"give a predicate of a tensor for residuals."
+      )
+  return Policy(residuals)
+
+
+def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
+  """Finds the cut that a policy stands for.
+
+  Args:
+    caller: what messages name as the place of an error.
+    policy: a `Policy`.
+    search: `cut.cut` without its arguments `keep`, `shapes` and `have`.
+    targets: the gradients that it is for, tensors of any shapes.
+    shapes: the `Shapes` of the piece.
+    have: names of tensors that are kept already and cost nothing more.
+    bytes_of: a function from tensor to bytes, for policies that weigh them.
+    besides: tensors that are kept besides.
+
+  Returns:
+    A `Plan`.
+
+  Raises:
+    CutError: if a budget is less than the least that can be kept.
+  """
+  if not policies.is_planned(policy.residuals):
+    keep = policies.predicate(caller, policy.residuals)
+    return Plan(search(keep=keep, shapes=shapes, have=have))
+
+  def may_repeat(tensor):
+    if policy.keep is not None and policy.keep(tensor):
+      return False
+    asked = policy.recompute is not None and policy.recompute(tensor)
+    return bool(asked) or cheap.is_cheap(tensor.op)
+
+  reach = search(keep=lambda t: not may_repeat(t), shapes=None)
+  problem = _Problem(policy, reach, targets, have, bytes_of)
+  is_budget = isinstance(policy.residuals, policies.Budget) and not have
+  extra = sum(bytes_of(tensor) for tensor in besides)
+  while True:
+    if is_budget:
+      repeated, limit = problem.within(caller, policy.residuals, extra)
+    else:
+      repeated, limit = problem.least(), np.inf
+    kept = problem.kept_names(repeated)
+    found = search(
+      keep=lambda t, kept=kept: t.name in kept or not may_repeat(t),
+      shapes=shapes,
+      have=have,
+    )
+    together = {t.name: t for t in list(besides) + found.kept}
+    total = sum(bytes_of(tensor) for tensor in together.values())
+    if total <= limit:
+      return Plan(found, total)
+    extra = total - problem.bytes_kept(repeated)  # shapes: known by now
+
+
+class _Problem:
+  """The choice of what to keep and what to repeat."""
+
+  def __init__(self, policy, reach, targets, have, bytes_of):
+    self._network = min_cut.Network(reach, targets)
+    self._tensors = self._network.tensors
+    self.bytes = np.array([bytes_of(t) for t in self._tensors], np.float64)
+    known = np.array([t.name in have for t in self._tensors], bool)
+    if policy.keep is not None:  # what is to be kept is had for nothing
+      known |= np.array([bool(policy.keep(t)) for t in self._tensors], bool)
+    self._prices = np.where(known, 0.0, self.bytes)
+    costs = [cheap.cost(op, bytes_of) for op in self._network.ops]
+    tilt = np.linspace(1.0 + _TILT, 1.0, len(costs))
+    places = _places(self._network.ops, reach.kept)
+    self._costs = np.array(costs, np.float64) * tilt[places]
+
+  def least(self):
+    """Returns what to repeat so that the fewest bytes are kept."""
+    # All costs together count less than the smallest difference of bytes.
+    return self._solve(0.5 / max(self._costs.sum(), 1.0))
+
+  def _solve(self, rate):
+    return self._network.solve(self._prices, rate * self._costs)
+
+  def bytes_kept(self, repeated):
+    """Returns the bytes that are kept where `repeated` is repeated."""
+    return float(self.bytes[self._network.kept(repeated)].sum())
+
+  def kept_names(self, repeated):
+    """Returns the names of the tensors that are kept."""
+    kept = np.flatnonzero(self._network.kept(repeated))
+    return walk.names([self._tensors[k] for k in kept])
+
+  def within(self, caller, budget, extra):
+    """Chooses what to repeat so that little is, within a budget.
+
+    Args:
+      caller: what messages name as the place of an error.
+      budget: a `Budget`.
+      extra: bytes that are kept in any case.
+
+    Returns:
+      A bool array `[ops]`, and the bytes that all may come to.
+
+    Raises:
+      CutError: if there is no choice within it.
+    """
+    nothing = np.zeros(len(self._costs), bool)
+    frontier = extra + self.bytes_kept(nothing)
+    limit = budget.bytes
+    if limit is None:
+      limit = budget.fraction * frontier
+    if frontier <= limit:
+      return nothing, limit
+    best = self.least()
+    lowest = extra + self.bytes_kept(best)
+    if lowest > limit:
+      raise errors.CutError(
+        f"{caller}: {budget} allows {limit:,.0f} bytes, but what must be kept "
+        f"comes to {lowest:,.0f} at least ('frontier' keeps {frontier:,.0f}). "
+        f"Allow that much, or let more be computed again by recompute=."
+      )
+    low, high = _RATES
+    for _ in range(_STEPS):
+      middle = 0.5 * (low + high)
+      found = self._solve(np.exp(middle))
+      taken = extra + self.bytes_kept(found)
+      if taken > limit:
+        high = middle
+        continue
+      low, best = middle, found
+      if taken >= (1 - _CLOSE) * limit:
+        break
+    return best, limit
+
+
+def _places(ops, kept):
+  """Returns for each of `ops` its place when they run one after the other."""
+  ends = [op.outputs[0] for op in ops]
+  among = {op.name for op in ops}
+  order = [op for op in walk.ancestors(ends, kept) if op.name in among]
+  places = {op.name: k for k, op in enumerate(order)}
+  return np.array([places[op.name] for op in ops], np.int64)

@@ -1,0 +1,221 @@
+"""How many bytes tensors take: by static shapes, assumed shapes, or a run.
+
+A least cut weighs tensors against one another before anything runs. Where a
+static shape is not known, the shapes of what is fed are assumed, and those of
+the other tensors inferred from them, by TensorFlow, on a copy of the ops in a
+graph aside. `measure` takes all sizes from one run instead.
+"""
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.graphs import copying, cut, walk
+from tangle.partial import policies, residuals
+
+ASSUMED = 32
+"""What an unknown dimension counts as where nothing is said of it."""
+
+_FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
+
+
+def of(caller, sizes, inputs, ops, strict=False):
+  """Returns a function that tells the bytes of the tensors of a piece.
+
+  Args:
+    caller: what messages name as the place of an error.
+    sizes: `None`, or an int that unknown dimensions of what is fed count as;
+      or a dict from fed tensors, or their names, to shapes; or a function
+      from tensor to bytes, such as `measure` returns.
+    inputs: the tensors where the piece begins, of any shapes.
+    ops: its forward ops, producers before consumers.
+    strict: whether to refuse an unknown dimension that `sizes` says nothing
+      of.
+
+  Returns:
+    A function from tensor to an int. A value of a variable counts nothing,
+    as does what has no size, such as a variant.
+
+  Raises:
+    ArgumentError: if `sizes` is none of these, or a shape does not fit; and
+      from the function if `strict`.
+  """
+  if callable(sizes):
+    return lambda tensor: 0 if is_free(tensor) else int(sizes(tensor) or 0)
+  fed, assumed = _parse(caller, sizes)
+  known = None
+
+  def bytes_of(tensor):
+    nonlocal known
+    if is_free(tensor):
+      return 0
+    size = residuals.static_bytes(tensor)
+    if size is not None or not residuals.needs_measuring(tensor):
+      return size or 0
+    if strict and sizes is None:
+      raise errors.ArgumentError(
+        f"{caller}: the bytes of {tensor.name!r} {tensor.shape} are not known, "
+        f"which a Budget of bytes needs. Say by sizes= what is fed."
+      )
+    if known is None:
+      known = _infer(caller, fed, assumed, inputs, ops)
+    shape = _merge(tensor.shape, known.get(tensor.name))
+    return _filled(shape, assumed).num_elements() * tensor.dtype.size
+
+  return bytes_of
+
+
+def is_free(tensor):
+  """Whether keeping `tensor` takes no memory: the value of a variable."""
+  return tensor.op.type == "ReadVariableOp"
+
+
+class Measured:
+  """Bytes of tensors as a run had them; calling it tells those of a tensor.
+
+  Attributes:
+    bytes: a dict from tensor name to int.
+  """
+
+  def __init__(self, found):
+    """Takes the dict."""
+    self.bytes = dict(found)
+
+  def __call__(self, tensor):
+    """Returns the bytes of `tensor`, `None` if it was not measured."""
+    known = self.bytes.get(tensor.name)
+    return residuals.static_bytes(tensor) if known is None else known
+
+
+def measure(sess, inputs, outputs, feed_dict=None):
+  """Runs a piece forward once and takes the sizes of all its tensors.
+
+  Adds an op for each tensor whose shape is not static, and fetches no tensor
+  itself.
+
+  Args:
+    sess: a session on the graph, with variables that are initialized.
+    inputs: tensors of any shapes where the piece begins, as for `SubModel`.
+    outputs: tensors of any shapes where it ends.
+    feed_dict: what to feed.
+
+  Returns:
+    A `Measured`, for `sizes=`.
+
+  Raises:
+    ArgumentError: if inputs or outputs are no sequences of tensors.
+    GraphError: if they belong to several graphs.
+  """
+  caller = "measure"
+  outputs = walk.check_tensors(caller, "outputs", outputs, sess.graph)
+  inputs = walk.check_tensors(caller, "inputs", inputs, sess.graph)
+  ops = walk.ancestors(outputs, stop=inputs)
+  tensors = policies.everything(ops, sess.graph) + inputs
+  unknown = [
+    tensor
+    for tensor in {tensor.name: tensor for tensor in tensors}.values()
+    if residuals.needs_measuring(tensor)
+    and not compat.in_v1_control_flow(tensor.op)
+  ]
+  with sess.graph.as_default(), tf1.name_scope("measure"):
+    with tf1.control_dependencies(None):
+      counts = [tf1.size(tensor, out_type=tf1.int64) for tensor in unknown]
+  found = sess.run([counts, outputs], feed_dict)[0]
+  return Measured(
+    {t.name: int(count) * t.dtype.size for t, count in zip(unknown, found)}
+  )
+
+
+def _parse(caller, sizes):
+  """Returns fed tensor name → shape, and what other dimensions count as."""
+  if sizes is None:
+    return {}, ASSUMED
+  if isinstance(sizes, int) and not isinstance(sizes, bool) and sizes > 0:
+    return {}, sizes
+  if not isinstance(sizes, dict):
+    raise errors.ArgumentError(
+      f"{caller}: sizes must be a positive int, a dict from tensors to shapes, "
+      f"or a function from tensor to bytes, got {sizes!r}."
+    )
+  fed = {}
+  for key, shape in sizes.items():
+    name = getattr(key, "name", key)
+    name = name if ":" in name else f"{name}:0"
+    fed[name] = tf1.TensorShape(shape)
+  return fed, ASSUMED
+
+
+def check(caller, sizes):
+  """Refuses a value of `sizes=` that `of` would not take.
+
+  Args:
+    caller: what messages name as the place of an error.
+    sizes: as for `of`.
+
+  Raises:
+    ArgumentError: if it is of no kind that `of` takes.
+  """
+  if not callable(sizes):
+    _parse(caller, sizes)
+
+
+def _infer(caller, fed, assumed, inputs, ops):
+  """Returns tensor name → shape, inferred from what is assumed of feeds."""
+  begins = {tensor.name: tensor for tensor in inputs}
+  copied = []
+  for op in ops:
+    if op.type in _FED or not _is_copyable(op):
+      begins.update({tensor.name: tensor for tensor in op.outputs})
+    else:
+      copied.append(op)
+  for name in fed:
+    if name not in begins:
+      raise errors.ArgumentError(
+        f"{caller}: sizes has {name!r}, which is neither an input of the "
+        f"piece nor a placeholder that it reads. Leave it out."
+      )
+  graph = tf1.Graph()
+  with graph.as_default():
+    stands = {}
+    for name, tensor in begins.items():
+      if not compat.is_ref(tensor):
+        shape = _merge(tensor.shape, fed.get(name), caller, name)
+        stands[name] = tf1.placeholder(tensor.dtype, _filled(shape, assumed))
+    copying.copy(copied, [], stands, name="copy")
+    found = {name: stand.shape for name, stand in stands.items()}
+    for op in copied:
+      for tensor in op.outputs:
+        twin = graph.get_tensor_by_name(f"copy/{tensor.name}")
+        found.setdefault(tensor.name, twin.shape)
+    return found
+
+
+def _is_copyable(op):
+  """Whether `op` means the same in a graph that has its inputs alone."""
+  return (
+    not compat.in_v1_control_flow(op)
+    and not any("func" in attr.type for attr in op.op_def.attr)
+    and op.type not in cut.REFERENCES
+    and not any(compat.is_ref(t) for t in list(op.inputs) + list(op.outputs))
+  )
+
+
+def _merge(shape, other, caller=None, name=None):
+  """Returns `shape` with what `other` knows besides, if it fits."""
+  if other is None:
+    return shape
+  if not shape.is_compatible_with(other):
+    if caller is None:
+      return shape
+    raise errors.ArgumentError(
+      f"{caller}: sizes gives {name!r} the shape {other}, which does not fit "
+      f"its static shape {shape}."
+    )
+  return shape.merge_with(other)
+
+
+def _filled(shape, assumed):
+  """Returns `shape` with `assumed` in the place of what is not known."""
+  if shape.ndims is None:
+    return tf1.TensorShape([assumed, assumed])
+  return tf1.TensorShape(
+    [assumed if size is None else size for size in shape.as_list()]
+  )
