@@ -85,7 +85,9 @@ class OneGraph:
   """The calculator in one graph, encoder and operation chosen per example.
 
   Attributes:
-    loss: the scalar loss, the sum of both decoders' means.
+    code: `[B, U]`, what both decoders read.
+    losses: format → scalar, the decoder's mean loss.
+    loss: their sum.
   """
 
   def __init__(self, networks, multiplexer=mux.route, forms=FORMATS):
@@ -110,15 +112,16 @@ class OneGraph:
     }
     code = multiplexer(self._encoder_ph, self._inputs, encoders)
     result = multiplexer(self._operation_ph, code, networks.operations)
-    self._targets, self._weights, self._logits, losses = {}, {}, {}, []
+    self._targets, self._weights, self._logits = {}, {}, {}
+    self.code, self.losses = result, collections.OrderedDict()
     for form, decoder in networks.decoders.items():
       depth = digits_lib.DEPTHS[form]
       self._targets[form] = tf1.placeholder(floats, [None, depth])
       self._weights[form] = tf1.placeholder(floats, [None])
       self._logits[form] = decoder(result)
       found = networks.losses(form, self._logits[form], self._targets[form])
-      losses.append(tf1.reduce_mean(found * self._weights[form]))
-    self.loss = tf1.add_n(losses)
+      self.losses[form] = tf1.reduce_mean(found * self._weights[form])
+    self.loss = tf1.add_n(list(self.losses.values()))
 
   def minimize(self, optimizer):
     """Adds the op that trains.

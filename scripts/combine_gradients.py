@@ -1,0 +1,73 @@
+"""Combines gradients of losses that pull against each other.
+
+  python scripts/combine_gradients.py --experiment=toy
+  python scripts/combine_gradients.py --experiment=calculator
+  python scripts/combine_gradients.py --experiment=cost
+
+`toy`: paths of all methods on two losses whose Pareto front is known.
+`calculator`: two decoders of the calculator, one loss scaled by 1000. `cost`: a
+step with four heads on a deep trunk, in turn in one process, against a weighted
+sum. `--out_dir` gets `metrics.jsonl` and a plot. The last line on standard
+output is one JSON object: `reached` and `distances` from the front; `final` and
+`mean` shares right; or contender, figures.
+"""
+
+import os
+
+from absl import flags
+
+from tangle.benchmarks import conflicts, tables
+from tangle.experiments import command_line, pareto, rivals
+from tangle.training import progress, records
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_enum(
+  "experiment", "toy", ["toy", "calculator", "cost"], "What to do."
+)
+flags.DEFINE_string("out_dir", "out/gradients", "Gets metrics.jsonl, plots.")
+command_line.define(
+  pareto.follow,
+  rivals.compare,
+  conflicts.compare,
+  methods=list(pareto.METHODS),
+  rival_methods=list(rivals.METHODS),
+  contenders=list(conflicts.NAMES),
+)
+
+
+def toy(path, bar):
+  settings = command_line.take(pareto.follow, FLAGS)
+  figures = pareto.follow(progress=bar.count, **settings)
+  pareto.plot(figures, path)
+  return figures, {k: v for k, v in figures.items() if k != "paths"}
+
+
+def calculator(path, bar):
+  settings = command_line.take(rivals.compare, FLAGS)
+  figures = rivals.compare(progress=bar.count, **settings)
+  rivals.plot(figures, path)
+  return figures, {k: v for k, v in figures.items() if k != "curves"}
+
+
+def cost(path, bar):
+  del bar
+  rows = conflicts.compare(**command_line.take(conflicts.compare, FLAGS))
+  print(tables.format_table(rows, conflicts.COLUMNS), flush=True)
+  title = "seconds a step, to those of a weighted sum"
+  tables.plot_ratios(rows, "to_weighted", title, path)
+  return rows, rows
+
+
+def main():
+  writer = records.Records(FLAGS.out_dir)
+  experiments = {"toy": toy, "calculator": calculator, "cost": cost}
+  path = os.path.join(FLAGS.out_dir, f"{FLAGS.experiment}.png")
+  with progress.Bar(unit="training") as bar:
+    figures, short = experiments[FLAGS.experiment](path, bar)
+  writer.write(**figures)
+  return short
+
+
+if __name__ == "__main__":
+  command_line.run(main)

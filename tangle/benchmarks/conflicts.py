@@ -1,0 +1,154 @@
+"""What it costs to combine gradients: several heads on a deep trunk.
+
+A step is forward, backward and Adam. `weighted` is one backward pass; the other
+methods are on the boundary, between trunk and heads; `<method>_shared` is on
+the trunk's variables, which takes a whole backward pass a head; `turns` is an
+optimizer's step a head.
+"""
+
+import contextlib
+from typing import NamedTuple
+
+import numpy as np
+
+from tangle import errors, gradients
+from tangle.benchmarks import timing
+from tangle.compat import tf1
+from tangle.nets import feedforward
+
+BASE = "weighted"
+BOUNDARY = tuple(m for m in gradients.METHODS if m not in ("sum", "mean", BASE))
+NAMES = (BASE,) + BOUNDARY + ("mgda_shared", "turns")
+COLUMNS = ("step_s", "to_weighted", "ops")
+
+
+class Sizes(NamedTuple):
+  """How large the networks are.
+
+  Attributes:
+    batch: B, examples a step.
+    units: width of the trunk.
+    layers: how many layers the trunk has.
+    heads: K.
+  """
+
+  batch: int = 256
+  units: int = 512
+  layers: int = 12
+  heads: int = 4
+
+
+class Contender:
+  """One way to train, in a graph and session of its own.
+
+  Attributes:
+    ops: how many ops the graph has.
+  """
+
+  def __init__(self, name, sizes, threads=0):
+    """Builds the graph and opens the session.
+
+    Args:
+      name: one of `NAMES`.
+      sizes: a `Sizes`.
+      threads: threads within and between ops; 0 leaves it to TensorFlow.
+
+    Raises:
+      ArgumentError: if there is no contender of that name.
+    """
+    if name not in NAMES:
+      raise errors.ArgumentError(
+        f"benchmarks.conflicts: contender must be one of {NAMES}, got {name!r}"
+      )
+    rng = np.random.RandomState(0)
+    shape = [sizes.batch, sizes.units]
+    self._x = rng.standard_normal(shape).astype(np.float32)
+    with tf1.Graph().as_default() as graph:
+      tf1.set_random_seed(0)
+      self._x_ph = tf1.placeholder(tf1.float32, [None, sizes.units])
+      self._build(name, sizes)
+      init_op = tf1.global_variables_initializer()
+      self.ops = len(graph.get_operations())
+    config = tf1.ConfigProto(
+      intra_op_parallelism_threads=threads,
+      inter_op_parallelism_threads=threads,
+    )
+    self._session = tf1.Session(graph=graph, config=config)
+    self._session.run(init_op)
+
+  def _build(self, name, sizes):
+    code = self._x_ph
+    for k in range(sizes.layers):
+      code = feedforward.Dense(sizes.units, tf1.tanh, name=f"trunk_{k}")(code)
+    losses = []
+    for k in range(sizes.heads):
+      outputs = feedforward.Dense(16, name=f"head_{k}")(code)
+      losses.append(tf1.reduce_mean((tf1.sin(outputs) - 0.1 * k) ** 2))
+    variables = tf1.trainable_variables()
+    if name == "turns":
+      optimizers = [tf1.train.AdamOptimizer(1e-4) for _ in losses]
+      self._step_ops = gradients.take_turns(losses, optimizers)
+      return
+    method = name.replace("_shared", "")
+    options = {"boundary": None if method != name else [code]}
+    if name == BASE:
+      options["weights"] = np.linspace(0.5, 1.5, sizes.heads)
+    found = gradients.of_losses(losses, variables, method, **options)
+    pairs = zip(found.gradients, variables)
+    self._step_ops = [tf1.train.AdamOptimizer(1e-4).apply_gradients(pairs)]
+
+  def step(self):
+    """Runs one step."""
+    for step_op in self._step_ops:
+      self._session.run(step_op, {self._x_ph: self._x})
+
+  def close(self):
+    """Closes the session."""
+    self._session.close()
+
+
+def compare(
+  contenders=NAMES,
+  rounds=10,
+  batch_size=256,
+  width=512,
+  layers=12,
+  heads=4,
+  threads=0,
+):
+  """Measures contenders step by step in turn.
+
+  Args:
+    contenders: some of NAMES; weighted is measured too, as others relate to it.
+    rounds: timed steps of each contender.
+    batch_size: examples a step.
+    width: units of each layer of the trunk.
+    layers: of the trunk.
+    heads: how many, each with a loss.
+    threads: threads within and between ops; 0 leaves it to TensorFlow.
+
+  Returns:
+    A dict from contender to `step_s` (median seconds), `to_weighted` (median
+    of paired ratios) with `to_weighted_quartiles`, and `ops` (of the graph).
+
+  Raises:
+    ArgumentError: if there is no contender of some name.
+  """
+  sizes = Sizes(batch_size, width, layers, heads)
+  with contextlib.ExitStack() as stack:
+    made = {}
+    for name in dict.fromkeys([BASE, *contenders]):
+      made[name] = Contender(name, sizes, threads)
+      stack.callback(made[name].close)
+    steps = {name: found.step for name, found in made.items()}
+    seconds = timing.run_in_turn(steps, rounds)
+    rows = {}
+    for name, found in made.items():
+      ratio = timing.ratio(seconds[name], seconds[BASE])
+      rows[name] = {
+        "step_s": float(np.median(seconds[name])),
+        "to_weighted": ratio.median,
+        "to_weighted_quartiles": [ratio.low, ratio.high],
+        "ops": found.ops,
+      }
+  return rows

@@ -1,0 +1,219 @@
+"""Two decoders of a calculator that pull against each other.
+
+The calculator's six networks in one graph, but the loss of one decoder is
+multiplied by 1000. The code, which both decoders read, is the boundary on which
+gradients are combined; the decoders get the gradients of their own losses.
+"""
+
+import numpy as np
+
+from tangle import errors, gradients, mux
+from tangle.compat import tf1
+from tangle.experiments import calculator, plots, weights
+from tangle.experiments import digits as digits_lib
+
+BALANCES = {
+  "uncertainty": lambda losses, code: gradients.UncertaintyWeighting(losses),
+  "gradnorm": lambda losses, code: gradients.GradNorm(losses, [code]),
+  "random": lambda losses, code: gradients.RandomWeighting(losses),
+  "average": lambda losses, code: gradients.DynamicWeightAveraging(losses),
+}
+"""Name → function from losses and code to what weighs them."""
+
+METHODS = (
+  tuple(m for m in gradients.METHODS if m not in ("mean", "weighted"))
+  + tuple(BALANCES)
+  + ("turns",)
+)
+
+
+class Rivals:
+  """The calculator, trained by one method on two losses.
+
+  Attributes:
+    weights: the `weights.Weights` of all six networks.
+  """
+
+  def __init__(self, method, scale, units, hidden, learning_rate):
+    """Builds the graph in the default graph.
+
+    Args:
+      method: one of `METHODS`.
+      scale: factor of the decimal decoder's loss.
+      units: depth of the codes.
+      hidden: depth of the hidden layers.
+      learning_rate: of Adam.
+    """
+    networks = calculator.Networks(units, hidden)
+    self._model = calculator.OneGraph(networks, mux.where)
+    self._lessons = digits_lib.make_lessons()
+    self._feeds = self._model.feeds(self._lessons)
+    variables, code = tf1.trainable_variables(), self._model.code
+    self.weights = weights.Weights(variables)
+    losses = [
+      self._model.losses["binary"],
+      self._model.losses["decimal"] * scale,
+    ]
+
+    def make():
+      return tf1.train.AdamOptimizer(learning_rate)
+
+    if method == "turns":
+      self._ops = gradients.take_turns(losses, [make(), make()])
+    elif method in BALANCES:
+      balance = BALANCES[method](losses, code)
+      self._ops = [[make().minimize(balance.loss), balance.update_op]]
+      if method == "average":  # a step sees all there is: it is an epoch
+        self._ops.append(balance.end_epoch_op)
+    else:
+      found = gradients.of_losses(losses, variables, method, boundary=[code])
+      pairs = zip(found.gradients, variables)
+      self._ops = [make().apply_gradients(pairs)]
+    self._reset_op = tf1.global_variables_initializer()
+
+  def start(self, sess, rng):
+    """Draws all weights, and sets optimizers and balances back.
+
+    Args:
+      sess: a session.
+      rng: a `np.random.RandomState`.
+    """
+    sess.run(self._reset_op)
+    self.weights.load(sess, self.weights.draw(rng))
+
+  def step(self, sess):
+    """Trains on all digits through all paths.
+
+    Args:
+      sess: a session.
+    """
+    for step_op in self._ops:
+      sess.run(step_op, self._feeds)
+
+  def test(self, sess):
+    """Returns decoder → share right of its four paths."""
+    shares = {form: [] for form in digits_lib.FORMATS}
+    for path, logits in self._model.answer(sess, self._lessons).items():
+      shares[path.decoder].append(digits_lib.share_right(logits, path))
+    return {form: float(np.mean(found)) for form, found in shares.items()}
+
+
+def compare(
+  rival_methods=METHODS,
+  seeds=5,
+  steps=200,
+  every=10,
+  scale=1000.0,
+  units=8,
+  hidden=16,
+  learning_rate=0.005,
+  *,
+  progress=None,
+):
+  """Trains the calculator by each method, one loss scaled up.
+
+  Each seed draws the same weights for all methods.
+
+  Args:
+    rival_methods: some of METHODS.
+    seeds: how many trainings by each method.
+    steps: of each training; a step sees all digits through all paths.
+    every: steps between looks.
+    scale: factor of the decimal decoder's loss.
+    units: depth of the codes between networks.
+    hidden: depth of the hidden layer of each network.
+    learning_rate: of Adam.
+    progress: called as `progress(trainings done, trainings)`.
+
+  Returns:
+    A dict: `curves`, decoder → method → step → list of shares right, one for
+    each seed; `final`, method → decoder → mean after the last step; `mean`,
+    method → decoder → mean over all looks, which tells who is faster.
+
+  Raises:
+    ArgumentError: if there is no such method, or a number is not positive.
+  """
+  for method in rival_methods:
+    if method not in METHODS:
+      raise errors.ArgumentError(
+        f"rivals.compare: rival_methods must be among {', '.join(METHODS)}, "
+        f"got {method!r}"
+      )
+  if min(seeds, steps, every) < 1 or not scale > 0:
+    raise errors.ArgumentError(
+      f"rivals.compare: seeds, steps and every must be at least 1 and scale "
+      f"positive, got {seeds}, {steps}, {every} and {scale}"
+    )
+  curves = {form: {} for form in digits_lib.FORMATS}
+  done = 0
+  for method in rival_methods:
+    for form in curves:
+      curves[form][method] = {}
+    with tf1.Graph().as_default():
+      tf1.set_random_seed(0)
+      rivals = Rivals(method, scale, units, hidden, learning_rate)
+      with tf1.Session() as sess:
+        for seed in range(seeds):
+          rivals.start(sess, np.random.RandomState(seed))
+          for step in range(1, steps + 1):
+            rivals.step(sess)
+            if step % every == 0:
+              for form, share in rivals.test(sess).items():
+                curves[form][method].setdefault(step, []).append(share)
+          done += 1
+          if progress is not None:
+            progress(done, seeds * len(rival_methods))
+
+  def reduce(take):
+    return {
+      method: {form: take(curves[form][method]) for form in curves}
+      for method in rival_methods
+    }
+
+  return {
+    "curves": curves,
+    "final": reduce(lambda points: float(np.mean(points[max(points)]))),
+    "mean": reduce(lambda points: float(np.mean(list(points.values())))),
+  }
+
+
+def plot(figures, path):
+  """Draws the share right of each decoder over steps, a panel a method.
+
+  Args:
+    figures: what `compare` returned.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  curves = figures["curves"]
+  names = list(figures["final"])
+  columns = min(5, len(names))
+  rows = -(-len(names) // columns)
+  drawing = plots.open_drawing("rivals.plot", 3.0 * columns, 2.4 * rows + 0.4)
+  panels = drawing.subplots(
+    rows, columns, squeeze=False, sharex=True, sharey=True
+  )
+  for k, (axes, name) in enumerate(zip(panels.ravel(), names)):
+    for color, (form, lines) in zip(plots.COLORS, curves.items()):
+      steps = sorted(lines[name])
+      values = np.array([lines[name][step] for step in steps])
+      axes.plot(steps, values.mean(1), color=color, label=form)
+      low, high = np.percentile(values, [25, 75], axis=1)
+      axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
+    axes.set_title(name, fontsize=9)
+    axes.set_ylim(0, 1.05)
+    for edge in ("top", "right"):
+      axes.spines[edge].set_visible(False)
+    if k == 0:
+      axes.legend(frameon=False, fontsize=8)
+    if k % columns == 0:
+      axes.set_ylabel("share right", fontsize=8)
+    if k + columns >= len(names):
+      axes.set_xlabel("steps", fontsize=8)
+      axes.tick_params(labelbottom=True)
+  for axes in panels.ravel()[len(names) :]:
+    axes.set_visible(False)
+  drawing.tight_layout()
+  drawing.savefig(path, dpi=120)
