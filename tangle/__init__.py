@@ -1,6 +1,6 @@
 """Train TensorFlow graph-mode networks in parts, exactly as if joined."""
 
-from tangle import combine, gradients, mux
+from tangle import branches, combine, gradients, mux
 from tangle.partial.calls import Call
 from tangle.partial.policies import Budget
 from tangle.partial.sizes import measure
@@ -14,6 +14,7 @@ __all__ = [
   "Piece",
   "Pipeline",
   "SubModel",
+  "branches",
   "combine",
   "gradients",
   "measure",

@@ -8,7 +8,17 @@ Batches come from `Schema.batch`, or from `tf.data` through `streams`; in which
 order, `schedules` say.
 """
 
+from tangle.branches import schedules, streams
 from tangle.branches.model import Branch, Model
 from tangle.branches.records import Batch, Field, Record, Schema
 
-__all__ = ["Batch", "Branch", "Field", "Model", "Record", "Schema"]
+__all__ = [
+  "Batch",
+  "Branch",
+  "Field",
+  "Model",
+  "Record",
+  "Schema",
+  "schedules",
+  "streams",
+]

@@ -288,6 +288,50 @@ class ScriptsTest(absltest.TestCase):
       set(os.listdir(self.out_dir)), {"metrics.jsonl", "transfer.png"}
     )
 
+  def test_train_branches(self):
+    figures = self.figures(
+      run(
+        "train_branches.py",
+        "--seeds=1",
+        "--epochs=2",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    ways = ("alternate", "mixed", "partial")
+    for way in ways:
+      for share in figures["accuracy"][way].values():
+        self.assertBetween(share, 0.4, figures["majority"] + 0.05)
+    self.assertLessEqual(figures["same_order"]["difference"], 1e-6)
+    self.assertEqual(
+      figures["same_order"]["inactive_changed"], dict.fromkeys(ways, 0)
+    )
+    self.assertEqual(figures["steps"]["mixed"], 2 * 38)  # 1200 records by 32
+    self.assertEqual(
+      set(os.listdir(self.out_dir)), {"metrics.jsonl", "branches.png"}
+    )
+
+  def test_combine_networks(self):
+    figures = self.figures(
+      run(
+        "combine_networks.py",
+        "--per_class=5",
+        "--seeds=1",
+        "--pretrain_steps=60",
+        "--steps=40",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(figures["loaded_changed"], 0)
+    self.assertEqual(figures["frozen_changed"], 0)
+    self.assertGreater(figures["alone"]["whole"], figures["alone"]["left"])
+    for pattern in ("parallel", "sequential", "shared"):
+      for way in ("frozen", "fine_tuned", "from_nothing"):
+        self.assertLen(figures[pattern][way]["5"], 1)
+        self.assertBetween(figures["means"][pattern][way]["5"], 0.3, 1.0)
+    self.assertEqual(
+      set(os.listdir(self.out_dir)), {"metrics.jsonl", "combine.png"}
+    )
+
   def test_train_translation(self):
     folder = babel.write(self)
     figures = self.figures(

@@ -1,0 +1,44 @@
+"""Trains a model whose input is sometimes an image and sometimes a token.
+
+  python scripts/train_branches.py
+  python scripts/train_branches.py --schedule=by_loss --vocabulary=200
+
+Handwritten digits come as 64 floats, or as the identifier of a token: the
+number of the nearest image of a codebook, whose meaning is to be learned. Each
+has a branch, both share an end, trained by alternating batches, mixed batches
+and as sub-models of a pipeline; and one branch alone, to compare. `--out_dir`
+gets `metrics.jsonl` and `branches.png`. The last line on standard output is one
+JSON object: `accuracy`, run -> type -> share right on images held out, and
+`same_order`: how much the weights of the three ways differ after the same
+batches, and how many numbers of inactive branches have changed.
+"""
+
+import os
+
+from absl import flags
+
+from tangle.experiments import branching, command_line
+from tangle.training import progress, records
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("out_dir", "out/branches", "Gets metrics.jsonl and plot.")
+command_line.define(branching.measure)
+
+
+def main():
+  writer = records.Records(FLAGS.out_dir)
+  with progress.Bar(unit="training") as bar:
+    figures = branching.measure(
+      progress=bar.count,
+      journal=writer.write,
+      **command_line.take(branching.measure, FLAGS),
+    )
+  branching.plot(figures, os.path.join(FLAGS.out_dir, "branches.png"))
+  writer.write(**figures)
+  del figures["shares"]
+  return figures
+
+
+if __name__ == "__main__":
+  command_line.run(main)

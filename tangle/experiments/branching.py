@@ -1,0 +1,431 @@
+"""Digits that come as images or as identifiers, and a model of both.
+
+Each handwritten digit is seen in one of two forms: as 64 floats, or as a token,
+the number of the image of a codebook that is nearest. What a token means has to
+be learned, token by token; some mean no digit for sure. Each form has a branch
+of its own, and both share the end that tells the digit.
+"""
+
+import collections
+
+import numpy as np
+
+from tangle import branches, errors
+from tangle.branches import schedules, streams
+from tangle.compat import tf1
+from tangle.experiments import handwriting, plots, weights
+from tangle.nets import feedforward
+
+TYPES = ("image", "token")
+WAYS = ("alternate", "mixed", "partial")
+RUNS = WAYS + ("image_alone", "token_alone")
+"""The ways, and one branch with the end, on the same records of its type."""
+
+SCHEDULES = collections.OrderedDict(
+  [
+    ("round_robin", lambda seed: schedules.RoundRobin(TYPES)),
+    ("proportional", lambda seed: schedules.Proportional(seed=seed)),
+    ("by_loss", lambda seed: schedules.ByLoss(seed=seed)),
+  ]
+)
+
+CHECKED_STEPS = 6
+
+
+def make_codebook(pixels, count, rng, rounds=10):
+  """Finds images that stand for all: k-means.
+
+  Source: Lloyd 1982, "Least squares quantization in PCM", from images drawn at
+  random. A mean that is nearest to none stays where it is.
+
+  Args:
+    pixels: `[B, 64]` images.
+    count: V, how many to find, at most B.
+    rng: a `np.random.RandomState`.
+    rounds: how often each is moved to the mean of those it stands for.
+
+  Returns:
+    `[V, 64]`, in no order.
+  """
+  means = pixels[rng.permutation(len(pixels))[:count]].copy()
+  for _ in range(rounds):
+    tokens = find_tokens(pixels, means)
+    for token in np.unique(tokens):
+      means[token] = pixels[tokens == token].mean(0)
+  return means
+
+
+def find_tokens(pixels, codebook):
+  """Returns the number of the image of a codebook that is nearest to each.
+
+  Args:
+    pixels: `[B, 64]` images.
+    codebook: `[V, 64]`.
+
+  Returns:
+    `[B]` int32 in `[0, V)`.
+  """
+  products = pixels @ codebook.T
+  distances = np.square(codebook).sum(1) - 2 * products
+  return distances.argmin(1).astype(np.int32)
+
+
+def make_records(images, tokens, rng):
+  """Makes a record of each image, of a type that is drawn.
+
+  Args:
+    images: `handwriting.Images`, B of them.
+    tokens: `[B]` int32.
+    rng: a `np.random.RandomState`.
+
+  Returns:
+    A list of `branches.Record`s.
+  """
+  return [
+    branches.Record(
+      "token" if drawn else "image", token if drawn else pixels, int(digit)
+    )
+    for pixels, token, digit, drawn in zip(
+      images.pixels, tokens, images.digits, rng.randint(2, size=len(tokens))
+    )
+  ]
+
+
+class Digits:
+  """The model of both types, and a trainer for each way.
+
+  Attributes:
+    model: the `branches.Model`.
+    trainers: way → `Trainer`, all of the same weights.
+    weights: the `weights.Weights`.
+  """
+
+  def __init__(self, vocabulary, units, learning_rate, batch_size):
+    """Builds the graph in the default graph.
+
+    Args:
+      vocabulary: V, number of tokens.
+      units: depth of the codes, and of the end's hidden layer.
+      learning_rate: of Adam.
+      batch_size: records a full batch has.
+    """
+    hidden = feedforward.Dense(units, tf1.nn.relu, name="end_0")
+    logits = feedforward.Dense(10, name="end_1")
+    self.model = branches.Model(
+      {
+        "image": branches.Branch(
+          feedforward.Dense(units, name="image"), tf1.float32, [64]
+        ),
+        "token": branches.Branch(
+          feedforward.Embedding(vocabulary, units, name="token"), tf1.int32
+        ),
+      },
+      lambda code: logits(hidden(code)),
+      lambda outputs, digits: tf1.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=digits, logits=outputs
+      ),
+      branches.Field(tf1.int32),
+    )
+    self.trainers = {
+      way: self.model.minimize(
+        lambda: tf1.train.AdamOptimizer(learning_rate), way
+      )
+      for way in WAYS
+    }
+    self.weights = weights.Weights(tf1.trainable_variables())
+    self._records = []
+    self._seed_ph = tf1.placeholder(tf1.int64, [], "seed_ph")
+    self._readers = {
+      make: streams.Reader(
+        make(
+          self.model.schema,
+          streams.encode(self.model.schema, lambda: self._records).shuffle(
+            10000, seed=self._seed_ph
+          ),
+          batch_size,
+        )
+      )
+      for make in (streams.by_type, streams.mixed)
+    }
+
+  def read(self, sess, records, epoch, mixed=False):
+    """Reads an epoch of batches through `tf.data`.
+
+    Args:
+      sess: a session.
+      records: a list of records.
+      epoch: a number, which decides the order.
+      mixed: whether a batch has records of both types, or of one.
+
+    Returns:
+      An iterator over batches.
+    """
+    self._records = records
+    reader = self._readers[streams.mixed if mixed else streams.by_type]
+    return reader.epoch(sess, {self._seed_ph: epoch})
+
+  def test(self, sess, held_out):
+    """Tests both branches.
+
+    Args:
+      sess: a session.
+      held_out: type → `Batch`.
+
+    Returns:
+      Type → share right.
+    """
+    return {
+      name: float(
+        np.mean(self.model.predict(sess, batch).argmax(1) == batch.targets)
+      )
+      for name, batch in held_out.items()
+    }
+
+
+def train(digits, sess, run, records, held_out, epochs, order, seed):
+  """Trains in one of `RUNS`, from the weights that are set.
+
+  Args:
+    digits: a `Digits`.
+    sess: a session.
+    run: one of `RUNS`.
+    records: a list of records.
+    held_out: type → `Batch`.
+    epochs: how often all records are seen.
+    order: one of `SCHEDULES`, for batches of one type each.
+    seed: decides the order.
+
+  Returns:
+    A list: after each epoch, type → share right on records held out; and the
+    number of steps.
+  """
+  alone = run.partition("_alone")[0] if run not in WAYS else None
+  if alone is not None:
+    records = [record for record in records if record.type == alone]
+  trainer = digits.trainers["alternate" if alone else run]
+  schedule = SCHEDULES[order](seed)
+  shares, steps = [], 0
+  for epoch in range(epochs):
+    mixed = run == "mixed"
+    batches = digits.read(sess, records, seed * epochs + epoch, mixed)
+    if not mixed:
+      batches = schedules.arrange(batches, schedule)
+    for batch in batches:
+      schedule.report(trainer.step(sess, batch).losses)
+      steps += 1
+    shares.append(digits.test(sess, held_out))
+  return shares, steps
+
+
+def compare(digits, sess, start, batches):
+  """Trains in all ways on the same batches, of one type each.
+
+  Args:
+    digits: a `Digits`.
+    sess: a session.
+    start: the weights to begin with, a dict.
+    batches: a list of `Batch`es.
+
+  Returns:
+    A dict: `difference`, the largest of a weight between two ways at the end;
+    `inactive_changed`, way → how many numbers of inactive branches, of their
+    slots and of their optimizers changed in any bit in the first steps.
+  """
+  ends, changed = [], {}
+  kept = {v.op.name: v for v in tf1.global_variables()}
+  for way, trainer in digits.trainers.items():
+    digits.weights.load(sess, start)
+    changed[way] = 0
+    for step, batch in enumerate(batches):
+      before = sess.run(kept) if step < CHECKED_STEPS else None
+      trainer.step(sess, batch)
+      if before is None:
+        continue
+      after = sess.run(kept)
+      for name in kept:
+        parts = name.split("/")
+        # `image/kernel/Adam`, and `branches/optimizer/image/beta1_power`.
+        part = parts[2] if parts[:2] == ["branches", "optimizer"] else parts[0]
+        if part in TYPES and part not in batch.inputs:
+          changed[way] += weights.count_changed(before, after, [name])
+    ends.append(digits.weights.read(sess))
+  difference = max(
+    float(np.max(np.abs(one[name] - other[name])))
+    for one in ends
+    for other in ends
+    for name in one
+  )
+  return {"difference": difference, "inactive_changed": changed}
+
+
+def measure(
+  seeds=3,
+  epochs=25,
+  vocabulary=100,
+  units=32,
+  batch_size=32,
+  learning_rate=0.003,
+  schedule="round_robin",
+  *,
+  data=None,
+  progress=None,
+  journal=None,
+):
+  """Trains digits of two types in three ways, and each type alone.
+
+  Each seed draws a codebook, the type of each image, and weights. All runs
+  begin with the same weights and see the same records as often.
+
+  Args:
+    seeds: how many trainings of each kind.
+    epochs: how often each record is seen.
+    vocabulary: number of tokens.
+    units: depth of the codes, and of the end's hidden layer.
+    batch_size: records of a full batch.
+    learning_rate: of Adam.
+    schedule: round_robin, proportional or by_loss: the order of batches of one
+      type each.
+    data: what `handwriting.load` returns; it is called for `None`.
+    progress: called as `progress(trainings done, trainings)`.
+    journal: called after each training with its figures.
+
+  Returns:
+    A dict. `accuracy`: run → type → mean share right on images held out, in
+    the form of that type; `shares`: run → type → epoch → list, one for each
+    seed; `steps`: run → steps of one training; `majority`: share of held-out
+    tokens whose digit is the one most frequent among all images of the token
+    that may be trained on, a bound of what can be learned; `same_order`, as
+    `compare` gives it, the worst of all seeds; `records`, of one epoch.
+
+  Raises:
+    ArgumentError: if a number is out of range, or the schedule unknown.
+    MissingPackageError: if `data` is `None` and scikit-learn not installed.
+  """
+  if min(seeds, epochs) < 1 or schedule not in SCHEDULES:
+    raise errors.ArgumentError(
+      f"branching.measure: seeds and epochs must be at least 1, got {seeds} "
+      f"and {epochs}, and schedule one of {list(SCHEDULES)}, got {schedule!r}."
+    )
+  pool, held_out = handwriting.load() if data is None else data
+  if not 1 <= vocabulary <= len(pool.digits):
+    raise errors.ArgumentError(
+      f"branching.measure: vocabulary must be from 1 to {len(pool.digits)}, "
+      f"the number of images, got {vocabulary}."
+    )
+  tally = _Tally()
+  with tf1.Graph().as_default():
+    digits = Digits(vocabulary, units, learning_rate, batch_size)
+    with tf1.Session() as sess:
+      for seed in range(seeds):
+        rng = np.random.RandomState(seed)
+        codebook = make_codebook(pool.pixels, vocabulary, rng)
+        tokens = find_tokens(pool.pixels, codebook)
+        records = make_records(pool, tokens, rng)
+        start = digits.weights.draw(rng)
+        tests = _make_tests(digits.model.schema, held_out, codebook)
+        batches = list(digits.read(sess, records, seed))
+        tally.same.append(compare(digits, sess, start, batches))
+        tally.majority.append(
+          _majority(tokens, pool.digits, tests["token"], vocabulary)
+        )
+        for run in RUNS:
+          digits.weights.load(sess, start)
+          shares, steps = train(
+            digits, sess, run, records, tests, epochs, schedule, seed
+          )
+          tally.add(run, shares, steps)
+          if journal is not None:
+            journal(run=run, seed=seed, steps=steps, shares=shares[-1])
+          if progress is not None:
+            progress(tally.done, seeds * len(RUNS))
+  return dict(tally.figures(), records=len(records))
+
+
+def _make_tests(schema, images, codebook):
+  values = {
+    "image": images.pixels,
+    "token": find_tokens(images.pixels, codebook),
+  }
+  return {
+    name: schema.batch(
+      [
+        branches.Record(name, value, int(digit))
+        for value, digit in zip(values[name], images.digits)
+      ]
+    )
+    for name in TYPES
+  }
+
+
+def _majority(tokens, digits, batch, vocabulary):
+  """Returns the share right of who knows the digits of all tokens."""
+  counts = np.zeros([vocabulary, 10])
+  np.add.at(counts, (tokens, digits), 1)
+  found = counts.argmax(1)[batch.inputs["token"]]
+  return float(np.mean(found == batch.targets))
+
+
+class _Tally:
+  """Collects the figures of `measure`."""
+
+  def __init__(self):
+    self._shares = {
+      run: {
+        name: collections.OrderedDict()
+        for name in TYPES
+        if run in WAYS or run == f"{name}_alone"
+      }
+      for run in RUNS
+    }
+    self._steps = {}
+    self.same, self.majority, self.done = [], [], 0
+
+  def add(self, run, shares, steps):
+    for name, points in self._shares[run].items():
+      for epoch, found in enumerate(shares):
+        points.setdefault(epoch + 1, []).append(found[name])
+    self._steps[run] = steps
+    self.done += 1
+
+  def figures(self):
+    accuracy = {
+      run: {
+        name: float(np.mean(points[max(points)]))
+        for name, points in found.items()
+      }
+      for run, found in self._shares.items()
+    }
+    return {
+      "accuracy": accuracy,
+      "shares": self._shares,
+      "steps": self._steps,
+      "majority": float(np.mean(self.majority)),
+      "same_order": {
+        "difference": max(same["difference"] for same in self.same),
+        "inactive_changed": {
+          way: sum(same["inactive_changed"][way] for same in self.same)
+          for way in WAYS
+        },
+      },
+    }
+
+
+def plot(found, path):
+  """Draws the share right of each type over the epochs.
+
+  Args:
+    found: what `measure` returned.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  panels = []
+  for name in TYPES:
+    lines = {
+      run.replace("_", " "): points[name]
+      for run, points in found["shares"].items()
+      if name in points
+    }
+    panels.append(("epoch", f"share right, digits as {name}s", lines))
+  plots.draw_series(panels, path)
