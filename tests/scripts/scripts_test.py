@@ -294,9 +294,11 @@ class ScriptsTest(absltest.TestCase):
         "train_branches.py",
         "--seeds=1",
         "--epochs=2",
+        "--stream_records=2000",
         f"--out_dir={self.out_dir}",
       )
     )
+    self.assertEqual(figures["stream"]["seen_once"], 2000)
     ways = ("alternate", "mixed", "partial")
     for way in ways:
       for share in figures["accuracy"][way].values():
@@ -392,6 +394,62 @@ class ScriptsTest(absltest.TestCase):
     figures = self.figures(run("benchmark_calculator.py", *sizes, out_dir))
     self.assertGreater(figures["joint"]["ops"], 0)
     self.assertEqual(figures["one_graph"]["to_one_graph"], 1.0)
+
+  def test_combine_gradients_on_the_toy_problem(self):
+    figures = self.figures(
+      run(
+        "combine_gradients.py",
+        "--experiment=toy",
+        "--methods=sum,mgda",
+        "--toy_steps=400",
+        "--toy_rate=0.1",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(set(figures["reached"]), {"sum", "mgda"})
+    # From its last start MGDA goes to the nearest end of the front, and stays.
+    self.assertLess(figures["distances"]["mgda"][-1], 0.5)
+    self.assertGreater(figures["ends"]["mgda"][-1][0], 6.0)
+    self.assertLess(figures["ends"]["sum"][-1][0], 4.0)
+    self.assertEqual(
+      set(os.listdir(self.out_dir)), {"metrics.jsonl", "toy.png"}
+    )
+
+  def test_combine_gradients_on_the_calculator(self):
+    figures = self.figures(
+      run(
+        "combine_gradients.py",
+        "--experiment=calculator",
+        "--rival_methods=sum,mgda",
+        "--seeds=1",
+        "--steps=40",
+        "--units=16",
+        "--hidden=32",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    # The loss that is scaled up has the shared networks to itself in a sum.
+    mean = figures["mean"]
+    self.assertGreater(mean["sum"]["decimal"], mean["mgda"]["decimal"])
+    self.assertEqual(
+      set(os.listdir(self.out_dir)), {"metrics.jsonl", "calculator.png"}
+    )
+
+  def test_combine_gradients_costs(self):
+    figures = self.figures(
+      run(
+        "combine_gradients.py",
+        "--experiment=cost",
+        "--contenders=pcgrad",
+        "--rounds=2",
+        "--width=8",
+        "--layers=2",
+        "--batch_size=2",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(figures["weighted"]["to_weighted"], 1.0)
+    self.assertGreater(figures["pcgrad"]["ops"], figures["weighted"]["ops"])
 
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):

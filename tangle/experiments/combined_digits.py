@@ -1,0 +1,358 @@
+"""Networks of handwritten digits, trained one by one, and models of them.
+
+Each network is trained in a graph of its own, and saved. Three patterns:
+
+- `parallel`: a network for the left half of an image and one for the right,
+  each trained to tell the digit; their codes side by side, and a new head.
+- `sequential`: a network that guesses the right half from the left, trained
+  without labels, and one that tells the digit of a whole image; in a row they
+  tell it of a left half.
+- `shared`: a network that tells the digit, cut at its code; two new heads tell
+  whether it is odd, and whether it is above four.
+"""
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from tangle import combine
+from tangle.compat import tf1
+from tangle.experiments import weights
+from tangle.nets import feedforward
+
+PATTERNS = ("parallel", "sequential", "shared")
+
+WAYS = ("frozen", "fine_tuned", "from_nothing")
+"""What is below the last network is frozen; it is unfrozen after a quarter of
+the steps, with a rate 2.6 times lower; all weights are drawn anew."""
+
+HALF = 32
+"""Pixels of half an image."""
+
+
+def make_halves(pixels):
+  """Splits images into left and right.
+
+  Args:
+    pixels: `[B, 64]`, row by row.
+
+  Returns:
+    Two arrays `[B, 32]`.
+  """
+  whole = pixels.reshape([-1, 8, 8])
+  return [
+    np.ascontiguousarray(half).reshape([-1, HALF])
+    for half in (whole[:, :, :4], whole[:, :, 4:])
+  ]
+
+
+def make_encoder(hidden, units, name="encoder"):
+  """Returns a network from pixels to a code of `units`.
+
+  Args:
+    hidden: depth of its hidden layer.
+    units: depth of the code.
+    name: its name.
+
+  Returns:
+    A `combine.Sequential`.
+  """
+  return combine.sequential(
+    feedforward.Dense(hidden, tf1.nn.relu, name="hidden"),
+    feedforward.Dense(units, tf1.nn.relu, name="code"),
+    name=name,
+  )
+
+
+def make_guesser(hidden, name="guesser"):
+  """Returns a network from the left half of an image to the right one.
+
+  Args:
+    hidden: depth of its hidden layer.
+    name: its name.
+
+  Returns:
+    A `combine.Sequential`.
+  """
+  return combine.sequential(
+    feedforward.Dense(hidden, tf1.nn.relu, name="hidden"),
+    feedforward.Dense(HALF, tf1.sigmoid, name="pixels"),
+    name=name,
+  )
+
+
+def cross_entropy(logits, labels):
+  """Returns the mean cross entropy of classes.
+
+  Args:
+    logits: `[B, V]`.
+    labels: `[B]` ints.
+
+  Returns:
+    A scalar.
+  """
+  return tf1.reduce_mean(
+    tf1.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=labels, logits=logits
+    )
+  )
+
+
+class Trained(NamedTuple):
+  """A network that was trained before.
+
+  Attributes:
+    prefix: of its checkpoint, with a `.meta` file beside it.
+    outputs: what it gives for images that it was not trained on.
+  """
+
+  prefix: str
+  outputs: np.ndarray
+
+
+def train(build, arguments, examples, seed, steps, learning_rate, folder):
+  """Trains a network in a graph of its own, and saves it.
+
+  Args:
+    build: adds it to the default graph; returns its input, its placeholder of
+      targets, its output and the loss.
+    arguments: of `build`.
+    examples: three arrays: inputs, targets, and inputs to test it on.
+    seed: of the weights.
+    steps: how many, on all examples at once.
+    learning_rate: of Adam.
+    folder: gets the checkpoint.
+
+  Returns:
+    A `Trained`.
+  """
+  inputs, targets, test_inputs = examples
+  with tf1.Graph().as_default():
+    inputs_ph, targets_ph, outputs, loss = build(*arguments)
+    saver = tf1.train.Saver(tf1.trainable_variables())
+    prefix = os.path.join(folder, "model")
+    saver.export_meta_graph(prefix + ".meta")  # without what trains
+    train_op = tf1.train.AdamOptimizer(learning_rate).minimize(loss)
+    values = weights.Weights(tf1.trainable_variables())
+    with tf1.Session() as sess:
+      values.load(sess, values.draw(np.random.RandomState(seed)))
+      for _ in range(steps):
+        sess.run(train_op, {inputs_ph: inputs, targets_ph: targets})
+      saver.save(sess, prefix, write_meta_graph=False)
+      return Trained(prefix, sess.run(outputs, {inputs_ph: test_inputs}))
+
+
+def build_classifier(depth, hidden, units):
+  """Builds a network that tells the digit, to be trained.
+
+  Args:
+    depth: pixels of an image.
+    hidden: depth of the hidden layer.
+    units: depth of the code.
+
+  Returns:
+    As `train` takes it. The variables are below `encoder` and `digit`.
+  """
+  pixels_ph = tf1.placeholder(tf1.float32, [None, depth], "pixels_ph")
+  labels_ph = tf1.placeholder(tf1.int32, [None])
+  code = make_encoder(hidden, units)(pixels_ph)
+  logits = feedforward.Dense(10, name="digit")(code)
+  return pixels_ph, labels_ph, logits, cross_entropy(logits, labels_ph)
+
+
+def build_guesser(hidden):
+  """Builds a network that guesses the right half, to be trained.
+
+  Args:
+    hidden: depth of its hidden layer.
+
+  Returns:
+    As `train` takes it. The variables are below `guesser`.
+  """
+  left_ph = tf1.placeholder(tf1.float32, [None, HALF])
+  right_ph = tf1.placeholder(tf1.float32, [None, HALF])
+  guess = make_guesser(hidden)(left_ph)
+  return left_ph, right_ph, guess, tf1.reduce_mean((guess - right_ph) ** 2)
+
+
+class Combination:
+  """A model of trained networks in the default graph, and its trainings.
+
+  Attributes:
+    weights: the `weights.Weights` of the model.
+    lower: names of the weights that the way `frozen` does not train.
+    sources: after `load`, name of a weight → name of a trained network, and of
+      what is saved of it.
+  """
+
+  def __init__(self, pattern, pieces, hidden, units, learning_rate, steps):
+    """Builds the model, and the ops of each way.
+
+    Args:
+      pattern: one of `PATTERNS`.
+      pieces: name of a network that it takes → `Trained`.
+      hidden: depth of hidden layers.
+      units: depth of codes.
+      learning_rate: of Adam, for the last network.
+      steps: of each training.
+    """
+    self._steps = steps
+    builder = getattr(self, f"_build_{pattern}")
+    self._labels_ph = tf1.placeholder(tf1.int32, [None])
+    lower, upper, loss, self._right = builder(pieces, hidden, units)
+    step = tf1.train.get_or_create_global_step()
+    low, high = combine.gradual([lower, upper], learning_rate, steps // 4)
+    self._train_ops = {
+      way: combine.minimize(loss, groups, frozen, global_step=step).train_op
+      for way, groups, frozen in (
+        ("frozen", [high], lower),
+        ("fine_tuned", [low, high], []),
+        ("from_nothing", [combine.Group(lower + upper, learning_rate)], []),
+      )
+    }
+    low, high = (
+      [v for part in parts for v in part.trainable_variables]
+      for parts in (lower, upper)
+    )
+    self.weights = weights.Weights(low + high)
+    self.lower = [v.op.name for v in low]
+    self.sources = {}
+
+  def _build_parallel(self, pieces, hidden, units):
+    del pieces
+    model = combine.sequential(
+      (
+        "halves",
+        combine.parallel(
+          ("left", make_encoder(hidden, units)),
+          ("right", make_encoder(hidden, units)),
+          inputs="each",
+        ),
+      ),
+      ("head", feedforward.Dense(10)),
+    )
+    self._phs = [tf1.placeholder(tf1.float32, [None, HALF]) for _ in range(2)]
+    self._feeds = make_halves
+    logits = model(self._phs)
+    self._loads = [
+      ("left", model.part("halves/left"), "encoder"),
+      ("right", model.part("halves/right"), "encoder"),
+    ]
+    return (
+      [model.part("halves")],
+      [model.part("head")],
+      cross_entropy(logits, self._labels_ph),
+      [_right(logits, self._labels_ph)],
+    )
+
+  def _build_sequential(self, pieces, hidden, units):
+    del pieces
+    classifier = combine.sequential(
+      ("encoder", make_encoder(hidden, units)),
+      ("digit", feedforward.Dense(10)),
+      name="classifier",
+    )
+    whole = combine.parallel(
+      ("seen", tf1.identity), ("guesser", make_guesser(hidden)), name="whole"
+    )
+    model = combine.sequential(whole, classifier)
+    self._phs = [tf1.placeholder(tf1.float32, [None, HALF])]
+    self._feeds = lambda pixels: make_halves(pixels)[:1]
+    logits = model(self._phs[0])
+    self._loads = [
+      ("guesser", model.part("whole/guesser"), "guesser"),
+      ("whole", model.part("classifier/encoder"), "encoder"),
+      ("whole", model.part("classifier/digit"), "digit"),
+    ]
+    return (
+      [model.part("whole")],
+      [model.part("classifier")],
+      cross_entropy(logits, self._labels_ph),
+      [_right(logits, self._labels_ph)],
+    )
+
+  def _build_shared(self, pieces, hidden, units):
+    del hidden, units
+    tf1.train.import_meta_graph(
+      pieces["whole"].prefix + ".meta", import_scope="old"
+    )
+    trunk = combine.cut("old/encoder/code", name="trunk")
+    model = combine.shared(
+      trunk,
+      {
+        "odd": feedforward.Dense(2),
+        "above_four": feedforward.Dense(2),
+      },
+    )
+    self._phs, self._feeds = (
+      trunk.inputs,
+      lambda pixels: [np.hstack(make_halves(pixels))],
+    )
+    logits = model(trunk.inputs)
+    labels = {
+      "odd": self._labels_ph % 2,
+      "above_four": tf1.cast(self._labels_ph > 4, tf1.int32),
+    }
+    losses = {
+      name: cross_entropy(logits[name], labels[name]) for name in labels
+    }
+    self._loads = [("whole", model.trunk, "encoder")]
+    return (
+      [model.trunk],
+      [model.part(name) for name in model.heads],
+      combine.weighted_loss(losses, {"odd": 1.0, "above_four": 1.0}),
+      [_right(logits[name], labels[name]) for name in labels],
+    )
+
+  def load(self, sess, pieces, drawn):
+    """Sets weights: those that were trained before, and drawn ones elsewhere.
+
+    Args:
+      sess: a session.
+      pieces: as for the constructor, perhaps others.
+      drawn: name → array, all weights.
+
+    Returns:
+      A dict from name to array, all weights then.
+    """
+    self.weights.load(sess, drawn)
+    for name, part, scope in self._loads:
+      found = combine.pretrained(pieces[name].prefix, part, scope)
+      for variable, saved in found.load(sess).loaded.items():
+        self.sources[variable] = (name, saved)
+    return self.weights.read(sess)
+
+  def train(self, sess, way, images):
+    """Trains on all images at once.
+
+    Args:
+      sess: a session.
+      way: one of `WAYS`.
+      images: `handwriting.Images`.
+    """
+    feed_dict = self._feed(images)
+    for _ in range(self._steps):
+      sess.run(self._train_ops[way], feed_dict)
+
+  def test(self, sess, images):
+    """Tests on all images at once.
+
+    Args:
+      sess: a session.
+      images: `handwriting.Images`.
+
+    Returns:
+      The share of right answers, the mean of all heads.
+    """
+    return float(np.mean(sess.run(self._right, self._feed(images))))
+
+  def _feed(self, images):
+    feed_dict = dict(zip(self._phs, self._feeds(images.pixels)))
+    feed_dict[self._labels_ph] = images.digits
+    return feed_dict
+
+
+def _right(logits, labels):
+  found = tf1.argmax(logits, 1, output_type=tf1.int32)
+  return tf1.reduce_mean(tf1.cast(tf1.equal(found, labels), tf1.float32))

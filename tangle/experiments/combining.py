@@ -1,0 +1,265 @@
+"""What trained networks are worth to a model of several, with few labels.
+
+Networks of `combined_digits` are trained on half of the images that there are
+to train on; a model of them gets few labelled images of the other half. It is
+compared with the same model of which no network was trained before.
+"""
+
+import os
+import tempfile
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.experiments import combined_digits, handwriting, plots, weights
+
+PER_CLASS = (1, 2, 5, 10, 20)
+
+
+def measure(
+  per_class=PER_CLASS,
+  seeds=5,
+  hidden=64,
+  units=32,
+  pretrain_steps=200,
+  steps=100,
+  learning_rate=0.005,
+  *,
+  data=None,
+  progress=None,
+  journal=None,
+):
+  """Trains networks, combines them, and tunes the models in all ways.
+
+  Each seed draws weights, trains the networks that a pattern takes, and draws
+  labelled images. All ways then get the same images, the same new weights, the
+  same number of steps and the same optimizer.
+
+  Args:
+    per_class: how many labelled images a class, each number in turn.
+    seeds: how many trainings of each kind.
+    hidden: depth of hidden layers.
+    units: depth of codes.
+    pretrain_steps: of the training of each network before, 600 images a step.
+    steps: of each training of a model, all labelled images a step.
+    learning_rate: of Adam, everywhere but where a way lowers it.
+    data: what `handwriting.load` returns; it is called for `None`.
+    progress: called as `progress(trainings done, trainings)`.
+    journal: called after each training, as `journal(pattern=, way=, images=,
+      seed=, share=)`, the images a class.
+
+  Returns:
+    A dict. `parallel`, `sequential` and `shared`: way → images a class → list
+    of shares right on the images held out, one for each seed; `means` of these;
+    `alone`: `left`, `right` and `whole`, the mean share right of the trained
+    networks that tell the digit, before they are combined; `untuned`, that of
+    the sequence with no label of a left half; `loaded_changed` and
+    `frozen_changed`, how many numbers differ in a bit from what was saved, and
+    after training of what was frozen.
+
+  Raises:
+    ArgumentError: if a number is out of range.
+    MissingPackageError: if `data` is `None` and scikit-learn not installed.
+  """
+  counts = _read_counts(per_class)
+  if not counts or min([seeds, pretrain_steps, steps, *counts]) < 1:
+    raise errors.ArgumentError(
+      f"combining.measure: seeds, pretrain_steps, steps and each of per_class "
+      f"must be at least 1, got {seeds}, {pretrain_steps}, {steps} and "
+      f"{counts}."
+    )
+  pool, held_out = handwriting.load() if data is None else data
+  half = len(pool.digits) // 2
+  before = handwriting.Images(pool.pixels[:half], pool.digits[:half])
+  after = handwriting.Images(pool.pixels[half:], pool.digits[half:])
+  patterns = combined_digits.PATTERNS
+  trainings = len(patterns) * seeds * len(counts) * len(combined_digits.WAYS)
+  tally = _Tally(trainings, progress, journal)
+  with tempfile.TemporaryDirectory() as folder:
+    for seed in range(seeds):
+      pieces = pretrain(
+        before,
+        held_out,
+        (hidden, units),
+        seed,
+        pretrain_steps,
+        learning_rate,
+        folder,
+      )
+      tally.test_alone(pieces, held_out)
+      for pattern in patterns:
+        with tf1.Graph().as_default():
+          model = combined_digits.Combination(
+            pattern, pieces, hidden, units, learning_rate, steps
+          )
+          _tune(model, pattern, pieces, seed, counts, after, held_out, tally)
+  return tally.figures()
+
+
+def _tune(model, pattern, pieces, seed, counts, images, held_out, tally):
+  """Trains a model in all ways, with all numbers of images."""
+  with tf1.Session() as sess:
+    starts = make_starts(model, sess, pieces, seed)
+    tally.check_loaded(pieces, model, starts["frozen"])
+    if pattern == "sequential":
+      model.weights.load(sess, starts["frozen"])
+      tally.untuned.append(model.test(sess, held_out))
+    for count in counts:
+      rng = np.random.RandomState([seed, count])
+      drawn = handwriting.draw(images, count, rng)
+      for way in combined_digits.WAYS:
+        model.weights.load(sess, starts[way])
+        model.train(sess, way, drawn)
+        if way == "frozen":
+          tally.frozen_changed += weights.count_changed(
+            starts[way], model.weights.read(sess), model.lower
+          )
+        tally.add(pattern, way, count, seed, model.test(sess, held_out))
+
+
+def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
+  """Trains all networks that the patterns take, each in a graph of its own.
+
+  Args:
+    images: labelled `handwriting.Images`.
+    held_out: others, to test the networks on.
+    sizes: depth of hidden layers, and of codes.
+    seed: of the weights.
+    steps: how many.
+    learning_rate: of Adam.
+    folder: gets a folder for each checkpoint.
+
+  Returns:
+    A dict from name to `combined_digits.Trained`: `left`, `right` and `whole`
+    tell the digit of that part of an image, `guesser` guesses the right half.
+  """
+  left, right = combined_digits.make_halves(images.pixels)
+  test_left, test_right = combined_digits.make_halves(held_out.pixels)
+  both, test_both = np.hstack([left, right]), np.hstack([test_left, test_right])
+  digits, half = images.digits, combined_digits.HALF
+  classify = combined_digits.build_classifier
+  guess = combined_digits.build_guesser
+  trainings = {
+    "left": (classify, (half, *sizes), (left, digits, test_left)),
+    "right": (classify, (half, *sizes), (right, digits, test_right)),
+    "whole": (classify, (2 * half, *sizes), (both, digits, test_both)),
+    "guesser": (guess, sizes[:1], (left, right, test_left)),
+  }
+  found = {}
+  for k, (name, training) in enumerate(trainings.items()):
+    place = os.path.join(folder, f"{name}_{seed}")
+    os.mkdir(place)
+    found[name] = combined_digits.train(
+      *training, [seed, k], steps, learning_rate, place
+    )
+  return found
+
+
+def make_starts(model, sess, pieces, seed):
+  """Says with which weights each way begins.
+
+  Args:
+    model: a `combined_digits.Combination`.
+    sess: a session.
+    pieces: what `pretrain` returned.
+    seed: of the weights that are drawn.
+
+  Returns:
+    A dict from way to a dict from name to array.
+  """
+  drawn = model.weights.draw(np.random.RandomState([seed, 100]))
+  known = model.load(sess, pieces, drawn)
+  return {"frozen": known, "fine_tuned": known, "from_nothing": drawn}
+
+
+def _read_counts(per_class):
+  try:
+    return [int(count) for count in per_class]
+  except ValueError as error:
+    raise errors.ArgumentError(
+      f"combining.measure: per_class must be whole numbers, got {per_class}."
+    ) from error
+
+
+class _Tally:
+  """Collects the figures of `measure`.
+
+  Attributes:
+    untuned: shares right of the sequence before it is tuned.
+    frozen_changed: how many frozen numbers have changed.
+  """
+
+  def __init__(self, trainings, progress, journal):
+    self._trainings, self._done = trainings, 0
+    self._progress, self._journal = progress, journal
+    self._shares = {
+      pattern: {way: {} for way in combined_digits.WAYS}
+      for pattern in combined_digits.PATTERNS
+    }
+    self._alone = {name: [] for name in ("left", "right", "whole")}
+    self.untuned, self.frozen_changed, self._loaded_changed = [], 0, 0
+
+  def add(self, pattern, way, count, seed, share):
+    self._shares[pattern][way].setdefault(count, []).append(share)
+    self._done += 1
+    if self._journal is not None:
+      self._journal(
+        pattern=pattern, way=way, images=count, seed=seed, share=share
+      )
+    if self._progress is not None:
+      self._progress(self._done, self._trainings)
+
+  def test_alone(self, pieces, images):
+    """Tests the trained networks that tell the digit."""
+    for name, shares in self._alone.items():
+      answers = np.argmax(pieces[name].outputs, 1)
+      shares.append(np.mean(answers == images.digits))
+
+  def check_loaded(self, pieces, model, start):
+    """Compares what was loaded with what was saved, by another reader."""
+    for name, (piece, saved) in model.sources.items():
+      reader = tf1.train.load_checkpoint(pieces[piece].prefix)
+      before = {name: reader.get_tensor(saved)}
+      self._loaded_changed += weights.count_changed(before, start)
+
+  def figures(self):
+    means = {
+      pattern: {
+        way: {count: np.mean(shares) for count, shares in points.items()}
+        for way, points in ways.items()
+      }
+      for pattern, ways in self._shares.items()
+    }
+    return dict(
+      self._shares,
+      means=means,
+      alone={name: np.mean(shares) for name, shares in self._alone.items()},
+      untuned=np.mean(self.untuned),
+      loaded_changed=self._loaded_changed,
+      frozen_changed=self.frozen_changed,
+    )
+
+
+def plot(found, path):
+  """Draws the three patterns.
+
+  Args:
+    found: what `measure` returned.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  sides = {
+    "parallel": "share right, a network for each half",
+    "sequential": "share right of left halves, in a row",
+    "shared": "share right, two new heads on a trunk",
+  }
+  panels = []
+  for pattern, side in sides.items():
+    lines = {
+      way.replace("_", " "): points for way, points in found[pattern].items()
+    }
+    panels.append(("labelled images a class", side, lines))
+  plots.draw_series(panels, path, logarithmic=True)

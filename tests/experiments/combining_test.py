@@ -1,0 +1,72 @@
+"""Tests of combining trained networks."""
+
+import os
+import tempfile
+
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.experiments import combined_digits, combining
+from tests.experiments import combined_digits_test
+
+
+class CombiningTest(parameterized.TestCase):
+  def test_measures_all_and_draws_it(self):
+    records, done = [], []
+    data = tuple(combined_digits_test.draw_images(n, n) for n in (80, 30))
+    found = combining.measure(
+      per_class=["1", "2"],
+      seeds=1,
+      hidden=6,
+      units=4,
+      pretrain_steps=2,
+      steps=4,
+      data=data,
+      progress=lambda *counts: done.append(counts),
+      journal=lambda **record: records.append(record),
+    )
+    self.assertLen(records, 18)
+    self.assertEqual(done[-1], (18, 18))
+    for record in records:
+      points = found[record["pattern"]][record["way"]]
+      self.assertEqual(points[record["images"]], [record["share"]])
+      means = found["means"][record["pattern"]][record["way"]]
+      self.assertEqual(means[record["images"]], record["share"])
+    self.assertEqual((found["loaded_changed"], found["frozen_changed"]), (0, 0))
+    self.assertEqual(set(found["alone"]), {"left", "right", "whole"})
+    self.assertBetween(found["untuned"], 0, 1)
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "combine.png")
+      combining.plot(found, path)
+      self.assertGreater(os.path.getsize(path), 10000)
+
+  def test_nothing_begins_from_what_was_trained(self):
+    class Model:
+      weights = type(
+        "Weights", (), {"draw": staticmethod(lambda rng: {"w": rng.rand()})}
+      )
+
+      def load(self, sess, pieces, drawn):
+        return dict(drawn, w="trained")
+
+    starts = combining.make_starts(Model(), None, None, 3)
+    self.assertEqual(set(starts), set(combined_digits.WAYS))
+    self.assertEqual(starts["frozen"], starts["fine_tuned"])
+    self.assertEqual(starts["frozen"]["w"], "trained")
+    self.assertIsInstance(starts["from_nothing"]["w"], float)
+
+  @parameterized.named_parameters(
+    ("seeds", {"seeds": 0}),
+    ("steps", {"steps": 0}),
+    ("pretrain_steps", {"pretrain_steps": 0}),
+    ("none", {"per_class": []}),
+    ("zero", {"per_class": [0]}),
+    ("word", {"per_class": ["many"]}),
+  )
+  def test_wrong_numbers(self, settings):
+    with self.assertRaisesRegex(errors.ArgumentError, "combining.measure"):
+      combining.measure(data=(), **settings)
+
+
+if __name__ == "__main__":
+  absltest.main()
