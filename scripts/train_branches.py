@@ -6,9 +6,10 @@
 Handwritten digits come as 64 floats, or as the identifier of a token: the
 number of the nearest image of a codebook, whose meaning is to be learned. Each
 has a branch, both share an end, trained by alternating batches, mixed batches
-and as sub-models of a pipeline; and one branch alone, to compare. `--out_dir`
-gets `metrics.jsonl` and `branches.png`. The last line on standard output is one
-JSON object: `accuracy`, run -> type -> share right on images held out, and
+and as sub-models of a pipeline; and one branch alone, to compare. A stream of
+numbered records is read, too, and each counted. `--out_dir` gets
+`metrics.jsonl` and `branches.png`. The last line on standard output is one JSON
+object: `accuracy`, run -> type -> share right on images held out, and
 `same_order`: how much the weights of the three ways differ after the same
 batches, and how many numbers of inactive branches have changed.
 """

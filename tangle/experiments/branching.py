@@ -7,6 +7,7 @@ of its own, and both share the end that tells the digit.
 """
 
 import collections
+import time
 
 import numpy as np
 
@@ -258,6 +259,47 @@ def compare(digits, sess, start, batches):
   return {"difference": difference, "inactive_changed": changed}
 
 
+def read_stream(count, batch_size=512, seed=0):
+  """Reads one epoch of a mixed, shuffled stream of numbered records by type.
+
+  Args:
+    count: how many records.
+    batch_size: records of a full batch.
+    seed: decides types and order.
+
+  Returns:
+    A dict: `records`; `seen_once`, how many were in just one batch;
+    `short_batches`, and `records_per_s`.
+  """
+  types = np.random.RandomState(seed).choice(TYPES, count, p=[0.3, 0.7])
+  numbers = np.arange(count, dtype=np.int32)
+  schema = branches.Schema(
+    {name: branches.Field(tf1.int32) for name in TYPES},
+    branches.Field(tf1.int32),
+  )
+  with tf1.Graph().as_default():
+    dataset = tf1.data.Dataset.from_tensor_slices(
+      {
+        "type": types,
+        "inputs": dict.fromkeys(TYPES, numbers),
+        "target": numbers,
+      }
+    )
+    dataset = dataset.shuffle(10000, seed=seed)
+    reader = streams.Reader(streams.by_type(schema, dataset, batch_size))
+    with tf1.Session() as sess:
+      begun = time.perf_counter()
+      seen = [batch.targets for batch in reader.epoch(sess)]
+      seconds = time.perf_counter() - begun
+  times = np.bincount(np.concatenate(seen), minlength=count)
+  return {
+    "records": count,
+    "seen_once": int(np.sum(times == 1)),
+    "short_batches": sum(len(batch) < batch_size for batch in seen),
+    "records_per_s": count / seconds,
+  }
+
+
 def measure(
   seeds=3,
   epochs=25,
@@ -266,6 +308,7 @@ def measure(
   batch_size=32,
   learning_rate=0.003,
   schedule="round_robin",
+  stream_records=100000,
   *,
   data=None,
   progress=None,
@@ -295,16 +338,18 @@ def measure(
     seed; `steps`: run → steps of one training; `majority`: share of held-out
     tokens whose digit is the one most frequent among all images of the token
     that may be trained on, a bound of what can be learned; `same_order`, as
-    `compare` gives it, the worst of all seeds; `records`, of one epoch.
+    `compare` gives it, the worst of all seeds; `records`, of one epoch;
+    `stream`, what `read_stream` gives.
 
   Raises:
     ArgumentError: if a number is out of range, or the schedule unknown.
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
-  if min(seeds, epochs) < 1 or schedule not in SCHEDULES:
+  if min(seeds, epochs, stream_records) < 1 or schedule not in SCHEDULES:
     raise errors.ArgumentError(
-      f"branching.measure: seeds and epochs must be at least 1, got {seeds} "
-      f"and {epochs}, and schedule one of {list(SCHEDULES)}, got {schedule!r}."
+      f"branching.measure: seeds, epochs and stream_records must be at "
+      f"least 1, got {seeds}, {epochs} and {stream_records}, and schedule "
+      f"one of {list(SCHEDULES)}, got {schedule!r}."
     )
   pool, held_out = handwriting.load() if data is None else data
   if not 1 <= vocabulary <= len(pool.digits):
@@ -338,7 +383,9 @@ def measure(
             journal(run=run, seed=seed, steps=steps, shares=shares[-1])
           if progress is not None:
             progress(tally.done, seeds * len(RUNS))
-  return dict(tally.figures(), records=len(records))
+  return dict(
+    tally.figures(), records=len(records), stream=read_stream(stream_records)
+  )
 
 
 def _make_tests(schema, images, codebook):

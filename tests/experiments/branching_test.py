@@ -44,6 +44,14 @@ class DataTest(absltest.TestCase):
     self.assertEqual({record.type for record in records}, {"image", "token"})
 
 
+class StreamTest(absltest.TestCase):
+  def test_each_record_is_seen_once(self):
+    found = branching.read_stream(1000, batch_size=300)
+    self.assertEqual((found["records"], found["seen_once"]), (1000, 1000))
+    self.assertBetween(found["short_batches"], 1, 2)
+    self.assertGreater(found["records_per_s"], 0)
+
+
 class TrainingTest(parameterized.TestCase):
   def measure(self, **settings):
     return branching.measure(
@@ -51,6 +59,7 @@ class TrainingTest(parameterized.TestCase):
       vocabulary=10,
       units=8,
       learning_rate=0.05,
+      stream_records=100,
       data=(easy(200), easy(50)),
       **settings,
     )
