@@ -16,13 +16,14 @@ class Tracer:
     counts: op name → number of executions so far.
   """
 
-  def __init__(self, graph):
+  def __init__(self, graph, config=None):
     """Opens a session.
 
     Args:
       graph: the graph to run.
+      config: the `ConfigProto` to begin from, which is changed.
     """
-    config = tf1.ConfigProto()
+    config = config or tf1.ConfigProto()
     config.graph_options.optimizer_options.opt_level = -1
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     self.session = tf1.Session(graph=graph, config=config)
