@@ -197,6 +197,8 @@ def plot(figures, path):
     axes.set_title(f"{name}: {reached} of {count}", fontsize=9)
     axes.set_xlim(-11, 11)
     axes.set_ylim(-11, 11)
+    axes.set_xticks(range(-10, 11, 5))
+    axes.set_yticks(range(-10, 11, 5))
     axes.tick_params(labelsize=7)
   for axes in panels[len(names) :]:
     axes.set_visible(False)

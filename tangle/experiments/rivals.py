@@ -204,6 +204,7 @@ def plot(figures, path):
       axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
     axes.set_title(name, fontsize=9)
     axes.set_ylim(0, 1.05)
+    axes.tick_params(labelsize=7)
     for edge in ("top", "right"):
       axes.spines[edge].set_visible(False)
     if k == 0:
