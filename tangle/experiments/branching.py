@@ -302,7 +302,7 @@ def read_stream(count, batch_size=512, seed=0):
 
 def measure(
   seeds=3,
-  epochs=25,
+  epochs=10,
   vocabulary=100,
   units=32,
   batch_size=32,
@@ -469,10 +469,12 @@ def plot(found, path):
   """
   panels = []
   for name in TYPES:
-    lines = {
-      run.replace("_", " "): points[name]
-      for run, points in found["shares"].items()
-      if name in points
-    }
+    lines = {}
+    for run, points in found["shares"].items():
+      twins = [label for label in lines if lines[label] == points.get(name)]
+      if twins:  # a line under another would not be seen
+        lines[f"{twins[0]} = {run}"] = lines.pop(twins[0])
+      elif name in points:
+        lines[run.replace("_", " ")] = points[name]
     panels.append(("epoch", f"share right, digits as {name}s", lines))
   plots.draw_series(panels, path)
