@@ -328,6 +328,8 @@ def measure(
     learning_rate: of Adam.
     schedule: round_robin, proportional or by_loss: the order of batches of one
       type each.
+    stream_records: how many numbered records to read by type, beside the
+      training.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
     journal: called after each training with its figures.
