@@ -25,6 +25,7 @@ RIGHT, REFUSED, WRONG, HANGS, FAILS = OUTCOMES = (
   "fails",
 )
 STYLES = ("v1", "v2")
+STORES = sub_model.STORES + (sub_model.AUTO,)
 TIMEOUT_S = 30
 
 _TOLERANCE = 1e-12
@@ -33,7 +34,7 @@ _STEP = 1e-6
 _SHAPE = (3, 4)
 
 
-def tabulate(names=None, stores=sub_model.STORES, styles=STYLES):
+def tabulate(names=None, stores=STORES, styles=STYLES):
   """Tries constructs with stores, on the TensorFlow that is installed.
 
   Args:

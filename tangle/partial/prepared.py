@@ -4,6 +4,7 @@ A training step of a few milliseconds is mostly `Session.run` looking up what to
 fetch and to feed. Here that is done once for each session.
 """
 
+import operator
 import threading
 
 import numpy as np
@@ -63,12 +64,12 @@ class _Run:
     self._fed = {tensor.name for tensor in self._feeds}
     self._dtypes = [tensor.dtype.as_numpy_dtype for tensor in self._feeds]
     self._fetches = fetches
-    self._tensors, self._targets = [], []
+    self._tensors, self._targets, self._positions = [], [], {}
     self._is_simple = True
     self._restore = self._compile(fetches)
 
   def _compile(self, fetches):
-    """Returns a function from an iterator of arrays to what was fetched."""
+    """Returns a function from the list of arrays to what was fetched."""
     if isinstance(fetches, dict):
       parts = [(key, self._compile(value)) for key, value in fetches.items()]
       return lambda found: {key: part(found) for key, part in parts}
@@ -81,8 +82,11 @@ class _Run:
     # What is fed and fetched at once, too, only a session itself gives back.
     is_tensor = isinstance(fetches, tf1.Tensor)
     self._is_simple &= is_tensor and fetches.name not in self._fed
-    self._tensors.append(fetches)
-    return next
+    # One array for each tensor, however often it is fetched, as `run` gives it.
+    position = self._positions.setdefault(id(fetches), len(self._tensors))
+    if position == len(self._tensors):
+      self._tensors.append(fetches)
+    return operator.itemgetter(position)
 
   def __call__(self, sess, arrays):
     if not self._is_simple or not (self._tensors or self._targets):
@@ -93,8 +97,20 @@ class _Run:
       call = calls[self] = compat.make_callable(
         sess, self._feeds, self._tensors, self._targets
       )
-    values = [np.asarray(a, dtype) for a, dtype in zip(arrays, self._dtypes)]
-    return self._restore(iter(call(*values)))
+    try:
+      values = [_convert(a, dtype) for a, dtype in zip(arrays, self._dtypes)]
+    except (TypeError, ValueError, OverflowError, NotImplementedError):
+      # The session says best what is wrong with it.
+      return sess.run(self._fetches, dict(zip(self._feeds, arrays)))
+    return self._restore(call(*values))
+
+
+def _convert(value, dtype):
+  """Returns an array of what is fed."""
+  array = np.asarray(value, dtype)
+  if isinstance(value, int) and array != value:
+    raise ValueError(f"{value} is no {dtype}")
+  return array
 
 
 def _identify(fetches):

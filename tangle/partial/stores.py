@@ -12,7 +12,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import feeds, staging
+from tangle.partial import feeds, prepared, staging
 
 
 class DeviceStore:
@@ -41,6 +41,7 @@ class DeviceStore:
         staging.own_values(kept), self._key, after=outputs
       )
     self._outputs = outputs
+    self._runs = prepared.Runs()
     self.restored = dict(
       zip([tensor.name for tensor in kept], self._staging.restored)
     )
@@ -57,13 +58,14 @@ class DeviceStore:
       The fetched outputs, the fetched `extra`, and a ticket.
     """
     if self._staging.put is None:
-      return sess.run([self._outputs, list(extra)], feed_dict) + [None]
+      fetches = [self._outputs, list(extra)]
+      return self._runs.run(sess, fetches, feed_dict) + [None]
     key = staging.new_key()
     feed_dict = dict(feed_dict)
     feed_dict[self._key] = key
     fetches = [self._outputs, list(extra), self._staging.put]
     try:
-      outputs, more, _ = sess.run(fetches, feed_dict)
+      outputs, more, _ = self._runs.run(sess, fetches, feed_dict)
     except BaseException:
       self.discard(sess, key)
       raise
@@ -82,11 +84,12 @@ class DeviceStore:
       The fetched values.
     """
     if ticket is None:
-      return sess.run(fetches, feed_dict)
+      return self._runs.run(sess, fetches, feed_dict)
     feed_dict = dict(feed_dict)
     feed_dict[self._key] = ticket
+    fetches = [fetches, self._staging.take]
     try:
-      found, _ = sess.run([fetches, self._staging.take], feed_dict)
+      found, _ = self._runs.run(sess, fetches, feed_dict)
     except BaseException:
       self.discard(sess, ticket)
       raise
@@ -139,12 +142,13 @@ class HostStore:
         for t in kept
       ]
     self._outputs = outputs
+    self._runs = prepared.Runs()
     self.restored = dict(zip([t.name for t in kept], self._placeholders))
 
   def forward(self, sess, feed_dict, extra=()):
     """Runs forward and fetches the residuals; see `DeviceStore.forward`."""
     fetches = [self._outputs, list(extra), self._values]
-    outputs, more, kept = sess.run(fetches, feed_dict)
+    outputs, more, kept = self._runs.run(sess, fetches, feed_dict)
     # A tensor that is fetched twice comes as one array.
     shared = {id(value) for value in outputs}
     kept = [feeds.own(v) if id(v) in shared else v for v in kept]
@@ -154,7 +158,7 @@ class HostStore:
     """Feeds the residuals and runs backward; see `DeviceStore.backward`."""
     feed_dict = dict(feed_dict)
     feed_dict.update(zip(self._placeholders, ticket))
-    return sess.run(fetches, feed_dict)
+    return self._runs.run(sess, fetches, feed_dict)
 
   def discard(self, sess, ticket):
     """Forgets the residuals."""

@@ -1,11 +1,10 @@
 """Sub-models: run forward once, train elsewhere, then run backward alone."""
 
 import collections
-import threading
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import aliases, cut, walk
+from tangle.graphs import aliases, cut, locks, walk
 from tangle.partial import (
   calls,
   choice,
@@ -21,6 +20,7 @@ DEVICE = "device"
 HOST = "host"
 SESSION = "session"
 RECOMPUTE = "recompute"
+AUTO = "auto"
 STORES = (DEVICE, HOST, SESSION, RECOMPUTE)
 
 
@@ -38,7 +38,8 @@ class SubModel:
   Attributes:
     inputs, outputs: lists of tensors.
     variables: the variables that get gradients.
-    store: the name of the store.
+    store: the name of the store; where `"auto"` was asked for, the one that
+      it picked.
     upstream: for each output the placeholder of its upstream gradient, `None`
       for an output that can have none.
     name: name of the sub-model.
@@ -68,7 +69,8 @@ class SubModel:
       store: where residuals wait: `"device"` in the runtime, `"host"` in
         numpy arrays, `"session"` in a partial run, which alone carries
         TensorFlow 1 style loops; `"recompute"` keeps inputs and weights only
-        and runs the forward ops again.
+        and runs the forward ops again. `"auto"` picks `"device"`, or
+        `"session"` where that cannot carry the residuals.
       residuals: `"frontier"` keeps what the backward pass reads, `"all"`
         every tensor between inputs and outputs that can be had, `"none"`
         what cannot be computed again; a predicate of a tensor keeps that for
@@ -98,13 +100,14 @@ class SubModel:
     """
     self.name = name or "sub_model"
     caller = f"SubModel {self.name!r}"
-    if store not in STORES:
+    if store not in STORES and store != AUTO:
       raise errors.ArgumentError(
-        f"{caller}: store must be one of {STORES}, got {store!r}."
+        f"{caller}: store must be one of {STORES + (AUTO,)}, got {store!r}."
       )
     self.store = store
     policy = choice.make(caller, residuals, recompute, keep, sizes)
-    if store in (SESSION, RECOMPUTE) and policies.is_planned(residuals):
+    is_planned = policies.is_planned(residuals)
+    if store in (SESSION, RECOMPUTE) and is_planned:
       raise errors.ArgumentError(
         f"{caller}: store={store!r} keeps what it keeps, and cannot take "
         f'residuals={residuals!r}. Use store="device".'
@@ -117,10 +120,37 @@ class SubModel:
     self.variables = self._split.variables
     self.graph = self._split.graph
     self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
-    self._check(caller)
-    self._lock = threading.RLock()
+    self._lock = locks.of(self.graph)
     self._generations = {}
-    with self.graph.as_default(), tf1.name_scope(self.name) as scope:
+    if store != AUTO:
+      self._make(caller)
+    else:
+      self._pick(caller, is_planned)
+
+  def _pick(self, caller, is_planned):
+    """Makes it with the first store that works."""
+    self.store = DEVICE
+    try:
+      self._make(caller)
+    except errors.CutError as error:
+      if is_planned:
+        raise
+      self.store = SESSION
+      try:
+        self._make(caller)
+      except errors.CutError as other:
+        raise errors.CutError(
+          f'{caller}: store="auto" found none that works. "device": {error} '
+          f'"session": {other}'
+        ) from other
+    tf1.logging.info("%s: store='auto' picked %r.", caller, self.store)
+
+  def _make(self, caller):
+    """Checks the store, and adds what every run needs to the graph."""
+    self._check(caller)
+    with self._lock, self.graph.as_default(), tf1.name_scope(
+      self.name
+    ) as scope:
       self._scope = scope
       self.upstream = [
         tf1.placeholder(t.dtype.base_dtype, t.shape, f"upstream_{k}_ph")
@@ -128,7 +158,7 @@ class SubModel:
         else None
         for k, (t, usable) in enumerate(zip(self.outputs, self._usable))
       ]
-      if store != SESSION:
+      if self.store != SESSION:
         self._partial_shapes = self._split.prepare_partial_use()
     self._pass(tuple(self._usable))
 

@@ -1,12 +1,11 @@
 """Sub-models wired into an acyclic graph by named boundaries."""
 
 import collections
-import threading
 from typing import Any, NamedTuple
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.graphs import walk
+from tangle.graphs import locks, walk
 from tangle.partial import choice, policies, prepared
 from tangle.pipeline import boundaries as boundaries_lib
 from tangle.pipeline import bucket_graph, nodes, pieces, runs, trainer
@@ -47,7 +46,7 @@ class Pipeline:
     graph: the graph that all sub-models are built in.
     nodes: name → `Node`, in the order of `add`.
     scope: name scope of its ops.
-    lock: held by a thread that adds ops to the graph.
+    lock: that of the graph, held by a thread that adds ops to it.
     prepared: the `prepared.Runs` that its steps are made of.
   """
 
@@ -60,7 +59,7 @@ class Pipeline:
     self.name = name
     self.graph = tf1.get_default_graph()
     self.nodes = collections.OrderedDict()
-    self.lock = threading.RLock()
+    self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
     self._boundaries = None
     self._read_keys = {}

@@ -28,6 +28,9 @@ class TabulateTest(parameterized.TestCase):
         set(found.values()), {control_flow.RIGHT, control_flow.REFUSED}, cells
       )
       self.assertEqual(found["session"], control_flow.RIGHT)
+      self.assertEqual(found["auto"], control_flow.RIGHT)
+      if found["device"] == control_flow.REFUSED:
+        self.assertEqual(cells["auto"]["store"], "session")
       if style == "v2":
         self.assertEqual(found["device"], control_flow.RIGHT)
       elif name in _V1_NEEDS_SESSION:

@@ -68,6 +68,17 @@ class RunsTest(case.GraphTestCase):
       feed_dict = {self.x_ph: [1, 2], self.n_ph: np.int32(3)}
       self.assertEqual(self.runs.run(sess, self.sum, feed_dict), 9.0)
 
+  @parameterized.parameters((2**70,), ("word",), ([[1], [2, 3]],))
+  def test_what_cannot_be_fed_is_refused_as_by_a_session(self, value):
+    feed_dict = dict(self.feed_dict)
+    feed_dict[self.n_ph] = value
+    with self.open_session() as sess:
+      with self.assertRaises(Exception) as expected:
+        sess.run(self.sum, feed_dict)
+      with self.assertRaises(type(expected.exception)) as caught:
+        self.runs.run(sess, self.sum, feed_dict)
+    self.assertEqual(str(caught.exception), str(expected.exception))
+
   def test_strings_pass(self):
     text_ph = tf1.placeholder(tf1.string, [None])
     joined = tf1.strings.reduce_join(text_ph)
@@ -86,6 +97,12 @@ class RunsTest(case.GraphTestCase):
     with self.open_session() as sess:
       found = self.runs.run(sess, [self.n_ph, self.sum], self.feed_dict)
     self.assertEqual(found, [4, 10.0])
+
+  def test_what_is_fetched_twice_comes_as_one_array(self):
+    with self.open_session() as sess:
+      fetches = [self.double, {"again": self.double}]
+      found = self.runs.run(sess, fetches, self.feed_dict)
+    self.assertIs(found[0], found[1]["again"])
 
   def test_nothing_to_run_gives_nothing(self):
     with self.open_session() as sess:

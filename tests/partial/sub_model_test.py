@@ -2,6 +2,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import errors
 from tangle.compat import tf1
 from tests import case
 from tests.partial import checks, pieces, zoo
@@ -83,6 +84,49 @@ class ControlFlowV1Test(case.GraphTestCase):
       call = sub_model.forward(sess, {x: np.ones(2), steps: n})
       found = call.backward([np.ones(2)])
       np.testing.assert_array_equal(found.inputs[0], [slope, slope])
+
+
+class AutoTest(case.GraphTestCase):
+  def test_picks_the_runtime_where_it_can(self):
+    x, _, y, _, _ = pieces.layers(self)
+    sub_model = tangle.SubModel([x], [y], store="auto")
+    self.assertEqual(sub_model.store, "device")
+
+  @parameterized.named_parameters(
+    ("loop", pieces.while_loop, (3, 4)),
+    ("branch", pieces.branch, (3, 4)),
+    ("array", pieces.array, (3, 4)),
+  )
+  def test_picks_a_partial_run_for_tensorflow_1_control_flow(
+    self, build, shape
+  ):
+    x, y = build(self)
+    sub_model = tangle.SubModel([x], [y], store="auto")
+    self.assertEqual(sub_model.store, "session")
+    ph = tf1.placeholder(y.dtype, y.shape)
+    (joint,) = tf1.gradients(y, [x], ph)
+    sess = self.session()
+    value = self.normal(*shape)
+    with sub_model.forward(sess, {x: value}) as call:
+      upstream = self.normal(*call.outputs[0].shape)
+      found = call.backward([upstream])
+    desired = sess.run(joint, {x: value, ph: upstream})
+    np.testing.assert_allclose(found.inputs[0], desired, rtol=1e-12)
+
+  def test_says_why_none_works(self):
+    self.use_control_flow(v2=False)
+    x = tf1.placeholder(tf1.float64, [])
+    w = self.variable("w", np.float64(2), use_resource=False)
+    y = tf1.cond(x > 0, lambda: w * x, lambda: x)
+    with self.assertRaises(errors.CutError) as caught:
+      tangle.SubModel([x], [y], store="auto")
+    for part in ("found none that works", "conditional", "reference variable"):
+      self.assertIn(part, str(caught.exception))
+
+  def test_a_planned_policy_has_no_partial_run(self):
+    x, y = pieces.while_loop(self)
+    with self.assertRaisesRegex(errors.CutError, "loop"):
+      tangle.SubModel([x], [y], store="auto", residuals="min_cut")
 
 
 if __name__ == "__main__":

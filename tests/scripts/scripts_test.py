@@ -154,6 +154,26 @@ class ScriptsTest(absltest.TestCase):
     self.assertLess(figures["device"]["max_difference"], 1e-5)
     self.assertEqual(os.listdir(self.out_dir), ["backprop_mlp.png"])
 
+  def test_benchmark_residuals(self):
+    figures = self.figures(
+      run(
+        "benchmark_residuals.py",
+        "--model=lstm",
+        "--contenders=min_cut",
+        "--batch_size=4",
+        "--units=8",
+        "--steps=40",
+        "--rounds=2",
+        "--large_ops=500",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(set(figures), {"frontier", "min_cut", "large"})
+    self.assertEqual(figures["min_cut"]["to_frontier_bytes"], 5 / 8)
+    self.assertLess(figures["min_cut"]["max_difference"], 1e-5)
+    self.assertGreaterEqual(figures["large"]["ops"], 500)
+    self.assertTrue(os.path.exists(f"{self.out_dir}/residuals_lstm.png"))
+
   def test_benchmark_graphs(self):
     figures = self.figures(
       run(
@@ -360,7 +380,7 @@ class ScriptsTest(absltest.TestCase):
       run("tabulate_control_flow.py", "--constructs=cond,Defun", out_dir)
     )
     (found,) = figures.values()
-    self.assertEqual(found["right"] + found["refused"], 2 * 2 * 4)
+    self.assertEqual(found["right"] + found["refused"], 2 * 2 * 5)
     self.assertGreaterEqual(found["right"], 8)
     with open(os.path.join(self.out_dir, "control_flow.md")) as file:
       self.assertLen(file.read().splitlines(), 4)
