@@ -1,5 +1,6 @@
 """Combines the gradients of several losses into one."""
 
+import numbers
 from typing import Any, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -8,8 +9,6 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.gradients import dropping, gramians, methods, totals
 from tangle.gradients import options as options_lib
-
-_SPREAD = np.array([0, 7919])
 
 
 class Combined(NamedTuple):
@@ -161,6 +160,6 @@ def _vary(seed, v):
   """Returns another seed for each variable."""
   if seed is None:
     return None
-  return seed + (
-    v if np.ndim(seed) == 0 and not hasattr(seed, "op") else v * _SPREAD
-  )
+  if isinstance(seed, numbers.Integral):
+    return seed + v
+  return tf1.convert_to_tensor(seed) + [0, 7919 * v]

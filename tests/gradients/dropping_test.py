@@ -61,9 +61,11 @@ class DroppingTest(case.GraphTestCase):
   def test_variables_are_drawn_apart(self):
     row = tf1.constant(np.stack([np.ones(100), -np.ones(100)]))
     rows = [[row[0], row[0]], [row[1], row[1]]]
-    found = gradients.combine(rows, "graddrop", seed=[1, 2])
-    first, second = self.session().run(found)
-    self.assertGreater(np.max(np.abs(first - second)), 0)
+    seed_ph = tf1.placeholder(tf1.int32, [2])
+    for seed in (3, [1, 2], np.array([1, 2]), seed_ph):
+      found = gradients.combine(rows, "graddrop", seed=seed)
+      first, second = self.session().run(found, {seed_ph: [1, 2]})
+      self.assertGreater(np.max(np.abs(first - second)), 0)
 
   def test_nothing_stays_nothing(self):
     self.assertIsNone(dropping.drop(gramians.align([None, None])))
