@@ -100,12 +100,12 @@ class Rivals:
 
 def compare(
   rival_methods=METHODS,
-  seeds=5,
-  steps=200,
+  seeds=2,
+  steps=120,
   every=10,
   scale=1000.0,
-  units=8,
-  hidden=16,
+  units=16,
+  hidden=32,
   learning_rate=0.005,
   *,
   progress=None,
