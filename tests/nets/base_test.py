@@ -21,6 +21,17 @@ class SharingTest(support.NetTestCase):
     self.assertEqual(tf1.global_variables(), [])
     self.assertEqual(self.count_ops(), 0)
 
+  def test_tells_its_scope_and_depths(self):
+    dense = feedforward.Dense(4)
+    table = feedforward.Embedding(5, 3)
+    self.assertEqual((dense.output_depth, table.output_depth), (4, 3))
+    self.assertEqual((dense.scope, dense.input_depth), (None, None))
+    with tf1.variable_scope("outer"):
+      dense(tf1.ones([2, 7]))
+    self.assertEqual((dense.scope, dense.input_depth), ("outer/dense", 7))
+    self.assertEqual(dense.input_dtype, tf1.float32)
+    self.assertEqual((table.input_dtype, table.input_depth), (None, None))
+
   def test_second_call_shares_the_variables(self):
     dense = feedforward.Dense(4)
     first = dense(tf1.ones([2, 3]))
