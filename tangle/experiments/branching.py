@@ -7,17 +7,22 @@ of its own, and both share the end that tells the digit.
 """
 
 import collections
-import time
 
 import numpy as np
 
 from tangle import branches, errors
 from tangle.branches import schedules, streams
 from tangle.compat import tf1
-from tangle.experiments import handwriting, plots, weights
+from tangle.experiments import (
+  codebooks,
+  handwriting,
+  mixed_streams,
+  plots,
+  weights,
+)
 from tangle.nets import feedforward
 
-TYPES = ("image", "token")
+TYPES = mixed_streams.TYPES
 WAYS = ("alternate", "mixed", "partial")
 RUNS = WAYS + ("image_alone", "token_alone")
 """The ways, and one branch with the end, on the same records of its type."""
@@ -29,46 +34,7 @@ SCHEDULES = collections.OrderedDict(
     ("by_loss", lambda seed: schedules.ByLoss(seed=seed)),
   ]
 )
-
 CHECKED_STEPS = 6
-
-
-def make_codebook(pixels, count, rng, rounds=10):
-  """Finds images that stand for all: k-means.
-
-  Source: Lloyd 1982, "Least squares quantization in PCM", from images drawn at
-  random. A mean that is nearest to none stays where it is.
-
-  Args:
-    pixels: `[B, 64]` images.
-    count: V, how many to find, at most B.
-    rng: a `np.random.RandomState`.
-    rounds: how often each is moved to the mean of those it stands for.
-
-  Returns:
-    `[V, 64]`, in no order.
-  """
-  means = pixels[rng.permutation(len(pixels))[:count]].copy()
-  for _ in range(rounds):
-    tokens = find_tokens(pixels, means)
-    for token in np.unique(tokens):
-      means[token] = pixels[tokens == token].mean(0)
-  return means
-
-
-def find_tokens(pixels, codebook):
-  """Returns the number of the image of a codebook that is nearest to each.
-
-  Args:
-    pixels: `[B, 64]` images.
-    codebook: `[V, 64]`.
-
-  Returns:
-    `[B]` int32 in `[0, V)`.
-  """
-  products = pixels @ codebook.T
-  distances = np.square(codebook).sum(1) - 2 * products
-  return distances.argmin(1).astype(np.int32)
 
 
 def make_records(images, tokens, rng):
@@ -224,7 +190,7 @@ def compare(digits, sess, start, batches):
   Args:
     digits: a `Digits`.
     sess: a session.
-    start: the weights to begin with, a dict.
+    start: the weights to begin with.
     batches: a list of `Batch`es.
 
   Returns:
@@ -259,47 +225,6 @@ def compare(digits, sess, start, batches):
   return {"difference": difference, "inactive_changed": changed}
 
 
-def read_stream(count, batch_size=512, seed=0):
-  """Reads one epoch of a mixed, shuffled stream of numbered records by type.
-
-  Args:
-    count: how many records.
-    batch_size: records of a full batch.
-    seed: decides types and order.
-
-  Returns:
-    A dict: `records`; `seen_once`, how many were in just one batch;
-    `short_batches`, and `records_per_s`.
-  """
-  types = np.random.RandomState(seed).choice(TYPES, count, p=[0.3, 0.7])
-  numbers = np.arange(count, dtype=np.int32)
-  schema = branches.Schema(
-    {name: branches.Field(tf1.int32) for name in TYPES},
-    branches.Field(tf1.int32),
-  )
-  with tf1.Graph().as_default():
-    dataset = tf1.data.Dataset.from_tensor_slices(
-      {
-        "type": types,
-        "inputs": dict.fromkeys(TYPES, numbers),
-        "target": numbers,
-      }
-    )
-    dataset = dataset.shuffle(10000, seed=seed)
-    reader = streams.Reader(streams.by_type(schema, dataset, batch_size))
-    with tf1.Session() as sess:
-      begun = time.perf_counter()
-      seen = [batch.targets for batch in reader.epoch(sess)]
-      seconds = time.perf_counter() - begun
-  times = np.bincount(np.concatenate(seen), minlength=count)
-  return {
-    "records": count,
-    "seen_once": int(np.sum(times == 1)),
-    "short_batches": sum(len(batch) < batch_size for batch in seen),
-    "records_per_s": count / seconds,
-  }
-
-
 def measure(
   seeds=3,
   epochs=10,
@@ -331,7 +256,7 @@ def measure(
     stream_records: how many numbered records to read by type, beside the
       training.
     data: what `handwriting.load` returns; it is called for `None`.
-    progress: called as `progress(trainings done, trainings)`.
+    progress: called as `progress(done, trainings)`.
     journal: called after each training with its figures.
 
   Returns:
@@ -341,7 +266,7 @@ def measure(
     tokens whose digit is the one most frequent among all images of the token
     that may be trained on, a bound of what can be learned; `same_order`, as
     `compare` gives it, the worst of all seeds; `records`, of one epoch;
-    `stream`, what `read_stream` gives.
+    `stream`, what `mixed_streams.read_stream` gives.
 
   Raises:
     ArgumentError: if a number is out of range, or the schedule unknown.
@@ -365,15 +290,15 @@ def measure(
     with tf1.Session() as sess:
       for seed in range(seeds):
         rng = np.random.RandomState(seed)
-        codebook = make_codebook(pool.pixels, vocabulary, rng)
-        tokens = find_tokens(pool.pixels, codebook)
+        codebook = codebooks.make_codebook(pool.pixels, vocabulary, rng)
+        tokens = codebooks.find_tokens(pool.pixels, codebook)
         records = make_records(pool, tokens, rng)
         start = digits.weights.draw(rng)
         tests = _make_tests(digits.model.schema, held_out, codebook)
         batches = list(digits.read(sess, records, seed))
         tally.same.append(compare(digits, sess, start, batches))
         tally.majority.append(
-          _majority(tokens, pool.digits, tests["token"], vocabulary)
+          codebooks.share_of_majority(tokens, pool.digits, tests["token"])
         )
         for run in RUNS:
           digits.weights.load(sess, start)
@@ -386,14 +311,16 @@ def measure(
           if progress is not None:
             progress(tally.done, seeds * len(RUNS))
   return dict(
-    tally.figures(), records=len(records), stream=read_stream(stream_records)
+    tally.figures(),
+    records=len(records),
+    stream=mixed_streams.read_stream(stream_records),
   )
 
 
 def _make_tests(schema, images, codebook):
   values = {
     "image": images.pixels,
-    "token": find_tokens(images.pixels, codebook),
+    "token": codebooks.find_tokens(images.pixels, codebook),
   }
   return {
     name: schema.batch(
@@ -404,14 +331,6 @@ def _make_tests(schema, images, codebook):
     )
     for name in TYPES
   }
-
-
-def _majority(tokens, digits, batch, vocabulary):
-  """Returns the share right of who knows the digits of all tokens."""
-  counts = np.zeros([vocabulary, 10])
-  np.add.at(counts, (tokens, digits), 1)
-  found = counts.argmax(1)[batch.inputs["token"]]
-  return float(np.mean(found == batch.targets))
 
 
 class _Tally:
@@ -426,8 +345,7 @@ class _Tally:
       }
       for run in RUNS
     }
-    self._steps = {}
-    self.same, self.majority, self.done = [], [], 0
+    self._steps, self.same, self.majority, self.done = {}, [], [], 0
 
   def add(self, run, shares, steps):
     for name, points in self._shares[run].items():

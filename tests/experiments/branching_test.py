@@ -18,18 +18,6 @@ def easy(count):
 
 
 class DataTest(absltest.TestCase):
-  def test_a_codebook_has_the_means_of_what_it_stands_for(self):
-    rng = np.random.RandomState(0)
-    pixels = rng.uniform(size=[50, 64]).astype(np.float32)
-    codebook = branching.make_codebook(pixels, 5, rng, rounds=100)
-    tokens = branching.find_tokens(pixels, codebook)
-    distances = np.square(pixels[:, None] - codebook).sum(2)
-    self.assertTrue(np.array_equal(tokens, distances.argmin(1)))
-    for token in range(5):
-      np.testing.assert_allclose(
-        codebook[token], pixels[tokens == token].mean(0), rtol=1e-5
-      )
-
   def test_each_image_is_one_record(self):
     images, tokens = easy(40), np.arange(40, dtype=np.int32)
     rng = np.random.RandomState(0)
@@ -42,14 +30,6 @@ class DataTest(absltest.TestCase):
       else:
         self.assertTrue(np.array_equal(record.value, images.pixels[k]))
     self.assertEqual({record.type for record in records}, {"image", "token"})
-
-
-class StreamTest(absltest.TestCase):
-  def test_each_record_is_seen_once(self):
-    found = branching.read_stream(1000, batch_size=300)
-    self.assertEqual((found["records"], found["seen_once"]), (1000, 1000))
-    self.assertBetween(found["short_batches"], 1, 2)
-    self.assertGreater(found["records_per_s"], 0)
 
 
 class TrainingTest(parameterized.TestCase):
