@@ -6,8 +6,9 @@ them from elsewhere. It changes nothing but for one op for each shape that the
 backward pass needs of a tensor which it does not need otherwise.
 
 Left alone, since they can be had again without running a forward op:
-constants and the handles of variables. A read of a variable is kept, because
-a later read could give a later value.
+constants and the handles of variables. A constant that waits for another op
+is copied, without its wait. A read of a variable is kept, because a later read
+could give a later value.
 """
 
 from typing import Any, Dict, FrozenSet, List, NamedTuple
@@ -209,6 +210,8 @@ class _Walk:
       return self._ends_backward(tensor)
     if tensor.name in self._inputs:
       self.kept[tensor.name] = tensor
+    elif op.type == "Const" and _waits(op):
+      return False  # to read it would run what it waits for
     elif op.type in FREE:
       self.standing.add(tensor.name)
     elif _before_loops(tensor).op.type in FREE:
@@ -255,6 +258,11 @@ class _Walk:
 def _can_repeat(op):
   """Whether a copy of the forward op `op` gives what `op` gave."""
   return is_repeatable(op) and op.type not in compat.V1_CONTROL_FLOW
+
+
+def _waits(op):
+  """Whether `op` runs only after others, outside of TensorFlow 1 loops."""
+  return bool(op.control_inputs) and not compat.in_v1_control_flow(op)
 
 
 def _before_loops(tensor):
