@@ -78,7 +78,7 @@ def compare(
       expected = expected or found
       rows[name] = dict.fromkeys(COLUMNS)
       rows[name]["forward_runs"] = _forward_runs(name, strategy, values)
-      rows[name]["max_difference"] = _difference(found, expected)
+      rows[name]["max_difference"] = largest_difference(found, expected)
       if strategy.residuals is not None:
         rows[name]["residuals"] = len(strategy.residuals)
         rows[name]["residual_bytes"] = strategy.residuals.bytes
@@ -114,7 +114,16 @@ def _forward_runs(name, strategy, values):
   return sum(tracer.counts[op.name] for op in ops) / len(ops)
 
 
-def _difference(found, expected):
+def largest_difference(found, expected):
+  """Returns the largest difference of gradients.
+
+  Args:
+    found: variable name → array.
+    expected: variable name → array.
+
+  Returns:
+    A float, relative to the largest entry of each expected array.
+  """
   return max(
     float(np.max(np.abs(found[name] - array)))
     / max(float(np.max(np.abs(array))), 1e-30)

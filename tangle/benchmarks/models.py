@@ -144,6 +144,54 @@ def _convolution(sizes, rng):
   return Model({"x": x}, _labels(rng, sizes), lower, upper)
 
 
+def _normalize(x, name):
+  """Normalizes the last axis: `gain (x - mean) / deviation + offset`."""
+  depth = [x.shape.as_list()[-1]]
+  with tf1.variable_scope(name, use_resource=True):
+    gain = tf1.get_variable("gain", depth, initializer=tf1.ones_initializer())
+    offset = tf1.get_variable(
+      "offset", depth, initializer=tf1.zeros_initializer()
+    )
+  mean, variance = tf1.nn.moments(x, [-1], keepdims=True)
+  return tf1.nn.batch_normalization(x, mean, variance, offset, gain, 1e-6)
+
+
+def _transformer(sizes, rng, layers=12, heads=4):
+  """Blocks of self-attention and a hidden layer, normalized before each.
+
+  Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.
+  Departures: normalized before and not after; no embedding, no dropout.
+  """
+  depth = sizes.units // heads
+
+  def attend(x, name):
+    joined = feedforward.Dense(3 * sizes.units, name=f"{name}_qkv")(x)
+    joined = tf1.reshape(joined, [sizes.batch, sizes.steps, 3, heads, depth])
+    q, k, v = tf1.unstack(tf1.transpose(joined, [2, 0, 3, 1, 4]))
+    scores = tf1.matmul(q, k, transpose_b=True) / np.float32(np.sqrt(depth))
+    found = tf1.matmul(tf1.nn.softmax(scores), v)
+    found = tf1.reshape(tf1.transpose(found, [0, 2, 1, 3]), tf1.shape(x))
+    return feedforward.Dense(sizes.units, name=f"{name}_out")(found)
+
+  def lower(feeds):
+    x = feeds["x"]
+    for k in range(layers):
+      with tf1.name_scope(f"block_{k}"):
+        x += attend(_normalize(x, f"first_{k}"), f"attend_{k}")
+        hidden = _normalize(x, f"second_{k}")
+        hidden = feedforward.Dense(
+          4 * sizes.units, tf1.nn.relu, name=f"hidden_{k}"
+        )(hidden)
+        x += feedforward.Dense(sizes.units, name=f"narrow_{k}")(hidden)
+    return [x]
+
+  def upper(boundary, feeds):
+    return _classify(tf1.reduce_mean(boundary[0], 1), feeds)
+
+  x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
+  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+
+
 def _attention(implementation):
   """An LSTM encoder and an LSTM decoder that attends to it."""
 
@@ -203,6 +251,7 @@ _MAKERS = {
     lambda units: recurrent.LSTM(units, implementation="block")
   ),
   "convolution": _convolution,
+  "transformer": _transformer,
   "attention": _attention("unrolled"),
   "attention_block": _attention("block"),
 }

@@ -38,16 +38,18 @@ class Strategy:
     graph: its graph.
     forward_ops: the ops of the lower part.
     residuals: the kept tensors as `Residuals`, `None` where none are kept.
+    sub_model: the `SubModel` of the lower part, if the strategy has one.
     step: trains on the model's data once: from a session to the loss.
     forward: for the pipeline, only runs forward: likewise.
   """
 
-  def __init__(self, name, model):
+  def __init__(self, name, model, options=None):
     """Builds the graph.
 
     Args:
       name: one of `NAMES`.
       model: a `models.Model`.
+      options: more options of the `SubModel`, where the strategy has one.
 
     Raises:
       ArgumentError: if there is no such strategy.
@@ -58,7 +60,9 @@ class Strategy:
         f"Strategy: the name must be one of {NAMES}, got {name!r}."
       )
     self._model = model
+    self._options = options or {}
     self.residuals = None
+    self.sub_model = None
     self.graph = tf1.Graph()
     with self.graph.as_default():
       self._optimizer = tf1.train.MomentumOptimizer(1e-3, 0.9)
@@ -135,9 +139,11 @@ class Strategy:
 
   def _build_sub_model(self, store, residuals):
     boundary = self._lower()
+    options = dict({"store": store, "residuals": residuals}, **self._options)
     found = sub_model.SubModel(
-      list(self._lower_phs.values()), boundary, store=store, residuals=residuals
+      list(self._lower_phs.values()), boundary, **options
     )
+    self.sub_model = found
     train_op = self._apply(found.gradients.variables, found.variables)
     train_upper = self._upper(boundary)
 
@@ -148,7 +154,7 @@ class Strategy:
       return loss
 
     self.step = step
-    if store != SESSION:
+    if options["store"] != SESSION:
       self.residuals = found.residuals
 
   def _build_pipeline(self):

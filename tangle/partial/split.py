@@ -57,6 +57,7 @@ class Split:
     ops: the forward ops of the piece that depend on its inputs or variables,
       producers before consumers.
     shapes: the `Shapes` that its backward passes need.
+    bytes_of: a function from tensor to bytes, as known, told or assumed.
   """
 
   def __init__(
@@ -111,7 +112,7 @@ class Split:
     self.all_ops = ops
     self._besides = []
     budget = self.policy.residuals
-    self._bytes_of = sizes.of(
+    self.bytes_of = sizes.of(
       caller,
       self.policy.sizes,
       self.inputs,
@@ -273,7 +274,7 @@ class Split:
         targets,
         self.shapes,
         kept_already,
-        self._bytes_of,
+        self.bytes_of,
         self._besides,
       )
       if walk.names(plan.cut.kept) <= kept_already:

@@ -1,0 +1,194 @@
+"""What keeping fewer residuals costs: bytes against the time of a step."""
+
+import contextlib
+import functools
+import time
+
+import numpy as np
+
+from tangle import errors
+from tangle.benchmarks import backprop, models, strategies, timing
+from tangle.compat import tf1
+from tangle.graphs import cut, walk
+from tangle.nets import checks
+from tangle.partial import choice, policies, split
+
+FRONTIER = "frontier"
+
+_PRODUCTS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "Conv2D")
+
+
+def _is_product(tensor):
+  return tensor.op.type in _PRODUCTS
+
+
+CONTENDERS = {
+  FRONTIER: {"residuals": policies.FRONTIER},
+  "budget_75": {"residuals": policies.Budget(fraction=0.75)},
+  "min_cut": {"residuals": policies.MIN_CUT},
+  "budget_50_products": {
+    "residuals": policies.Budget(fraction=0.5),
+    "recompute": _is_product,
+  },
+  "min_cut_products": {
+    "residuals": policies.MIN_CUT,
+    "recompute": _is_product,
+  },
+}
+"""Name → options of a sub-model; with `products` any op but what is random or
+stateful may be computed again, else what is cheap."""
+
+NAMES = tuple(CONTENDERS)
+"""Names of the contenders."""
+
+COLUMNS = (
+  "bytes",
+  "to_frontier_bytes",
+  "measured_bytes",
+  "residuals",
+  "recomputed",
+  "cut_s",
+  "step_s",
+  "to_frontier",
+  "max_difference",
+)
+
+
+def compare(model_name, names=NAMES, sizes=None, rounds=30, threads=0):
+  """Measures ways to choose the residuals of one model, in turn.
+
+  Args:
+    model_name: one of `models.NAMES`.
+    names: some of `NAMES`; the frontier is measured in any case.
+    sizes: a `models.Sizes`.
+    rounds: timed steps of each.
+    threads: threads within and between ops; 0 leaves it to TensorFlow.
+
+  Returns:
+    A dict from name to `bytes` (predicted, besides values of variables),
+    `to_frontier_bytes` (over those of the frontier), `measured_bytes` (those
+    of the arrays of a run), `residuals` and `recomputed` (how many tensors
+    are kept and ops are computed again), `cut_s` (seconds to build all),
+    `step_s` (median seconds of a training step), `to_frontier` (median of
+    paired ratios) with `to_frontier_quartiles`, `max_difference` (largest of
+    a gradient to those of the frontier, relative to the largest gradient of
+    its variable). For a budget that cannot be met: `reason`.
+
+  Raises:
+    ArgumentError: if a model or a name is unknown.
+    MissingPackageError: if PyMaxflow is not installed.
+  """
+  for name in names:
+    if name not in CONTENDERS:
+      raise errors.ArgumentError(
+        f"residuals.compare: names must be among {NAMES}, got {name!r}."
+      )
+  model = models.make(model_name, sizes or models.Sizes())
+  rows, steps, values, expected = {}, {}, None, None
+  config = tf1.ConfigProto(
+    intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+  )
+  with contextlib.ExitStack() as stack:
+    for name in dict.fromkeys([FRONTIER, *names]):
+      begin = time.perf_counter()
+      try:
+        strategy = strategies.Strategy(
+          strategies.DEVICE, model, CONTENDERS[name]
+        )
+      except errors.CutError as error:
+        rows[name] = {"reason": str(error)}
+        continue
+      cut_s = time.perf_counter() - begin
+      sess = stack.enter_context(
+        tf1.Session(graph=strategy.graph, config=config)
+      )
+      values = values or strategies.initial_values(strategy)
+      strategy.load(sess, values)
+      found = strategy.first_gradients(sess)
+      expected = expected or found
+      rows[name] = dict(_describe(strategy, sess, model), cut_s=cut_s)
+      rows[name]["max_difference"] = backprop.largest_difference(
+        found, expected
+      )
+      steps[name] = lambda strategy=strategy, sess=sess: strategy.step(sess)
+    seconds = timing.run_in_turn(steps, rounds)
+  for name, found in seconds.items():
+    ratio = timing.ratio(found, seconds[FRONTIER])
+    rows[name]["step_s"] = float(np.median(found))
+    rows[name]["to_frontier"] = ratio.median
+    rows[name]["to_frontier_quartiles"] = [ratio.low, ratio.high]
+    base = rows[FRONTIER]["bytes"]
+    rows[name]["to_frontier_bytes"] = rows[name]["bytes"] / base
+  return rows
+
+
+def _describe(strategy, sess, model):
+  """Returns the figures of the residuals of a strategy."""
+  found = strategy.sub_model.residuals
+  kept = [record for record in found if not record.is_variable]
+  feeds = {f"{name}_ph:0": a for name, a in model.lower_feeds.items()}
+  measured = sess.run([record.name for record in kept], feeds)
+  total = sum(np.asarray(array).nbytes for array in measured)
+  predicted = found.predicted_bytes
+  return {
+    "bytes": int(found.bytes if predicted is None else predicted),
+    "measured_bytes": int(total),
+    "residuals": len(found),
+    "recomputed": len(found.recomputed),
+  }
+
+
+def time_cut(ops=100000):
+  """Times the least cut of a large graph: an LSTM of thousands of steps.
+
+  Args:
+    ops: how many ops the graph has at least, forward and backward.
+
+  Returns:
+    A dict: `ops`; `gradients_s`, what `tf.gradients` takes; `cut_s`, what it
+    takes to find the least cut, and `cut_cpu_s`, the processor's share of it;
+    `kept` and `recomputed`, how many.
+
+  Raises:
+    ArgumentError: if `ops` is not positive.
+    MissingPackageError: if PyMaxflow is not installed.
+  """
+  checks.check_positive("residuals.time_cut", "ops", ops)
+  policy = choice.make("time_cut", policies.MIN_CUT)
+  with tf1.Graph().as_default() as graph:
+    x = tf1.placeholder(tf1.float32, [2, 4])
+    kernel = tf1.get_variable("kernel", [8, 16], use_resource=True)
+    weights, c, h = tf1.convert_to_tensor(kernel), x, x
+    while len(graph.get_operations()) < 0.41 * ops:
+      z = tf1.matmul(tf1.concat([x, h], 1), weights)
+      i, g, f, o = tf1.split(z, 4, axis=1)
+      c = tf1.sigmoid(f) * c + tf1.sigmoid(i) * tf1.tanh(g)
+      h = tf1.sigmoid(o) * tf1.tanh(c)
+    before = len(graph.get_operations())
+    upstream = tf1.placeholder(tf1.float32, [2, 4])
+    begin = time.perf_counter()
+    targets = tf1.gradients(h, [x, split.handle(kernel)], grad_ys=upstream)
+    gradients_s = time.perf_counter() - begin
+    new_ops = set(graph.get_operations()[before:])
+    search = functools.partial(
+      cut.cut, targets, new_ops.__contains__, {upstream.name}, {x.name}
+    )
+    piece = split.Split("time_cut", [x], [h], residuals=policy)
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    plan = choice.find(
+      "time_cut",
+      policy,
+      search,
+      targets,
+      piece.shapes,
+      frozenset(),
+      piece.bytes_of,
+    )
+    return {
+      "ops": len(graph.get_operations()),
+      "gradients_s": gradients_s,
+      "cut_s": time.perf_counter() - begin,
+      "cut_cpu_s": time.process_time() - begin_cpu,
+      "kept": len(walk.names(plan.cut.kept)),
+      "recomputed": len(plan.cut.recomputed),
+    }
