@@ -169,7 +169,8 @@ class ScriptsTest(absltest.TestCase):
       )
     )
     self.assertEqual(set(figures), {"frontier", "min_cut", "large"})
-    self.assertEqual(figures["min_cut"]["to_frontier_bytes"], 5 / 8)
+    # Four gates and the input of each step.
+    self.assertEqual(figures["min_cut"]["bytes"], 5 * 40 * 4 * 8 * 4)
     self.assertLess(figures["min_cut"]["max_difference"], 1e-5)
     self.assertGreaterEqual(figures["large"]["ops"], 500)
     self.assertTrue(os.path.exists(f"{self.out_dir}/residuals_lstm.png"))
