@@ -218,5 +218,48 @@ class BudgetTest(MinCutTest):
     checks.assert_same(self, call.backward(upstream), joint)
 
 
+class PipelineTest(case.GraphTestCase):
+  def train(self, **options):
+    """Trains one step; returns the weights, and how many ops there are."""
+    values = np.linspace(-1.0, 1.0, 16).reshape([4, 4])
+    with tf1.Graph().as_default() as graph:
+
+      def build_lower(bucket, reads):
+        del bucket, reads
+        x_ph = tf1.placeholder(tf1.float64, [None, 4])
+        h = tf1.tanh(tf1.matmul(x_ph, self.variable("w", values)))
+        return tangle.Piece(feeds={"x": x_ph}, outputs={"h": tf1.exp(h)})
+
+      def build_upper(bucket, reads):
+        del bucket
+        return tangle.Piece(feeds={}, loss=tf1.reduce_sum(reads["h"] ** 2))
+
+      pipeline = tangle.Pipeline()
+      pipeline.add("lower", build_lower, **options)
+      pipeline.add("upper", build_upper, reads={"h": "lower.h"})
+      trainer = pipeline.minimize(tf1.train.GradientDescentOptimizer(0.1))
+      with tf1.Session(graph=graph) as sess:
+        sess.run(tf1.global_variables_initializer())
+        trainer.step(sess, {"lower": {"x": values[:3]}, "upper": {}})
+        copied = [op.type for op in graph.get_operations()]
+        return sess.run(tf1.trainable_variables()), copied.count("Exp")
+
+  def test_trains_the_same_and_computes_again_what_is_cheap(self):
+    (expected,), once = self.train()
+    for options in (
+      {"residuals": "min_cut", "sizes": 3},
+      {"residuals": tangle.Budget(bytes=2 * 3 * 4 * 8), "sizes": 3},
+    ):
+      (found,), twice = self.train(**options)
+      self.assert_close(found, expected)
+      self.assertEqual((once, twice), (1, 2))
+
+  def test_refuses_what_a_sub_model_refuses(self):
+    for options in ({"keep": len}, {"residuals": tangle.Budget()}):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        tangle.Pipeline().add("a", None, **options)
+      self.assert_message(caught.exception, "Pipeline.add('a')")
+
+
 if __name__ == "__main__":
   absltest.main()
