@@ -14,7 +14,8 @@ MIN_CUT = [
   'PyMaxflow>=1.3; python_version >= "3.8"',
 ]
 DRAW = ["graphviz>=0.20"]
-TEST = ["pytest>=7.4", "pytest-xdist>=3.5"] + MIN_CUT
+# The last one for Python 3.7 is 6.79.
+TEST = ["pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.75"] + MIN_CUT
 LINT = ["ruff>=0.9"]
 
 setuptools.setup(

@@ -22,6 +22,26 @@ class KeptTest(case.GraphTestCase):
     self.assert_close(found.inputs[0], np.full([1, 2], 0.5))
     self.assertEqual(sess.run(counter), 2.0)
 
+  @parameterized.parameters("min_cut", (tangle.Budget(fraction=0.7),))
+  def test_assumed_shapes_that_do_not_fit_are_left_out(self, residuals):
+    x = tf1.placeholder(tf1.float64, [None, 2, 4])
+    z = tf1.placeholder(tf1.float64, None)
+    y = tf1.square(tf1.sin(x + z) * tf1.tanh(x))
+    sub_model = tangle.SubModel([x, z], [y], residuals=residuals)
+    feed_dict = {x: self.normal(3, 2, 4), z: self.normal(3, 2, 4)}
+    sess = self.session()
+    found = sub_model.forward(sess, feed_dict).backward([np.ones([3, 2, 4])])
+    desired = sess.run(tf1.gradients(y, [x, z]), feed_dict)
+    self.assert_close(found.inputs[0], desired[0])
+    self.assert_close(found.inputs[1], desired[1])
+
+  def test_given_sizes_that_contradict_one_another_are_refused(self):
+    x = tf1.placeholder(tf1.float64, [None])
+    z = tf1.placeholder(tf1.float64, [None])
+    y = tf1.sin(x + z) * tf1.tanh(x + z)
+    with self.assertRaisesRegex(tangle.errors.ArgumentError, "go together"):
+      tangle.SubModel([x, z], [y], residuals="min_cut", sizes={x: [3], z: [4]})
+
 
 if __name__ == "__main__":
   absltest.main()

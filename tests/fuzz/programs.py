@@ -1,0 +1,419 @@
+"""Draws random programs: Python text that builds a graph, and how to cut it.
+
+A program is drawn through a function `pick(n)` that gives an int below `n`, so
+that Hypothesis can draw and shrink it, and plain numpy too. 0 is the simplest.
+"""
+
+import math
+import re
+from typing import Any, NamedTuple, Tuple
+
+import numpy as np
+
+import tangle
+from tangle.compat import tf1
+from tests.fuzz import ops, pieces
+
+BATCH = 3
+_LIMIT = 30.0  # how large values may become
+_INPUTS = ((3, 4), (3, 2), (3, 2, 4), (3,), (2, 4), ())
+_WEIGHTS = ((4, 4), (4, 2), (2, 4), (4,), (2, 2), (5, 4), ())
+_STORES = ("device", "device", "host", "session", "recompute")
+_POLICIES = ("frontier", "all", "none", "predicate", "min_cut", "budget")
+
+
+class Program(NamedTuple):
+  """A program, and how to cut and run it.
+
+  Attributes:
+    source: the Python text. It makes `inputs`, `outputs` and `used`.
+    store: where residuals wait.
+    residuals: the name of the policy.
+    flow_v2: whether conditionals and loops are in the style of TensorFlow 2.
+    marks: what kinds of ops it has: names of `ops`.
+    prepared: whether the backward pass is made before the forward run.
+    moved: whether the variables change between the two runs.
+    between: whether another call comes and goes between the two runs.
+    fed: whether inputs within the graph are fed.
+    traced: whether executions are counted; else the graph is optimized.
+    numeric: whether to compare with differences too.
+  """
+
+  source: str
+  store: str = "device"
+  residuals: str = "frontier"
+  flow_v2: bool = True
+  marks: Tuple[str, ...] = ()
+  prepared: bool = True
+  moved: bool = False
+  between: bool = False
+  fed: bool = False
+  traced: bool = True
+  numeric: bool = False
+
+  def __str__(self):
+    settings = ", ".join(
+      f"{name}={value!r}" for name, value in zip(self._fields[1:], self[1:])
+    )
+    return f"{self.source}# {settings}\n"
+
+
+class Value(NamedTuple):
+  """What a name of a program stands for.
+
+  Attributes:
+    name: the name.
+    dtype: name of the dtype.
+    shape: the true shape, a tuple.
+    bound: how large it may be.
+    parents: names of all that it depends on, with its own.
+  """
+
+  name: str
+  dtype: str
+  shape: Tuple[int, ...]
+  bound: float
+  parents: Any
+
+
+class Built(NamedTuple):
+  """The graph of a program: what `SubModel` takes, and what to feed."""
+
+  inputs: Any
+  outputs: Any
+  used: Any
+  feed_dict: Any
+
+
+def build(program, variation=0):
+  """Builds the graph of a program in the current graph.
+
+  Args:
+    program: a `Program`.
+    variation: another number gives other values to feed.
+
+  Returns:
+    A `Built`.
+  """
+  rng = np.random.RandomState(11)
+  feed_rng = np.random.RandomState(12 + variation)
+  feed_dict = {}
+
+  def feed(dtype, shape, static):
+    ph = tf1.placeholder(dtype, static)
+    if dtype.startswith("float"):
+      feed_dict[ph] = feed_rng.uniform(-2, 2, shape).astype(dtype)
+    else:
+      feed_dict[ph] = feed_rng.randint(0, 5, shape).astype(dtype)
+    return ph
+
+  def weight(name, dtype, shape, use_resource):
+    return tf1.get_variable(
+      name,
+      initializer=rng.uniform(-1, 1, shape).astype(dtype),
+      use_resource=use_resource,
+    )
+
+  names = {"tf1": tf1, "pieces": pieces, "feed": feed, "weight": weight}
+  before = tf1.control_flow_v2_enabled()
+  switches = tf1.disable_control_flow_v2, tf1.enable_control_flow_v2
+  switches[program.flow_v2]()
+  try:
+    exec(program.source, names)  # noqa: S102
+  finally:
+    switches[before]()
+  return Built(names["inputs"], names["outputs"], names["used"], feed_dict)
+
+
+def policy(name):
+  """Returns what `residuals=` takes for the name of a policy."""
+  if name == "predicate":
+    return lambda t: sum(map(ord, t.op.name)) % 2 == 0
+  if name == "budget":
+    return tangle.Budget(fraction=0.7)
+  return name
+
+
+def draw(pick):
+  """Draws a program.
+
+  Args:
+    pick: a function from n to an int from 0 to n - 1.
+
+  Returns:
+    A `Program`.
+  """
+  return _Drawing(pick).program()
+
+
+class _Drawing:
+  """The drawing of one program."""
+
+  def __init__(self, pick):
+    self.pick = pick
+    self.lines = []
+    self.values = []
+    self.marks = set()
+    self.count = 0
+
+  def program(self):
+    store = self.choose(_STORES)
+    residuals = "frontier"
+    if store in ("device", "host"):
+      residuals = self.choose(_POLICIES)
+    self.flows = self.one_in(3)
+    self.randoms = self.one_in(4)
+    flow_v2 = not (self.flows and self.one_in(2 if store == "session" else 5))
+    self.dtype = "float32" if self.one_in(6) else "float64"
+    self.sources()
+    for _ in range(2 + self.pick(12)):
+      self.step()
+    self.ends()
+    return Program(
+      source="\n".join(self.lines) + "\n",
+      store=store,
+      residuals=residuals,
+      flow_v2=flow_v2,
+      marks=tuple(sorted(self.marks)),
+      prepared=not self.one_in(2),
+      moved=self.one_in(3),
+      between=self.one_in(6),
+      fed=self.one_in(4),
+      traced=not self.one_in(3),
+      numeric=self.one_in(3),
+    )
+
+  def choose(self, options):
+    return options[self.pick(len(options))]
+
+  def one_in(self, n):
+    return self.pick(n) == n - 1
+
+  def name(self, letter):
+    self.count += 1
+    return f"{letter}{self.count}"
+
+  def add(self, name, dtype, shape, bound, parents=frozenset()):
+    self.values.append(
+      Value(name, dtype, tuple(shape), bound, frozenset(parents) | {name})
+    )
+
+  def sources(self):
+    """Draws placeholders and variables."""
+    self.placeholders = []
+    for _ in range(1 + self.pick(3)):
+      shape = self.choose(_INPUTS)
+      self.placeholder(self.dtype, shape, 2.0)
+    if self.one_in(2):
+      self.placeholder(self.choose(["int32", "int64"]), (BATCH,), 4.0)
+    if self.one_in(3):
+      self.placeholder("int32", (), 4.0)
+    for _ in range(self.pick(4)):
+      name, shape = self.name("w"), self.choose(_WEIGHTS)
+      resource = not self.one_in(5)
+      self.lines.append(
+        f"{name} = weight({name!r}, {self.dtype!r}, {list(shape)}, {resource})"
+      )
+      self.add(name, self.dtype, shape, 1.0)
+
+  def placeholder(self, dtype, shape, bound):
+    how = self.pick(6)
+    static = [None if size == BATCH else size for size in shape]
+    if how == 4:
+      static = [None] * len(shape)
+    elif how == 5:
+      static = None
+    name = self.name("x")
+    self.lines.append(f"{name} = feed({dtype!r}, {list(shape)}, {static})")
+    self.add(name, dtype, shape, bound)
+    self.placeholders.append(name)
+
+  def step(self):
+    """Draws an op and its arguments."""
+    for _ in range(12):
+      table = ops.PLAIN
+      if self.flows and self.one_in(6):
+        table = ops.FLOWS
+      elif self.randoms and self.one_in(5):
+        table = ops.RANDOMS
+      if self.try_op(self.choose(table)):
+        return
+
+  def try_op(self, op):
+    env, arguments = {}, []
+    for pattern in op.takes:
+      fitting = []
+      for value in self.values:
+        found = match(pattern, value, env)
+        if found is not None:
+          fitting.append((value, found))
+      if not fitting:
+        return False
+      # Late values, more often than early ones.
+      place = max(self.pick(len(fitting)), self.pick(len(fitting)))
+      value, env = fitting[place]
+      arguments.append(value)
+    bounds = dict(zip("pqr", [value.bound for value in arguments]))
+    names = {**env, **bounds, "math": math}
+    if not eval(op.when, {}, names):  # noqa: S307
+      return False
+    bound = eval(op.bound, {}, names)  # noqa: S307
+    if bound > _LIMIT:
+      return False
+    results = [result(pattern, env) for pattern in op.gives]
+    if any(max(shape, default=0) > 12 for _, shape in results):
+      return False
+    self.emit(op, arguments, env, results, bound)
+    return True
+
+  def emit(self, op, arguments, env, results, bound):
+    found = [self.name("v") for _ in results]
+    sizes = {k: v for k, v in env.items() if isinstance(v, int)}
+    code = op.code.format(
+      *[value.name for value in arguments],
+      seed=self.count,
+      f=f"'{env['f']}'" if "f" in env else "",
+      **sizes,
+    )
+    self.lines.append(f"{', '.join(found)} = {code}")
+    parents = frozenset().union(*[value.parents for value in arguments])
+    for name, (dtype, shape) in zip(found, results):
+      self.add(name, dtype, shape, bound, parents)
+    self.marks.update(op.marks)
+
+  def ends(self):
+    """Draws the inputs and outputs of the sub-model."""
+    names = list(self.placeholders)
+    if len(names) > 1 and self.one_in(3):
+      del names[self.pick(len(names))]
+    inner = [v.name for v in self.values if v.name[0] == "v"]
+    for _ in range(self.choose([0, 0, 1, 2])):
+      if inner:
+        names.append(inner[self.pick(len(inner))])
+    names = list(dict.fromkeys(names))
+    below = [v for v in self.values if v.parents & set(names)]
+    floats = [v for v in below if v.dtype.startswith("float")]
+    if not floats:
+      floats = [v for v in self.values if v.dtype.startswith("float")]
+      names.append(floats[-1].name)
+    last = floats[-1 - self.pick(min(3, len(floats)))]
+    outputs = [last.name]
+    for _ in range(self.pick(4)):
+      pool = below if below and self.one_in(3) else floats
+      outputs.append(pool[len(pool) - 1 - self.pick(len(pool))].name)
+    if self.one_in(2):
+      outputs.reverse()
+    of = {v.name: v.dtype for v in self.values}
+    floating = [of[name].startswith("float") for name in outputs]
+    used = [flag and not self.one_in(4) for flag in floating]
+    if not any(used):
+      used = floating
+    if "float32" in of.values():
+      self.marks.add("narrow")
+    self.lines.append(f"inputs = [{', '.join(names)}]")
+    self.lines.append(f"outputs = [{', '.join(outputs)}]")
+    self.lines.append(f"used = {used}")
+
+
+_KINDS = {
+  "f": ("float64", "float32"),
+  "i": ("int32", "int64"),
+  "b": ("bool",),
+}
+
+
+def match(pattern, value, env):
+  """Fits a value to a pattern.
+
+  Args:
+    pattern: a pattern; see `ops`.
+    value: a `Value`.
+    env: a dict with the sizes and dtypes that are settled.
+
+  Returns:
+    The dict with what the pattern settles, or `None` if it does not fit.
+  """
+  kind, *dims = pattern.split()
+  if value.dtype not in _KINDS.get(kind, (kind,)):
+    return None
+  env = dict(env)
+  if kind in "fi" and env.setdefault(kind, value.dtype) != value.dtype:
+    return None
+  shape = value.shape
+  if dims[:1] == ["*"]:
+    dims = dims[1:]
+    if len(shape) < len(dims):
+      return None
+    split = len(shape) - len(dims)
+    if env.setdefault("*", shape[:split]) != shape[:split]:
+      return None
+    shape = shape[split:]
+  if len(shape) != len(dims):
+    return None
+  for dim, size in zip(dims, shape):
+    want = int(dim) if dim.isdigit() else env.setdefault(dim, size)
+    if want != size:
+      return None
+  return env
+
+
+def result(pattern, env):
+  """Returns dtype and shape of what an op gives, by a pattern."""
+  kind, *dims = pattern.split()
+  dtype = env[kind] if kind in ("f", "i") else _KINDS.get(kind, (kind,))[0]
+  shape = ()
+  if dims[:1] == ["*"]:
+    shape, dims = env["*"], dims[1:]
+  sizes = {key: size for key, size in env.items() if isinstance(size, int)}
+  return dtype, shape + tuple(eval(dim, {}, sizes) for dim in dims)  # noqa: S307
+
+
+def smaller(program):
+  """Yields programs with a line or an output less."""
+  lines = program.source.splitlines()
+  for k in reversed(range(len(lines))):
+    name, _, code = lines[k].partition(" = ")
+    rest = lines[:k] + lines[k + 1 :]
+    if name == "outputs":
+      yield from _with_fewer(program, lines, k)
+    elif name == "inputs":
+      yield from _with_fewer_inputs(program, lines, k)
+    elif name != "used":
+      words = [name] if "," not in name else name.split(", ")
+      after = "\n".join(rest[k:])
+      if not any(re.search(rf"\b{word}\b", after) for word in words):
+        yield program._replace(source="\n".join(rest) + "\n")
+        continue
+      for other in dict.fromkeys(re.findall(r"\b[vwx]\d+\b", code)):
+        changed = list(rest)
+        for j in range(k, len(rest)):
+          for word in words:
+            changed[j] = re.sub(rf"\b{word}\b", other, changed[j])
+        yield program._replace(source="\n".join(changed) + "\n")
+  for field, simple in Program._field_defaults.items():
+    if field not in ("marks", "store") and getattr(program, field) != simple:
+      yield program._replace(**{field: simple})
+
+
+def _items(line):
+  return line.partition(" = ")[2].strip("[]").split(", ")
+
+
+def _with_fewer(program, lines, k):
+  outputs, used = _items(lines[k]), _items(lines[k + 1])
+  for drop in range(len(outputs)):
+    keep = [j for j in range(len(outputs)) if j != drop]
+    if any(used[j] == "True" for j in keep):
+      changed = list(lines)
+      changed[k] = f"outputs = [{', '.join(outputs[j] for j in keep)}]"
+      changed[k + 1] = f"used = [{', '.join(used[j] for j in keep)}]"
+      yield program._replace(source="\n".join(changed) + "\n")
+
+
+def _with_fewer_inputs(program, lines, k):
+  inputs = _items(lines[k])
+  for drop in range(len(inputs) if len(inputs) > 1 else 0):
+    changed = list(lines)
+    keep = [name for j, name in enumerate(inputs) if j != drop]
+    changed[k] = f"inputs = [{', '.join(keep)}]"
+    yield program._replace(source="\n".join(changed) + "\n")

@@ -1,0 +1,56 @@
+"""Random programs: split = joint = numeric, and no forward op runs twice.
+
+Hypothesis draws them, always the same ones here; `tests.fuzz.run` draws many
+more.
+"""
+
+import io
+
+import hypothesis
+from absl.testing import absltest, parameterized
+from hypothesis import strategies
+
+from tests.fuzz import checks, ops, programs, run
+
+
+@strategies.composite
+def random_programs(draw):
+  """Draws a program; what shrinks is every choice towards the first."""
+  return programs.draw(lambda n: draw(strategies.integers(0, n - 1)))
+
+
+class RandomGraphsTest(parameterized.TestCase):
+  @hypothesis.settings(
+    max_examples=100,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+  )
+  @hypothesis.given(random_programs())
+  def test_programs_that_hypothesis_draws(self, program):
+    hypothesis.note(str(program))
+    checks.check(program)
+
+  @parameterized.parameters(*range(4))
+  def test_programs_that_numpy_draws(self, part):
+    out = io.StringIO()
+    found = run.run(30, seed=3, first=30 * part, out=out)
+    self.assertEqual(found["wrong"], 0, out.getvalue())
+    # What is refused or not built shows nothing.
+    self.assertGreaterEqual(found["right"], 20, found["table"])
+
+  def test_the_drawn_programs_have_all_that_there_is(self):
+    drawn = [run.draw(2, number) for number in range(1000)]
+    text = "".join(program.source for program in drawn)
+    for table in (ops.PLAIN, ops.RANDOMS, ops.FLOWS):
+      for op in table:
+        part = op.code.split("{")[0].lstrip("(")
+        self.assertIn(part, text, op.name)
+    for field in ("store", "residuals", "flow_v2", "moved", "fed", "traced"):
+      values = {getattr(program, field) for program in drawn}
+      self.assertGreater(len(values), 1, field)
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,120 @@
+"""Checks many random programs: `python -m tests.fuzz.run --programs=10000`.
+
+Prints what failed as Python text, made as small as it goes, and last one JSON
+object. Ends with 1 if a program failed.
+"""
+
+import argparse
+import collections
+import json
+import sys
+import time
+
+import numpy as np
+
+from tests.fuzz import checks, programs
+
+
+def draw(seed, number):
+  """Draws the program of that number.
+
+  Args:
+    seed: of the whole run.
+    number: of the program.
+
+  Returns:
+    A `Program`.
+  """
+  rng = np.random.RandomState([seed, number])
+  return programs.draw(lambda n: int(rng.randint(n)))
+
+
+def outcome(program):
+  """Returns how the check of a program ends, and what it says if wrong."""
+  try:
+    return checks.check(program), ""
+  except checks.Wrong as error:
+    return "wrong", str(error)
+
+
+def shrink(program, tries=300):
+  """Makes a program that fails smaller, as long as it fails.
+
+  Args:
+    program: a `Program` whose check is wrong.
+    tries: how many programs to check at most.
+
+  Returns:
+    A `Program` whose check is wrong.
+  """
+  found = True
+  while found:
+    found = False
+    for candidate in programs.smaller(program):
+      tries -= 1
+      if tries < 0:
+        return program
+      if outcome(candidate)[0] == "wrong":
+        program, found = candidate, True
+        break
+  return program
+
+
+def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
+  """Checks programs.
+
+  Args:
+    count: how many.
+    seed: of the run.
+    first: the number of the first.
+    shrunk: how many failures to make smaller.
+    out: where to print.
+
+  Returns:
+    A dict for JSON.
+  """
+  begin = time.monotonic()
+  table = collections.defaultdict(collections.Counter)
+  total, failures = collections.Counter(), []
+  for number in range(first, first + count):
+    program = draw(seed, number)
+    result, why = outcome(program)
+    style = "v1" if not program.flow_v2 else "v2"
+    table[f"{program.store}/{program.residuals}/{style}"][result] += 1
+    total[result] += 1
+    if result == "wrong":
+      print(f"# program {number} of seed {seed}: {why}", file=out)
+      if len(failures) < shrunk:
+        program = shrink(program)
+        why = outcome(program)[1]
+      print(f"{program}# {why}\n", file=out, flush=True)
+      failures.append({"number": number, "program": str(program), "why": why})
+    if (number + 1 - first) % 500 == 0:
+      seconds = time.monotonic() - begin
+      print(
+        f"{number + 1}: {dict(total)} in {seconds:.0f} s", file=out, flush=True
+      )
+  return {
+    "programs": count,
+    "seed": seed,
+    **{key: total[key] for key in ("right", "refused", "unbuilt", "wrong")},
+    "seconds": round(time.monotonic() - begin, 1),
+    "table": {key: dict(found) for key, found in sorted(table.items())},
+    "failures": failures,
+  }
+
+
+def main():
+  """Reads the flags and runs."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--programs", type=int, default=1000)
+  parser.add_argument("--seed", type=int, default=1)
+  parser.add_argument("--first", type=int, default=0)
+  args = parser.parse_args()
+  found = run(args.programs, args.seed, args.first)
+  print(json.dumps(found))
+  sys.exit(1 if found["wrong"] else 0)
+
+
+if __name__ == "__main__":
+  main()
