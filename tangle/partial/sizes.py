@@ -179,8 +179,16 @@ def _infer(caller, fed, assumed, inputs, ops):
       if not compat.is_ref(tensor):
         shape = _merge(tensor.shape, fed.get(name), caller, name)
         stands[name] = tf1.placeholder(tensor.dtype, _filled(shape, assumed))
-    copying.copy(copied, [], stands, name="copy")
     found = {name: stand.shape for name, stand in stands.items()}
+    try:
+      copying.copy(copied, [], stands, name="copy")
+    except ValueError as error:
+      if not fed:
+        return found  # what is assumed of feeds does not go together
+      raise errors.ArgumentError(
+        f"{caller}: the shapes in sizes do not go together with one another, "
+        f"or with {assumed} for what is not said: {error}"
+      ) from error
     for op in copied:
       for tensor in op.outputs:
         twin = graph.get_tensor_by_name(f"copy/{tensor.name}")
