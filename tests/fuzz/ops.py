@@ -455,7 +455,8 @@ RANDOMS = (
   _op(
     "stateless",
     "f *",
-    "{0} * tf1.random.stateless_uniform(tf1.shape({0}), [7, {seed}], dtype={f})",
+    "{0} * tf1.random.stateless_uniform("
+    "tf1.shape({0}), [7, {seed}], dtype={f})",
     "f *",
   ),
 )
