@@ -200,6 +200,7 @@ def _is_copyable(op):
   """Whether `op` means the same in a graph that has its inputs alone."""
   return (
     not compat.in_v1_control_flow(op)
+    and hasattr(tf1.raw_ops, op.type)  # else it calls a function of the graph
     and not any("func" in attr.type for attr in op.op_def.attr)
     and op.type not in cut.REFERENCES
     and not any(compat.is_ref(t) for t in list(op.inputs) + list(op.outputs))

@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import compat
 from tangle.compat import tf1
 from tests import case
 
@@ -34,6 +35,20 @@ class KeptTest(case.GraphTestCase):
     desired = sess.run(tf1.gradients(y, [x, z]), feed_dict)
     self.assert_close(found.inputs[0], desired[0])
     self.assert_close(found.inputs[1], desired[1])
+
+  def test_sizes_are_guessed_around_a_call_of_a_function(self):
+    @compat.defun(tf1.float64)
+    def function(h):
+      return tf1.tanh(h) * h
+
+    x = tf1.placeholder(tf1.float64, [None])
+    y = tf1.square(function(tf1.sin(x)))
+    sub_model = tangle.SubModel([x], [y], residuals="min_cut")
+    feed_dict = {x: self.normal(3)}
+    sess = self.session()
+    found = sub_model.forward(sess, feed_dict).backward([np.ones(3)])
+    desired = sess.run(tf1.gradients(y, x), feed_dict)
+    self.assert_close(found.inputs[0], desired[0])
 
   def test_given_sizes_that_contradict_one_another_are_refused(self):
     x = tf1.placeholder(tf1.float64, [None])
