@@ -89,7 +89,8 @@ def called(x):
 
   @compat.defun(x.dtype)
   def function(h):
-    return tf1.tanh(h) * h
+    # A trace shows the ops of the function by their own names.
+    return tf1.tanh(h, name="called_tanh") * h
 
   y = function(x)
   y.set_shape(x.shape)

@@ -391,7 +391,8 @@ def smaller(program):
             changed[j] = re.sub(rf"\b{word}\b", other, changed[j])
         yield program._replace(source="\n".join(changed) + "\n")
   for field, simple in Program._field_defaults.items():
-    if field not in ("marks", "store") and getattr(program, field) != simple:
+    is_setting = field not in ("marks", "store")
+    if is_setting and getattr(program, field) != simple:
       yield program._replace(**{field: simple})
 
 

@@ -80,7 +80,8 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
     program = draw(seed, number)
     result, why = outcome(program)
     style = "v1" if not program.flow_v2 else "v2"
-    table[f"{program.store}/{program.residuals}/{style}"][result] += 1
+    way = f"{program.store}/{program.residuals}/{style}"
+    table[way][result] += 1
     total[result] += 1
     if result == "wrong":
       print(f"# program {number} of seed {seed}: {why}", file=out)
@@ -89,7 +90,7 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
         why = outcome(program)[1]
       print(f"{program}# {why}\n", file=out, flush=True)
       failures.append({"number": number, "program": str(program), "why": why})
-    if (number + 1 - first) % 500 == 0:
+    if (number + 1 - first) % 100 == 0:
       seconds = time.monotonic() - begin
       print(
         f"{number + 1}: {dict(total)} in {seconds:.0f} s", file=out, flush=True
