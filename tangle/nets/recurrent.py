@@ -13,7 +13,7 @@ import collections
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import arrays, cells, checks
+from tangle.nets import arrays, cells, checks, fused
 
 RecurrentResult = collections.namedtuple(
   "RecurrentResult", ["outputs", "state"]
@@ -28,16 +28,28 @@ class RecurrentLayer:
   cell for each step, so T must be known.
   """
 
-  def __init__(self, cell, reverse=False):
+  _implementations = ("unrolled",)
+
+  def __init__(self, cell, reverse=False, implementation="unrolled"):
     """Sets up the layer; makes neither ops nor variables.
 
     Args:
       cell: a `cells.Cell`.
       reverse: whether to run each example from its last real step to its
         first. Outputs are in the order of the inputs all the same.
+      implementation: how it is computed; this class knows `"unrolled"`.
+
+    Raises:
+      ArgumentError: if it knows no such implementation.
     """
     self._cell = cell
     self._reverse = bool(reverse)
+    if implementation not in self._implementations:
+      known = " or ".join(map(repr, self._implementations))
+      raise errors.ArgumentError(
+        f"{cell.name}: implementation must be {known}, got {implementation!r}"
+      )
+    self._implementation = implementation
 
   @property
   def name(self):
@@ -139,11 +151,14 @@ class RecurrentLayer:
 class LSTM(RecurrentLayer):
   """A layer of `cells.LSTMCell`.
 
-  Two implementations with the same variables and, but for rounding, the same
-  numbers: "unrolled" copies the cell for each step, in any float type; "block"
-  is one fused `BlockLSTM` op, fewer tensors and far fewer ops, in float32 and
-  float16, and for unknown T too.
+  Implementations with the same variables and, but for rounding, the same
+  numbers: "unrolled" copies the cell for each step, in any float type; "fused"
+  does too, but makes the products of inputs and of the kernel's gradient once
+  for all steps, which is faster; "block" is one `BlockLSTM` op, far fewer ops,
+  in float32 and float16, and for unknown T too.
   """
+
+  _implementations = ("unrolled", "fused", "block")
 
   def __init__(
     self,
@@ -160,7 +175,7 @@ class LSTM(RecurrentLayer):
     Args:
       units: U, depth of the outputs.
       forget_bias: number added to the forget gate.
-      implementation: "unrolled" or "block".
+      implementation: "unrolled", "fused" or "block".
       reverse: whether to run each example from its last real step to its
         first.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
@@ -168,21 +183,16 @@ class LSTM(RecurrentLayer):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `implementation` is neither of the two.
+      ArgumentError: if `implementation` is none of these.
       DtypeError: if the type is not one that "block" can compute.
     """
     cell = cells.LSTMCell(units, forget_bias, kernel_initializer, dtype, name)
-    super().__init__(cell, reverse)
-    if implementation not in ("unrolled", "block"):
-      raise errors.ArgumentError(
-        f"{name}: implementation must be 'unrolled' or 'block', got "
-        f"{implementation!r}"
-      )
+    super().__init__(cell, reverse, implementation)
     self._block = implementation == "block"
     if self._block and cell.dtype not in (tf1.float32, tf1.float16):
       raise errors.DtypeError(
         f"{name}: implementation='block' computes in float32 and float16, got "
-        f"dtype {cell.dtype.name}; use implementation='unrolled'"
+        f"dtype {cell.dtype.name}; use implementation='fused'"
       )
 
   def _check_steps(self, inputs):
@@ -190,6 +200,8 @@ class LSTM(RecurrentLayer):
       super()._check_steps(inputs)
 
   def _run(self, inputs, lengths, initial_state, weights):
+    if self._implementation == "fused":
+      return self._run_fused(inputs, lengths, initial_state, weights)
     if not self._block:
       return super()._run(inputs, lengths, initial_state, weights)
     kernel, bias = weights
@@ -217,15 +229,37 @@ class LSTM(RecurrentLayer):
     outputs = tf1.transpose(block.h, [1, 0, 2])
     if lengths is None:
       state = cells.LSTMState(block.cs[-1], block.h[-1])
-    else:
-      cs = tf1.transpose(block.cs, [1, 0, 2])
-      sequences = cells.LSTMState(cs, outputs)
-      state = arrays.last_state(sequences, lengths, initial_state)
+      return RecurrentResult(outputs, state)
+    return self._end(outputs, block.cs, lengths, initial_state)
+
+  def _run_fused(self, inputs, lengths, initial_state, weights):
+    hs, cs = fused.lstm(
+      tf1.transpose(inputs, [1, 0, 2]),
+      *initial_state,
+      *weights,
+      forget_bias=self._cell.forget_bias,
+      whole=lengths is not None,
+    )
+    outputs = tf1.transpose(hs, [1, 0, 2])
+    if lengths is None:
+      return RecurrentResult(outputs, cells.LSTMState(cs, hs[-1]))
+    return self._end(outputs, cs, lengths, initial_state)
+
+  def _end(self, outputs, cs, lengths, initial_state):
+    """Returns the result where the last state is another for each example."""
+    sequences = cells.LSTMState(tf1.transpose(cs, [1, 0, 2]), outputs)
+    state = arrays.last_state(sequences, lengths, initial_state)
     return RecurrentResult(outputs, state)
 
 
 class GRU(RecurrentLayer):
-  """A layer of `cells.GRUCell`, unrolled."""
+  """A layer of `cells.GRUCell`.
+
+  Two implementations with the same variables and, but for rounding, the same
+  numbers: "unrolled", and "fused" as for `LSTM`.
+  """
+
+  _implementations = ("unrolled", "fused")
 
   def __init__(
     self,
@@ -234,6 +268,7 @@ class GRU(RecurrentLayer):
     kernel_initializer=None,
     dtype=tf1.float32,
     name="gru",
+    implementation="unrolled",
   ):
     """Sets up the layer; makes neither ops nor variables.
 
@@ -244,6 +279,22 @@ class GRU(RecurrentLayer):
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
       name: variable scope, and default name scope of calls.
+      implementation: "unrolled" or "fused".
+
+    Raises:
+      ArgumentError: if `implementation` is none of these.
     """
     cell = cells.GRUCell(units, kernel_initializer, dtype, name)
-    super().__init__(cell, reverse)
+    super().__init__(cell, reverse, implementation)
+
+  def _run(self, inputs, lengths, initial_state, weights):
+    if self._implementation != "fused":
+      return super()._run(inputs, lengths, initial_state, weights)
+    states = fused.gru(
+      tf1.transpose(inputs, [1, 0, 2]), initial_state, *weights
+    )
+    outputs = tf1.transpose(states, [1, 0, 2])
+    if lengths is None:
+      return RecurrentResult(outputs, states[-1])
+    state = arrays.last_state(outputs, lengths, initial_state)
+    return RecurrentResult(outputs, state)

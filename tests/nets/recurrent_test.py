@@ -210,12 +210,14 @@ class LayerErrorsTest(support.NetTestCase):
       recurrent.GRU(U)(tf1.zeros([B, T, D]), tf1.zeros([B]))
 
   def test_unknown_implementation_raises(self):
-    with self.assertRaisesRegex(errors.ArgumentError, "'unrolled' or 'block'"):
-      recurrent.LSTM(U, implementation="fused")
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "'fused' or 'block', got 'xla'"
+    ):
+      recurrent.LSTM(U, implementation="xla")
 
   def test_block_in_float64_raises(self):
     with self.assertRaisesRegex(
-      errors.DtypeError, "float64; use implementation='unrolled'"
+      errors.DtypeError, "float64; use implementation='fused'"
     ):
       recurrent.LSTM(U, implementation="block", dtype=tf1.float64)
 
