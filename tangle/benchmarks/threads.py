@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
   failures: list
 
 
-def run(threads=8, pairs=1000, store="device", seed=0, progress=None):
+def run(threads=8, pairs=1000, store="device", seed=0, *, progress=None):
   """Runs forward and backward from many threads over two shared sub-models.
 
   Every thread takes other examples through the lower and the upper one, with up

@@ -386,6 +386,15 @@ class ScriptsTest(absltest.TestCase):
     with open(os.path.join(self.out_dir, "control_flow.md")) as file:
       self.assertLen(file.read().splitlines(), 4)
 
+  def test_soak_threads(self):
+    out_dir = f"--out_dir={self.out_dir}"
+    figures = self.figures(
+      run("soak_threads.py", "--threads=2", "--pairs=5", out_dir)
+    )
+    for store in ("device", "host", "session", "recompute"):
+      self.assertEqual(figures[store]["pairs"], 10)
+      self.assertEqual(figures[store]["wrong"], 0)
+
   def test_split_meta_graph(self):
     prefix = os.path.join(self.out_dir, "model")
     subprocess.run(
