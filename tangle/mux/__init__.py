@@ -14,7 +14,7 @@ Which to take: `lazy` where a whole batch takes one branch, `route` where the
 examples differ, and `where` for networks that cannot take fewer rows. Measured
 with `scripts/benchmark_mux.py`, `where` is as fast as `route` only for two
 branches of 16 units; with 8, `route` takes 0.4 of its time, and with 8 of 512
-units 0.16. All give the same values and gradients, if the networks treat
+units 0.15. All give the same values and gradients, if the networks treat
 rows one by one.
 """
 
