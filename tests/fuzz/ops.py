@@ -340,10 +340,11 @@ MOVES = (
   ),
   _op(
     "mask",
-    "f a b, b a",
-    "tf1.reduce_sum(tf1.boolean_mask({0}, {1}), 0)",
+    "f a b, f a",
+    "tf1.reduce_sum(tf1.boolean_mask({0}, {1} > 0.0), 0)",
     "f b",
     "p * a",
+    KINK,
   ),
   _op(
     "broadcast",
