@@ -34,6 +34,8 @@ def format_table(rows, columns):
 def _format(value):
   if value is None:
     return "-"
+  if isinstance(value, bool):
+    return "yes" if value else "no"
   if isinstance(value, float):
     return f"{value:.4g}"
   return f"{value:,}" if isinstance(value, int) else str(value)

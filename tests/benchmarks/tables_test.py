@@ -25,6 +25,11 @@ class TablesTest(absltest.TestCase):
     self.assertEqual(lines[2].split(), ["double", "0.75", "1.5", "-"])
     self.assertIn("cannot run: no partial runs", lines[3])
 
+  def test_what_is_true_or_false_shows_as_yes_or_no(self):
+    rows = {"a": {"same": True}, "b": {"same": False}}
+    lines = tables.format_table(rows, ["same"]).split("\n")
+    self.assertEqual([line.split()[1] for line in lines[1:]], ["yes", "no"])
+
   def test_a_long_reason_does_not_widen_the_columns(self):
     rows = dict(ROWS, session={"reason": "x" * 200})
     lines = tables.format_table(rows, ["step_s", "r"]).split("\n")

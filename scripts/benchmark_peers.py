@@ -1,0 +1,84 @@
+"""Compares split and joint training with PyTorch, JAX and TensorFlow 2.
+
+  python scripts/benchmark_peers.py --python1=/path/to/python3.7
+  python scripts/benchmark_peers.py --size=small --tasks=lstm,mlp
+
+Each contender runs in a process of its own, from the same weights on the same
+batch; they step in turn, so that ratios pair. One without its interpreter or
+package gets a row that says so. `--out_dir` gets `metrics.jsonl`, a record for
+each task and contender, plots, and `peers.html`, a page of all that opens on
+its own. The last line on standard output is one JSON object: task ->
+contender -> figures.
+"""
+
+import os
+import sys
+
+from absl import app, flags
+
+from tangle import errors
+from tangle.benchmarks import tables
+from tangle.benchmarks.peers import figures, harness, page, roster, tasks
+from tangle.training import records
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_list("tasks", list(tasks.NAMES), "What to train.")
+flags.DEFINE_enum("size", "design", list(tasks.SIZES), "How large it is.")
+flags.DEFINE_list("contenders", list(roster.NAMES), "What to compare.")
+flags.DEFINE_string("python2", sys.executable, "Has TensorFlow 2.")
+flags.DEFINE_string("python1", "", "Has TensorFlow 1.15; empty for none.")
+flags.DEFINE_string("torch_python", sys.executable, "Has PyTorch and JAX.")
+flags.DEFINE_enum("optimizer", "sgd", ["sgd", "adam"], "What trains.")
+flags.DEFINE_float("learning_rate", 0.01, "Of the optimizer.")
+flags.DEFINE_float("clip_norm", 1.0, "Global norm of the gradients.")
+flags.DEFINE_string("implementation", "block", "Of tangle's LSTM.")
+flags.DEFINE_integer("threads", 2, "Threads, and processors, of a contender.")
+flags.DEFINE_integer("rounds", 20, "Most turns of each contender.")
+flags.DEFINE_float("budget_s", 60, "Seconds of a task; no turn begins later.")
+flags.DEFINE_string("out_dir", "out/benchmark_peers", "Gets figures, page.")
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+  settings = roster.Settings(
+    {k: FLAGS[k].value for k in ("python2", "python1", "torch_python")},
+    tasks.SIZES[FLAGS.size],
+    tasks.Optimizer(FLAGS.optimizer, FLAGS.learning_rate, FLAGS.clip_norm),
+    FLAGS.threads,
+    options={"ours": {"implementation": FLAGS.implementation}},
+  )
+  timing = harness.Settings(rounds=FLAGS.rounds, budget_s=FLAGS.budget_s)
+  facts = roster.describe_machine()
+  facts.update(
+    size=FLAGS.size, threads=FLAGS.threads, **settings.sizes._asdict()
+  )
+  facts.update(optimizer=FLAGS.optimizer, implementation=FLAGS.implementation)
+  journal = records.Records(FLAGS.out_dir)
+  journal.write(**facts)
+  results, images = {}, {}
+  try:
+    for task in FLAGS.tasks:
+      rows = roster.compare(task, FLAGS.contenders, settings, timing)
+      for name, row in rows.items():
+        journal.write(task=task, contender=name, **row)
+      print(task)
+      print(tables.format_table(rows, figures.COLUMNS), flush=True)
+      results[task], images[task] = rows, []
+      for column in ("to_own_joint", "to_pytorch", "to_limit"):
+        if any(f"{column}_quartiles" in row for row in rows.values()):
+          path = os.path.join(FLAGS.out_dir, f"{task}_{column}.png")
+          drawn = {k: v for k, v in rows.items() if f"{column}_quartiles" in v}
+          tables.plot_ratios(drawn, column, f"{task}: {column}", path)
+          images[task].append(path)
+    page.write(
+      os.path.join(FLAGS.out_dir, "peers.html"), results, facts, images
+    )
+  except errors.TangleError as error:
+    sys.exit(f"benchmark_peers: {error}")
+  print(records.to_json(results))
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,1 @@
+"""Other frameworks on the same tasks, each contender in its own process."""

@@ -1,0 +1,141 @@
+"""Figures of contenders: ratios of pairs, the limit, whether losses agree."""
+
+import numpy as np
+
+from tangle.benchmarks import timing
+
+COLUMNS = (
+  "step_s",
+  "to_own_joint",
+  "to_pytorch",
+  "to_limit",
+  "first_step_s",
+  "rss_bytes",
+  "same_losses",
+)
+"""What a table shows."""
+
+TOLERANCE = 1e-4
+"""How much a loss may differ from the median of all, relatively."""
+
+LIMIT = "limit"
+"""Begin of the names of those that take matrix products, and a row's name."""
+
+
+def make_rows(found, flops):
+  """Makes figures of what a harness has measured.
+
+  Args:
+    found: name → dict, as `harness.measure` returns it. Names end in `_split`
+      or `_joint`; those that begin with `LIMIT` return rates.
+    flops: floating-point operations of a step.
+
+  Returns:
+    Name → figures, or a `reason`. `to_own_joint` is the median ratio to the
+    same contender joint; `to_pytorch` that to PyTorch in the same mode;
+    `to_limit` is the median step over the limit's. Ratios that pair have
+    quartiles, too. The row `LIMIT` has `flops`, the best `rate` of a product,
+    and `step_s`, that of a step with nothing but products at this rate.
+  """
+  rows = {}
+  limit = _find_limit(found, flops)
+  medians = _median_losses(found)
+  for name, measured in found.items():
+    if name.startswith(LIMIT):
+      continue
+    if "reason" in measured:
+      rows[name] = {"reason": measured["reason"]}
+      continue
+    seconds = np.array(measured["seconds"])
+    low, median, high = np.percentile(seconds, [25, 50, 75])
+    row = {
+      "step_s": float(median),
+      "step_s_quartiles": [float(low), float(high)],
+      "rounds": len(seconds),
+    }
+    mode = name.rsplit("_", 1)[-1]
+    for column, base in (
+      ("to_own_joint", name[: -len(mode)] + "joint"),
+      ("to_pytorch", f"pytorch_{mode}"),
+    ):
+      other = found.get(base, {})
+      if "seconds" in other:
+        ratio = timing.ratio(seconds, np.array(other["seconds"]))
+        row[column] = ratio.median
+        row[f"{column}_quartiles"] = [ratio.low, ratio.high]
+    if "step_s" in limit:
+      row["to_limit"] = row["step_s"] / limit["step_s"]
+      row["to_limit_quartiles"] = [s / limit["step_s"] for s in (low, high)]
+    for key in ("first_step_s", "build_s", "rss_bytes", "losses", "versions"):
+      row[key] = measured[key]
+    row["loss_difference"] = _difference(measured["losses"], medians)
+    row["same_losses"] = row["loss_difference"] <= TOLERANCE
+    rows[name] = row
+  if limit:
+    rows[LIMIT] = limit
+  return rows
+
+
+def _find_limit(found, flops):
+  """Returns the row of the limit; empty if nobody was asked for it."""
+  asked = {k: v for k, v in found.items() if k.startswith(LIMIT)}
+  rates = {
+    name: max(measured["values"] + measured["losses"])
+    for name, measured in asked.items()
+    if "reason" not in measured
+  }
+  if rates:
+    best = max(rates, key=rates.get)
+    rate = rates[best]
+    return {
+      "step_s": flops / rate,
+      "to_limit": 1.0,
+      "flops": flops,
+      "rate": rate,
+      "best": best,
+      "rates": rates,
+    }
+  if asked:
+    return {"reason": next(iter(asked.values()))["reason"]}
+  return {}
+
+
+def _median_losses(found):
+  """Returns the medians of the first losses over all contenders."""
+  losses = [
+    measured["losses"]
+    for name, measured in found.items()
+    if "losses" in measured and not name.startswith(LIMIT)
+  ]
+  return np.nanmedian(losses, axis=0) if losses else None
+
+
+def _difference(losses, medians):
+  relative = np.abs(np.array(losses) - medians) / np.abs(medians)
+  return float(relative.max())
+
+
+def summarize(tasks):
+  """Returns the figures over all tasks.
+
+  Args:
+    tasks: task → rows, as `make_rows` returns them.
+
+  Returns:
+    Contender → `to_own_joint` and `to_pytorch`, each with `median` and `worst`
+    over the tasks that have it. Those that have neither are left out.
+  """
+  found = {}
+  for rows in tasks.values():
+    for name, row in rows.items():
+      for column in ("to_own_joint", "to_pytorch"):
+        if column in row:
+          values = found.setdefault(name, {}).setdefault(column, [])
+          values.append(row[column])
+  return {
+    name: {
+      column: {"median": float(np.median(values)), "worst": max(values)}
+      for column, values in columns.items()
+    }
+    for name, columns in found.items()
+  }

@@ -1,0 +1,275 @@
+"""Steps contenders in turn, each in a process of its own.
+
+A B C A B C ..., one process at work at a time, so that a machine busy with
+something else hits all alike and figures of one round pair. A contender that
+cannot start, fails or does not answer gets a `reason`; the others go on.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import tempfile
+import threading
+import time
+from typing import Dict, List, NamedTuple
+
+import numpy as np
+
+from tangle import errors
+
+FIRST_STEPS = 3
+
+
+class Contender(NamedTuple):
+  """What to start.
+
+  Attributes:
+    command: interpreter and arguments of a process that speaks as `worker`.
+    environment: variables on top of those of this process.
+    single: whether a turn is one step, whatever it is for the others.
+  """
+
+  command: List[str]
+  environment: Dict[str, str]
+  single: bool = False
+
+
+class Settings(NamedTuple):
+  """How long to measure.
+
+  Attributes:
+    rounds: most turns of each contender.
+    least_rounds: turns that are taken in any case.
+    budget_s: no round begins later than this.
+    turn_s: the fastest takes about so many steps a turn that they last this.
+    most_steps: most steps a turn.
+    warm_up: turns before those that count.
+    at_once: how many processes start together.
+    start_s: how long building may take.
+    answer_s: how long a turn may take.
+  """
+
+  rounds: int = 20
+  least_rounds: int = 5
+  budget_s: float = 60.0
+  turn_s: float = 0.1
+  most_steps: int = 20
+  warm_up: int = 1
+  at_once: int = 2
+  start_s: float = 300.0
+  answer_s: float = 120.0
+
+
+class Process:
+  """A contender that runs."""
+
+  def __init__(self, contender):
+    """Starts it.
+
+    Args:
+      contender: a `Contender`.
+
+    Raises:
+      TrainingError: if there is no such program.
+    """
+    self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by close
+    try:
+      self._process = subprocess.Popen(
+        contender.command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=self._errors,
+        env=dict(os.environ, **contender.environment),
+      )
+    except OSError as error:
+      self._errors.close()
+      raise errors.TrainingError(
+        f"{contender.command[0]} cannot be started: {error.strerror}"
+      ) from error
+    self._answers = queue.Queue()
+    threading.Thread(target=self._listen, daemon=True).start()
+
+  def _listen(self):
+    for line in self._process.stdout:
+      self._answers.put(line)
+    self._answers.put(None)
+
+  def answer(self, timeout_s):
+    """Waits for an answer.
+
+    Args:
+      timeout_s: how long.
+
+    Returns:
+      A dict.
+
+    Raises:
+      TrainingError: if none comes, or one that is no JSON object or has a
+        `reason`.
+    """
+    try:
+      line = self._answers.get(timeout=timeout_s)
+    except queue.Empty:
+      raise errors.TrainingError(f"no answer in {timeout_s:g} s") from None
+    if line is None:
+      raise errors.TrainingError(f"the process ended: {self._last_words()}")
+    try:
+      found = json.loads(line.decode())
+    except ValueError:
+      raise errors.TrainingError(
+        f"an answer is no JSON: {line[:80]!r}"
+      ) from None
+    if "reason" in found:
+      raise errors.TrainingError(found["reason"])
+    return found
+
+  def _last_words(self):
+    self._process.wait()
+    self._errors.seek(0)
+    lines = self._errors.read().decode(errors="replace").strip().split("\n")
+    return f"{lines[-1][:200]} (exit code {self._process.returncode})"
+
+  def steps(self, count, timeout_s):
+    """Has it take steps.
+
+    Args:
+      count: how many.
+      timeout_s: how long to wait.
+
+    Returns:
+      The answer, as `worker.take_steps` gives it.
+
+    Raises:
+      TrainingError: if it fails or does not answer.
+    """
+    try:
+      request = json.dumps({"steps": count}) + "\n"
+      self._process.stdin.write(request.encode())
+      self._process.stdin.flush()
+    except OSError:
+      pass  # it has ended; the answer tells why
+    return self.answer(timeout_s)
+
+  def close(self):
+    """Ends the process."""
+    with contextlib.suppress(OSError):
+      self._process.stdin.close()
+    try:
+      self._process.wait(5)
+    except subprocess.TimeoutExpired:
+      self._process.kill()
+      self._process.wait()
+    self._errors.close()
+
+
+def measure(contenders, settings=None):
+  """Steps contenders in turn.
+
+  Args:
+    contenders: name → `Contender`.
+    settings: a `Settings`.
+
+  Returns:
+    Name → dict: `reason`, or `build_s`, `versions`, `first_step_s`, `losses`
+    of the first steps, `seconds` a step `[rounds]`, where entries of one index
+    are a pair, `values` `[rounds]`, what the last step of each turn returned,
+    and `rss_bytes`.
+  """
+  settings = settings or Settings()
+  turns = _Turns(contenders, settings)
+  try:
+    turns.start()
+    turns.first_steps()
+    return turns.measure()
+  finally:
+    turns.close()
+
+
+class _Turns:
+  """The processes that still run, and what they have told."""
+
+  def __init__(self, contenders, settings):
+    self._contenders = contenders
+    self._settings = settings
+    self._running = {}
+    self._found = {name: {} for name in contenders}
+
+  def start(self):
+    """Starts all, a few at once; waits until all have built."""
+    names = list(self._contenders)
+    waiting = []
+    while names or waiting:
+      while names and len(waiting) < self._settings.at_once:
+        name = names.pop(0)
+        process = self._attempt(name, Process, self._contenders[name])
+        if process is not None:
+          self._running[name] = process
+          waiting.append(name)
+      if waiting:
+        name = waiting.pop(0)
+        answer = self._running[name].answer
+        ready = self._attempt(name, answer, self._settings.start_s)
+        if ready is not None:
+          self._found[name].update(ready)
+
+  def _attempt(self, name, call, *arguments):
+    """Calls; on failure notes the reason, and lets the contender go."""
+    try:
+      return call(*arguments)
+    except errors.TrainingError as error:
+      self._found[name] = {"reason": str(error)}
+      if name in self._running:
+        self._running.pop(name).close()
+      return None
+
+  def _ask(self, name, steps):
+    ask = self._running[name].steps
+    return self._attempt(name, ask, steps, self._settings.answer_s)
+
+  def first_steps(self):
+    """Takes the first steps, whose values are compared."""
+    for name in list(self._running):
+      answer = self._ask(name, FIRST_STEPS)
+      if answer is not None:
+        self._found[name].update(
+          first_step_s=answer["seconds"][0],
+          losses=answer["values"],
+          rss_bytes=answer["rss_bytes"],
+          seconds=[],
+          values=[],
+        )
+        self._found[name]["last_s"] = answer["seconds"][-1]
+
+  def measure(self):
+    """Takes turns; returns what was found."""
+    settings, found = self._settings, self._found
+    last = [
+      found[name].pop("last_s")
+      for name in self._running
+      if not self._contenders[name].single
+    ]
+    steps = int(settings.turn_s / max(min(last, default=1.0), 1e-6))
+    steps = min(max(steps, 1), settings.most_steps)
+    begin = time.perf_counter()
+    for k in range(settings.warm_up + settings.rounds):
+      late = time.perf_counter() - begin > settings.budget_s
+      if late and k >= settings.warm_up + settings.least_rounds:
+        break
+      for name in list(self._running):
+        single = self._contenders[name].single
+        answer = self._ask(name, 1 if single else steps)
+        if answer is not None and k >= settings.warm_up:
+          found[name]["seconds"].append(float(np.mean(answer["seconds"])))
+          found[name]["values"].append(answer["values"][-1])
+          found[name]["rss_bytes"] = answer["rss_bytes"]
+    for row in found.values():
+      row.pop("last_s", None)
+    return found
+
+  def close(self):
+    """Ends all processes."""
+    for process in self._running.values():
+      process.close()
+    self._running = {}

@@ -1,0 +1,43 @@
+"""Starts a contender in this process: `python launch.py '<spec as JSON>'`.
+
+It is run by its path and not as a module, since a framework's interpreter need
+not have TensorFlow, which the package imports: there `tangle` becomes an empty
+package with the same folders.
+"""
+
+import json
+import os
+import pathlib
+import sys
+import types
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def take_part(spec):
+  """Readies the process, and answers requests until the input ends.
+
+  What is printed goes to the standard error, so that the standard output has
+  the answers alone.
+
+  Args:
+    spec: a dict, as `worker.serve` takes it. `threads` is how many processors
+      the process keeps to, and `light` whether to do without TensorFlow.
+  """
+  sys.path[0] = str(ROOT)
+  if spec["light"]:
+    package = types.ModuleType("tangle")
+    package.__path__ = [str(ROOT / "tangle")]
+    sys.modules["tangle"] = package
+  if hasattr(os, "sched_setaffinity"):
+    processors = sorted(os.sched_getaffinity(0))[: spec["threads"]]
+    os.sched_setaffinity(0, processors)
+  answers = os.fdopen(os.dup(1), "w")
+  os.dup2(2, 1)
+  from tangle.benchmarks.peers import worker
+
+  worker.serve(spec, sys.stdin, answers)
+
+
+if __name__ == "__main__":
+  take_part(json.loads(sys.argv[1]))

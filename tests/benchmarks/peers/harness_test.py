@@ -1,0 +1,109 @@
+"""Tests of the harness, on fake contenders."""
+
+import json
+import os
+import sys
+import tempfile
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.benchmarks.peers import harness
+
+FAKE = """
+import json, sys
+name, log, ready, fail_at = sys.argv[1:]
+print(ready, flush=True)
+taken = 0
+for line in sys.stdin:
+  count = json.loads(line)["steps"]
+  taken += 1
+  with open(log, "a") as file:
+    file.write(name + str(count))
+  if taken == int(fail_at):
+    sys.exit("out of order")
+  answer = {"seconds": [2.0] * count, "values": [3.0] * count}
+  print(json.dumps(dict(answer, rss_bytes=taken)), flush=True)
+"""
+READY = json.dumps({"build_s": 0.5, "versions": {}})
+
+
+class HarnessTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    self.log = os.path.join(folder.name, "log")
+
+  def fake(self, name, ready=READY, fail_at=0, single=False):
+    command = [sys.executable, "-S", "-c", FAKE, name, self.log, ready]
+    return harness.Contender(command + [str(fail_at)], {}, single)
+
+  def settings(self, **others):
+    return harness.Settings(rounds=3, turn_s=4.0, **others)
+
+  def taken(self):
+    with open(self.log) as file:
+      return file.read()
+
+  def test_contenders_step_in_turn_after_their_first_steps(self):
+    fakes = {"a": self.fake("a"), "b": self.fake("b", single=True)}
+    found = harness.measure(fakes, self.settings())
+    # Three first steps, a turn of warm-up, three that count; 4 s hold 2 steps.
+    self.assertEqual(self.taken(), "a3b3" + "a2b1" * 4)
+    for name in fakes:
+      self.assertEqual(found[name]["seconds"], [2.0] * 3)
+      self.assertEqual(found[name]["losses"], [3.0] * 3)
+      self.assertEqual(found[name]["first_step_s"], 2.0)
+      self.assertEqual(found[name]["build_s"], 0.5)
+      self.assertEqual(found[name]["rss_bytes"], 5)
+
+  def test_one_that_fails_tells_why_and_the_others_go_on(self):
+    fakes = {
+      "gone": harness.Contender(["/nowhere/python"], {}),
+      "lacking": self.fake("l", json.dumps({"reason": "no torch"})),
+      "garbled": self.fake("g", "hello"),
+      "late": self.fake("x", fail_at=3),
+      "good": self.fake("a"),
+    }
+    found = harness.measure(fakes, self.settings())
+    self.assertIn("cannot be started", found["gone"]["reason"])
+    self.assertEqual(found["lacking"], {"reason": "no torch"})
+    self.assertIn("no JSON: b'hello", found["garbled"]["reason"])
+    self.assertRegex(found["late"]["reason"], r"out of order \(exit code 1\)")
+    self.assertLen(found["good"]["seconds"], 3)
+
+  def test_one_that_does_not_answer_is_let_go(self):
+    wait = [sys.executable, "-S", "-c", "input()"]
+    fakes = {"a": harness.Contender(wait, {})}
+    found = harness.measure(fakes, self.settings(start_s=0.1))
+    self.assertEqual(found, {"a": {"reason": "no answer in 0.1 s"}})
+
+  def test_no_round_begins_after_the_budget_but_the_least(self):
+    settings = self.settings(budget_s=0.0, least_rounds=2)
+    found = harness.measure({"a": self.fake("a")}, settings)
+    self.assertLen(found["a"]["seconds"], 2)
+
+  def test_an_environment_is_added_to_that_of_this_process(self):
+    code = (
+      "import json, os; print(json.dumps({k: os.environ.get(k, '')"
+      " for k in ('PATH', 'OURS')}), flush=True); input()"
+    )
+    command = [sys.executable, "-S", "-c", code]
+    process = harness.Process(harness.Contender(command, {"OURS": "1"}))
+    self.addCleanup(process.close)
+    found = process.answer(60)
+    self.assertEqual(found, {"PATH": os.environ["PATH"], "OURS": "1"})
+
+  def test_asking_one_that_has_ended_says_so(self):
+    command = [sys.executable, "-S", "-c", "raise SystemExit('done')"]
+    process = harness.Process(harness.Contender(command, {}))
+    self.addCleanup(process.close)
+    with self.assertRaisesRegex(errors.TrainingError, "ended: done"):
+      process.answer(60)
+    with self.assertRaises(errors.TrainingError):
+      process.steps(1, 0.1)
+
+
+if __name__ == "__main__":
+  absltest.main()

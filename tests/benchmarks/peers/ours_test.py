@@ -1,0 +1,41 @@
+"""Tests of tangle on the tasks."""
+
+import numpy as np
+from absl.testing import parameterized
+
+from tangle import errors
+from tangle.benchmarks.peers import ours, tasks
+from tangle.compat import tf1
+from tests import case
+from tests.benchmarks.peers import reference
+
+
+class OursTest(case.GraphTestCase):
+  @parameterized.named_parameters((name, name) for name in tasks.NAMES)
+  def test_split_and_joint_train_as_numeric_gradients_do(self, name):
+    task = reference.tiny(name)
+    optimizer = tasks.Optimizer("sgd", 0.1, 0.5)
+    expected = reference.first_losses(task, optimizer, 2)
+    for mode in ours.MODES:
+      step, versions = ours.build(task, optimizer, 1, mode)
+      losses = [step() for _ in expected]
+      np.testing.assert_allclose(losses, expected, rtol=1e-5, err_msg=mode)
+      self.assertEqual(versions, {"tensorflow": tf1.VERSION})
+
+  def test_both_implementations_of_the_lstm_are_the_same_network(self):
+    task = reference.tiny("lstm")
+    step, _ = ours.build(task, tasks.Optimizer(), 1, "split", "unrolled")
+    np.testing.assert_allclose(step(), reference.loss(task), rtol=1e-5)
+
+  def test_adam_is_taken(self):
+    self.assertIsInstance(
+      ours.make_optimizer(tasks.Optimizer("adam")), tf1.train.AdamOptimizer
+    )
+
+  def test_an_unknown_mode_names_those_there_are(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "split.*'x'"):
+      ours.build(reference.tiny("mlp"), tasks.Optimizer(), 1, "x")
+
+
+if __name__ == "__main__":
+  tf1.test.main()

@@ -1,0 +1,59 @@
+"""Tests of the roster."""
+
+import json
+import os
+import sys
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.benchmarks.peers import harness, launch, roster, tasks
+
+TINY = tasks.SIZES["tiny"]
+
+
+class RosterTest(absltest.TestCase):
+  def test_split_and_joint_of_tangle_have_the_same_losses(self):
+    settings = roster.Settings({"python2": sys.executable}, TINY, threads=1)
+    names = ["tangle_split", "tangle_joint", "tangle_tf1_split", "limit_numpy"]
+    timing = harness.Settings(rounds=2, turn_s=0.001)
+    rows = roster.compare("mlp", names, settings, timing)
+    self.assertEqual(list(rows), names[:3] + ["limit"])
+    for name in names[:2]:
+      self.assertTrue(rows[name]["same_losses"])
+      self.assertEqual(rows[name]["rounds"], 2)
+      self.assertGreater(rows[name]["to_limit"], 1)
+    self.assertIn("--python1", rows["tangle_tf1_split"]["reason"])
+    self.assertEqual(rows["limit"]["flops"], tasks.make("mlp", TINY).flops)
+
+  def test_an_unknown_contender_names_those_there_are(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "jax_split.*'x'"):
+      roster.compare("mlp", ["x"], roster.Settings({}, TINY))
+
+  def test_all_get_the_same_task_and_threads(self):
+    pythons = {"python2": "a", "python1": "b", "torch_python": "c"}
+    settings = roster.Settings(
+      pythons, TINY, threads=3, options={"ours": {"implementation": "block"}}
+    )
+    shared = set()
+    for name, entry in roster.ENTRIES.items():
+      found = roster.make_contender(name, "gru", settings)
+      self.assertEqual(found.command[0], pythons[entry.python])
+      self.assertEqual(found.environment["OMP_NUM_THREADS"], "3")
+      spec = json.loads(found.command[-1])
+      file = os.path.join(
+        str(launch.ROOT), "tangle/benchmarks/peers", spec["module"] + ".py"
+      )
+      self.assertTrue(os.path.exists(file), file)
+      keys = ("task", "sizes", "optimizer", "threads", "seed")
+      shared.add(json.dumps([spec[key] for key in keys]))
+      block = spec["options"].get("implementation") == "block"
+      self.assertEqual(block, entry.module == "ours")
+    self.assertLen(shared, 1)
+
+  def test_the_machine_has_processors(self):
+    self.assertEqual(roster.describe_machine()["processors"], os.cpu_count())
+
+
+if __name__ == "__main__":
+  absltest.main()
