@@ -8,6 +8,7 @@ DIGITS = ["scikit-learn>=1.0"]
 BLEU = ["sacrebleu>=2.3"]
 SCRIPTS = ["tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
+PEERS = ["torch>=2.1", "jax>=0.4.30"]
 # The last one with wheels for Python 3.7 is 1.3.0.
 MIN_CUT = [
   'PyMaxflow>=1.2.13,<1.3.1; python_version < "3.8"',
@@ -40,6 +41,7 @@ setuptools.setup(
     "plot": PLOT,
     "scripts": SCRIPTS,
     "benchmark": PLOT + SCRIPTS + BENCHMARK + MIN_CUT,
+    "peers": PEERS,
     "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST,
     "lint": LINT,
   },

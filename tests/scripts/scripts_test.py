@@ -131,6 +131,27 @@ class ScriptsTest(absltest.TestCase):
     self.assertIn("na\u00efve", done.stderr)
     self.assertNotIn("Traceback", done.stderr)
 
+  def test_benchmark_peers(self):
+    figures = self.figures(
+      run(
+        "benchmark_peers.py",
+        "--tasks=mlp",
+        "--size=tiny",
+        "--contenders=tangle_split,tangle_joint,tangle_tf1_split,limit_numpy",
+        "--rounds=2",
+        f"--out_dir={self.out_dir}",
+      )
+    )["mlp"]
+    for name in ("tangle_split", "tangle_joint"):
+      self.assertTrue(figures[name]["same_losses"])
+      self.assertGreater(figures[name]["rss_bytes"], 1e7)
+    self.assertEqual(figures["tangle_joint"]["to_own_joint"], 1.0)
+    self.assertIn("--python1", figures["tangle_tf1_split"]["reason"])
+    self.assertContainsSubset(
+      {"metrics.jsonl", "peers.html", "mlp_to_limit.png"},
+      os.listdir(self.out_dir),
+    )
+
   def test_benchmark_backprop(self):
     figures = self.figures(
       run(
