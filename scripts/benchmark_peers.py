@@ -34,6 +34,9 @@ flags.DEFINE_float("learning_rate", 0.01, "Of the optimizer.")
 flags.DEFINE_float("clip_norm", 1.0, "Global norm of the gradients.")
 flags.DEFINE_string("implementation", "block", "Of tangle's LSTM.")
 flags.DEFINE_integer("threads", 2, "Threads, and processors, of a contender.")
+flags.DEFINE_enum(
+  "omp_wait_policy", "", ["", "active", "passive"], "How OpenMP's threads wait."
+)
 flags.DEFINE_integer("rounds", 20, "Most turns of each contender.")
 flags.DEFINE_float("budget_s", 60, "Seconds of a task; no turn begins later.")
 flags.DEFINE_string("out_dir", "out/benchmark_peers", "Gets figures, page.")
@@ -42,12 +45,14 @@ flags.DEFINE_string("out_dir", "out/benchmark_peers", "Gets figures, page.")
 def main(argv):
   if len(argv) > 1:
     raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+  wait = FLAGS.omp_wait_policy
   settings = roster.Settings(
     {k: FLAGS[k].value for k in ("python2", "python1", "torch_python")},
     tasks.SIZES[FLAGS.size],
     tasks.Optimizer(FLAGS.optimizer, FLAGS.learning_rate, FLAGS.clip_norm),
     FLAGS.threads,
     options={"ours": {"implementation": FLAGS.implementation}},
+    environment={"OMP_WAIT_POLICY": wait} if wait else {},
   )
   timing = harness.Settings(rounds=FLAGS.rounds, budget_s=FLAGS.budget_s)
   facts = roster.describe_machine()
@@ -55,6 +60,7 @@ def main(argv):
     size=FLAGS.size, threads=FLAGS.threads, **settings.sizes._asdict()
   )
   facts.update(optimizer=FLAGS.optimizer, implementation=FLAGS.implementation)
+  facts.update(omp_wait_policy=wait or "as it is")
   journal = records.Records(FLAGS.out_dir)
   journal.write(**facts)
   results, images = {}, {}

@@ -46,6 +46,7 @@ class Settings(NamedTuple):
     turn_s: the fastest takes about so many steps a turn that they last this.
     most_steps: most steps a turn.
     warm_up: turns before those that count.
+    pause_s: between turns, in which threads of the last one stop spinning.
     at_once: how many processes start together.
     start_s: how long building may take.
     answer_s: how long a turn may take.
@@ -57,6 +58,7 @@ class Settings(NamedTuple):
   turn_s: float = 0.1
   most_steps: int = 20
   warm_up: int = 1
+  pause_s: float = 0.02
   at_once: int = 2
   start_s: float = 300.0
   answer_s: float = 120.0
@@ -226,6 +228,7 @@ class _Turns:
 
   def _ask(self, name, steps):
     ask = self._running[name].steps
+    time.sleep(self._settings.pause_s)
     return self._attempt(name, ask, steps, self._settings.answer_s)
 
   def first_steps(self):

@@ -62,6 +62,7 @@ class Settings(NamedTuple):
     threads: threads of an op, and processors of a process.
     seed: of weights and batch.
     options: module → more arguments of its `build`.
+    environment: more variables of all processes, such as `OMP_WAIT_POLICY`.
   """
 
   pythons: Dict[str, str]
@@ -70,6 +71,7 @@ class Settings(NamedTuple):
   threads: int = 2
   seed: int = 0
   options: Dict[str, Any] = {}
+  environment: Dict[str, str] = {}
 
 
 def compare(task, names, settings, timing=None):
@@ -138,6 +140,7 @@ def make_contender(name, task, settings):
     "JAX_PLATFORMS": "cpu",
     "TF_CPP_MIN_LOG_LEVEL": "3",
   }
+  environment.update(settings.environment)
   command = [settings.pythons[entry.python], "-W", "ignore", _LAUNCH]
   return harness.Contender(
     command + [json.dumps(spec)], environment, entry.module == "limit"

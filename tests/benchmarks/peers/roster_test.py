@@ -33,13 +33,18 @@ class RosterTest(absltest.TestCase):
   def test_all_get_the_same_task_and_threads(self):
     pythons = {"python2": "a", "python1": "b", "torch_python": "c"}
     settings = roster.Settings(
-      pythons, TINY, threads=3, options={"ours": {"implementation": "block"}}
+      pythons,
+      TINY,
+      threads=3,
+      options={"ours": {"implementation": "block"}},
+      environment={"OMP_WAIT_POLICY": "passive"},
     )
     shared = set()
     for name, entry in roster.ENTRIES.items():
       found = roster.make_contender(name, "gru", settings)
       self.assertEqual(found.command[0], pythons[entry.python])
       self.assertEqual(found.environment["OMP_NUM_THREADS"], "3")
+      self.assertEqual(found.environment["OMP_WAIT_POLICY"], "passive")
       spec = json.loads(found.command[-1])
       file = os.path.join(
         str(launch.ROOT), "tangle/benchmarks/peers", spec["module"] + ".py"
