@@ -38,6 +38,8 @@ class Shape(NamedTuple):
 class Outline:
   """The layers of `networks`, on `Shape`s.
 
+  A recurrent layer's first step from zeros is counted as the others.
+
   Attributes:
     layers: name → `Layer`, in order of their first use.
     weights: name → shape.
@@ -91,10 +93,7 @@ class Outline:
     return Shape(joined, x.trained or y.trained)
 
   def lstm(self, name, x, units, state=None):
-    """Returns the shapes of an LSTM `name` of `units` on `x`; see `networks`.
-
-    Its first step from a `state` of zeros is counted as the others.
-    """
+    """Returns the shapes of an LSTM `name` on `x`; see `networks`."""
     depth = x.shape[-1]
     kernel = [depth + units, 4 * units]
     self._add(name, "lstm", x, units, kernel=kernel, bias=kernel[1:])
@@ -102,7 +101,7 @@ class Outline:
     return outputs, [h, h]
 
   def gru(self, name, x, units, state=None):
-    """Returns the shapes of a GRU `name` of `units` on `x`; see `lstm`."""
+    """Returns the shapes of a GRU `name` on `x`; see `networks`."""
     depth, gates = x.shape[-1], 3 * units
     self._add(name, "gru", x, units, kernel=[depth, gates], bias=[gates])
     self.weights[f"{name}_cell/kernel"] = (units, gates)
