@@ -227,7 +227,9 @@ class _Problem:
 
 def _places(ops, kept):
   """Returns for each of `ops` its place when they run one after the other."""
-  ends = [op.outputs[0] for op in ops]
+  stop = walk.names(kept)
+  # An op of which one output is kept may be repeated for another.
+  ends = [t for op in ops for t in op.outputs if t.name not in stop]
   among = {op.name for op in ops}
   order = [op for op in walk.ancestors(ends, kept) if op.name in among]
   places = {op.name: k for k, op in enumerate(order)}

@@ -254,6 +254,18 @@ class PipelineTest(case.GraphTestCase):
       self.assert_close(found, expected)
       self.assertEqual((once, twice), (1, 2))
 
+  def test_one_output_of_an_op_is_the_input(self):
+    w = self.variable("w", self.normal(5, 4), use_resource=False)
+    first, second, _, _ = tf1.unstack(w, 4, 1)
+    y = tf1.minimum(first, second)
+    for policy in ("min_cut", tangle.Budget(fraction=1.0)):
+      cut = tangle.SubModel([first], [y], residuals=policy)
+      sess = self.session()
+      with cut.forward(sess) as call:
+        found = call.backward([np.ones(5)])
+      desired = sess.run(first) <= sess.run(second)
+      self.assert_close(found.inputs[0], desired.astype(float))
+
   def test_refuses_what_a_sub_model_refuses(self):
     for options in ({"keep": len}, {"residuals": tangle.Budget()}):
       with self.assertRaises(errors.ArgumentError) as caught:
