@@ -104,12 +104,22 @@ class JointTrainer:
       ]
       update, norm, variables = None, None, []
       if losses:
-        update, norm, variables = self._build_update(tf1.add_n(losses))
+        # What a step returns is of before its update, as in a pipeline.
+        seen = losses + [
+          metric
+          for piece in built.values()
+          for metric in piece.metrics.values()
+          if isinstance(metric, tf1.Tensor)
+        ]
+        update, norm, variables = self._build_update(tf1.add_n(losses), seen)
     count = len(graph.get_operations()) - before
     return Combination(dict(buckets), built, update, norm, variables, count)
 
-  def _build_update(self, loss):
-    """Returns the train op, the global norm, and the trained variables."""
+  def _build_update(self, loss, seen):
+    """Returns the train op, the global norm, and the trained variables.
+
+    The train op waits for all of `seen`.
+    """
     variables = self._trainable()
     pairs = [
       (gradient, variable)
@@ -122,9 +132,10 @@ class JointTrainer:
     norm = None
     if self._clip_norm is not None:
       gradients, norm = tf1.clip_by_global_norm(gradients, self._clip_norm)
-    update = self._optimizer.apply_gradients(
-      list(zip(gradients, variables)), global_step=self._global_step
-    )
+    with tf1.control_dependencies(seen):
+      update = self._optimizer.apply_gradients(
+        list(zip(gradients, variables)), global_step=self._global_step
+      )
     return update, norm, variables
 
   def step(self, sess, batch):

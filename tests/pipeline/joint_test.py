@@ -1,5 +1,7 @@
 """Tests of joint."""
 
+import time
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -11,6 +13,11 @@ from tests import case
 from tests.pipeline import networks
 
 READS = {"memory": "encoder.memory", "state": "encoder.state"}
+
+
+def _wait(value):
+  time.sleep(0.2)
+  return value
 
 
 def seq2seq(weights, buckets=(2, 3)):
@@ -65,6 +72,27 @@ class JointTrainerTest(case.GraphTestCase):
       self.assert_close(
         joint_sess.run(variable), split_sess.run(variable), rtol=1e-11
       )
+
+  def test_what_a_step_returns_is_of_before_its_update(self):
+    w = self.variable("w", np.float64(3))
+
+    def build(bucket, reads):
+      slow = tf1.py_func(_wait, [w.read_value()], tf1.float64)
+      slow.set_shape([])
+      # Read once more, late, off the way of the gradient.
+      with tf1.control_dependencies([slow]):
+        late = tf1.stop_gradient(w.read_value())
+      return tangle.Piece(loss=w * w + late, metrics={"w": late})
+
+    pipeline = tangle.Pipeline("late")
+    pipeline.add("one", build)
+    trainer = joint.JointTrainer(
+      pipeline, tf1.train.GradientDescentOptimizer(0.5)
+    )
+    sess = self.session()
+    result = trainer.step(sess, {"one": {}})
+    self.assertEqual((result.loss, result.metrics["one"]["w"]), (12.0, 3.0))
+    self.assertEqual(sess.run(w), 0.0)
 
   def test_takes_the_first_combination_that_all_feeds_fit(self):
     pairs = [{"encoder": 2, "decoder": 3}, {"encoder": 3, "decoder": 3}]
