@@ -64,8 +64,10 @@ def plot_ratios(rows, column, title, path):
   axes = drawing.subplots()
   places = range(len(names))
   axes.barh(places, values, xerr=spread, color="#4c72b0", ecolor="#333333")
+  gap = 0.01 * max(high for _, high in quartiles)
   for place, value, (_, high) in zip(places, values, quartiles):
-    axes.text(max(value, high) + 0.02, place, f"{value:.3f}", va="center")
+    text = f"{value:.3f}" if value < 100 else f"{value:,.0f}"
+    axes.text(max(value, high) + gap, place, text, va="center")
   axes.axvline(1.0, color="#333333", linewidth=0.8)
   axes.set_yticks(list(places))
   axes.set_yticklabels(names)

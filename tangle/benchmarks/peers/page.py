@@ -24,7 +24,7 @@ _MEANINGS = {
   "to_limit": "Step over its matrix products alone at the best rate measured",
   "first_step_s": "Seconds of the first step, compilation in it",
   "rss_bytes": "Peak resident memory of the process",
-  "same_losses": "Whether the first losses are the median of all contenders'",
+  "same_losses": "Whether the first losses are the median of all, to 1e-4",
 }
 
 
@@ -105,7 +105,7 @@ def _cell(row, column):
   if column.endswith("_bytes"):
     return f"{value / 1e6:,.0f} MB"
   if column.endswith("_s"):
-    return f"{1000 * value:.4g} ms"
+    return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.4g} ms"
   quartiles = row.get(f"{column}_quartiles")
   spread = "" if quartiles is None else " [{:.2f}, {:.2f}]".format(*quartiles)
   return f"{value:.3g}{spread}" if value < 1000 else f"{value:,.0f}"

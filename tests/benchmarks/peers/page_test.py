@@ -61,7 +61,14 @@ class PageTest(absltest.TestCase):
     self.assertEmpty(self.parser.open)
     for name in ROWS:
       self.assertGreaterEqual(self.parser.texts.count(name), 2)
-    for text in ("lstm", "mlp", "12.5 ms", "1.25 [1.12, 1.50]", "123 MB"):
+    for text in (
+      "lstm",
+      "mlp",
+      "12.5 ms",
+      "1 s",
+      "1.25 [1.12, 1.50]",
+      "123 MB",
+    ):
       self.assertIn(text, self.parser.texts)
     self.assertIn("cannot run: jax <not> here", self.parser.texts)
     self.assertIn(": a & b", self.parser.texts)
