@@ -5,6 +5,8 @@ version, resource variables and logging stay as the user has them. The rest of
 tangle takes `tf1`, the `tf.compat.v1` namespace, from here and nothing else.
 """
 
+import contextlib
+
 import tensorflow as _tf
 from tensorflow.core.protobuf import config_pb2 as _config_pb2
 from tensorflow.python.framework import function as _function
@@ -42,6 +44,30 @@ def in_v1_control_flow(op):
   if context is not None and op.type in ("Exit", "RefExit"):
     context = context.outer_context  # its output is outside
   return context is not None
+
+
+@contextlib.contextmanager
+def control_flow_of(ops):
+  """Uses the style of control flow that `ops` were made in, while it is open.
+
+  The gradient of a TensorFlow 1 style tensor array, of `dynamic_rnn` for one,
+  cannot be made while TensorFlow 2 style control flow is enabled, as it is by
+  default on 2.x: a graph from a file would have none.
+
+  Args:
+    ops: a sequence of ops.
+  """
+  array = any(
+    op.type.startswith("TensorArray") and op.type.endswith("V3") for op in ops
+  )
+  if not array or not tf1.control_flow_v2_enabled():
+    yield
+    return
+  tf1.disable_control_flow_v2()
+  try:
+    yield
+  finally:
+    tf1.enable_control_flow_v2()
 
 
 def is_ref(tensor):

@@ -244,7 +244,8 @@ class Split:
       k for k, t in enumerate(self.inputs) if compat.is_differentiable(t.dtype)
     ]
     before = len(self.graph.get_operations())
-    with self.graph.control_dependencies(None):
+    style = compat.control_flow_of(self.all_ops)
+    with self.graph.control_dependencies(None), style:
       found = tf1.gradients(
         [self.outputs[k] for k in used],
         [self.inputs[k] for k in floats] + self._sources(),

@@ -300,7 +300,9 @@ class SubModel:
     if generation.predicted is None:
       generation.predicted = backward.bytes
     for op in backward.cut.recomputed:
-      generation.repeated |= walk.names(op.outputs) - generation.names
+      # An input is never computed again, though another output beside it is.
+      ends = generation.names | walk.names(self.inputs)
+      generation.repeated |= walk.names(op.outputs) - ends
     generation.passes[used] = self._split.connect(
       backward, generation.store.restored, "backward"
     )

@@ -48,7 +48,7 @@ def write(python, kind):
 def train_split(path, prefix, store):
   """Trains what was imported in two parts; returns losses and weights."""
   inputs, ends = ["x:0"], ["hidden:0", "loss:0", "y:0"]
-  with tf1.Graph().as_default() as graph:
+  with tf1.Graph().as_default():
     found = meta_graphs.load(path, inputs, ends)
     hidden, loss, y = found.outputs
     lower = sub_model.SubModel(found.inputs, [hidden], store=store)
@@ -71,7 +71,8 @@ def train_split(path, prefix, store):
           sess.run(upper_op, upper)
           call.run(lower_op, [gradient])
         losses.append(value)
-      weights = {v.name: sess.run(v) for v in graph.get_collection("variables")}
+      names = [v.name for v in tf1.trainable_variables()]
+      weights = dict(zip(names, sess.run(tf1.trainable_variables())))
   return losses, weights
 
 
@@ -87,6 +88,14 @@ class TrainingTest(parameterized.TestCase):
     np.testing.assert_allclose(losses, expected["losses"], rtol=1e-12)
     for name, value in expected["weights"].items():
       np.testing.assert_allclose(weights[name], value, rtol=1e-11, atol=1e-14)
+
+  @parameterized.named_parameters(*WRITERS)
+  def test_a_recurrent_layer_of_tensorflow_1_trains_on(self, python):
+    prefix, expected = write(python, "rnn")
+    losses, _ = train_split(prefix + ".meta", prefix, "auto")
+    # The two TensorFlows have another tanh.
+    rtol = 1e-12 if python == sys.executable else 1e-9
+    np.testing.assert_allclose(losses, expected["losses"], rtol=rtol)
 
   @parameterized.named_parameters(*WRITERS)
   def test_a_loop_of_tensorflow_1_is_refused_with_the_way_out(self, python):

@@ -33,7 +33,7 @@ def build(kind):
 
   def variable(name, *shape):
     value = 0.5 * rng.standard_normal(shape)
-    return tf1.get_variable(name, initializer=value, use_resource=False)
+    return tf1.get_variable(name, initializer=value, use_resource=kind == "rnn")
 
   x = tf1.placeholder(tf1.float64, [None, 4], "x")
   ids = tf1.placeholder(tf1.int32, [None, 3], "ids")
@@ -48,9 +48,24 @@ def build(kind):
       lambda t, h: (t + 1, tf1.tanh(tf1.matmul(h, kernel))),
       [tf1.constant(0), h],
     )[1]
+  if kind == "rnn":
+    h = run_rnn(h)
   h = tf1.identity(h, "hidden")
   y = tf1.matmul(h, variable("upper/kernel", 8, 2), name="y")
   return tf1.reduce_mean(tf1.square(y - targets), name="loss")
+
+
+def run_rnn(h):
+  """Runs a plain recurrent layer over tensor arrays, on resource variables."""
+  value = 0.5 * np.random.RandomState(8).standard_normal((8, 8))
+  kernel = tf1.get_variable("rnn/kernel", initializer=value, use_resource=True)
+  steps = tf1.stack([h, 2 * h, -h])
+  source = tf1.TensorArray(tf1.float64, 3).unstack(steps)
+
+  def body(t, h):
+    return t + 1, tf1.tanh(tf1.matmul(h + source.read(t), kernel))
+
+  return tf1.while_loop(lambda t, h: t < 3, body, [tf1.constant(0), h])[1]
 
 
 def main(kind, prefix):
@@ -67,7 +82,7 @@ def main(kind, prefix):
         losses.append(float(sess.run(loss, batch)))
         sess.run(train_op, batch)
       names = [v.name for v in tf1.trainable_variables()]
-      values = sess.run(names)
+      values = sess.run(tf1.trainable_variables())
   weights = {name: value.tolist() for name, value in zip(names, values)}
   print(json.dumps({"losses": losses, "weights": weights}))
 

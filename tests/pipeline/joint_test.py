@@ -82,7 +82,7 @@ class JointTrainerTest(case.GraphTestCase):
       # Read once more, late, off the way of the gradient.
       with tf1.control_dependencies([slow]):
         late = tf1.stop_gradient(w.read_value())
-      return tangle.Piece(loss=w * w + late, metrics={"w": late})
+      return tangle.Piece(feeds={}, loss=w * w + late, metrics={"w": late})
 
     pipeline = tangle.Pipeline("late")
     pipeline.add("one", build)
