@@ -197,8 +197,12 @@ class _Walk:
     stack = list(reversed(roots))
     while stack:
       tensor = stack.pop()
-      known = tensor.name in self._sources or tensor.name in self.kept
-      if known or tensor.op in self.visited or self._ends(tensor):
+      if tensor.name in self._sources or tensor.name in self.kept:
+        continue
+      # An input may be fed: it is kept even where its op is repeated for
+      # another output.
+      repeated = tensor.op in self.visited and tensor.name not in self._inputs
+      if repeated or self._ends(tensor):
         continue
       self.visited[tensor.op] = True
       stack.extend(reversed(list(tensor.op.inputs)))

@@ -343,7 +343,6 @@ class SubModel:
     self.prepare(used)
     generation = self._pass(used)
     feed_dict = self._own_feeds(sess, feed_dict or {}, generation.repeated)
-    fed = walk.names(feed_dict)
     for each in list(self._generations.values()):
       each.drain(sess)
     unknown = self._to_measure(generation)
@@ -354,11 +353,8 @@ class SubModel:
       generation.measured = {
         name: shape for (name, _), shape in zip(unknown, shapes)
       }
-    # What was fed is handed back as it is; the residuals hold it too.
-    outputs = [
-      feeds.own(value) if tensor.name in fed else value
-      for tensor, value in zip(self.outputs, outputs)
-    ]
+    # The runtime hands out its own memory, which the residuals may share.
+    outputs = [feeds.own(value) for value in outputs]
     given = {
       t: v for t, v in feed_dict.items() if t.name in generation.standing
     }

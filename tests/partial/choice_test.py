@@ -266,6 +266,19 @@ class PipelineTest(case.GraphTestCase):
       desired = sess.run(first) <= sess.run(second)
       self.assert_close(found.inputs[0], desired.astype(float))
 
+  @parameterized.parameters("frontier", "none", "min_cut")
+  def test_an_input_beside_what_is_computed_again_may_be_fed(self, policy):
+    x = tf1.placeholder(tf1.float64, [3, 4])
+    first, second = tf1.split(x, 2, -1)
+    y = tf1.minimum(first, second)
+    cut = tangle.SubModel([x, second], [y], residuals=policy)
+    feed_dict = {x: self.normal(3, 4), second: self.normal(3, 2)}
+    sess = self.session()
+    with cut.forward(sess, feed_dict) as call:
+      found = call.backward([np.ones([3, 2])])
+    desired = feed_dict[second] < feed_dict[x][:, :2]
+    self.assert_close(found.inputs[1], desired.astype(float))
+
   def test_refuses_what_a_sub_model_refuses(self):
     for options in ({"keep": len}, {"residuals": tangle.Budget()}):
       with self.assertRaises(errors.ArgumentError) as caught:
