@@ -56,12 +56,12 @@ def lstm(inputs, c, h, kernel, bias, forget_bias, whole):
       d_gates = []
       for t in reversed(range(steps)):
         i, g, f, o, bent = parts[t]
-        d_c += d_h * o * (1 - bent * bent)
+        d_c += _tanh_grad(bent, d_h * o)
         slopes = [
-          d_c * g * i * (1 - i),
-          d_c * i * (1 - g * g),
-          d_c * cs[t] * f * (1 - f),
-          d_h * bent * o * (1 - o),
+          _sigmoid_grad(i, d_c * g),
+          _tanh_grad(g, d_c * i),
+          _sigmoid_grad(f, d_c * cs[t]),
+          _sigmoid_grad(o, d_h * bent),
         ]
         d_gates.append(tf1.concat(slopes, 1))
         d_h = tf1.matmul(d_gates[-1], below, transpose_b=True)
@@ -125,12 +125,12 @@ def gru(inputs, h, gates_kernel, gates_bias, candidate_kernel, candidate_bias):
       d_gates, d_candidates = [], []
       for t in reversed(range(steps)):
         gates, r, z, g = parts[t]
-        d_candidates.append(d_h * (1 - z) * (1 - g * g))
+        d_candidates.append(_tanh_grad(g, d_h * (1 - z)))
         d_reset = tf1.matmul(
           d_candidates[-1], candidate_below, transpose_b=True
         )
         d_both = tf1.concat([d_reset * hs[t], d_h * (hs[t] - g)], 1)
-        d_gates.append(d_both * gates * (1 - gates))
+        d_gates.append(_sigmoid_grad(gates, d_both))
         d_h = d_h * z + d_reset * r
         d_h += tf1.matmul(d_gates[-1], gates_below, transpose_b=True)
         if t:
@@ -152,6 +152,16 @@ def gru(inputs, h, gates_kernel, gates_bias, candidate_kernel, candidate_bias):
   return run(
     inputs, h, gates_kernel, gates_bias, candidate_kernel, candidate_bias
   )
+
+
+def _tanh_grad(y, upstream):
+  """Returns `upstream * (1 - y^2)` by one op, for `y = tanh(x)`."""
+  return tf1.raw_ops.TanhGrad(y=y, dy=upstream)
+
+
+def _sigmoid_grad(y, upstream):
+  """Returns `upstream * y * (1 - y)` by one op, for `y = sigmoid(x)`."""
+  return tf1.raw_ops.SigmoidGrad(y=y, dy=upstream)
 
 
 def _split(flat, steps):
