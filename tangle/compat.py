@@ -47,6 +47,26 @@ def in_v1_control_flow(op):
 
 
 @contextlib.contextmanager
+def control_flow(v2):
+  """Builds loops and conditionals in one style while it is open.
+
+  It is a setting of the process, and put back at the end.
+
+  Args:
+    v2: whether in that of TensorFlow 2.
+  """
+  before = tf1.control_flow_v2_enabled()
+  if before == v2:
+    yield
+    return
+  use = {True: tf1.enable_control_flow_v2, False: tf1.disable_control_flow_v2}
+  use[v2]()
+  try:
+    yield
+  finally:
+    use[before]()
+
+
 def control_flow_of(ops):
   """Uses the style of control flow that `ops` were made in, while it is open.
 
@@ -56,18 +76,14 @@ def control_flow_of(ops):
 
   Args:
     ops: a sequence of ops.
+
+  Returns:
+    A context manager.
   """
-  array = any(
+  has_array = any(
     op.type.startswith("TensorArray") and op.type.endswith("V3") for op in ops
   )
-  if not array or not tf1.control_flow_v2_enabled():
-    yield
-    return
-  tf1.disable_control_flow_v2()
-  try:
-    yield
-  finally:
-    tf1.enable_control_flow_v2()
+  return control_flow(tf1.control_flow_v2_enabled() and not has_array)
 
 
 def is_ref(tensor):

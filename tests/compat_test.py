@@ -184,6 +184,28 @@ class DatasetTest(case.GraphTestCase):
     self.assertEqual((first["name"], second["name"]), (b"0", b"1"))
 
 
+class ControlFlowTest(case.GraphTestCase):
+  @parameterized.product(before=[False, True], inside=[False, True])
+  def test_a_style_holds_inside_alone(self, before, inside):
+    self.use_control_flow(v2=before)
+    with self.assertRaises(KeyError), compat.control_flow(v2=inside):
+      self.assertEqual(tf1.control_flow_v2_enabled(), inside)
+      raise KeyError
+    self.assertEqual(tf1.control_flow_v2_enabled(), before)
+
+  @parameterized.parameters(False, True)
+  def test_the_style_of_tensor_arrays_is_found(self, v2):
+    self.use_control_flow(v2=v2)
+    x = tf1.placeholder(tf1.float64, [None, 3])
+    tf1.TensorArray(tf1.float64, 2).unstack(x).stack()
+    ops = self.graph.get_operations()
+    self.use_control_flow(v2=True)
+    with compat.control_flow_of(ops):
+      self.assertEqual(tf1.control_flow_v2_enabled(), v2)
+    with compat.control_flow_of([]):
+      self.assertTrue(tf1.control_flow_v2_enabled())
+
+
 class SessionTest(case.GraphTestCase):
   def test_a_plain_session_is_open_local_and_unwrapped(self):
     sess = self.session()

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, NamedTuple
 
 import numpy as np
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.nets import attention, cells, feedforward, losses, recurrent
 
@@ -113,6 +113,41 @@ def _recurrent(make_layer):
     return Model({"x": x}, _labels(rng, sizes), lower, upper)
 
   return make_model
+
+
+class _Cell:
+  """An LSTM cell as `tf.nn.dynamic_rnn` takes one."""
+
+  def __init__(self, units, depth):
+    self._cell = cells.LSTMCell(units, name="dynamic_lstm")
+    with self._cell.enter(None):  # variables are made outside of the loop
+      self._weights = self._cell.weights(depth)
+    self.output_size = units
+    self.state_size = cells.LSTMState(units, units)
+
+  def zero_state(self, batch_size, dtype):
+    return self._cell.zero_state(batch_size, dtype)
+
+  def __call__(self, inputs, state, scope=None):
+    state = self._cell.step(inputs, state, self._weights)
+    return self._cell.output(state), state
+
+
+def _dynamic_rnn(sizes, rng):
+  """A layer as a loop in the style of TensorFlow 2, of unknown length."""
+
+  def lower(feeds):
+    with compat.control_flow(v2=True):
+      x = tf1.placeholder_with_default(feeds["x"], [None, None, sizes.units])
+      cell = _Cell(sizes.units, sizes.units)
+      outputs, _ = tf1.nn.dynamic_rnn(cell, x, dtype=tf1.float32)
+    return [outputs]
+
+  def upper(boundary, feeds):
+    return _classify(tf1.reduce_mean(boundary[0], 1), feeds)
+
+  x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
+  return Model({"x": x}, _labels(rng, sizes), lower, upper)
 
 
 def _convolution(sizes, rng):
@@ -250,6 +285,7 @@ _MAKERS = {
   "block_lstm": _recurrent(
     lambda units: recurrent.LSTM(units, implementation="block")
   ),
+  "dynamic_rnn": _dynamic_rnn,
   "convolution": _convolution,
   "transformer": _transformer,
   "attention": _attention("unrolled"),

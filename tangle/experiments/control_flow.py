@@ -5,7 +5,6 @@ its gradients must be those of the joint graph, and of central differences, or
 it must be refused when the sub-model is made.
 """
 
-import contextlib
 import json
 import pathlib
 import subprocess
@@ -59,7 +58,7 @@ def tabulate(names=None, stores=STORES, styles=STYLES):
   for name in names or constructs.ALL:
     found[name] = {}
     for style in styles:
-      with _control_flow(style):
+      with compat.control_flow(style == "v2"):
         expected = _run_joint(constructs.ALL[name])
         found[name][style] = {
           store: _attempt(constructs.ALL[name], store, expected)
@@ -183,17 +182,6 @@ def _dense(gradients):
       gradient = dense
     found.append(gradient)
   return found
-
-
-@contextlib.contextmanager
-def _control_flow(style):
-  before = tf1.control_flow_v2_enabled()
-  use = {"v1": tf1.disable_control_flow_v2, "v2": tf1.enable_control_flow_v2}
-  use[style]()
-  try:
-    yield
-  finally:
-    use["v2" if before else "v1"]()
 
 
 def tabulate_elsewhere(python, names=None):
