@@ -86,6 +86,8 @@ class Split:
       GraphError: if the tensors belong to several graphs.
       DisconnectedError: if an output depends on no input, or a variable is
         not below any output.
+      CutError: if an input is one output of an op through another output of
+        which a gradient flows.
     """
     self.caller = caller
     self.outputs = walk.check_tensors(caller, "outputs", outputs)
@@ -110,6 +112,7 @@ class Split:
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
+    self._check_siblings()
     self._besides = []
     budget = self.policy.residuals
     self.bytes_of = sizes.of(
@@ -128,6 +131,22 @@ class Split:
           f"{self.caller}: the output {tensor.name!r} depends on none of the "
           f"inputs {[t.name for t in self.inputs]}. Leave it out, or name the "
           f"input that it depends on."
+        )
+
+  def _check_siblings(self):
+    """Refuses an input where TensorFlow would stop a gradient beside it.
+
+    `stop_gradients` holds for all outputs of the op, so that a gradient which
+    flows through another one of them would be lost.
+    """
+    names = {op.name for op in self.differentiable_ops()}
+    for tensor in self.inputs:
+      if tensor.op.name in names:
+        raise errors.CutError(
+          f"{self.caller}: the input {tensor.name!r} is one output of an op "
+          f"({tensor.op.type}) that another gradient flows through, which "
+          f"TensorFlow would stop there, too. Put a tf.identity on it, for all "
+          f"that reads it, and begin there."
         )
 
   def _find_variables(self, ops, variables):

@@ -102,6 +102,15 @@ class ConstructionErrorsTest(case.GraphTestCase):
     scale = tf1.py_func(lambda v: v, [x], tf1.float64)
     return {"inputs": [x], "outputs": [x * scale], "store": "recompute"}
 
+  def sibling_of_an_input(test):
+    x = tf1.placeholder(tf1.float64, [None, 4])
+    first, second = tf1.split(x, 2, axis=1)
+    return {"inputs": [x, first], "outputs": [first * second]}
+
+  def sibling_below_a_variable(test):
+    first, second = tf1.unstack(test.variable("w", test.normal(2, 3)))
+    return {"inputs": [first], "outputs": [first * second]}
+
   def loop_on_device(test):
     x, y = pieces.while_loop(test)
     return {"inputs": [x], "outputs": [y]}
@@ -164,6 +173,10 @@ class ConstructionErrorsTest(case.GraphTestCase):
         'residuals="none"',
       ),
       _bad(call_again, errors.CutError, "(PyFunc)", "device"),
+      _bad(sibling_of_an_input, errors.CutError, "'split:0'", "identity"),
+      _bad(
+        sibling_below_a_variable, errors.CutError, "'unstack:0'", "(Unpack)"
+      ),
       _bad(loop_on_device, errors.CutError, "'loop/", 'store="session"'),
       _bad(loop_on_host, errors.CutError, "'loop/", "'host'", "session"),
       _bad(loop_again, errors.CutError, "'loop/", "enable_control_flow_v2"),
