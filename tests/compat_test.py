@@ -184,7 +184,7 @@ class DatasetTest(case.GraphTestCase):
     self.assertEqual((first["name"], second["name"]), (b"0", b"1"))
 
 
-class ControlFlowTest(case.GraphTestCase):
+class ControlFlowStyleTest(case.GraphTestCase):
   @parameterized.product(before=[False, True], inside=[False, True])
   def test_a_style_holds_inside_alone(self, before, inside):
     self.use_control_flow(v2=before)
