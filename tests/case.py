@@ -5,6 +5,7 @@ import contextlib
 import numpy as np
 from absl.testing import parameterized
 
+from tangle import compat
 from tangle.compat import tf1
 
 
@@ -57,13 +58,9 @@ class GraphTestCase(parameterized.TestCase):
     Args:
       v2: whether in that of TensorFlow 2.
     """
-    before = tf1.control_flow_v2_enabled()
-    switch = {
-      True: tf1.enable_control_flow_v2,
-      False: tf1.disable_control_flow_v2,
-    }
-    switch[v2]()
-    self.addCleanup(switch[before])
+    style = compat.control_flow(v2)
+    style.__enter__()
+    self.addCleanup(style.__exit__, None, None, None)
 
   def count_ops(self):
     """Returns the number of ops in the test's graph."""

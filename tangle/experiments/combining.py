@@ -256,10 +256,4 @@ def plot(found, path):
     "sequential": "share right of left halves, in a row",
     "shared": "share right, two new heads on a trunk",
   }
-  panels = []
-  for pattern, side in sides.items():
-    lines = {
-      way.replace("_", " "): points for way, points in found[pattern].items()
-    }
-    panels.append(("labelled images a class", side, lines))
-  plots.draw_series(panels, path, logarithmic=True)
+  plots.draw_by_labels(found, sides, path)

@@ -73,3 +73,23 @@ def draw_series(panels, path, logarithmic=False):
       axes.spines[edge].set_visible(False)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
+
+
+def draw_by_labels(found, sides, path):
+  """Draws what several ways to train come to by the number of labels.
+
+  Args:
+    found: series → way → labelled images a class → list of shares.
+    sides: series → label at the side of its panel; the series to draw.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  panels = []
+  for series, side in sides.items():
+    lines = {
+      way.replace("_", " "): points for way, points in found[series].items()
+    }
+    panels.append(("labelled images a class", side, lines))
+  draw_series(panels, path, logarithmic=True)

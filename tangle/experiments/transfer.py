@@ -325,10 +325,4 @@ def plot(found, path):
     "all_paths": "share right, all four paths labelled",
     "one_path": "share right, three paths without labels",
   }
-  panels = []
-  for series, side in sides.items():
-    lines = {
-      way.replace("_", " "): points for way, points in found[series].items()
-    }
-    panels.append(("labelled images a class", side, lines))
-  plots.draw_series(panels, path, logarithmic=True)
+  plots.draw_by_labels(found, sides, path)

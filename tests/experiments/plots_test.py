@@ -28,6 +28,13 @@ class PlotsTest(absltest.TestCase):
     self.assertTrue(all(image.startswith(b"\x89PNG") for image in sizes))
     self.assertNotEqual(*sizes)
 
+  def test_series_become_panels(self):
+    found = {"one": {"a_way": {1: [0.5]}}, "not_drawn": {}}
+    with mock.patch.object(plots, "draw_series") as draw:
+      plots.draw_by_labels(found, {"one": "share"}, "x.png")
+    panels = [("labelled images a class", "share", {"a way": {1: [0.5]}})]
+    draw.assert_called_once_with(panels, "x.png", logarithmic=True)
+
   def test_a_missing_package_is_named(self):
     with mock.patch.dict(sys.modules, {"matplotlib": None}):
       with self.assertRaisesRegex(errors.MissingPackageError, "plot"):
