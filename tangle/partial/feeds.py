@@ -4,6 +4,7 @@ import numpy as np
 
 from tangle import compat, errors
 from tangle.compat import tf1
+from tangle.graphs import feeding
 
 
 def take(caller, feed_dict, graph, repeated):
@@ -19,8 +20,8 @@ def take(caller, feed_dict, graph, repeated):
     A dict from tensor to array, or to what else was fed for it.
 
   Raises:
-    GraphError: if a tensor belongs to another graph, may not be fed, or is in
-      `repeated`.
+    GraphError: if a tensor belongs to another graph, may not be fed, is in
+      `repeated`, or TensorFlow would forget what is fed.
     ShapeError: if an array does not fit its tensor.
   """
   # The runtime may read a fed array in place (measured on 1.15 and 2.21), so
@@ -42,6 +43,13 @@ def take(caller, feed_dict, graph, repeated):
         f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the "
         f"backward pass computes it again, from what the graph has there. "
         f"Name it in inputs, or keep it by another value of residuals."
+      )
+    if feeding.is_forgotten(tensor):
+      raise errors.GraphError(
+        f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the graph "
+        f"optimizer of TensorFlow 2 may go around it, and take what the graph "
+        f"computes. Put a tf.identity on it, for all that reads it, and feed "
+        f"that."
       )
     shape = value.shape if isinstance(value, np.ndarray) else None
     if shape is not None and not tensor.shape.is_compatible_with(shape):

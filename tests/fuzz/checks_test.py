@@ -8,7 +8,8 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
-from tangle import errors
+from tangle import compat, errors
+from tangle.graphs import feeding
 from tangle.partial import calls, split
 from tests.fuzz import checks, ops, programs, run
 
@@ -69,6 +70,29 @@ class ChecksTest(parameterized.TestCase):
   def test_a_refused_program_is_told_of(self):
     program = programs.Program(DROPOUT, store="recompute", marks=(ops.RANDOM,))
     self.assertEqual(checks.check(program), checks.REFUSED)
+
+  @parameterized.product(store=["device", "host", "session"])
+  def test_what_tensorflow_would_forget_is_refused(self, store):
+    source = SOURCE.replace("tf1.sin(x1)", "x1 + x1")
+    source = source.replace("inputs = [x1]", "inputs = [x1, v3]")
+    settings = {"store": store, "fed": True, "traced": False, "numeric": True}
+    program = programs.Program(source, **settings)
+    if compat.IS_TF1:
+      self.assertEqual(checks.check(program), checks.RIGHT)
+      return
+    self.assertEqual(checks.check(program), checks.REFUSED)
+    with mock.patch.object(feeding, "is_forgotten", return_value=False):
+      with self.assertRaisesRegex(checks.Wrong, "gradient of"):
+        checks.check(program)
+    # Nothing else of it is wrong: in doubt what is fed is refused.
+    kept = source.replace("x1 + x1", "tf1.identity(x1 + x1)")
+    kept = programs.Program(kept, **settings)
+    self.assertEqual(checks.check(kept), checks.RIGHT)
+
+  def test_a_run_that_tensorflow_alone_fails_in_too_is_told_of(self):
+    source = SOURCE.replace("tf1.sin(x1)", "tf1.reshape(x1, [5, 4])")
+    program = programs.Program(source, traced=False)
+    self.assertEqual(checks.check(program), checks.UNBUILT)
 
   def test_a_program_that_tensorflow_does_not_build_is_told_of(self):
     program = programs.Program(SOURCE.replace("tf1.sin(x1)", "x1[0, 0, 0]"))

@@ -1,7 +1,7 @@
 import numpy as np
 from absl.testing import absltest
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.partial import feeds
 from tests import case
@@ -73,6 +73,11 @@ class TakeTest(case.GraphTestCase):
     unfed = tf1.square(x, name="unfed")
     self.graph.prevent_feeding(unfed)
     value = np.ones([1, 2])
+    if not compat.IS_TF1:
+      twice = tf1.add(x, x, name="twice")
+      with self.assertRaises(errors.GraphError) as caught:
+        self.take({twice: value})
+      self.assert_message(caught.exception, "Here", "'twice:0'", "tf.identity")
     for feed_dict, error, parts in (
       ({other: 1.0}, errors.GraphError, ["'other:0'", "another graph"]),
       ({unfed: value}, errors.GraphError, ["'unfed:0'", "identity"]),
