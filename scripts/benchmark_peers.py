@@ -2,6 +2,7 @@
 
   python scripts/benchmark_peers.py --python1=/path/to/python3.7
   python scripts/benchmark_peers.py --size=small --tasks=lstm,mlp
+  python scripts/benchmark_peers.py --tasks=g2p --python1=/path/to/python3.7
 
 Each contender runs in a process of its own, from the same weights on the same
 batch; they step in turn, so that ratios pair. One without its interpreter or
@@ -18,12 +19,19 @@ from absl import app, flags
 
 from tangle import errors
 from tangle.benchmarks import tables
-from tangle.benchmarks.peers import figures, harness, page, roster, tasks
+from tangle.benchmarks.peers import (
+  figures,
+  harness,
+  kinds,
+  page,
+  roster,
+  tasks,
+)
 from tangle.training import records
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_list("tasks", list(tasks.NAMES), "What to train.")
+flags.DEFINE_list("tasks", list(kinds.NAMES), "What to train.")
 flags.DEFINE_enum("size", "design", list(tasks.SIZES), "How large it is.")
 flags.DEFINE_list("contenders", list(roster.NAMES), "What to compare.")
 flags.DEFINE_string("python2", sys.executable, "Has TensorFlow 2.")
@@ -48,7 +56,7 @@ def main(argv):
   wait = FLAGS.omp_wait_policy
   settings = roster.Settings(
     {k: FLAGS[k].value for k in ("python2", "python1", "torch_python")},
-    tasks.SIZES[FLAGS.size],
+    None,  # a size for each task, below
     tasks.Optimizer(FLAGS.optimizer, FLAGS.learning_rate, FLAGS.clip_norm),
     FLAGS.threads,
     options={"ours": {"implementation": FLAGS.implementation}},
@@ -56,23 +64,25 @@ def main(argv):
   )
   timing = harness.Settings(rounds=FLAGS.rounds, budget_s=FLAGS.budget_s)
   facts = roster.describe_machine()
-  facts.update(
-    size=FLAGS.size, threads=FLAGS.threads, **settings.sizes._asdict()
-  )
+  facts.update(size=FLAGS.size, threads=FLAGS.threads)
   facts.update(optimizer=FLAGS.optimizer, implementation=FLAGS.implementation)
   facts.update(omp_wait_policy=wait or "as it is")
   journal = records.Records(FLAGS.out_dir)
-  journal.write(**facts)
   results, images = {}, {}
   try:
+    sizes = {k: kinds.choose_sizes(k, FLAGS.size) for k in FLAGS.tasks}
+    facts.update({task: str(found) for task, found in sizes.items()})
+    journal.write(**facts)
     for task in FLAGS.tasks:
+      settings = settings._replace(sizes=sizes[task])
       rows = roster.compare(task, FLAGS.contenders, settings, timing)
       for name, row in rows.items():
         journal.write(task=task, contender=name, **row)
       print(task)
-      print(tables.format_table(rows, figures.COLUMNS), flush=True)
+      columns = figures.columns_of(rows)
+      print(tables.format_table(rows, columns), flush=True)
       results[task], images[task] = rows, []
-      for column in ("to_own_joint", "to_pytorch", "to_limit"):
+      for column in figures.RATIOS:
         if any(f"{column}_quartiles" in row for row in rows.values()):
           path = os.path.join(FLAGS.out_dir, f"{task}_{column}.png")
           drawn = {k: v for k, v in rows.items() if f"{column}_quartiles" in v}

@@ -1,19 +1,29 @@
 """Figures of contenders: ratios of pairs, the limit, whether losses agree."""
 
+import collections
+
 import numpy as np
 
 from tangle.benchmarks import timing
 
 COLUMNS = (
   "step_s",
+  "words_per_s",
   "to_own_joint",
   "to_pytorch",
+  "to_contrib",
   "to_limit",
   "first_step_s",
   "rss_bytes",
   "same_losses",
 )
-"""What a table shows."""
+"""What a table shows, of what there is; see `columns_of`."""
+
+RATIOS = tuple(column for column in COLUMNS if column.startswith("to_"))
+"""Those that have quartiles, and are drawn."""
+
+CONTRIB = "contrib_joint"
+"""Whom `to_contrib` is held against."""
 
 TOLERANCE = 1e-4
 """How much a loss may differ from the median of all, relatively."""
@@ -22,19 +32,35 @@ LIMIT = "limit"
 """Begin of the names of those that take matrix products, and a row's name."""
 
 
-def make_rows(found, flops):
+def columns_of(rows):
+  """Returns the columns of a task's table: those that a row has.
+
+  Args:
+    rows: name → figures, as `make_rows` returns them.
+
+  Returns:
+    A tuple of names.
+  """
+  held = set().union(*rows.values()) if rows else set()
+  return tuple(column for column in COLUMNS if column in held)
+
+
+def make_rows(found, flops, words=0):
   """Makes figures of what a harness has measured.
 
   Args:
     found: name → dict, as `harness.measure` returns it. Names end in `_split`
       or `_joint`; those that begin with `LIMIT` return rates.
     flops: floating-point operations of a step.
+    words: how many a step trains on; 0 if there are none.
 
   Returns:
     Name → figures, or a `reason`. `to_own_joint` is the median ratio to the
     same contender joint; `to_pytorch` that to PyTorch in the same mode;
-    `to_limit` is the median step over the limit's. Ratios that pair have
-    quartiles, too. The row `LIMIT` has `flops`, the best `rate` of a product,
+    `to_limit` is the median step over the limit's. With words there are
+    `words_per_s`, and `to_contrib`, the median ratio to those of `CONTRIB`: it
+    alone is the better the larger. Ratios that pair have quartiles, too. The
+    row `LIMIT` has `flops`, the best `rate` of a product,
     and `step_s`, that of a step with nothing but products at this rate.
   """
   rows = {}
@@ -53,16 +79,11 @@ def make_rows(found, flops):
       "step_s_quartiles": [float(low), float(high)],
       "rounds": len(seconds),
     }
-    mode = name.rsplit("_", 1)[-1]
-    for column, base in (
-      ("to_own_joint", name[: -len(mode)] + "joint"),
-      ("to_pytorch", f"pytorch_{mode}"),
-    ):
-      other = found.get(base, {})
-      if "seconds" in other:
-        ratio = timing.ratio(seconds, np.array(other["seconds"]))
-        row[column] = ratio.median
-        row[f"{column}_quartiles"] = [ratio.low, ratio.high]
+    if words:
+      row["words_per_s"] = words / row["step_s"]
+    for column, ratio in _pair(name, seconds, found).items():
+      row[column] = ratio.median
+      row[f"{column}_quartiles"] = [ratio.low, ratio.high]
     if "step_s" in limit:
       row["to_limit"] = row["step_s"] / limit["step_s"]
       row["to_limit_quartiles"] = [s / limit["step_s"] for s in (low, high)]
@@ -74,6 +95,25 @@ def make_rows(found, flops):
   if limit:
     rows[LIMIT] = limit
   return rows
+
+
+def _pair(name, seconds, found):
+  """Returns column → `timing.ratio` of those that a contender pairs with."""
+  mode = name.rsplit("_", 1)[-1]
+  bases = {
+    "to_own_joint": name[: -len(mode)] + "joint",
+    "to_pytorch": f"pytorch_{mode}",
+    "to_contrib": CONTRIB,
+  }
+  ratios = collections.OrderedDict()
+  for column, base in bases.items():
+    other = found.get(base, {})
+    if "seconds" in other:
+      pair = seconds, np.array(other["seconds"])
+      # Words a second, so the other way round.
+      pair = pair[::-1] if column == "to_contrib" else pair
+      ratios[column] = timing.ratio(*pair)
+  return ratios
 
 
 def _find_limit(found, flops):

@@ -18,9 +18,11 @@ img { max-width: 100%; }
 """
 
 _MEANINGS = {
-  "step_s": "Median seconds of a training step",
+  "step_s": "Median seconds of a training step; for g2p of a cycle of them",
+  "words_per_s": "Words that are trained on in a second",
   "to_own_joint": "Step over that of the same framework in one graph",
   "to_pytorch": "Step over PyTorch's, split to split and joint to joint",
+  "to_contrib": "Words a second over those of TensorFlow 1.15's contrib",
   "to_limit": "Step over its matrix products alone at the best rate measured",
   "first_step_s": "Seconds of the first step, compilation in it",
   "rss_bytes": "Peak resident memory of the process",
@@ -77,18 +79,19 @@ def _row(cells, tag="td"):
 
 def _table(rows):
   """Returns the table of a task."""
-  lines = [_row(["", *figures.COLUMNS], "th")]
+  columns = figures.columns_of(rows)
+  lines = [_row(["", *columns], "th")]
   for name, row in rows.items():
     if "reason" in row:
       reason = html.escape(f"cannot run: {row['reason']}")
       lines.append(
         f"<tr><td>{html.escape(name)}</td>"
-        f'<td class="reason" colspan="{len(figures.COLUMNS)}">{reason}</td>'
+        f'<td class="reason" colspan="{len(columns)}">{reason}</td>'
         f"</tr>"
       )
       continue
     cells = [html.escape(name)]
-    cells += [_cell(row, column) for column in figures.COLUMNS]
+    cells += [_cell(row, column) for column in columns]
     line = _row(cells)
     if row.get("same_losses") is False:
       line = line.replace("<td>no</td>", '<td class="wrong">no</td>')

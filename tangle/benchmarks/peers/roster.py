@@ -1,13 +1,22 @@
 """Who contends, and the comparison of all of them on a task."""
 
+import collections
 import json
 import os
 import pathlib
 import platform
+import tempfile
 from typing import Any, Dict, NamedTuple
 
 from tangle import errors
-from tangle.benchmarks.peers import figures, harness, tasks
+from tangle.benchmarks.peers import (
+  figures,
+  g2p,
+  g2p_data,
+  harness,
+  kinds,
+  tasks,
+)
 
 _LAUNCH = str(pathlib.Path(__file__).resolve().parent / "launch.py")
 
@@ -17,31 +26,37 @@ class Entry(NamedTuple):
 
   Attributes:
     python: whose interpreter: python2, python1 or torch_python.
-    module: of this folder.
+    modules: kind of task → module of this folder.
     options: arguments of its `build`.
   """
 
   python: str
-  module: str
+  modules: Dict[str, str]
   options: Dict[str, Any]
 
 
-def _pair(name, python, module):
+def _pair(name, python, **modules):
   return {
-    f"{name}_{mode}": Entry(python, module, {"mode": mode})
+    f"{name}_{mode}": Entry(python, modules, {"mode": mode})
     for mode in ("split", "joint")
   }
 
 
+def _limit(python, library):
+  modules = dict.fromkeys(kinds.KINDS, "limit")
+  return Entry(python, modules, {"library": library})
+
+
 ENTRIES = dict(
-  _pair("tangle", "python2", "ours"),
-  **_pair("tangle_tf1", "python1", "ours"),
-  **_pair("pytorch", "torch_python", "torch_peer"),
-  **_pair("jax", "torch_python", "jax_peer"),
-  **_pair("tf2", "python2", "tf2_peer"),
-  limit_numpy=Entry("python2", "limit", {"library": "numpy"}),
-  limit_torch=Entry("torch_python", "limit", {"library": "torch"}),
-  limit_tensorflow=Entry("python2", "limit", {"library": "tensorflow"}),
+  _pair("tangle", "python2", networks="ours", g2p="g2p_ours"),
+  **_pair("tangle_tf1", "python1", networks="ours", g2p="g2p_ours"),
+  contrib_joint=Entry("python1", {"g2p": "g2p_contrib"}, {"mode": "joint"}),
+  **_pair("pytorch", "torch_python", networks="torch_peer"),
+  **_pair("jax", "torch_python", networks="jax_peer"),
+  **_pair("tf2", "python2", networks="tf2_peer"),
+  limit_numpy=_limit("python2", "numpy"),
+  limit_torch=_limit("torch_python", "torch"),
+  limit_tensorflow=_limit("python2", "tensorflow"),
 )
 """Name → `Entry`."""
 
@@ -57,16 +72,16 @@ class Settings(NamedTuple):
   Attributes:
     pythons: python2, python1, torch_python → path of an interpreter, empty if
       there is none.
-    sizes: a `tasks.Sizes`.
+    sizes: those of the task's kind.
     optimizer: a `tasks.Optimizer`.
     threads: threads of an op, and processors of a process.
-    seed: of weights and batch.
+    seed: of weights and batches.
     options: module → more arguments of its `build`.
     environment: more variables of all processes, such as `OMP_WAIT_POLICY`.
   """
 
   pythons: Dict[str, str]
-  sizes: tasks.Sizes
+  sizes: Any
   optimizer: tasks.Optimizer = tasks.Optimizer()
   threads: int = 2
   seed: int = 0
@@ -78,7 +93,7 @@ def compare(task, names, settings, timing=None):
   """Measures contenders on a task.
 
   Args:
-    task: one of `tasks.NAMES`.
+    task: one of `kinds.NAMES`.
     names: of the contenders, of `NAMES`.
     settings: a `Settings`.
     timing: a `harness.Settings`.
@@ -94,43 +109,60 @@ def compare(task, names, settings, timing=None):
       raise errors.ArgumentError(
         f"roster.compare: contenders must be of {NAMES}, got {name!r}."
       )
-  flops = tasks.make(task, settings.sizes, settings.seed).flops
-  missing, contenders = {}, {}
-  for name in names:
-    python = ENTRIES[name].python
-    if settings.pythons.get(python):
-      contenders[name] = make_contender(name, task, settings)
-    else:
-      missing[name] = {"reason": f"no interpreter is given by --{python}"}
-  found = harness.measure(contenders, timing)
-  return figures.make_rows(
-    {name: found.get(name) or missing[name] for name in names}, flops
-  )
+  kind = kinds.find(task)
+  found, contenders = collections.OrderedDict(), {}
+  with tempfile.TemporaryDirectory() as folder:
+    data = _write_data(folder, kind, settings)
+    made = kinds.make(task, settings.sizes, settings.seed, data)
+    for name in names:
+      entry = ENTRIES[name]
+      found[name] = None
+      if kind not in entry.modules:
+        found[name] = {"reason": f"it has no model for {task}"}
+      elif not settings.pythons.get(entry.python):
+        reason = f"no interpreter is given by --{entry.python}"
+        found[name] = {"reason": reason}
+      else:
+        contenders[name] = make_contender(name, task, settings, data)
+    found.update(harness.measure(contenders, timing))
+  return figures.make_rows(found, made.flops, made.words)
 
 
-def make_contender(name, task, settings):
+def _write_data(folder, kind, settings):
+  """Returns the path of the file that tasks of a kind read; empty for none."""
+  if kind != g2p.NAME:
+    return ""
+  path = os.path.join(folder, "batches.npz")
+  g2p_data.write(path, settings.sizes, settings.seed)
+  return path
+
+
+def make_contender(name, task, settings, data=""):
   """Returns what to start.
 
   Args:
     name: one of `NAMES`.
-    task: one of `tasks.NAMES`.
+    task: one of `kinds.NAMES`, for which the contender has a module.
     settings: a `Settings`.
+    data: path of the task's file of batches, if it reads one.
 
   Returns:
     A `harness.Contender`.
   """
   entry = ENTRIES[name]
-  light = entry.module in _WITHOUT_TENSORFLOW
+  module = entry.modules[kinds.find(task)]
+  light = module in _WITHOUT_TENSORFLOW
   light = light or entry.options.get("library") in ("numpy", "torch")
   spec = {
-    "module": entry.module,
+    "module": module,
     "task": task,
     "sizes": list(settings.sizes),
     "optimizer": list(settings.optimizer),
     "threads": settings.threads,
     "seed": settings.seed,
+    "data": data,
     "light": light,
-    "options": dict(entry.options, **settings.options.get(entry.module, {})),
+    "options": dict(entry.options, **settings.options.get(module, {})),
   }
   threads = str(settings.threads)
   environment = {
@@ -140,10 +172,14 @@ def make_contender(name, task, settings):
     "JAX_PLATFORMS": "cpu",
     "TF_CPP_MIN_LOG_LEVEL": "3",
   }
+  if entry.python == "python1":
+    # TensorFlow 2 sets it in its process, and 1.15 in a process below would
+    # take half of its behaviour over: contrib's cells fail then.
+    environment["TF2_BEHAVIOR"] = "0"
   environment.update(settings.environment)
   command = [settings.pythons[entry.python], "-W", "ignore", _LAUNCH]
   return harness.Contender(
-    command + [json.dumps(spec)], environment, entry.module == "limit"
+    command + [json.dumps(spec)], environment, module == "limit"
   )
 
 

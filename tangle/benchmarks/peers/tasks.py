@@ -61,6 +61,7 @@ class Task(NamedTuple):
     flops: of the matrix products of a step, forward and backward.
     lower: from a framework's layers and feeds to the boundary, a list.
     upper: from layers, boundary and feeds to the loss.
+    words: that a step trains on; none.
   """
 
   name: str
@@ -74,6 +75,7 @@ class Task(NamedTuple):
   flops: int
   lower: Callable[..., Any]
   upper: Callable[..., Any]
+  words: int = 0
 
 
 class Optimizer(NamedTuple):

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from tangle.benchmarks.peers import tasks
+from tangle.benchmarks.peers import kinds, tasks
 
 
 def serve(spec, requests, answers):
@@ -22,7 +22,7 @@ def serve(spec, requests, answers):
   Args:
     spec: a dict: `module` of this folder, which has `build(task, optimizer,
       threads, **options)`, and the arguments: `task`, `sizes` a list,
-      `optimizer` a list, `threads`, `seed`, `options`.
+      `optimizer` a list, `threads`, `seed`, `data` a path, `options`.
     requests: a file of lines to read.
     answers: a file to write lines to.
   """
@@ -48,7 +48,7 @@ def serve(spec, requests, answers):
 def _build(spec):
   """Returns the step of a contender, and the versions of what it runs on."""
   found = importlib.import_module(f"tangle.benchmarks.peers.{spec['module']}")
-  task = tasks.make(spec["task"], tasks.Sizes(*spec["sizes"]), spec["seed"])
+  task = kinds.make(spec["task"], spec["sizes"], spec["seed"], spec["data"])
   optimizer = tasks.Optimizer(*spec["optimizer"])
   return found.build(task, optimizer, spec["threads"], **spec["options"])
 

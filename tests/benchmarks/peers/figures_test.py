@@ -70,6 +70,28 @@ class FiguresTest(absltest.TestCase):
     self.assertFalse(rows["c_split"]["same_losses"])
     self.assertTrue(rows["a_split"]["same_losses"])
 
+  def test_words_are_held_against_contrib(self):
+    found = {
+      "tangle_split": measured([1.0, 10.0, 100.0]),
+      "contrib_joint": measured([2.0, 15.0, 400.0]),
+    }
+    rows = figures.make_rows(found, 1, words=30)
+    row = rows["tangle_split"]
+    self.assertEqual((row["words_per_s"], row["to_contrib"]), (3.0, 2.0))
+    self.assertEqual(row["to_contrib_quartiles"], [1.75, 3.0])
+    self.assertEqual(rows["contrib_joint"]["words_per_s"], 2.0)
+    self.assertIn("to_contrib", figures.RATIOS)
+
+  def test_a_table_has_the_columns_that_a_row_has(self):
+    rows = figures.make_rows({"jax_split": {"reason": "no jax"}}, 1)
+    self.assertEqual(figures.columns_of(rows), ())
+    self.assertEqual(figures.columns_of({}), ())
+    rows = figures.make_rows({"pytorch_split": measured([1.0])}, 1)
+    self.assertEqual(
+      figures.columns_of(rows),
+      ("step_s", "to_pytorch", "first_step_s", "rss_bytes", "same_losses"),
+    )
+
   def test_the_summary_has_median_and_worst_of_the_tasks(self):
     tasks = {
       "a": {"x_split": {"to_own_joint": 1.0}, "y_split": {"reason": "no"}},

@@ -7,7 +7,7 @@ import sys
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.benchmarks.peers import harness, launch, roster, tasks
+from tangle.benchmarks.peers import g2p, harness, launch, roster, tasks
 
 TINY = tasks.SIZES["tiny"]
 
@@ -26,6 +26,32 @@ class RosterTest(absltest.TestCase):
     self.assertIn("--python1", rows["tangle_tf1_split"]["reason"])
     self.assertEqual(rows["limit"]["flops"], tasks.make("mlp", TINY).flops)
 
+  def test_g2p_is_trained_on_the_same_words(self):
+    settings = roster.Settings(
+      {"python2": sys.executable}, g2p.SIZES["tiny"], threads=1
+    )
+    names = ["tangle_split", "tangle_joint", "contrib_joint", "pytorch_split"]
+    timing = harness.Settings(rounds=2, turn_s=0.001)
+    rows = roster.compare("g2p", names, settings, timing)
+    self.assertEqual(list(rows), names)
+    for name in names[:2]:
+      self.assertTrue(rows[name]["same_losses"])
+      words = 6 / rows[name]["step_s"]
+      self.assertAlmostEqual(rows[name]["words_per_s"], words)
+    self.assertIn("--python1", rows["contrib_joint"]["reason"])
+    self.assertIn("no model for g2p", rows["pytorch_split"]["reason"])
+
+  def test_contrib_has_no_other_task(self):
+    settings = roster.Settings({"python1": sys.executable}, TINY)
+    rows = roster.compare("mlp", ["contrib_joint"], settings)
+    self.assertIn("no model for mlp", rows["contrib_joint"]["reason"])
+
+  def test_tensorflow_1_is_told_that_it_is(self):
+    settings = roster.Settings({"python1": "a", "python2": "b"}, TINY)
+    for name, value in (("tangle_tf1_split", "0"), ("tangle_split", None)):
+      found = roster.make_contender(name, "mlp", settings)
+      self.assertEqual(found.environment.get("TF2_BEHAVIOR"), value)
+
   def test_an_unknown_contender_names_those_there_are(self):
     with self.assertRaisesRegex(errors.ArgumentError, "jax_split.*'x'"):
       roster.compare("mlp", ["x"], roster.Settings({}, TINY))
@@ -41,6 +67,8 @@ class RosterTest(absltest.TestCase):
     )
     shared = set()
     for name, entry in roster.ENTRIES.items():
+      if "networks" not in entry.modules:
+        continue
       found = roster.make_contender(name, "gru", settings)
       self.assertEqual(found.command[0], pythons[entry.python])
       self.assertEqual(found.environment["OMP_NUM_THREADS"], "3")
@@ -53,7 +81,7 @@ class RosterTest(absltest.TestCase):
       keys = ("task", "sizes", "optimizer", "threads", "seed")
       shared.add(json.dumps([spec[key] for key in keys]))
       block = spec["options"].get("implementation") == "block"
-      self.assertEqual(block, entry.module == "ours")
+      self.assertEqual(block, entry.modules["networks"] == "ours")
     self.assertLen(shared, 1)
 
   def test_the_machine_has_processors(self):

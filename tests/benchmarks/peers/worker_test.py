@@ -17,6 +17,7 @@ class WorkerTest(absltest.TestCase):
       "optimizer": ["sgd", 0.1, 1.0],
       "threads": 1,
       "seed": 0,
+      "data": "",
       "options": {"library": "numpy", "shapes": [[2, 2, 2]]},
     }
     spec.update(others)
@@ -36,7 +37,7 @@ class WorkerTest(absltest.TestCase):
 
   def test_what_cannot_be_built_is_told_once(self):
     (answer,) = self.serve(['{"steps": 2}'], task="x")
-    self.assertIn("ArgumentError: peers.tasks.make", answer["reason"])
+    self.assertIn("ArgumentError: peers.kinds.find", answer["reason"])
 
   def test_a_package_that_is_not_there_is_named(self):
     (answer,) = self.serve([], module="nowhere")

@@ -1,0 +1,194 @@
+"""The task of g2p training: a cycle of batches, of several bucket pairs.
+
+The network is the embedding attention model of `tf.contrib.legacy_seq2seq` with
+layers of `BasicLSTMCell`, which tangle has, too; other frameworks have no such
+model. A step of this task is the whole cycle, a training step for each batch;
+its value is the mean of the batches' losses. All contenders read the batches
+from one file, which `g2p_data` writes, and so pad alike: the legacy attention
+sees padding, so that losses could not be compared otherwise.
+"""
+
+import zlib
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+import numpy as np
+
+from tangle import errors
+
+NAME = "g2p"
+
+
+class Sizes(NamedTuple):
+  """How large the task is.
+
+  Attributes:
+    batch: B, words a batch.
+    units: U, depth of layers and embeddings.
+    layers: of the encoder, and of the decoder.
+    longest: words of more letters or phonemes are left out.
+    buckets: on each side.
+    batches: how many a cycle has.
+  """
+
+  batch: int = 128
+  units: int = 64
+  layers: int = 2
+  longest: int = 28
+  buckets: int = 5
+  batches: int = 10
+
+
+SIZES = {
+  "tiny": Sizes(2, 3, 1, 4, 2, 3),
+  "small": Sizes(16, 32, 1),
+  "design": Sizes(),
+}
+"""Name → `Sizes`."""
+
+
+class Batch(NamedTuple):
+  """A batch in the tutorial's layout, padded to its buckets S and T.
+
+  Attributes:
+    source: `[B, S]` int32, last letter first, PAD in front.
+    inputs: `[B, T]` int32, GO first.
+    targets: `[B, T]` int32.
+    weights: `[B, T]` float32, 0 where there is no target.
+  """
+
+  source: Any
+  inputs: Any
+  targets: Any
+  weights: Any
+
+  @property
+  def pair(self):
+    """The pair of buckets (S, T)."""
+    return self.source.shape[1], self.targets.shape[1]
+
+
+class Task(NamedTuple):
+  """The cycle, with all that training on it needs.
+
+  Attributes:
+    name: `NAME`.
+    sizes: a `Sizes`.
+    seed: of the weights.
+    symbols: how many source symbols and target symbols there are.
+    batches: the `Batch`es of a cycle, in order.
+    words: how many a cycle has.
+    flops: of the matrix products of a cycle, forward and backward.
+  """
+
+  name: str
+  sizes: Sizes
+  seed: int
+  symbols: Tuple[int, int]
+  batches: List[Batch]
+  words: int
+  flops: int
+
+  @property
+  def pairs(self):
+    """The bucket pairs that occur, sorted."""
+    return sorted({batch.pair for batch in self.batches})
+
+  def draw(self, shapes):
+    """Draws the initial weights, each by its name, seed and shape alone.
+
+    Args:
+      shapes: name of a variable → its shape.
+
+    Returns:
+      Name → float32 array.
+    """
+    found: Dict[str, Any] = {}
+    for name, shape in shapes.items():
+      rng = np.random.RandomState([self.seed, zlib.crc32(name.encode())])
+      scale = np.sqrt(shape[-2]) if len(shape) > 1 else 10
+      found[name] = (rng.standard_normal(shape) / scale).astype(np.float32)
+    return found
+
+
+def save(path, symbols, batches):
+  """Writes a cycle to a file.
+
+  Args:
+    path: an `.npz` file to write.
+    symbols: how many source symbols and target symbols there are.
+    batches: a list of `Batch`.
+  """
+  arrays = {
+    f"{field}_{k}": array
+    for k, batch in enumerate(batches)
+    for field, array in batch._asdict().items()
+  }
+  np.savez(path, symbols=np.array(symbols), count=len(batches), **arrays)
+
+
+def make(sizes, seed, path):
+  """Makes the task.
+
+  Args:
+    sizes: a `Sizes`.
+    seed: of the weights.
+    path: the file that `save` has written.
+
+  Returns:
+    A `Task`.
+
+  Raises:
+    DataError: if there is no such file.
+  """
+  try:
+    with np.load(path) as file:
+      symbols = tuple(int(count) for count in file["symbols"])
+      batches = [
+        Batch(*(file[f"{field}_{k}"] for field in Batch._fields))
+        for k in range(int(file["count"]))
+      ]
+  except OSError as error:
+    raise errors.DataError(
+      f"peers.g2p.make: the batches cannot be read from {path!r}: {error}. "
+      f"Write them by g2p_data.write."
+    ) from error
+  return Task(
+    name=NAME,
+    sizes=sizes,
+    seed=seed,
+    symbols=symbols,
+    batches=batches,
+    words=sum(len(batch.source) for batch in batches),
+    flops=sum(
+      len(batch.source) * count_flops(sizes, symbols[1], batch.pair)
+      for batch in batches
+    ),
+  )
+
+
+def count_flops(sizes, symbols, pair):
+  """Counts the operations of the matrix products for one word.
+
+  Both operands of each product have a gradient, which is a product, too.
+
+  Args:
+    sizes: a `Sizes`.
+    symbols: V, how many target symbols there are.
+    pair: the buckets (S, T).
+
+  Returns:
+    A number; a multiplication and an addition are two.
+  """
+  units, (steps, target_steps) = sizes.units, pair
+  layers = sizes.layers * 2 * units * 4 * units
+  state = sizes.layers * 2 * units
+  encoder = steps * (layers + units * units)  # with the attention's keys
+  decoder = target_steps * (
+    layers
+    + 2 * units * units  # input and context
+    + state * units  # query
+    + 2 * steps * units  # scores and context
+    + units * symbols
+    + (symbols + units) * symbols
+  )
+  return 3 * 2 * (encoder + decoder)

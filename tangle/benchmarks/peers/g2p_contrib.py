@@ -1,0 +1,115 @@
+"""`tf.contrib.legacy_seq2seq` on g2p training, as its tutorial trains it.
+
+A placeholder for each step, a graph for each bucket pair by
+`model_with_buckets`, clipped gradients for each pair, and plain runs of the
+session for the update, the norm and the loss.
+
+Source: `Seq2SeqModel` of TensorFlow's translate tutorial (2015,
+`seq2seq_model.py`). Departures: the cell is made anew for each pair, as contrib
+cannot copy one that has been called; the bucket pairs need not be nested.
+"""
+
+import importlib
+
+import numpy as np
+
+from tangle import errors
+from tangle.benchmarks.peers import g2p_ours, ours
+from tangle.compat import IS_TF1, tf1
+
+
+def build(task, optimizer, threads, mode="joint"):
+  """Builds the contender in a graph and session of its own.
+
+  Args:
+    task: a `g2p.Task`.
+    optimizer: a `tasks.Optimizer`.
+    threads: threads of an op, and of ops at once.
+    mode: joint, the only one.
+
+  Returns:
+    A function without arguments that trains on the cycle and returns the mean
+    loss, and a dict of versions.
+
+  Raises:
+    ArgumentError: if this is not TensorFlow 1.15, or the mode is another.
+  """
+  if not IS_TF1 or mode != "joint":
+    raise errors.ArgumentError(
+      f"peers.g2p_contrib.build: contrib is in TensorFlow 1.15 only, and is "
+      f"joint; got {tf1.VERSION} and {mode!r}. Give an interpreter that has it."
+    )
+  with tf1.Graph().as_default() as graph:
+    model = _Model(task, optimizer)
+    sess = g2p_ours.open_session(graph, threads)
+    g2p_ours.load(sess, task)
+  cycle = [model.feeds(batch) for batch in task.batches]
+
+  def step():
+    found = [sess.run(fetches, feeds) for fetches, feeds in cycle]
+    return np.mean([loss for _, _, loss in found])
+
+  return step, {"tensorflow": tf1.VERSION}
+
+
+class _Model:
+  """The graphs of all pairs."""
+
+  def __init__(self, task, optimizer):
+    """Builds them.
+
+    Args:
+      task: a `g2p.Task`.
+      optimizer: a `tasks.Optimizer`.
+    """
+    sources, targets = (max(side) for side in zip(*task.pairs))
+    self._source = _placeholders("encoder", sources, tf1.int32)
+    self._inputs = _placeholders("decoder", targets + 1, tf1.int32)
+    self._weights = _placeholders("weight", targets, tf1.float32)
+    # A name that the structure's test does not know for TensorFlow's: contrib
+    # is no part of `compat`, which has what both versions have.
+    contrib = importlib.import_module("tensorflow.contrib.legacy_seq2seq")
+    _, losses = contrib.model_with_buckets(
+      self._source,
+      self._inputs[:-1],
+      self._inputs[1:],  # the targets are the inputs one further on
+      self._weights,
+      task.pairs,
+      lambda source, target: contrib.embedding_attention_seq2seq(
+        source, target, _make_cell(task.sizes), *task.symbols, task.sizes.units
+      ),
+    )
+    update = ours.make_optimizer(optimizer)
+    variables = tf1.trainable_variables()
+    self._fetches = {}
+    for pair, loss in zip(task.pairs, losses):
+      gradients = tf1.gradients(loss, variables)
+      gradients, norm = tf1.clip_by_global_norm(gradients, optimizer.clip_norm)
+      op = update.apply_gradients(list(zip(gradients, variables)))
+      self._fetches[pair] = [op, norm, loss]
+
+  def feeds(self, batch):
+    """Returns what a step on a `g2p.Batch`, `batch`, fetches and feeds."""
+    inputs = np.concatenate([batch.inputs, batch.targets[:, -1:]], 1)
+    feeds = {}
+    for placeholders, array in (
+      (self._source, batch.source),
+      (self._inputs, inputs),
+      (self._weights, batch.weights),
+    ):
+      columns = [np.ascontiguousarray(column) for column in array.T]
+      feeds.update(zip(placeholders, columns))
+    return self._fetches[batch.pair], feeds
+
+
+def _placeholders(name, count, dtype):
+  return [tf1.placeholder(dtype, [None], f"{name}{k}") for k in range(count)]
+
+
+def _make_cell(sizes):
+  layers = [
+    tf1.nn.rnn_cell.BasicLSTMCell(sizes.units) for _ in range(sizes.layers)
+  ]
+  if sizes.layers == 1:
+    return layers[0]
+  return tf1.nn.rnn_cell.MultiRNNCell(layers)

