@@ -55,7 +55,7 @@ def ancestors(tensors, stop=(), control=False):
   """Lists the ops that `tensors` are computed by, in an order they can run.
 
   Args:
-    tensors: tensors of one graph, of any shapes.
+    tensors: tensors of one graph, of any shapes, or ops, or variables.
     stop: tensors whose values are taken as given: no walk goes past them.
     control: whether to follow control dependencies too.
 
@@ -74,10 +74,11 @@ def ancestors(tensors, stop=(), control=False):
     return iter(found)
 
   for tensor in tensors:
-    if tensor.name in stopped or tensor.op in seen:
+    end = getattr(tensor, "op", tensor)
+    if tensor.name in stopped or end in seen:
       continue
-    seen.add(tensor.op)
-    stack = [(tensor.op, parents(tensor.op))]
+    seen.add(end)
+    stack = [(end, parents(end))]
     while stack:
       op, rest = stack[-1]
       for parent in rest:

@@ -122,25 +122,8 @@ def unfed(items, fed):
   Returns:
     A list of tensors.
   """
-  ops = walk.ancestors(_tensors_before(items), stop=fed, control=True)
+  ops = walk.ancestors(items, stop=fed, control=True)
   return [op.outputs[0] for op in ops if op.type == "Placeholder"]
-
-
-def _tensors_before(items):
-  """Lists tensors that depend on all that ops, or tensors, depend on."""
-  found, seen = [], set()
-  stack = [getattr(item, "op", item) for item in items]
-  while stack:
-    op = stack.pop()
-    if op in seen:
-      continue
-    seen.add(op)
-    if op.outputs:
-      found.append(op.outputs[0])
-    else:  # such as a group of ops
-      found.extend(op.inputs)
-      stack.extend(op.control_inputs)
-  return found
 
 
 def check_alike(caller, graphs):
