@@ -40,6 +40,10 @@ class Boundary:
     """Returns the tensor under `key`, which stays for other readers."""
     return self._values.read([self.shape], key, peek=True)[0]
 
+  def take(self, key):
+    """Returns the op that removes the value under `key`, which is there."""
+    return self._values.read([self.shape], key, name="take")[0].op
+
   def drop(self, key):
     """Returns the op that removes value and gradient under `key`, if any."""
     return tf1.group(self._values.drop(key), self._gradients.drop(key))

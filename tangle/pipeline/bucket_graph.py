@@ -29,11 +29,15 @@ class VariableGradients(NamedTuple):
       name of the dtype of the indices, `None` where it is dense.
     shelf: the `Shelf` that holds the tensors they are made of.
     shapes: the static shapes of those tensors.
+    tensors: those tensors, in the run that makes them.
+    put: the op that puts them on the shelf.
   """
 
   signature: Tuple[Tuple[str, Optional[str]], ...]
   shelf: Any
   shapes: List[Any]
+  tensors: List[Any]
+  put: Any
 
 
 class Pass(NamedTuple):
@@ -41,10 +45,12 @@ class Pass(NamedTuple):
 
   Attributes:
     forward: ops to run with the forward run.
-    backward: ops of the backward run; `None` where the forward run does all.
+    backward: ops of the backward run, which take out all that was kept for it;
+      `None` where the forward run does all.
     reads: read name → ops that hand its gradient back: for the first reader
       of a step, and for later ones.
-    variables: a `VariableGradients`, `None` if there are none.
+    variables: a `VariableGradients`, `None` if there are none. Who runs the
+      pass puts them, or uses them in the same run.
     drops: ops that remove what the pass keeps, if it is there.
     residuals: the tensors that are kept from forward to backward.
   """
@@ -147,6 +153,10 @@ class BucketGraph:
       self.op_count += len(self.graph.get_operations()) - before
     return self._passes[pattern]
 
+  def owns(self, found):
+    """Whether the `Pass` `found` was made here."""
+    return any(found is own for own in self._passes.values())
+
   def _make_pass(self, pattern):
     piece = self.piece
     names = [n for n in piece.outputs if n in pattern.outputs]
@@ -191,16 +201,15 @@ class BucketGraph:
       if gradient is not None:
         dense = tf1.convert_to_tensor(gradient)
         read_ops[name] = boundary.put_gradient(dense, key)
-    put, variables = self._put_variables(
-      piece_split.variables, gradients.variables
-    )
+    variables = self._put_variables(piece_split.variables, gradients.variables)
     drops = [] if variables is None else [variables.shelf.drop(self._key)]
     if store is None:
-      return Pass(put, None, read_ops, variables, drops, kept)
+      return Pass([], None, read_ops, variables, drops, kept)
+    takes = [tensor.op for tensor in upstream[: len(names)]]
     forward = [store.put] if kept else []
-    backward_ops = put + ([store.take] if kept else [])
+    takes += [store.take] if kept else []
     drops += [store.drop] if kept else []
-    return Pass(forward, backward_ops, read_ops, variables, drops, kept)
+    return Pass(forward, takes, read_ops, variables, drops, kept)
 
   def _stage(self, found):
     staging.check_ownable(self.caller, found.kept)
@@ -209,7 +218,7 @@ class BucketGraph:
     )
 
   def _put_variables(self, variables, gradients):
-    """Returns the ops that stage gradients, and what tells where they are."""
+    """Returns the `VariableGradients`, `None` if there are none."""
     tensors, signature = [], []
     for variable, gradient in zip(variables, gradients):
       if compat.is_indexed_slices(gradient):
@@ -219,7 +228,7 @@ class BucketGraph:
         tensors.append(gradient)
         signature.append((variable.name, None))
     if not tensors:
-      return [], None
+      return None
     # All buckets whose gradients have the same structure share one shelf, so
     # that one graph applies them.
     digest = hashlib.md5(repr(signature).encode()).hexdigest()
@@ -230,8 +239,8 @@ class BucketGraph:
       for variable, gradient in zip(variables, gradients)
       for variable_shape in _shapes_of(variable, gradient)
     ]
-    found = VariableGradients(tuple(signature), shelf, shapes)
-    return [shelf.put(tensors, self._key)], found
+    put = shelf.put(tensors, self._key)
+    return VariableGradients(tuple(signature), shelf, shapes, tensors, put)
 
 
 def _shapes_of(variable, gradient):

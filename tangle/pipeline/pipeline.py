@@ -47,7 +47,9 @@ class Pipeline:
     nodes: name → `Node`, in the order of `add`.
     scope: name scope of its ops.
     lock: that of the graph, held by a thread that adds ops to it.
-    prepared: the `prepared.Runs` that its steps are made of.
+    prepared: the `prepared.Runs` that its forward runs are made of.
+    choices: names of sub-models → where each of their reads comes from.
+    plans: buckets and feeds → the `Plan` of such batches.
   """
 
   def __init__(self, name="pipeline"):
@@ -61,9 +63,12 @@ class Pipeline:
     self.nodes = collections.OrderedDict()
     self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
+    self.choices = {}
+    self.plans = {}
     self._boundaries = None
     self._read_keys = {}
     self._drops = {}
+    self._takes = {}
     with tf1.name_scope(name) as scope:
       self.scope = scope
 
@@ -246,6 +251,17 @@ class Pipeline:
     """
     return self._drops[source]
 
+  def take_op(self, source):
+    """Returns the op that removes the value on a boundary, which is there.
+
+    Args:
+      source: the `Source` of the boundary.
+
+    Returns:
+      An op that reads the key of the producer, and waits for the value.
+    """
+    return self._takes[source]
+
   def _any_piece(self, name):
     return next(iter(self.nodes[name].graphs.values())).piece
 
@@ -301,6 +317,7 @@ class Pipeline:
       for output, boundary in own.items():
         source = nodes.Source(node.name, output)
         self._drops[source] = boundary.drop(node.key)
+        self._takes[source] = boundary.take(node.key)
 
   def minimize(
     self, optimizer, clip_norm=None, loss_weights=None, global_step=None
@@ -347,13 +364,11 @@ class Pipeline:
       BucketError: if an array fits no bucket.
     """
     self.build()
-    if with_loss:
-      return runs.forward_only(
-        self, sess, runs.make_plan(self, sess, batch), fetch
-      )
-    needed = runs.feeds_without_loss(self, batch, fetch)
-    plan = runs.make_plan(self, sess, batch, needed)
-    return runs.forward_only(self, sess, plan, fetch, with_loss=False)
+    needed = None
+    if not with_loss:
+      needed = runs.feeds_without_loss(self, batch, fetch)
+    plan, given = runs.make_plan(self, sess, batch, needed)
+    return runs.forward_only(self, sess, plan, given, fetch, with_loss)
 
   def graph_counts(self):
     """Lists the static graphs that the pipeline is made of.

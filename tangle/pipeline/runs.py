@@ -3,9 +3,11 @@
 import contextlib
 from typing import Any, Dict, List, NamedTuple, Tuple
 
+import numpy as np
+
 from tangle import errors
 from tangle.compat import tf1
-from tangle.partial import staging
+from tangle.partial import prepared, staging
 from tangle.pipeline import nodes as nodes_lib
 
 
@@ -15,25 +17,28 @@ class Active(NamedTuple):
   Attributes:
     node: its `Node`.
     graph: the `BucketGraph` that was picked.
-    feed_dict: what its forward run is fed: the batch, and the keys.
-    keys: what its backward run is fed: the keys.
+    keys: pairs of placeholder and the sub-model whose key it is fed.
     sources: read name → the `Source` that it comes from in this step.
     outputs: names of the outputs that another active sub-model reads.
   """
 
   node: Any
   graph: Any
-  feed_dict: Dict[Any, Any]
-  keys: Dict[Any, int]
+  keys: List[Tuple[Any, str]]
   sources: Dict[str, nodes_lib.Source]
   outputs: List[str]
 
 
 class Plan(NamedTuple):
-  """The sub-models of a step in the order they run forward, and their keys."""
+  """What a batch runs; batches of the same buckets share one.
+
+  Attributes:
+    active: the sub-models of a step in the order they run forward.
+    feeds: for each of them the placeholders that the batch feeds.
+  """
 
   active: List[Active]
-  keys: Dict[str, int]
+  feeds: List[List[Any]]
 
 
 class Result(NamedTuple):
@@ -68,7 +73,7 @@ def make_plan(pipeline, sess, batch, needed=None):
       that it needs; all by default.
 
   Returns:
-    A `Plan`.
+    A `Plan`, and for each of its sub-models the list of arrays to feed.
 
   Raises:
     GraphError: if `sess` runs another graph.
@@ -80,24 +85,54 @@ def make_plan(pipeline, sess, batch, needed=None):
       f"Pipeline {pipeline.name!r}: the session runs another graph. Open it "
       f"with tf.compat.v1.Session(graph=pipeline.graph)."
     )
-  chosen = choose_sources(pipeline, batch)
-  keys = {name: staging.new_key() for name in chosen}
+  names = tuple(batch)
+  chosen = pipeline.choices.get(names)
+  if chosen is None:
+    chosen = choose_sources(pipeline, batch)
+    pipeline.choices[names] = chosen
+  graphs, given, signature = [], [], []
+  for name in chosen:
+    graph, feed_dict = nodes_lib.choose_bucket(
+      pipeline.nodes[name], batch[name], needed and needed(name)
+    )
+    graphs.append((graph, feed_dict))
+    given.append(list(feed_dict.values()))
+    # By identity, as tensors cannot be hashed everywhere on 2.x.
+    signature += [name, graph.bucket, *map(id, feed_dict)]
+  signature = tuple(signature)
+  plan = pipeline.plans.get(signature)
+  if plan is None:
+    plan = _make_plan(pipeline, chosen, graphs)
+    pipeline.plans[signature] = plan
+  return plan, given
+
+
+def _make_plan(pipeline, chosen, graphs):
+  """Returns the `Plan` of certain bucket graphs and feeds."""
   read = {source for sources in chosen.values() for source in sources.values()}
   active = []
-  for name in keys:
+  for (name, sources), (graph, _) in zip(chosen.items(), graphs):
     node = pipeline.nodes[name]
-    graph, feed_dict = nodes_lib.choose_bucket(
-      node, batch[name], needed and needed(name)
-    )
-    own_keys = {node.key: keys[name]}
-    for read_name, source in chosen[name].items():
-      own_keys[pipeline.read_key(name, read_name)] = keys[source.sub_model]
-    feed_dict.update(own_keys)
+    keys = [(node.key, name)]
+    for read_name, source in sources.items():
+      key = pipeline.read_key(name, read_name)
+      keys.append((key, source.sub_model))
     outputs = [o for o in graph.puts if nodes_lib.Source(name, o) in read]
-    active.append(
-      Active(node, graph, feed_dict, own_keys, chosen[name], outputs)
-    )
-  return Plan(active, keys)
+    active.append(Active(node, graph, _distinct(keys), sources, outputs))
+  return Plan(active, [list(feed_dict) for _, feed_dict in graphs])
+
+
+def _distinct(pairs):
+  """Returns the pairs, each placeholder once."""
+  return list({id(pair[0]): pair for pair in pairs}.values())
+
+
+def new_keys(plan):
+  """Returns sub-model → key of a new step, a scalar int64 array."""
+  return {
+    active.node.name: np.array(staging.new_key(), np.int64)
+    for active in plan.active
+  }
 
 
 def choose_sources(pipeline, names):
@@ -144,18 +179,57 @@ def fetches_of(active, with_loss=True):
   return {"loss": loss, "metrics": dict(piece.metrics), "puts": puts}
 
 
-def drop_boundaries(pipeline, plan):
-  """Returns the ops that remove all boundary values of a plan."""
+def sources_of(plan):
+  """Returns the `Source` of each boundary that a plan puts values on."""
   return [
-    pipeline.drop_op(nodes_lib.Source(active.node.name, output))
+    nodes_lib.Source(active.node.name, output)
     for active in plan.active
     for output in active.outputs
   ]
 
 
-def key_feeds(pipeline, plan):
-  """Returns a feed dict with the keys of all sub-models in a plan."""
-  return {pipeline.nodes[name].key: key for name, key in plan.keys.items()}
+def drop_boundaries(pipeline, plan):
+  """Returns the ops that remove all that lies on boundaries of a plan."""
+  return [pipeline.drop_op(source) for source in sources_of(plan)]
+
+
+def key_feeds(plan):
+  """Returns pairs of placeholder and sub-model, for all keys of a plan."""
+  return [(active.node.key, active.node.name) for active in plan.active]
+
+
+class PreparedRun:
+  """A run of a plan, of which each step gives the keys and arrays."""
+
+  def __init__(self, fetches, keys, feeds=()):
+    """Prepares nothing yet.
+
+    Args:
+      fetches: as `prepared.Run` takes them.
+      keys: pairs of placeholder and the sub-model whose key it is fed.
+      feeds: the placeholders that are fed besides.
+    """
+    placeholders = list(feeds) + [placeholder for placeholder, _ in keys]
+    self._owners = [owner for _, owner in keys]
+    self._run = prepared.Run(fetches, placeholders)
+
+  def __call__(self, sess, keys, arrays=(), plain=False):
+    """Makes the run.
+
+    Args:
+      sess: the session.
+      keys: sub-model → key.
+      arrays: one for each of the feeds.
+      plain: as `prepared.Run` takes it.
+
+    Returns:
+      What was fetched.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
+    given = [*arrays, *(keys[owner] for owner in self._owners)]
+    return self._run(sess, given, plain)
 
 
 def make_result(plan, found, weights, outputs=None, global_norm=None):
@@ -229,13 +303,14 @@ def feeds_without_loss(pipeline, batch, fetch):
   return needed
 
 
-def forward_only(pipeline, sess, plan, fetch, with_loss=True):
+def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
   """Runs a plan forward and leaves nothing behind.
 
   Args:
     pipeline: the `Pipeline`.
     sess: the session.
     plan: a `Plan`.
+    given: for each of its sub-models the arrays to feed.
     fetch: `"sub_model.output"` names to return.
     with_loss: whether to compute losses and metrics.
 
@@ -249,20 +324,23 @@ def forward_only(pipeline, sess, plan, fetch, with_loss=True):
   wanted = _wanted(plan, fetch)
   found, outputs = {}, {}
   drops = drop_boundaries(pipeline, plan)
+  keys = new_keys(plan)
   try:
-    for active in plan.active:
+    for active, feeds, arrays in zip(plan.active, plan.feeds, given):
       name = active.node.name
+      fed = [(placeholder, keys[owner]) for placeholder, owner in active.keys]
       values, got = pipeline.prepared.run(
         sess,
         [fetches_of(active, with_loss), wanted.get(name, {})],
-        active.feed_dict,
+        dict(list(zip(feeds, arrays)) + fed),
       )
       found[name] = values
       outputs.update(got)
   finally:
     if drops:
       with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-        pipeline.prepared.run(sess, drops, key_feeds(pipeline, plan))
+        fed = {placeholder: keys[name] for placeholder, name in key_feeds(plan)}
+        pipeline.prepared.run(sess, drops, fed)
   return make_result(plan, found, {}, outputs)
 
 

@@ -1,21 +1,21 @@
 """Training steps over a pipeline: one optimizer, no update before its time."""
 
 import collections
-import contextlib
 import itertools
 import numbers
 
-from tangle import errors, gradients
+from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import bucket_graph, nodes, pieces, runs
+from tangle.pipeline import bucket_graph, nodes, programs, runs, updates
 
 
 class Trainer:
   """Minimizes the sum of a pipeline's losses, one batch a step.
 
   A step runs the sub-models forward in order, those that others depend on
-  keeping their residuals; then backward in the opposite order; then applies
-  all gradients at once. The result is that of the joint graph.
+  keeping their residuals; then backward in the opposite order; the last of
+  these runs applies all gradients at once. The result is that of the joint
+  graph.
 
   Attributes:
     pipeline: the `Pipeline`.
@@ -32,6 +32,7 @@ class Trainer:
     self._weights = dict(loss_weights)
     self._global_step = global_step
     self._updates = {}
+    self._programs = {}
     self._check_settings()
     with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
       with tf1.name_scope("training") as scope:
@@ -96,7 +97,7 @@ class Trainer:
       The variables that the updates change.
     """
     gradients_of = {}
-    found = {}  # sub-model → signature → `VariableGradients`
+    found = collections.OrderedDict()  # sub-model → what tells passes → pass
     with self.pipeline.lock:
       for node in reversed(list(self.pipeline.nodes.values())):
         if node.name not in names:
@@ -106,20 +107,67 @@ class Trainer:
           current = self._pass(node, graph, outputs)
           if current is None:
             continue
-          group = current.variables
-          if group is not None:
-            groups = found.setdefault(node.name, collections.OrderedDict())
-            groups.setdefault(group.signature, group)
+          own = found.setdefault(node.name, collections.OrderedDict())
+          own.setdefault(self._kind(current), []).append(current)
           for read in current.reads:
             for source in node.reads[read]:
               to = gradients_of.setdefault(source.sub_model, set())
               to.add(source.output)
-      order = [name for name in self.pipeline.nodes if name in found]
-      # Nearly always one: where buckets differ in what has a gradient, more.
-      for groups in itertools.product(*(found[n].values() for n in order)):
-        self._update(list(zip(order, groups)))
+      order = self._useful(found)
+      for chosen in self._representatives(order, found):
+        self._update(collections.OrderedDict(zip(order, chosen)))
     return self._variables_of(
-      group for groups in found.values() for group in groups.values()
+      current.variables
+      for kinds in found.values()
+      for passes in kinds.values()
+      for current in passes
+      if current.variables is not None
+    )
+
+  def _kind(self, current):
+    """Returns what updates know of a pass that is not the last to run."""
+    group = current.variables
+    return None if group is None else group.signature
+
+  def _useful(self, found):
+    """Lists the sub-models whose passes lead to variables, in order.
+
+    Args:
+      found: sub-model → kind → `Pass`es.
+    """
+    useful = []
+    for name, node in self.pipeline.nodes.items():
+      for current in itertools.chain(*found.get(name, {}).values()):
+        sources = [s for read in current.reads for s in node.reads[read]]
+        below = any(source.sub_model in useful for source in sources)
+        if current.variables is not None or below:
+          useful.append(name)
+          break
+    return useful
+
+  def _representatives(self, order, found):
+    """Yields passes, one of each sub-model, so that all updates are met.
+
+    The update is part of the last run backward, so that all passes of that
+    sub-model count. Of the others one of each kind does: nearly always one,
+    and more where buckets differ in what has a gradient.
+    """
+    last = next(
+      (
+        name
+        for name in order
+        for passes in found[name].values()
+        if passes[0].backward is not None
+      ),
+      None,
+    )
+    yield from itertools.product(
+      *(
+        [p for passes in found[name].values() for p in passes]
+        if name == last
+        else [passes[0] for passes in found[name].values()]
+        for name in order
+      )
     )
 
   def _variables_of(self, groups):
@@ -140,16 +188,17 @@ class Trainer:
     with self.pipeline.graph.as_default():
       return graph.training_pass(pattern, scope)
 
-  def _update(self, groups):
-    """Returns the op that applies the gradients of some sub-models.
+  def _update(self, passes):
+    """Returns the `Update` of a step that makes certain passes.
 
     Args:
-      groups: pairs of sub-model name and `VariableGradients`.
+      passes: sub-model → `Pass`, in the order of the pipeline.
 
     Returns:
-      The update op, and the tensor of the global norm or `None`.
+      An `updates.Update`.
     """
-    cache_key = tuple((name, group.signature) for name, group in groups)
+    parts = updates.parts_of(passes)
+    cache_key = updates.identify(parts)
     if not cache_key:
       raise errors.ArgumentError(
         f"Pipeline {self.pipeline.name!r}: no trainable variable gets a "
@@ -161,51 +210,27 @@ class Trainer:
       if graph.finalized:
         raise errors.GraphError(
           f"Pipeline {self.pipeline.name!r}: the graph is finalized, and has "
-          f"no update for {[name for name, _ in groups]} together. Call "
+          f"no update for {[part.name for part in parts]} together. Call "
           f"prepare() of the trainer, with the sub-models of such a step, "
           f"before."
         )
+      before = len(graph.get_operations())
       with graph.as_default(), tf1.name_scope(self._scope):
         with tf1.name_scope("update"), tf1.control_dependencies(None):
-          self._updates[cache_key] = self._make_update(groups)
+          found = updates.build(
+            self.pipeline,
+            parts,
+            self._variables_of(part.variables for part in parts),
+            self._optimizer,
+            self._clip_norm,
+            self._global_step,
+          )
+      self._updates[cache_key] = found
+      if found.closing is not None:
+        for own in self.pipeline.nodes[found.closing].graphs.values():
+          if own.owns(passes[found.closing]):
+            own.op_count += len(graph.get_operations()) - before
     return self._updates[cache_key]
-
-  def _make_update(self, groups):
-    parts = {}
-    for name, group in groups:
-      key = self.pipeline.nodes[name].key
-      tensors = iter(group.shelf.read(group.shapes, key))
-      for variable_name, indices in group.signature:
-        value = next(tensors)
-        if indices is not None:
-          value = (value, next(tensors))
-        parts.setdefault(variable_name, []).append(value)
-    variables = self._variables_of(group for _, group in groups)
-    totals = []
-    for variable in variables:
-      found = [
-        tf1.IndexedSlices(
-          *value, dense_shape=tf1.constant(variable.shape.as_list())
-        )
-        if isinstance(value, tuple)
-        else value
-        for value in parts[variable.name]
-      ]
-      totals.append(gradients.total(found))
-    norm = None
-    if self._clip_norm is not None:
-      totals, norm = tf1.clip_by_global_norm(totals, self._clip_norm)
-    op = self._optimizer.apply_gradients(
-      list(zip(totals, variables)), global_step=self._global_step
-    )
-    keys = [node.key for node in self.pipeline.nodes.values()]
-    for placeholder in pieces.unfed([op], keys):
-      raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: the update needs the placeholder "
-        f"{placeholder.name!r}, which no step feeds. Make it a variable, which "
-        f"can be set between steps."
-      )
-    return op, norm
 
   def step(self, sess, batch):
     """Trains on one batch.
@@ -226,27 +251,32 @@ class Trainer:
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks what such a step needs.
     """
-    plan = runs.make_plan(self.pipeline, sess, batch)
-    with self.pipeline.lock:
-      passes = self._passes(plan)
-      update = self._update(
-        [(n, p.variables) for n, p in passes.items() if p.variables is not None]
-      )
-    try:
-      found, given = self._forward(sess, plan, passes)
-      self._backward(sess, plan, passes, given)
-      norm = self._apply(sess, plan, update)
-    except BaseException:
-      self._clean(sess, plan, passes)
-      raise
-    return runs.make_result(plan, found, self._weights, global_norm=norm)
+    plan, given = runs.make_plan(self.pipeline, sess, batch)
+    program = self._programs.get(id(plan))
+    if program is None:
+      with self.pipeline.lock:
+        program = self._make_program(plan)
+    return program.step(sess, given)
+
+  def _make_program(self, plan):
+    """Returns the `Program` of a plan, which the pipeline keeps."""
+    passes = self._passes(plan)
+    found = programs.Program(
+      self.pipeline, plan, passes, self._update(passes), self._weights
+    )
+    self._programs[id(plan)] = found
+    return found
 
   def _passes(self, plan):
-    """Returns sub-model → pass, of those that a loss depends on, in order."""
+    """Returns sub-model → pass, of those whose variables have gradients.
+
+    Those that pass a gradient on to such are among them; all in order.
+    """
     if not any(a.graph.piece.loss is not None for a in plan.active):
+      names = [active.node.name for active in plan.active]
       raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: none of the sub-models "
-        f"{list(plan.keys)} has a loss. Name one that has in the batch."
+        f"Pipeline {self.pipeline.name!r}: none of the sub-models {names} has "
+        f"a loss. Name one that has in the batch."
       )
     gradients_of = {}
     passes = collections.OrderedDict()
@@ -261,53 +291,5 @@ class Trainer:
       for read in found.reads:
         source = active.sources[read]
         gradients_of.setdefault(source.sub_model, set()).add(source.output)
-    return passes
-
-  def _forward(self, sess, plan, passes):
-    found = {}
-    given = set()  # the boundaries that have a gradient already
-    for active in plan.active:
-      fetches = runs.fetches_of(active)
-      fetches["updates"] = list(active.graph.piece.updates)
-      current = passes.get(active.node.name)
-      if current is not None:
-        fetches["pass"] = current.forward
-        if current.backward is None:
-          fetches["reads"] = _give(active, current, given)
-      found[active.node.name] = self.pipeline.prepared.run(
-        sess, fetches, active.feed_dict
-      )
-    return found, given
-
-  def _backward(self, sess, plan, passes, given):
-    for active in reversed(plan.active):
-      current = passes.get(active.node.name)
-      if current is not None and current.backward is not None:
-        ops = current.backward + _give(active, current, given)
-        self.pipeline.prepared.run(sess, ops, active.keys)
-
-  def _apply(self, sess, plan, update):
-    drops = runs.drop_boundaries(self.pipeline, plan)
-    op, norm = update
-    fetches = [op, drops] + ([] if norm is None else [norm])
-    feed_dict = runs.key_feeds(self.pipeline, plan)
-    found = self.pipeline.prepared.run(sess, fetches, feed_dict)
-    return None if norm is None else float(found[-1])
-
-  def _clean(self, sess, plan, passes):
-    """Removes whatever a step that failed has left in the runtime."""
-    drops = runs.drop_boundaries(self.pipeline, plan)
-    for current in passes.values():
-      drops = drops + current.drops
-    with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-      sess.run(drops, runs.key_feeds(self.pipeline, plan))
-
-
-def _give(active, current, given):
-  """Returns the ops that hand the gradients of a sub-model's reads back."""
-  ops = []
-  for read, (first, later) in current.reads.items():
-    source = active.sources[read]
-    ops.append(later if source in given else first)
-    given.add(source)
-  return ops
+    useful = self._useful({n: {None: [p]} for n, p in passes.items()})
+    return collections.OrderedDict((name, passes[name]) for name in useful)

@@ -271,7 +271,7 @@ class ApartTest(RunsTestCase):
     inner = []
     outer = Between(first, lambda: inner.append(trainer.step(second, two)))
     mixed = [trainer.step(outer, one), inner[-1]]
-    self.assertLen(inner, 4)
+    self.assertLen(inner, 3)
     self.assertNotEqual(alone[0].global_norm, alone[1].global_norm)
     for before, after in zip(alone, mixed):
       self.assertEqual(before.loss, after.loss)

@@ -1,0 +1,126 @@
+"""The update of a training step: all gradients are applied at once."""
+
+from typing import Any, NamedTuple, Optional
+
+from tangle import errors, gradients
+from tangle.compat import tf1
+from tangle.pipeline import pieces
+
+
+class Update(NamedTuple):
+  """What changes the variables.
+
+  Attributes:
+    op: the op.
+    norm: the global norm before clipping, a scalar; `None` without clipping.
+    closing: the sub-model whose backward run the op belongs to, as it uses the
+      gradients that are made there; `None` where all come from shelves.
+  """
+
+  op: Any
+  norm: Any
+  closing: Optional[str]
+
+
+class Part(NamedTuple):
+  """The gradients of one sub-model.
+
+  Attributes:
+    name: the sub-model.
+    variables: its `VariableGradients`.
+    direct: whether they are made in the run that applies them.
+  """
+
+  name: str
+  variables: Any
+  direct: bool
+
+
+def parts_of(passes):
+  """Tells whose gradients a step applies, and how it comes by them.
+
+  The last run backward, of the first sub-model that has one, may apply them
+  all.
+
+  Args:
+    passes: sub-model → `Pass`, in the order of the pipeline.
+
+  Returns:
+    A list of `Part`.
+  """
+  backward = (name for name, p in passes.items() if p.backward is not None)
+  closing = next(backward, None)
+  return [
+    Part(name, p.variables, name == closing)
+    for name, p in passes.items()
+    if p.variables is not None
+  ]
+
+
+def identify(parts):
+  """Returns what tells updates apart: those of the same value are the same."""
+  return tuple(
+    (name, id(variables) if direct else variables.signature)
+    for name, variables, direct in parts
+  )
+
+
+def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
+  """Adds an update to the default graph.
+
+  A variable of several sub-models gets the sum of its gradients. Nothing is
+  applied before all gradients are there.
+
+  Args:
+    pipeline: the `Pipeline`.
+    parts: a list of `Part`.
+    variables: the variables that have gradients.
+    optimizer: a `tf.compat.v1.train.Optimizer`.
+    clip_norm: the global norm to scale down to, or `None`.
+    global_step: a variable to add 1 to, or `None`.
+
+  Returns:
+    An `Update`.
+
+  Raises:
+    ArgumentError: if the update needs a placeholder.
+  """
+  found = _gather(pipeline, parts)
+  totals = [gradients.total(found[variable.name]) for variable in variables]
+  norm, waits = None, []
+  closing = next((part.name for part in parts if part.direct), None)
+  if clip_norm is not None:
+    totals, norm = tf1.clip_by_global_norm(totals, clip_norm)
+  elif closing is not None:
+    waits = [tf1.group(*totals, name="all")]
+  with tf1.control_dependencies(waits):
+    op = optimizer.apply_gradients(
+      list(zip(totals, variables)), global_step=global_step
+    )
+  keys = [node.key for node in pipeline.nodes.values()]
+  for placeholder in pieces.unfed([op], keys):
+    raise errors.ArgumentError(
+      f"Pipeline {pipeline.name!r}: the update needs the placeholder "
+      f"{placeholder.name!r}, which no step feeds. Make it a variable, which "
+      f"can be set between steps."
+    )
+  return Update(op, norm, closing)
+
+
+def _gather(pipeline, parts):
+  """Returns variable name → its gradients, dense or `IndexedSlices`."""
+  found = {}
+  collection = pipeline.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
+  shapes = {variable.name: variable.shape for variable in collection}
+  for name, group, direct in parts:
+    tensors = group.tensors
+    if not direct:
+      tensors = group.shelf.read(group.shapes, pipeline.nodes[name].key)
+    rest = iter(tensors)
+    for variable, indices in group.signature:
+      value = next(rest)
+      if indices is not None:
+        shape = tf1.constant(shapes[variable].as_list())
+        value = tf1.IndexedSlices(value, next(rest), dense_shape=shape)
+      found.setdefault(variable, []).append(value)
+  return found

@@ -1,0 +1,97 @@
+"""Tests of programs: how many runs a step is, and that none is prepared twice.
+
+That steps are right and leave nothing is tested in `trainer_test`,
+`topologies_test` and `failures_test`.
+"""
+
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+import tangle
+from tangle.compat import tf1
+from tangle.pipeline import programs
+from tests.pipeline import support
+
+
+class ProgramTest(support.PipelineTestCase):
+  def wiring(self, kind):
+    """Returns the wiring of a kind, and a batch."""
+    wiring = support.Wiring()
+    first = support.layer(self.weight("a", 3, 2), ["x"])
+    x = {"x": self.normal(4, 3)}
+    if kind == "alone":
+      wiring.add("a", self.with_loss(first))
+      return wiring, {"a": x}
+    if kind == "unweighted":
+      wiring.add("a", self.unweighted())
+      wiring.add("b", support.layer(self.weight("b", 3, 2)), {"x": "a.out"})
+    else:
+      wiring.add("a", first)
+      wiring.add("b", support.layer(self.weight("b", 2, 2)), {"x": "a.out"})
+    wiring.add("c", support.head(self.weight("c", 2, 2)), {"x": "b.out"})
+    batch = {"a": x, "b": {}, "c": {}}
+    if kind == "heads":
+      wiring.add("d", support.head(self.weight("d", 2, 2)), {"x": "a.out"})
+      batch["d"] = {}
+    return wiring, batch
+
+  def with_loss(self, build):
+    def built(bucket, reads):
+      piece = build(bucket, reads)
+      loss = tf1.reduce_sum(tf1.square(piece.outputs["out"]))
+      return tangle.Piece(piece.feeds, loss=loss)
+
+    return built
+
+  def unweighted(self):
+    def build(bucket, reads):
+      del bucket, reads
+      x_ph = tf1.placeholder(tf1.float64, [None, 3])
+      return tangle.Piece({"x": x_ph}, {"out": tf1.tanh(x_ph)})
+
+    return build
+
+  @parameterized.named_parameters(
+    ("alone", "alone", 2),
+    ("chain", "chain", 5),
+    ("heads", "heads", 6),
+    ("unweighted", "unweighted", 4),
+  )
+  def test_number_of_runs(self, kind, count):
+    wiring, batch = self.wiring(kind)
+    trainer = wiring.pipeline().minimize(support.Recorder())
+    counted = support.Interrupted(self.session(), at=0, before=False)
+    trainer.step(counted, batch)
+    self.assertEqual(counted.count, count)
+    self.assert_steps_are_joint(wiring, [batch])
+
+  def test_a_program_serves_all_batches_of_the_same_buckets(self):
+    wiring, batch = self.wiring("chain")
+    trainer = wiring.pipeline().minimize(support.Recorder())
+    sess = self.session()
+    with mock.patch.object(programs, "Program", wraps=programs.Program) as made:
+      for size in (4, 2, 4):
+        trainer.step(sess, dict(batch, a={"x": self.normal(size, 3)}))
+    self.assertEqual(made.call_count, 1)
+
+  def test_steps_that_take_turns_are_right(self):
+    wiring, batch = self.wiring("chain")
+    # Other placeholders are fed, and another order of names is the same step.
+    more = {name: batch[name] for name in ("c", "a", "b")}
+    self.assert_steps_are_joint(wiring, [batch, more, batch] * 5)
+
+  def test_a_refused_batch_leaves_no_program(self):
+    wiring, batch = self.wiring("chain")
+    trainer = wiring.pipeline().minimize(support.Recorder())
+    sess = self.session()
+    for _ in range(2):
+      with self.assertRaisesRegex(ValueError, r"\['a', 'b'\] has a loss"):
+        trainer.step(sess, {"a": batch["a"], "b": {}})
+    found = trainer.step(sess, batch)
+    self.assertTrue(np.isfinite(found.loss))
+
+
+if __name__ == "__main__":
+  absltest.main()
