@@ -81,13 +81,8 @@ def main(argv):
       print(task)
       columns = figures.columns_of(rows)
       print(tables.format_table(rows, columns), flush=True)
-      results[task], images[task] = rows, []
-      for column in figures.RATIOS:
-        if any(f"{column}_quartiles" in row for row in rows.values()):
-          path = os.path.join(FLAGS.out_dir, f"{task}_{column}.png")
-          drawn = {k: v for k, v in rows.items() if f"{column}_quartiles" in v}
-          tables.plot_ratios(drawn, column, f"{task}: {column}", path)
-          images[task].append(path)
+      results[task] = rows
+      images[task] = page.draw(FLAGS.out_dir, task, rows)
     page.write(
       os.path.join(FLAGS.out_dir, "peers.html"), results, facts, images
     )

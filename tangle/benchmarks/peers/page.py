@@ -2,7 +2,9 @@
 
 import base64
 import html
+import os
 
+from tangle.benchmarks import tables
 from tangle.benchmarks.peers import figures
 
 _STYLE = """
@@ -28,6 +30,30 @@ _MEANINGS = {
   "rss_bytes": "Peak resident memory of the process",
   "same_losses": "Whether the first losses are the median of all, to 1e-4",
 }
+
+
+def draw(folder, task, rows):
+  """Draws each ratio that a task has, with its quartiles.
+
+  Args:
+    folder: where to write `<task>_<ratio>.png`.
+    task: name of the task.
+    rows: contender → figures, as `figures.make_rows` returns them.
+
+  Returns:
+    A list of the files, for `write`.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  paths = []
+  for column in figures.RATIOS:
+    drawn = {k: v for k, v in rows.items() if f"{column}_quartiles" in v}
+    if drawn:
+      path = os.path.join(folder, f"{task}_{column}.png")
+      tables.plot_ratios(drawn, column, f"{task}: {column}", path)
+      paths.append(path)
+  return paths
 
 
 def write(path, results, facts, images=None):

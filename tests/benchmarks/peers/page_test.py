@@ -74,6 +74,12 @@ class PageTest(absltest.TestCase):
     self.assertIn(": a & b", self.parser.texts)
     self.assertIn(": tensorflow 2.0", self.parser.texts)
 
+  def test_the_ratios_that_there_are_are_drawn(self):
+    with tempfile.TemporaryDirectory() as folder:
+      found = page.draw(folder, "lstm", ROWS)
+      self.assertEqual(found, [os.path.join(folder, "lstm_to_pytorch.png")])
+      self.assertGreater(os.path.getsize(found[0]), 1000)
+
   def test_a_loss_that_differs_stands_out(self):
     self.assertEqual(self.text.count('<td class="wrong">no</td>'), 2)
 
