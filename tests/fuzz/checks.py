@@ -20,7 +20,7 @@ RIGHT = "right"
 REFUSED = "refused"
 UNBUILT = "unbuilt"  # TensorFlow itself does not build, differentiate or run it
 
-_CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
+CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 _REPEATING = ("none", "predicate", "min_cut", "budget")
 
 
@@ -231,7 +231,7 @@ class _Check:
     working = [
       op
       for op in executions.working_ops(self.forward_ops)
-      if op.type not in cut.REFERENCES | _CALLS
+      if op.type not in cut.REFERENCES | CALLS
       and not compat.in_v1_control_flow(op)
     ]
     # A loop that does not read a value in a run leaves it out.

@@ -62,6 +62,7 @@ def after_update(x, seed):
   """Gives `x` after a counter has moved."""
   counter = tf1.get_variable(
     f"counter_{seed}",
+    dtype=tf1.float64,
     initializer=np.float64(0.0),
     trainable=False,
     use_resource=True,
@@ -74,6 +75,7 @@ def batch_norm(x, depth, seed):
   """Normalizes over the batch, and moves an average."""
   moving = tf1.get_variable(
     f"moving_{seed}",
+    dtype=x.dtype,
     initializer=np.zeros(depth, x.dtype.as_numpy_dtype),
     trainable=False,
     use_resource=True,

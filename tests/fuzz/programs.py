@@ -37,6 +37,7 @@ class Program(NamedTuple):
     fed: whether inputs within the graph are fed.
     traced: whether executions are counted; else the graph is optimized.
     numeric: whether to compare with differences too.
+    cuts: where sub-models of a pipeline end, in eighths of its lines.
   """
 
   source: str
@@ -50,6 +51,7 @@ class Program(NamedTuple):
   fed: bool = False
   traced: bool = True
   numeric: bool = False
+  cuts: Tuple[int, ...] = ()
 
   def __str__(self):
     settings = ", ".join(
@@ -181,7 +183,13 @@ class _Drawing:
       fed=self.one_in(4),
       traced=not self.one_in(3),
       numeric=self.one_in(3),
+      cuts=self.cuts(),
     )
+
+  def cuts(self):
+    """Draws where a pipeline's first and, perhaps, second sub-model end."""
+    found = {1 + self.pick(7) for _ in range(self.choose([1, 2, 2]))}
+    return tuple(sorted(found))
 
   def choose(self, options):
     return options[self.pick(len(options))]

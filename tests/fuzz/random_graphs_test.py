@@ -1,5 +1,6 @@
 """Random programs: split = joint = numeric, and no forward op runs twice.
 
+They are checked as sub-models, and cut into the sub-models of pipelines.
 Hypothesis draws them, always the same ones here; `tests.fuzz.run` draws many
 more.
 """
@@ -10,7 +11,7 @@ import hypothesis
 from absl.testing import absltest, parameterized
 from hypothesis import strategies
 
-from tests.fuzz import ops, programs, run
+from tests.fuzz import ops, pipelines, programs, run
 
 
 @strategies.composite
@@ -39,6 +40,14 @@ class RandomGraphsTest(parameterized.TestCase):
     found = run.run(30, seed=3, first=30 * part, out=out)
     self.assertEqual(found["wrong"], 0, out.getvalue())
     # What is refused or not built shows nothing.
+    self.assertGreaterEqual(found["right"], 20, found["table"])
+
+  @parameterized.parameters(*range(2))
+  def test_pipelines_that_numpy_draws(self, part):
+    out = io.StringIO()
+    check = pipelines.check
+    found = run.run(30, seed=3, first=30 * part, out=out, check=check)
+    self.assertEqual(found["wrong"], 0, out.getvalue())
     self.assertGreaterEqual(found["right"], 20, found["table"])
 
   def test_the_drawn_programs_have_all_that_there_is(self):

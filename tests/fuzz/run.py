@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from tests.fuzz import checks, programs
+from tests.fuzz import checks, pipelines, programs
 
 
 def draw(seed, number):
@@ -29,20 +29,21 @@ def draw(seed, number):
   return programs.draw(lambda n: int(rng.randint(n)))
 
 
-def outcome(program):
+def outcome(program, check=checks.check):
   """Returns how the check of a program ends, and what it says if wrong."""
   try:
-    return checks.check(program), ""
+    return check(program), ""
   except checks.Wrong as error:
     return "wrong", str(error)
 
 
-def shrink(program, tries=300):
+def shrink(program, tries=300, check=checks.check):
   """Makes a program that fails smaller, as long as it fails.
 
   Args:
     program: a `Program` whose check is wrong.
     tries: how many programs to check at most.
+    check: what checks it.
 
   Returns:
     A `Program` whose check is wrong.
@@ -54,13 +55,13 @@ def shrink(program, tries=300):
       tries -= 1
       if tries < 0:
         return program
-      if outcome(candidate)[0] == "wrong":
+      if outcome(candidate, check)[0] == "wrong":
         program, found = candidate, True
         break
   return program
 
 
-def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
+def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.check):
   """Checks programs.
 
   Args:
@@ -69,6 +70,7 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
     first: the number of the first.
     shrunk: how many failures to make smaller.
     out: where to print.
+    check: `checks.check`, or `pipelines.check`.
 
   Returns:
     A dict for JSON.
@@ -78,7 +80,7 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
   total, failures = collections.Counter(), []
   for number in range(first, first + count):
     program = draw(seed, number)
-    result, why = outcome(program)
+    result, why = outcome(program, check)
     style = "v1" if not program.flow_v2 else "v2"
     way = f"{program.store}/{program.residuals}/{style}"
     table[way][result] += 1
@@ -86,8 +88,8 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout):
     if result == "wrong":
       print(f"# program {number} of seed {seed}: {why}", file=out)
       if len(failures) < shrunk:
-        program = shrink(program)
-        why = outcome(program)[1]
+        program = shrink(program, check=check)
+        why = outcome(program, check)[1]
       print(f"{program}# {why}\n", file=out, flush=True)
       failures.append({"number": number, "program": str(program), "why": why})
     if (number + 1 - first) % 100 == 0:
@@ -111,8 +113,10 @@ def main():
   parser.add_argument("--programs", type=int, default=1000)
   parser.add_argument("--seed", type=int, default=1)
   parser.add_argument("--first", type=int, default=0)
+  parser.add_argument("--pipelines", action="store_true")
   args = parser.parse_args()
-  found = run(args.programs, args.seed, args.first)
+  check = pipelines.check if args.pipelines else checks.check
+  found = run(args.programs, args.seed, args.first, check=check)
   print(json.dumps(found))
   sys.exit(1 if found["wrong"] else 0)
 
