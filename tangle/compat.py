@@ -245,3 +245,17 @@ def defun(*types, **options):
     A decorator. It has no public name, and is the same in 1.15 and 2.x.
   """
   return _function.Defun(*types, **options)
+
+
+def is_call(op):
+  """Whether `op` is a call of a function, of a `Defun` or a `tf.function`.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A bool.
+  """
+  # No public API tells this; the accessor is the same in 1.15 and 2.x.
+  kinds = ("PartitionedCall", "StatefulPartitionedCall")
+  return op.type in kinds or op.graph._is_function(op.type)

@@ -151,6 +151,23 @@ class TensorsTest(case.GraphTestCase):
       self.assertFalse(compat.is_indexed_slices(other))
 
 
+class CallsTest(case.GraphTestCase):
+  @parameterized.parameters(False, True)
+  def test_calls_of_functions(self, as_defun):
+    x = tf1.placeholder(tf1.float64, [])
+    make = compat.defun(tf1.float64) if as_defun else tf.function
+
+    @make
+    def squash(h):
+      return tf1.tanh(h) * h
+
+    squash(x)
+    found = [op for op in self.graph.get_operations() if compat.is_call(op)]
+    self.assertLen(found, 1)
+    self.assertEqual(found[0].inputs[0].name, x.name)
+    self.assertFalse(compat.is_call(x.op))
+
+
 class DatasetTest(case.GraphTestCase):
   def read(self, dataset):
     iterator = tf1.data.make_initializable_iterator(dataset)

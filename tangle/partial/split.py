@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import copying, cut, walk
-from tangle.partial import choice, policies, sizes
+from tangle.partial import choice, ends, policies, sizes
 
 
 class Gradients(NamedTuple):
@@ -87,7 +87,8 @@ class Split:
       DisconnectedError: if an output depends on no input, or a variable is
         not below any output.
       CutError: if an input is one output of an op through another output of
-        which a gradient flows.
+        which a gradient flows, or is given by a function that is called with
+        what depends on a variable or another input.
     """
     self.caller = caller
     self.outputs = walk.check_tensors(caller, "outputs", outputs)
@@ -112,7 +113,9 @@ class Split:
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
-    self._check_siblings()
+    ends.check(
+      caller, self.inputs, self._float_sources(), self.differentiable_ops()
+    )
     self._besides = []
     budget = self.policy.residuals
     self.bytes_of = sizes.of(
@@ -131,22 +134,6 @@ class Split:
           f"{self.caller}: the output {tensor.name!r} depends on none of the "
           f"inputs {[t.name for t in self.inputs]}. Leave it out, or name the "
           f"input that it depends on."
-        )
-
-  def _check_siblings(self):
-    """Refuses an input where TensorFlow would stop a gradient beside it.
-
-    `stop_gradients` holds for all outputs of the op, so that a gradient which
-    flows through another one of them would be lost.
-    """
-    names = {op.name for op in self.differentiable_ops()}
-    for tensor in self.inputs:
-      if tensor.op.name in names:
-        raise errors.CutError(
-          f"{self.caller}: the input {tensor.name!r} is one output of an op "
-          f"({tensor.op.type}) that another gradient flows through, which "
-          f"TensorFlow would stop there, too. Put a tf.identity on it, for all "
-          f"that reads it, and begin there."
         )
 
   def _find_variables(self, ops, variables):
@@ -173,16 +160,18 @@ class Split:
         )
     return variables
 
+  def _float_sources(self):
+    sources = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
+    return sources + [handle(variable) for variable in self.variables]
+
   def differentiable_ops(self):
     """Lists the forward ops that a gradient flows through.
 
     Returns:
       A list of ops, producers before consumers.
     """
-    sources = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
-    sources += [handle(variable) for variable in self.variables]
     reached = walk.dependents(
-      sources,
+      self._float_sources(),
       self.all_ops,
       follow=lambda t: (
         t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)

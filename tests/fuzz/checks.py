@@ -100,7 +100,7 @@ class _Check:
       raise Wrong(f"a run failed: {error!r}") from error
     self.compare(sub_model, found, desired)
     if self.program.numeric and not self.program.marks:
-      self.numeric(desired)
+      self.numeric(sub_model, found)
     return RIGHT
 
   def run_alone(self, graph):
@@ -260,7 +260,8 @@ class _Check:
     wanted = list(desired.inputs)
     names = [variable.name for variable in sub_model.variables]
     by_name = dict(zip(names, found.variables))
-    # `tf.gradients` goes on below an input that a Defun gives.
+    # `tf.gradients` goes on below an input that a Defun gives; what lies there
+    # and above too is refused.
     goes_on = "pieces.called(" in self.program.source
     for variable, value in zip(self.joint.variables, desired.variables):
       if variable.name not in by_name and value is not None:
@@ -288,11 +289,16 @@ class _Check:
       if not error <= bound:
         raise Wrong(f"gradient of {name}: split {a!r}, joint {b!r}")
 
-  def numeric(self, gradients):
+  def numeric(self, sub_model, found):
     """Raises `Wrong` unless a slope is what differences give."""
+    names = [variable.name for variable in sub_model.variables]
+    by_name = dict(zip(names, found.variables))
+    gradients = found._replace(
+      variables=[by_name.get(v.name) for v in self.joint.variables]
+    )
     feed_dict = self.feeds(self.joint.built)
-    found = self.joint.slopes(
+    slopes = self.joint.slopes(
       self.joint_sess, feed_dict, self.upstream, gradients, self.rng
     )
-    if found is not None and abs(found[0] - found[1]) > found[2]:
-      raise Wrong(f"slope {found[0]}, by differences {found[1]}")
+    if slopes is not None and abs(slopes[0] - slopes[1]) > slopes[2]:
+      raise Wrong(f"slope {slopes[0]}, by differences {slopes[1]}")

@@ -1,12 +1,16 @@
 """Programs that tangle was once wrong about, made small."""
 
+from unittest import mock
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
 from tangle import compat
 from tangle.compat import tf1
+from tangle.graphs import stopping
 from tests import case
+from tests.fuzz import checks, programs
 
 
 class KeptTest(case.GraphTestCase):
@@ -49,6 +53,34 @@ class KeptTest(case.GraphTestCase):
     found = sub_model.forward(sess, feed_dict).backward([np.ones(3)])
     desired = sess.run(tf1.gradients(y, x), feed_dict)
     self.assert_close(found.inputs[0], desired[0])
+
+  @parameterized.parameters("session", "recompute")
+  def test_differences_do_not_go_below_what_a_function_gives(self, store):
+    source = """\
+w1 = weight('w1', 'float64', [2, 2], True)
+v2 = pieces.called(w1)
+inputs = [v2]
+outputs = [v2]
+used = [True]
+"""
+    program = programs.Program(source, store=store, numeric=True)
+    self.assertEqual(checks.check(program), checks.RIGHT)
+
+  @parameterized.parameters("device", "session")
+  def test_an_input_that_a_function_gives_of_another_is_refused(self, store):
+    source = """\
+x1 = feed('float64', [3], [None])
+v2 = pieces.called(x1)
+v3 = x1 * v2
+inputs = [x1, v2]
+outputs = [v3]
+used = [True]
+"""
+    program = programs.Program(source, store=store, numeric=True)
+    self.assertEqual(checks.check(program), checks.REFUSED)
+    with mock.patch.object(stopping, "first_passed", return_value=None):
+      with self.assertRaisesRegex(checks.Wrong, "by differences"):
+        checks.check(program)
 
   def test_given_sizes_that_contradict_one_another_are_refused(self):
     x = tf1.placeholder(tf1.float64, [None])
