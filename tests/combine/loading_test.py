@@ -162,8 +162,7 @@ class PretrainedTest(support.CombineTestCase):
       self.assert_bits(variable, value)
 
   def test_from_a_saved_model_of_tensorflow_2(self):
-    folder = os.path.join(self.folder(), "model")
-    saved_test.write_saved_model_of_tensorflow_2(folder)
+    folder = saved_test.saved_model_of_tensorflow_2()
     kernel = np.random.RandomState(1).standard_normal([2, 3])
     mine = self.variable("mine/kernel", np.zeros([2, 3]))
     first = self.variable("first", np.zeros(3))

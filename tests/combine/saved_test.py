@@ -1,8 +1,10 @@
 """Tests of reading what is saved."""
 
+import atexit
+import functools
 import os
-import subprocess
-import sys
+import shutil
+import tempfile
 
 import numpy as np
 from absl.testing import absltest
@@ -10,6 +12,7 @@ from absl.testing import absltest
 from tangle import errors
 from tangle.combine import saved
 from tangle.compat import tf1
+from tests import forks
 from tests.combine import support
 
 _WRITE = """
@@ -38,13 +41,18 @@ tf.saved_model.save(Module(), sys.argv[1])
 """
 
 
-def write_saved_model_of_tensorflow_2(folder):
-  """Writes an object-based SavedModel, in a process with TensorFlow 2 style."""
-  subprocess.run(
-    [sys.executable, "-W", "ignore", "-c", _WRITE, folder],
-    check=True,
-    capture_output=True,
-  )
+@functools.lru_cache(maxsize=None)
+def saved_model_of_tensorflow_2():
+  """Returns the folder of an object-based SavedModel; written once.
+
+  It is written in a process with TensorFlow 2 style.
+  """
+  folder = tempfile.mkdtemp()
+  atexit.register(shutil.rmtree, folder)
+  path = os.path.join(folder, "model")
+  done = forks.run_code(_WRITE, path)
+  assert not done.returncode, done.stderr
+  return path
 
 
 class SavedTest(support.CombineTestCase):
@@ -73,8 +81,7 @@ class SavedTest(support.CombineTestCase):
     self.assertEqual([entry.name for entry in found.entries], ["a/kernel"])
 
   def test_reads_a_saved_model_of_tensorflow_2(self):
-    folder = os.path.join(self.folder(), "model")
-    write_saved_model_of_tensorflow_2(folder)
+    folder = saved_model_of_tensorflow_2()
     found = {entry.path: entry for entry in saved.read("c", folder).entries}
     self.assertEqual(set(found), {"kernel", "layers/0", "layers/1"})
     self.assertEqual(found["kernel"].name, "encoder/kernel")

@@ -19,6 +19,7 @@ from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.experiments import meta_graphs
 from tangle.partial import sub_model
+from tests import forks
 from tests.experiments import meta_writer
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -33,15 +34,19 @@ _FOLDER = tempfile.TemporaryDirectory()
 def write(python, kind):
   """Returns the prefix of a checkpoint, and how its training went."""
   prefix = os.path.join(tempfile.mkdtemp(dir=_FOLDER.name), "model")
-  done = subprocess.run(
-    [python, "-W", "ignore", "-m", "tests.experiments.meta_writer", kind]
-    + [prefix],
-    cwd=ROOT,
-    env=dict(os.environ, PYTHONPATH=str(ROOT)),
-    capture_output=True,
-    text=True,
-    check=True,
-  )
+  if python == sys.executable:
+    done = forks.run_script(meta_writer.__file__, kind, prefix)
+    assert not done.returncode, done.stderr
+  else:
+    done = subprocess.run(
+      [python, "-W", "ignore", "-m", "tests.experiments.meta_writer", kind]
+      + [prefix],
+      cwd=ROOT,
+      env=dict(os.environ, PYTHONPATH=str(ROOT)),
+      capture_output=True,
+      text=True,
+      check=True,
+    )
   return prefix, json.loads(done.stdout.splitlines()[-1])
 
 

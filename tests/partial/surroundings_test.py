@@ -1,8 +1,5 @@
 """Sub-models where users have them: any session, thread, graph and scope."""
 
-import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -11,10 +8,8 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tests import case
+from tests import case, forks
 from tests.partial import checks, pieces, zoo
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 
 class SurroundingsTest(case.GraphTestCase):
@@ -228,15 +223,9 @@ absltest.main()
 
 class BehaviourTest(absltest.TestCase):
   def test_works_with_the_behaviour_of_the_other_version(self):
-    run = subprocess.run(
-      [sys.executable, "-c", _OTHER_BEHAVIOUR],
-      cwd=ROOT,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT,
-      text=True,
-    )
-    self.assertEqual(run.returncode, 0, run.stdout)
-    self.assertIn("Ran 1 test", run.stdout)
+    done = forks.run_code(_OTHER_BEHAVIOUR)
+    self.assertEqual(done.returncode, 0, done.stderr)
+    self.assertIn("Ran 1 test", done.stderr)
 
 
 if __name__ == "__main__":

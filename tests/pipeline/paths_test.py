@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 
 import numpy as np
@@ -13,7 +11,7 @@ import tangle
 from tangle import errors
 from tangle.compat import tf1
 from tangle.pipeline import paths
-from tests import case
+from tests import case, forks
 
 SERVE = """
 import json, sys
@@ -129,14 +127,7 @@ class PathsTest(case.GraphTestCase):
     sess = self.session()
     self.export(sess)
     x = self.normal(5, 2, 3, dtype=np.float32)
-    done = subprocess.run(
-      [sys.executable, "-W", "ignore", "-c", SERVE, self.folder]
-      + [json.dumps(x.tolist())],
-      capture_output=True,
-      text=True,
-      cwd=tempfile.gettempdir(),
-      env=dict(os.environ, PYTHONPATH="", TF_CPP_MIN_LOG_LEVEL="3"),
-    )
+    done = forks.run_code(SERVE, self.folder, json.dumps(x.tolist()))
     self.assertEqual(done.returncode, 0, done.stderr[-2000:])
     found = json.loads(done.stdout.strip().split("\n")[-1])
     self.assertEqual(set(found), {"result", "again"})

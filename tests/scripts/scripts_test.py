@@ -3,29 +3,19 @@
 import json
 import os
 import pathlib
-import subprocess
-import sys
 import tempfile
 
 from absl.testing import absltest
 
-from tests.experiments import babel
+from tests import forks
+from tests.experiments import babel, meta_writer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 def run(script, *flags):
-  """Runs a script; returns its completed process."""
-  environment = dict(os.environ, TF_CPP_MIN_LOG_LEVEL="3")
-  paths = [str(ROOT), environment.get("PYTHONPATH", "")]
-  environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-  return subprocess.run(
-    [sys.executable, "-W", "ignore", str(ROOT / "scripts" / script), *flags],
-    capture_output=True,
-    text=True,
-    env=environment,
-    timeout=300,
-  )
+  """Runs a script in a process of its own; returns its `forks.Done`."""
+  return forks.run_script(ROOT / "scripts" / script, *flags)
 
 
 class ScriptsTest(absltest.TestCase):
@@ -130,6 +120,24 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(done.returncode, 1)
     self.assertIn("na\u00efve", done.stderr)
     self.assertNotIn("Traceback", done.stderr)
+
+  def test_benchmark_variants(self):
+    figures = self.figures(
+      run(
+        "benchmark_variants.py",
+        "--tasks=mlp",
+        "--size=tiny",
+        "--variants=default,session_run",
+        "--rounds=2",
+        "--budget_s=1",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertTrue(figures["mlp"]["session_run"]["same_losses"])
+    self.assertEqual(figures["mlp"]["default"]["to_default"], 1.0)
+    self.assertContainsSubset(
+      {"metrics.jsonl", "mlp_to_default.png"}, os.listdir(self.out_dir)
+    )
 
   def test_benchmark_peers(self):
     figures = self.figures(
@@ -418,11 +426,8 @@ class ScriptsTest(absltest.TestCase):
 
   def test_split_meta_graph(self):
     prefix = os.path.join(self.out_dir, "model")
-    subprocess.run(
-      [sys.executable, "-m", "tests.experiments.meta_writer", "layers", prefix],
-      cwd=ROOT,
-      check=True,
-    )
+    done = forks.run_script(meta_writer.__file__, "layers", prefix)
+    self.assertEqual(done.returncode, 0, done.stderr)
     out_dir = f"--out_dir={self.out_dir}"
     figures = self.figures(
       run(

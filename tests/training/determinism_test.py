@@ -1,17 +1,12 @@
 """Tests of determinism."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 from absl.testing import absltest
 
 from tangle.compat import tf1
 from tangle.nets import feedforward
 from tangle.training import determinism
-from tests import case
+from tests import case, forks
 
 # With two threads this prints another number each time on TensorFlow 2.21.
 TRAINING = """
@@ -42,15 +37,9 @@ with tf1.Graph().as_default():
 class SessionConfigTest(absltest.TestCase):
   def test_rows_with_the_same_index_are_added_in_the_same_order(self):
     # In a process of its own, whose first session has this configuration.
-    root = pathlib.Path(__file__).resolve().parent.parent.parent
-    paths = [str(root), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-      [sys.executable, "-W", "ignore", "-c", TRAINING],
-      stdout=subprocess.PIPE,
-      check=True,
-      env=dict(os.environ, PYTHONPATH=os.pathsep.join(filter(None, paths))),
-    )
-    lines = done.stdout.decode().splitlines()
+    done = forks.run_code(TRAINING)
+    self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+    lines = done.stdout.splitlines()
     lines = [line for line in lines if line.startswith("found")]
     self.assertLen(lines, 5)
     self.assertLen(set(lines), 1)
