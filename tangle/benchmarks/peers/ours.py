@@ -5,9 +5,11 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import cells, feedforward, recurrent
+from tangle.partial import prepared
 from tangle.pipeline import joint, pieces, pipeline
 
 MODES = ("split", "joint")
+RUNS = ("prepared", "pool", "session")
 
 
 class ResetAfterCell(cells.GRUCell):
@@ -182,7 +184,17 @@ def _make_pipeline(task, implementation):
   return found
 
 
-def build(task, optimizer, threads, mode, implementation="block"):
+class _Unprepared:
+  """A session of which nothing is known but that it has `run`."""
+
+  def __init__(self, sess):
+    self.graph = sess.graph
+    self.run = sess.run
+
+
+def build(
+  task, optimizer, threads, mode, implementation="block", runs="prepared"
+):
   """Builds a contender in a graph and session of its own.
 
   Args:
@@ -191,18 +203,26 @@ def build(task, optimizer, threads, mode, implementation="block"):
     threads: threads of an op, and of ops at once.
     mode: one of `MODES`.
     implementation: that of `nets.LSTM`.
+    runs: one of `RUNS`: prepared once, also in the calling thread where that
+      is faster; never there; or made by `Session.run`.
 
   Returns:
     A function without arguments that trains for a step and returns the loss,
     and a dict of versions.
 
   Raises:
-    ArgumentError: if there is no such mode.
+    ArgumentError: if there is no such mode, or way to make runs.
   """
   if mode not in MODES:
     raise errors.ArgumentError(
       f"peers.ours.build: the mode must be one of {MODES}, got {mode!r}."
     )
+  if runs not in RUNS:
+    raise errors.ArgumentError(
+      f"peers.ours.build: runs must be one of {RUNS}, got {runs!r}."
+    )
+  if runs == "pool":
+    prepared.SHORT_S = 0.0  # this process is for nothing else
   with tf1.Graph().as_default() as graph:
     found = _make_pipeline(task, implementation)
     if mode == "split":
@@ -221,6 +241,8 @@ def build(task, optimizer, threads, mode, implementation="block"):
     sess.run(tf1.global_variables_initializer())
     for variable in tf1.trainable_variables():
       variable.load(task.weights[variable.op.name], sess)
+  if runs == "session":
+    sess = _Unprepared(sess)
   batch = {"lower": task.lower_feeds, "upper": task.upper_feeds}
   versions = {"tensorflow": tf1.VERSION}
   return lambda: trainer.step(sess, batch).loss, versions

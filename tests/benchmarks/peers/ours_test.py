@@ -1,11 +1,14 @@
 """Tests of tangle on the tasks."""
 
+from unittest import mock
+
 import numpy as np
 from absl.testing import parameterized
 
 from tangle import errors
 from tangle.benchmarks.peers import ours, tasks
 from tangle.compat import tf1
+from tangle.partial import prepared
 from tests import case
 from tests.benchmarks.peers import reference
 
@@ -26,6 +29,20 @@ class OursTest(case.GraphTestCase):
     task = reference.tiny("lstm")
     step, _ = ours.build(task, tasks.Optimizer(), 1, "split", "unrolled")
     np.testing.assert_allclose(step(), reference.loss(task), rtol=1e-5)
+
+  @parameterized.parameters(*ours.RUNS)
+  def test_runs_are_the_same_however_they_are_made(self, runs):
+    self.enter_context(mock.patch.object(prepared, "SHORT_S", 1.0))
+    task = reference.tiny("mlp")
+    optimizer = tasks.Optimizer("sgd", 0.1, 0.5)
+    expected = reference.first_losses(task, optimizer, 2)
+    for mode in ours.MODES:
+      step, _ = ours.build(task, optimizer, 1, mode, runs=runs)
+      np.testing.assert_allclose([step(), step()], expected, rtol=1e-5)
+
+  def test_an_unknown_way_to_make_runs_names_those_there_are(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "prepared.*'x'"):
+      ours.build(reference.tiny("mlp"), tasks.Optimizer(), 1, "split", runs="x")
 
   def test_adam_is_taken(self):
     self.assertIsInstance(

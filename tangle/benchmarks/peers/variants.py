@@ -1,0 +1,160 @@
+"""What each part of tangle, and each setting of a process, is worth.
+
+The same training with one thing changed at a time: how runs are made, how
+recurrent layers are built, what TensorFlow and the C library's allocator are
+told. Each variant is a process of its own, stepped in turn with all others, so
+that its ratio to the default is one of pairs.
+"""
+
+import collections
+from typing import Any, Dict, NamedTuple
+
+import numpy as np
+
+from tangle import errors
+from tangle.benchmarks import timing as timing_lib
+from tangle.benchmarks.peers import figures, harness, roster
+
+DEFAULT = "default"
+
+COLUMNS = ("step_s", "to_default", "first_step_s", "rss_bytes", "same_losses")
+"""What a table shows."""
+
+
+class Variant(NamedTuple):
+  """One thing that is changed.
+
+  Attributes:
+    about: what it is.
+    options: arguments of `ours.build`.
+    environment: variables of the process.
+  """
+
+  about: str
+  options: Dict[str, Any]
+  environment: Dict[str, str]
+
+
+VARIANTS = collections.OrderedDict(
+  [
+    (DEFAULT, Variant("fused layers, prepared runs", {}, {})),
+    (
+      "session_run",
+      Variant("`Session.run` for each run", {"runs": "session"}, {}),
+    ),
+    (
+      "pool",
+      Variant("no run in the calling thread", {"runs": "pool"}, {}),
+    ),
+    (
+      "unrolled",
+      Variant("cell by cell", {"implementation": "unrolled"}, {}),
+    ),
+    ("block", Variant("`BlockLSTM`", {"implementation": "block"}, {})),
+    (
+      "onednn_off",
+      Variant("no oneDNN kernels", {}, {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+    ),
+    (
+      "xla",
+      Variant(
+        "clusters compiled by XLA",
+        {},
+        {"TF_XLA_FLAGS": "--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit"},
+      ),
+    ),
+    (
+      "keep_memory",
+      Variant(
+        "glibc gives no memory back to the system",
+        {},
+        {
+          "MALLOC_TRIM_THRESHOLD_": "4294967296",
+          "MALLOC_MMAP_THRESHOLD_": "4294967296",
+          "MALLOC_TOP_PAD_": "67108864",
+        },
+      ),
+    ),
+    (
+      "one_arena",
+      Variant("one arena of glibc", {}, {"MALLOC_ARENA_MAX": "1"}),
+    ),
+  ]
+)
+"""Name → `Variant`."""
+
+NAMES = tuple(VARIANTS)
+"""Names of the variants."""
+
+
+def compare(task, names, settings, mode="split", timing=None):
+  """Measures variants of a training.
+
+  Args:
+    task: one of `tasks.NAMES`.
+    names: of the variants, of `NAMES`, the default among them.
+    settings: a `roster.Settings`, of which `pythons` has python2.
+    mode: split or joint.
+    timing: a `harness.Settings`.
+
+  Returns:
+    Name → figures: `step_s`, `to_default` with quartiles, `first_step_s`,
+    `rss_bytes`, `same_losses`, or a `reason`.
+
+  Raises:
+    ArgumentError: if there is no such variant, or the default is missing.
+  """
+  for name in names:
+    if name not in VARIANTS:
+      raise errors.ArgumentError(
+        f"variants.compare: variants must be of {NAMES}, got {name!r}."
+      )
+  if DEFAULT not in names:
+    raise errors.ArgumentError(
+      f"variants.compare: {DEFAULT!r} must be among the variants, as the "
+      f"others are compared with it; got {list(names)}."
+    )
+  contenders = collections.OrderedDict()
+  for name in names:
+    variant = VARIANTS[name]
+    options = dict({"implementation": "fused"}, **variant.options)
+    changed = settings._replace(
+      options={"ours": options},
+      environment=dict(settings.environment, **variant.environment),
+    )
+    contenders[name] = roster.make_contender(f"tangle_{mode}", task, changed)
+  return make_rows(harness.measure(contenders, timing))
+
+
+def make_rows(found):
+  """Makes figures of what a harness has measured.
+
+  Args:
+    found: name → dict, as `harness.measure` returns it.
+
+  Returns:
+    As `compare`.
+  """
+  base = found[DEFAULT]
+  rows = collections.OrderedDict()
+  for name, measured in found.items():
+    if "reason" in measured:
+      rows[name] = {"reason": measured["reason"]}
+      continue
+    seconds = np.array(measured["seconds"])
+    row = {
+      "step_s": float(np.median(seconds)),
+      "first_step_s": measured["first_step_s"],
+      "rss_bytes": measured["rss_bytes"],
+    }
+    if "reason" not in base:
+      ratio = timing_lib.ratio(seconds, np.array(base["seconds"]))
+      row["to_default"] = ratio.median
+      row["to_default_quartiles"] = [ratio.low, ratio.high]
+      row["same_losses"] = bool(
+        np.allclose(
+          measured["losses"], base["losses"], rtol=figures.TOLERANCE, atol=0
+        )
+      )
+    rows[name] = row
+  return rows
