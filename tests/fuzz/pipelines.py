@@ -156,9 +156,10 @@ def _build(part, reads):
     return found
 
   def weight(name, dtype, shape, use_resource):
-    value = _rng(name).uniform(-1, 1, shape).astype(dtype)
+    value = _rng(name).uniform(-1, 1, shape)
     if name.startswith("scale"):
       value = 1.0 + 0.1 * value
+    value = np.asarray(value, dtype)
     return tf1.get_variable(
       name, dtype=dtype, initializer=value, use_resource=use_resource
     )

@@ -91,6 +91,12 @@ class PipelinesTest(parameterized.TestCase):
     program = PROGRAM._replace(cuts=cuts, traced=traced, residuals=residuals)
     self.assertEqual(pipelines.check(program), checks.RIGHT)
 
+  @parameterized.parameters(False, True)
+  def test_narrow_and_reference_variables_pass(self, traced):
+    source = SOURCE.replace("float64", "float32").replace("True)", "False)")
+    program = PROGRAM._replace(source=source, marks=("narrow",), traced=traced)
+    self.assertEqual(pipelines.check(program), checks.RIGHT)
+
   def test_random_ops_draw_alike(self):
     source = SOURCE.replace(
       "tf1.exp(x1)", "tf1.nn.dropout(v5, rate=0.5, seed=1)"
