@@ -204,8 +204,23 @@ class _Walk:
       repeated = tensor.op in self.visited and tensor.name not in self._inputs
       if repeated or self._ends(tensor):
         continue
-      self.visited[tensor.op] = True
-      stack.extend(reversed(list(tensor.op.inputs)))
+      for op in self._enter(tensor.op):
+        stack.extend(reversed(list(op.inputs)))
+
+  def _enter(self, op):
+    """Notes down an op to copy, and the backward ops that it waits for.
+
+    They may be checks, or count something, and nothing reads what they give.
+    """
+    entered = [op]
+    self.visited[op] = True
+    for current in entered:
+      if self._is_backward(current):
+        for control in current.control_inputs:
+          if self._is_backward(control) and control not in self.visited:
+            self.visited[control] = True
+            entered.append(control)
+    return entered
 
   def _ends(self, tensor):
     """Whether the walk ends at `tensor`; notes down what it is there."""

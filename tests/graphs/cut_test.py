@@ -110,6 +110,27 @@ class KeptTest(CutTestCase):
     self.assertEqual(found.kept, [])
     self.assertIn("RandomUniform", [op.type for op in found.copied])
 
+  def test_what_a_gradient_waits_for_is_copied(self):
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    with tf1.control_dependencies([tf1.no_op("forward")]):
+      h = tf1.square(x, name="h")
+
+    @tf1.custom_gradient
+    def guarded(x):
+      def gradient(upstream):
+        check = tf1.debugging.Assert(h[0] > 0, ["bad"], name="check")
+        with tf1.control_dependencies([tf1.group(check, name="all")]):
+          return tf1.identity(upstream)
+
+      return tf1.identity(x), gradient
+
+    found = self.cut(self.gradient(guarded(h), [x]))
+    self.assertIn("h:0", [t.name for t in found.kept])
+    names = [op.name for op in found.copied]
+    self.assertTrue(any(name.endswith("/all") for name in names), names)
+    self.assertIn("Assert", [op.type for op in found.copied])
+    self.assertContainsSubset(found.copied, self.new_ops)  # no forward op
+
   def test_a_gradient_that_is_upstream_needs_nothing(self):
     x = tf1.placeholder(tf1.float64, [2])
     y = x + self.variable("b", self.normal(2))

@@ -55,6 +55,32 @@ class SurroundingsTest(case.GraphTestCase):
       self.assertEqual(sess.run(count), n)
 
   @parameterized.parameters(*checks.STORES)
+  def test_what_a_gradient_waits_for_runs_backward(self, store):
+    x = tf1.placeholder(tf1.float64, [None])
+    count = self.variable("count", np.float64(0), trainable=False)
+
+    @tf1.custom_gradient
+    def guarded(x):
+      def gradient(upstream):
+        checks_of_mine = [
+          tf1.debugging.Assert(tf1.reduce_all(upstream > 0), ["bad sign"]),
+          count.assign_add(1.0),
+        ]
+        with tf1.control_dependencies(checks_of_mine):
+          return tf1.identity(upstream)
+
+      return tf1.identity(x), gradient
+
+    sub_model = tangle.SubModel([x], [tf1.square(guarded(x))], store=store)
+    sess = self.session()
+    feed_dict = {x: np.ones(2)}
+    sub_model.forward(sess, feed_dict).backward([np.ones(2)])
+    self.assertEqual(sess.run(count), 1)
+    if store != "session":  # where a failed run ends the session for good
+      with self.assertRaisesRegex(tf1.errors.OpError, "bad sign"):
+        sub_model.forward(sess, feed_dict).backward([-np.ones(2)])
+
+  @parameterized.parameters(*checks.STORES)
   def test_another_thread_and_no_default_graph(self, store):
     model = zoo.chained_outputs(self)
     joint = checks.Joint(model)
