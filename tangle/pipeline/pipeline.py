@@ -320,7 +320,12 @@ class Pipeline:
         self._takes[source] = boundary.take(node.key)
 
   def minimize(
-    self, optimizer, clip_norm=None, loss_weights=None, global_step=None
+    self,
+    optimizer,
+    clip_norm=None,
+    loss_weights=None,
+    global_step=None,
+    overlap=False,
   ):
     """Builds everything that training needs.
 
@@ -330,6 +335,9 @@ class Pipeline:
         that gradients are scaled down to; `None` leaves them.
       loss_weights: sub-model name → factor of its loss; 1 by default.
       global_step: a variable that each step adds 1 to.
+      overlap: whether runs that do not depend on one another, such as those of
+        two encoders, are made at once, by threads. The results are the same.
+        A session that is not a plain local one makes them in turn.
 
     Returns:
       A `Trainer`.
@@ -342,7 +350,7 @@ class Pipeline:
     """
     self.build()
     return trainer.Trainer(
-      self, optimizer, clip_norm, loss_weights or {}, global_step
+      self, optimizer, clip_norm, loss_weights or {}, global_step, overlap
     )
 
   def forward(self, sess, batch, fetch=(), with_loss=True):

@@ -5,11 +5,11 @@ import contextlib
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.pipeline import runs
+from tangle.pipeline import runs, tasks
 
 
 class Program:
-  """The steps of one `Plan`: its runs, in order.
+  """The steps of one `Plan`: its runs, and which must come before which.
 
   A run forward for each sub-model; a run backward for each that keeps
   something for it, in the opposite order; and the update, which is part of the
@@ -17,7 +17,7 @@ class Program:
   elsewhere.
   """
 
-  def __init__(self, pipeline, plan, passes, update, weights):
+  def __init__(self, pipeline, plan, passes, update, weights, pool=None):
     """Prepares the runs; adds no ops.
 
     Args:
@@ -26,39 +26,87 @@ class Program:
       passes: sub-model → `Pass`, of those that have gradients to make.
       update: an `updates.Update` of their gradients.
       weights: sub-model → factor of its loss.
+      pool: the executor of runs that do not depend on one another; `None` to
+        make all runs in turn.
     """
     self._plan = plan
     self._weights = weights
-    given = set()  # the boundaries that have a gradient already
-    self._forward = [
-      runs.PreparedRun(
-        _forward_fetches(active, passes, given), active.keys, feeds
-      )
-      for active, feeds in zip(plan.active, plan.feeds)
-    ]
+    self._passes = passes
+    self._givers = {}  # source → the tasks that give its gradient, in order
+    self._tasks = []
+    self._add_forward()
     takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
     last = {"update": [update.op, *takes], "norm": []}
     if update.norm is not None:
       last["norm"].append(update.norm)
-    self._backward = []
-    for active in reversed(plan.active):
-      name = active.node.name
-      current = passes.get(name)
-      if current is None or current.backward is None:
-        continue
-      ops = current.backward + _give(active, passes, given)
-      if name == update.closing:
-        last["update"] += ops
-      else:
-        ops = ops + _puts(current)
-        self._backward.append(runs.PreparedRun(ops, active.keys))
+    self._add_backward(update.closing, last)
     keys = collections.OrderedDict()
     for active in plan.active:
       keys.update((id(pair[0]), pair) for pair in active.keys)
-    self._last = runs.PreparedRun(last, list(keys.values()))
+    self._add(last, list(keys.values()), range(len(self._tasks)))
     self._drops = runs.drop_boundaries(pipeline, plan)
     for current in passes.values():
       self._drops = self._drops + current.drops
+    self._pool = pool if tasks.may_overlap(self._tasks) else None
+
+  def _add(self, fetches, keys, after, feeds=(), turn=None):
+    """Adds a run; `turn` is the place of its arrays among what is given."""
+    run = runs.PreparedRun(fetches, keys, feeds)
+    self._tasks.append(tasks.Task((run, turn), frozenset(after)))
+
+  def _add_forward(self):
+    """Adds the runs forward, the first tasks, in the order of the plan."""
+    turns = {a.node.name: k for k, a in enumerate(self._plan.active)}
+    for active, feeds in zip(self._plan.active, self._plan.feeds):
+      fetches = runs.fetches_of(active)
+      fetches["updates"] = list(active.graph.piece.updates)
+      after = {turns[source.sub_model] for source in active.sources.values()}
+      current = self._passes.get(active.node.name)
+      if current is not None:
+        fetches["pass"] = current.forward
+        if current.backward is None:
+          gives, before = self._give(active)
+          fetches["reads"] = gives + _puts(current)
+          after |= before
+      turn = turns[active.node.name]
+      self._add(fetches, active.keys, after, feeds, turn)
+
+  def _add_backward(self, closing, last):
+    """Adds the runs backward; the ops of `closing` go to those of `last`."""
+    for turn, active in reversed(list(enumerate(self._plan.active))):
+      name = active.node.name
+      current = self._passes.get(name)
+      if current is None or current.backward is None:
+        continue
+      taken = {
+        task
+        for source, givers in self._givers.items()
+        for task in givers
+        if source.sub_model == name
+      }
+      gives, before = self._give(active)
+      ops = current.backward + gives
+      if name == closing:
+        last["update"] += ops
+      else:
+        after = taken | before | {turn}
+        self._add(ops + _puts(current), active.keys, after)
+
+  def _give(self, active):
+    """Hands the gradients of a sub-model's reads back, in the next task.
+
+    Returns:
+      The ops, and the tasks that give to the same sources before.
+    """
+    ops, before = [], set()
+    for read, (first, later) in self._passes[active.node.name].reads.items():
+      source = active.sources[read]
+      if source.sub_model in self._passes:  # where somebody takes it
+        givers = self._givers.setdefault(source, [])
+        ops.append(later if givers else first)
+        before.update(givers)
+        givers.append(len(self._tasks))
+    return ops, before
 
   def step(self, sess, given):
     """Makes a step.
@@ -75,16 +123,21 @@ class Program:
     """
     keys = runs.new_keys(self._plan)
     plain = compat.is_plain(sess)
-    found = {}
+
+    def call(work):
+      run, turn = work
+      return run(sess, keys, () if turn is None else given[turn], plain)
+
     try:
-      for active, run, arrays in zip(self._plan.active, self._forward, given):
-        found[active.node.name] = run(sess, keys, arrays, plain)
-      for run in self._backward:
-        run(sess, keys, (), plain)
-      norm = self._last(sess, keys, (), plain)["norm"]
+      if self._pool is not None and plain:
+        results = tasks.run_at_once(self._tasks, call, self._pool)
+      else:
+        results = tasks.run_in_turn(self._tasks, call)
     except BaseException:
       self._clean(sess, keys)
       raise
+    found = {a.node.name: r for a, r in zip(self._plan.active, results)}
+    norm = results[-1]["norm"]
     norm = float(norm[0]) if norm else None
     return runs.make_result(self._plan, found, self._weights, global_norm=norm)
 
@@ -93,29 +146,6 @@ class Program:
     feed_dict = {key: keys[name] for key, name in runs.key_feeds(self._plan)}
     with contextlib.suppress(tf1.errors.OpError, RuntimeError):
       sess.run(self._drops, feed_dict)
-
-
-def _forward_fetches(active, passes, given):
-  """Returns what the forward run of a sub-model fetches."""
-  fetches = runs.fetches_of(active)
-  fetches["updates"] = list(active.graph.piece.updates)
-  current = passes.get(active.node.name)
-  if current is not None:
-    fetches["pass"] = current.forward
-    if current.backward is None:
-      fetches["reads"] = _give(active, passes, given) + _puts(current)
-  return fetches
-
-
-def _give(active, passes, given):
-  """Returns the ops that hand the gradients of a sub-model's reads back."""
-  ops = []
-  for read, (first, later) in passes[active.node.name].reads.items():
-    source = active.sources[read]
-    if source.sub_model in passes:  # where somebody takes it
-      ops.append(later if source in given else first)
-      given.add(source)
-  return ops
 
 
 def _puts(current):

@@ -3,6 +3,7 @@
 import collections
 import itertools
 import numbers
+from concurrent import futures
 
 from tangle import errors
 from tangle.compat import tf1
@@ -23,7 +24,13 @@ class Trainer:
   """
 
   def __init__(
-    self, pipeline, optimizer, clip_norm, loss_weights, global_step=None
+    self,
+    pipeline,
+    optimizer,
+    clip_norm,
+    loss_weights,
+    global_step=None,
+    overlap=False,
   ):
     """Builds the backward passes and the update; see `Pipeline.minimize`."""
     self.pipeline = pipeline
@@ -33,6 +40,11 @@ class Trainer:
     self._global_step = global_step
     self._updates = {}
     self._programs = {}
+    self._pool = None
+    if overlap and len(pipeline.nodes) > 1:
+      self._pool = futures.ThreadPoolExecutor(
+        len(pipeline.nodes) - 1, f"{pipeline.name}_runs"
+      )
     self._check_settings()
     with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
       with tf1.name_scope("training") as scope:
@@ -262,7 +274,12 @@ class Trainer:
     """Returns the `Program` of a plan, which the pipeline keeps."""
     passes = self._passes(plan)
     found = programs.Program(
-      self.pipeline, plan, passes, self._update(passes), self._weights
+      self.pipeline,
+      plan,
+      passes,
+      self._update(passes),
+      self._weights,
+      self._pool,
     )
     self._programs[id(plan)] = found
     return found

@@ -4,6 +4,7 @@ That steps are right and leave nothing is tested in `trainer_test`,
 `topologies_test` and `failures_test`.
 """
 
+import threading
 from unittest import mock
 
 import numpy as np
@@ -11,7 +12,7 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
-from tangle.pipeline import programs
+from tangle.pipeline import programs, runs
 from tests.pipeline import support
 
 
@@ -91,6 +92,95 @@ class ProgramTest(support.PipelineTestCase):
         trainer.step(sess, {"a": batch["a"], "b": {}})
     found = trainer.step(sess, batch)
     self.assertTrue(np.isfinite(found.loss))
+
+
+class OverlapTest(support.PipelineTestCase):
+  """Two encoders, a trunk that reads both, and two heads with losses."""
+
+  def setUp(self):
+    super().setUp()
+    self.names = ("left", "right", "trunk", "one", "two")
+    weights = {
+      name: self.weight(name, *shape)
+      for name, shape in zip(
+        self.names, [(3, 2), (3, 2), (4, 2), (2, 2), (2, 2)]
+      )
+    }
+    self.wiring = support.Wiring()
+    for name in self.names[:2]:
+      self.wiring.add(name, self.guarded(weights[name]))
+    reads = {"x": "left.out", "y": "right.out"}
+    self.wiring.add("trunk", support.layer(weights["trunk"]), reads)
+    for name in self.names[3:]:
+      self.wiring.add(name, support.head(weights[name]), {"x": "trunk.out"})
+
+  def guarded(self, weight):
+    """Returns the builder of a layer whose feed must be finite."""
+    layer = support.layer(weight, ["x"])
+
+    def build(bucket, reads):
+      piece = layer(bucket, reads)
+      out = tf1.debugging.check_numerics(piece.outputs["out"], "bad feed")
+      return piece._replace(outputs={"out": out})
+
+    return build
+
+  def batch(self):
+    batch = {name: {} for name in self.names}
+    for name in self.names[:2]:
+      batch[name]["x"] = self.normal(4, 3)
+    return batch
+
+  def test_steps_are_joint(self):
+    batches = [self.batch() for _ in range(8)]
+    self.assert_steps_are_joint(self.wiring, batches, overlap=True)
+
+  def test_both_encoders_run_at_once(self):
+    trainer = self.wiring.pipeline().minimize(support.Recorder(), overlap=True)
+    sess = self.session()
+    trainer.step(sess, self.batch())
+    meeting = threading.Barrier(2, timeout=30)  # breaks where one is alone
+    make_run, met = runs.PreparedRun.__call__, []
+
+    def call(run, sess, keys, arrays=(), plain=False):
+      if arrays:
+        met.append(meeting.wait())
+      return make_run(run, sess, keys, arrays, plain)
+
+    with mock.patch.object(runs.PreparedRun, "__call__", call):
+      trainer.step(sess, self.batch())
+    self.assertCountEqual(met, [0, 1])
+
+  @parameterized.parameters("left", "right")
+  def test_a_failure_leaves_nothing(self, name):
+    recorder = support.Recorder()
+    trainer = self.wiring.pipeline().minimize(recorder, overlap=True)
+    sess = self.session()
+    recorder.forget(sess)
+    broken = self.batch()
+    broken[name]["x"][0, 0] = np.nan
+    for _ in range(5):
+      with self.assertRaisesRegex(tf1.errors.OpError, "bad feed"):
+        trainer.step(sess, broken)
+      self.assert_nothing_waits(sess)
+    for variable in trainer.variables:
+      self.assertIsNone(recorder.gradient(sess, variable))
+
+  def test_a_wrapped_session_makes_its_runs_in_turn(self):
+    trainer = self.wiring.pipeline().minimize(support.Recorder(), overlap=True)
+    sess = self.session()
+    threads = []
+
+    class Wrapped:
+      graph = sess.graph
+
+      def run(self, fetches, feed_dict):
+        threads.append(threading.get_ident())
+        return sess.run(fetches, feed_dict)
+
+    trainer.step(Wrapped(), self.batch())
+    self.assertLen(threads, 8)
+    self.assertEqual(set(threads), {threading.get_ident()})
 
 
 if __name__ == "__main__":

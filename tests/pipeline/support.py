@@ -196,7 +196,7 @@ class PipelineTestCase(case.GraphTestCase):
     self.assertEqual(left, {})
 
   def assert_steps_are_joint(
-    self, wiring, batches, loss_weights=None, rtol=1e-12, cpus=1
+    self, wiring, batches, loss_weights=None, rtol=1e-12, cpus=1, overlap=False
   ):
     """Fails unless each step gives the joint graph's loss and gradients.
 
@@ -206,6 +206,7 @@ class PipelineTestCase(case.GraphTestCase):
       loss_weights: sub-model → factor of its loss.
       rtol: allowed error relative to the largest entry of a gradient.
       cpus: how many CPU devices the session has.
+      overlap: as for `Pipeline.minimize`.
 
     Returns:
       The `Recorder`, and for each batch the names of the variables that got a
@@ -213,7 +214,9 @@ class PipelineTestCase(case.GraphTestCase):
     """
     recorder = Recorder()
     pipeline = wiring.pipeline()
-    trainer = pipeline.minimize(recorder, loss_weights=loss_weights)
+    trainer = pipeline.minimize(
+      recorder, loss_weights=loss_weights, overlap=overlap
+    )
     sess = self.session(cpus=cpus)
     changed = []
     for batch in batches:
