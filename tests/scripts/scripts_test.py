@@ -121,6 +121,12 @@ class ScriptsTest(absltest.TestCase):
     self.assertIn("na\u00efve", done.stderr)
     self.assertNotIn("Traceback", done.stderr)
 
+  def test_benchmark_overlap(self):
+    flags = ("--batch_size=2", "--units=4", "--steps=3", "--rounds=2")
+    figures = self.figures(run("benchmark_overlap.py", *flags))
+    self.assertEqual(list(figures), ["joint", "in_turn", "at_once"])
+    self.assertTrue(figures["at_once"]["same_losses"])
+
   def test_benchmark_variants(self):
     figures = self.figures(
       run(
@@ -225,6 +231,35 @@ class ScriptsTest(absltest.TestCase):
     self.assertGreater(figures["joint"]["ops"], figures["split"]["ops"])
     self.assertGreater(figures["split"]["rss_bytes"], 0)
     self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
+
+  def test_benchmark_growth(self):
+    figures = self.figures(
+      run(
+        "benchmark_growth.py",
+        "--length=",
+        "--buckets=1,3",
+        "--sub_models=",
+        "--residuals=2,40",
+        "--units=3",
+        "--batch_size=2",
+        "--bucket_steps=6",
+        "--steps=1",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(set(figures), {"exponents", "steepest", "points"})
+    self.assertEqual(set(figures["points"]), {"buckets", "residuals"})
+    for axis, points in figures["points"].items():
+      for split, joint in zip(points["split"], points["joint"]):
+        self.assertAlmostEqual(split["loss"], joint["loss"], places=5)
+        self.assertGreater(split["ops"], joint["ops"] * 0.5, axis)
+    # Three buckets each side are three graphs each side, or nine joint ones.
+    exponents = figures["exponents"]["buckets"]
+    self.assertBetween(exponents["split"]["ops"][1], 0.6, 1.0)
+    self.assertBetween(exponents["joint"]["ops"][1], 1.5, 2.0)
+    self.assertBetween(figures["steepest"]["ops"][0], 0.6, 1.0)
+    found = {"metrics.jsonl", "growth_buckets.png", "growth_residuals.png"}
+    self.assertEqual(set(os.listdir(self.out_dir)), found)
 
   def test_train_two_sources(self):
     paths = [os.path.join(self.out_dir, f"text.{k}") for k in range(3)]

@@ -1,0 +1,48 @@
+"""Measures what it is worth to make independent runs of a step at once.
+
+  python scripts/benchmark_overlap.py --encoders=2 --units=64
+
+Several recurrent encoders and a classifier of their states: in one graph, as
+sub-models whose runs are made in turn, and with `overlap=True`. All step in
+turn in one process. The last line on standard output is one JSON object:
+contender -> figures.
+"""
+
+import sys
+
+from absl import app, flags
+
+from tangle import errors
+from tangle.benchmarks import overlap, tables
+from tangle.training import records
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_integer("encoders", 2, "How many.")
+flags.DEFINE_integer("batch_size", 32, "Examples a step.")
+flags.DEFINE_integer("units", 64, "Depth of inputs and states.")
+flags.DEFINE_integer("steps", 40, "Length of the sequences.")
+flags.DEFINE_integer("rounds", 60, "Timed steps of each contender.")
+flags.DEFINE_integer("threads", 0, "Threads; 0 leaves it to TensorFlow.")
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+  try:
+    rows = overlap.compare(
+      FLAGS.encoders,
+      FLAGS.batch_size,
+      FLAGS.units,
+      FLAGS.steps,
+      FLAGS.rounds,
+      FLAGS.threads,
+    )
+  except errors.TangleError as error:
+    sys.exit(f"benchmark_overlap: {error}")
+  print(tables.format_table(rows, overlap.COLUMNS))
+  print(records.to_json(rows))
+
+
+if __name__ == "__main__":
+  app.run(main)

@@ -1,0 +1,139 @@
+"""What it is worth to make independent runs at once: several encoders.
+
+K recurrent encoders, each a sub-model, and a classifier of their last states.
+A joint graph runs the encoders side by side, as no op of one needs the other;
+a pipeline does so with `overlap=True` only.
+"""
+
+import numpy as np
+
+from tangle import nets
+from tangle.benchmarks import timing
+from tangle.compat import tf1
+from tangle.pipeline import joint, pieces, pipeline
+
+NAMES = ("joint", "in_turn", "at_once")
+"""The contenders."""
+
+COLUMNS = ("step_s", "to_joint", "to_in_turn", "same_losses")
+
+CLASSES = 10
+
+
+class Contender:
+  """One way to train the network, in a graph and session of its own."""
+
+  def __init__(self, name, encoders, batch_size, units, steps, threads=0):
+    """Builds it.
+
+    Args:
+      name: one of `NAMES`.
+      encoders: K, how many.
+      batch_size: B.
+      units: U, depth of inputs and states.
+      steps: T.
+      threads: threads within and between ops; 0 leaves it to TensorFlow.
+    """
+    rng = np.random.RandomState(0)
+    shape = batch_size, steps, units
+    self._batch = {
+      f"encoder_{k}": {"x": rng.standard_normal(shape).astype(np.float32)}
+      for k in range(encoders)
+    }
+    labels = rng.randint(0, CLASSES, batch_size).astype(np.int32)
+    self._batch["classifier"] = {"labels": labels}
+    with tf1.Graph().as_default() as graph:
+      built = _wire(encoders, shape)
+      optimizer = tf1.train.GradientDescentOptimizer(0.1)
+      if name == "joint":
+        self._trainer = joint.JointTrainer(built, optimizer, 1.0)
+      else:
+        overlap = name == "at_once"
+        self._trainer = built.minimize(optimizer, 1.0, overlap=overlap)
+      config = tf1.ConfigProto(
+        intra_op_parallelism_threads=threads,
+        inter_op_parallelism_threads=threads,
+      )
+      self.session = tf1.Session(graph=graph, config=config)
+      self.session.run(tf1.global_variables_initializer())
+      for variable in tf1.trainable_variables():
+        values = 0.1 * rng.standard_normal(variable.shape.as_list())
+        variable.load(values, self.session)
+
+  def step(self):
+    """Makes a step; returns the loss."""
+    return self._trainer.step(self.session, self._batch).loss
+
+
+def _wire(encoders, shape):
+  """Returns the pipeline, for inputs of `shape` `[B, T, U]`."""
+  built = pipeline.Pipeline()
+  for k in range(encoders):
+    built.add(f"encoder_{k}", _make_encoder(k, shape))
+  classify = nets.Dense(CLASSES, name="classifier")
+
+  def build_classifier(bucket, reads):
+    del bucket
+    labels_ph = tf1.placeholder(tf1.int32, shape[:1])
+    states = [reads[f"h_{k}"] for k in range(encoders)]
+    losses = tf1.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=labels_ph, logits=classify(tf1.concat(states, 1))
+    )
+    return pieces.Piece({"labels": labels_ph}, loss=tf1.reduce_mean(losses))
+
+  reads = {f"h_{k}": f"encoder_{k}.h" for k in range(encoders)}
+  built.add("classifier", build_classifier, reads=reads)
+  return built
+
+
+def _make_encoder(k, shape):
+  layer = nets.LSTM(shape[-1], implementation="fused", name=f"encoder_{k}")
+
+  def build_encoder(bucket, reads):
+    del bucket, reads
+    x_ph = tf1.placeholder(tf1.float32, shape)
+    return pieces.Piece({"x": x_ph}, {"h": layer(x_ph).state.h})
+
+  return build_encoder
+
+
+def compare(
+  encoders=2, batch_size=32, units=64, steps=40, rounds=30, threads=0
+):
+  """Measures all contenders, step by step in turn.
+
+  Args:
+    encoders: K.
+    batch_size: B.
+    units: U.
+    steps: T.
+    rounds: timed steps of each.
+    threads: as for `Contender`.
+
+  Returns:
+    Contender → `step_s`, `to_joint` and `to_in_turn`, medians of pairs with
+    quartiles, and `same_losses`: whether the first ten losses are those of the
+    joint graph, to 1e-5.
+  """
+  sizes = encoders, batch_size, units, steps, threads
+  contenders = {name: Contender(name, *sizes) for name in NAMES}
+  losses = {
+    name: [contender.step() for _ in range(10)]
+    for name, contender in contenders.items()
+  }
+  seconds = timing.run_in_turn(
+    {name: contender.step for name, contender in contenders.items()}, rounds, 15
+  )
+  rows = {}
+  for name, found in seconds.items():
+    row = rows[name] = {"step_s": float(np.median(found))}
+    for base in ("joint", "in_turn"):
+      ratio = timing.ratio(found, seconds[base])
+      row[f"to_{base}"] = ratio.median
+      row[f"to_{base}_quartiles"] = [ratio.low, ratio.high]
+    row["same_losses"] = bool(
+      np.allclose(losses[name], losses["joint"], rtol=1e-5, atol=0)
+    )
+  for contender in contenders.values():
+    contender.session.close()
+  return rows

@@ -1,0 +1,26 @@
+"""Tests of overlap."""
+
+from absl.testing import absltest
+
+from tangle.benchmarks import overlap
+
+
+class OverlapTest(absltest.TestCase):
+  def test_all_train_the_same(self):
+    rows = overlap.compare(3, 2, 4, 3, rounds=2)
+    self.assertEqual(list(rows), list(overlap.NAMES))
+    for row in rows.values():
+      self.assertTrue(row["same_losses"])
+      self.assertGreater(row["step_s"], 0)
+    self.assertEqual(rows["joint"]["to_joint"], 1.0)
+    self.assertEqual(rows["in_turn"]["to_in_turn"], 1.0)
+
+  def test_losses_change_from_step_to_step(self):
+    contender = overlap.Contender("at_once", 2, 2, 4, 3)
+    losses = [contender.step() for _ in range(3)]
+    contender.session.close()
+    self.assertEqual(losses, sorted(set(losses), reverse=True))
+
+
+if __name__ == "__main__":
+  absltest.main()
