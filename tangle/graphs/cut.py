@@ -217,10 +217,19 @@ class _Walk:
     for current in entered:
       if self._is_backward(current):
         for control in current.control_inputs:
-          if self._is_backward(control) and control not in self.visited:
+          if self._follows(control) and control not in self.visited:
             self.visited[control] = True
             entered.append(control)
     return entered
+
+  def _follows(self, control):
+    """Whether to copy an op that a backward op waits for.
+
+    What lies inside a loop is not copied, and leads to forward tensors that
+    have no single shape.
+    """
+    in_loop = compat.in_v1_control_flow(control)
+    return self._is_backward(control) and not in_loop
 
   def _ends(self, tensor):
     """Whether the walk ends at `tensor`; notes down what it is there."""

@@ -82,6 +82,22 @@ used = [True]
       with self.assertRaisesRegex(checks.Wrong, "by differences"):
         checks.check(program)
 
+  def test_what_waits_inside_a_loop_has_no_shape_to_keep(self):
+    source = """\
+x1 = feed('float64', [4, 4], [4, 4])
+x3 = feed('float64', [3, 2, 4], [None, 2, 4])
+v10, v11 = pieces.recurrence(x3, x1)
+inputs = [x3]
+outputs = [v10]
+used = [True]
+"""
+    program = programs.Program(
+      source, "session", flow_v2=False, marks=("flow",)
+    )
+    # TensorFlow 2.21 does not differentiate it where nothing is cut, either.
+    expected = checks.RIGHT if compat.IS_TF1 else checks.UNBUILT
+    self.assertEqual(checks.check(program), expected)
+
   def test_given_sizes_that_contradict_one_another_are_refused(self):
     x = tf1.placeholder(tf1.float64, [None])
     z = tf1.placeholder(tf1.float64, [None])
