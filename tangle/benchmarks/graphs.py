@@ -10,8 +10,6 @@ and the losses of both must agree.
 import gc
 import itertools
 import json
-import os
-import subprocess
 import sys
 import time
 import zlib
@@ -20,7 +18,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import memory
+from tangle.benchmarks import elsewhere, memory
 from tangle.compat import tf1
 from tangle.nets import checks
 from tangle.pipeline import joint, pipeline
@@ -104,7 +102,13 @@ def compare(setting=None):
   setting = setting or Setting()
   check(setting)
   memory.meter("graphs.compare")
-  found = {name: _measure_elsewhere(name, setting) for name in NAMES}
+  remedy = "give fewer or shorter buckets"
+  found = {
+    name: elsewhere.run(
+      "graphs.compare", __name__, name, setting, remedy=remedy
+    )
+    for name in NAMES
+  }
   losses = [found[name].pop("losses") for name in NAMES]
   difference = loss_difference(*losses)
   ratios = {key: found[JOINT][key] / found[SPLIT][key] for key in FIGURES}
@@ -305,32 +309,12 @@ def load_weights(sess):
   sess.run(ops, feed_dict)
 
 
-def _measure_elsewhere(name, setting):
-  """Returns what `measure` finds in a new process."""
-  environment = dict(os.environ)
-  environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-  done = subprocess.run(
-    [sys.executable, "-m", __name__, name, json.dumps(setting)],
-    stdout=subprocess.PIPE,
-    text=True,
-    env=environment,
-  )
-  if done.returncode:
-    raise errors.TrainingError(
-      f"graphs.compare: the process that measures {name!r} ended with "
-      f"{done.returncode}; what it had to say is on standard error. If it was "
-      f"killed, give fewer or shorter buckets."
-    )
-  return json.loads(done.stdout.strip().split("\n")[-1])
-
-
 def _main(name, setting):
   def say(text):
     print(text, file=sys.stderr, flush=True)
 
-  found = measure(name, Setting(*json.loads(setting)), say)
-  print(json.dumps(found))
+  print(json.dumps(measure(name, Setting(*setting), say)))
 
 
 if __name__ == "__main__":
-  _main(*sys.argv[1:])
+  _main(*map(json.loads, sys.argv[1:]))

@@ -249,10 +249,9 @@ class ScriptsTest(absltest.TestCase):
     )
     self.assertEqual(set(figures), {"exponents", "steepest", "points"})
     self.assertEqual(set(figures["points"]), {"buckets", "residuals"})
-    for axis, points in figures["points"].items():
+    for points in figures["points"].values():
       for split, joint in zip(points["split"], points["joint"]):
         self.assertAlmostEqual(split["loss"], joint["loss"], places=5)
-        self.assertGreater(split["ops"], joint["ops"] * 0.5, axis)
     # Three buckets each side are three graphs each side, or nine joint ones.
     exponents = figures["exponents"]["buckets"]
     self.assertBetween(exponents["split"]["ops"][1], 0.6, 1.0)

@@ -1,0 +1,241 @@
+"""Pipelines that grow along one axis, all else being the same.
+
+Everything is small but for what grows, so that a figure shows that alone. The
+same pipeline trains split and joint.
+"""
+
+from typing import Any, Callable, NamedTuple, Optional, Tuple
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.nets import cells, checks, feedforward, recurrent
+from tangle.pipeline import pieces, pipeline
+
+
+class Sizes(NamedTuple):
+  """What does not grow.
+
+  Attributes:
+    units: depth of layers and inputs.
+    batch_size: examples a batch.
+    bucket_steps: steps of the middle bucket; the others lie around it.
+  """
+
+  units: int = 32
+  batch_size: int = 16
+  bucket_steps: int = 8
+
+
+class Axis(NamedTuple):
+  """What grows.
+
+  Attributes:
+    make: from a size and `Sizes` to a `Pipeline`, not yet built, and a list of
+      batches for its steps, one for each choice of buckets.
+    label: what the size counts.
+    points: sizes to measure at.
+    smallest: the smallest size.
+    joint_largest: the largest size to measure joint training at, `None` for
+      all.
+  """
+
+  make: Callable[..., Any]
+  label: str
+  points: Tuple[int, ...]
+  smallest: int = 1
+  joint_largest: Optional[int] = None
+
+
+def make(axis, size, sizes):
+  """Makes a pipeline of a size in the default graph, and its batches.
+
+  Args:
+    axis: one of `NAMES`.
+    size: how far it has grown along the axis.
+    sizes: a `Sizes`.
+
+  Returns:
+    A `Pipeline` that is not built yet, and a list of batches for its steps.
+
+  Raises:
+    ArgumentError: if the axis is unknown or the size cannot be.
+  """
+  check(axis, [size], sizes)
+  return AXES[axis].make(size, sizes)
+
+
+def check(axis, points, sizes):
+  """Raises unless pipelines of these sizes can be made.
+
+  Args:
+    axis: one of `NAMES`.
+    points: the sizes along the axis.
+    sizes: a `Sizes`.
+
+  Raises:
+    ArgumentError: if the axis is unknown or a size cannot be.
+  """
+  if axis not in AXES:
+    raise errors.ArgumentError(
+      f"axes: the axis must be one of {NAMES}, got {axis!r}."
+    )
+  for field, value in sizes._asdict().items():
+    checks.check_positive("axes.Sizes", field, value)
+  smallest = AXES[axis].smallest
+  points = list(points)
+  if points != sorted(set(points)) or not points or points[0] < smallest:
+    raise errors.ArgumentError(
+      f"axes: {axis} must be different sizes from small to large, none below "
+      f"{smallest}, got {points}."
+    )
+  if axis == BUCKETS and points[-1] >= 2 * sizes.bucket_steps:
+    raise errors.ArgumentError(
+      f"axes: {points[-1]} buckets around one of {sizes.bucket_steps} steps "
+      f"would have to be shorter than one step. Give fewer than "
+      f"{2 * sizes.bucket_steps}, or more bucket_steps."
+    )
+
+
+def _input(sizes, *steps):
+  shape = [sizes.batch_size, *steps, sizes.units]
+  return tf1.placeholder(tf1.float32, shape, "x_ph")
+
+
+def _batch(sizes, *steps):
+  shape = [sizes.batch_size, *steps, sizes.units]
+  return {"x": np.random.RandomState(0).standard_normal(shape)}
+
+
+def _score(head, x):
+  """Returns a loss of `[B, D]`."""
+  return tf1.reduce_mean(tf1.square(head(x)))
+
+
+def _add_head(found, source):
+  """Adds a sub-model that has the loss of an output `[B, D]`."""
+  head = feedforward.Dense(1, name="head")
+
+  def build(bucket, reads):
+    del bucket
+    return pieces.Piece(feeds={}, loss=_score(head, reads["x"]))
+
+  found.add("head", build, reads={"x": source})
+
+
+def _make_length(size, sizes):
+  """An LSTM of `size` steps, unrolled."""
+  layer = recurrent.LSTM(sizes.units)
+
+  def build(bucket, reads):
+    del bucket, reads
+    x = _input(sizes, size)
+    outputs = {"last": layer(x).state.h}
+    return pieces.Piece(feeds={"x": x}, outputs=outputs)
+
+  found = pipeline.Pipeline()
+  found.add("layer", build)
+  _add_head(found, "layer.last")
+  return found, [{"layer": _batch(sizes, size), "head": {}}]
+
+
+def _make_buckets(size, sizes):
+  """An LSTM that goes on where another has ended, each in `size` buckets.
+
+  However many they are, they have `bucket_steps` steps in the mean, but for
+  half a step. The batches begin with that of the middle pair.
+  """
+  lower = recurrent.LSTM(sizes.units, name="lower")
+  upper = recurrent.LSTM(sizes.units, name="upper")
+  head = feedforward.Dense(1, name="head")
+
+  def build_lower(bucket, reads):
+    del reads
+    x = _input(sizes, bucket)
+    outputs = dict(lower(x).state._asdict())
+    return pieces.Piece(feeds={"x": x}, outputs=outputs)
+
+  def build_upper(bucket, reads):
+    x = _input(sizes, bucket)
+    state = upper(x, initial_state=cells.LSTMState(**reads)).state
+    return pieces.Piece(feeds={"x": x}, loss=_score(head, state.h))
+
+  first = sizes.bucket_steps - size // 2
+  buckets = list(range(first, first + size))
+  found = pipeline.Pipeline()
+  found.add("lower", build_lower, buckets)
+  reads = {name: f"lower.{name}" for name in cells.LSTMState._fields}
+  found.add("upper", build_upper, buckets, reads)
+  pairs = [(low, up) for low in buckets for up in buckets]
+  pairs.sort(key=lambda pair: pair != (sizes.bucket_steps,) * 2)
+  return found, [
+    {"lower": _batch(sizes, low), "upper": _batch(sizes, up)}
+    for low, up in pairs
+  ]
+
+
+def _make_sub_models(size, sizes):
+  """A chain of `size` sub-models: layers of a network, then its loss."""
+  found = pipeline.Pipeline()
+
+  def add_layer(k):
+    layer = feedforward.Dense(sizes.units, tf1.tanh, name=f"layer_{k}")
+
+    def build(bucket, reads):
+      del bucket
+      x = reads["x"] if k else _input(sizes)
+      feeds = {} if k else {"x": x}
+      return pieces.Piece(feeds=feeds, outputs={"x": layer(x)})
+
+    found.add(f"layer_{k}", build, reads={"x": f"layer_{k - 1}.x"} if k else {})
+
+  for k in range(size - 1):
+    add_layer(k)
+  _add_head(found, f"layer_{size - 2}.x")
+  batch = {name: {} for name in found.nodes}
+  batch["layer_0"] = _batch(sizes)
+  return found, [batch]
+
+
+def _make_residuals(size, sizes):
+  """A layer and a chain of hyperbolic tangents that keep `size` tensors.
+
+  Of those one is the input, which the gradient of the kernel reads; the
+  gradient of a tangent reads what the tangent gave.
+  """
+  layer = feedforward.Dense(sizes.units, name="layer")
+
+  def build(bucket, reads):
+    del bucket, reads
+    inputs = x = _input(sizes)
+    x = layer(x)
+    for _ in range(size - 1):
+      x = tf1.tanh(x)
+    return pieces.Piece(feeds={"x": inputs}, outputs={"x": x})
+
+  found = pipeline.Pipeline()
+  found.add("chain", build)
+  _add_head(found, "chain.x")
+  return found, [{"chain": _batch(sizes), "head": {}}]
+
+
+LENGTH = "length"
+BUCKETS = "buckets"
+SUB_MODELS = "sub_models"
+RESIDUALS = "residuals"
+
+AXES = {
+  LENGTH: Axis(_make_length, "steps of a sequence", (10, 30, 100, 300, 1000)),
+  BUCKETS: Axis(
+    _make_buckets, "buckets each side", (1, 2, 4, 6, 8, 12), joint_largest=6
+  ),
+  SUB_MODELS: Axis(
+    _make_sub_models, "sub-models", (2, 4, 8, 16, 32, 64), smallest=2
+  ),
+  RESIDUALS: Axis(_make_residuals, "residuals", (10, 100, 1000, 10000)),
+}
+"""Name → `Axis`."""
+
+NAMES = tuple(AXES)
+"""Names of the axes."""

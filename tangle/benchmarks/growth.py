@@ -1,0 +1,308 @@
+"""How time, memory and ops grow with what is trained.
+
+Along each of `axes.NAMES` the same pipeline is measured at several sizes,
+split and joint, each in a process of its own. How a figure y grows with the
+size x is told by an exponent e of y ~ x^e: 0 does not grow, 1 is linear, 2
+quadratic. It is the slope of the line of least squares through the points
+(log x, log y):
+
+    overall: through all sizes
+    tail: through the last `TAIL` sizes
+
+Fixed costs flatten the small sizes, so that `overall` is too low where they
+are high; `tail` comes nearer to what large sizes do.
+"""
+
+import gc
+import json
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from tangle import errors
+from tangle.benchmarks import axes, elsewhere, graphs, memory
+from tangle.compat import tf1
+from tangle.experiments import plots
+from tangle.nets import checks
+from tangle.partial import prepared
+from tangle.pipeline import joint
+
+SPLIT = graphs.SPLIT
+JOINT = graphs.JOINT
+NAMES = (SPLIT, JOINT)
+"""Names of the contenders."""
+
+FIGURES = (
+  "build_s",
+  "build_cpu_s",
+  "first_cpu_s",
+  "step_s",
+  "step_cpu_s",
+  "above_import_bytes",
+  "ops",
+)
+"""Figures that grow."""
+
+TAIL = 3
+"""How many of the largest sizes the exponent of the tail is of."""
+
+WARM_UP = 2 * (prepared.TRIALS + 1)
+"""Steps before the timed ones: runs try both ways to be made."""
+
+
+class Exponent(NamedTuple):
+  """How a figure grows: exponents of the size, as the module defines them."""
+
+  overall: float
+  tail: float
+
+
+def compare(points=None, sizes=None, steps=15, progress=None):
+  """Measures all contenders at all sizes, each in a process of its own.
+
+  Args:
+    points: axis → sizes to measure at; by default those of `axes.AXES`.
+    sizes: an `axes.Sizes`.
+    steps: timed steps of each.
+    progress: called as `progress(done, total)` after each process.
+
+  Returns:
+    Axis → contender → list of dicts, each as `measure` returns it.
+
+  Raises:
+    ArgumentError: if an axis is unknown, or a size or `steps` cannot be.
+    MissingPackageError: if psutil is not installed.
+    TrainingError: if a process fails.
+  """
+  sizes = sizes or axes.Sizes()
+  if points is None:
+    points = {name: axis.points for name, axis in axes.AXES.items()}
+  for axis, chosen in points.items():
+    axes.check(axis, chosen, sizes)
+  checks.check_positive("growth.compare", "steps", steps)
+  memory.meter("growth.compare")
+  work = [
+    (axis, contender, size)
+    for axis, chosen in points.items()
+    for size in chosen
+    for contender in NAMES
+    if contender == SPLIT or size <= (axes.AXES[axis].joint_largest or size)
+  ]
+  found = {axis: {name: [] for name in NAMES} for axis in points}
+  for done, (axis, contender, size) in enumerate(work, 1):
+    figures = elsewhere.run(
+      "growth.compare",
+      __name__,
+      axis,
+      contender,
+      size,
+      sizes,
+      steps,
+      remedy=f"give smaller sizes than {size}",
+    )
+    found[axis][contender].append(figures)
+    if progress:
+      progress(done, len(work))
+  return found
+
+
+def measure(axis, contender, size, sizes, steps):
+  """Measures one contender in this process, which should have done no more.
+
+  Args:
+    axis: one of `axes.NAMES`.
+    contender: one of `NAMES`.
+    size: how far to grow along the axis.
+    sizes: an `axes.Sizes`.
+    steps: timed steps.
+
+  Returns:
+    A dict: `size`; `build_s`, until all that trains is built, and
+    `build_cpu_s`, the processor's share of that, which other programs do not
+    lengthen; `first_cpu_s`, the processor's share of the first step in every
+    pair of buckets, or the first step; `step_s` and `step_cpu_s`, medians over
+    steps in one pair of buckets; `above_import_bytes`, resident memory after
+    them without what was there before building; `ops`; `loss`, that of the
+    first step, which is the same for all contenders.
+
+  Raises:
+    ArgumentError: if the axis or the contender is unknown.
+    MissingPackageError: if psutil is not installed.
+  """
+  if contender not in NAMES:
+    raise errors.ArgumentError(
+      f"growth.measure: contender must be one of {NAMES}, got {contender!r}."
+    )
+  resident = memory.meter("growth.measure")
+  gc.collect()
+  before_bytes = resident()
+  with tf1.Graph().as_default() as graph:
+    begin = _now()
+    found, batches = axes.make(axis, size, sizes)
+    optimizer = tf1.train.AdamOptimizer()
+    if contender == SPLIT:
+      trainer = found.minimize(optimizer)
+    else:
+      trainer = joint.JointTrainer(found, optimizer)
+    initialize_op = tf1.global_variables_initializer()
+    build_s, build_cpu_s = _now() - begin
+    with tf1.Session(graph=graph) as sess:
+      sess.run(initialize_op)
+      graphs.load_weights(sess)
+      begin = _now()
+      losses = [trainer.step(sess, batch).loss for batch in batches]
+      _, first_cpu_s = _now() - begin
+      seconds = [
+        _time_step(trainer, sess, batches[0]) for _ in range(WARM_UP + steps)
+      ]
+      gc.collect()
+      above_import_bytes = resident() - before_bytes
+  step_s, step_cpu_s = np.median(seconds[WARM_UP:], axis=0)
+  return {
+    "size": size,
+    "build_s": float(build_s),
+    "build_cpu_s": float(build_cpu_s),
+    "first_cpu_s": float(first_cpu_s),
+    "step_s": float(step_s),
+    "step_cpu_s": float(step_cpu_s),
+    "above_import_bytes": above_import_bytes,
+    "ops": len(graph.get_operations()),
+    "loss": losses[0],
+  }
+
+
+def _now():
+  """Returns the time by the clock and by the processor, in seconds."""
+  return np.array([time.perf_counter(), time.process_time()])
+
+
+def _time_step(trainer, sess, batch):
+  begin = _now()
+  trainer.step(sess, batch)
+  return _now() - begin
+
+
+def fit(xs, ys):
+  """Fits exponents, as the module defines them.
+
+  Args:
+    xs: positive sizes, rising.
+    ys: as many figures.
+
+  Returns:
+    An `Exponent`, `None` where there are fewer than two sizes or a figure is
+    not positive.
+  """
+  if len(xs) < 2 or min(ys) <= 0:
+    return None
+  x, y = np.log(xs), np.log(ys)
+  return Exponent(
+    float(np.polyfit(x, y, 1)[0]),
+    float(np.polyfit(x[-TAIL:], y[-TAIL:], 1)[0]),
+  )
+
+
+def exponents(found):
+  """Fits an exponent for each figure.
+
+  Args:
+    found: what `compare` returned.
+
+  Returns:
+    Axis → contender → figure → `Exponent`, or `None` as from `fit`.
+  """
+  return {
+    axis: {
+      name: {
+        figure: fit([p["size"] for p in rows], [p[figure] for p in rows])
+        for figure in FIGURES
+      }
+      for name, rows in contenders.items()
+    }
+    for axis, contenders in found.items()
+  }
+
+
+def table_rows(fitted):
+  """Lays exponents out for `tables.format_table`.
+
+  Args:
+    fitted: what `exponents` returned.
+
+  Returns:
+    "axis contender" → figure → "overall / tail".
+  """
+  return {
+    f"{axis} {name}": {
+      figure: value and f"{value.overall:.2f} / {value.tail:.2f}"
+      for figure, value in row.items()
+    }
+    for axis, contenders in fitted.items()
+    for name, row in contenders.items()
+  }
+
+
+def steepest(fitted, contender=SPLIT):
+  """Finds what grows most at large sizes.
+
+  Args:
+    fitted: what `exponents` returned.
+    contender: one of `NAMES`.
+
+  Returns:
+    A dict from figure to a pair: the largest exponent of a tail, and its axis;
+    `None` where nothing could be fitted.
+  """
+  found = {}
+  for figure in FIGURES:
+    tails = [
+      (contenders[contender][figure].tail, axis)
+      for axis, contenders in fitted.items()
+      if contenders[contender][figure] is not None
+    ]
+    found[figure] = max(tails) if tails else None
+  return found
+
+
+def plot(found, axis, path):
+  """Draws the figures along an axis, on logarithmic scales.
+
+  Args:
+    found: what `compare` returned.
+    axis: one of its axes.
+    path: the PNG file to write. A dashed line shows what linear growth from
+      the last split point on down would be.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  figures = ("build_s", "step_s", "above_import_bytes")
+  drawing = plots.open_drawing("growth.plot", 5.0 * len(figures), 3.8)
+  for figure, panel in zip(figures, drawing.subplots(1, len(figures))):
+    for color, (name, rows) in zip(plots.COLORS, found[axis].items()):
+      xs = [row["size"] for row in rows]
+      ys = [max(row[figure], 1e-9) for row in rows]
+      panel.loglog(xs, ys, marker="o", color=color, label=name)
+      if name == SPLIT:
+        line = [ys[-1] * x / xs[-1] for x in xs]
+        panel.loglog(xs, line, "--", color="#999999", label="linear")
+    ticks = [row["size"] for row in found[axis][SPLIT]]
+    panel.set_xticks(ticks)
+    panel.set_xticklabels([f"{tick:g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.set_xlabel(axes.AXES[axis].label)
+    panel.set_ylabel(figure)
+    panel.legend(frameon=False)
+  drawing.tight_layout()
+  drawing.savefig(path, dpi=120)
+
+
+def _main(axis, contender, size, sizes, steps):
+  found = measure(axis, contender, size, axes.Sizes(*sizes), steps)
+  print(json.dumps(found))
+
+
+if __name__ == "__main__":
+  _main(*map(json.loads, sys.argv[1:]))

@@ -1,0 +1,150 @@
+"""Tests of growth."""
+
+import os
+import tempfile
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.benchmarks import axes, growth
+from tangle.compat import tf1
+from tests import case
+
+SIZES = axes.Sizes(units=3, batch_size=2, bucket_steps=2)
+
+
+def curves(power=1.0):
+  """Returns what `compare` might, of figures that grow with a power."""
+  rows = [
+    dict(dict.fromkeys(growth.FIGURES, 5.0 * x**power), size=x)
+    for x in (10, 30, 100)
+  ]
+  flat = [dict(row, build_s=2.0) for row in rows]
+  return {axes.LENGTH: {growth.SPLIT: rows, growth.JOINT: flat}}
+
+
+class GrowthTest(case.GraphTestCase):
+  @parameterized.parameters(0.0, 0.5, 1.0, 2.0)
+  def test_the_exponent_of_a_power_is_found(self, power):
+    found = growth.fit([1, 3, 10, 30], [7 * x**power for x in (1, 3, 10, 30)])
+    self.assertAlmostEqual(found.overall, power, places=9)
+    self.assertAlmostEqual(found.tail, power, places=9)
+
+  def test_a_fixed_cost_flattens_all_but_the_tail(self):
+    xs = [1, 10, 100, 1000, 10000]
+    found = growth.fit(xs, [50 + x for x in xs])
+    self.assertLess(found.overall, 0.7)
+    self.assertBetween(found.tail, 0.9, 1.0)
+
+  def test_what_turns_quadratic_late_shows_in_the_tail(self):
+    xs = [1, 10, 100, 1000, 10000]
+    found = growth.fit(xs, [x + 0.01 * x * x for x in xs])
+    self.assertGreater(found.tail, 1.8)
+    self.assertLess(found.overall, found.tail)
+
+  @parameterized.parameters(([1], [2.0]), ([1, 2], [0, 1]))
+  def test_what_has_no_exponent_has_none(self, xs, ys):
+    self.assertIsNone(growth.fit(xs, ys))
+
+  def test_every_figure_gets_an_exponent(self):
+    fitted = growth.exponents(curves(2.0))[axes.LENGTH]
+    for figure in growth.FIGURES:
+      self.assertAlmostEqual(fitted[growth.SPLIT][figure].tail, 2.0)
+    self.assertAlmostEqual(fitted[growth.JOINT]["build_s"].overall, 0.0)
+
+  def test_a_table_has_a_row_for_each_axis_and_contender(self):
+    rows = growth.table_rows(growth.exponents(curves()))
+    self.assertEqual(set(rows), {"length split", "length joint"})
+    self.assertEqual(rows["length split"]["step_s"], "1.00 / 1.00")
+    found = curves()
+    found[axes.LENGTH][growth.JOINT] = found[axes.LENGTH][growth.JOINT][:1]
+    rows = growth.table_rows(growth.exponents(found))
+    self.assertIsNone(rows["length joint"]["ops"])
+
+  def test_the_steepest_of_all_axes_is_named(self):
+    found = dict(curves(1.0), buckets=curves(1.5)[axes.LENGTH])
+    steepest = growth.steepest(growth.exponents(found))
+    self.assertEqual(set(steepest), set(growth.FIGURES))
+    value, axis = steepest["ops"]
+    self.assertAlmostEqual(value, 1.5)
+    self.assertEqual(axis, axes.BUCKETS)
+    short = {axes.LENGTH: {growth.SPLIT: []}}
+    self.assertIsNone(growth.steepest(growth.exponents(short))["ops"])
+
+  @parameterized.parameters(*axes.NAMES)
+  def test_contenders_have_the_same_loss(self, axis):
+    split, joint = [
+      growth.measure(axis, name, 2, SIZES, 1) for name in growth.NAMES
+    ]
+    self.assertGreater(split["loss"], 0)
+    self.assertLess(abs(joint["loss"] / split["loss"] - 1), 1e-5)
+    for row in (split, joint):
+      self.assertEqual(row["size"], 2)
+      for figure in ("build_s", "build_cpu_s", "first_cpu_s", "step_s", "ops"):
+        self.assertGreater(row[figure], 0, figure)
+
+  def test_ops_grow_as_is_known(self):
+    def ops(axis, contender, sizes):
+      return [
+        growth.measure(axis, contender, size, SIZES, 1)["ops"] for size in sizes
+      ]
+
+    # A tangent is an op forward, its gradient and what restores its value.
+    a, b, c = ops(axes.RESIDUALS, growth.SPLIT, (3, 4, 5))
+    self.assertEqual(b - a, c - b)
+    a, b, c = ops(axes.SUB_MODELS, growth.SPLIT, (3, 4, 5))
+    self.assertAlmostEqual(b - a, c - b, delta=2)
+    split = ops(axes.BUCKETS, growth.SPLIT, (1, 3))
+    joint = ops(axes.BUCKETS, growth.JOINT, (1, 3))
+    self.assertLess(split[1] / split[0], 3.1)
+    self.assertGreater(joint[1] / joint[0], 6)
+
+  def test_ops_are_those_of_the_graph_that_is_built(self):
+    found = growth.measure(axes.RESIDUALS, growth.SPLIT, 3, SIZES, 1)
+    pipeline, _ = axes.make(axes.RESIDUALS, 3, SIZES)
+    pipeline.minimize(tf1.train.AdamOptimizer())
+    tf1.global_variables_initializer()
+    self.assertEqual(found["ops"], self.count_ops())
+
+  def test_points_are_measured_in_processes_of_their_own(self):
+    done = []
+    found = growth.compare(
+      {axes.RESIDUALS: [2, 5]}, SIZES, 1, lambda *args: done.append(args)
+    )
+    self.assertEqual(done, [(k, 4) for k in (1, 2, 3, 4)])
+    for name in growth.NAMES:
+      rows = found[axes.RESIDUALS][name]
+      self.assertEqual([row["size"] for row in rows], [2, 5])
+      for row in rows:
+        self.assertContainsSubset(growth.FIGURES, row)
+        self.assertGreater(row["above_import_bytes"], 1 << 20)
+
+  def test_joint_is_left_out_where_it_would_be_too_large(self):
+    def pretend(caller, module, axis, contender, size, *_, **__):
+      return {"contender": contender, "size": size}
+
+    with mock.patch.object(growth.elsewhere, "run", pretend):
+      found = growth.compare({axes.BUCKETS: [6, 8]})[axes.BUCKETS]
+    self.assertEqual([row["size"] for row in found[growth.SPLIT]], [6, 8])
+    self.assertEqual([row["size"] for row in found[growth.JOINT]], [6])
+
+  def test_the_plot_is_a_png(self):
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "plot.png")
+      growth.plot(curves(), axes.LENGTH, path)
+      with open(path, "rb") as file:
+        self.assertEqual(file.read(4), b"\x89PNG")
+
+  def test_what_cannot_be_measured_is_refused(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "'mixed'"):
+      growth.measure(axes.LENGTH, "mixed", 2, SIZES, 1)
+    with self.assertRaisesRegex(errors.ArgumentError, "'width'"):
+      growth.compare({"width": [1]})
+    with self.assertRaisesRegex(errors.ArgumentError, "steps"):
+      growth.compare({axes.LENGTH: [1]}, steps=0)
+
+
+if __name__ == "__main__":
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+  absltest.main()
