@@ -10,7 +10,10 @@ PYTHON37 ?= $(call works,python3.7 $(wildcard \
 TENSORFLOW2 ?= 2.21.*
 TENSORFLOW1 ?= 1.15.5
 WORKERS ?= 2
-PYTEST = -m pytest -q -n $(WORKERS) -p no:cacheprovider tests
+# A worker keeps to its own directories while it can, so that what a module
+# caches is made once; tests use no `assert` that pytest need rewrite.
+PYTEST = -m pytest -q -n $(WORKERS) --dist worksteal --assert=plain \
+  -p no:cacheprovider tests
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export TF_ENABLE_ONEDNN_OPTS ?= 0
 
