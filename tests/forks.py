@@ -11,6 +11,7 @@ import atexit
 import collections
 import functools
 import json
+import multiprocessing
 import os
 import pathlib
 import runpy
@@ -35,6 +36,17 @@ def run_script(path, *flags):
 def run_code(code, *flags):
   """Runs `python -c code flags`; returns its `Done`."""
   return _run("code", code, flags)
+
+
+@functools.lru_cache(maxsize=None)
+def make_context():
+  """Returns what `multiprocessing.get_context("spawn")` does, but for imports.
+
+  Its processes, too, are new to all but the import of TensorFlow.
+  """
+  context = multiprocessing.get_context("forkserver")
+  context.set_forkserver_preload(["tensorflow"])
+  return context
 
 
 def _run(kind, program, flags):

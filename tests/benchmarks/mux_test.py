@@ -2,12 +2,14 @@
 
 import os
 import tempfile
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.benchmarks import mux
+from tests import forks
 
 SIZES = mux.Sizes(batch=8, depth=2, units=4)
 
@@ -56,10 +58,14 @@ class MuxTest(parameterized.TestCase):
       mux.compare(2, SIZES, ["magic"])
 
   def test_memory_grows_with_the_batch(self):
-    small, large = (
-      mux.peak_bytes("where", 2, mux.Sizes(batch, 64, 64))
-      for batch in (8, 100000)
-    )
+    context = forks.make_context()
+    with mock.patch.object(mux.multiprocessing, "get_context") as get:
+      get.return_value = context
+      small, large = (
+        mux.peak_bytes("where", 2, mux.Sizes(batch, 64, 64))
+        for batch in (8, 100000)
+      )
+    self.assertEqual(get.call_args, mock.call("spawn"))
     # The two hidden layers of two branches alone are this large.
     self.assertGreater(large - small, 4 * 100000 * 64 * 4)
 

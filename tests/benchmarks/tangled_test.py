@@ -1,13 +1,20 @@
 """Tests of tangled."""
 
+from unittest import mock
+
 from absl.testing import absltest
 
 from tangle.benchmarks import tangled
+from tests import forks
 
 
 class TangledTest(absltest.TestCase):
   def test_contenders_are_compared(self):
-    rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
+    context = forks.make_context()
+    with mock.patch.object(tangled.multiprocessing, "get_context") as get:
+      get.return_value = context
+      rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
+    self.assertEqual(get.call_args, mock.call("spawn"))
     self.assertCountEqual(rows, tangled.NAMES)
     for row in rows.values():
       self.assertGreater(row["example_s"], 0.0)
