@@ -1,12 +1,31 @@
 """The base of every test: a fresh graph and a numpy generator."""
 
 import contextlib
+from unittest import mock
 
 import numpy as np
 from absl.testing import parameterized
 
 from tangle import compat
 from tangle.compat import tf1
+
+
+@contextlib.contextmanager
+def plain_sessions():
+  """Turns off what rewrites a graph before its first run, in new sessions.
+
+  For large models that run a few times: it takes longer than their runs.
+  """
+  start = tf1.Session.__init__
+
+  def init(self, target="", graph=None, config=None):
+    plain = tf1.ConfigProto()
+    plain.CopyFrom(config or plain)
+    plain.graph_options.rewrite_options.disable_meta_optimizer = True
+    start(self, target, graph, plain)
+
+  with mock.patch.object(tf1.Session, "__init__", init):
+    yield
 
 
 class GraphTestCase(parameterized.TestCase):
