@@ -135,6 +135,19 @@ def is_indexed_slices(value):
   return isinstance(value, tf1.IndexedSlices)
 
 
+def update_input(op, index, tensor):
+  """Lets an op that has not run yet read another tensor.
+
+  No public API does that. The method is the same in 1.15 and 2.x.
+
+  Args:
+    op: a `tf.Operation`.
+    index: which of its inputs.
+    tensor: a tensor of the same graph and dtype.
+  """
+  op._update_input(index, tensor)
+
+
 def is_plain(sess):
   """Whether `sess` is an open local session, in nobody's wrapping.
 

@@ -78,7 +78,14 @@ class _Twin(split.Split):
       variables,
       piece.policy,
       connected=False,
+      fed=self._find_fed(piece),
     )
+
+  def _find_fed(self, piece):
+    if piece.fed is None:
+      return None
+    ops = {op.name for op in piece.all_ops}
+    return [self.find(t) for t in piece.fed if t.op.name in ops]
 
   def find(self, tensor):
     """Returns the tensor of the same name."""

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import copying, cut, walk
+from tangle.graphs import broadcasts, copying, cut, walk
 from tangle.partial import choice, ends, policies, sizes
 
 
@@ -57,6 +57,7 @@ class Split:
     ops: the forward ops of the piece that depend on its inputs or variables,
       producers before consumers.
     shapes: the `Shapes` that its backward passes need.
+    fed: what else a run may be fed, as was told.
     bytes_of: a function from tensor to bytes, as known, told or assumed.
   """
 
@@ -68,6 +69,7 @@ class Split:
     variables=None,
     residuals=policies.FRONTIER,
     connected=True,
+    fed=None,
   ):
     """Checks the piece; adds nothing to the graph.
 
@@ -80,6 +82,8 @@ class Split:
       residuals: a policy, or a `choice.Policy`.
       connected: whether there must be inputs, and every output must depend on
         one of them.
+      fed: all tensors besides `inputs` that a run may be fed; `None` if that
+        is not known. Where it is known, shapes that the ops imply are trusted.
 
     Raises:
       ArgumentError: if inputs or outputs are not lists of tensors, or empty.
@@ -102,6 +106,7 @@ class Split:
       raise errors.ArgumentError(
         f"{caller}: inputs is empty; give at least one tensor."
       )
+    self.fed = None if fed is None else list(fed)
     self.policy = choice.make(caller, residuals)
     self.shapes = cut.Shapes()
     ops = walk.ancestors(self.outputs, stop=self.inputs)
@@ -264,9 +269,16 @@ class Split:
     for k, gradient in zip(floats, found):
       inputs[k] = gradient
     gradients = Gradients(inputs, list(found[len(floats) :]))
+    made = self.graph.get_operations()[before:]
+    if self.fed is not None:
+      given = walk.names(self.inputs + self.fed)
+      flat, rebuild = flatten(gradients)
+      alike = [(self.outputs[k], upstream[k]) for k in used]
+      flat = broadcasts.bypass(self.all_ops, made, flat, given, alike)
+      gradients = rebuild(flat)
     if not find_cut:
       return Backward(gradients, None)
-    new_ops = set(self.graph.get_operations()[before:])
+    new_ops = set(made)
     targets = flatten(gradients)[0]
     search = functools.partial(
       cut.cut,

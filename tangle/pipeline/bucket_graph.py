@@ -180,6 +180,7 @@ class BucketGraph:
       outputs,
       residuals=self._residuals,
       connected=False,
+      fed=piece.feeds.values(),
     )
     if not pattern.outputs:
       backward = piece_split.differentiate(upstream, find_cut=False)
