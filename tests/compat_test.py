@@ -57,6 +57,16 @@ class VersionTest(absltest.TestCase):
     self.assertTrue(run.stdout.endswith("same\n"), run.stdout)
 
 
+class UpdateInputTest(case.GraphTestCase):
+  def test_an_op_reads_another_tensor(self):
+    one, two = tf1.constant(1.0), tf1.constant(2.0)
+    total = one + one
+    compat.update_input(total.op, 1, two)
+    self.assertEqual([t.name for t in total.op.inputs], [one.name, two.name])
+    with self.session() as sess:
+      self.assertEqual(sess.run(total), 3.0)
+
+
 class ControlFlowTest(case.GraphTestCase):
   def inside(self):
     return [

@@ -238,7 +238,7 @@ class _Walk:
       return self._ends_backward(tensor)
     if tensor.name in self._inputs:
       self.kept[tensor.name] = tensor
-    elif op.type == "Const" and _waits(op):
+    elif waits(op):
       return False  # to read it would run what it waits for
     elif op.type in FREE:
       self.standing.add(tensor.name)
@@ -288,9 +288,19 @@ def _can_repeat(op):
   return is_repeatable(op) and op.type not in compat.V1_CONTROL_FLOW
 
 
-def _waits(op):
-  """Whether `op` runs only after others, outside of TensorFlow 1 loops."""
-  return bool(op.control_inputs) and not compat.in_v1_control_flow(op)
+def waits(op):
+  """Whether `op` is a constant that is there only after other ops have run.
+
+  Those of TensorFlow 1 style loops do not count.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A bool.
+  """
+  is_held = op.type == "Const" and bool(op.control_inputs)
+  return is_held and not compat.in_v1_control_flow(op)
 
 
 def _before_loops(tensor):

@@ -7,12 +7,13 @@ forward ops under the same names, and only the copy comes back.
 
 That needs gradient functions that see no more than the ops. Where there may be
 others (custom gradients, functions and loops, calls of Python, reference
-variables, ops that TensorFlow does not have itself) nothing is done here.
+variables, ops that TensorFlow does not have itself) nothing is done here; nor
+where a constant waits for an op, which the other graph would not know.
 """
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.graphs import copying, walk
+from tangle.graphs import copying, cut, walk
 from tangle.partial import split
 
 _PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
@@ -120,6 +121,7 @@ def _is_plain(op):
     and not compat.in_v1_control_flow(op)
     and "_gradient_op_type" not in op.node_def.attr
     and not any("func" in attr.type for attr in op.op_def.attr)
+    and not cut.waits(op)
     and all(_is_plain_value(tensor) for tensor in op.outputs)
   )
 

@@ -103,6 +103,15 @@ class AsideTest(case.GraphTestCase):
         return tf1.tanh(x)
     return x * tf1.py_func(lambda x: np.sin(x), [x], tf1.float64)
 
+  def test_a_constant_that_waits_is_left_alone(self):
+    x = tf1.placeholder(tf1.float64, [3, 2])
+    count = self.variable("count", np.float64(0.0), trainable=False)
+    with tf1.control_dependencies([count.assign_add(1.0)]):
+      y = tf1.square(0.5 * x)
+    piece = split.Split("test", [x], [y])
+    upstream = tf1.placeholder(tf1.float64, [3, 2])
+    self.assertIsNone(aside.differentiate(piece, [upstream]))
+
   def test_the_copies_give_the_joint_gradients(self):
     model = zoo.lstm(self)
     piece = split.Split("test", model.inputs, model.outputs)

@@ -1,5 +1,6 @@
 """Tests of what sub-models may hold: each step is the joint graph's step."""
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
@@ -23,6 +24,25 @@ class ContentsTest(support.PipelineTestCase):
     wiring.add("decoder", decoder, reads={"x": "encoder.out"})
     batch = {"encoder": {"x": self.x()}, "decoder": {}}
     self.assert_steps_are_joint(wiring, [batch])
+
+  def test_an_update_that_a_constant_waits_for_runs_once(self):
+    count = self.variable("count", np.float64(0.0), trainable=False)
+    layer = support.layer(self.weight("w", 3, 2), ["x"])
+
+    def encoder(bucket, reads):
+      piece = layer(bucket, reads)
+      with tf1.control_dependencies([count.assign_add(1.0)]):
+        out = tf1.square(0.5 * piece.outputs["out"])
+      return piece._replace(outputs={"out": out})
+
+    wiring = support.Wiring().add("encoder", encoder)
+    decoder = support.head(self.weight("v", 2, 2))
+    wiring.add("decoder", decoder, reads={"x": "encoder.out"})
+    trainer = wiring.pipeline().minimize(support.Recorder())
+    sess = self.session()
+    for step in range(1, 4):
+      trainer.step(sess, {"encoder": {"x": self.x()}, "decoder": {}})
+      self.assertEqual(sess.run(count), step)
 
   def test_complex_boundary(self):
     weight, last = self.weight("w", 3, 8), self.weight("v", 16, 2)
