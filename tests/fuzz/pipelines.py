@@ -183,10 +183,12 @@ class _Joint:
 
   def __init__(self, parts):
     self.feed_dict, values, losses = {}, {}, []
+    self.given = []  # what a pipeline hands over, it has computed
     with reference.taken():
       for part in parts:
         built = _build(part, {name: values[name] for name in part.reads})
         values.update({name: built.values[name] for name in part.gives})
+        self.given += [built.values[name].op for name in part.gives]
         for name, placeholder in built.feeds.items():
           self.feed_dict[placeholder] = built.arrays[name]
         if built.loss is not None:
@@ -206,7 +208,7 @@ class _Joint:
   def step(self, sess):
     """Runs one step; returns the loss before it."""
     with reference.taken():
-      return sess.run([self.loss, self.update], self.feed_dict)[0]
+      return sess.run([self.loss, self.update, self.given], self.feed_dict)[0]
 
 
 def _flat(gradient):
