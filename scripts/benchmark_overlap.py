@@ -4,10 +4,11 @@
 
 Several recurrent encoders and a classifier of their states: in one graph, as
 sub-models whose runs are made in turn, and with `overlap=True`. All step in
-turn in one process. The last line on standard output is one JSON object:
-contender -> figures.
+turn in one process. `--out_dir` gets a plot. The last line on standard output
+is one JSON object: contender -> figures.
 """
 
+import os
 import sys
 
 from absl import app, flags
@@ -24,6 +25,7 @@ flags.DEFINE_integer("units", 64, "Depth of inputs and states.")
 flags.DEFINE_integer("steps", 40, "Length of the sequences.")
 flags.DEFINE_integer("rounds", 60, "Timed steps of each contender.")
 flags.DEFINE_integer("threads", 0, "Threads; 0 leaves it to TensorFlow.")
+flags.DEFINE_string("out_dir", "out/benchmark_overlap", "Gets the plot.")
 
 
 def main(argv):
@@ -38,6 +40,10 @@ def main(argv):
       FLAGS.rounds,
       FLAGS.threads,
     )
+    os.makedirs(FLAGS.out_dir, exist_ok=True)
+    path = os.path.join(FLAGS.out_dir, "overlap_to_joint.png")
+    title = f"{FLAGS.encoders} encoders: step to joint"
+    tables.plot_ratios(rows, "to_joint", title, path)
   except errors.TangleError as error:
     sys.exit(f"benchmark_overlap: {error}")
   print(tables.format_table(rows, overlap.COLUMNS))

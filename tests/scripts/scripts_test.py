@@ -122,8 +122,10 @@ class ScriptsTest(absltest.TestCase):
     self.assertNotIn("Traceback", done.stderr)
 
   def test_benchmark_overlap(self):
-    flags = ("--batch_size=2", "--units=4", "--steps=3", "--rounds=2")
+    flags = ["--batch_size=2", "--units=4", "--steps=3", "--rounds=2"]
+    flags.append(f"--out_dir={self.out_dir}")
     figures = self.figures(run("benchmark_overlap.py", *flags))
+    self.assertEqual(os.listdir(self.out_dir), ["overlap_to_joint.png"])
     self.assertEqual(list(figures), ["joint", "in_turn", "at_once"])
     self.assertTrue(figures["at_once"]["same_losses"])
 
