@@ -46,7 +46,8 @@ flags.DEFINE_enum(
   "omp_wait_policy", "", ["", "active", "passive"], "How OpenMP's threads wait."
 )
 flags.DEFINE_integer("rounds", 20, "Most turns of each contender.")
-flags.DEFINE_float("budget_s", 60, "Seconds of a task; no turn begins later.")
+flags.DEFINE_float("budget_s", 60, "Of a repeat; no turn begins later.")
+flags.DEFINE_integer("repeats", 1, "How often, each time in new processes.")
 flags.DEFINE_string("out_dir", "out/benchmark_peers", "Gets figures, page.")
 
 
@@ -62,7 +63,9 @@ def main(argv):
     options={"ours": {"implementation": FLAGS.implementation}},
     environment={"OMP_WAIT_POLICY": wait} if wait else {},
   )
-  timing = harness.Settings(rounds=FLAGS.rounds, budget_s=FLAGS.budget_s)
+  timing = harness.Settings(
+    rounds=FLAGS.rounds, budget_s=FLAGS.budget_s, repeats=FLAGS.repeats
+  )
   facts = roster.describe_machine()
   facts.update(size=FLAGS.size, threads=FLAGS.threads)
   facts.update(optimizer=FLAGS.optimizer, implementation=FLAGS.implementation)

@@ -28,7 +28,8 @@ flags.DEFINE_enum("mode", "split", list(ours.MODES), "In parts, or in one.")
 flags.DEFINE_string("python", sys.executable, "Has the TensorFlow to measure.")
 flags.DEFINE_integer("threads", 2, "Threads, and processors, of a process.")
 flags.DEFINE_integer("rounds", 20, "Most turns of each variant.")
-flags.DEFINE_float("budget_s", 60, "Seconds of a task; no turn begins later.")
+flags.DEFINE_float("budget_s", 60, "Of a repeat; no turn begins later.")
+flags.DEFINE_integer("repeats", 1, "How often, each time in new processes.")
 flags.DEFINE_string("out_dir", "out/benchmark_variants", "Gets the figures.")
 
 
@@ -41,7 +42,9 @@ def main(argv):
     tasks.Optimizer("sgd", 0.01, 1.0),
     FLAGS.threads,
   )
-  timing = harness.Settings(rounds=FLAGS.rounds, budget_s=FLAGS.budget_s)
+  timing = harness.Settings(
+    rounds=FLAGS.rounds, budget_s=FLAGS.budget_s, repeats=FLAGS.repeats
+  )
   journal = records.Records(FLAGS.out_dir)
   journal.write(size=FLAGS.size, mode=FLAGS.mode, **roster.describe_machine())
   results = {}

@@ -50,6 +50,8 @@ class Settings(NamedTuple):
     at_once: how many processes start together.
     start_s: how long building may take.
     answer_s: how long a turn may take.
+    repeats: how often all of it is done, with new processes: where a process
+      has its memory makes some percent of a step.
   """
 
   rounds: int = 20
@@ -62,6 +64,7 @@ class Settings(NamedTuple):
   at_once: int = 2
   start_s: float = 300.0
   answer_s: float = 120.0
+  repeats: int = 1
 
 
 class Process:
@@ -180,13 +183,34 @@ def measure(contenders, settings=None):
     and `rss_bytes`.
   """
   settings = settings or Settings()
-  turns = _Turns(contenders, settings)
-  try:
-    turns.start()
-    turns.first_steps()
-    return turns.measure()
-  finally:
-    turns.close()
+  found = {}
+  for _ in range(settings.repeats):
+    turns = _Turns(contenders, settings)
+    try:
+      turns.start()
+      turns.first_steps()
+      found = _join(found, turns.measure())
+    finally:
+      turns.close()
+  return found
+
+
+def _join(before, found):
+  """Returns what two repeats have found together."""
+  if not before:
+    return found
+  for name, row in found.items():
+    other = before[name]
+    if "reason" in other or "reason" in row:
+      found[name] = other if "reason" in other else row
+      continue
+    # In all rows the same turns, so that entries of one index are pairs.
+    row["seconds"] = other["seconds"] + row["seconds"]
+    row["values"] = other["values"] + row["values"]
+    row["rss_bytes"] = max(other["rss_bytes"], row["rss_bytes"])
+    for key in ("build_s", "first_step_s"):
+      row[key] = min(other[key], row[key])
+  return found
 
 
 class _Turns:

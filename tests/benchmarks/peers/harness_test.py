@@ -58,6 +58,21 @@ class HarnessTest(absltest.TestCase):
       self.assertEqual(found[name]["build_s"], 0.5)
       self.assertEqual(found[name]["rss_bytes"], 5)
 
+  def test_repeats_start_anew_and_add_their_turns(self):
+    fakes = {"a": self.fake("a"), "b": self.fake("b", fail_at=6)}
+    found = harness.measure(fakes, self.settings(repeats=2))
+    self.assertEqual(self.taken(), ("a3b3" + "a2b2" * 4) * 2)
+    self.assertEqual(found["a"]["seconds"], [2.0] * 6)
+    self.assertEqual(found["a"]["values"], [3.0] * 6)
+    self.assertEqual(found["a"]["rss_bytes"], 5)
+    self.assertLen(found["b"]["seconds"], 6)
+
+  def test_one_that_fails_in_a_repeat_has_failed(self):
+    fakes = {"a": self.fake("a", fail_at=2), "b": self.fake("b")}
+    found = harness.measure(fakes, self.settings(repeats=2))
+    self.assertIn("out of order", found["a"]["reason"])
+    self.assertLen(found["b"]["seconds"], 6)
+
   def test_one_that_fails_tells_why_and_the_others_go_on(self):
     fakes = {
       "gone": harness.Contender(["/nowhere/python"], {}),
