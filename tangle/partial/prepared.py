@@ -66,14 +66,26 @@ class Runs:
     """
     if not compat.is_plain(sess):
       return sess.run(fetches, feed_dict)
+    return self.get(fetches, feed_dict)(sess, feed_dict.values(), plain=True)
+
+  def get(self, fetches, feeds):
+    """Returns the run of certain fetches and feeds, which is there but once.
+
+    Args:
+      fetches: as for `run`.
+      feeds: the tensors that are fed, of any shapes.
+
+    Returns:
+      A `Run`.
+    """
     # By identity, as tensors cannot be hashed everywhere on 2.x. The run holds
     # on to them, so that no others take their places.
-    key = (tuple(map(id, feed_dict)), _identify(fetches))
+    key = (tuple(map(id, feeds)), _identify(fetches))
     found = self._runs.get(key)
     if found is None:
       with self._lock:
-        found = self._runs.setdefault(key, Run(fetches, feed_dict))
-    return found(sess, feed_dict.values(), plain=True)
+        found = self._runs.setdefault(key, Run(fetches, feeds))
+    return found
 
 
 class Run:

@@ -47,7 +47,7 @@ class Pipeline:
     nodes: name → `Node`, in the order of `add`.
     scope: name scope of its ops.
     lock: that of the graph, held by a thread that adds ops to it.
-    prepared: the `prepared.Runs` that its forward runs are made of.
+    prepared: the `prepared.Runs` that steps and forward runs are made of.
     choices: names of sub-models → where each of their reads comes from.
     plans: buckets and feeds → the `Plan` of such batches.
   """

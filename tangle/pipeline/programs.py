@@ -29,6 +29,7 @@ class Program:
       pool: the executor of runs that do not depend on one another; `None` to
         make all runs in turn.
     """
+    self._prepared = pipeline.prepared
     self._plan = plan
     self._weights = weights
     self._passes = passes
@@ -51,7 +52,7 @@ class Program:
 
   def _add(self, fetches, keys, after, feeds=(), turn=None):
     """Adds a run; `turn` is the place of its arrays among what is given."""
-    run = runs.PreparedRun(fetches, keys, feeds)
+    run = runs.PreparedRun(self._prepared, fetches, keys, feeds)
     self._tasks.append(tasks.Task((run, turn), frozenset(after)))
 
   def _add_forward(self):

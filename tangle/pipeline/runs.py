@@ -7,7 +7,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.partial import prepared, staging
+from tangle.partial import staging
 from tangle.pipeline import nodes as nodes_lib
 
 
@@ -199,19 +199,24 @@ def key_feeds(plan):
 
 
 class PreparedRun:
-  """A run of a plan, of which each step gives the keys and arrays."""
+  """A run of a plan, of which each step gives the keys and arrays.
 
-  def __init__(self, fetches, keys, feeds=()):
+  Plans that make the same run share it, so that N and M buckets of two
+  sub-models are prepared N + M times, not N × M times.
+  """
+
+  def __init__(self, prepared, fetches, keys, feeds=()):
     """Prepares nothing yet.
 
     Args:
-      fetches: as `prepared.Run` takes them.
+      prepared: the `prepared.Runs` that it is one of.
+      fetches: as `prepared` takes them.
       keys: pairs of placeholder and the sub-model whose key it is fed.
       feeds: the placeholders that are fed besides.
     """
     placeholders = list(feeds) + [placeholder for placeholder, _ in keys]
     self._owners = [owner for _, owner in keys]
-    self._run = prepared.Run(fetches, placeholders)
+    self._run = prepared.get(fetches, placeholders)
 
   def __call__(self, sess, keys, arrays=(), plain=False):
     """Makes the run.

@@ -11,7 +11,9 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import compat
 from tangle.compat import tf1
+from tangle.partial import prepared
 from tangle.pipeline import programs, runs
 from tests.pipeline import support
 
@@ -76,6 +78,43 @@ class ProgramTest(support.PipelineTestCase):
       for size in (4, 2, 4):
         trainer.step(sess, dict(batch, a={"x": self.normal(size, 3)}))
     self.assertEqual(made.call_count, 1)
+
+  def test_pairs_of_buckets_share_their_runs(self):
+    w, v = self.weight("w", 3, 2), self.weight("v", 2, 2)
+
+    def encoder(bucket, reads):
+      del reads
+      x_ph = tf1.placeholder(tf1.float64, [bucket, 3])
+      out = tf1.reduce_sum(tf1.tanh(tf1.matmul(x_ph, w)), 0, keepdims=True)
+      return tangle.Piece({"x": x_ph}, {"out": out})
+
+    def decoder(bucket, reads):
+      y_ph = tf1.placeholder(tf1.float64, [bucket, 2])
+      loss = tf1.reduce_sum(tf1.square(tf1.matmul(reads["out"], v) - y_ph))
+      return tangle.Piece({"y": y_ph}, loss=loss)
+
+    wiring = support.Wiring().add("encoder", encoder, buckets=[1, 2, 3])
+    reads = {"out": "encoder.out"}
+    wiring.add("decoder", decoder, reads=reads, buckets=[1, 2, 3, 4])
+    trainer = wiring.pipeline().minimize(
+      tf1.train.GradientDescentOptimizer(0.1)
+    )
+    sess = self.session()
+    made = []
+    make = compat.make_callable
+
+    def count(*args):
+      made.append(args)
+      return make(*args)
+
+    self.enter_context(mock.patch.object(compat, "make_callable", count))
+    self.enter_context(mock.patch.object(prepared, "SHORT_S", 0.0))
+    for n in (1, 2, 3):
+      for m in (1, 2, 3, 4):
+        batch = {"x": self.normal(n, 3)}, {"y": self.normal(m, 2)}
+        trainer.step(sess, dict(zip(("encoder", "decoder"), batch)))
+    # Forward and backward of three encoders, and four decoders.
+    self.assertLen(made, 3 + 3 + 4)
 
   def test_steps_that_take_turns_are_right(self):
     wiring, batch = self.wiring("chain")
