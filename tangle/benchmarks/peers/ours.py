@@ -34,7 +34,7 @@ class ResetAfterCell(cells.GRUCell):
 class Net:
   """The layers of `networks`, in a graph."""
 
-  def __init__(self, implementation="block"):
+  def __init__(self, implementation="fused"):
     """Makes no layer yet.
 
     Args:
@@ -193,7 +193,7 @@ class _Unprepared:
 
 
 def build(
-  task, optimizer, threads, mode, implementation="block", runs="prepared"
+  task, optimizer, threads, mode, implementation="fused", runs="prepared"
 ):
   """Builds a contender in a graph and session of its own.
 

@@ -117,9 +117,8 @@ def compare(task, names, settings, mode="split", timing=None):
   contenders = collections.OrderedDict()
   for name in names:
     variant = VARIANTS[name]
-    options = dict({"implementation": "fused"}, **variant.options)
     changed = settings._replace(
-      options={"ours": options},
+      options={"ours": variant.options},
       environment=dict(settings.environment, **variant.environment),
     )
     contenders[name] = roster.make_contender(f"tangle_{mode}", task, changed)
