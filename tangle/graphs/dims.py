@@ -113,6 +113,8 @@ class Dims:
       return None if found is None else tuple(found.reshape(-1).tolist())
     if op.type == "Shape":
       return self.of(op.inputs[0])
+    if op.type == "ShapeN":
+      return self.of(op.inputs[tensor.value_index])
     if op.type in ("Identity", "Cast"):
       return self.value(op.inputs[0])
     if op.type == "Pack":

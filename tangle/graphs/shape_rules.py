@@ -263,13 +263,15 @@ def _slice(dims, op, index):
   del index
   given, begin = dims.of(op.inputs[0]), dims.value(op.inputs[1])
   size = dims.value(op.inputs[2])
-  if given is None or begin is None or size is None:
+  if given is None or size is None:
     return None
+  begin = begin or (None,) * len(given)
+  rest = [
+    whole if first == 0 else symbols.of_axis(op.outputs[0], k)
+    for k, (whole, first) in enumerate(zip(given, begin))
+  ]
   return tuple(
-    whole
-    if first == 0 and taken in (-1, whole)
-    else symbols.of_axis(op.outputs[0], k)
-    for k, (whole, first, taken) in enumerate(zip(given, begin, size))
+    rest[k] if taken == -1 else taken for k, taken in enumerate(size)
   )
 
 

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import broadcasts, copying, cut, walk
+from tangle.graphs import broadcasts, concats, copying, cut, walk
 from tangle.partial import choice, ends, policies, sizes
 
 
@@ -276,9 +276,10 @@ class Split:
       alike = [(self.outputs[k], upstream[k]) for k in used]
       flat = broadcasts.bypass(self.all_ops, made, flat, given, alike)
       gradients = rebuild(flat)
+    concats.fix_slices(made)
     if not find_cut:
       return Backward(gradients, None)
-    new_ops = set(made)
+    new_ops = set(self.graph.get_operations()[before:])
     targets = flatten(gradients)[0]
     search = functools.partial(
       cut.cut,

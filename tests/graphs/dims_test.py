@@ -58,6 +58,7 @@ class DimsTest(case.GraphTestCase):
     last = tf1.concat([shape[:1], [2], shape[1:]], 0)
     part = tf1.cast(tf1.identity(shape), tf1.int64)[-1:]
     odd = tf1.nn.relu(shape)
+    several = tf1.shape_n([self.x[0], self.x])[1]
     self.note()
     batch = self.dims.of(self.x)[0]
     for tensor, expected in (
@@ -66,6 +67,7 @@ class DimsTest(case.GraphTestCase):
       (last, (batch, 2, 3)),
       (part, (3,)),
       (odd, None),
+      (several, (batch, 3)),
     ):
       self.assertEqual(self.dims.value(tensor), expected, tensor.name)
 

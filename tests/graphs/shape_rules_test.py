@@ -156,6 +156,20 @@ class ShapeRulesTest(case.GraphTestCase):
     self.assertNotEqual(found[2][1], found[3][1])
     self.assertEqual(found[4], z[:2] + (2,))
 
+  def test_slices_of_the_size_of_something(self):
+    part = self.z[:, 1:]
+    sizes = tf1.shape_n([self.z, part])
+    begin = sizes[0] - sizes[0]  # of which nothing is known
+    ends = [
+      tf1.slice(self.z, begin, sizes[1]),
+      tf1.slice(self.z, begin, [-1, 1, 2]),
+    ]
+    z, part, like, rest = self.known(self.z, part, *ends)
+    self.assertEqual(like, part)
+    self.assertNotEqual(like[1], z[1])
+    self.assertEqual(rest[1:], (1, 2))
+    self.assertNotEqual(rest[0], z[0])
+
   def test_slices_with_strides(self):
     ends = [
       self.z[:, 1:, None, 0],

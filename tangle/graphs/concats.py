@@ -1,0 +1,79 @@
+"""Slices gradients of concatenations at places that are known.
+
+The gradient of a concatenation is cut into slices, one for each tensor that was
+concatenated. Where their shapes are not all known, TensorFlow leaves it to the
+run to find out where:
+
+    offsets = concat_offset(axis, shape_n(x_1, x_2, ...))
+    slice(g, offsets[k], shape of x_k)
+
+Sizes along the axis, which is nearly always that of features, are known all
+the same, and along the others a slice takes all there is. With constants there,
+no shape need be kept for it.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+
+
+def fix_slices(new_ops):
+  """Lets slices of gradients be at constant places where these are known.
+
+  The same numbers come out.
+
+  Args:
+    new_ops: ops of gradients, which have not run yet. Slices among them are
+      changed; constants are added to their graph.
+  """
+  constants = {}
+  for op in new_ops:
+    place = None if compat.in_v1_control_flow(op) else _find_place(op)
+    if place is not None:
+      for index, values in enumerate(place, 1):
+        if values not in constants:
+          constants[values] = _constant(op.graph, values)
+        compat.update_input(op, index, constants[values])
+
+
+def _find_place(op):
+  """Returns begin and size of a slice, `None` where they are not known."""
+  if op.type != "Slice":
+    return None
+  begin, size = op.inputs[1], op.inputs[2]
+  if begin.op.type != "ConcatOffset" or size.op.type != "ShapeN":
+    return None
+  shapes = list(begin.op.inputs)[1:]
+  if shapes[begin.value_index].name != size.name:
+    return None
+  axis = _static_axis(begin.op.inputs[0])
+  if axis is None or {shape.op for shape in shapes} != {size.op}:
+    return None
+  sizes = [
+    _size_along(shape, axis) for shape in shapes[: begin.value_index + 1]
+  ]
+  if None in sizes:
+    return None
+  rank = size.op.inputs[size.value_index].shape.rank
+  begins, taken = [0] * rank, [-1] * rank
+  begins[axis], taken[axis] = sum(sizes[:-1]), sizes[-1]
+  return tuple(begins), tuple(taken)
+
+
+def _size_along(shape, axis):
+  """Returns the size of an axis of what `shape` is the shape of, or `None`."""
+  argument = shape.op.inputs[shape.value_index]
+  return None if argument.shape.rank is None else argument.shape.as_list()[axis]
+
+
+def _static_axis(tensor):
+  """Returns the axis of a concatenation, an int, or `None`."""
+  if tensor.op.type != "FloorMod":
+    found = tf1.get_static_value(tensor)
+    return None if found is None else int(found)
+  axis, rank = (tf1.get_static_value(part) for part in tensor.op.inputs)
+  return None if axis is None or rank is None else int(axis % rank)
+
+
+def _constant(graph, values):
+  with graph.as_default(), tf1.control_dependencies(None), tf1.device(None):
+    return tf1.constant(values, tf1.int32, name="place")
