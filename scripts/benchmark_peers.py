@@ -12,21 +12,12 @@ its own. The last line on standard output is one JSON object: task ->
 contender -> figures.
 """
 
-import os
 import sys
 
 from absl import app, flags
 
 from tangle import errors
-from tangle.benchmarks import tables
-from tangle.benchmarks.peers import (
-  figures,
-  harness,
-  kinds,
-  page,
-  roster,
-  tasks,
-)
+from tangle.benchmarks.peers import harness, kinds, report, roster, tasks
 from tangle.training import records
 
 FLAGS = flags.FLAGS
@@ -57,7 +48,7 @@ def main(argv):
   wait = FLAGS.omp_wait_policy
   settings = roster.Settings(
     {k: FLAGS[k].value for k in ("python2", "python1", "torch_python")},
-    None,  # a size for each task, below
+    None,  # a size for each task
     tasks.Optimizer(FLAGS.optimizer, FLAGS.learning_rate, FLAGS.clip_norm),
     FLAGS.threads,
     options={"ours": {"implementation": FLAGS.implementation}},
@@ -66,28 +57,16 @@ def main(argv):
   timing = harness.Settings(
     rounds=FLAGS.rounds, budget_s=FLAGS.budget_s, repeats=FLAGS.repeats
   )
-  facts = roster.describe_machine()
-  facts.update(size=FLAGS.size, threads=FLAGS.threads)
-  facts.update(optimizer=FLAGS.optimizer, implementation=FLAGS.implementation)
-  facts.update(omp_wait_policy=wait or "as it is")
-  journal = records.Records(FLAGS.out_dir)
-  results, images = {}, {}
   try:
-    sizes = {k: kinds.choose_sizes(k, FLAGS.size) for k in FLAGS.tasks}
-    facts.update({task: str(found) for task, found in sizes.items()})
-    journal.write(**facts)
-    for task in FLAGS.tasks:
-      settings = settings._replace(sizes=sizes[task])
-      rows = roster.compare(task, FLAGS.contenders, settings, timing)
-      for name, row in rows.items():
-        journal.write(task=task, contender=name, **row)
-      print(task)
-      columns = figures.columns_of(rows)
-      print(tables.format_table(rows, columns), flush=True)
-      results[task] = rows
-      images[task] = page.draw(FLAGS.out_dir, task, rows)
-    page.write(
-      os.path.join(FLAGS.out_dir, "peers.html"), results, facts, images
+    results = report.compare(
+      FLAGS.tasks,
+      FLAGS.size,
+      FLAGS.contenders,
+      settings,
+      timing,
+      FLAGS.out_dir,
+      implementation=FLAGS.implementation,
+      omp_wait_policy=wait or "as it is",
     )
   except errors.TangleError as error:
     sys.exit(f"benchmark_peers: {error}")

@@ -1,0 +1,55 @@
+"""Compares contenders on several tasks, and writes down what was found."""
+
+import os
+
+from tangle.benchmarks import tables
+from tangle.benchmarks.peers import figures, kinds, page, roster
+from tangle.training import records
+
+
+def compare(names, size, contenders, settings, timing, out_dir, **facts):
+  """Compares contenders on tasks, one task after another.
+
+  Prints a table of each task as soon as it is there.
+
+  Args:
+    names: of the tasks.
+    size: name of their size.
+    contenders: names of `roster.NAMES`.
+    settings: a `roster.Settings`, whose sizes are those of each task.
+    timing: a `harness.Settings`.
+    out_dir: folder that gets `metrics.jsonl`, a record for each task and
+      contender; a plot of each ratio; and `peers.html`, a page of all.
+    **facts: what else the page is to say of all results.
+
+  Returns:
+    An ordered dict: task → contender → figures, as `roster.compare` gives
+    them.
+
+  Raises:
+    ArgumentError: if a name is unknown.
+    MissingPackageError: if matplotlib is not installed.
+  """
+  sizes = {name: kinds.choose_sizes(name, size) for name in names}
+  facts = dict(
+    roster.describe_machine(),
+    size=size,
+    threads=settings.threads,
+    optimizer=settings.optimizer.name,
+    **facts,
+  )
+  facts.update({name: str(found) for name, found in sizes.items()})
+  journal = records.Records(out_dir)
+  journal.write(**facts)
+  results, images = {}, {}
+  for name in names:
+    own = settings._replace(sizes=sizes[name])
+    rows = roster.compare(name, contenders, own, timing)
+    for contender, row in rows.items():
+      journal.write(task=name, contender=contender, **row)
+    print(name)
+    print(tables.format_table(rows, figures.columns_of(rows)), flush=True)
+    results[name] = rows
+    images[name] = page.draw(out_dir, name, rows)
+  page.write(os.path.join(out_dir, "peers.html"), results, facts, images)
+  return results
