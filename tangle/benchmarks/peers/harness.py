@@ -45,6 +45,8 @@ class Settings(NamedTuple):
     budget_s: no round begins later than this.
     turn_s: the fastest takes about so many steps a turn that they last this.
     most_steps: most steps a turn.
+    settle: steps that begin a turn and do not count, as the process wakes up
+      with what it works on in no cache.
     warm_up: turns before those that count.
     pause_s: between turns, in which threads of the last one stop spinning.
     at_once: how many processes start together.
@@ -59,6 +61,7 @@ class Settings(NamedTuple):
   budget_s: float = 60.0
   turn_s: float = 0.1
   most_steps: int = 20
+  settle: int = 1
   warm_up: int = 1
   pause_s: float = 0.02
   at_once: int = 2
@@ -286,9 +289,11 @@ class _Turns:
         break
       for name in list(self._running):
         single = self._contenders[name].single
-        answer = self._ask(name, 1 if single else steps)
+        settle = 0 if single else settings.settle
+        answer = self._ask(name, 1 if single else settle + steps)
         if answer is not None and k >= settings.warm_up:
-          found[name]["seconds"].append(float(np.mean(answer["seconds"])))
+          seconds = answer["seconds"][settle:]
+          found[name]["seconds"].append(float(np.mean(seconds)))
           found[name]["values"].append(answer["values"][-1])
           found[name]["rss_bytes"] = answer["rss_bytes"]
     for row in found.values():

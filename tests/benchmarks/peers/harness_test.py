@@ -22,7 +22,7 @@ for line in sys.stdin:
     file.write(name + str(count))
   if taken == int(fail_at):
     sys.exit("out of order")
-  answer = {"seconds": [2.0] * count, "values": [3.0] * count}
+  answer = {"seconds": [8.0] + [2.0] * (count - 1), "values": [3.0] * count}
   print(json.dumps(dict(answer, rss_bytes=taken)), flush=True)
 """
 READY = json.dumps({"build_s": 0.5, "versions": {}})
@@ -49,19 +49,21 @@ class HarnessTest(absltest.TestCase):
   def test_contenders_step_in_turn_after_their_first_steps(self):
     fakes = {"a": self.fake("a"), "b": self.fake("b", single=True)}
     found = harness.measure(fakes, self.settings())
-    # Three first steps, a turn of warm-up, three that count; 4 s hold 2 steps.
-    self.assertEqual(self.taken(), "a3b3" + "a2b1" * 4)
+    # Three first steps, a turn of warm-up, three that count; 4 s hold 2 steps,
+    # after one that does not count.
+    self.assertEqual(self.taken(), "a3b3" + "a3b1" * 4)
+    self.assertEqual(found["a"]["seconds"], [2.0] * 3)
+    self.assertEqual(found["b"]["seconds"], [8.0] * 3)
     for name in fakes:
-      self.assertEqual(found[name]["seconds"], [2.0] * 3)
       self.assertEqual(found[name]["losses"], [3.0] * 3)
-      self.assertEqual(found[name]["first_step_s"], 2.0)
+      self.assertEqual(found[name]["first_step_s"], 8.0)
       self.assertEqual(found[name]["build_s"], 0.5)
       self.assertEqual(found[name]["rss_bytes"], 5)
 
   def test_repeats_start_anew_and_add_their_turns(self):
     fakes = {"a": self.fake("a"), "b": self.fake("b", fail_at=6)}
     found = harness.measure(fakes, self.settings(repeats=2))
-    self.assertEqual(self.taken(), ("a3b3" + "a2b2" * 4) * 2)
+    self.assertEqual(self.taken(), ("a3b3" + "a3b3" * 4) * 2)
     self.assertEqual(found["a"]["seconds"], [2.0] * 6)
     self.assertEqual(found["a"]["values"], [3.0] * 6)
     self.assertEqual(found["a"]["rss_bytes"], 5)
