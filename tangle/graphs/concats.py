@@ -24,6 +24,9 @@ def fix_slices(new_ops):
   Args:
     new_ops: ops of gradients, which have not run yet. Slices among them are
       changed; constants are added to their graph.
+
+  Returns:
+    A list of the ops that were added.
   """
   constants = {}
   for op in new_ops:
@@ -33,6 +36,7 @@ def fix_slices(new_ops):
         if values not in constants:
           constants[values] = _constant(op.graph, values)
         compat.update_input(op, index, constants[values])
+  return [constant.op for constant in constants.values()]
 
 
 def _find_place(op):

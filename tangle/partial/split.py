@@ -276,10 +276,10 @@ class Split:
       alike = [(self.outputs[k], upstream[k]) for k in used]
       flat = broadcasts.bypass(self.all_ops, made, flat, given, alike)
       gradients = rebuild(flat)
-    concats.fix_slices(made)
+    made += concats.fix_slices(made)
     if not find_cut:
       return Backward(gradients, None)
-    new_ops = set(self.graph.get_operations()[before:])
+    new_ops = set(made)
     targets = flatten(gradients)[0]
     search = functools.partial(
       cut.cut,

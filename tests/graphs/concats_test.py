@@ -71,9 +71,10 @@ class FixSlicesTest(case.GraphTestCase):
     tf1.gradients(end, [self.x, self.y])
     made = self.graph.get_operations()[before:]
     count = len(self.graph.get_operations())
-    concats.fix_slices(made)
+    added = concats.fix_slices(made)
     # Begin and size, of the first and of the second part.
     self.assertEqual(len(self.graph.get_operations()) - count, 4)
+    self.assertEqual(added, self.graph.get_operations()[count:])
 
   def test_no_shape_is_kept(self):
     h = tf1.tanh(self.x)
