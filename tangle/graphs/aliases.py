@@ -59,7 +59,7 @@ _FORWARDING = (
 )
 """Types of ops that may hand one input on whatever the others are."""
 
-_FRESH = frozenset(["Gather", "GatherV2"])
+_FRESH = frozenset(["DeepCopy", "Gather", "GatherV2"])
 """Types of ops that always write their output anew."""
 
 
@@ -76,10 +76,36 @@ def of_references(tensors):
   Returns:
     A set of tensor names.
   """
-  ops = walk.ancestors(tensors)
-  if not any(compat.is_ref(tensor) for op in ops for tensor in op.outputs):
-    return set()
+  return _sharing(walk.ancestors(tensors)) & walk.names(tensors)
+
+
+def variables_behind(tensors):
+  """Finds the reference variables that tensors may share memory with.
+
+  Args:
+    tensors: tensors of one graph, of any shapes.
+
+  Returns:
+    A list of the ops that hold the variables.
+  """
+  sharing = _sharing(walk.ancestors(tensors))
+  found, seen = [], set()
+  stack = [tensor for tensor in tensors if tensor.name in sharing]
+  while stack:
+    op = stack.pop().op
+    if op not in seen:
+      seen.add(op)
+      stack.extend(t for t in op.inputs if t.name in sharing)
+      if op.type in cut.REFERENCES:
+        found.append(op)
+  return found
+
+
+def _sharing(ops):
+  """Names the tensors of `ops` that may share memory with a variable."""
   sharing, varying = set(), set()
+  if not any(compat.is_ref(tensor) for op in ops for tensor in op.outputs):
+    return sharing
   changed = True
   while changed:  # a second round only changes something in a cyclic graph
     before = len(sharing) + len(varying)
@@ -90,7 +116,7 @@ def of_references(tensors):
     changed = len(sharing) + len(varying) > before and any(
       op.type == "NextIteration" for op in ops
     )
-  return sharing & walk.names(tensors)
+  return sharing
 
 
 def _varies(op, varying):

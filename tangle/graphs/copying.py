@@ -33,19 +33,10 @@ def copy(ops, targets, replace, name="copy"):
   graph_def.versions.CopyFrom(graph.graph_def_versions)
   links = {}
   for op in ops:
-    node = graph_def.node.add()
-    node.CopyFrom(op.node_def)
-    del node.input[:]
-    for tensor in op.inputs:
-      node.input.append(tensor.name)
-      if tensor.name in replace:
-        links[tensor.name] = replace[tensor.name]
-      elif tensor.op.name not in copied:
-        links[tensor.name] = _home(tensor, graph)
+    node = add_node(graph_def, op, copied, replace, links)
     for control in op.control_inputs:
       if control.name in copied:
         node.input.append("^" + control.name)
-    _keep_colocation(node, copied)
   wanted = [
     tensor.name
     for tensor in targets
@@ -67,6 +58,34 @@ def copy(ops, targets, replace, name="copy"):
       result.set_shape(tensor.shape)
     results.append(result)
   return results
+
+
+def add_node(graph_def, op, copied, replace, links):
+  """Adds a copy of `op` to a graph def, without control dependencies.
+
+  Args:
+    graph_def: the `tf.GraphDef` to add to.
+    op: an op.
+    copied: names of all ops that are copied.
+    replace: as for `copy`.
+    links: a dict that gets what the copies read from elsewhere, as the
+      `input_map` of `tf.import_graph_def` takes it.
+
+  Returns:
+    The new node.
+  """
+  graph = tf1.get_default_graph()
+  node = graph_def.node.add()
+  node.CopyFrom(op.node_def)
+  del node.input[:]
+  for tensor in op.inputs:
+    node.input.append(tensor.name)
+    if tensor.name in replace:
+      links[tensor.name] = replace[tensor.name]
+    elif tensor.op.name not in copied:
+      links[tensor.name] = _home(tensor, graph)
+  _keep_colocation(node, copied)
+  return node
 
 
 def _home(tensor, graph):

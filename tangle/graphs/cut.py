@@ -63,8 +63,9 @@ class Cut(NamedTuple):
       to the op that makes it, whose argument is known by its kept shape alone.
     handles: a dict from the name of a variable's handle that came out of a
       loop to the handle that went in.
-    standing: names of the constants that are read where they stand: one that
-      is fed in the forward run must be fed in the backward run too.
+    standing: names of the constants, and of variables that nobody changes,
+      that are read where they stand: one that is fed in the forward run must be
+      fed in the backward run too.
   """
 
   kept: List[tf1.Tensor]
@@ -137,7 +138,16 @@ def _has_effects(op):
   return op_def.is_stateful or any(arg.is_ref for arg in op_def.input_arg)
 
 
-def cut(targets, is_backward, sources, inputs, keep, shapes, have=frozenset()):
+def cut(
+  targets,
+  is_backward,
+  sources,
+  inputs,
+  keep,
+  shapes,
+  have=frozenset(),
+  standing=FREE,
+):
   """Separates the ops that compute `targets` from the forward pass.
 
   Args:
@@ -155,11 +165,13 @@ def cut(targets, is_backward, sources, inputs, keep, shapes, have=frozenset()):
       decided of them, and nothing added to the graph.
     have: names of tensors that are kept already. Where a tensor is needed for
       its shape alone, the shape is taken from these if it can be.
+    standing: types of the forward ops that the backward pass reads where they
+      stand.
 
   Returns:
     A `Cut`.
   """
-  found = _Walk(is_backward, sources, inputs, keep)
+  found = _Walk(is_backward, sources, inputs, keep, standing)
   found.visit(list(targets))
   if shapes is not None:
     found.settle_shapes(shapes, have)
@@ -181,8 +193,9 @@ class _Walk:
   name; `visited` has the ops to copy as its keys, in order.
   """
 
-  def __init__(self, is_backward, sources, inputs, keep):
+  def __init__(self, is_backward, sources, inputs, keep, standing):
     self._is_backward = is_backward
+    self._standing_types = standing
     self._sources = sources
     self._inputs = inputs
     self._keep = keep
@@ -240,7 +253,7 @@ class _Walk:
       self.kept[tensor.name] = tensor
     elif waits(op):
       return False  # to read it would run what it waits for
-    elif op.type in FREE:
+    elif op.type in self._standing_types:
       self.standing.add(tensor.name)
     elif _before_loops(tensor).op.type in FREE:
       self.handles[tensor.name] = _before_loops(tensor)

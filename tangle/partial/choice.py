@@ -98,6 +98,36 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
   return Policy(residuals)
 
 
+def seen_through(policy, copy):
+  """Lets a policy of tensors hold for a copy of their ops.
+
+  Args:
+    policy: a `Policy` that knows the original tensors.
+    copy: a `cloning.Clone`.
+
+  Returns:
+    A `Policy` that knows those of the copy.
+  """
+
+  def translate(function):
+    if not callable(function):
+      return function
+    return lambda tensor: function(copy.original(tensor))
+
+  sizes = translate(policy.sizes)
+  if isinstance(sizes, dict):
+    sizes = {
+      copy.name_of(sizes_lib.name_of(key)): shape
+      for key, shape in sizes.items()
+    }
+  return Policy(
+    translate(policy.residuals),
+    translate(policy.recompute),
+    translate(policy.keep),
+    sizes,
+  )
+
+
 def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
   """Finds the cut that a policy stands for.
 

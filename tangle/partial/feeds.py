@@ -7,7 +7,7 @@ from tangle.compat import tf1
 from tangle.graphs import feeding
 
 
-def take(caller, feed_dict, graph, repeated):
+def take(caller, feed_dict, graph, repeated, find=None):
   """Checks what is fed to a forward run, and copies its arrays.
 
   Args:
@@ -15,6 +15,7 @@ def take(caller, feed_dict, graph, repeated):
     feed_dict: a dict as `tf.Session.run` takes it.
     graph: the graph of the session.
     repeated: names of tensors that the backward pass computes again.
+    find: a function from tensor to what is fed in its place.
 
   Returns:
     A dict from tensor to array, or to what else was fed for it.
@@ -26,7 +27,11 @@ def take(caller, feed_dict, graph, repeated):
   """
   # The runtime may read a fed array in place (measured on 1.15 and 2.21), so
   # that a residual would change with it.
-  owned = {tensor: own(value) for tensor, value in flat(feed_dict, graph)}
+  owned = {}
+  for tensor, value in flat(feed_dict, graph):
+    own_graph = tensor.graph is graph
+    tensor = find(tensor) if find is not None and own_graph else tensor
+    owned[tensor] = own(value)
   for tensor, value in owned.items():
     if tensor.graph is not graph:
       raise errors.GraphError(
@@ -48,8 +53,7 @@ def take(caller, feed_dict, graph, repeated):
       raise errors.GraphError(
         f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the graph "
         f"optimizer of TensorFlow 2 may go around it, and take what the graph "
-        f"computes. Put a tf.identity on it, for all that reads it, and feed "
-        f"that."
+        f"computes. Name it in inputs."
       )
     shape = value.shape if isinstance(value, np.ndarray) else None
     if shape is not None and not tensor.shape.is_compatible_with(shape):

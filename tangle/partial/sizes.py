@@ -8,7 +8,7 @@ graph aside. `measure` takes all sizes from one run instead.
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import copying, cut, walk
+from tangle.graphs import copying, cut, references, walk
 from tangle.partial import policies, residuals
 
 ASSUMED = 32
@@ -65,7 +65,8 @@ def of(caller, sizes, inputs, ops, strict=False):
 
 def is_free(tensor):
   """Whether keeping `tensor` takes no memory: the value of a variable."""
-  return tensor.op.type == "ReadVariableOp"
+  read = references.read_of(tensor)
+  return read is not None and read.type == "ReadVariableOp"
 
 
 class Measured:
@@ -137,10 +138,14 @@ def _parse(caller, sizes):
     )
   fed = {}
   for key, shape in sizes.items():
-    name = getattr(key, "name", key)
-    name = name if ":" in name else f"{name}:0"
-    fed[name] = tf1.TensorShape(shape)
+    fed[name_of(key)] = tf1.TensorShape(shape)
   return fed, ASSUMED
+
+
+def name_of(key):
+  """Returns the name of the tensor that `key`, a tensor or a name, means."""
+  name = getattr(key, "name", key)
+  return name if ":" in name else f"{name}:0"
 
 
 def check(caller, sizes):

@@ -10,8 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import broadcasts, concats, copying, cut, walk
-from tangle.partial import choice, ends, policies, sizes
+from tangle.graphs import broadcasts, concats, copying, cut, references, walk
+from tangle.partial import choice, policies, sizes
 
 
 class Gradients(NamedTuple):
@@ -70,6 +70,7 @@ class Split:
     residuals=policies.FRONTIER,
     connected=True,
     fed=None,
+    weights_unchanged=False,
   ):
     """Checks the piece; adds nothing to the graph.
 
@@ -84,15 +85,14 @@ class Split:
         one of them.
       fed: all tensors besides `inputs` that a run may be fed; `None` if that
         is not known. Where it is known, shapes that the ops imply are trusted.
+      weights_unchanged: whether no variable changes between a forward run and
+        its backward run, so that reference variables need not be copied.
 
     Raises:
       ArgumentError: if inputs or outputs are not lists of tensors, or empty.
       GraphError: if the tensors belong to several graphs.
       DisconnectedError: if an output depends on no input, or a variable is
         not below any output.
-      CutError: if an input is one output of an op through another output of
-        which a gradient flows, or is given by a function that is called with
-        what depends on a variable or another input.
     """
     self.caller = caller
     self.outputs = walk.check_tensors(caller, "outputs", outputs)
@@ -118,9 +118,8 @@ class Split:
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
-    ends.check(
-      caller, self.inputs, self._float_sources(), self.differentiable_ops()
-    )
+    self.weights_unchanged = weights_unchanged
+    self._differentiable = None
     self._besides = []
     budget = self.policy.residuals
     self.bytes_of = sizes.of(
@@ -165,7 +164,8 @@ class Split:
         )
     return variables
 
-  def _float_sources(self):
+  def float_sources(self):
+    """Lists floating inputs, and handles of the variables."""
     sources = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
     return sources + [handle(variable) for variable in self.variables]
 
@@ -175,19 +175,21 @@ class Split:
     Returns:
       A list of ops, producers before consumers.
     """
-    reached = walk.dependents(
-      self._float_sources(),
-      self.all_ops,
-      follow=lambda t: (
-        t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)
-      ),
-    )
-    return [
-      op
-      for op in self.all_ops
-      if any(t.name in reached for t in op.inputs)
-      and any(t.name in reached for t in op.outputs)
-    ]
+    if self._differentiable is None:
+      reached = walk.dependents(
+        self.float_sources(),
+        self.all_ops,
+        follow=lambda t: (
+          t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)
+        ),
+      )
+      self._differentiable = [
+        op
+        for op in self.all_ops
+        if any(t.name in reached for t in op.inputs)
+        and any(t.name in reached for t in op.outputs)
+      ]
+    return self._differentiable
 
   def check_control_flow(self, store, remedy=cut.SESSION_STORE):
     """Refuses TensorFlow 1 style control flow that `store` cannot carry.
@@ -282,7 +284,7 @@ class Split:
     new_ops = set(made)
     targets = flatten(gradients)[0]
     search = functools.partial(
-      cut.cut,
+      self._search,
       targets,
       new_ops.__contains__,
       {upstream[k].name for k in used},
@@ -306,16 +308,30 @@ class Split:
       result = self._keep_everything(result)
     return Backward(gradients, result, bytes=plan.bytes)
 
+  def _search(self, *args, **options):
+    """Finds a cut that keeps reference variables once, not each read."""
+    keep, standing = options.pop("keep"), cut.FREE
+    if self.weights_unchanged:
+      standing = standing | cut.REFERENCES
+    return cut.cut(
+      *args,
+      keep=lambda t: not _is_of_reference(t) and keep(t),
+      standing=standing,
+      **options,
+    )
+
   def _sources(self):
     """Returns what `tf.gradients` takes for the variables."""
     return list(self.variables)
 
   def _keep_everything(self, result):
     names = walk.names(result.kept)
-    extra = policies.everything(self.between, self.graph)
-    return result._replace(
-      kept=result.kept + [t for t in extra if t.name not in names]
-    )
+    extra = [
+      tensor
+      for tensor in policies.everything(self.between, self.graph)
+      if tensor.name not in names and not _is_of_reference(tensor)
+    ]
+    return result._replace(kept=result.kept + extra)
 
   def connect(self, backward, restored, name):
     """Copies the backward ops so that they read the restored residuals.
@@ -340,6 +356,12 @@ class Split:
       replace.update(cut.rebuild_shapes(backward.cut.shaped, restored, shapes))
       copies = copying.copy(backward.cut.copied, flat, replace)
     return rebuild(copies)
+
+
+def _is_of_reference(tensor):
+  """Whether `tensor` is the value of a reference variable and no more."""
+  op = references.read_of(tensor)
+  return op is not None and op.type in cut.REFERENCES
 
 
 def handle(variable):

@@ -11,7 +11,7 @@ import random
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.graphs import aliases
+from tangle.graphs import aliases, references
 
 _HOST_ONLY = (tf1.string,)
 
@@ -23,42 +23,47 @@ def new_key():
   return next(_keys)
 
 
-def check_ownable(caller, tensors):
-  """Refuses values of reference variables that cannot be copied.
+def own_values(caller, tensors):
+  """Copies what shares memory with a reference variable.
 
   Args:
-    caller: what messages name as the place of the error.
+    caller: what messages name as the place of an error.
     tensors: tensors of any shapes.
+
+  Returns:
+    The list of tensors, with a copy in the place of each that may change.
 
   Raises:
     CutError: if a tensor may change with a variable and cannot be copied.
   """
   sharing = aliases.of_references(tensors)
   for tensor in tensors:
-    base = tensor.dtype.base_dtype
-    copyable = base.is_floating or base.is_integer or base.is_complex
-    if not copyable and tensor.name in sharing:
-      raise errors.CutError(
-        f"{caller}: the residual {tensor.name!r} ({base.name}) is the value of "
-        f"a reference variable and cannot be copied before the variable "
-        f"changes. Make it a resource variable (use_resource=True)."
-      )
-
-
-def own_values(tensors):
-  """Copies what shares memory with a reference variable.
-
-  Args:
-    tensors: tensors of any shapes that pass `check_ownable`.
-
-  Returns:
-    The list of tensors, with a copy in the place of each that may change.
-  """
-  sharing = aliases.of_references(tensors)
+    if tensor.name in sharing:
+      check_copyable(caller, tensor)
   return [
-    tf1.raw_ops.DeepCopy(x=tensor) if tensor.name in sharing else tensor
+    references.copy(tensor) if tensor.name in sharing else tensor
     for tensor in tensors
   ]
+
+
+def check_copyable(caller, tensor):
+  """Refuses the value of a reference variable that cannot be copied.
+
+  Args:
+    caller: what messages name as the place of an error.
+    tensor: a tensor of any shape.
+
+  Raises:
+    CutError: if its dtype is one that TensorFlow cannot copy.
+  """
+  if not references.is_copyable(tensor.dtype):
+    base = tensor.dtype.base_dtype
+    raise errors.CutError(
+      f"{caller}: the residual {tensor.name!r} ({base.name}) is the value of "
+      f"a reference variable and cannot be copied before the variable "
+      f"changes. If it does not change between a forward run and its backward "
+      f"run, say so by weights_unchanged=True."
+    )
 
 
 class Shelf:

@@ -22,23 +22,25 @@ class DeviceStore:
     restored: a dict from the name of each kept tensor to what stands for it.
   """
 
-  def __init__(self, caller, kept, outputs, name="store"):
+  def __init__(self, caller, kept, outputs, stable=False, name="store"):
     """Adds the ops of the store.
 
     Args:
       caller: what messages name as the place of an error.
       kept: the tensors to keep, of any shapes.
       outputs: the tensors that a forward run fetches, of any shapes.
+      stable: whether no variable changes before the backward run.
       name: name scope of the ops.
 
     Raises:
       CutError: if a value of a reference variable cannot be copied.
     """
-    staging.check_ownable(caller, kept)
     with tf1.name_scope(name):
       self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
       self._staging = staging.Staging(
-        staging.own_values(kept), self._key, after=outputs
+        kept if stable else staging.own_values(caller, kept),
+        self._key,
+        after=outputs,
       )
     self._outputs = outputs
     self._runs = prepared.Runs()
@@ -117,13 +119,13 @@ class HostStore:
       stands for it.
   """
 
-  def __init__(self, caller, kept, outputs, name="store"):
+  def __init__(self, caller, kept, outputs, stable=False, name="store"):
     """Adds the placeholders; the arguments are those of `DeviceStore`.
 
     Raises:
       CutError: if a tensor cannot be fetched, or not be copied.
     """
-    staging.check_ownable(caller, kept)
+    values = kept if stable else staging.own_values(caller, kept)
     for tensor in kept:
       if tensor.dtype.base_dtype == tf1.variant:
         raise errors.CutError(
@@ -135,7 +137,7 @@ class HostStore:
       # The outputs of a conditional cannot be fetched themselves on 2.x.
       self._values = [
         tensor if graph.is_fetchable(tensor) else tf1.identity(tensor)
-        for tensor in staging.own_values(kept)
+        for tensor in values
       ]
       self._placeholders = [
         tf1.placeholder(t.dtype.base_dtype, t.shape, name="residual_ph")
@@ -174,7 +176,7 @@ class SessionStore:
   does, measured on 1.15 and 2.21), so that what can be is checked before.
   """
 
-  def __init__(self, outputs, gradients, upstream, name="store"):
+  def __init__(self, outputs, gradients, upstream, copies=(), name="store"):
     """Adds the ops of the store.
 
     Args:
@@ -182,11 +184,13 @@ class SessionStore:
       gradients: the flat gradients that read the forward ops, of any shapes.
       upstream: the placeholders of the upstream gradients in use, each with
         the position of its output: a list of `(position, placeholder)`.
+      copies: tensors of any shapes that the forward part must have computed.
       name: name scope of the ops.
     """
     with tf1.name_scope(name):
       self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
-      self._outputs = [tf1.identity(tensor) for tensor in outputs]
+      with tf1.control_dependencies([tensor.op for tensor in copies]):
+        self._outputs = [tf1.identity(tensor) for tensor in outputs]
       # A gradient that is just an upstream gradient is a fed tensor, which a
       # partial run does not take for a fetch.
       gradients = [tf1.identity(tensor) for tensor in gradients]

@@ -4,14 +4,16 @@ import collections
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import aliases, cut, locks, walk
+from tangle.graphs import aliases, cut, locks, references, walk
 from tangle.partial import (
   calls,
   choice,
   drawing,
   feeds,
+  own_forward,
   policies,
   split,
+  staging,
   stores,
 )
 from tangle.partial import residuals as residuals_lib
@@ -56,6 +58,7 @@ class SubModel:
     recompute=None,
     keep=None,
     sizes=None,
+    weights_unchanged=False,
   ):
     """Cuts the piece out; adds its backward ops to the graph.
 
@@ -87,6 +90,10 @@ class SubModel:
       sizes: with these two, what tells bytes where static shapes do not: an
         int, for every unknown dimension of what is fed (32 by default), or a
         dict from fed tensors to shapes, or what `tangle.measure` returned.
+      weights_unchanged: your promise that no variable changes between a
+        forward run and its backward run. Reference variables, the default of
+        TensorFlow 1.15, are then not copied at each forward run. Resource
+        variables need no promise: they are copied only when they change.
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
@@ -114,11 +121,19 @@ class SubModel:
       )
     if store == RECOMPUTE:
       policy = choice.Policy(policies.NONE)
-    self._split = split.Split(caller, inputs, outputs, variables, policy)
-    self.inputs = self._split.inputs
-    self.outputs = self._split.outputs
-    self.variables = self._split.variables
-    self.graph = self._split.graph
+    self._given = split.Split(
+      caller,
+      inputs,
+      outputs,
+      variables,
+      policy,
+      weights_unchanged=weights_unchanged,
+    )
+    self.inputs = self._given.inputs
+    self.outputs = self._given.outputs
+    self.variables = self._given.variables
+    self.graph = self._given.graph
+    self._held = set()
     self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
     self._lock = locks.of(self.graph)
     self._generations = {}
@@ -152,6 +167,9 @@ class SubModel:
       self.name
     ) as scope:
       self._scope = scope
+      self._split, self._copy = own_forward.settle(
+        self._given, in_one_run=self.store == SESSION
+      )
       self.upstream = [
         tf1.placeholder(t.dtype.base_dtype, t.shape, f"upstream_{k}_ph")
         if usable
@@ -170,14 +188,12 @@ class SubModel:
         f"loss depends on differentiably."
       )
     if self.store != SESSION:
-      self._split.check_control_flow(self.store)
+      self._given.check_control_flow(self.store)
     if self.store == RECOMPUTE:
       self._check_repeatable(caller)
-    if self.store == SESSION:
-      self._check_references(caller)
 
   def _check_repeatable(self, caller):
-    found = cut.stateful_ops(self._split.all_ops)
+    found = cut.stateful_ops(self._given.all_ops)
     if found:
       raise errors.CutError(
         f'{caller}: store="recompute" would run {found[0].name!r} '
@@ -186,11 +202,6 @@ class SubModel:
         f'store="device", with residuals="none" to save memory: it keeps what '
         f"such ops gave and computes the rest again."
       )
-
-  def _check_references(self, caller):
-    for op in self._split.all_ops:
-      if op.type in cut.REFERENCES:
-        raise _uncopied(caller, op.outputs[0])
 
   def prepare(self, used):
     """Adds the backward pass for a loss that uses only some outputs.
@@ -285,8 +296,7 @@ class SubModel:
     generation = self._generations.get(tuple(self._usable))
     have = generation.names if generation else frozenset()
     if self.store == SESSION:
-      backward = self._split.differentiate(upstream)
-      return self._build_session(used, backward)
+      return self._build_session(used, upstream)
     backward = self._split.differentiate(upstream, have=have)
     cut.check(f"SubModel {self.name!r}", backward.cut)
     kept = backward.cut.kept + self._partial_shapes
@@ -294,32 +304,71 @@ class SubModel:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
       make = stores.HostStore if self.store == HOST else stores.DeviceStore
       caller = f"SubModel {self.name!r}"
-      generation = calls.Generation(kept, make(caller, kept, self.outputs))
+      store = make(
+        caller, kept, self._split.outputs, self._split.weights_unchanged
+      )
+      generation = calls.Generation(kept, store)
     generation.standing |= backward.cut.standing
     generation.recomputed.update((op, True) for op in backward.cut.recomputed)
     if generation.predicted is None:
       generation.predicted = backward.bytes
     for op in backward.cut.recomputed:
       # An input is never computed again, though another output beside it is.
-      ends = generation.names | walk.names(self.inputs)
+      ends = generation.names | walk.names(self._split.inputs)
       generation.repeated |= walk.names(op.outputs) - ends
     generation.passes[used] = self._split.connect(
       backward, generation.store.restored, "backward"
     )
     return generation
 
-  def _build_session(self, used, backward):
-    # The gradient of an op may read a variable that the op does not.
-    sharing = aliases.of_references(backward.cut.kept)
-    for tensor in backward.cut.kept:
-      if tensor.name in sharing:
-        raise _uncopied(f"SubModel {self.name!r}", tensor)
+  def _build_session(self, used, upstream):
+    before = len(self.graph.get_operations())
+    backward = self._split.differentiate(upstream)
+    made = self.graph.get_operations()[before:]
+    copies = []
+    if not self._split.weights_unchanged:
+      copies = self._keep_values(made)
     flat, rebuild = split.flatten(backward.gradients)
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
-    store = stores.SessionStore(self.outputs, flat, upstream)
+    store = stores.SessionStore(self._split.outputs, flat, upstream, copies)
     generation = calls.Generation(backward.cut.kept, store)
     generation.passes[used] = rebuild(store.gradients)
     return generation
+
+  def _keep_values(self, made):
+    """Lets gradient ops read what variables were, by copies of their values.
+
+    Args:
+      made: the gradient ops, which may lie inside loops of the forward pass.
+
+    Returns:
+      The copies, tensors of the shapes of the variables.
+    """
+    caller = f"SubModel {self.name!r}"
+    read = _read_by(made)
+    found = aliases.variables_behind(read)
+    new = [variable for variable in found if variable not in self._held]
+    for variable in new:
+      staging.check_copyable(caller, variable.outputs[0])
+      if self._generations or self._copy is None:
+        raise errors.CutError(
+          f"{caller}: a pass for other outputs reads the reference variable "
+          f"{variable.name!r}, too, of which the forward ops have no copy. "
+          f"Make another SubModel for a loss of these outputs."
+        )
+    self._held.update(new)
+    copies = []
+    if new:
+      copies = references.keep_values(new, self._copy.copies + made)
+    for tensor in _read_by(made):
+      if aliases.variables_behind([tensor]):
+        raise errors.CutError(
+          f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is the "
+          f"memory of a reference variable that a loop changes. If no variable "
+          f"changes between a forward run and its backward run, say so by "
+          f"weights_unchanged=True."
+        )
+    return copies
 
   def forward(self, sess, feed_dict=None, used=None):
     """Runs the sub-model forward, once.
@@ -385,13 +434,17 @@ class SubModel:
         f"{caller}: the session runs another graph. Open it with "
         f"tf.compat.v1.Session(graph=sub_model.graph)."
       )
-    return feeds.take(caller, feed_dict, self.graph, repeated)
+    find = None if self._copy is None else self._copy.find
+    return feeds.take(caller, feed_dict, self.graph, repeated, find)
 
 
-def _uncopied(caller, tensor):
-  """Returns the error for a reference variable in a partial run."""
-  return errors.CutError(
-    f"{caller}: {tensor.name!r} ({tensor.op.type}) is the value of a reference "
-    f'variable, which store="session" cannot copy before it changes. Make it a '
-    f'resource variable (use_resource=True), or use store="device".'
-  )
+def _read_by(made):
+  """Lists the forward tensors whose values gradient ops read."""
+  own = set(made)
+  return [
+    tensor
+    for op in made
+    if op.type not in cut.SHAPES
+    for tensor in op.inputs
+    if tensor.op not in own
+  ]

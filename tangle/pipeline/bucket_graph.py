@@ -213,10 +213,8 @@ class BucketGraph:
     return Pass(forward, takes, read_ops, variables, drops, kept)
 
   def _stage(self, found):
-    staging.check_ownable(self.caller, found.kept)
-    return staging.Staging(
-      staging.own_values(found.kept), self._key, name="residuals"
-    )
+    kept = staging.own_values(self.caller, found.kept)
+    return staging.Staging(kept, self._key, name="residuals")
 
   def _put_variables(self, variables, gradients):
     """Returns the `VariableGradients`, `None` if there are none."""

@@ -1,0 +1,254 @@
+"""Copies forward ops within their graph, TensorFlow 1 style loops among them.
+
+A graph that somebody else built cannot be changed: its ops may have run, and
+others read them. What must differ is changed in a copy, which runs in place of
+the originals: an input becomes a placeholder of its own, and a read of a
+reference variable becomes a value that no later assignment changes.
+
+The copy shares with the original all that does not depend on what differs:
+variables, placeholders, constants, tables, queues.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import copying, walk
+
+
+_FLOW_V2 = frozenset(
+  ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
+)
+
+
+_OF_ONE_RUN = ("Stack", "TensorArray")
+"""Beginnings of the types of ops whose resources live for one run."""
+
+
+class Clone:
+  """A copy of forward ops, and where each original is found in it.
+
+  Attributes:
+    ops: the original ops that were copied, producers before consumers.
+    copies: their copies, in the same order.
+    scope: the name scope of the copies.
+  """
+
+  def __init__(self, graph, ops, replace, scope):
+    """Adds the copies to the graph; see `clone`."""
+    self.ops = ops
+    self.scope = scope
+    self._graph = graph
+    self._replace = replace
+    self._names = {op.name for op in ops}
+    self.copies = []
+
+  def name_of(self, name):
+    """Returns the name in the copy of the op or tensor called `name`."""
+    if name in self._replace:
+      return self._replace[name].name
+    if name.partition(":")[0] in self._names:
+      return self.scope + name
+    return name
+
+  def find(self, item):
+    """Returns what stands for a tensor of any shape, or an op, in the copy.
+
+    Args:
+      item: a tensor, an op, a variable, or anything else that has a name.
+
+    Returns:
+      Its replacement, its copy, or `item` itself if it was not copied.
+    """
+    name = self.name_of(item.name)
+    if name == item.name:
+      return item
+    return self._graph.as_graph_element(name)
+
+
+  def original(self, tensor):
+    """Returns the tensor, of any shape, that `tensor` stands for.
+
+    Args:
+      tensor: a tensor of the copy, or another one.
+
+    Returns:
+      The tensor `t` whose `find(t)` is `tensor`, or `tensor` itself.
+    """
+    for name, other in self._replace.items():
+      if other.name == tensor.name:
+        return self._graph.get_tensor_by_name(name)
+    name = tensor.name
+    if name.startswith(self.scope):
+      name = name[len(self.scope) :]
+      if name.partition(":")[0] in self._names:
+        return self._graph.get_tensor_by_name(name)
+    return tensor
+
+
+def whole_loops(ends, stop=()):
+  """Lists the ops that `ends` need, and all of the loops among these.
+
+  Args:
+    ends: tensors of any shapes, or ops.
+    stop: tensors whose values are given.
+
+  Returns:
+    A list of ops, producers before consumers; control dependencies count, and
+    a TensorFlow 1 style loop or conditional is in it with all of its ops.
+  """
+  ends, seen, members = list(ends), set(), None
+  while True:
+    ops = walk.ancestors(ends, stop, control=True)
+    contexts = [compat.outermost_context(op) for op in ops]
+    new = [c for c in dict.fromkeys(contexts) if c is not None]
+    new = [context for context in new if context not in seen]
+    if not new:
+      return ops
+    if members is None:
+      members = {}
+      for op in ops[0].graph.get_operations():
+        context = compat.outermost_context(op)
+        if context is not None:
+          members.setdefault(context, []).append(op)
+    for context in new:
+      seen.add(context)
+      ends += members[context]
+
+
+def clone(ends, replace, touched=(), name="clone"):
+  """Copies the ops between some tensors and `ends`.
+
+  An op is copied if it depends on a tensor in `replace`, is one of `touched`,
+  lies inside a TensorFlow 1 style loop or conditional, or depends on an op
+  that is copied. Control dependencies count, and are kept.
+
+  Args:
+    ends: tensors of any shapes, ops and variables that the copy must have.
+    replace: a dict from tensor name to the tensor to read in its place.
+    touched: ops to copy in any case.
+    name: name scope of the copies.
+
+  Returns:
+    A `Clone`.
+  """
+  graph = ends[0].graph
+  stop = [graph.get_tensor_by_name(tensor) for tensor in replace]
+  touched, chosen = set(touched), []
+  copied = set()
+  for op in whole_loops(ends, stop):
+    if (
+      op in touched
+      or op.type.startswith(_OF_ONE_RUN)
+      or compat.outermost_context(op) is not None
+      or any(t.name in replace or t.op in copied for t in op.inputs)
+      or any(control in copied for control in op.control_inputs)
+    ):
+      copied.add(op)
+      chosen.append(op)
+  with graph.as_default(), tf1.name_scope(name) as scope:
+    found = Clone(graph, chosen, replace, scope)
+    _import(graph, found, replace)
+  return found
+
+
+def _import(graph, found, replace):
+  """Adds the copies, and tells TensorFlow which loops they make up."""
+  graph_def = tf1.GraphDef()
+  graph_def.versions.CopyFrom(graph.graph_def_versions)
+  links, names = {}, {op.name for op in found.ops}
+  for op in found.ops:
+    node = copying.add_node(graph_def, op, names, replace, links)
+    for control in op.control_inputs:
+      node.input.append("^" + control.name)
+      if control.name not in names:
+        links["^" + control.name] = control
+    if "frame_name" in node.attr:  # or both loops would share a frame
+      frame = found.scope + node.attr["frame_name"].s.decode()
+      node.attr["frame_name"].s = frame.encode()
+  _rename_functions(graph, graph_def, found.scope)
+  # The caller's control dependencies and devices are not the originals'.
+  with graph.control_dependencies(None), graph.device(None):
+    tf1.import_graph_def(graph_def, input_map=links, name=found.scope)
+  for op in found.ops:
+    copy = graph.get_operation_by_name(found.scope + op.name)
+    compat.share_gradient_function(op, copy)
+    for tensor, other in zip(op.outputs, copy.outputs):
+      other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
+    found.copies.append(copy)
+  contexts = dict.fromkeys(compat.outermost_context(op) for op in found.ops)
+  meta_graph = tf1.MetaGraphDef()
+  for context in contexts:
+    if context is not None:
+      record = context.to_proto()
+      _rename(record, found)
+      key = "WHILE_CONTEXT" if context.IsWhileContext() else "COND_CONTEXT"
+      kept = meta_graph.collection_def[getattr(tf1.GraphKeys, key)]
+      kept.bytes_list.value.append(record.SerializeToString())
+  if meta_graph.collection_def:
+    with tf1.name_scope(None):
+      tf1.train.import_meta_graph(meta_graph)
+
+
+def _rename_functions(graph, graph_def, scope):
+  """Gives loops and conditionals of TensorFlow 2 functions of their own.
+
+  Their gradients replace these functions by others whose names are made of
+  theirs, and would meet those that the originals' gradients have made.
+  """
+  waiting, known, made = [graph_def.node], None, {}
+  while waiting:
+    for value in _functions_of(waiting.pop()):
+      if known is None:
+        library = graph.as_graph_def().library
+        known = {f.signature.name: f for f in library.function}
+      if value.name not in made:
+        made[value.name] = value.name + "_" + scope.replace("/", "_")
+        function = graph_def.library.function.add()
+        function.CopyFrom(known[value.name])
+        function.signature.name = made[value.name]
+        waiting.append(function.node_def)
+      value.name = made[value.name]
+
+
+def _functions_of(nodes):
+  """Lists what loops and conditionals among `nodes` call, to be changed."""
+  attrs = [
+    attr
+    for node in nodes
+    if node.op in _FLOW_V2
+    for attr in node.attr.values()
+  ]
+  found = [attr.func for attr in attrs if attr.HasField("func")]
+  return found + [func for attr in attrs for func in attr.list.func]
+
+
+_NAMES = (
+  "pivot_name",
+  "pivot_for_pred_name",
+  "pivot_for_body_name",
+  "pred_name",
+  "maximum_iterations_name",
+)
+
+
+def _rename(record, found):
+  """Lets the record of a loop or conditional tell of its copy."""
+  record.context_name = found.scope + record.context_name
+  fields = {field.name for field in record.DESCRIPTOR.fields}
+  for field in fields.intersection(_NAMES):
+    setattr(record, field, found.name_of(getattr(record, field)))
+  lists = [record.values_def.values]
+  lists += [
+    getattr(record, field)
+    for field in ("loop_exit_names", "loop_enter_names")
+    if field in fields
+  ]
+  for names in lists:
+    names[:] = [found.name_of(name) for name in names]
+  outer = dict(record.values_def.external_values)
+  record.values_def.external_values.clear()
+  for name, value in outer.items():
+    record.values_def.external_values[found.name_of(name)] = found.name_of(
+      value
+    )
+  for nested in record.nested_contexts:
+    _rename(getattr(nested, nested.WhichOneof("ctxt")), found)

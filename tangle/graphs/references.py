@@ -1,0 +1,182 @@
+"""Reference variables: who assigns them, and copies of what they held.
+
+To read a reference variable gives its memory, not its value: whoever reads that
+later sees a later value. `keep_values` and `keep_reads` change the readers in
+a copy of forward ops, so that they read a copy of the value instead: one for
+each variable, or, where the forward pass assigns the variable, one for each
+moment at which it is read.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import cut
+
+VIEWS = frozenset(
+  [
+    "CheckNumerics",
+    "EnsureShape",
+    "ExpandDims",
+    "Identity",
+    "PreventGradient",
+    "RefIdentity",
+    "Reshape",
+    "Snapshot",
+    "Squeeze",
+    "StopGradient",
+  ]
+)
+"""Types of ops whose output is the memory of their first input."""
+
+_PASSING = VIEWS | {"Merge", "RefMerge", "RefSwitch", "Switch"}
+_HARMLESS = compat.V1_CONTROL_FLOW | {
+  "IsVariableInitialized",
+  "RefIdentity",
+  "RefSelect",
+}
+
+
+def of(tensor):
+  """Returns the reference variable that `tensor` refers to.
+
+  Args:
+    tensor: a reference, of any shape.
+
+  Returns:
+    The op that holds the variable; `None` if several may.
+  """
+  while tensor.op.type not in cut.REFERENCES:
+    found = [t for t in tensor.op.inputs if compat.is_ref(t)]
+    if len(found) != 1:
+      return None
+    tensor = found[0]
+  return tensor.op
+
+
+def assigned(ops):
+  """Finds the reference variables that ops change.
+
+  Args:
+    ops: a sequence of ops.
+
+  Returns:
+    A dict from the op that holds a variable to the list of the ops among `ops`
+    that change it.
+  """
+  found = {}
+  for op in ops:
+    if op.type in _HARMLESS:
+      continue
+    for index, tensor in enumerate(op.inputs):
+      if compat.is_ref(tensor) and compat.takes_ref(op, index):
+        held = of(tensor)
+        if held is not None and op not in found.setdefault(held, []):
+          found[held].append(op)
+  return found
+
+
+def read_of(tensor):
+  """Finds the read of a variable whose memory `tensor` is.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    The op that reads a resource variable or holds a reference variable, `None`
+    if `tensor` is not such a value, or one seen in another shape.
+  """
+  while True:
+    op = tensor.op
+    if op.type in cut.REFERENCES or op.type == "ReadVariableOp":
+      return op
+    inputs = list(op.inputs)
+    rest = inputs[1:]
+    if op.type not in VIEWS or any(t.op.type != "Const" for t in rest):
+      return None
+    tensor = inputs[0]
+
+
+def is_copyable(dtype):
+  """Whether a tensor of `dtype` can be copied within the runtime.
+
+  Args:
+    dtype: a `tf.DType`.
+
+  Returns:
+    A bool.
+  """
+  base = dtype.base_dtype
+  return base.is_floating or base.is_integer or base.is_complex
+
+
+def keep_values(variables, ops):
+  """Lets ops read one copy of each variable, in place of the variable.
+
+  Args:
+    variables: ops that hold reference variables, which no op of a run assigns.
+    ops: ops that have not run yet.
+
+  Returns:
+    The list of the copies, tensors of the variables' shapes.
+  """
+  copies = {}
+  for held in variables:
+    with held.graph.colocate_with(held, ignore_existing=True):
+      copies[held.outputs[0].name] = copy(held.outputs[0])
+  for op in ops:
+    for index, tensor in enumerate(op.inputs):
+      if tensor.name in copies and not compat.takes_ref(op, index):
+        compat.update_input(op, index, copies[tensor.name])
+  return list(copies.values())
+
+
+def copy(tensor):
+  """Returns a copy of `tensor`, of any shape, that shares no memory with it."""
+  with tensor.graph.gradient_override_map({"DeepCopy": "Identity"}):
+    return tf1.raw_ops.DeepCopy(x=tensor)
+
+
+def keep_reads(variables, ops):
+  """Lets ops read copies of variables, each taken when the op itself can run.
+
+  Args:
+    variables: ops that hold reference variables.
+    ops: ops that have not run yet, producers before consumers. Whatever lies
+      between the variables and what reads their memory must be among them.
+  """
+  held = {variable.outputs[0].name for variable in variables}
+  shared, size = set(held), -1
+  while len(shared) > size:  # once more only changes something in a loop
+    size = len(shared)
+    for op in ops:
+      for tensor in op.outputs:
+        refers = compat.is_ref(tensor) and of(tensor) in variables
+        passes = op.type in _PASSING and any(
+          t.name in shared and t.dtype.base_dtype == tensor.dtype.base_dtype
+          for t in op.inputs
+        )
+        if refers or passes:
+          shared.add(tensor.name)
+  copies = {}
+  for op in ops:
+    if op.type in _PASSING:
+      continue
+    for index, tensor in enumerate(op.inputs):
+      if tensor.name in shared and not compat.takes_ref(op, index):
+        if is_copyable(tensor.dtype):
+          found = _copy_for(op, index, tensor, copies)
+          compat.update_input(op, index, found)
+
+
+def _copy_for(op, index, tensor, copies):
+  """Returns the copy of `tensor` that `op` reads, taken just before it runs."""
+  others = [t.op for k, t in enumerate(op.inputs) if k != index]
+  others = [other for other in others if other is not tensor.op]
+  waits = list(dict.fromkeys(others + list(op.control_inputs)))
+  key = tensor.name, tuple(wait.name for wait in waits)
+  if key not in copies:
+    graph = op.graph
+    with graph.control_dependencies(None), compat.in_context_of(op):
+      with graph.colocate_with(op, ignore_existing=True):
+        with graph.control_dependencies(waits):
+          copies[key] = copy(tensor)
+  return copies[key]

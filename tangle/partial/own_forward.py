@@ -1,0 +1,88 @@
+"""Gives a piece forward ops of its own, where those of the graph will not do.
+
+What somebody else built stays as it is. A copy of the forward ops runs in its
+place, with the same numbers, where
+
+- TensorFlow would not stop a gradient at an input, or would stop it elsewhere;
+- the graph optimizer of TensorFlow 2 would go around what is fed for an input;
+- the forward pass assigns a reference variable that it reads, too;
+- residuals lie inside a TensorFlow 1 style loop and may be the memory of a
+  reference variable.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import cloning, cut, feeding, references, walk
+from tangle.partial import choice, ends, split
+
+_FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
+
+
+def settle(piece, fetched=(), in_one_run=False):
+  """Makes a copy of the forward ops of a piece, if it needs one.
+
+  Args:
+    piece: a `split.Split`.
+    fetched: tensors and ops that a forward run computes besides the outputs.
+    in_one_run: whether residuals stay in the run that makes them.
+
+  Returns:
+    A `split.Split`, `piece` itself if it needs no copy, and the
+    `cloning.Clone`, or `None`.
+  """
+  wanted = piece.outputs + list(fetched)
+  run = walk.ancestors(wanted, control=True)
+  present = set(run)
+  held = [op for op in piece.all_ops if op.type in cut.REFERENCES]
+  changed = references.assigned(run)
+  # What is assigned within a loop has no single moment at which it is read.
+  changed = [
+    variable
+    for variable, ops in changed.items()
+    if not any(compat.in_v1_loop(op) for op in ops)
+  ]
+  assigned = [variable for variable in changed if variable in set(held)]
+  copied_later = in_one_run and not piece.weights_unchanged and held
+  if not (assigned or copied_later or _loses_inputs(piece)):
+    return piece, None
+  variables = set(changed).union(held if copied_later else [])
+  touched = [
+    op
+    for op in present
+    if any(
+      compat.is_ref(t) and references.of(t) in variables for t in op.inputs
+    )
+  ]
+  replace = {}
+  for k, tensor in enumerate(piece.inputs):
+    if tensor.op.type not in _FED:
+      replace[tensor.name] = _stand_in(tensor, f"input_{k}")
+  copy = cloning.clone(wanted, replace, touched, "forward")
+  references.keep_reads(assigned, copy.copies)
+  own = split.Split(
+    piece.caller,
+    [copy.find(tensor) for tensor in piece.inputs],
+    [copy.find(tensor) for tensor in piece.outputs],
+    piece.variables,
+    choice.seen_through(piece.policy, copy),
+    connected=False,
+    fed=piece.fed,
+    weights_unchanged=piece.weights_unchanged,
+  )
+  return own, copy
+
+
+def _loses_inputs(piece):
+  """Whether a gradient or a feed would not stop at the inputs."""
+  return any(
+    feeding.is_forgotten(tensor) for tensor in piece.inputs
+  ) or ends.is_passed(
+    piece.inputs, piece.float_sources(), piece.differentiable_ops()
+  )
+
+
+def _stand_in(tensor, name):
+  """Returns what is fed in the place of `tensor`, or has its value."""
+  if tensor.dtype.base_dtype in (tf1.resource, tf1.variant):
+    return tensor
+  return tf1.placeholder_with_default(tensor, tensor.shape, name)
