@@ -105,23 +105,24 @@ def is_copyable(dtype):
     A bool.
   """
   base = dtype.base_dtype
-  return base.is_floating or base.is_integer or base.is_complex
+  return base.is_floating or base.is_integer or base.is_complex or base.is_bool
 
 
-def keep_values(variables, ops):
-  """Lets ops read one copy of each variable, in place of the variable.
+def keep_tensors(tensors, ops):
+  """Lets ops read copies of tensors, in place of the tensors.
 
   Args:
-    variables: ops that hold reference variables, which no op of a run assigns.
+    tensors: tensors of any shapes, outside TensorFlow 1 style loops.
     ops: ops that have not run yet.
 
   Returns:
-    The list of the copies, tensors of the variables' shapes.
+    The list of the copies.
   """
   copies = {}
-  for held in variables:
-    with held.graph.colocate_with(held, ignore_existing=True):
-      copies[held.outputs[0].name] = copy(held.outputs[0])
+  for tensor in tensors:
+    if tensor.name not in copies:
+      with tensor.graph.colocate_with(tensor.op, ignore_existing=True):
+        copies[tensor.name] = copy(tensor)
   for op in ops:
     for index, tensor in enumerate(op.inputs):
       if tensor.name in copies and not compat.takes_ref(op, index):
@@ -131,6 +132,8 @@ def keep_values(variables, ops):
 
 def copy(tensor):
   """Returns a copy of `tensor`, of any shape, that shares no memory with it."""
+  if tensor.dtype.base_dtype.is_bool:  # which DeepCopy has no kernel for
+    return tf1.cast(tf1.cast(tensor, tf1.int8), tf1.bool)
   with tensor.graph.gradient_override_map({"DeepCopy": "Identity"}):
     return tf1.raw_ops.DeepCopy(x=tensor)
 

@@ -10,9 +10,9 @@ place, with the same numbers, where
   reference variable.
 """
 
-from tangle import compat
+from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import cloning, cut, feeding, references, walk
+from tangle.graphs import aliases, cloning, cut, feeding, references, walk
 from tangle.partial import choice, ends, split
 
 _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
@@ -32,13 +32,12 @@ def settle(piece, fetched=(), in_one_run=False):
   """
   wanted = piece.outputs + list(fetched)
   run = walk.ancestors(wanted, control=True)
-  present = set(run)
   held = [op for op in piece.all_ops if op.type in cut.REFERENCES]
-  changed = references.assigned(run)
+  piece.assigned = references.assigned(run)
   # What is assigned within a loop has no single moment at which it is read.
   changed = [
     variable
-    for variable, ops in changed.items()
+    for variable, ops in piece.assigned.items()
     if not any(compat.in_v1_loop(op) for op in ops)
   ]
   assigned = [variable for variable in changed if variable in set(held)]
@@ -48,7 +47,7 @@ def settle(piece, fetched=(), in_one_run=False):
   variables = set(changed).union(held if copied_later else [])
   touched = [
     op
-    for op in present
+    for op in run
     if any(
       compat.is_ref(t) and references.of(t) in variables for t in op.inputs
     )
@@ -69,7 +68,33 @@ def settle(piece, fetched=(), in_one_run=False):
     fed=piece.fed,
     weights_unchanged=piece.weights_unchanged,
   )
+  own.assigned = piece.assigned
   return own, copy
+
+
+def check_moments(piece, tensors):
+  """Refuses values of variables of which nobody knows when they were read.
+
+  Args:
+    piece: a `split.Split` that `settle` returned.
+    tensors: forward tensors of any shapes that its backward pass reads.
+
+  Raises:
+    CutError: if one is the memory of a reference variable that the forward pass
+      assigns.
+  """
+  if not piece.assigned:
+    return
+  for tensor in tensors:
+    for variable in aliases.variables_behind([tensor]):
+      for op in piece.assigned.get(variable, []):
+        raise errors.CutError(
+          f"{piece.caller}: the residual {tensor.name!r} ({tensor.op.type}) is "
+          f"the memory of the reference variable {variable.name!r}, which "
+          f"{op.name!r} ({op.type}) changes in the forward pass, so that its "
+          f"value is lost. Cut where the gradient does not need it, or make "
+          f"the variable with use_resource=True."
+        )
 
 
 def _loses_inputs(piece):

@@ -58,6 +58,10 @@ class Split:
       producers before consumers.
     shapes: the `Shapes` that its backward passes need.
     fed: what else a run may be fed, as was told.
+    weights_unchanged: whether variables keep their values until the backward
+      run, as was promised.
+    assigned: a dict from each op that holds a reference variable which the
+      forward run assigns to the ops that do.
     bytes_of: a function from tensor to bytes, as known, told or assumed.
   """
 
@@ -119,6 +123,7 @@ class Split:
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
     self.weights_unchanged = weights_unchanged
+    self.assigned = {}
     self._differentiable = None
     self._besides = []
     budget = self.policy.residuals

@@ -133,7 +133,6 @@ class SubModel:
     self.outputs = self._given.outputs
     self.variables = self._given.variables
     self.graph = self._given.graph
-    self._held = set()
     self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
     self._lock = locks.of(self.graph)
     self._generations = {}
@@ -299,6 +298,9 @@ class SubModel:
       return self._build_session(used, upstream)
     backward = self._split.differentiate(upstream, have=have)
     cut.check(f"SubModel {self.name!r}", backward.cut)
+    own_forward.check_moments(
+      self._split, backward.cut.kept + self._standing(backward.cut)
+    )
     kept = backward.cut.kept + self._partial_shapes
     if generation is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
@@ -321,12 +323,18 @@ class SubModel:
     )
     return generation
 
+  def _standing(self, found):
+    """Returns the tensors that a cut reads where they stand."""
+    return [self.graph.get_tensor_by_name(name) for name in found.standing]
+
   def _build_session(self, used, upstream):
     before = len(self.graph.get_operations())
     backward = self._split.differentiate(upstream)
     made = self.graph.get_operations()[before:]
     copies = []
-    if not self._split.weights_unchanged:
+    if self._split.weights_unchanged:
+      own_forward.check_moments(self._split, _read_by(made))
+    else:
       copies = self._keep_values(made)
     flat, rebuild = split.flatten(backward.gradients)
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
@@ -345,30 +353,24 @@ class SubModel:
       The copies, tensors of the shapes of the variables.
     """
     caller = f"SubModel {self.name!r}"
-    read = _read_by(made)
-    found = aliases.variables_behind(read)
-    new = [variable for variable in found if variable not in self._held]
-    for variable in new:
-      staging.check_copyable(caller, variable.outputs[0])
-      if self._generations or self._copy is None:
-        raise errors.CutError(
-          f"{caller}: a pass for other outputs reads the reference variable "
-          f"{variable.name!r}, too, of which the forward ops have no copy. "
-          f"Make another SubModel for a loss of these outputs."
-        )
-    self._held.update(new)
     copies = []
-    if new:
-      copies = references.keep_values(new, self._copy.copies + made)
-    for tensor in _read_by(made):
-      if aliases.variables_behind([tensor]):
+    if not self._generations and self._copy is not None:  # nothing has run yet
+      held = [v.outputs[0] for v in aliases.variables_behind(_read_by(made))]
+      for tensor in held:
+        staging.check_copyable(caller, tensor)
+      copies += references.keep_tensors(held, self._copy.copies + made)
+    sharing = _sharing(_read_by(made))
+    own_forward.check_moments(self._split, sharing)
+    for tensor in sharing:
+      staging.check_copyable(caller, tensor)
+      if compat.in_v1_control_flow(tensor.op):
         raise errors.CutError(
           f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is the "
           f"memory of a reference variable that a loop changes. If no variable "
           f"changes between a forward run and its backward run, say so by "
           f"weights_unchanged=True."
         )
-    return copies
+    return copies + references.keep_tensors(sharing, made)
 
   def forward(self, sess, feed_dict=None, used=None):
     """Runs the sub-model forward, once.
@@ -448,3 +450,9 @@ def _read_by(made):
     for tensor in op.inputs
     if tensor.op not in own
   ]
+
+
+def _sharing(tensors):
+  """Lists those of `tensors` that may be the memory of a variable."""
+  names = aliases.of_references(tensors)
+  return [tensor for tensor in tensors if tensor.name in names]
