@@ -14,9 +14,10 @@ from tangle.compat import tf1
 from tangle.graphs import copying, walk
 
 
-_FLOW_V2 = frozenset(
+FLOW_V2 = frozenset(
   ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
 )
+"""Types of the ops that TensorFlow 2 style control flow is made of."""
 
 
 _OF_ONE_RUN = ("Stack", "TensorArray")
@@ -214,7 +215,7 @@ def _functions_of(nodes):
   attrs = [
     attr
     for node in nodes
-    if node.op in _FLOW_V2
+    if node.op in FLOW_V2
     for attr in node.attr.values()
   ]
   found = [attr.func for attr in attrs if attr.HasField("func")]

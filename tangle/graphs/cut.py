@@ -30,13 +30,8 @@ REFERENCES = frozenset(["VariableV2", "Variable"])
 SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike"])
 """Types of ops that read no more than the shape of their argument."""
 
-CONTROL_FLOW_V2 = (
-  "Call tf.compat.v1.enable_control_flow_v2() before the graph is built."
-)
-"""The way out of TensorFlow 1 style control flow."""
-
-SESSION_STORE = f'Use store="session", or c{CONTROL_FLOW_V2[1:]}'
-"""The ways out of it where a store can be chosen."""
+SESSION_STORE = 'Use store="session".'
+"""The way out for what lives for one run only."""
 
 _CHECKS = frozenset(
   [

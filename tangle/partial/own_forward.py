@@ -6,14 +6,14 @@ place, with the same numbers, where
 - TensorFlow would not stop a gradient at an input, or would stop it elsewhere;
 - the graph optimizer of TensorFlow 2 would go around what is fed for an input;
 - the forward pass assigns a reference variable that it reads, too;
-- residuals lie inside a TensorFlow 1 style loop and may be the memory of a
+- residuals lie inside a loop or a function, and may be the memory of a
   reference variable.
 """
 
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import aliases, cloning, cut, feeding, references, walk
-from tangle.partial import choice, ends, split
+from tangle.partial import choice, ends, split, staging
 
 _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
@@ -41,10 +41,15 @@ def settle(piece, fetched=(), in_one_run=False):
     if not any(compat.in_v1_loop(op) for op in ops)
   ]
   assigned = [variable for variable in changed if variable in set(held)]
-  copied_later = in_one_run and not piece.weights_unchanged and held
-  if not (assigned or copied_later or _loses_inputs(piece)):
+  may_change = bool(held) and not piece.weights_unchanged
+  given = []  # the variables that functions are called with
+  if may_change:
+    given = _given_to_functions(piece.all_ops)
+    given = [v for v in given if v not in piece.assigned]
+  copied_later = in_one_run and may_change
+  if not (assigned or given or copied_later or _loses_inputs(piece)):
     return piece, None
-  variables = set(changed).union(held if copied_later else [])
+  variables = set(changed).union(given, held if copied_later else [])
   touched = [
     op
     for op in run
@@ -58,6 +63,8 @@ def settle(piece, fetched=(), in_one_run=False):
       replace[tensor.name] = _stand_in(tensor, f"input_{k}")
   copy = cloning.clone(wanted, replace, touched, "forward")
   references.keep_reads(assigned, copy.copies)
+  held = [variable.outputs[0] for variable in given]
+  copy.copies += [t.op for t in references.keep_tensors(held, copy.copies)]
   own = split.Split(
     piece.caller,
     [copy.find(tensor) for tensor in piece.inputs],
@@ -72,17 +79,91 @@ def settle(piece, fetched=(), in_one_run=False):
   return own, copy
 
 
-def check_moments(piece, tensors):
-  """Refuses values of variables of which nobody knows when they were read.
+def _given_to_functions(ops):
+  """Lists the reference variables that loops and other functions may keep."""
+  found = {}
+  for op in ops:
+    if op.type in cloning.FLOW_V2 or compat.is_call(op):
+      for tensor in op.inputs:
+        read = references.read_of(tensor)
+        if read is not None and read.type in cut.REFERENCES:
+          found[read] = True
+  return list(found)
+
+
+def check_cut(piece, found):
+  """Refuses a cut that needs a value which the forward pass has overwritten.
 
   Args:
     piece: a `split.Split` that `settle` returned.
-    tensors: forward tensors of any shapes that its backward pass reads.
+    found: a `cut.Cut`.
 
   Raises:
-    CutError: if one is the memory of a reference variable that the forward pass
-      assigns.
+    CutError: if a tensor is the memory of a reference variable that the forward
+      pass assigns.
   """
+  standing = [piece.graph.get_tensor_by_name(name) for name in found.standing]
+  _check_moments(piece, found.kept + standing)
+
+
+def differentiate_in_one_run(piece, copy, upstream, has_run=False):
+  """Makes backward ops that read the forward ops, in the second part of a run.
+
+  Args:
+    piece: a `split.Split` that `settle` returned.
+    copy: its `cloning.Clone`, or `None`.
+    upstream: as for `Split.differentiate`.
+    has_run: whether the copy may have run already.
+
+  Returns:
+    A `split.Backward`, and the tensors, of any shapes, that the first part of
+    the run must have computed before a variable changes.
+
+  Raises:
+    CutError: if a value of a reference variable cannot be kept.
+  """
+  before = len(piece.graph.get_operations())
+  backward = piece.differentiate(upstream)
+  made = piece.graph.get_operations()[before:]
+  _check_moments(piece, _read_by(made))
+  if piece.weights_unchanged:
+    return backward, []
+  copies = []
+  if copy is not None and not has_run:
+    held = aliases.variables_behind(_read_by(made))
+    held = [variable.outputs[0] for variable in held]
+    for tensor in held:
+      staging.check_copyable(piece.caller, tensor)
+    copies += references.keep_tensors(held, copy.copies + made)
+  read = _read_by(made)
+  names = aliases.of_references(read)
+  sharing = [tensor for tensor in read if tensor.name in names]
+  for tensor in sharing:
+    staging.check_copyable(piece.caller, tensor)
+    if compat.in_v1_control_flow(tensor.op):
+      raise errors.CutError(
+        f"{piece.caller}: the residual {tensor.name!r} ({tensor.op.type}) is "
+        f"the memory of a reference variable inside a loop or conditional. If "
+        f"no variable changes between a forward run and its backward run, say "
+        f"so by weights_unchanged=True."
+      )
+  return backward, copies + references.keep_tensors(sharing, made)
+
+
+def _read_by(made):
+  """Lists the forward tensors whose values gradient ops read."""
+  own = set(made)
+  return [
+    tensor
+    for op in made
+    if op.type not in cut.SHAPES
+    for tensor in op.inputs
+    if tensor.op not in own
+  ]
+
+
+def _check_moments(piece, tensors):
+  """Refuses values of variables of which nobody knows when they were read."""
   if not piece.assigned:
     return
   for tensor in tensors:

@@ -196,30 +196,36 @@ class Split:
       ]
     return self._differentiable
 
-  def check_control_flow(self, store, remedy=cut.SESSION_STORE):
+  def ties_to_one_run(self):
+    """Finds an op whose residuals cannot leave the run that makes them.
+
+    Returns:
+      An op that a gradient flows through, of a TensorFlow 1 style loop,
+      conditional or tensor array; `None` if there is none.
+    """
+    for op in self.differentiable_ops():
+      if op.type.startswith("TensorArray") or compat.in_v1_control_flow(op):
+        return op
+    return None
+
+  def check_control_flow(self, store):
     """Refuses TensorFlow 1 style control flow that `store` cannot carry.
 
     Args:
       store: the name of the store, for the message.
-      remedy: what the message ends with.
 
     Raises:
       CutError: if a gradient flows through such a loop or conditional, or
         through a tensor array.
     """
-    for op in self.differentiable_ops():
-      if op.type.startswith("TensorArray"):
-        raise errors.CutError(
-          f"{self.caller}: a gradient flows through {op.name!r} ({op.type}), "
-          f"whose tensor array lives for one run only. The store {store!r} "
-          f"cannot carry it. {remedy}"
-        )
-      if compat.in_v1_control_flow(op):
-        raise errors.CutError(
-          f"{self.caller}: a gradient flows through {op.name!r}, which lies "
-          f"inside a TensorFlow 1 style loop or conditional. The store "
-          f"{store!r} cannot carry its residuals. {remedy}"
-        )
+    op = self.ties_to_one_run()
+    if op is not None:
+      raise errors.CutError(
+        f"{self.caller}: a gradient flows through {op.name!r} ({op.type}) of a "
+        f"TensorFlow 1 style loop, conditional or tensor array, whose residuals "
+        f"live for one run only. store={store!r} cannot carry them. Use "
+        f'store="auto" or "session".'
+      )
 
   def prepare_partial_use(self):
     """Makes the shapes that are needed where only some outputs are used.

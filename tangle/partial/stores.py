@@ -12,7 +12,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import feeds, prepared, staging
+from tangle.partial import feeds, partial_runs, prepared, staging
 
 
 class DeviceStore:
@@ -199,6 +199,7 @@ class SessionStore:
       with tf1.control_dependencies(put):
         self._done = tf1.identity(self._key, name="done")
     self._upstream = upstream
+    self._late = [ph for _, ph in upstream] + [self._key]
     self._placeholders = [
       op.outputs[0]
       for op in walk.ancestors(outputs, control=True)
@@ -221,20 +222,15 @@ class SessionStore:
       CallError: if `sess` has no partial runs.
       ArgumentError: if a placeholder is not fed.
     """
-    if not hasattr(sess, "partial_run"):
-      raise errors.CallError(
-        f"forward: a {type(sess).__name__} has no partial_run. Use a "
-        f'tf.compat.v1.Session, or store="device".'
-      )
     self._check_fed(feed_dict)
     key = staging.new_key()
-    fed = list(feed_dict) + [ph for _, ph in self._upstream] + [self._key]
-    fetches = self._outputs + list(extra)
-    handle = sess.partial_run_setup(fetches + [self._done], fed)
-    found = sess.partial_run(handle, fetches, feed_dict)
+    run = partial_runs.PartialRun(
+      feed_dict, self._outputs + list(extra), self._late, [self._done]
+    )
+    handle, found = run.begin(sess, feed_dict.values())
     outputs, more = found[: len(self._outputs)], found[len(self._outputs) :]
-    zeros = {ph: np.zeros_like(outputs[k]) for k, ph in self._upstream}
-    return outputs, more, (handle, key, zeros)
+    zeros = [np.zeros_like(outputs[k]) for k, _ in self._upstream]
+    return outputs, more, (run, handle, key, zeros)
 
   def _check_fed(self, feed_dict):
     fed = walk.names(feed_dict)
@@ -250,11 +246,10 @@ class SessionStore:
 
   def backward(self, sess, ticket, fetches, feed_dict):
     """Finishes the partial run; see `DeviceStore.backward`."""
-    handle, key, _ = ticket
+    run, handle, key, _ = ticket
     feed_dict = dict(feed_dict)
-    upstream = {ph: feed_dict.pop(ph) for _, ph in self._upstream}
-    upstream[self._key] = key
-    sess.partial_run(handle, self._done, upstream)
+    upstream = [feed_dict.pop(ph) for _, ph in self._upstream]
+    run.finish(sess, handle, upstream + [key])
     feed_dict[self._key] = key
     take = [self._staging.take] if self.gradients else []
     try:
@@ -266,9 +261,9 @@ class SessionStore:
 
   def discard(self, sess, ticket):
     """Finishes the partial run for nothing; see `DeviceStore.discard`."""
-    handle, key, zeros = ticket
+    run, handle, key, zeros = ticket
     try:
-      sess.partial_run(handle, self._done, dict(zeros, **{self._key.name: key}))
+      run.finish(sess, handle, zeros + [key])
     except (tf1.errors.OpError, RuntimeError):
       return  # The session is closed, and all it held.
     self._drop(sess, key)

@@ -4,7 +4,7 @@ import collections
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import aliases, cut, locks, references, walk
+from tangle.graphs import cut, locks, walk
 from tangle.partial import (
   calls,
   choice,
@@ -13,7 +13,6 @@ from tangle.partial import (
   own_forward,
   policies,
   split,
-  staging,
   stores,
 )
 from tangle.partial import residuals as residuals_lib
@@ -298,9 +297,7 @@ class SubModel:
       return self._build_session(used, upstream)
     backward = self._split.differentiate(upstream, have=have)
     cut.check(f"SubModel {self.name!r}", backward.cut)
-    own_forward.check_moments(
-      self._split, backward.cut.kept + self._standing(backward.cut)
-    )
+    own_forward.check_cut(self._split, backward.cut)
     kept = backward.cut.kept + self._partial_shapes
     if generation is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
@@ -323,54 +320,16 @@ class SubModel:
     )
     return generation
 
-  def _standing(self, found):
-    """Returns the tensors that a cut reads where they stand."""
-    return [self.graph.get_tensor_by_name(name) for name in found.standing]
-
   def _build_session(self, used, upstream):
-    before = len(self.graph.get_operations())
-    backward = self._split.differentiate(upstream)
-    made = self.graph.get_operations()[before:]
-    copies = []
-    if self._split.weights_unchanged:
-      own_forward.check_moments(self._split, _read_by(made))
-    else:
-      copies = self._keep_values(made)
+    backward, copies = own_forward.differentiate_in_one_run(
+      self._split, self._copy, upstream, has_run=bool(self._generations)
+    )
     flat, rebuild = split.flatten(backward.gradients)
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
     store = stores.SessionStore(self._split.outputs, flat, upstream, copies)
     generation = calls.Generation(backward.cut.kept, store)
     generation.passes[used] = rebuild(store.gradients)
     return generation
-
-  def _keep_values(self, made):
-    """Lets gradient ops read what variables were, by copies of their values.
-
-    Args:
-      made: the gradient ops, which may lie inside loops of the forward pass.
-
-    Returns:
-      The copies, tensors of the shapes of the variables.
-    """
-    caller = f"SubModel {self.name!r}"
-    copies = []
-    if not self._generations and self._copy is not None:  # nothing has run yet
-      held = [v.outputs[0] for v in aliases.variables_behind(_read_by(made))]
-      for tensor in held:
-        staging.check_copyable(caller, tensor)
-      copies += references.keep_tensors(held, self._copy.copies + made)
-    sharing = _sharing(_read_by(made))
-    own_forward.check_moments(self._split, sharing)
-    for tensor in sharing:
-      staging.check_copyable(caller, tensor)
-      if compat.in_v1_control_flow(tensor.op):
-        raise errors.CutError(
-          f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is the "
-          f"memory of a reference variable that a loop changes. If no variable "
-          f"changes between a forward run and its backward run, say so by "
-          f"weights_unchanged=True."
-        )
-    return copies + references.keep_tensors(sharing, made)
 
   def forward(self, sess, feed_dict=None, used=None):
     """Runs the sub-model forward, once.
@@ -438,21 +397,3 @@ class SubModel:
       )
     find = None if self._copy is None else self._copy.find
     return feeds.take(caller, feed_dict, self.graph, repeated, find)
-
-
-def _read_by(made):
-  """Lists the forward tensors whose values gradient ops read."""
-  own = set(made)
-  return [
-    tensor
-    for op in made
-    if op.type not in cut.SHAPES
-    for tensor in op.inputs
-    if tensor.op not in own
-  ]
-
-
-def _sharing(tensors):
-  """Lists those of `tensors` that may be the memory of a variable."""
-  names = aliases.of_references(tensors)
-  return [tensor for tensor in tensors if tensor.name in names]

@@ -62,7 +62,9 @@ class Boundary:
     first = self._gradients.put([gradient], key)
     if self.readers < 2:
       return first, None
-    before = self._gradients.read([self.shape], key)[0]
+    # In a run of two parts the key is there in the first.
+    with tf1.control_dependencies([gradient]):
+      before = self._gradients.read([self.shape], key)[0]
     return first, self._gradients.put([before + gradient], key)
 
   def take_gradient(self, shape, key):

@@ -326,6 +326,7 @@ class Pipeline:
     loss_weights=None,
     global_step=None,
     overlap=False,
+    weights_unchanged=False,
   ):
     """Builds everything that training needs.
 
@@ -338,6 +339,9 @@ class Pipeline:
       overlap: whether runs that do not depend on one another, such as those of
         two encoders, are made at once, by threads. The results are the same.
         A session that is not a plain local one makes them in turn.
+      weights_unchanged: your promise that nothing but the trainer's own
+        updates changes variables while a step is made, no other thread for
+        one, so that reference variables are not copied; as for `SubModel`.
 
     Returns:
       A `Trainer`.
@@ -350,7 +354,13 @@ class Pipeline:
     """
     self.build()
     return trainer.Trainer(
-      self, optimizer, clip_norm, loss_weights or {}, global_step, overlap
+      self,
+      optimizer,
+      clip_norm,
+      loss_weights or {},
+      global_step,
+      overlap,
+      weights_unchanged,
     )
 
   def forward(self, sess, batch, fetch=(), with_loss=True):

@@ -35,6 +35,7 @@ class Program:
     self._passes = passes
     self._givers = {}  # source → the tasks that give its gradient, in order
     self._tasks = []
+    self._in_parts = {}  # sub-model → its `RunInParts`
     self._add_forward()
     takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
     last = {"update": [update.op, *takes], "norm": []}
@@ -59,10 +60,12 @@ class Program:
     """Adds the runs forward, the first tasks, in the order of the plan."""
     turns = {a.node.name: k for k, a in enumerate(self._plan.active)}
     for active, feeds in zip(self._plan.active, self._plan.feeds):
-      fetches = runs.fetches_of(active)
-      fetches["updates"] = list(active.graph.piece.updates)
-      after = {turns[source.sub_model] for source in active.sources.values()}
       current = self._passes.get(active.node.name)
+      own = None if current is None else current.own
+      fetches = runs.fetches_of(active, own=own)
+      updates = active.graph.piece.updates
+      fetches["updates"] = list(updates if own is None else map(own, updates))
+      after = {turns[source.sub_model] for source in active.sources.values()}
       if current is not None:
         fetches["pass"] = current.forward
         if current.backward is None:
@@ -70,7 +73,17 @@ class Program:
           fetches["reads"] = gives + _puts(current)
           after |= before
       turn = turns[active.node.name]
-      self._add(fetches, active.keys, after, feeds, turn)
+      if current is not None and current.is_real is not None:
+        self._add_begin(active, fetches, after, feeds, turn)
+      else:
+        self._add(fetches, active.keys, after, feeds, turn)
+
+  def _add_begin(self, active, fetches, after, feeds, turn):
+    """Adds the first part of a run, of which a later task is the second."""
+    current = self._passes[active.node.name]
+    run = runs.RunInParts(fetches, active.keys, feeds, current.is_real)
+    self._in_parts[active.node.name] = run
+    self._tasks.append(tasks.Task((run.begin, turn), frozenset(after)))
 
   def _add_backward(self, closing, last):
     """Adds the runs backward; the ops of `closing` go to those of `last`."""
@@ -87,7 +100,12 @@ class Program:
       }
       gives, before = self._give(active)
       ops = current.backward + gives
-      if name == closing:
+      if name in self._in_parts:
+        run = self._in_parts[name]
+        run.prepare(ops + _puts(current))
+        after = taken | before | {turn}
+        self._tasks.append(tasks.Task((run.finish, None), frozenset(after)))
+      elif name == closing:
         last["update"] += ops
       else:
         after = taken | before | {turn}
@@ -124,10 +142,11 @@ class Program:
     """
     keys = runs.new_keys(self._plan)
     plain = compat.is_plain(sess)
+    step = runs.Step(sess, keys, plain, {})
 
     def call(work):
       run, turn = work
-      return run(sess, keys, () if turn is None else given[turn], plain)
+      return run(step, () if turn is None else given[turn])
 
     try:
       if self._pool is not None and plain:
@@ -135,18 +154,21 @@ class Program:
       else:
         results = tasks.run_in_turn(self._tasks, call)
     except BaseException:
-      self._clean(sess, keys)
+      self._clean(step)
       raise
     found = {a.node.name: r for a, r in zip(self._plan.active, results)}
     norm = results[-1]["norm"]
     norm = float(norm[0]) if norm else None
     return runs.make_result(self._plan, found, self._weights, global_norm=norm)
 
-  def _clean(self, sess, keys):
+  def _clean(self, step):
     """Removes whatever a step that failed has left in the runtime."""
-    feed_dict = {key: keys[name] for key, name in runs.key_feeds(self._plan)}
+    keys = runs.key_feeds(self._plan)
+    feed_dict = {key: step.keys[name] for key, name in keys}
     with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-      sess.run(self._drops, feed_dict)
+      for run in self._in_parts.values():
+        run.give_up(step)
+      step.sess.run(self._drops, feed_dict)
 
 
 def _puts(current):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.partial import staging
+from tangle.partial import partial_runs, staging
 from tangle.pipeline import nodes as nodes_lib
 
 
@@ -39,6 +39,22 @@ class Plan(NamedTuple):
 
   active: List[Active]
   feeds: List[List[Any]]
+
+
+class Step(NamedTuple):
+  """What the runs of one step have in common.
+
+  Attributes:
+    sess: the session.
+    keys: sub-model → key.
+    plain: as `prepared.Run` takes it.
+    begun: run in parts → handle of its first part, by identity.
+  """
+
+  sess: Any
+  keys: Dict[str, Any]
+  plain: bool
+  begun: Dict[int, str]
 
 
 class Result(NamedTuple):
@@ -169,14 +185,25 @@ def choose_sources(pipeline, names):
   return chosen
 
 
-def fetches_of(active, with_loss=True):
-  """Returns the fetches of any forward run: loss, metrics, boundary puts."""
+def fetches_of(active, with_loss=True, own=None):
+  """Returns the fetches of any forward run: loss, metrics, boundary puts.
+
+  Args:
+    active: an `Active`.
+    with_loss: whether losses and metrics are among them.
+    own: a function from tensor or op to what is fetched in its place.
+
+  Returns:
+    A dict.
+  """
   piece = active.graph.piece
-  puts = [active.graph.puts[output] for output in active.outputs]
+  own = own or (lambda item: item)
+  puts = [own(active.graph.puts[output]) for output in active.outputs]
   if not with_loss:
     return {"loss": [], "metrics": {}, "puts": puts}
-  loss = [] if piece.loss is None else [piece.loss]
-  return {"loss": loss, "metrics": dict(piece.metrics), "puts": puts}
+  loss = [] if piece.loss is None else [own(piece.loss)]
+  metrics = {name: own(tensor) for name, tensor in piece.metrics.items()}
+  return {"loss": loss, "metrics": metrics, "puts": puts}
 
 
 def sources_of(plan):
@@ -218,14 +245,12 @@ class PreparedRun:
     self._owners = [owner for _, owner in keys]
     self._run = prepared.get(fetches, placeholders)
 
-  def __call__(self, sess, keys, arrays=(), plain=False):
+  def __call__(self, step, arrays=()):
     """Makes the run.
 
     Args:
-      sess: the session.
-      keys: sub-model → key.
+      step: a `Step`.
       arrays: one for each of the feeds.
-      plain: as `prepared.Run` takes it.
 
     Returns:
       What was fetched.
@@ -233,8 +258,56 @@ class PreparedRun:
     Raises:
       OpError, RuntimeError: as `Session.run`.
     """
-    given = [*arrays, *(keys[owner] for owner in self._owners)]
-    return self._run(sess, given, plain)
+    given = [*arrays, *(step.keys[owner] for owner in self._owners)]
+    return self._run(step.sess, given, step.plain)
+
+
+class RunInParts:
+  """A run of a plan whose second part is the run backward."""
+
+  def __init__(self, fetches, keys, feeds, is_real):
+    """Prepares the first part.
+
+    Args:
+      fetches: dicts and lists of the tensors that it fetches.
+      keys: as for `PreparedRun`.
+      feeds: as for `PreparedRun`.
+      is_real: the bool placeholder of the second part.
+    """
+    self._feeds = list(feeds) + [placeholder for placeholder, _ in keys]
+    self._owners = [owner for _, owner in keys]
+    self._fetches = fetches
+    self._is_real = is_real
+    self._run = None
+
+  def prepare(self, late_fetches):
+    """Prepares the second part, which fetches a list of tensors."""
+    self._run = partial_runs.PartialRun(
+      self._feeds,
+      tf1.nest.flatten(self._fetches),
+      [self._is_real],
+      late_fetches,
+    )
+
+  def begin(self, step, arrays):
+    """Makes the first part; see `PreparedRun`."""
+    given = [*arrays, *(step.keys[owner] for owner in self._owners)]
+    handle, found = self._run.begin(step.sess, given)
+    step.begun[id(self)] = handle
+    return tf1.nest.pack_sequence_as(self._fetches, found)
+
+  def finish(self, step, arrays):
+    """Makes the second part; see `PreparedRun`."""
+    del arrays
+    self._end(step, True)
+
+  def give_up(self, step):
+    """Makes the second part, if it has not been made, without gradients."""
+    if id(self) in step.begun:
+      self._end(step, False)
+
+  def _end(self, step, is_real):
+    self._run.finish(step.sess, step.begun.pop(id(self)), [is_real])
 
 
 def make_result(plan, found, weights, outputs=None, global_norm=None):

@@ -31,6 +31,7 @@ class Trainer:
     loss_weights,
     global_step=None,
     overlap=False,
+    weights_unchanged=False,
   ):
     """Builds the backward passes and the update; see `Pipeline.minimize`."""
     self.pipeline = pipeline
@@ -38,6 +39,7 @@ class Trainer:
     self._clip_norm = clip_norm
     self._weights = dict(loss_weights)
     self._global_step = global_step
+    self._weights_unchanged = weights_unchanged
     self._updates = {}
     self._programs = {}
     self._pool = None
@@ -198,7 +200,7 @@ class Trainer:
     pattern = bucket_graph.Pattern(frozenset(outputs), weight)
     scope = f"{self._scope}{nodes.op_name(node.name)}/"
     with self.pipeline.graph.as_default():
-      return graph.training_pass(pattern, scope)
+      return graph.training_pass(pattern, scope, self._weights_unchanged)
 
   def _update(self, passes):
     """Returns the `Update` of a step that makes certain passes.

@@ -39,8 +39,8 @@ class Part(NamedTuple):
 def parts_of(passes):
   """Tells whose gradients a step applies, and how it comes by them.
 
-  The last run backward, of the first sub-model that has one, may apply them
-  all.
+  The last run backward, of the first sub-model that has one, applies them all,
+  unless it is the second part of a run.
 
   Args:
     passes: sub-model → `Pass`, in the order of the pipeline.
@@ -50,6 +50,8 @@ def parts_of(passes):
   """
   backward = (name for name, p in passes.items() if p.backward is not None)
   closing = next(backward, None)
+  if closing is not None and passes[closing].is_real is not None:
+    closing = None
   return [
     Part(name, p.variables, name == closing)
     for name, p in passes.items()
