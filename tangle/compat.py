@@ -10,6 +10,10 @@ import contextlib
 import tensorflow as _tf
 from tensorflow.core.protobuf import config_pb2 as _config_pb2
 from tensorflow.python.framework import function as _function
+from tensorflow.python.framework import ops as _ops
+from tensorflow.python.profiler.internal import (
+  flops_registry as _flops_registry,  # noqa: F401  (importing it registers)
+)
 
 tf1 = _tf.compat.v1
 
@@ -31,7 +35,9 @@ def in_v1_control_flow(op):
   """Whether `op` lies inside a TensorFlow 1 style `while` or `cond`.
 
   Such an op runs any number of times, or not at all, within one run of a
-  session, so that its outputs have no single value to keep.
+  session, so that its outputs have no single value to keep. The contexts of
+  XLA and of TPUs, in which a `tf.function(jit_compile=True)` is called, only
+  mark ops; they do not count.
 
   Args:
     op: a `tf.Operation`.
@@ -40,9 +46,10 @@ def in_v1_control_flow(op):
     A bool.
   """
   # No public API tells this; the accessor is the same in 1.15 and 2.x.
-  context = op._get_control_flow_context()
+  context = _loop_or_branch(op._get_control_flow_context())
   if context is not None and op.type in ("Exit", "RefExit"):
-    context = context.outer_context  # its output is outside
+    # Its output is outside.
+    context = _loop_or_branch(context.outer_context)
   return context is not None
 
 
@@ -59,6 +66,15 @@ def in_v1_loop(op):
   while context is not None and not context.IsWhileContext():
     context = context.outer_context
   return context is not None
+
+
+def _loop_or_branch(context):
+  """Returns the innermost loop or conditional that `context` is or lies in."""
+  while context is not None:
+    if context.IsWhileContext() or context.IsCondContext():
+      return context
+    context = context.outer_context
+  return None
 
 
 def outermost_context(op):
@@ -215,6 +231,49 @@ def is_resource_variable(variable):
   return variable.op.type != "VariableV2" and variable.op.type != "Variable"
 
 
+def components(variable):
+  """Returns the variables that hold the memory of `variable`.
+
+  What is made in the scope of a `tf.distribute.MirroredStrategy` looks like one
+  variable, and is one for each of the strategy's devices. An optimizer takes
+  such a component outside of the scope, and in a call of `strategy.run`, where
+  all components get the update.
+
+  Args:
+    variable: a `tf.Variable`, or what a strategy made in its place.
+
+  Returns:
+    A list of variables: those of the devices, or `variable` itself.
+  """
+  strategy = getattr(variable, "distribute_strategy", None)
+  if strategy is None:
+    return [variable]
+  return list(strategy.experimental_local_results(variable))
+
+
+def in_replica():
+  """Whether this is called by a distribution strategy, for one of its devices.
+
+  Returns:
+    A bool: false without a strategy, and in the scope of one.
+  """
+  distribute = _tf.distribute
+  return distribute.has_strategy() and not in_cross_replica_scope()
+
+
+def in_cross_replica_scope():
+  """Whether this is called in the scope of a distribution strategy.
+
+  There, `apply_gradients` of TensorFlow 1 optimizers raises.
+
+  Returns:
+    A bool: false without a strategy, and in a function that `strategy.run`
+    calls.
+  """
+  distribute = _tf.distribute
+  return distribute.has_strategy() and distribute.in_cross_replica_context()
+
+
 def is_indexed_slices(value):
   """Whether `value` is a sparse gradient, a `tf.IndexedSlices`.
 
@@ -364,3 +423,80 @@ def is_call(op):
   # No public API tells this; the accessor is the same in 1.15 and 2.x.
   kinds = ("PartitionedCall", "StatefulPartitionedCall")
   return op.type in kinds or op.graph._is_function(op.type)
+
+
+def called(op):
+  """Returns the name of the function that an op which `is_call` calls.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A string.
+  """
+  return op.type if op.graph._is_function(op.type) else op.get_attr("f").name
+
+
+def function_def(graph, name):
+  """Returns the definition of a function that a graph knows.
+
+  No public API tells it without writing out all of the graph.
+
+  Args:
+    graph: a `tf.Graph`.
+    name: name of the function.
+
+  Returns:
+    A `FunctionDef`, or `None` if the graph does not know it.
+  """
+  found = graph._get_function(name)
+  for attribute in ("cached_definition", "definition", "function_def"):
+    if hasattr(found, attribute):
+      return getattr(found, attribute)
+  return None
+
+
+def count_flops(op, shape_of):
+  """Counts the floating-point operations of an op as the profiler does.
+
+  The profiler's public functions count only where all shapes are static.
+
+  Args:
+    op: a `tf.Operation`.
+    shape_of: a function from a tensor to a `tf.TensorShape` that is fully
+      defined.
+
+  Returns:
+    An int, 0 if the shapes do not fit; `None` if TensorFlow counts no ops of
+    this type.
+  """
+  try:
+    found = _ops.get_stats_for_node_def(
+      _Shaped(op.graph, shape_of), op.node_def, "flops"
+    )
+  except (AssertionError, IndexError, TypeError, ValueError):
+    return 0
+  return None if found.value is None else int(found.value)
+
+
+class _Shaped:
+  """Stands for a graph whose tensors have the shapes that a function tells."""
+
+  def __init__(self, graph, shape_of):
+    self._graph = graph
+    self._shape_of = shape_of
+
+  def get_tensor_by_name(self, name):
+    """Returns an object that has the shape of the tensor called `name`."""
+    return _Shape(self._shape_of(self._graph.get_tensor_by_name(name)))
+
+
+class _Shape:
+  """Stands for a tensor."""
+
+  def __init__(self, shape):
+    self.shape = shape
+
+  def get_shape(self):
+    """Returns the shape."""
+    return self.shape

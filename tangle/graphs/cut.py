@@ -15,6 +15,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
+from tangle.graphs import handles
 
 FREE = frozenset(["Const", "VarHandleOp"])
 """Types of forward ops that the backward pass may read where they stand."""
@@ -43,7 +44,6 @@ _CHECKS = frozenset(
     "VariableShape",
   ]
 )
-_LOOPS = frozenset(["While", "StatelessWhile"])
 _PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
 
@@ -250,8 +250,8 @@ class _Walk:
       return False  # to read it would run what it waits for
     elif op.type in self._standing_types:
       self.standing.add(tensor.name)
-    elif _before_loops(tensor).op.type in FREE:
-      self.handles[tensor.name] = _before_loops(tensor)
+    elif handles.source(tensor).op.type in FREE:
+      self.handles[tensor.name] = handles.source(tensor)
     elif not _can_repeat(op) or self._keep(tensor):
       self.kept[tensor.name] = tensor
     else:
@@ -309,16 +309,6 @@ def waits(op):
   """
   is_held = op.type == "Const" and bool(op.control_inputs)
   return is_held and not compat.in_v1_control_flow(op)
-
-
-def _before_loops(tensor):
-  """Returns the handle that `tensor` is, followed back through loops.
-
-  A loop hands the variables that its body reads through, each as an output.
-  """
-  while tensor.dtype == tf1.resource and tensor.op.type in _LOOPS:
-    tensor = tensor.op.inputs[tensor.value_index]
-  return tensor
 
 
 def rebuild_shapes(shaped, restored, shapes):
