@@ -32,6 +32,11 @@ def check_tensors(caller, argument, tensors, graph=None):
     )
   tensors = list(tensors)
   for tensor in tensors:
+    if isinstance(tensor, tf1.SparseTensor):
+      raise errors.ArgumentError(
+        f"{caller}: {argument} has {tensor}. Name its parts: x.values has "
+        f"gradients, x.indices and x.dense_shape are data."
+      )
     if not isinstance(tensor, tf1.Tensor) or not hasattr(tensor, "graph"):
       raise errors.ArgumentError(
         f"{caller}: {argument} must hold tensors of a graph, got {tensor!r}. "
@@ -136,6 +141,9 @@ def between(inputs, outputs):
 def trainable_variables(ops, graph):
   """Lists the trainable variables of `graph` that `ops` hold or read.
 
+  Of a variable that a distribution strategy keeps on its devices, these are
+  the components of those devices on which `ops` are.
+
   Args:
     ops: ops of `graph`.
     graph: a `tf.Graph`.
@@ -144,8 +152,13 @@ def trainable_variables(ops, graph):
     A list of variables in the order of the graph's collection.
   """
   present = set(ops)
-  found = graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
-  return [variable for variable in found if variable.op in present]
+  found = {}
+  for listed in graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES):
+    for variable in compat.components(listed):
+      # TensorFlow 2 may list a component next to what it is a component of.
+      if variable.op in present:
+        found.setdefault(variable.op.name, variable)
+  return list(found.values())
 
 
 def reach(outputs, ops):

@@ -80,6 +80,11 @@ class _Twin(split.Split):
       piece.policy,
       connected=False,
       fed=self._find_fed(piece),
+      wanted=[
+        self.find(tensor)
+        for tensor, wanted in zip(piece.inputs, piece.wanted)
+        if wanted
+      ],
     )
 
   def _find_fed(self, piece):

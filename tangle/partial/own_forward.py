@@ -74,6 +74,11 @@ def settle(piece, fetched=(), in_one_run=False):
     connected=False,
     fed=piece.fed,
     weights_unchanged=piece.weights_unchanged,
+    wanted=[
+      copy.find(tensor)
+      for tensor, wanted in zip(piece.inputs, piece.wanted)
+      if wanted
+    ],
   )
   own.assigned = piece.assigned
   return own, copy

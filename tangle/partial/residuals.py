@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from tangle.graphs import cut
+from tangle.graphs import cut, references
 
 
 class Residual(NamedTuple):
@@ -18,6 +18,9 @@ class Residual(NamedTuple):
     shape: its static `tf.TensorShape`.
     bytes: its size in bytes: of the static shape, else of the first run;
       `None` before that, and for variants and strings.
+    variable: the name of the variable whose memory it shares, so that it takes
+      none of its own until the variable changes; `None` for real residuals, and
+      for copies of reference variables.
   """
 
   name: str
@@ -25,12 +28,12 @@ class Residual(NamedTuple):
   dtype: object
   shape: object
   bytes: Optional[int]
+  variable: Optional[str] = None
 
   @property
   def is_variable(self):
-    """Whether it is the value of a variable, which takes no memory of its own
-    until the variable changes."""
-    return self.op_type == "ReadVariableOp"
+    """Whether it shares the memory of a variable."""
+    return self.variable is not None
 
 
 class Residuals(tuple):
@@ -54,7 +57,7 @@ class Residuals(tuple):
 
   def __str__(self):
     rows = [("name", "op", "dtype", "shape", "bytes")]
-    for r in self:
+    for r in sorted(self, key=lambda r: r.is_variable):
       size = "?" if r.bytes is None else f"{r.bytes:,}"
       rows.append((r.name, r.op_type, r.dtype.name, str(r.shape), size))
     widths = [max(len(row[k]) for row in rows) for k in range(5)]
@@ -66,9 +69,12 @@ class Residuals(tuple):
       for row in rows
     ]
     variables = sum(r.is_variable for r in self)
+    if variables:
+      title = "values of variables, which share the memory of these:"
+      lines.insert(len(lines) - variables, title)
     lines.append(
-      f"{len(self)} residuals, {self.bytes:,} bytes besides {variables} values "
-      f"of variables"
+      f"{len(self) - variables} residuals, {self.bytes:,} bytes, and "
+      f"{variables} values of variables"
     )
     if self.recomputed:
       types = ", ".join(f"{n} {kind}" for kind, n in self.recomputed_types)
@@ -96,8 +102,17 @@ def describe(kept, measured=None, recomputed=(), predicted=None):
     if size is None and tensor.name in measured:
       count = int(np.prod(measured[tensor.name], dtype=np.int64))
       size = count * tensor.dtype.size
+    read = references.read_of(tensor)
+    shares = read is not None and read.type == "ReadVariableOp"
     records.append(
-      Residual(tensor.name, tensor.op.type, tensor.dtype, tensor.shape, size)
+      Residual(
+        tensor.name,
+        tensor.op.type,
+        tensor.dtype,
+        tensor.shape,
+        size,
+        read.inputs[0].op.name if shares else None,
+      )
     )
   found = Residuals(records)
   working = [op for op in recomputed if op.type not in cut.FREE]

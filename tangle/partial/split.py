@@ -58,6 +58,7 @@ class Split:
       producers before consumers.
     shapes: the `Shapes` that its backward passes need.
     fed: what else a run may be fed, as was told.
+    wanted: for each input whether it gets a gradient.
     weights_unchanged: whether variables keep their values until the backward
       run, as was promised.
     assigned: a dict from each op that holds a reference variable which the
@@ -75,6 +76,7 @@ class Split:
     connected=True,
     fed=None,
     weights_unchanged=False,
+    wanted=None,
   ):
     """Checks the piece; adds nothing to the graph.
 
@@ -85,18 +87,20 @@ class Split:
       variables: variables to get gradients for; by default the trainable
         ones between `inputs` and `outputs`.
       residuals: a policy, or a `choice.Policy`.
-      connected: whether there must be inputs, and every output must depend on
-        one of them.
+      connected: whether there must be inputs, all of which lead to outputs, and
+        every output must depend on one of them or on a variable.
       fed: all tensors besides `inputs` that a run may be fed; `None` if that
         is not known. Where it is known, shapes that the ops imply are trusted.
       weights_unchanged: whether no variable changes between a forward run and
         its backward run, so that reference variables need not be copied.
+      wanted: those of `inputs` to get gradients for; by default all floating
+        ones but placeholders of the values of a sparse tensor.
 
     Raises:
       ArgumentError: if inputs or outputs are not lists of tensors, or empty.
       GraphError: if the tensors belong to several graphs.
-      DisconnectedError: if an output depends on no input, or a variable is
-        not below any output.
+      DisconnectedError: if an input leads to no output, an output depends on
+        no input and no variable, or a variable is not below any output.
     """
     self.caller = caller
     self.outputs = walk.check_tensors(caller, "outputs", outputs)
@@ -115,8 +119,11 @@ class Split:
     self.shapes = cut.Shapes()
     ops = walk.ancestors(self.outputs, stop=self.inputs)
     if connected:
-      self._check_connected(ops)
+      self._check_alive(ops)
     self.variables = self._find_variables(ops, variables)
+    self.wanted = self._find_wanted(ops, wanted)
+    if connected:
+      self._check_connected(ops)
     sources = self.inputs + [handle(variable) for variable in self.variables]
     reached = walk.dependents(sources, ops)
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
@@ -135,15 +142,53 @@ class Split:
       isinstance(budget, policies.Budget) and budget.bytes is not None,
     )
 
+  def _check_alive(self, ops):
+    """Refuses inputs that no output depends on."""
+    read = {tensor.name for op in ops for tensor in op.inputs}
+    read |= walk.names(self.outputs)
+    for tensor in self.inputs:
+      if tensor.name not in read:
+        raise errors.DisconnectedError(
+          f"{self.caller}: none of the outputs "
+          f"{[t.name for t in self.outputs]} depends on the input "
+          f"{tensor.name!r}, so that no gradient would reach it. Cut at a "
+          f"tensor that the outputs are computed from, or leave it out."
+        )
+
   def _check_connected(self, ops):
-    reached = walk.dependents(self.inputs, ops)
+    """Refuses outputs without a gradient of anything."""
+    handles = [handle(variable) for variable in self.variables]
+    reached = walk.dependents(self.inputs + handles, ops)
     for tensor in self.outputs:
       if tensor.name not in reached:
         raise errors.DisconnectedError(
           f"{self.caller}: the output {tensor.name!r} depends on none of the "
-          f"inputs {[t.name for t in self.inputs]}. Leave it out, or name the "
-          f"input that it depends on."
+          f"inputs {[t.name for t in self.inputs]}, and on no trainable "
+          f"variable. Leave it out, or name the input that it depends on."
         )
+
+  def _find_wanted(self, ops, wanted):
+    """Returns for each input whether it gets a gradient."""
+    if wanted is None:
+      values = _sparse_values(ops)
+      return [
+        compat.is_differentiable(t.dtype)
+        and not (t.op.type == "Placeholder" and t.name in values)
+        for t in self.inputs
+      ]
+    wanted = walk.check_tensors(
+      self.caller, "input_gradients", wanted, self.graph
+    )
+    names = {
+      t.name for t in self.inputs if compat.is_differentiable(t.dtype)
+    }
+    for tensor in wanted:
+      if tensor.name not in names:
+        raise errors.ArgumentError(
+          f"{self.caller}: input_gradients has {tensor.name!r}, which is none "
+          f"of the floating inputs {sorted(names)}."
+        )
+    return [t.name in walk.names(wanted) for t in self.inputs]
 
   def _find_variables(self, ops, variables):
     if variables is None:
@@ -171,7 +216,7 @@ class Split:
 
   def float_sources(self):
     """Lists floating inputs, and handles of the variables."""
-    sources = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
+    sources = [t for t, use in zip(self.inputs, self.wanted) if use]
     return sources + [handle(variable) for variable in self.variables]
 
   def differentiable_ops(self):
@@ -266,9 +311,7 @@ class Split:
       CutError: if the piece cannot be cut.
     """
     used = [k for k, gradient in enumerate(upstream) if gradient is not None]
-    floats = [
-      k for k, t in enumerate(self.inputs) if compat.is_differentiable(t.dtype)
-    ]
+    floats = [k for k, use in enumerate(self.wanted) if use]
     before = len(self.graph.get_operations())
     style = compat.control_flow_of(self.all_ops)
     with self.graph.control_dependencies(None), style:
@@ -373,6 +416,17 @@ def _is_of_reference(tensor):
   """Whether `tensor` is the value of a reference variable and no more."""
   op = references.read_of(tensor)
   return op is not None and op.type in cut.REFERENCES
+
+
+def _sparse_values(ops):
+  """Names the tensors that ops take as the values of sparse tensors."""
+  found = set()
+  for op in ops:
+    if op.type.startswith("Sparse"):
+      for argument, tensor in zip(op.op_def.input_arg, op.inputs):
+        if argument.name.endswith("values"):
+          found.add(tensor.name)
+  return found
 
 
 def handle(variable):

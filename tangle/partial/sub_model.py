@@ -51,13 +51,14 @@ class SubModel:
     inputs,
     outputs,
     variables=None,
-    store=DEVICE,
+    store=AUTO,
     residuals=policies.FRONTIER,
     name=None,
     recompute=None,
     keep=None,
     sizes=None,
     weights_unchanged=False,
+    input_gradients=None,
   ):
     """Cuts the piece out; adds its backward ops to the graph.
 
@@ -70,9 +71,10 @@ class SubModel:
         ones that `outputs` depend on between `inputs` and `outputs`.
       store: where residuals wait: `"device"` in the runtime, `"host"` in
         numpy arrays, `"session"` in a partial run, which alone carries
-        TensorFlow 1 style loops; `"recompute"` keeps inputs and weights only
-        and runs the forward ops again. `"auto"` picks `"device"`, or
-        `"session"` where that cannot carry the residuals.
+        TensorFlow 1 style loops; `"recompute"` keeps inputs, weights and what
+        random and other stateful ops gave, and runs the other forward ops
+        again. `"auto"` is `"device"`, or `"session"` where that cannot carry
+        the residuals.
       residuals: `"frontier"` keeps what the backward pass reads, `"all"`
         every tensor between inputs and outputs that can be had, `"none"`
         what cannot be computed again; a predicate of a tensor keeps that for
@@ -96,10 +98,12 @@ class SubModel:
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
-        together, no output can have a gradient, or `recompute`, `keep` or
-        `sizes` has no meaning for `residuals`.
+        together, no output can have a gradient, `input_gradients` names no
+        floating input, or `recompute`, `keep` or `sizes` has no meaning for
+        `residuals`.
       GraphError: if the tensors belong to several graphs.
-      DisconnectedError: if an output depends on no input.
+      DisconnectedError: if an input leads to no output, or an output depends on
+        no input and no variable.
       CutError: if the store cannot carry the residuals, or a budget is less
         than the least that can be kept.
       MissingPackageError: if PyMaxflow is needed and not installed.
@@ -127,6 +131,7 @@ class SubModel:
       variables,
       policy,
       weights_unchanged=weights_unchanged,
+      wanted=input_gradients,
     )
     self.inputs = self._given.inputs
     self.outputs = self._given.outputs
@@ -147,7 +152,10 @@ class SubModel:
       self._make(caller)
     except errors.CutError as error:
       if is_planned:
-        raise
+        raise errors.CutError(
+          f"{error} But only stores that keep residuals in the runtime can take "
+          f"residuals={self._given.policy.residuals!r}. Use the default."
+        ) from error
       self.store = SESSION
       try:
         self._make(caller)
@@ -187,19 +195,6 @@ class SubModel:
       )
     if self.store != SESSION:
       self._given.check_control_flow(self.store)
-    if self.store == RECOMPUTE:
-      self._check_repeatable(caller)
-
-  def _check_repeatable(self, caller):
-    found = cut.stateful_ops(self._given.all_ops)
-    if found:
-      raise errors.CutError(
-        f'{caller}: store="recompute" would run {found[0].name!r} '
-        f"({found[0].type}) again, which may draw or change something each "
-        f"time it runs, so that the gradient would be wrong. Use "
-        f'store="device", with residuals="none" to save memory: it keeps what '
-        f"such ops gave and computes the rest again."
-      )
 
   def prepare(self, used):
     """Adds the backward pass for a loss that uses only some outputs.
