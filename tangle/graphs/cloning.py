@@ -13,7 +13,6 @@ from tangle import compat
 from tangle.compat import tf1
 from tangle.graphs import copying, walk
 
-
 FLOW_V2 = frozenset(
   ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
 )
@@ -63,7 +62,6 @@ class Clone:
     if name == item.name:
       return item
     return self._graph.as_graph_element(name)
-
 
   def original(self, tensor):
     """Returns the tensor, of any shape, that `tensor` stands for.
@@ -213,10 +211,7 @@ def _rename_functions(graph, graph_def, scope):
 def _functions_of(nodes):
   """Lists what loops and conditionals among `nodes` call, to be changed."""
   attrs = [
-    attr
-    for node in nodes
-    if node.op in FLOW_V2
-    for attr in node.attr.values()
+    attr for node in nodes if node.op in FLOW_V2 for attr in node.attr.values()
   ]
   found = [attr.func for attr in attrs if attr.HasField("func")]
   return found + [func for attr in attrs for func in attr.list.func]

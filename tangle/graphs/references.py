@@ -1,7 +1,7 @@
 """Reference variables: who assigns them, and copies of what they held.
 
 To read a reference variable gives its memory, not its value: whoever reads that
-later sees a later value. `keep_values` and `keep_reads` change the readers in
+later sees a later value. `keep_tensors` and `keep_reads` change the readers in
 a copy of forward ops, so that they read a copy of the value instead: one for
 each variable, or, where the forward pass assigns the variable, one for each
 moment at which it is read.
@@ -164,10 +164,10 @@ def keep_reads(variables, ops):
     if op.type in _PASSING:
       continue
     for index, tensor in enumerate(op.inputs):
-      if tensor.name in shared and not compat.takes_ref(op, index):
-        if is_copyable(tensor.dtype):
-          found = _copy_for(op, index, tensor, copies)
-          compat.update_input(op, index, found)
+      by_value = tensor.name in shared and not compat.takes_ref(op, index)
+      if by_value and is_copyable(tensor.dtype):
+        found = _copy_for(op, index, tensor, copies)
+        compat.update_input(op, index, found)
 
 
 def _copy_for(op, index, tensor, copies):

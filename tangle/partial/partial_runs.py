@@ -6,7 +6,6 @@ finished is never freed, and one that fails cancels its session for good
 """
 
 from tangle import errors
-from tangle.compat import tf1
 
 
 class PartialRun:

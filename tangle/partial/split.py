@@ -179,9 +179,7 @@ class Split:
     wanted = walk.check_tensors(
       self.caller, "input_gradients", wanted, self.graph
     )
-    names = {
-      t.name for t in self.inputs if compat.is_differentiable(t.dtype)
-    }
+    names = {t.name for t in self.inputs if compat.is_differentiable(t.dtype)}
     for tensor in wanted:
       if tensor.name not in names:
         raise errors.ArgumentError(
@@ -267,9 +265,9 @@ class Split:
     if op is not None:
       raise errors.CutError(
         f"{self.caller}: a gradient flows through {op.name!r} ({op.type}) of a "
-        f"TensorFlow 1 style loop, conditional or tensor array, whose residuals "
-        f"live for one run only. store={store!r} cannot carry them. Use "
-        f'store="auto" or "session".'
+        f"TensorFlow 1 style loop, conditional or tensor array, whose "
+        f"residuals live for one run only. store={store!r} cannot carry them. "
+        f'Use store="auto" or "session".'
       )
 
   def prepare_partial_use(self):

@@ -153,8 +153,8 @@ class SubModel:
     except errors.CutError as error:
       if is_planned:
         raise errors.CutError(
-          f"{error} But only stores that keep residuals in the runtime can take "
-          f"residuals={self._given.policy.residuals!r}. Use the default."
+          f"{error} These keep what they keep: leave out "
+          f"residuals={self._given.policy.residuals!r}."
         ) from error
       self.store = SESSION
       try:

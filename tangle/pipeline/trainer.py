@@ -7,7 +7,8 @@ from concurrent import futures
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import bucket_graph, nodes, programs, runs, updates
+from tangle.pipeline import nodes, programs, runs, updates
+from tangle.pipeline import passes as passes_lib
 
 
 class Trainer:
@@ -197,7 +198,7 @@ class Trainer:
     if not outputs and not has_loss:
       return None
     weight = float(self._weights.get(node.name, 1.0)) if has_loss else None
-    pattern = bucket_graph.Pattern(frozenset(outputs), weight)
+    pattern = passes_lib.Pattern(frozenset(outputs), weight)
     scope = f"{self._scope}{nodes.op_name(node.name)}/"
     with self.pipeline.graph.as_default():
       return graph.training_pass(pattern, scope, self._weights_unchanged)

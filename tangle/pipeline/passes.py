@@ -1,0 +1,328 @@
+"""The ops of a training pass through the static graph of a sub-model.
+
+Residuals wait in the runtime between forward and backward run. Where they
+cannot leave the run that makes them, as those of TensorFlow 1 style loops, the
+two are parts of one run.
+"""
+
+import functools
+import hashlib
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.graphs import cut
+from tangle.partial import aside, own_forward, policies, split, staging
+
+
+class Pattern(NamedTuple):
+  """What the loss of a step depends on a sub-model by.
+
+  Attributes:
+    outputs: the outputs that gradients come back for.
+    loss_weight: factor of its own loss, `None` if it has none.
+  """
+
+  outputs: FrozenSet[str]
+  loss_weight: Optional[float]
+
+
+class VariableGradients(NamedTuple):
+  """Where a pass leaves the gradients of the variables.
+
+  Attributes:
+    signature: pairs of variable name and, where its gradient is sparse, the
+      name of the dtype of the indices, `None` where it is dense.
+    shelf: the `Shelf` that holds the tensors they are made of.
+    shapes: the static shapes of those tensors.
+    tensors: those tensors, in the run that makes them.
+    put: the op that puts them on the shelf.
+  """
+
+  signature: Tuple[Tuple[str, Optional[str]], ...]
+  shelf: Any
+  shapes: List[Any]
+  tensors: List[Any]
+  put: Any
+
+
+class Pass(NamedTuple):
+  """The ops of one training pass through a bucket graph.
+
+  Attributes:
+    forward: ops to run with the forward run.
+    backward: ops of the backward run, which take out all that was kept for it;
+      `None` where the forward run does all.
+    reads: read name → ops that hand its gradient back: for the first reader
+      of a step, and for later ones.
+    variables: a `VariableGradients`, `None` if there are none. Who runs the
+      pass puts them, or uses them in the same run.
+    drops: ops that remove what the pass keeps, if it is there.
+    residuals: the tensors that are kept from forward to backward.
+    own: a function from tensor or op of the forward run to what this pass has
+      in its place.
+    is_real: where forward and backward run are two parts of one run, which
+      fetches tensors only: the bool placeholder of the second part, whether
+      there are upstream gradients or the run is given up. `None` where
+      residuals wait in the runtime.
+  """
+
+  forward: List[Any]
+  backward: Optional[List[Any]]
+  reads: Dict[str, Tuple[Any, Any]]
+  variables: Optional[VariableGradients]
+  drops: List[Any]
+  residuals: List[Any]
+  own: Any
+  is_real: Optional[Any] = None
+
+
+class PassMaker:
+  """Makes one `Pass`."""
+
+  def __init__(self, graph, pattern, weights_unchanged):
+    """Adds nothing to the graph.
+
+    Args:
+      graph: a `BucketGraph`.
+      pattern: a `Pattern` that has something to differentiate.
+      weights_unchanged: as for `SubModel`.
+    """
+    self._graph = graph
+    self._piece = graph.piece
+    self._key = graph.key
+    self._pattern = pattern
+    self._weights_unchanged = weights_unchanged
+    self._names = [n for n in graph.piece.outputs if n in pattern.outputs]
+    self._reads = {
+      name: read
+      for name, read in graph.reads.items()
+      if compat.is_differentiable(read[0].dtype)
+    }
+
+  def make(self):
+    """Adds the ops to the default graph.
+
+    Returns:
+      A `Pass`.
+
+    Raises:
+      CutError: if the graph cannot be cut.
+    """
+    given = self._split()
+    if not self._names:
+      return self._in_forward_run(given)
+    if given.ties_to_one_run() is None:
+      try:
+        return self._in_two_runs(given)
+      except errors.CutError:
+        if policies.is_planned(given.policy.residuals):
+          raise
+    return self._in_one_run(given)
+
+  def _split(self):
+    """Returns the `Split` of the sub-model as the graph has it."""
+    piece = self._piece
+    outputs = [piece.outputs[name] for name in self._names]
+    if self._pattern.loss_weight is not None:
+      outputs.append(piece.loss)
+    return split.Split(
+      self._graph.caller,
+      [tensor for tensor, _, _ in self._reads.values()],
+      outputs,
+      residuals=self._graph.residuals,
+      connected=False,
+      fed=piece.feeds.values(),
+      weights_unchanged=self._weights_unchanged,
+    )
+
+  def _settle(self, given, in_one_run=False):
+    """Returns the `Split` to use, its `Clone`, and what `Pass.own` is."""
+    piece = self._piece
+    fetched = [*piece.metrics.values(), *piece.updates]
+    fetched += self._graph.puts.values()
+    fetched += [] if piece.loss is None else [piece.loss]
+    found, copy = own_forward.settle(given, fetched, in_one_run)
+    return found, copy, _itself if copy is None else copy.find
+
+  def _upstream(self, tensors, is_real=None):
+    """Returns upstream gradients of outputs, and the ops that take them out."""
+    upstream = [
+      self._take_gradient(name, tensor, is_real)
+      for name, tensor in zip(self._names, tensors)
+    ]
+    takes = [tensor.op for tensor in upstream]
+    if self._pattern.loss_weight is not None:
+      weight, dtype = self._pattern.loss_weight, self._piece.loss.dtype
+      upstream.append(tf1.constant(weight, dtype, name="weight"))
+    return upstream, takes
+
+  def _take_gradient(self, name, tensor, is_real):
+    """Returns the gradient that the readers of an output gave."""
+    boundary = self._graph.boundaries[name]
+    if is_real is None:
+      return boundary.take_gradient(tensor.shape, self._key)
+    with compat.control_flow(v2=False):
+      gradient = tf1.cond(
+        is_real,
+        lambda: boundary.take_gradient(tensor.shape, self._key),
+        lambda: tf1.zeros_like(tensor),
+      )
+    gradient.set_shape(tensor.shape)
+    return gradient
+
+  def _in_forward_run(self, given):
+    """Makes the pass of a sub-model that no loss above depends on."""
+    piece, _, own = self._settle(given)
+    upstream, _ = self._upstream([])
+    gradients = piece.differentiate(upstream, find_cut=False).gradients
+    reads, variables, drops = self._put(piece, gradients)
+    return Pass([], None, reads, variables, drops, [], own)
+
+  def _in_two_runs(self, given):
+    """Makes a pass whose residuals wait in the runtime."""
+    piece, _, own = self._settle(given)
+    caller = self._graph.caller
+    upstream, takes = self._upstream(piece.outputs)
+    backward = aside.differentiate(piece, upstream)
+    if backward is None:
+      backward = piece.differentiate(upstream)
+    cut.check(caller, backward.cut)
+    own_forward.check_cut(piece, backward.cut)
+    kept = backward.cut.kept
+    values = kept
+    if not piece.weights_unchanged:
+      values = staging.own_values(caller, kept)
+    store = staging.Staging(values, self._key, name="residuals")
+    restored = dict(zip([t.name for t in kept], store.restored))
+    gradients = piece.connect(backward, restored, "backward")
+    reads, variables, drops = self._put(piece, gradients)
+    forward = []
+    if kept:
+      forward.append(store.put)
+      takes.append(store.take)
+      drops.append(store.drop)
+    return Pass(forward, takes, reads, variables, drops, kept, own)
+
+  def _in_one_run(self, given):
+    """Makes a pass whose backward run is the second part of a run."""
+    piece, copy, own = self._settle(given, in_one_run=True)
+    is_real = tf1.placeholder(tf1.bool, [], name="is_real_ph")
+    upstream, takes = self._upstream(piece.outputs, is_real)
+    backward, copies = own_forward.differentiate_in_one_run(
+      piece, copy, upstream
+    )
+    reads, variables, drops = self._put(piece, backward.gradients, is_real)
+    return Pass(
+      [self._after(tensor.op) for tensor in copies],
+      [self._after(op) for op in takes],
+      reads,
+      variables,
+      drops,
+      backward.cut.kept,
+      self._tensors(own),
+      is_real,
+    )
+
+  def _put(self, piece, gradients, is_real=None):
+    """Hands gradients over.
+
+    Returns:
+      `Pass.reads`, `Pass.variables` and the ops that remove the latter.
+    """
+    reads = {}
+    for (name, (_, boundary, key)), gradient in zip(
+      self._reads.items(), gradients.inputs
+    ):
+      if gradient is not None:
+        dense = tf1.convert_to_tensor(gradient)
+        reads[name] = self._when_real(
+          is_real, functools.partial(boundary.put_gradient, dense, key)
+        )
+    variables = self._put_variables(
+      piece.variables, gradients.variables, is_real
+    )
+    drops = [] if variables is None else [variables.shelf.drop(self._key)]
+    return reads, variables, drops
+
+  def _after(self, op):
+    """Returns a scalar that is there when `op` has run."""
+    with tf1.control_dependencies([op]):
+      return tf1.identity(self._key, name="ran")
+
+  def _when_real(self, is_real, make):
+    """Makes ops, which a run that is given up leaves out.
+
+    Args:
+      is_real: a bool placeholder, `None` in a run that makes them anyhow.
+      make: a function that adds ops and returns a sequence of ops and `None`s.
+
+    Returns:
+      The ops or, with `is_real`, for each of them a tensor to fetch.
+    """
+    if is_real is None:
+      return make()
+    made = []
+
+    def make_tensors():
+      made.extend(make())
+      return [self._after(op) for op in made if op is not None]
+
+    def leave_out():
+      return [tf1.identity(self._key) for op in made if op is not None]
+
+    with compat.control_flow(v2=False):
+      found = tf1.cond(is_real, make_tensors, leave_out)
+    rest = iter(found if isinstance(found, (list, tuple)) else [found])
+    return tuple(None if op is None else next(rest) for op in made)
+
+  def _tensors(self, own):
+    """Returns a function as `own` that gives tensors that can be fetched."""
+    piece = self._piece
+    losses = [] if piece.loss is None else [piece.loss]
+    found = {
+      tensor.name: tf1.identity(own(tensor), name="fetched")
+      for tensor in (*piece.metrics.values(), *losses)
+    }
+    for op in (*self._graph.puts.values(), *piece.updates):
+      found.setdefault(op.name, self._after(own(op)))
+    return lambda item: found[item.name]
+
+  def _put_variables(self, variables, gradients, is_real):
+    """Returns the `VariableGradients`, `None` if there are none."""
+    tensors, signature = [], []
+    for variable, gradient in zip(variables, gradients):
+      if compat.is_indexed_slices(gradient):
+        tensors += [gradient.values, gradient.indices]
+        signature.append((variable.name, gradient.indices.dtype.name))
+      elif gradient is not None:
+        tensors.append(gradient)
+        signature.append((variable.name, None))
+    if not tensors:
+      return None
+    # All buckets whose gradients have the same structure share one shelf, so
+    # that one graph applies them.
+    digest = hashlib.md5(repr(signature).encode()).hexdigest()
+    dtypes = [tensor.dtype for tensor in tensors]
+    shelf = staging.Shelf(dtypes, f"{self._key.name}/gradients/{digest}")
+    shapes = [
+      variable_shape
+      for variable, gradient in zip(variables, gradients)
+      for variable_shape in _shapes_of(variable, gradient)
+    ]
+    (put,) = self._when_real(is_real, lambda: [shelf.put(tensors, self._key)])
+    return VariableGradients(tuple(signature), shelf, shapes, tensors, put)
+
+
+def _itself(item):
+  return item
+
+
+def _shapes_of(variable, gradient):
+  """Lists static shapes that the gradient has in every bucket."""
+  if gradient is None:
+    return []
+  shape = tf1.TensorShape(variable.shape)
+  if compat.is_indexed_slices(gradient):
+    return [tf1.TensorShape([None]).concatenate(shape[1:]), [None]]
+  return [shape]
