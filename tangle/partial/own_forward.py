@@ -33,7 +33,8 @@ def settle(piece, fetched=(), in_one_run=False):
   wanted = piece.outputs + list(fetched)
   run = walk.ancestors(wanted, control=True)
   held = [op for op in piece.all_ops if op.type in cut.REFERENCES]
-  piece.assigned = references.assigned(run)
+  if any(op.type in cut.REFERENCES for op in run):
+    piece.assigned = references.assigned(run)
   # What is assigned within a loop has no single moment at which it is read.
   changed = [
     variable
@@ -169,7 +170,8 @@ def _read_by(made):
 
 def _check_moments(piece, tensors):
   """Refuses values of variables of which nobody knows when they were read."""
-  if not piece.assigned:
+  behind = aliases.variables_behind(tensors) if piece.assigned else []
+  if not any(variable in piece.assigned for variable in behind):
     return
   for tensor in tensors:
     for variable in aliases.variables_behind([tensor]):
