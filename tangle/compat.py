@@ -14,6 +14,7 @@ from tensorflow.python.framework import ops as _ops
 from tensorflow.python.profiler.internal import (
   flops_registry as _flops_registry,  # noqa: F401  (importing it registers)
 )
+from tensorflow.python.util import deprecation as _deprecation
 
 tf1 = _tf.compat.v1
 
@@ -231,49 +232,6 @@ def is_resource_variable(variable):
   return variable.op.type != "VariableV2" and variable.op.type != "Variable"
 
 
-def components(variable):
-  """Returns the variables that hold the memory of `variable`.
-
-  What is made in the scope of a `tf.distribute.MirroredStrategy` looks like one
-  variable, and is one for each of the strategy's devices. An optimizer takes
-  such a component outside of the scope, and in a call of `strategy.run`, where
-  all components get the update.
-
-  Args:
-    variable: a `tf.Variable`, or what a strategy made in its place.
-
-  Returns:
-    A list of variables: those of the devices, or `variable` itself.
-  """
-  strategy = getattr(variable, "distribute_strategy", None)
-  if strategy is None:
-    return [variable]
-  return list(strategy.experimental_local_results(variable))
-
-
-def in_replica():
-  """Whether this is called by a distribution strategy, for one of its devices.
-
-  Returns:
-    A bool: false without a strategy, and in the scope of one.
-  """
-  distribute = _tf.distribute
-  return distribute.has_strategy() and not in_cross_replica_scope()
-
-
-def in_cross_replica_scope():
-  """Whether this is called in the scope of a distribution strategy.
-
-  There, `apply_gradients` of TensorFlow 1 optimizers raises.
-
-  Returns:
-    A bool: false without a strategy, and in a function that `strategy.run`
-    calls.
-  """
-  distribute = _tf.distribute
-  return distribute.has_strategy() and distribute.in_cross_replica_context()
-
-
 def is_indexed_slices(value):
   """Whether `value` is a sparse gradient, a `tf.IndexedSlices`.
 
@@ -470,13 +428,13 @@ def count_flops(op, shape_of):
     An int, 0 if the shapes do not fit; `None` if TensorFlow counts no ops of
     this type.
   """
-  try:
-    found = _ops.get_stats_for_node_def(
-      _Shaped(op.graph, shape_of), op.node_def, "flops"
-    )
-  except (AssertionError, IndexError, TypeError, ValueError):
-    return 0
-  return None if found.value is None else int(found.value)
+  graph = _Shaped(op.graph, shape_of)
+  with _deprecation.silence():  # it warns of a function that it calls itself
+    try:
+      found = _ops.get_stats_for_node_def(graph, op.node_def, "flops").value
+    except (AssertionError, IndexError, TypeError, ValueError):
+      found = 0
+  return None if found is None else int(found)
 
 
 class _Shaped:

@@ -115,6 +115,20 @@ class ControlFlowTest(case.GraphTestCase):
     self.assertEqual(y.op.type, "Merge")
     self.assertNotIn(y.op, self.inside())
 
+  def test_the_context_of_xla_is_neither(self):
+    self.use_control_flow(v2=False)
+
+    def network(x):
+      one = tf1.sin(x)
+      return tf1.while_loop(lambda v: v < 3, lambda v: tf1.exp(v), [one])
+
+    x = tf1.placeholder(tf1.float64, [])
+    (y,) = tf1.xla.experimental.compile(network, [x])
+    types = {op.type for op in self.inside()}
+    self.assertContainsSubset({"Exp", "Enter"}, types)
+    self.assertEmpty(types & {"Sin", "Exit"})
+    self.assertNotIn(y.op, self.inside())
+
   def test_neither_of_version_2(self):
     self.use_control_flow(v2=True)
     x = tf1.placeholder(tf1.float64, [])

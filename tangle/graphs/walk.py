@@ -7,6 +7,7 @@ Tensors are told apart by name: on TensorFlow 2 they cannot be hashed.
 
 from tangle import compat, errors
 from tangle.compat import tf1
+from tangle.graphs import strategies
 
 
 def check_tensors(caller, argument, tensors, graph=None):
@@ -154,8 +155,8 @@ def trainable_variables(ops, graph):
   present = set(ops)
   found = {}
   for listed in graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES):
-    for variable in compat.components(listed):
-      # TensorFlow 2 may list a component next to what it is a component of.
+    for variable in strategies.components(listed):
+      # 2.x may list a component next to the variable that it is part of.
       if variable.op in present:
         found.setdefault(variable.op.name, variable)
   return list(found.values())

@@ -1,0 +1,115 @@
+"""Variables that a distribution strategy keeps, one component for each device.
+
+What is made in the scope of a `tf.distribute.MirroredStrategy` looks like one
+variable, but neither can `tf.gradients` take it nor an optimizer outside of the
+scope. Its components are variables as any other. A `tf.distribute.
+OneDeviceStrategy` makes plain variables.
+"""
+
+from tangle import compat, errors
+from tangle.compat import tf1
+
+
+def components(variable):
+  """Returns the variables that hold the memory of `variable`.
+
+  Args:
+    variable: a `tf.Variable`, or what a strategy made in its place.
+
+  Returns:
+    A list of variables: those of the devices, or `variable` itself.
+  """
+  strategy = getattr(variable, "distribute_strategy", None)
+  if strategy is None:
+    return [variable]
+  return list(strategy.experimental_local_results(variable))
+
+
+def in_replica():
+  """Whether a strategy calls this for one of its devices, by `strategy.run`.
+
+  Returns:
+    A bool: false without a strategy, and in the scope of one.
+  """
+  distribute = tf1.distribute
+  return distribute.has_strategy() and not distribute.in_cross_replica_context()
+
+
+def check(caller, variables):
+  """Refuses variables of which an update would reach one copy of several.
+
+  Args:
+    caller: what the message names as the place of the error.
+    variables: variables of a graph, components among them.
+
+  Raises:
+    ArgumentError: if a strategy keeps one on several devices, and this is not
+      called for one of these.
+  """
+  if in_replica():
+    return
+  for variable in variables:
+    whole = _whole(variable)
+    if whole is not None and len(components(whole)) > 1:
+      raise errors.ArgumentError(
+        f"{caller}: a distribution strategy keeps the variable "
+        f"{whole.name!r} on {len(components(whole))} devices, and the outputs "
+        f"read only the copy {variable.name!r}, so that an update would leave "
+        f"the others behind. Use a strategy of one device, such as "
+        f"tf.distribute.OneDeviceStrategy, or build the network and its "
+        f"sub-model in a function that strategy.run (TensorFlow 1.15: "
+        f"strategy.experimental_run_v2) calls for each device."
+      )
+
+
+def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
+  """Does `optimizer.apply_gradients`, in the context that the variables need.
+
+  That is a call of `strategy.run` where a strategy keeps the variables, or in
+  the scope of one, in which optimizers refuse to be called.
+
+  Args:
+    optimizer: a `tf.compat.v1.train.Optimizer`.
+    grads_and_vars: pairs of gradient and variable; an iterator will do.
+    global_step: as the optimizer takes it.
+    name: as the optimizer takes it.
+
+  Returns:
+    The op of the update.
+  """
+  pairs = list(grads_and_vars)
+  strategy = _strategy_of([variable for _, variable in pairs])
+  if strategy is None:
+    return optimizer.apply_gradients(pairs, global_step=global_step, name=name)
+  run = strategy.experimental_run_v2 if compat.IS_TF1 else strategy.run
+  made = run(lambda: optimizer.apply_gradients(pairs, name=name))
+  op = strategy.group(made)
+  if global_step is None:
+    return op
+  # An optimizer in a strategy takes none that was made outside of its scope.
+  with tf1.control_dependencies([op]):
+    return tf1.group(global_step.assign_add(1))
+
+
+def _strategy_of(variables):
+  """Returns the strategy whose `run` an update needs, or `None`."""
+  distribute = tf1.distribute
+  if distribute.has_strategy():
+    return None if in_replica() else distribute.get_strategy()
+  for variable in variables:
+    whole = _whole(variable)
+    if whole is not None:
+      return whole.distribute_strategy
+  return None
+
+
+def _whole(variable):
+  """Returns what `variable` is a component of; `None` if it is none."""
+  if getattr(variable, "distribute_strategy", None) is not None:
+    return variable
+  # No public API tells this. 2.x has the attribute at the handle.
+  for holder in (variable, getattr(variable, "handle", None)):
+    reference = getattr(holder, "_distributed_container", None)
+    if reference is not None:
+      return reference()
+  return None
