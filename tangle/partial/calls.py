@@ -1,6 +1,7 @@
 """A forward run that waits for its backward run."""
 
 import collections
+import contextlib
 import threading
 import weakref
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from tangle import compat, errors
 from tangle.graphs import walk
-from tangle.partial import split
+from tangle.partial import monitored, split
 
 
 class Generation:
@@ -66,6 +67,7 @@ class Call:
     self._sub_model = sub_model
     self._generation = generation
     self._sess = sess
+    self._bound = monitored.bind(sess)
     self._ticket = ticket
     self._given = given
     self._lock = threading.Lock()
@@ -140,7 +142,8 @@ class Call:
       CallError: if the call has ended.
     """
     self._end("discarded")
-    self._generation.store.discard(self._sess, self._ticket)
+    with contextlib.suppress(errors.CallError):  # whose session has been lost
+      self._generation.store.discard(self._bound, self._ticket)
 
   def _gradients(self, used):
     generation = self._generation
@@ -158,7 +161,7 @@ class Call:
   def _finish(self, fetches, feed_dict):
     self._end("used")
     return self._generation.store.backward(
-      self._sess, self._ticket, fetches, feed_dict
+      self._bound, self._ticket, fetches, feed_dict
     )
 
   def _end(self, how):

@@ -1,0 +1,112 @@
+"""Monitored sessions, which replace the session within them when it fails.
+
+A `tf.train.MonitoredSession` answers the loss of a worker by a new session, in
+which it makes the same run again. What an earlier run kept is not there, so
+that a run that takes it would wait for ever.
+"""
+
+from tangle import errors
+
+
+def bind(sess):
+  """Returns a session whose runs are made in the session that is there now.
+
+  Args:
+    sess: a session.
+
+  Returns:
+    A `Bound` for a monitored session; `sess` itself for any other.
+  """
+  return Bound(sess) if hasattr(sess, "run_step_fn") else sess
+
+
+class Bound:
+  """The runs of a monitored session, for as long as it is not replaced.
+
+  Its hooks see what `run` runs, and nothing of a partial run.
+
+  Attributes:
+    graph: the graph of the session.
+  """
+
+  def __init__(self, sess):
+    """Notes which session is within `sess` now.
+
+    Args:
+      sess: a `tf.train.MonitoredSession`.
+    """
+    self.graph = sess.graph
+    self._sess = sess
+    self._within = _within(sess)
+
+  def run(self, fetches, feed_dict=None):
+    """Does what `sess.run` does, but not again in another session.
+
+    Args:
+      fetches: as a session takes them.
+      feed_dict: as a session takes it.
+
+    Returns:
+      The fetched values.
+
+    Raises:
+      CallError: if the session has been replaced, or is replaced by this run.
+    """
+    begun = []
+
+    def step(step_context):
+      if begun or step_context.session is not self._within:
+        raise _replaced()
+      begun.append(True)
+      return step_context.run_with_hooks(fetches, feed_dict)
+
+    return self._sess.run_step_fn(step)
+
+  def partial_run_setup(self, fetches, feeds=None):
+    """Does what `Session.partial_run_setup` does.
+
+    Args:
+      fetches: as a session takes them.
+      feeds: as a session takes them.
+
+    Returns:
+      A handle.
+
+    Raises:
+      CallError: if the session has been replaced.
+    """
+    self._check()
+    return self._within.partial_run_setup(fetches, feeds)
+
+  def partial_run(self, handle, fetches, feed_dict=None):
+    """Does what `Session.partial_run` does.
+
+    Args:
+      handle: what `partial_run_setup` returned.
+      fetches: as a session takes them.
+      feed_dict: as a session takes it.
+
+    Returns:
+      The fetched values.
+
+    Raises:
+      CallError: if the session has been replaced.
+    """
+    self._check()
+    return self._within.partial_run(handle, fetches, feed_dict)
+
+  def _check(self):
+    if _within(self._sess) is not self._within:
+      raise _replaced()
+
+
+def _within(sess):
+  """Returns the `tf.Session` within a monitored session."""
+  return sess.run_step_fn(lambda step_context: step_context.session)
+
+
+def _replaced():
+  return errors.CallError(
+    "the monitored session has lost its session, with all that forward runs "
+    "kept there, and has a new one. Call forward again; repeat the step."
+  )
