@@ -2,6 +2,8 @@
 
   python scripts/benchmark_backprop.py --model=attention
   python scripts/benchmark_backprop.py --model=mlp --strategies=joint,device
+  python scripts/benchmark_backprop.py --model=reference_rnn \
+    --strategies=auto,unchanged,pipeline,pipeline_unchanged
 
 Strategies step in turn in one process, so that ratios pair. The last line on
 standard output is one JSON object: strategy -> figures.
@@ -18,7 +20,7 @@ from tangle.training import records
 FLAGS = flags.FLAGS
 
 flags.DEFINE_enum("model", "attention", models.NAMES, "The network.")
-flags.DEFINE_list("strategies", list(strategies.NAMES), "What to compare.")
+flags.DEFINE_list("strategies", list(strategies.DEFAULTS), "What to compare.")
 flags.DEFINE_integer("batch_size", 64, "Examples a step.")
 flags.DEFINE_integer("units", 256, "Depth of the layers.")
 flags.DEFINE_integer("steps", 40, "Length of the source.")

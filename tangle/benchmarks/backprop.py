@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.benchmarks import executions, models, strategies, tables, timing
 from tangle.compat import tf1
 
@@ -23,7 +23,7 @@ COLUMNS = (
 
 def compare(
   model_name,
-  strategy_names=strategies.NAMES,
+  strategy_names=strategies.DEFAULTS,
   sizes=None,
   rounds=30,
   threads=0,
@@ -43,11 +43,12 @@ def compare(
   Returns:
     A dict from strategy to `step_s` (median seconds), `to_joint`,
     `to_double` and `to_published` (medians of paired ratios), `forward_runs`
-    (executions a step of an op of the lower part, on average), `residuals`
-    (their number), `residual_bytes`, `max_difference` (largest
-    difference of a gradient to joint, relative to the largest gradient of its
-    variable); `None` where there is no such figure. For a strategy that cannot
-    run: `reason`.
+    (executions a step of an op of the lower part, on average, without ops of
+    TensorFlow 1 style loops; `None` for partial runs), `residuals` (their
+    number), `residual_bytes`, `max_difference` (largest difference of a
+    gradient to joint, relative to the largest gradient of its variable);
+    `None` where there is no such figure. For a strategy that cannot run:
+    `reason`.
 
   Raises:
     ArgumentError: if a model or strategy is unknown.
@@ -77,7 +78,7 @@ def compare(
       found = strategy.first_gradients(sess)
       expected = expected or found
       rows[name] = dict.fromkeys(COLUMNS)
-      rows[name]["forward_runs"] = _forward_runs(name, strategy, values)
+      rows[name]["forward_runs"] = _forward_runs(strategy, values)
       rows[name]["max_difference"] = largest_difference(found, expected)
       if strategy.residuals is not None:
         rows[name]["residuals"] = len(strategy.residuals)
@@ -103,14 +104,16 @@ def compare(
   return rows
 
 
-def _forward_runs(name, strategy, values):
+def _forward_runs(strategy, values):
   """Returns how often an op of the lower part runs in a step, on average."""
-  if name == strategies.SESSION:
-    return None  # a partial run cannot be traced
   ops = executions.working_ops(strategy.forward_ops)
+  ops = [op for op in ops if not compat.in_v1_loop(op)]
   with executions.Tracer(strategy.graph) as tracer:
     strategy.load(tracer.session, values)
-    strategy.step(tracer)
+    try:
+      strategy.step(tracer)
+    except errors.CallError:
+      return None  # a partial run cannot be traced
   return sum(tracer.counts[op.name] for op in ops) / len(ops)
 
 

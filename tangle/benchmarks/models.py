@@ -150,6 +150,52 @@ def _dynamic_rnn(sizes, rng):
   return Model({"x": x}, _labels(rng, sizes), lower, upper)
 
 
+class _ReferenceCell:
+  """An LSTM cell on reference variables, as TensorFlow 1 programs have them."""
+
+  def __init__(self, units, depth):
+    with tf1.variable_scope("reference_lstm", use_resource=False):
+      self._kernel = tf1.get_variable("kernel", [depth + units, 4 * units])
+      self._bias = tf1.get_variable(
+        "bias", [4 * units], initializer=tf1.zeros_initializer()
+      )
+    self.output_size = units
+    self.state_size = (units, units)
+
+  def zero_state(self, batch_size, dtype):
+    return tuple(tf1.zeros([batch_size, n], dtype) for n in self.state_size)
+
+  def __call__(self, inputs, state, scope=None):
+    c, h = state
+    both = tf1.concat([inputs, h], 1)
+    gates = tf1.nn.bias_add(tf1.matmul(both, self._kernel), self._bias)
+    i, g, f, o = tf1.split(gates, 4, axis=1)
+    c = tf1.sigmoid(f + 1.0) * c + tf1.sigmoid(i) * tf1.tanh(g)
+    h = tf1.sigmoid(o) * tf1.tanh(c)
+    return h, (c, h)
+
+
+def _reference_rnn(sizes, rng):
+  """A layer as a loop in the style of TensorFlow 1, on reference variables."""
+
+  def lower(feeds):
+    with compat.control_flow(v2=False):
+      cell = _ReferenceCell(sizes.units, sizes.units)
+      return [tf1.nn.dynamic_rnn(cell, feeds["x"], dtype=tf1.float32)[0]]
+
+  def upper(boundary, feeds):
+    with tf1.variable_scope("reference_classifier", use_resource=False):
+      kernel = tf1.get_variable("kernel", [sizes.units, 10])
+    logits = tf1.matmul(tf1.reduce_mean(boundary[0], 1), kernel)
+    found = tf1.nn.sparse_softmax_cross_entropy_with_logits(
+      labels=feeds["labels"], logits=logits
+    )
+    return tf1.reduce_mean(found)
+
+  x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
+  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+
+
 def _convolution(sizes, rng):
   channels = max(8, sizes.units // 8)
 
@@ -286,6 +332,7 @@ _MAKERS = {
     lambda units: recurrent.LSTM(units, implementation="block")
   ),
   "dynamic_rnn": _dynamic_rnn,
+  "reference_rnn": _reference_rnn,
   "convolution": _convolution,
   "transformer": _transformer,
   "attention": _attention("unrolled"),

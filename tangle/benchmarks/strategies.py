@@ -6,7 +6,7 @@ applied in the graph. They differ in how the lower part gets its gradient.
 
 import numpy as np
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.partial import sub_model
@@ -19,16 +19,25 @@ HOST = "host"
 DEVICE = "device"
 SESSION = "session"
 PIPELINE = "pipeline"
+AUTO = "auto"
+UNCHANGED = "unchanged"
+PIPELINE_UNCHANGED = "pipeline_unchanged"
 
 _SUB_MODELS = {
-  PUBLISHED: ("host", "all"),
-  HOST: ("host", "frontier"),
-  DEVICE: ("device", "frontier"),
-  SESSION: ("session", "frontier"),
+  PUBLISHED: {"store": "host", "residuals": "all"},
+  HOST: {"store": "host"},
+  DEVICE: {"store": "device"},
+  SESSION: {"store": "session"},
+  AUTO: {"store": "auto"},
+  UNCHANGED: {"store": "auto", "weights_unchanged": True},
 }
 
-NAMES = (JOINT, DOUBLE, PUBLISHED, HOST, DEVICE, SESSION, PIPELINE)
-"""Names of the strategies."""
+DEFAULTS = (JOINT, DOUBLE, PUBLISHED, HOST, DEVICE, SESSION, PIPELINE)
+"""Names of the strategies that are compared unless others are asked for."""
+
+NAMES = DEFAULTS + (AUTO, UNCHANGED, PIPELINE_UNCHANGED)
+"""Names of the strategies; `auto` leaves the store to tangle, and `unchanged`
+promises that no variable changes between forward and backward run."""
 
 
 class Strategy:
@@ -74,10 +83,10 @@ class Strategy:
         self._build_joint()
       elif name == DOUBLE:
         self._build_double()
-      elif name == PIPELINE:
-        self._build_pipeline()
+      elif name in (PIPELINE, PIPELINE_UNCHANGED):
+        self._build_pipeline(name == PIPELINE_UNCHANGED)
       else:
-        self._build_sub_model(*_SUB_MODELS[name])
+        self._build_sub_model(_SUB_MODELS[name])
       self.variables = tf1.trainable_variables()
       self._initialize = tf1.global_variables_initializer()
 
@@ -85,7 +94,7 @@ class Strategy:
     boundary = self._lower()
     loss = self._model.upper(boundary, self._upper_phs)
     variables = tf1.trainable_variables()
-    train_op = self._apply(tf1.gradients(loss, variables), variables)
+    train_op = self._apply(_gradients(loss, variables), variables)
     feed_dict = dict(self._lower_feeds)
     feed_dict.update(self._upper_feeds)
     self.step = lambda sess: sess.run([loss, train_op], feed_dict)[0]
@@ -106,10 +115,10 @@ class Strategy:
     before = set(tf1.trainable_variables())
     loss = self._model.upper(boundary_phs, self._upper_phs)
     variables = [v for v in tf1.trainable_variables() if v not in before]
-    found = tf1.gradients(loss, boundary_phs + variables)
+    found = _gradients(loss, boundary_phs + variables)
     count = len(boundary_phs)
-    train_op = self._apply(found[count:], variables)
     upstream = [tf1.convert_to_tensor(g) for g in found[:count]]
+    train_op = self._apply(found[count:], variables, upstream)
 
     def train(sess, values):
       feed_dict = dict(self._upper_feeds)
@@ -123,7 +132,7 @@ class Strategy:
     boundary = self._lower()
     variables = tf1.trainable_variables()
     upstream_phs = [tf1.placeholder(t.dtype, t.shape) for t in boundary]
-    found = tf1.gradients(boundary, variables, grad_ys=upstream_phs)
+    found = _gradients(boundary, variables, grad_ys=upstream_phs)
     train_op = self._apply(found, variables)
     train_upper = self._upper(boundary)
 
@@ -137,9 +146,9 @@ class Strategy:
 
     self.step = step
 
-  def _build_sub_model(self, store, residuals):
+  def _build_sub_model(self, options):
     boundary = self._lower()
-    options = dict({"store": store, "residuals": residuals}, **self._options)
+    options = dict(options, **self._options)
     found = sub_model.SubModel(
       list(self._lower_phs.values()), boundary, **options
     )
@@ -154,10 +163,10 @@ class Strategy:
       return loss
 
     self.step = step
-    if options["store"] != SESSION:
+    if found.store != SESSION:
       self.residuals = found.residuals
 
-  def _build_pipeline(self):
+  def _build_pipeline(self, weights_unchanged):
     def build_lower(bucket, reads):
       del bucket, reads
       outputs = {f"output_{k}": t for k, t in enumerate(self._lower())}
@@ -176,13 +185,24 @@ class Strategy:
     found.add("lower", build_lower)
     reads = {f"output_{k}": f"lower.output_{k}" for k in range(count)}
     found.add("upper", build_upper, reads=reads)
-    trainer = found.minimize(self._optimizer)
+    trainer = found.minimize(
+      self._optimizer, weights_unchanged=weights_unchanged
+    )
     batch = {"lower": self._model.lower_feeds, "upper": self._model.upper_feeds}
     self.step = lambda sess: trainer.step(sess, batch).loss
     self.forward = lambda sess: found.forward(sess, batch).loss
 
-  def _apply(self, gradients, variables):
-    return self._optimizer.apply_gradients(list(zip(gradients, variables)))
+  def _apply(self, gradients, variables, others=()):
+    """Applies gradients; `others` are the other tensors that a step fetches.
+
+    An update of a reference variable writes to the memory that gradients are
+    still computed from, unless it waits for all of them.
+    """
+    waits = []
+    if not all(map(compat.is_resource_variable, variables)):
+      waits = [*gradients, *others]
+    with tf1.control_dependencies(waits):
+      return self._optimizer.apply_gradients(list(zip(gradients, variables)))
 
   def load(self, sess, values):
     """Sets all weights, and the optimizer's slots to zero.
@@ -243,3 +263,9 @@ def _placeholders(feeds):
 
 def _feed_dict(placeholders, feeds):
   return {placeholders[name]: array for name, array in feeds.items()}
+
+
+def _gradients(ys, xs, grad_ys=None):
+  """Returns `tf.gradients`, also of TensorFlow 1 style loops on 2.x."""
+  with compat.control_flow_of(tf1.get_default_graph().get_operations()):
+    return tf1.gradients(ys, xs, grad_ys)

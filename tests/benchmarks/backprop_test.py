@@ -15,7 +15,7 @@ SIZES = models.Sizes(batch=3, units=8, steps=4, target_steps=2)
 class BackpropTest(parameterized.TestCase):
   def test_only_double_forward_runs_the_forward_ops_again(self):
     rows = backprop.compare("lstm", sizes=SIZES, rounds=2)
-    self.assertEqual(list(rows), list(strategies.NAMES))
+    self.assertEqual(list(rows), list(strategies.DEFAULTS))
     for name, row in rows.items():
       self.assertLess(row["max_difference"], 1e-5, name)
       self.assertGreater(row["to_joint"], 0)
@@ -32,6 +32,16 @@ class BackpropTest(parameterized.TestCase):
   def test_joint_and_double_forward_are_always_there(self):
     rows = backprop.compare("mlp", ["device"], SIZES, rounds=1)
     self.assertEqual(list(rows), ["joint", "double_forward", "device"])
+
+  def test_a_loop_on_reference_variables(self):
+    names = ["auto", "pipeline_unchanged", "device"]
+    rows = backprop.compare("reference_rnn", names, SIZES, rounds=1)
+    for name in names[:2]:
+      self.assertIsNone(rows[name]["forward_runs"])  # those of a partial run
+      self.assertLess(rows[name]["max_difference"], 1e-5)
+    self.assertEqual(rows["joint"]["forward_runs"], 1.0)
+    self.assertGreater(rows["double_forward"]["forward_runs"], 1.5)
+    self.assertIn("loop", rows["device"]["reason"])
 
   def test_a_strategy_that_cannot_run_says_why(self):
     refusal = errors.CutError("SubModel: no way. Use another store.")

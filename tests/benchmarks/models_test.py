@@ -3,7 +3,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.benchmarks import models
 from tangle.compat import tf1
 from tests import case
@@ -22,7 +22,8 @@ class ModelsTest(case.GraphTestCase):
         feed_dict[feeds[key]] = array
     loss = model.upper(model.lower(feeds), feeds)
     variables = tf1.trainable_variables()
-    gradients = tf1.gradients(loss, variables)
+    with compat.control_flow_of(self.graph.get_operations()):
+      gradients = tf1.gradients(loss, variables)
     self.assertNotEmpty(variables)
     self.assertNotIn(None, gradients)
     self.assertTrue(np.isfinite(self.session().run(loss, feed_dict)))

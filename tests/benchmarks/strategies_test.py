@@ -6,6 +6,7 @@ from absl.testing import absltest, parameterized
 from tangle import errors
 from tangle.benchmarks import models, strategies
 from tangle.compat import tf1
+from tangle.graphs import walk
 
 SIZES = models.Sizes(batch=3, units=8, steps=4, target_steps=2)
 
@@ -33,6 +34,31 @@ class StrategiesTest(parameterized.TestCase):
     self.assertEqual(set(weights), set(joint_weights))
     for key, value in joint_weights.items():
       np.testing.assert_allclose(weights[key], value, atol=1e-6)
+
+  @parameterized.parameters(
+    strategies.AUTO,
+    strategies.UNCHANGED,
+    strategies.PIPELINE,
+    strategies.PIPELINE_UNCHANGED,
+  )
+  def test_a_loop_on_reference_variables_is_trained(self, name):
+    model = models.make("reference_rnn", SIZES)
+    _, joint_weights = train(strategies.JOINT, model)
+    _, weights = train(name, model)
+    for key, value in joint_weights.items():
+      np.testing.assert_allclose(weights[key], value, atol=1e-6)
+
+  def test_no_update_of_a_reference_variable_comes_before_a_gradient(self):
+    model = models.make("reference_rnn", SIZES)
+    graph = strategies.Strategy(strategies.JOINT, model).graph
+    updates = [
+      op for op in graph.get_operations() if op.type == "ApplyMomentum"
+    ]
+    self.assertLen(updates, 3)
+    gradients = {op.inputs[3].op for op in updates}
+    for op in updates:
+      found = set(walk.ancestors([op], control=True))
+      self.assertTrue(gradients <= found, op.name)
 
   def test_the_first_gradients_are_the_gradients(self):
     strategy = strategies.Strategy("joint", models.make("mlp", SIZES))
