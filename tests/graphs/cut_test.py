@@ -357,7 +357,7 @@ class CheckTest(CutTestCase):
       lambda n, v: n < 3, lambda n, v: (n + 1, tf1.sin(v)), [0, x], name="loop"
     )
     self.found_in(y, x)
-    self.refused("loop/", "session", "enable_control_flow_v2")
+    self.refused("loop/", 'Use store="session"')
 
   def test_refuses_the_handle_of_an_array(self):
     self.use_control_flow(v2=False)

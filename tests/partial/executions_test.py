@@ -57,8 +57,7 @@ class ExecutionsTest(case.GraphTestCase):
   @parameterized.parameters(
     *[(build, "device_none") for build in MODELS],
     *[(build, "min_cut") for build in MODELS],
-    # Recomputing is refused where a random number would be drawn again.
-    *[(build, "recompute") for build in MODELS if build is not zoo.dropout],
+    *[(build, "recompute") for build in MODELS],
   )
   def test_just_the_recomputed_ops_run_again(self, build, strategy):
     model = build(self)
@@ -127,9 +126,7 @@ class ExecutionsTest(case.GraphTestCase):
     self.assertGreater(np.max(np.abs(values[1])), 0)
     self.assert_close(values[2], 1.9 * values[1])
 
-  @parameterized.parameters(
-    "device", "device_all", "device_none", "host", "host_none", "session"
-  )
+  @parameterized.parameters(*checks.STRATEGIES)
   def test_calls_out_of_the_graph_are_made_once(self, strategy):
     calls = []
 
@@ -157,7 +154,7 @@ class ExecutionsTest(case.GraphTestCase):
       found = sub_model.forward(sess).backward([1.0])
       self.assertEqual(found.inputs[0], 2.0 * k)
 
-  @parameterized.parameters("device", "device_none", "host", "session")
+  @parameterized.parameters(*checks.STRATEGIES)
   def test_the_drawn_mask_is_that_of_the_outputs(self, strategy):
     x = tf1.placeholder(tf1.float64, [None, 50])
     y = x * tf1.round(tf1.random_uniform(tf1.shape(x), dtype=tf1.float64))

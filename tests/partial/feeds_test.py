@@ -77,7 +77,7 @@ class TakeTest(case.GraphTestCase):
       twice = tf1.add(x, x, name="twice")
       with self.assertRaises(errors.GraphError) as caught:
         self.take({twice: value})
-      self.assert_message(caught.exception, "Here", "'twice:0'", "tf.identity")
+      self.assert_message(caught.exception, "Here", "'twice:0'", "inputs")
     for feed_dict, error, parts in (
       ({other: 1.0}, errors.GraphError, ["'other:0'", "another graph"]),
       ({unfed: value}, errors.GraphError, ["'unfed:0'", "identity"]),

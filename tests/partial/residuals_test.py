@@ -57,7 +57,7 @@ class RecordsTest(case.GraphTestCase):
     _, sub_model = self.perceptron(3)
     record = self.by_type(sub_model)["Tanh"]
     self.assertEqual(
-      record._fields, ("name", "op_type", "dtype", "shape", "bytes")
+      record._fields, ("name", "op_type", "dtype", "shape", "bytes", "variable")
     )
     self.assertEqual(record.name, "h:0")
     self.assertEqual(record.dtype, tf1.float32)
@@ -73,8 +73,23 @@ class RecordsTest(case.GraphTestCase):
     row = [line for line in lines if line.startswith("h:0")][0]
     self.assertIn("Tanh", row)
     self.assertTrue(row.endswith(" 20,000"), row)
-    self.assertEqual(len({len(line) for line in lines[:-1]}), 1)
-    self.assertIn("4 residuals, 36,000 bytes besides 2 values", lines[-1])
+    title = "values of variables, which share the memory of these:"
+    rows = lines[: lines.index(title)] + lines[lines.index(title) + 1 : -1]
+    self.assertLen(rows, 5)
+    self.assertEqual(len({len(line) for line in rows}), 1)
+    self.assertLen(lines[lines.index(title) :], 2 + 2)
+    self.assertIn("2 residuals, 36,000 bytes, and 2 values", lines[-1])
+
+  def test_values_of_resource_variables_name_their_variable(self):
+    x = tf1.placeholder(tf1.float64, [2])
+    w = self.variable("w", np.ones(2))
+    ref = self.variable("ref", np.ones(2), use_resource=False)
+    fed = tf1.square(x)
+    tensors = [tf1.expand_dims(w.read_value(), 0), tf1.identity(ref), fed]
+    found = residuals.describe(tensors)
+    self.assertEqual([r.variable for r in found], ["w", None, None])
+    self.assertEqual([r.is_variable for r in found], [True, False, False])
+    self.assertEqual(found.bytes, 32)
 
   def test_a_slice_is_a_sequence_of_records(self):
     _, sub_model = self.perceptron(3)

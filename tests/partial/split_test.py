@@ -238,7 +238,7 @@ class HandlesTest(case.GraphTestCase):
     for name, tensor in found.handles.items():
       self.assertNotEqual(name, tensor.name)
       self.assertEqual(tensor.op.type, "VarHandleOp")
-    staging.check_ownable("test", found.kept)
+    self.assertEqual(staging.own_values("test", found.kept), found.kept)
 
 
 if __name__ == "__main__":

@@ -216,31 +216,46 @@ class OwnershipTest(case.GraphTestCase):
     w = self.variable("w", np.ones(2), use_resource=False)
     x = tf1.placeholder(tf1.float64, [2])
     tensors = [x, tf1.identity(w), x * w]
-    owned = staging.own_values(tensors)
+    owned = staging.own_values("Here", tensors)
     self.assertIs(owned[0], tensors[0])
     self.assertEqual(owned[1].op.type, "DeepCopy")
     self.assertIs(owned[2], tensors[2])
 
   def test_names_what_cannot_be_copied(self):
-    mask = self.variable(
-      "mask", np.array([True]), trainable=False, use_resource=False
+    words = self.variable(
+      "words", np.array(["a"]), trainable=False, use_resource=False
     )
-    read = tf1.identity(mask, name="read_mask")
-    with self.assertRaises(errors.CutError) as caught:
-      staging.check_ownable("Here", [read])
-    self.assert_message(
-      caught.exception, "Here", "'read_mask:0'", "bool", "use_resource=True"
-    )
-    staging.check_ownable("Here", [tf1.logical_not(tf1.constant(True))])
+    read = tf1.identity(words, name="read_words")
+    for refuse in (
+      lambda: staging.check_copyable("Here", read),
+      lambda: staging.own_values("Here", [read]),
+    ):
+      before = self.count_ops()
+      with self.assertRaises(errors.CutError) as caught:
+        refuse()
+      self.assert_message(
+        caught.exception,
+        "Here",
+        "'read_words:0'",
+        "string",
+        "weights_unchanged=True",
+      )
+      self.assertEqual(self.count_ops(), before)
+    text = tf1.constant("a")
+    self.assertIs(staging.own_values("Here", [text])[0], text)
 
-  @parameterized.parameters(*[d for d in DTYPES if d not in ("bool", "string")])
-  def test_what_passes_the_check_can_be_copied(self, dtype):
-    value = np.array([1, 2]).astype(dtype.as_numpy_dtype)
+  @parameterized.parameters(*[d for d in DTYPES if d != tf1.string])
+  def test_a_copy_does_not_change_with_the_variable(self, dtype):
+    value = np.array([0, 1]).astype(dtype.as_numpy_dtype)
     w = self.variable("w", value, trainable=False, use_resource=False)
     read = tf1.identity(w)
-    staging.check_ownable("Here", [read])
-    owned = staging.own_values([read])
-    np.testing.assert_array_equal(self.session().run(owned[0]), value)
+    staging.check_copyable("Here", read)
+    owned = staging.own_values("Here", [read])
+    with tf1.control_dependencies(owned):
+      change = w.assign(value[::-1])
+    with tf1.control_dependencies([change]):
+      found = tf1.identity(owned[0])
+    np.testing.assert_array_equal(self.session().run(found), value)
 
 
 if __name__ == "__main__":

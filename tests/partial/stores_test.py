@@ -95,12 +95,20 @@ class KeepingTest(case.GraphTestCase):
 
   @parameterized.parameters(*STORES)
   def test_refuses_what_cannot_be_copied(self, make):
-    mask = self.variable(
-      "mask", np.array([True]), trainable=False, use_resource=False
+    words = self.variable(
+      "words", np.array(["a"]), trainable=False, use_resource=False
     )
     with self.assertRaises(errors.CutError) as caught:
-      make("Here", [tf1.identity(mask)], [])
-    self.assert_message(caught.exception, "Here", "bool")
+      make("Here", [tf1.identity(words)], [])
+    self.assert_message(caught.exception, "Here", "string")
+
+  @parameterized.product(make=STORES, stable=[False, True])
+  def test_copies_of_references_are_left_out_on_demand(self, make, stable):
+    w = self.variable("w", np.ones(2), use_resource=False)
+    double = tf1.placeholder(tf1.float64, []) * w
+    make("Here", [tf1.identity(w), double], [], stable)
+    copies = [o for o in self.graph.get_operations() if o.type == "DeepCopy"]
+    self.assertLen(copies, 0 if stable else 1)
 
   def test_a_failed_run_leaves_nothing(self):
     self.build(stores.DeviceStore)
@@ -164,8 +172,9 @@ class SessionStoreTest(case.GraphTestCase):
     _, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
     self.store.discard(self.sess, ticket)
     self.assertEqual(self.shelves.count(self.sess), 0)
+    run, handle, key, _ = ticket
     with self.assertRaises((tf1.errors.OpError, ValueError)):
-      self.sess.partial_run(ticket[0], self.store._done)
+      run.finish(self.sess, handle, [np.zeros(1), key])
 
   def test_no_gradients_are_a_gradient_too(self):
     store = stores.SessionStore([2 * self.x], [], [(0, self.upstream)])
@@ -205,7 +214,24 @@ class SessionStoreTest(case.GraphTestCase):
 
     with self.assertRaises(errors.CallError) as caught:
       self.store.forward(Other(), {self.x: [1.0]})
-    self.assert_message(caught.exception, "Other", 'store="device"')
+    self.assert_message(caught.exception, "Other", "partial_run", "v1.Session")
+
+  def test_copies_are_made_in_the_forward_part(self):
+    w = self.variable("w", np.ones(1), use_resource=False)
+    copy = tf1.raw_ops.DeepCopy(x=w.op.outputs[0])
+    store = stores.SessionStore(
+      [2 * self.x], [self.upstream * copy], [(0, self.upstream)], [copy]
+    )
+    sess = self.session()
+    change = w.assign([5.0]).op
+    for _ in range(5):
+      sess.run(w.initializer)
+      _, _, ticket = store.forward(sess, {self.x: [1.0]})
+      sess.run(change)
+      found = store.backward(
+        sess, ticket, store.gradients, {self.upstream: [3.0]}
+      )
+      np.testing.assert_array_equal(found, [[3.0]])
 
 
 if __name__ == "__main__":

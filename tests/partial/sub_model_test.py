@@ -113,19 +113,41 @@ class AutoTest(case.GraphTestCase):
     desired = sess.run(joint, {x: value, ph: upstream})
     np.testing.assert_allclose(found.inputs[0], desired, rtol=1e-12)
 
-  def test_says_why_none_works(self):
+  def test_picks_a_partial_run_for_reference_variables_in_a_conditional(self):
     self.use_control_flow(v2=False)
     x = tf1.placeholder(tf1.float64, [])
     w = self.variable("w", np.float64(2), use_resource=False)
     y = tf1.cond(x > 0, lambda: w * x, lambda: x)
+    sub_model = tangle.SubModel([x], [y], store="auto")
+    self.assertEqual(sub_model.store, "session")
+    change = w.assign(7.0).op
+    sess = self.session()
+    for value, slopes in ((3.0, (2.0, 3.0)), (-3.0, (1.0, 0.0))):
+      sess.run(w.initializer)
+      call = sub_model.forward(sess, {x: value})
+      sess.run(change)
+      found = call.backward([1.0])
+      self.assertEqual((found.inputs[0], found.variables[0]), slopes)
+
+  def test_says_why_none_works(self):
+    self.use_control_flow(v2=False)
+    x = tf1.placeholder(tf1.float64, [])
+    w = self.variable("w", np.float64(2), use_resource=False)
+
+    def body(n, y):
+      with tf1.control_dependencies([tf1.assign_add(w, 1.0)]):
+        return n + 1, tf1.identity(y) * w
+
+    y = tf1.while_loop(lambda n, _: n < 3, body, [0, x], name="loop")[1]
     with self.assertRaises(errors.CutError) as caught:
       tangle.SubModel([x], [y], store="auto")
-    for part in ("found none that works", "conditional", "reference variable"):
-      self.assertIn(part, str(caught.exception))
+    self.assert_message(
+      caught.exception, "none that works", "conditional", "'w'"
+    )
 
   def test_a_planned_policy_has_no_partial_run(self):
     x, y = pieces.while_loop(self)
-    with self.assertRaisesRegex(errors.CutError, "loop"):
+    with self.assertRaisesRegex(errors.CutError, "loop.*leave out"):
       tangle.SubModel([x], [y], store="auto", residuals="min_cut")
 
 

@@ -172,7 +172,6 @@ def dropout(test):
     feed_dict,
     used=[True, False],
     drawn={1: noise},
-    refused=("recompute",),
   )
 
 
@@ -320,7 +319,7 @@ def loop(test):
     [x],
     [y, z],
     feed_dict,
-    refused=("host", "host_all", "host_none", "recompute"),
+    refused=("host", "host_all", "host_none"),
   )
 
 
@@ -342,7 +341,7 @@ def recurrence(test):
     [x],
     [sink.stack(), h],
     feed_dict,
-    refused=("host", "host_all", "host_none", "recompute"),
+    refused=("host", "host_all", "host_none"),
   )
 
 

@@ -181,10 +181,10 @@ class OverlapTest(support.PipelineTestCase):
     meeting = threading.Barrier(2, timeout=30)  # breaks where one is alone
     make_run, met = runs.PreparedRun.__call__, []
 
-    def call(run, sess, keys, arrays=(), plain=False):
+    def call(run, step, arrays=()):
       if arrays:
         met.append(meeting.wait())
-      return make_run(run, sess, keys, arrays, plain)
+      return make_run(run, step, arrays)
 
     with mock.patch.object(runs.PreparedRun, "__call__", call):
       trainer.step(sess, self.batch())

@@ -6,17 +6,20 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import bucket_graph, updates
+from tangle.pipeline import passes as passes_lib
+from tangle.pipeline import updates
 from tests.pipeline import support
 
 
-def make_pass(variables=None, backward=None):
-  return bucket_graph.Pass([], backward, {}, variables, [], [])
+def make_pass(variables=None, backward=None, is_real=None):
+  return passes_lib.Pass(
+    [], backward, {}, variables, [], [], lambda item: item, is_real
+  )
 
 
 def make_group(*names):
   signature = tuple((name, None) for name in names)
-  return bucket_graph.VariableGradients(signature, None, [], [], None)
+  return passes_lib.VariableGradients(signature, None, [], [], None)
 
 
 class PartsTest(absltest.TestCase):
@@ -30,6 +33,14 @@ class PartsTest(absltest.TestCase):
     found = [(p.name, p.direct) for p in updates.parts_of(passes)]
     expected = [("alone", False), ("encoder", True), ("middle", False)]
     self.assertEqual(found, expected)
+
+  def test_second_part_of_a_run_applies_nothing(self):
+    passes = {
+      "encoder": make_pass(make_group("v"), [], is_real=tf1.no_op),
+      "middle": make_pass(make_group("w"), []),
+    }
+    found = [(p.name, p.direct) for p in updates.parts_of(passes)]
+    self.assertEqual(found, [("encoder", False), ("middle", False)])
 
   def test_last_run_without_variables_applies_nothing(self):
     passes = {
