@@ -1,6 +1,7 @@
 """Train TensorFlow graph-mode networks in parts, exactly as if joined."""
 
 from tangle import branches, combine, gradients, mux
+from tangle.graphs.cut_points import cut_points
 from tangle.partial.calls import Call
 from tangle.partial.policies import Budget
 from tangle.partial.sizes import measure
@@ -16,6 +17,7 @@ __all__ = [
   "SubModel",
   "branches",
   "combine",
+  "cut_points",
   "gradients",
   "measure",
   "mux",

@@ -414,47 +414,18 @@ def function_def(graph, name):
   return None
 
 
-def count_flops(op, shape_of):
-  """Counts the floating-point operations of an op as the profiler does.
-
-  The profiler's public functions count only where all shapes are static.
+def flops_of(graph, node):
+  """Returns how many floating-point operations the profiler counts of a node.
 
   Args:
-    op: a `tf.Operation`.
-    shape_of: a function from a tensor to a `tf.TensorShape` that is fully
-      defined.
+    graph: a `tf.Graph`, or what has its `get_tensor_by_name` for shapes.
+    node: a `NodeDef`.
 
   Returns:
-    An int, 0 if the shapes do not fit; `None` if TensorFlow counts no ops of
-    this type.
+    A number; `None` if TensorFlow counts no ops of this type.
   """
-  graph = _Shaped(op.graph, shape_of)
   with _deprecation.silence():  # it warns of a function that it calls itself
     try:
-      found = _ops.get_stats_for_node_def(graph, op.node_def, "flops").value
+      return _ops.get_stats_for_node_def(graph, node, "flops").value
     except (AssertionError, IndexError, TypeError, ValueError):
-      found = 0
-  return None if found is None else int(found)
-
-
-class _Shaped:
-  """Stands for a graph whose tensors have the shapes that a function tells."""
-
-  def __init__(self, graph, shape_of):
-    self._graph = graph
-    self._shape_of = shape_of
-
-  def get_tensor_by_name(self, name):
-    """Returns an object that has the shape of the tensor called `name`."""
-    return _Shape(self._shape_of(self._graph.get_tensor_by_name(name)))
-
-
-class _Shape:
-  """Stands for a tensor."""
-
-  def __init__(self, shape):
-    self.shape = shape
-
-  def get_shape(self):
-    """Returns the shape."""
-    return self.shape
+      return 0  # the shapes do not fit

@@ -1,0 +1,199 @@
+"""Tells which tensors gradients flow through on their way from outputs.
+
+A gradient path is a chain of ops that a gradient flows back through, tensor by
+tensor. Tensors of integers and of bools end it, and so do `StopGradient` and
+ops such as `Floor`, unless another gradient was registered for one of them by
+`gradient_override_map`. In doubt a path counts as one.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import walk
+
+VIEWS = frozenset(
+  [
+    "Cast",
+    "CheckNumerics",
+    "CheckNumericsV2",
+    "ConjugateTranspose",
+    "EnsureShape",
+    "ExpandDims",
+    "Identity",
+    "PreventGradient",
+    "Reshape",
+    "ReverseSequence",
+    "ReverseV2",
+    "Slice",
+    "Snapshot",
+    "Split",
+    "SplitV",
+    "Squeeze",
+    "StridedSlice",
+    "TensorListFromTensor",
+    "Transpose",
+    "Unpack",
+  ]
+)
+"""Types of ops that only show a tensor, or a part of it, in another way."""
+
+_ENDS = frozenset(
+  ["Ceil", "Floor", "OnesLike", "Rint", "Round", "StopGradient", "ZerosLike"]
+)
+
+
+def can_carry(tensor):
+  """Whether a gradient can flow through `tensor`, going by its dtype.
+
+  Lists of tensors are variants, and variables are known by their handles, so
+  that both count here.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    A bool.
+  """
+  others = (tf1.variant, tf1.resource)
+  return (
+    compat.is_differentiable(tensor.dtype) or tensor.dtype.base_dtype in others
+  )
+
+
+def is_end(op):
+  """Whether no gradient flows through `op`, though its dtypes would let it."""
+  if op.type not in _ENDS:
+    return False
+  try:
+    op.get_attr("_gradient_op_type")  # what gradient_override_map sets
+  except ValueError:
+    return True
+  return False
+
+
+def reached_from(sources, ops):
+  """Names the tensors from which a gradient could flow down to `sources`.
+
+  Args:
+    sources: tensors of any shapes: floating ones, and handles of variables.
+    ops: the ops to look at, producers before consumers.
+
+  Returns:
+    A set of tensor names that holds those of `sources` too.
+  """
+  return walk.dependents(
+    sources, ops, follow=lambda t: can_carry(t) and not is_end(t.op)
+  )
+
+
+def arriving(outputs, ops, stop=()):
+  """Names the tensors that gradients of `outputs` arrive at.
+
+  Args:
+    outputs: tensors of any shapes. Those that are not floating have no
+      gradient.
+    ops: the ops to look at, producers before consumers.
+    stop: tensors at which gradients arrive, but go no further.
+
+  Returns:
+    A set of tensor names that holds those of floating `outputs` too.
+  """
+  found = {t.name for t in outputs if compat.is_differentiable(t.dtype)}
+  stopped = walk.names(stop)
+  ops = [op for op in reversed(list(ops)) if not is_end(op)]
+  changed = True
+  while changed:  # a second round only changes something in a cyclic graph
+    changed = False
+    for op in ops:
+      names = [tensor.name for tensor in op.outputs]
+      if any(name in found and name not in stopped for name in names):
+        for tensor in op.inputs:
+          if tensor.name not in found and can_carry(tensor):
+            found.add(tensor.name)
+            changed = changed or compat.in_v1_control_flow(op)
+  return found
+
+
+def nearest(tensor, outputs):
+  """Finds the tensor to cut at where a gradient does not arrive at `tensor`.
+
+  A tensor that a model hands out may be the reshape of one that its next layer
+  reads, and be read by no layer itself: all gradients pass it by. The tensor
+  beneath it is the one to name.
+
+  Args:
+    tensor: a tensor of any shape.
+    outputs: the tensors that gradients come from, of any shapes.
+
+  Returns:
+    `tensor` itself if a gradient path from `outputs` leads to it; otherwise
+    the first tensor below to which one does, beneath views such as `Reshape`
+    and `Identity`; `None` if there is none, or it cannot be fed.
+  """
+  found = arriving(outputs, walk.ancestors(outputs))
+  while tensor.name not in found:
+    below = [t for t in tensor.op.inputs if can_carry(t)]
+    if tensor.op.type not in VIEWS or len(below) != 1:
+      return None
+    tensor = below[0]
+  return tensor if is_nameable(tensor) else None
+
+
+def leads_nowhere(inputs, outputs):
+  """Lists the inputs that do nothing for the outputs, though others do.
+
+  Args:
+    inputs: tensors of any shapes. A path does not count that leads from one
+      through another.
+    outputs: tensors of any shapes.
+
+  Returns:
+    A list of those of `inputs` from which no gradient path leads to any of
+    `outputs`, or no path at all if they are not floating. It is empty if that
+    is true of all inputs.
+  """
+  ops = walk.ancestors(outputs, stop=inputs)
+  arrived = arriving(outputs, ops, stop=inputs)
+  read = {tensor.name for op in ops for tensor in op.inputs}
+  read |= walk.names(outputs)
+  lost = [
+    tensor
+    for tensor in inputs
+    if tensor.name
+    not in (arrived if compat.is_differentiable(tensor.dtype) else read)
+  ]
+  return lost if len(lost) < len(inputs) else []
+
+
+def is_nameable(tensor):
+  """Whether `tensor` can be an output of a sub-model and an input of the next.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    False for what lies inside a TensorFlow 1 style loop or conditional, for the
+    flow of a tensor array, for references, for what is not floating, and for
+    what TensorFlow does not let be fed.
+  """
+  op = tensor.op
+  if not compat.is_differentiable(tensor.dtype) or compat.is_ref(tensor):
+    return False
+  if compat.in_v1_control_flow(op) or _is_flow(tensor):
+    return False
+  return tensor.graph.is_feedable(tensor)
+
+
+def _is_flow(tensor):
+  """Whether `tensor` is the float that orders the uses of a tensor array."""
+  kinds = ("TensorArrayConcat", "TensorArrayGather", "TensorArrayRead")
+  kind = tensor.op.type
+  if kind.startswith("TensorArray") and not kind.startswith(kinds):
+    return True
+  if tensor.shape.ndims != 0:
+    return False
+  return any(
+    op.type.startswith("TensorArray")
+    and op.inputs[len(op.inputs) - 1].name == tensor.name
+    and op.inputs[0].dtype.base_dtype == tf1.resource
+    for op in tensor.consumers()
+  )

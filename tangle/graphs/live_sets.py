@@ -1,0 +1,349 @@
+"""Sweeps over a graph and tells what gradients pass through, place by place.
+
+The ops that gradients flow through are put in an order in which they can run.
+After each of them stand the tensors that were computed before and are read
+later: the live set. All gradient paths from below lead through it.
+
+Only tensors count that a gradient flows through and that depend on the inputs.
+What is computed from variables alone, as a kernel that was normalized, is
+computed on both sides of a cut, and its gradients add up.
+"""
+
+import collections
+import itertools
+from typing import Any, List, NamedTuple
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import cheap, cut, gradient_paths, walk
+
+_MORE_LIGHT = """
+AvgPool LRN MaxPool Merge ResourceGather ResourceGatherNd
+SoftmaxCrossEntropyWithLogits SparseSoftmaxCrossEntropyWithLogits Switch
+TensorListConcat TensorListFromTensor TensorListStack
+"""
+_LIGHT = cheap.TYPES | frozenset(_MORE_LIGHT.split())
+"""Types of ops that do not separate one place of a network from the next."""
+
+_MOST_VIEWS = 8
+"""Of how many views of one tensor the nearest common one is looked for."""
+
+
+class Place(NamedTuple):
+  """A place between two ops of the sweep.
+
+  Attributes:
+    position: how many ops lie below, less one.
+    tensors: the tensors that all gradient paths from below lead through.
+    size: how many of them are no inputs.
+  """
+
+  position: int
+  tensors: List[Any]
+  size: int
+
+
+class Span(NamedTuple):
+  """The first and the last position at which something is used."""
+
+  first: int
+  last: int
+
+
+class _Node:
+  """An op, or all ops of a TensorFlow 1 style loop or conditional.
+
+  Attributes:
+    ops: the ops.
+    reads: name → tensor, of what it reads and others give.
+    age: when it was made: the greatest index of its ops in the graph.
+    is_heavy: whether it does work that separates places.
+    view_of: the tensor that all it gives are views of, or `None`.
+  """
+
+  def __init__(self):
+    self.ops = []
+    self.reads = collections.OrderedDict()
+    self.age = 0
+    self.is_heavy = False
+    self.view_of = None
+
+
+class Sweep:
+  """The ops between inputs and outputs that gradients flow through, in order.
+
+  Attributes:
+    inputs, outputs: lists of tensors.
+    ops: all ops that the outputs depend on, producers before consumers.
+    variables: the trainable variables among them.
+    length: how many positions there are: of ops that gradients flow through,
+      where a TensorFlow 1 style loop counts as one.
+    position: a dict from each of these ops to its position.
+    spans: a dict from every other op to the `Span` of the positions where what
+      it gives is read; `length` is the end of the graph.
+    variable_spans: a dict from the name of a variable to the `Span` of the
+      positions where it is read and a gradient flows back to it.
+    top: the last position of an op that is no view.
+    heavy: for each position how many ops up to there do more than a cheap op.
+  """
+
+  def __init__(self, inputs, outputs):
+    """Finds the order.
+
+    Args:
+      inputs: tensors of any shapes where the graph begins.
+      outputs: tensors of any shapes where it ends.
+    """
+    self.inputs = list(inputs)
+    self.outputs = list(outputs)
+    graph = self.outputs[0].graph
+    self.ops = walk.ancestors(self.outputs, stop=self.inputs)
+    self.variables = walk.trainable_variables(self.ops, graph)
+    self._arrived = gradient_paths.arriving(
+      self.outputs, self.ops, stop=self.inputs
+    )
+    self._input_names = walk.names(self.inputs)
+    self._flowing = self._find_flowing()
+    nodes = self._order(self._make_nodes(graph))
+    self.length = len(nodes)
+    self.position = {op: k for k, node in enumerate(nodes) for op in node.ops}
+    self._parents = {}
+    for node in nodes:
+      if node.view_of is not None:
+        for tensor in node.ops[0].outputs:
+          self._parents[tensor.name] = node.view_of
+    self.heavy = list(itertools.accumulate(node.is_heavy for node in nodes))
+    self.top = max(
+      (k for k, node in enumerate(nodes) if node.view_of is None), default=-1
+    )
+    self._nodes = nodes
+    self.spans = self._find_spans(lambda op, tensor: True)
+    self.variable_spans = self._find_variable_spans()
+
+  def _find_flowing(self):
+    """Returns name → tensor, of what gradients flow through above inputs."""
+    floats = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
+    handles = [variable.op.outputs[0] for variable in self.variables]
+    reached = gradient_paths.reached_from(floats + handles, self.ops)
+    names = reached & self._arrived & walk.dependents(self.inputs, self.ops)
+    found = {t.name: t for t in floats if t.name in names}
+    for op in self.ops:
+      for tensor in op.outputs:
+        if tensor.name in names and tensor.dtype.base_dtype != tf1.resource:
+          found.setdefault(tensor.name, tensor)
+    return found
+
+  def _gives(self, op):
+    """Lists what `op` gives that gradients flow through, but for inputs."""
+    return [
+      tensor
+      for tensor in op.outputs
+      if tensor.name in self._flowing and tensor.name not in self._input_names
+    ]
+
+  def _make_nodes(self, graph):
+    """Returns op → `_Node`, of the ops that gradients flow through."""
+    ages = {op: age for age, op in enumerate(graph.get_operations())}
+    by_key, found = {}, collections.OrderedDict()
+    for op in self.ops:
+      if self._gives(op):
+        key = compat.outermost_context(op) or op
+        found[op] = node = by_key.setdefault(key, _Node())
+        node.ops.append(op)
+        node.age = max(node.age, ages[op])
+    for op, node in found.items():
+      for tensor in op.inputs:
+        if tensor.name in self._flowing:
+          is_input = tensor.name in self._input_names
+          if is_input or found.get(tensor.op) is not node:
+            node.reads[tensor.name] = tensor
+      is_view = op.type in gradient_paths.VIEWS and len(node.ops) == 1
+      if is_view and len(node.reads) == 1:
+        node.view_of = next(iter(node.reads.values()))
+    for node in found.values():
+      node.is_heavy = node.view_of is None and any(
+        op.type not in _LIGHT or compat.in_v1_loop(op) for op in node.ops
+      )
+    if not any(node.is_heavy for node in found.values()):
+      for node in found.values():
+        node.is_heavy = node.view_of is None
+    return found
+
+  def _order(self, nodes):
+    """Orders nodes so that little is live at a time.
+
+    A node comes when it is first needed. Of what a node needs, that comes
+    first which was made first; what is made by cheap ops alone comes last.
+    """
+    works = {}  # node → whether heavy ops lie below it
+    below = {}
+    for node in nodes.values():
+      found = [nodes.get(t.op) for t in node.reads.values()]
+      below[node] = list(
+        dict.fromkeys(n for n in found if n is not None and n is not node)
+      )
+      works[node] = node.is_heavy or any(works.get(n) for n in below[node])
+
+    def needs(node):
+      return iter(sorted(below[node], key=lambda n: (not works[n], n.age)))
+
+    ends = [nodes[t.op] for t in self.outputs if t.op in nodes]
+    seen, order = set(), []
+    for end in sorted(dict.fromkeys(ends), key=lambda node: node.age):
+      if end in seen:
+        continue
+      seen.add(end)
+      stack = [(end, needs(end))]
+      while stack:
+        node, rest = stack[-1]
+        for other in rest:
+          if other not in seen:
+            seen.add(other)
+            stack.append((other, needs(other)))
+            break
+        else:
+          stack.pop()
+          order.append(node)
+    return order
+
+  def _find_spans(self, counts):
+    """Returns op → `Span` of what reads it, through edges that count."""
+    spans = {}
+
+    def widen(op, first, last):
+      old = spans.get(op)
+      if old is not None:
+        first, last = min(first, old.first), max(last, old.last)
+      spans[op] = Span(first, last)
+
+    for tensor in self.outputs:
+      if tensor.op not in self.position and counts(None, tensor):
+        widen(tensor.op, self.length, self.length)
+    for op in reversed(self.ops):
+      place = self.position.get(op)
+      span = spans.get(op) if place is None else Span(place, place)
+      if span is None:
+        continue
+      for tensor in op.inputs:
+        is_given = tensor.name in self._input_names
+        is_beside = tensor.op not in self.position and not is_given
+        if is_beside and counts(op, tensor):
+          widen(tensor.op, *span)
+    return spans
+
+  def _find_variable_spans(self):
+    spans = self._find_spans(
+      lambda op, tensor: (
+        tensor.name in self._arrived
+        and (op is None or not gradient_paths.is_end(op))
+      )
+    )
+    return {
+      variable.name: spans[variable.op]
+      for variable in self.variables
+      if variable.op in spans
+    }
+
+  def taps(self):
+    """Finds what is read of the gradient's way, but not by a gradient.
+
+    Returns:
+      A list of a tensor, the position where it is made, and the last position
+      where what is computed from it is read; shapes do not count.
+    """
+    found = []
+    for op, span in self.spans.items():
+      if op.type in cut.SHAPES:
+        continue
+      for tensor in op.inputs:
+        place = self.position.get(tensor.op)
+        if place is not None and place < span.last:
+          found.append((tensor, place, span.last))
+    return found
+
+  def places(self, most):
+    """Yields the places with few live tensors, from inputs to outputs.
+
+    Args:
+      most: how many may be live at most, apart from inputs.
+
+    Yields:
+      A `Place` for each position where that is so, something lies above but
+      views, and all live tensors can be named; views of one tensor count as
+      that tensor.
+    """
+    begins, ends = self._find_lives()
+    groups = collections.OrderedDict()  # root → name → tensor
+    roots, size = {}, 0
+    for position in range(self.top):
+      for tensor in begins[position]:
+        root = self._root(tensor, roots)
+        if root.name not in groups:
+          groups[root.name] = collections.OrderedDict()
+          size += root.name not in self._input_names
+        groups[root.name][tensor.name] = tensor
+      for tensor in ends[position]:
+        root = self._root(tensor, roots)
+        del groups[root.name][tensor.name]
+        if not groups[root.name]:
+          del groups[root.name]
+          size -= root.name not in self._input_names
+      if 0 < size <= most:
+        named = [self._name(*group) for group in groups.items()]
+        if None not in named:
+          yield Place(position, named, size)
+
+  def _find_lives(self):
+    """Lists for each position the tensors that begin and end to be live."""
+    begins = [[] for _ in range(self.length + 1)]
+    ends = [[] for _ in range(self.length + 1)]
+    used = {name: [] for name in self._flowing}
+    for position, node in enumerate(self._nodes):
+      for op in node.ops:
+        for tensor in self._gives(op):
+          used[tensor.name].append(position)
+      for name in node.reads:
+        used[name].append(position)
+    for tensor in self.outputs:
+      if tensor.name in used:
+        used[tensor.name].append(self.length)
+    for name, places in used.items():
+      if places and min(places) < max(places):
+        begins[min(places)].append(self._flowing[name])
+        ends[max(places)].append(self._flowing[name])
+    return begins, ends
+
+  def _root(self, tensor, known):
+    """Returns what `tensor` is a view of in the end."""
+    if tensor.name not in known:
+      chain = [tensor]
+      while chain[-1].name in self._parents and chain[-1].name not in known:
+        chain.append(self._parents[chain[-1].name])
+      root = known.get(chain[-1].name, chain[-1])
+      known.update((link.name, root) for link in chain)
+    return known[tensor.name]
+
+  def _name(self, root, views):
+    """Returns the tensor to name for live views of one; `None` if none can."""
+    tensor = self._flowing[root]
+    is_read = root in self._input_names or root in views
+    if not is_read and len(views) <= _MOST_VIEWS:
+      chains = [self._chain(view) for view in views.values()]
+      shared = set.intersection(*(walk.names(chain) for chain in chains))
+      tensor = next(t for t in chains[0] if t.name in shared)
+    while not self._is_nameable(tensor):
+      tensor = self._parents.get(tensor.name)
+      if tensor is None:
+        return None
+    return tensor
+
+  def _chain(self, tensor):
+    chain = [tensor]
+    while chain[-1].name in self._parents:
+      chain.append(self._parents[chain[-1].name])
+    return chain
+
+  def _is_nameable(self, tensor):
+    return tensor.name in self._input_names or gradient_paths.is_nameable(
+      tensor
+    )
