@@ -9,7 +9,7 @@ import numpy as np
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import sub_model
+from tangle.partial import partial_runs, sub_model
 from tangle.pipeline import pieces, pipeline
 
 JOINT = "joint"
@@ -22,6 +22,7 @@ PIPELINE = "pipeline"
 AUTO = "auto"
 UNCHANGED = "unchanged"
 PIPELINE_UNCHANGED = "pipeline_unchanged"
+PARTIAL_RUN = "partial_run"
 
 _SUB_MODELS = {
   PUBLISHED: {"store": "host", "residuals": "all"},
@@ -35,9 +36,10 @@ _SUB_MODELS = {
 DEFAULTS = (JOINT, DOUBLE, PUBLISHED, HOST, DEVICE, SESSION, PIPELINE)
 """Names of the strategies that are compared unless others are asked for."""
 
-NAMES = DEFAULTS + (AUTO, UNCHANGED, PIPELINE_UNCHANGED)
-"""Names of the strategies; `auto` leaves the store to tangle, and `unchanged`
-promises that no variable changes between forward and backward run."""
+NAMES = DEFAULTS + (AUTO, UNCHANGED, PIPELINE_UNCHANGED, PARTIAL_RUN)
+"""Names of the strategies; `auto` leaves the store to tangle, `unchanged`
+promises that no variable changes between forward and backward run, and
+`partial_run` is split by TensorFlow's partial runs alone, without tangle."""
 
 
 class Strategy:
@@ -83,6 +85,8 @@ class Strategy:
         self._build_joint()
       elif name == DOUBLE:
         self._build_double()
+      elif name == PARTIAL_RUN:
+        self._build_partial_run()
       elif name in (PIPELINE, PIPELINE_UNCHANGED):
         self._build_pipeline(name == PIPELINE_UNCHANGED)
       else:
@@ -142,6 +146,26 @@ class Strategy:
       feed_dict = dict(self._lower_feeds)
       feed_dict.update(zip(upstream_phs, upstream))
       sess.run(train_op, feed_dict)
+      return loss
+
+    self.step = step
+
+  def _build_partial_run(self):
+    boundary = self._lower()
+    variables = tf1.trainable_variables()
+    upstream_phs = [tf1.placeholder(t.dtype, t.shape) for t in boundary]
+    found = _gradients(boundary, variables, grad_ys=upstream_phs)
+    with tf1.control_dependencies([self._apply(found, variables)]):
+      done = tf1.constant(0)  # a partial run takes tensors only for fetches
+    train_upper = self._upper(boundary)
+
+    def step(sess):
+      sess = partial_runs.raw_session(sess)
+      feeds = list(self._lower_feeds) + upstream_phs
+      handle = sess.partial_run_setup(boundary + [done], feeds)
+      values = sess.partial_run(handle, boundary, self._lower_feeds)
+      loss, upstream = train_upper(sess, values)
+      sess.partial_run(handle, done, dict(zip(upstream_phs, upstream)))
       return loss
 
     self.step = step

@@ -40,6 +40,7 @@ class StrategiesTest(parameterized.TestCase):
     strategies.UNCHANGED,
     strategies.PIPELINE,
     strategies.PIPELINE_UNCHANGED,
+    strategies.PARTIAL_RUN,
   )
   def test_a_loop_on_reference_variables_is_trained(self, name):
     model = models.make("reference_rnn", SIZES)

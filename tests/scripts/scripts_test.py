@@ -191,6 +191,27 @@ class ScriptsTest(absltest.TestCase):
     self.assertLess(figures["device"]["max_difference"], 1e-5)
     self.assertEqual(os.listdir(self.out_dir), ["backprop_mlp.png"])
 
+  def test_benchmark_weights(self):
+    kinds = "--kinds=resource"
+    out_dir = f"--out_dir={self.out_dir}"
+    done = run("benchmark_weights.py", "--size=small", kinds, out_dir)
+    figures = self.figures(done)["resource"]
+    self.assertEqual(figures["to_resource"], 1.0)
+    # Four projections and a hidden layer; the norms' gains; biases.
+    weights = 4 * 16 * 16 + 2 * 16 * 32 + 2 * 16 + (7 * 16 + 32)
+    self.assertEqual(figures["weights_bytes"], 4 * weights)
+    self.assertLen(figures["rss_bytes"], 4)
+    self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
+
+  def test_soak_loops(self):
+    flags = ["--size=small", "--strategies=auto"]
+    out_dir = f"--out_dir={self.out_dir}"
+    figures = self.figures(run("soak_loops.py", *flags, out_dir))["auto"]
+    self.assertEqual(figures["steps"], 40)
+    self.assertGreater(figures["loss"], 0)
+    self.assertGreater(figures["rss_bytes"][0], 1e7)
+    self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
+
   def test_benchmark_residuals(self):
     figures = self.figures(
       run(
@@ -445,11 +466,13 @@ class ScriptsTest(absltest.TestCase):
     figures = self.figures(
       run("tabulate_control_flow.py", "--constructs=cond,Defun", out_dir)
     )
-    (found,) = figures.values()
-    self.assertEqual(found["right"] + found["refused"], 2 * 2 * 5)
-    self.assertGreaterEqual(found["right"], 8)
-    with open(os.path.join(self.out_dir, "control_flow.md")) as file:
-      self.assertLen(file.read().splitlines(), 4)
+    for kind in ("resource", "reference"):
+      (found,) = figures[kind].values()
+      self.assertEqual(found["right"] + found["refused"], 2 * 2 * 6)
+      self.assertGreaterEqual(found["right"], 10)
+      name = f"control_flow_{kind}.md"
+      with open(os.path.join(self.out_dir, name)) as file:
+        self.assertLen(file.read().splitlines(), 4)
 
   def test_soak_threads(self):
     out_dir = f"--out_dir={self.out_dir}"

@@ -1,0 +1,49 @@
+"""Compares what a sub-model keeps with resource and reference variables.
+
+  python scripts/benchmark_weights.py
+  python scripts/benchmark_weights.py --size=small --kinds=reference
+
+A Transformer of the size of BERT-base, of plain `tf.get_variable`, each kind of
+variable in a process of its own: residual bytes, and what open calls add to the
+resident memory. `reference_unchanged` promises that no variable changes between
+a forward run and its backward run. `--out_dir` gets `metrics.jsonl`. The last
+line on standard output is one JSON object: kind -> figures.
+"""
+
+import sys
+
+from absl import app, flags
+
+from tangle import errors
+from tangle.benchmarks import tables, weights
+from tangle.training import progress, records
+
+FLAGS = flags.FLAGS
+
+SIZES = {"base": weights.Sizes(), "small": weights.SMALL}
+
+flags.DEFINE_enum("size", "base", list(SIZES), "Of the Transformer.")
+flags.DEFINE_list("kinds", list(weights.NAMES), "Kinds of variables.")
+flags.DEFINE_integer("calls", 4, "How many calls are open at once.")
+flags.DEFINE_string("out_dir", "out/benchmark_weights", "Gets metrics.jsonl.")
+
+
+def main(argv):
+  if len(argv) > 1:
+    raise app.UsageError(f"Unknown arguments: {argv[1:]}")
+  try:
+    with progress.Bar(unit="kind") as bar:
+      rows = weights.compare(
+        FLAGS.kinds, SIZES[FLAGS.size], FLAGS.calls, bar.count
+      )
+  except errors.TangleError as error:
+    sys.exit(f"benchmark_weights: {error}")
+  journal = records.Records(FLAGS.out_dir)
+  for kind, row in rows.items():
+    journal.write(kind=kind, **row)
+  print(tables.format_table(rows, weights.COLUMNS))
+  print(records.to_json(rows))
+
+
+if __name__ == "__main__":
+  app.run(main)

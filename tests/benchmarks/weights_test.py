@@ -1,0 +1,55 @@
+"""Tests of weights."""
+
+from unittest import mock
+
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.benchmarks import weights
+
+SIZES = weights.Sizes(layers=2, units=256, heads=4, hidden=1024, steps=4)
+
+
+def copied_bytes(sizes):
+  """Returns the bytes of kernels and gains, which a backward pass reads."""
+  products = 4 * sizes.units**2 + 2 * sizes.units * sizes.hidden
+  return 4 * sizes.layers * (products + 2 * sizes.units)
+
+
+class MeasureTest(parameterized.TestCase):
+  def test_reference_variables_are_copied_unless_promised_not_to_change(self):
+    rows = {name: weights.measure(name, SIZES, 2) for name in weights.NAMES}
+    resource, reference, unchanged = rows.values()
+    biases = 4 * SIZES.layers * (7 * SIZES.units + SIZES.hidden)
+    copied = copied_bytes(SIZES)
+    for row in rows.values():
+      self.assertEqual(row["weights_bytes"], copied + biases)
+      self.assertLen(row["rss_bytes"], 2)
+      self.assertEqual(row["open_calls_bytes"], row["rss_bytes"][-1])
+    self.assertEqual(
+      reference["residual_bytes"] - resource["residual_bytes"], copied
+    )
+    self.assertEqual(unchanged["residual_bytes"], resource["residual_bytes"])
+    self.assertGreater(reference["open_calls_bytes"], 1.5 * copied)
+
+
+class CompareTest(parameterized.TestCase):
+  def test_residuals_are_told_in_units_of_those_of_resource_variables(self):
+    answers = {"resource": 4, "reference": 10}
+    with mock.patch.object(weights.elsewhere, "run") as run:
+      run.side_effect = lambda *arguments: {
+        "residual_bytes": answers[arguments[2]]
+      }
+      rows = weights.compare(list(answers))
+      alone = weights.compare(["reference"])
+    self.assertEqual(rows["reference"]["to_resource"], 2.5)
+    self.assertIsNone(alone["reference"]["to_resource"])
+
+  @parameterized.parameters((["refs"], 4, "refs"), (["resource"], 0, "calls"))
+  def test_what_cannot_be_is_refused(self, names, calls, message):
+    with self.assertRaisesRegex(errors.ArgumentError, message):
+      weights.compare(names, calls=calls)
+
+
+if __name__ == "__main__":
+  absltest.main()
