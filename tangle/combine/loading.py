@@ -1,4 +1,4 @@
-"""Pre-trained weights from a checkpoint or a SavedModel into any part.
+"""Pre-trained weights, as TensorFlow or Keras saved them, into any part.
 
 Which saved variable goes where is told by scopes or by a mapping. The checks
 are made before any op is, and what goes where can be read in a report.
@@ -8,7 +8,7 @@ import os
 from typing import Any, NamedTuple
 
 from tangle import errors
-from tangle.combine import saved
+from tangle.combine import keras_files, restoring, saved
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
 
@@ -73,22 +73,16 @@ class Pretrained:
     variables: the variables that are loaded.
   """
 
-  def __init__(self, prefix, pairs, report, name):
-    """Adds the ops that restore to the graph of the variables."""
-    self._prefix, self.report = prefix, report
-    self.variables = [variable for variable, _ in pairs]
-    with self.variables[0].graph.as_default(), tf1.name_scope(name):
-      # A saved value may go into several variables; a saver takes it once.
-      self._savers, rest = [], list(pairs)
-      while rest:
-        taken, later = {}, []
-        for variable, entry in rest:
-          if entry.key in taken:
-            later.append((variable, entry))
-          else:
-            taken[entry.key] = variable
-        self._savers.append(tf1.train.Saver(taken))
-        rest = later
+  def __init__(self, variables, loaders, report):
+    """Keeps what `pretrained` made.
+
+    Args:
+      variables: the variables that are loaded.
+      loaders: what has `restore(sess)`, each for some of the variables.
+      report: the `Report`.
+    """
+    self.variables, self.report = variables, report
+    self._loaders = loaders
 
   def load(self, sess):
     """Gives the variables what is saved, bit by bit.
@@ -99,9 +93,21 @@ class Pretrained:
     Returns:
       The `Report`.
     """
-    for saver in self._savers:
-      saver.restore(sess, self._prefix)
+    for loader in self._loaders:
+      loader.restore(sess)
     return self.report
+
+
+def _make(found, pairs, report, name):
+  """Adds the ops that restore to the graph of the variables."""
+  variables = [variable for variable, _ in pairs]
+  keys = [entry.key for _, entry in pairs]
+  with variables[0].graph.as_default(), tf1.name_scope(name):
+    if found.arrays is not None:
+      loaders = [restoring.Arrays(variables, lambda: found.arrays(keys))]
+      return Pretrained(variables, loaders, report)
+    loaders = restoring.checkpoints(found.prefix, variables, keys)
+  return Pretrained(variables, loaders, report)
 
 
 def pretrained(
@@ -116,9 +122,32 @@ def pretrained(
       weights = combine.pretrained("runs/left", model.part("left"), "encoder")
       print(weights.load(sess))
 
+  A Keras model in a static graph starts with random weights: its
+  `load_weights`, and the weights of `load_model`, are assignments that nobody
+  runs. Build it by the code that made it, call it, and load its file after the
+  initializers, which would overwrite what was loaded before:
+
+      model = build_model()
+      logits = model(x_ph)
+      weights = combine.pretrained("model.keras", model)
+      sess.run(tf1.global_variables_initializer())
+      weights.load(sess)
+
+  The initializers of a `MonitoredTrainingSession` run in its constructor:
+
+      scaffold = tf1.train.Scaffold(init_fn=lambda _, sess: weights.load(sess))
+      sess = tf1.train.MonitoredTrainingSession(scaffold=scaffold)
+
+  A Keras model gets the file as its own `load_weights` pairs layers and arrays.
+  It gets a SavedModel, of `model.export()` for one, by name if all fits, else
+  in the order of `model.variables`. Other variables get the arrays of a file by
+  scope or mapping: in an `.h5` file they have the names of variables; in a
+  `.keras` and a `.weights.h5` file paths such as `layers/dense/vars/0`.
+  TensorFlow 1.15's `tf.keras` reads `.h5` files of whole models and of weights.
+
   Args:
-    path: prefix of a checkpoint, a folder with checkpoints, or the folder of a
-      SavedModel.
+    path: prefix of a checkpoint, a folder with checkpoints, the folder of a
+      SavedModel, or a `.keras`, `.weights.h5` or `.h5` file of Keras.
     into: a part, a network that has made its variables, or a list of variables.
       The scope of a list is what the names of its variables have in common, up
       to a slash; so is that of a part if nothing fits by its own. If nothing
@@ -139,9 +168,14 @@ def pretrained(
     ArgumentError: if `into` has no variables, both `scope` and `mapping` are
       given, or `mapping` names a variable that `into` does not have.
     DataError: if it cannot be read, has nothing of the scope or of a name in
-      `mapping`, nothing fits, or, with `strict`, not everything does.
+      `mapping`, nothing fits, or, with `strict`, not everything does; or if the
+      Keras of a model cannot read the file.
+    MissingPackageError: if h5py is needed and not installed.
   """
   variables, scopes = _variables_of(into)
+  model = keras_files.model_of(into) if scope is mapping is None else None
+  if model is not None and keras_files.is_file(path):
+    return _of_keras(path, model, strict, name)
   found = saved.read(_CALLER, path)
   if mapping is not None:
     if scope is not None:
@@ -150,8 +184,9 @@ def pretrained(
       )
     wanted, left_out = _by_mapping(found, variables, mapping)
   else:
-    scope = scopes[0] if scope is None else scope
-    wanted, left_out = _by_scope(found, variables, scopes, scope)
+    wanted, left_out = _by_order(found, variables, model) or _by_scope(
+      found, variables, scopes, scopes[0] if scope is None else scope
+    )
   loaded, pairs, mismatched = {}, [], []
   for variable in variables:
     entry = wanted.get(variable.op.name)
@@ -172,7 +207,64 @@ def pretrained(
       f"another scope or a mapping{', or strict=False' if loaded else ''}.\n"
       f"{report}"
     )
-  return Pretrained(found.prefix, pairs, report, name)
+  return _make(found, pairs, report, name)
+
+
+def _of_keras(path, model, strict, name):
+  """Returns the weights in a file of Keras, for a model of Keras."""
+  found = keras_files.values_for(_CALLER, model, path, strict)
+  present, mismatched = [], []
+  for variable, source, array in found:
+    if array is None:
+      continue
+    # tf.keras of 1.15 assigns any shape to a resource variable.
+    dtype = tf1.as_dtype(array.dtype)
+    entry = saved.Entry(source, source, None, list(array.shape), dtype)
+    why = _compare(variable, entry)
+    if why:
+      mismatched.append(Mismatch(variable.op.name, source, why))
+    else:
+      present.append((variable, source, array))
+  report = Report(
+    path,
+    {variable.op.name: source for variable, source, _ in present},
+    [variable.op.name for variable, _, array in found if array is None],
+    [],
+    mismatched,
+  )
+  if not present or (strict and (report.missing or mismatched)):
+    raise errors.DataError(
+      f"{_CALLER}: {'nothing' if not present else 'not everything'} fits"
+      f"{'. Pass strict=False' if present else ''}.\n{report}"
+    )
+  variables = [variable for variable, _, _ in present]
+  arrays = [array for _, _, array in present]
+  with variables[0].graph.as_default(), tf1.name_scope(name):
+    loader = restoring.Arrays(variables, lambda: arrays)
+  return Pretrained(variables, [loader], report)
+
+
+def _by_order(found, variables, model):
+  """Returns what `_by_scope` does, for the SavedModel of a Keras model.
+
+  Returns:
+    `None` if all fits by name, or not everything fits in order.
+  """
+  by_path = {entry.path: entry for entry in found.entries}
+  ordered = [by_path.get(f"variables/{k}") for k in range(len(variables))]
+  more = f"variables/{len(variables)}" in by_path
+  if model is None or more or None in ordered:
+    return None
+  by_name = {entry.name: entry for entry in ordered}
+  named = [by_name.get(variable.op.name) for variable in variables]
+  if None not in named and not any(map(_compare, variables, named)):
+    return None
+  if any(map(_compare, variables, ordered)):
+    return None
+  pairs = zip([variable.op.name for variable in variables], ordered)
+  used = {entry.key for entry in ordered}
+  left = [entry.name for entry in found.entries if entry.key not in used]
+  return dict(pairs), sorted(left)
 
 
 def _variables_of(into):
@@ -181,7 +273,7 @@ def _variables_of(into):
   if hasattr(into, "variables") or not hasattr(into, "__iter__"):
     variables = variables_lib.listed(into)
   else:
-    variables = list(into)
+    variables = variables_lib.unwrapped(into)
   if not variables:
     raise errors.ArgumentError(
       f"{_CALLER}: into must have variables, got {into!r}; call the network "

@@ -1,10 +1,11 @@
-"""Reads what a checkpoint or a SavedModel has: names, shapes, types.
+"""Reads what a checkpoint, a SavedModel or a file of Keras has, but no values.
 
-Three kinds are read: a checkpoint of `tf.train.Saver`, a SavedModel of
-TensorFlow 1, and an object-based one, such as a SavedModel of TensorFlow 2 or
+Of each variable these are name, shape and type. Four kinds are read: a
+checkpoint of `tf.train.Saver`, a SavedModel of TensorFlow 1, a file of Keras,
+and an object-based checkpoint, such as a SavedModel of TensorFlow 2 or
 `tf.train.Checkpoint` writes. In the last, a variable has two names: the one it
-had, if it is the only one of that name, and its path among the objects. No
-values are read here.
+had, if it is the only one of that name, and its path among the objects. In a
+file of Keras, the path is that of an array in the file.
 """
 
 import os
@@ -13,10 +14,13 @@ from typing import Any, NamedTuple, Optional
 from google.protobuf import symbol_database
 
 from tangle import errors
+from tangle.combine import keras_files
 from tangle.compat import tf1
 
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+# The export of Keras saves each variable twice, here in no order.
+_AGAIN = "_all_variables/"
 
 
 class Entry(NamedTuple):
@@ -43,10 +47,13 @@ class Saved(NamedTuple):
   Attributes:
     prefix: what `tf.train.Saver.restore` takes.
     entries: a list of `Entry`, sorted by name.
+    arrays: a function from a list of keys to arrays, for a file of Keras, which
+      no `tf.train.Saver` can read; `None` for others.
   """
 
   prefix: str
   entries: Any
+  arrays: Any = None
 
 
 def read(caller, path):
@@ -55,14 +62,17 @@ def read(caller, path):
   Args:
     caller: who asks, for messages.
     path: prefix of a checkpoint, a folder with checkpoints, of which the
-      newest is taken, or the folder of a SavedModel.
+      newest is taken, the folder of a SavedModel, or a file of Keras.
 
   Returns:
     A `Saved`.
 
   Raises:
     DataError: if there is none, or it cannot be read.
+    MissingPackageError: if it takes h5py, which is not installed.
   """
+  if keras_files.is_file(path):
+    return _read_keras(caller, path)
   prefix = path
   if os.path.isdir(path):
     prefix = os.path.join(path, "variables", "variables")
@@ -83,12 +93,14 @@ def read(caller, path):
       f"Give its path without .index or .data-...."
     ) from error
   dtypes = reader.get_variable_to_dtype_map()
-  names = {}
+  names, again = {}, set()
   if _OBJECTS in shapes:
-    names = _full_names(reader.get_tensor(_OBJECTS))
+    names, again = _full_names(reader.get_tensor(_OBJECTS))
   entries = []
   for key in shapes:
     if key == _OBJECTS or (_OBJECTS in shapes and not key.endswith(_VALUE)):
+      continue
+    if key in again:
       continue
     object_path = None
     if key.endswith(_VALUE):
@@ -100,16 +112,34 @@ def read(caller, path):
   return Saved(prefix, sorted(entries, key=lambda entry: entry.name))
 
 
+def _read_keras(caller, path):
+  """Reads a file of Keras."""
+  file = keras_files.Weights(caller, path)
+  found = list(file.names.values())
+  entries = [
+    Entry(key, name if found.count(name) == 1 else key, key, *file.of(key))
+    for key, name in file.names.items()
+  ]
+  return Saved(path, sorted(entries, key=lambda entry: entry.name), file.read)
+
+
 def _full_names(serialized):
-  """Returns key → name of the variables whose names are the only ones."""
+  """Finds names of variables in an object graph.
+
+  Returns:
+    Key → name of the variables whose names are the only ones, and the keys of
+    what is saved under another key, too.
+  """
   # TensorFlow has no public name for this message.
   kind = symbol_database.Default().GetSymbol("tensorflow.TrackableObjectGraph")
   names = {}
   for node in kind.FromString(serialized).nodes:
     for attribute in node.attributes:
       names[attribute.checkpoint_key] = attribute.full_name
-  found = list(names.values())
-  return {k: name for k, name in names.items() if found.count(name) == 1}
+  once = {name for k, name in names.items() if not k.startswith(_AGAIN)}
+  again = {k for k, n in names.items() if k.startswith(_AGAIN) and n in once}
+  found = [name for k, name in names.items() if k not in again]
+  return {k: n for k, n in names.items() if found.count(n) == 1}, again
 
 
 def _unescape(path):

@@ -3,6 +3,7 @@
 import collections
 
 from tangle.compat import tf1
+from tangle.graphs import strategies
 
 ASSIGNMENTS = {
   "Assign": "assign",
@@ -25,12 +26,25 @@ def listed(network):
     A list of TensorFlow's variables; those of Keras 3 are unwrapped.
   """
   found = getattr(network, "variables", ())
-  found = found() if callable(found) else found
-  unwrapped = []
-  for variable in found:
-    value = getattr(variable, "value", None)
-    unwrapped.append(value if hasattr(value, "op") else variable)
-  return [variable for variable in unwrapped if hasattr(variable, "op")]
+  return unwrapped(found() if callable(found) else found)
+
+
+def unwrapped(variables):
+  """Returns the variables that are in a graph, each with memory of its own.
+
+  Args:
+    variables: variables of TensorFlow, of Keras 3, which hold such, or of a
+      distribution strategy, which has one for each device.
+
+  Returns:
+    A list of TensorFlow's variables.
+  """
+  found = []
+  for variable in variables:
+    for part in strategies.components(variable):
+      value = getattr(part, "value", None)
+      found.append(value if hasattr(value, "op") else part)
+  return [variable for variable in found if hasattr(variable, "op")]
 
 
 def all_variables(graph):
@@ -49,8 +63,9 @@ def all_variables(graph):
     keys.LOCAL_VARIABLES,
     keys.TRAINABLE_VARIABLES,
   ):
-    for variable in graph.get_collection(key):
-      found.setdefault(variable.op.name, variable)
+    for listed_one in graph.get_collection(key):
+      for variable in strategies.components(listed_one):
+        found.setdefault(variable.op.name, variable)
   return list(found.values())
 
 
@@ -66,7 +81,11 @@ def trainable(variables):
   if not variables:
     return []
   key = tf1.GraphKeys.TRAINABLE_VARIABLES
-  names = {v.op.name for v in variables[0].graph.get_collection(key)}
+  names = {
+    component.op.name
+    for variable in variables[0].graph.get_collection(key)
+    for component in strategies.components(variable)
+  }
   return [variable for variable in variables if variable.op.name in names]
 
 

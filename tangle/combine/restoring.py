@@ -1,0 +1,79 @@
+"""Gives variables values that are saved: ops that are added once, then run."""
+
+from tangle.compat import tf1
+
+
+class Checkpoint:
+  """Loads variables from a checkpoint."""
+
+  def __init__(self, prefix, variables):
+    """Adds the ops to the current graph.
+
+    Args:
+      prefix: what `tf.train.Saver.restore` takes.
+      variables: a dict from what is saved to a variable.
+    """
+    self._prefix, self._saver = prefix, tf1.train.Saver(variables)
+
+  def restore(self, sess):
+    """Loads them.
+
+    Args:
+      sess: a session.
+    """
+    self._saver.restore(sess, self._prefix)
+
+
+def checkpoints(prefix, variables, keys):
+  """Makes what loads variables, of which several may get the same value.
+
+  Args:
+    prefix: what `tf.train.Saver.restore` takes.
+    variables: a list of variables.
+    keys: for each of them the name of what it gets.
+
+  Returns:
+    A list of `Checkpoint`, as a saver takes what is saved only once.
+  """
+  found, rest = [], list(zip(keys, variables))
+  while rest:
+    taken, later = {}, []
+    for key, variable in rest:
+      if key in taken:
+        later.append((key, variable))
+      else:
+        taken[key] = variable
+    found.append(Checkpoint(prefix, taken))
+    rest = later
+  return found
+
+
+class Arrays:
+  """Loads variables from arrays, which stay out of the graph."""
+
+  def __init__(self, variables, read):
+    """Adds the ops to the current graph.
+
+    Args:
+      variables: a list of variables.
+      read: a function that returns an array for each of them, of its shape and
+        dtype. It is called whenever they are loaded.
+    """
+    self._read = read
+    self._values = [
+      tf1.placeholder(v.dtype.base_dtype, v.shape, "value_ph")
+      for v in variables
+    ]
+    assigned = [
+      tf1.assign(variable, value)
+      for variable, value in zip(variables, self._values)
+    ]
+    self._ops = [getattr(each, "op", each) for each in assigned]
+
+  def restore(self, sess):
+    """Loads them.
+
+    Args:
+      sess: a session.
+    """
+    sess.run(self._ops, dict(zip(self._values, self._read())))
