@@ -5,9 +5,10 @@
 
 Gradients must be those of the joint graph and of central differences, or the
 sub-model must be refused when it is made. `--pythons` names other interpreters,
-with other TensorFlows, to try as well. `--out_dir` gets `control_flow.md`, and
-`control_flow.json` with what each refusal said. The last line on standard
-output is one JSON object: version → outcome → how often.
+with other TensorFlows, to try as well. `--out_dir` gets
+`control_flow_<variables>.md`, and `.json` with what each refusal said. The last
+line on standard output is one JSON object: kind of variables → version →
+outcome → how often.
 """
 
 import json
@@ -20,23 +21,31 @@ from tangle.experiments import command_line, control_flow
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list("constructs", None, "Which to try; all by default.")
+flags.DEFINE_list(
+  "variables", list(control_flow.VARIABLES), "Kinds of variables."
+)
 flags.DEFINE_list("pythons", [], "Other interpreters to try it in, too.")
 flags.DEFINE_string("out_dir", "out/control_flow", "Gets table and texts.")
 
 
 def main():
-  found = {control_flow.version(): control_flow.tabulate(FLAGS.constructs)}
-  for python in FLAGS.pythons:
-    label, table = control_flow.tabulate_elsewhere(python, FLAGS.constructs)
-    found[label] = table
-  table = control_flow.format_markdown(found)
   os.makedirs(FLAGS.out_dir, exist_ok=True)
-  with open(os.path.join(FLAGS.out_dir, "control_flow.md"), "w") as file:
-    file.write(table + "\n")
-  with open(os.path.join(FLAGS.out_dir, "control_flow.json"), "w") as file:
-    json.dump(found, file, indent=1)
-  print(table)
-  return control_flow.count(found)
+  counts, names = {}, FLAGS.constructs
+  for kind in FLAGS.variables:
+    table = control_flow.tabulate(names, variables=kind)
+    found = {control_flow.version(): table}
+    for python in FLAGS.pythons:
+      label, table = control_flow.tabulate_elsewhere(python, names, kind)
+      found[label] = table
+    text = control_flow.format_markdown(found)
+    path = os.path.join(FLAGS.out_dir, f"control_flow_{kind}")
+    with open(path + ".md", "w") as file:
+      file.write(text + "\n")
+    with open(path + ".json", "w") as file:
+      json.dump(found, file, indent=1)
+    print(f"\n{kind} variables\n\n{text}")
+    counts[kind] = control_flow.count(found)
+  return counts
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Which store carries which construct of control flow.
 
-Each construct is cut with each store, in both styles of control flow, and run:
-its gradients must be those of the joint graph, and of central differences, or
-it must be refused when the sub-model is made.
+Each construct is cut with each store, in both styles of control flow and on
+both kinds of variables, and run. Its gradients must be those of the joint
+graph, and of central differences, or it must be refused when the sub-model is
+made. A pipeline, in which another sub-model has the loss, counts as a store.
 """
 
 import json
@@ -15,6 +16,7 @@ from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.experiments import constructs
 from tangle.partial import sub_model
+from tangle.pipeline import pieces, pipeline
 
 RIGHT, REFUSED, WRONG, HANGS, FAILS = OUTCOMES = (
   "right",
@@ -24,7 +26,9 @@ RIGHT, REFUSED, WRONG, HANGS, FAILS = OUTCOMES = (
   "fails",
 )
 STYLES = ("v1", "v2")
-STORES = sub_model.STORES + (sub_model.AUTO,)
+PIPELINE = "pipeline"
+STORES = sub_model.STORES + (sub_model.AUTO, PIPELINE)
+VARIABLES = ("resource", "reference")
 TIMEOUT_S = 30
 
 _TOLERANCE = 1e-12
@@ -33,21 +37,28 @@ _STEP = 1e-6
 _SHAPE = (3, 4)
 
 
-def tabulate(names=None, stores=STORES, styles=STYLES):
+def tabulate(names=None, stores=STORES, styles=STYLES, variables=VARIABLES[0]):
   """Tries constructs with stores, on the TensorFlow that is installed.
 
   Args:
     names: keys of `constructs.ALL`; all by default.
-    stores: names of stores.
+    stores: names of stores, `"pipeline"` among them.
     styles: `"v1"`, control flow of TensorFlow 1, and `"v2"`.
+    variables: one of `VARIABLES`.
 
   Returns:
     A dict: construct → style → store → dict of `outcome`, one of `OUTCOMES`,
     `text`, what an error said, and `store`, the one that was picked.
 
   Raises:
-    ArgumentError: if a construct is unknown.
+    ArgumentError: if a construct, or the kind of variables, is unknown.
   """
+  if variables not in VARIABLES:
+    raise errors.ArgumentError(
+      f"control_flow.tabulate: variables must be one of {VARIABLES}, got "
+      f"{variables!r}."
+    )
+  use_resource = variables == VARIABLES[0]
   for name in names or []:
     if name not in constructs.ALL:
       raise errors.ArgumentError(
@@ -59,24 +70,28 @@ def tabulate(names=None, stores=STORES, styles=STYLES):
     found[name] = {}
     for style in styles:
       with compat.control_flow(style == "v2"):
-        expected = _run_joint(constructs.ALL[name])
+        expected = _run_joint(constructs.ALL[name], use_resource)
         found[name][style] = {
-          store: _attempt(constructs.ALL[name], store, expected)
+          store: _attempt(constructs.ALL[name], store, expected, use_resource)
           for store in stores
         }
   return found
 
 
-def _attempt(construct, store, expected):
+def _attempt(construct, store, expected, use_resource):
   with tf1.Graph().as_default():
-    x_ph, y, variable = _build(construct)
     try:
-      cut = sub_model.SubModel([x_ph], [y], [variable], store)
+      if store == PIPELINE:
+        cut = _Pipeline(construct, use_resource)
+      else:
+        x_ph, y, variable = _build(construct, use_resource)
+        cut = sub_model.SubModel([x_ph], [y], [variable], store)
     except errors.CutError as error:
       return {"outcome": REFUSED, "text": str(error), "store": None}
     found = {"outcome": RIGHT, "text": "", "store": cut.store}
+    run = cut.run if store == PIPELINE else _run_split
     try:
-      given = _run_split(cut, [upstream for upstream, _ in expected])
+      given = run(cut, [upstream for upstream, _ in expected])
     except tf1.errors.DeadlineExceededError as error:
       return dict(found, outcome=HANGS, text=error.message)
     except Exception as error:  # whatever it is that a user would meet
@@ -99,10 +114,12 @@ def _values():
   return rng, kernel, [s * rng.uniform(0.1, 1.0, _SHAPE) for s in (1, -1)]
 
 
-def _build(construct):
+def _build(construct, use_resource):
   x_ph = tf1.placeholder(tf1.float64, _SHAPE, "x")
   kernel = _values()[1]
-  variable = tf1.get_variable("w", initializer=kernel, use_resource=True)
+  variable = tf1.get_variable(
+    "w", initializer=kernel, use_resource=use_resource
+  )
   y = construct.build(x_ph, tf1.convert_to_tensor(variable))
   return x_ph, y, variable
 
@@ -125,7 +142,56 @@ def _run_split(cut, upstream):
   return found
 
 
-def _run_joint(construct):
+class _Pipeline:
+  """A construct in a sub-model that another one reads, which has the loss."""
+
+  store = PIPELINE
+
+  def __init__(self, construct, use_resource):
+    kernel = _values()[1]
+    # What is added to the input has its gradient.
+    self.variables = [
+      tf1.get_variable(name, initializer=value, use_resource=use_resource)
+      for name, value in (("shift", np.zeros(_SHAPE)), ("w", kernel))
+    ]
+    shift, weight = self.variables
+
+    def build_lower(bucket, reads):
+      del bucket, reads
+      x_ph = tf1.placeholder(tf1.float64, _SHAPE, "x")
+      y = construct.build(x_ph + shift, tf1.convert_to_tensor(weight))
+      return pieces.Piece({"x": x_ph}, {"y": y})
+
+    def build_upper(bucket, reads):
+      del bucket
+      y = reads["y"]
+      upstream_ph = tf1.placeholder(y.dtype, y.shape, "upstream")
+      return pieces.Piece(
+        {"upstream": upstream_ph}, loss=tf1.reduce_sum(upstream_ph * y)
+      )
+
+    joined = pipeline.Pipeline()
+    joined.add("lower", build_lower)
+    joined.add("upper", build_upper, reads={"y": "lower.y"})
+    optimizer = tf1.train.GradientDescentOptimizer(1.0)
+    self._trainer = joined.minimize(optimizer)
+
+  def run(self, cut, upstream):
+    """Returns the gradients for each input, as lists of arrays."""
+    del cut
+    found = []
+    with _open_session() as sess:
+      before = sess.run(self.variables)
+      for value, above in zip(_values()[2], upstream):
+        batch = {"lower": {"x": value}, "upper": {"upstream": above}}
+        self._trainer.step(sess, batch)
+        after = sess.run(self.variables)
+        found.append([a - b for a, b in zip(before, after)])
+        sess.run([variable.initializer for variable in self.variables])
+    return found
+
+
+def _run_joint(construct, use_resource):
   """Returns the upstream gradient and the gradients for each input.
 
   Raises:
@@ -133,7 +199,7 @@ def _run_joint(construct):
   """
   rng, _, values = _values()
   with tf1.Graph().as_default():
-    x_ph, y, variable = _build(construct)
+    x_ph, y, variable = _build(construct, use_resource)
     upstream_ph = tf1.placeholder(y.dtype, y.shape)
     sources = [x_ph, variable]
     gradients = tf1.gradients(y, sources, upstream_ph)
@@ -184,12 +250,13 @@ def _dense(gradients):
   return found
 
 
-def tabulate_elsewhere(python, names=None):
+def tabulate_elsewhere(python, names=None, variables=VARIABLES[0]):
   """Does the same in another Python, which may have another TensorFlow.
 
   Args:
     python: the interpreter; one that can import tangle.
     names: as for `tabulate`.
+    variables: as for `tabulate`.
 
   Returns:
     The version of TensorFlow there, such as `"1.15"`, and what `tabulate`
@@ -200,11 +267,12 @@ def tabulate_elsewhere(python, names=None):
   """
   program = (
     "import json, sys; from tangle.experiments import control_flow as c; "
-    "print(json.dumps([c.version(), c.tabulate(json.loads(sys.argv[1]))]))"
+    "names, kind = json.loads(sys.argv[1]); "
+    "print(json.dumps([c.version(), c.tabulate(names, variables=kind)]))"
   )
   # Beside the package, so that it is found if it is not installed there.
   done = subprocess.run(
-    [python, "-W", "ignore", "-c", program, json.dumps(names)],
+    [python, "-W", "ignore", "-c", program, json.dumps([names, variables])],
     cwd=pathlib.Path(errors.__file__).resolve().parent.parent,
     capture_output=True,
     text=True,

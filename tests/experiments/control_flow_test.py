@@ -19,23 +19,46 @@ def _outcomes(cells):
 
 class TabulateTest(parameterized.TestCase):
   @parameterized.parameters(
-    "while_loop", "cond", "dynamic_rnn", "dropout in while_loop", "Defun"
+    ("while_loop", "resource"),
+    ("cond", "resource"),
+    ("dynamic_rnn", "reference"),
+    ("dropout in while_loop", "reference"),
+    ("Defun", "reference"),
   )
-  def test_right_or_refused_in_every_store(self, name):
-    for style, cells in control_flow.tabulate([name])[name].items():
+  def test_right_or_refused_in_every_store(self, name, variables):
+    table = control_flow.tabulate([name], variables=variables)
+    for style, cells in table[name].items():
       found = _outcomes(cells)
       self.assertLessEqual(
         set(found.values()), {control_flow.RIGHT, control_flow.REFUSED}, cells
       )
       self.assertEqual(found["session"], control_flow.RIGHT)
       self.assertEqual(found["auto"], control_flow.RIGHT)
+      self.assertEqual(found["pipeline"], control_flow.RIGHT)
       if found["device"] == control_flow.REFUSED:
         self.assertEqual(cells["auto"]["store"], "session")
       if style == "v2":
         self.assertEqual(found["device"], control_flow.RIGHT)
       elif name in _V1_NEEDS_SESSION:
         self.assertEqual(found["device"], control_flow.REFUSED)
-        self.assertIn("enable_control_flow_v2", cells["device"]["text"])
+        self.assertIn('store="auto"', cells["device"]["text"])
+
+  def test_a_wrong_pipeline_is_found(self):
+    real = control_flow._Pipeline.run
+
+    def wrong(*args):
+      found = real(*args)
+      found[1][0] = found[1][0] * (1 + 1e-9)
+      return found
+
+    with mock.patch.object(control_flow._Pipeline, "run", wrong):
+      found = control_flow.tabulate(["Defun"], ["pipeline"], ["v2"])
+    cell = found["Defun"]["v2"]["pipeline"]
+    self.assertEqual(cell["outcome"], control_flow.WRONG)
+
+  def test_unknown_variables(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "'reference'"):
+      control_flow.tabulate(["Defun"], variables="ref")
 
   def test_a_wrong_gradient_is_found(self):
     real = control_flow._run_split
