@@ -10,7 +10,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import broadcasts, concats, copying, cut, references, walk
+from tangle.graphs import (
+  broadcasts,
+  concats,
+  copying,
+  cut,
+  gradient_paths,
+  references,
+  walk,
+)
 from tangle.partial import choice, policies, sizes
 
 
@@ -147,13 +155,17 @@ class Split:
     read = {tensor.name for op in ops for tensor in op.inputs}
     read |= walk.names(self.outputs)
     for tensor in self.inputs:
-      if tensor.name not in read:
-        raise errors.DisconnectedError(
-          f"{self.caller}: none of the outputs "
-          f"{[t.name for t in self.outputs]} depends on the input "
-          f"{tensor.name!r}, so that no gradient would reach it. Cut at a "
-          f"tensor that the outputs are computed from, or leave it out."
-        )
+      if tensor.name in read:
+        continue
+      near = gradient_paths.nearest(tensor, self.outputs)
+      remedy = "Leave it out, or see tangle.cut_points(inputs, outputs)"
+      if near is not None:
+        remedy = f"Cut at {near.name!r}, which it is made of and they read"
+      raise errors.DisconnectedError(
+        f"{self.caller}: none of the outputs {[t.name for t in self.outputs]} "
+        f"depends on the input {tensor.name!r}, so that no gradient would "
+        f"reach it. {remedy}."
+      )
 
   def _check_connected(self, ops):
     """Refuses outputs without a gradient of anything."""
