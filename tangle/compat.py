@@ -16,6 +16,15 @@ from tensorflow.python.profiler.internal import (
 )
 from tensorflow.python.util import deprecation as _deprecation
 
+try:
+  from tensorflow.python.ops.handle_data_util import (
+    copy_handle_data as _copy_handle_data,
+  )
+except ImportError:  # 1.15 and early 2.x
+  from tensorflow.python.ops.custom_gradient import (
+    copy_handle_data as _copy_handle_data,
+  )
+
 tf1 = _tf.compat.v1
 
 VERSION = tuple(int(part) for part in _tf.__version__.split(".")[:2])
@@ -130,6 +139,19 @@ def share_gradient_function(op, copy):
   found = getattr(op, "_gradient_function", None)
   if found is not None:
     copy._gradient_function = found
+
+
+def share_handle_data(tensor, copy):
+  """Tells what lists or variables the copy of a tensor is a handle of.
+
+  Gradients of loops make zeros for it. No GraphDef knows it on 1.15.
+
+  Args:
+    tensor: a tensor of any shape.
+    copy: its copy, in the same graph.
+  """
+  if tensor.dtype in (tf1.resource, tf1.variant):
+    _copy_handle_data(tensor, copy)
 
 
 @contextlib.contextmanager
@@ -429,3 +451,21 @@ def flops_of(graph, node):
       return _ops.get_stats_for_node_def(graph, node, "flops").value
     except (AssertionError, IndexError, TypeError, ValueError):
       return 0  # the shapes do not fit
+
+
+def op_def(kind):
+  """Returns the definition of the ops of a type that TensorFlow knows.
+
+  Args:
+    kind: the type, a string.
+
+  Returns:
+    An `OpDef`, `None` if no op of this type is registered.
+  """
+  graph = tf1.Graph()
+  # No public API tells this.
+  find = graph._get_op_def if IS_TF1 else graph.op_def_for_type
+  try:
+    return find(kind)
+  except (RuntimeError, tf1.errors.NotFoundError):
+    return None

@@ -59,7 +59,13 @@ _FORWARDING = (
 )
 """Types of ops that may hand one input on whatever the others are."""
 
-_FRESH = frozenset(["DeepCopy", "Gather", "GatherV2"])
+_FRESH_TYPES = """
+BatchMatMul BatchMatMulV2 BatchMatMulV3 Conv2D Conv3D DeepCopy Elu Erf Exp Expm1
+Gather GatherV2 Log Log1p LogSoftmax MatMul Relu Rsqrt Sigmoid Softmax Softplus
+SparseSoftmaxCrossEntropyWithLogits SoftmaxCrossEntropyWithLogits Sqrt Square
+Tanh
+"""
+_FRESH = frozenset(_FRESH_TYPES.split())
 """Types of ops that always write their output anew."""
 
 

@@ -172,6 +172,7 @@ def _import(graph, found, replace):
     compat.share_gradient_function(op, copy)
     for tensor, other in zip(op.outputs, copy.outputs):
       other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
+      compat.share_handle_data(tensor, other)
     found.copies.append(copy)
   contexts = dict.fromkeys(compat.outermost_context(op) for op in found.ops)
   meta_graph = tf1.MetaGraphDef()

@@ -48,7 +48,8 @@ def settle(piece, fetched=(), in_one_run=False):
     given = _given_to_functions(piece.all_ops)
     given = [v for v in given if v not in piece.assigned]
   copied_later = in_one_run and may_change
-  if not (assigned or given or copied_later or _loses_inputs(piece)):
+  risky = _assigned_inputs(piece)
+  if not (assigned or given or copied_later or risky or _loses_inputs(piece)):
     return piece, None
   variables = set(changed).union(given, held if copied_later else [])
   touched = [
@@ -61,7 +62,8 @@ def settle(piece, fetched=(), in_one_run=False):
   replace = {}
   for k, tensor in enumerate(piece.inputs):
     if tensor.op.type not in _FED:
-      replace[tensor.name] = _stand_in(tensor, f"input_{k}")
+      value = references.copy(tensor) if tensor.name in risky else tensor
+      replace[tensor.name] = _stand_in(value, f"input_{k}")
   copy = cloning.clone(wanted, replace, touched, "forward")
   references.keep_reads(assigned, copy.copies)
   held = [variable.outputs[0] for variable in given]
@@ -83,6 +85,18 @@ def settle(piece, fetched=(), in_one_run=False):
   )
   own.assigned = piece.assigned
   return own, copy
+
+
+def _assigned_inputs(piece):
+  """Names the inputs that may be memory which the forward pass assigns."""
+  if not piece.assigned:
+    return set()
+  return {
+    tensor.name
+    for tensor in piece.inputs
+    if references.is_copyable(tensor.dtype)
+    and any(v in piece.assigned for v in aliases.variables_behind([tensor]))
+  }
 
 
 def _given_to_functions(ops):
@@ -188,10 +202,16 @@ def _check_moments(piece, tensors):
 def _loses_inputs(piece):
   """Whether a gradient or a feed would not stop at the inputs."""
   return any(
-    feeding.is_forgotten(tensor) for tensor in piece.inputs
+    feeding.is_forgotten(tensor) or _ends_a_loop(tensor)
+    for tensor in piece.inputs
   ) or ends.is_passed(
     piece.inputs, piece.float_sources(), piece.differentiable_ops()
   )
+
+
+def _ends_a_loop(tensor):
+  """Whether TensorFlow would differentiate the loop that gave `tensor`."""
+  return tensor.op.type == "Exit" or tensor.op.type.startswith("TensorArray")
 
 
 def _stand_in(tensor, name):

@@ -20,11 +20,12 @@ import time
 from tangle import compat
 from tangle.compat import tf1
 from tangle.experiments import control_flow
+from tangle.partial import sub_model
 from tests.programs import checks, listing
 
 KINDS = ("resource", "reference")
 STYLES = control_flow.STYLES
-STORES = control_flow.STORES
+STORES = sub_model.STORES + (sub_model.AUTO,)
 BAD = (checks.WRONG, checks.HANGS, checks.FAILS)
 
 
