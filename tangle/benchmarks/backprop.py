@@ -5,9 +5,10 @@ import os
 
 import numpy as np
 
-from tangle import compat, errors
+from tangle import errors
 from tangle.benchmarks import executions, models, strategies, tables, timing
 from tangle.compat import tf1
+from tangle.graphs import internals
 
 COLUMNS = (
   "step_s",
@@ -107,7 +108,7 @@ def compare(
 def _forward_runs(strategy, values):
   """Returns how often an op of the lower part runs in a step, on average."""
   ops = executions.working_ops(strategy.forward_ops)
-  ops = [op for op in ops if not compat.in_v1_loop(op)]
+  ops = [op for op in ops if not internals.in_v1_loop(op)]
   with executions.Tracer(strategy.graph) as tracer:
     strategy.load(tracer.session, values)
     try:

@@ -11,7 +11,7 @@ variables, placeholders, constants, tables, queues.
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.graphs import copying, walk
+from tangle.graphs import copying, internals, walk
 
 FLOW_V2 = frozenset(
   ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
@@ -97,7 +97,7 @@ def whole_loops(ends, stop=()):
   ends, seen, members = list(ends), set(), None
   while True:
     ops = walk.ancestors(ends, stop, control=True)
-    contexts = [compat.outermost_context(op) for op in ops]
+    contexts = [internals.outermost_context(op) for op in ops]
     new = [c for c in dict.fromkeys(contexts) if c is not None]
     new = [context for context in new if context not in seen]
     if not new:
@@ -105,7 +105,7 @@ def whole_loops(ends, stop=()):
     if members is None:
       members = {}
       for op in ops[0].graph.get_operations():
-        context = compat.outermost_context(op)
+        context = internals.outermost_context(op)
         if context is not None:
           members.setdefault(context, []).append(op)
     for context in new:
@@ -137,7 +137,7 @@ def clone(ends, replace, touched=(), name="clone"):
     if (
       op in touched
       or op.type.startswith(_OF_ONE_RUN)
-      or compat.outermost_context(op) is not None
+      or internals.outermost_context(op) is not None
       or any(t.name in replace or t.op in copied for t in op.inputs)
       or any(control in copied for control in op.control_inputs)
     ):
@@ -169,12 +169,12 @@ def _import(graph, found, replace):
     tf1.import_graph_def(graph_def, input_map=links, name=found.scope)
   for op in found.ops:
     copy = graph.get_operation_by_name(found.scope + op.name)
-    compat.share_gradient_function(op, copy)
+    internals.share_gradient_function(op, copy)
     for tensor, other in zip(op.outputs, copy.outputs):
       other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
       compat.share_handle_data(tensor, other)
     found.copies.append(copy)
-  contexts = dict.fromkeys(compat.outermost_context(op) for op in found.ops)
+  contexts = dict.fromkeys(internals.outermost_context(op) for op in found.ops)
   meta_graph = tf1.MetaGraphDef()
   for context in contexts:
     if context is not None:

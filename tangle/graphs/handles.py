@@ -6,6 +6,7 @@ so does a function that such a loop is in.
 
 from tangle import compat
 from tangle.compat import tf1
+from tangle.graphs import internals
 
 _LOOPS = frozenset(["While", "StatelessWhile"])
 
@@ -23,7 +24,7 @@ def source(tensor):
   while tensor.dtype == tf1.resource:
     op, index = tensor.op, tensor.value_index
     if compat.is_call(op):
-      index = _argument(op.graph, compat.called(op), index)
+      index = _argument(op.graph, internals.called(op), index)
     elif op.type == "Identity":
       index = 0
     elif op.type not in _LOOPS:
@@ -36,7 +37,7 @@ def source(tensor):
 
 def _argument(graph, name, index):
   """Returns which argument of a function its result `index` is, or `None`."""
-  function = compat.function_def(graph, name)
+  function = internals.function_def(graph, name)
   if function is None:
     return None
   arguments = [argument.name for argument in function.signature.input_arg]

@@ -9,7 +9,7 @@ moment at which it is read.
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.graphs import cut
+from tangle.graphs import cut, internals
 
 VIEWS = frozenset(
   [
@@ -67,7 +67,7 @@ def assigned(ops):
     if op.type in _HARMLESS:
       continue
     for index, tensor in enumerate(op.inputs):
-      if compat.is_ref(tensor) and compat.takes_ref(op, index):
+      if compat.is_ref(tensor) and internals.takes_ref(op, index):
         held = of(tensor)
         if held is not None and op not in found.setdefault(held, []):
           found[held].append(op)
@@ -125,7 +125,7 @@ def keep_tensors(tensors, ops):
         copies[tensor.name] = copy(tensor)
   for op in ops:
     for index, tensor in enumerate(op.inputs):
-      if tensor.name in copies and not compat.takes_ref(op, index):
+      if tensor.name in copies and not internals.takes_ref(op, index):
         compat.update_input(op, index, copies[tensor.name])
   return list(copies.values())
 
@@ -164,7 +164,7 @@ def keep_reads(variables, ops):
     if op.type in _PASSING:
       continue
     for index, tensor in enumerate(op.inputs):
-      by_value = tensor.name in shared and not compat.takes_ref(op, index)
+      by_value = tensor.name in shared and not internals.takes_ref(op, index)
       if by_value and is_copyable(tensor.dtype):
         found = _copy_for(op, index, tensor, copies)
         compat.update_input(op, index, found)
@@ -178,7 +178,7 @@ def _copy_for(op, index, tensor, copies):
   key = tensor.name, tuple(wait.name for wait in waits)
   if key not in copies:
     graph = op.graph
-    with graph.control_dependencies(None), compat.in_context_of(op):
+    with graph.control_dependencies(None), internals.in_context_of(op):
       with graph.colocate_with(op, ignore_existing=True):
         with graph.control_dependencies(waits):
           copies[key] = copy(tensor)

@@ -12,7 +12,15 @@ place, with the same numbers, where
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import aliases, cloning, cut, feeding, references, walk
+from tangle.graphs import (
+  aliases,
+  cloning,
+  cut,
+  feeding,
+  internals,
+  references,
+  walk,
+)
 from tangle.partial import choice, ends, split, staging
 
 _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
@@ -39,7 +47,7 @@ def settle(piece, fetched=(), in_one_run=False):
   changed = [
     variable
     for variable, ops in piece.assigned.items()
-    if not any(compat.in_v1_loop(op) for op in ops)
+    if not any(internals.in_v1_loop(op) for op in ops)
   ]
   assigned = [variable for variable in changed if variable in set(held)]
   may_change = bool(held) and not piece.weights_unchanged
