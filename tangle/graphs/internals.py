@@ -1,0 +1,130 @@
+"""What TensorFlow knows of ops, and no public API tells.
+
+The accessors are the same in 1.15 and 2.x but where it says otherwise. What has
+to be imported from TensorFlow is in `compat`.
+"""
+
+import contextlib
+
+
+def in_v1_loop(op):
+  """Whether `op` lies inside a TensorFlow 1 style loop, not a conditional.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A bool.
+  """
+  context = op._get_control_flow_context()
+  while context is not None and not context.IsWhileContext():
+    context = context.outer_context
+  return context is not None
+
+
+def outermost_context(op):
+  """Returns the outermost TensorFlow 1 style loop or conditional around `op`.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A `ControlFlowContext`, which `to_proto` describes; `None` outside all.
+  """
+  context = op._get_control_flow_context()
+  found = None
+  while context is not None:
+    if context.IsWhileContext() or context.IsCondContext():
+      found = context
+    context = context.outer_context
+  return found
+
+
+@contextlib.contextmanager
+def in_context_of(op):
+  """Adds ops to the TensorFlow 1 style loop or conditional that `op` is in.
+
+  No public API does that.
+
+  Args:
+    op: a `tf.Operation`.
+  """
+  context = op._get_control_flow_context()
+  if context is not None and op.type in ("Enter", "RefEnter"):
+    context = context.outer_context  # what it reads is outside
+  if context is None:
+    yield
+    return
+  context.Enter()
+  try:
+    yield
+  finally:
+    context.Exit()
+
+
+def share_gradient_function(op, copy):
+  """Lets a copy of `op` have the gradient function that was set on `op`.
+
+  The call of a `tf.function` has one on 2.x, of which no GraphDef knows.
+
+  Args:
+    op: a `tf.Operation`.
+    copy: its copy, in the same graph.
+  """
+  found = getattr(op, "_gradient_function", None)
+  if found is not None:
+    copy._gradient_function = found
+
+
+def takes_ref(op, index):
+  """Whether an input of `op` is taken as a reference, not by its value.
+
+  Args:
+    op: a `tf.Operation`.
+    index: which of its inputs.
+
+  Returns:
+    A bool.
+  """
+  for arg in op.op_def.input_arg:
+    if arg.number_attr:
+      count = op.get_attr(arg.number_attr)
+    elif arg.type_list_attr:
+      count = len(op.get_attr(arg.type_list_attr))
+    else:
+      count = 1
+    if index < count:
+      return arg.is_ref
+    index -= count
+  return False
+
+
+def called(op):
+  """Returns the name of the function that an op which `is_call` calls.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A string.
+  """
+  return op.type if op.graph._is_function(op.type) else op.get_attr("f").name
+
+
+def function_def(graph, name):
+  """Returns the definition of a function that a graph knows.
+
+  No public API tells it without writing out all of the graph.
+
+  Args:
+    graph: a `tf.Graph`.
+    name: name of the function.
+
+  Returns:
+    A `FunctionDef`, or `None` if the graph does not know it.
+  """
+  found = graph._get_function(name)
+  for attribute in ("cached_definition", "definition", "function_def"):
+    if hasattr(found, attribute):
+      return getattr(found, attribute)
+  return None
