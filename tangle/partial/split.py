@@ -10,16 +10,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import (
-  broadcasts,
-  concats,
-  copying,
-  cut,
-  gradient_paths,
-  references,
-  walk,
-)
-from tangle.partial import choice, policies, sizes
+from tangle.graphs import broadcasts, concats, copying, cut, references, walk
+from tangle.partial import arguments, choice, policies, sizes
 
 
 class Gradients(NamedTuple):
@@ -124,21 +116,24 @@ class Split:
       )
     self.fed = None if fed is None else list(fed)
     self.policy = choice.make(caller, residuals)
-    self.shapes = cut.Shapes()
+    self.shapes, self.assigned = cut.Shapes(), {}
     ops = walk.ancestors(self.outputs, stop=self.inputs)
     if connected:
-      self._check_alive(ops)
-    self.variables = self._find_variables(ops, variables)
-    self.wanted = self._find_wanted(ops, wanted)
+      arguments.check_alive(caller, self.inputs, self.outputs, ops)
+    self.variables = arguments.find_variables(
+      caller, ops, self.graph, variables
+    )
+    self.wanted = arguments.find_wanted(caller, self.inputs, ops, wanted)
     if connected:
-      self._check_connected(ops)
+      handles = [handle(variable) for variable in self.variables]
+      reached = walk.dependents(self.inputs + handles, ops)
+      arguments.check_connected(caller, self.inputs, self.outputs, reached)
     sources = self.inputs + [handle(variable) for variable in self.variables]
     reached = walk.dependents(sources, ops)
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
     self.weights_unchanged = weights_unchanged
-    self.assigned = {}
     self._differentiable = None
     self._besides = []
     budget = self.policy.residuals
@@ -149,80 +144,6 @@ class Split:
       ops,
       isinstance(budget, policies.Budget) and budget.bytes is not None,
     )
-
-  def _check_alive(self, ops):
-    """Refuses inputs that no output depends on."""
-    read = {tensor.name for op in ops for tensor in op.inputs}
-    read |= walk.names(self.outputs)
-    for tensor in self.inputs:
-      if tensor.name in read:
-        continue
-      near = gradient_paths.nearest(tensor, self.outputs)
-      remedy = "Leave it out, or see tangle.cut_points(inputs, outputs)"
-      if near is not None:
-        remedy = f"Cut at {near.name!r}, which it is made of and they read"
-      raise errors.DisconnectedError(
-        f"{self.caller}: none of the outputs {[t.name for t in self.outputs]} "
-        f"depends on the input {tensor.name!r}, so that no gradient would "
-        f"reach it. {remedy}."
-      )
-
-  def _check_connected(self, ops):
-    """Refuses outputs without a gradient of anything."""
-    handles = [handle(variable) for variable in self.variables]
-    reached = walk.dependents(self.inputs + handles, ops)
-    for tensor in self.outputs:
-      if tensor.name not in reached:
-        raise errors.DisconnectedError(
-          f"{self.caller}: the output {tensor.name!r} depends on none of the "
-          f"inputs {[t.name for t in self.inputs]}, and on no trainable "
-          f"variable. Leave it out, or name the input that it depends on."
-        )
-
-  def _find_wanted(self, ops, wanted):
-    """Returns for each input whether it gets a gradient."""
-    if wanted is None:
-      values = _sparse_values(ops)
-      return [
-        compat.is_differentiable(t.dtype)
-        and not (t.op.type == "Placeholder" and t.name in values)
-        for t in self.inputs
-      ]
-    wanted = walk.check_tensors(
-      self.caller, "input_gradients", wanted, self.graph
-    )
-    names = {t.name for t in self.inputs if compat.is_differentiable(t.dtype)}
-    for tensor in wanted:
-      if tensor.name not in names:
-        raise errors.ArgumentError(
-          f"{self.caller}: input_gradients has {tensor.name!r}, which is none "
-          f"of the floating inputs {sorted(names)}."
-        )
-    return [t.name in walk.names(wanted) for t in self.inputs]
-
-  def _find_variables(self, ops, variables):
-    if variables is None:
-      return walk.trainable_variables(ops, self.graph)
-    variables = list(variables)
-    present = set(ops)
-    for variable in variables:
-      if not hasattr(variable, "op") or not hasattr(variable, "graph"):
-        raise errors.ArgumentError(
-          f"{self.caller}: variables must hold variables of a graph, got "
-          f"{variable!r}. Give a partitioned variable as the list of its parts."
-        )
-      if variable.graph is not self.graph:
-        raise errors.GraphError(
-          f"{self.caller}: the variable {variable.name!r} belongs to another "
-          f"graph than the outputs. Build both in one graph."
-        )
-      if variable.op not in present:
-        raise errors.DisconnectedError(
-          f"{self.caller}: no output depends on the variable "
-          f"{variable.name!r} between inputs and outputs. Leave it out, or "
-          f"move the inputs below it."
-        )
-    return variables
 
   def float_sources(self):
     """Lists floating inputs, and handles of the variables."""
@@ -426,17 +347,6 @@ def _is_of_reference(tensor):
   """Whether `tensor` is the value of a reference variable and no more."""
   op = references.read_of(tensor)
   return op is not None and op.type in cut.REFERENCES
-
-
-def _sparse_values(ops):
-  """Names the tensors that ops take as the values of sparse tensors."""
-  found = set()
-  for op in ops:
-    if op.type.startswith("Sparse"):
-      for argument, tensor in zip(op.op_def.input_arg, op.inputs):
-        if argument.name.endswith("values"):
-          found.add(tensor.name)
-  return found
 
 
 def handle(variable):

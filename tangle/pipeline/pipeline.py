@@ -340,8 +340,7 @@ class Pipeline:
         two encoders, are made at once, by threads. The results are the same.
         A session that is not a plain local one makes them in turn.
       weights_unchanged: your promise that nothing but the trainer's own
-        updates changes variables while a step is made, no other thread for
-        one, so that reference variables are not copied; as for `SubModel`.
+        updates changes variables during a step, as for `SubModel`.
 
     Returns:
       A `Trainer`.

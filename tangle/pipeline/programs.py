@@ -5,7 +5,7 @@ import contextlib
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.pipeline import runs, tasks
+from tangle.pipeline import runs, step_runs, tasks
 
 
 class Program:
@@ -53,7 +53,7 @@ class Program:
 
   def _add(self, fetches, keys, after, feeds=(), turn=None):
     """Adds a run; `turn` is the place of its arrays among what is given."""
-    run = runs.PreparedRun(self._prepared, fetches, keys, feeds)
+    run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
     self._tasks.append(tasks.Task((run, turn), frozenset(after)))
 
   def _add_forward(self):
@@ -81,7 +81,7 @@ class Program:
   def _add_begin(self, active, fetches, after, feeds, turn):
     """Adds the first part of a run, of which a later task is the second."""
     current = self._passes[active.node.name]
-    run = runs.RunInParts(fetches, active.keys, feeds, current.is_real)
+    run = step_runs.RunInParts(fetches, active.keys, feeds, current.is_real)
     self._in_parts[active.node.name] = run
     self._tasks.append(tasks.Task((run.begin, turn), frozenset(after)))
 
@@ -142,7 +142,7 @@ class Program:
     """
     keys = runs.new_keys(self._plan)
     plain = compat.is_plain(sess)
-    step = runs.Step(sess, keys, plain, {})
+    step = step_runs.Step(sess, keys, plain, {})
 
     def call(work):
       run, turn = work

@@ -14,7 +14,7 @@ import tangle
 from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import prepared
-from tangle.pipeline import programs, runs
+from tangle.pipeline import programs, step_runs
 from tests.pipeline import support
 
 
@@ -179,14 +179,14 @@ class OverlapTest(support.PipelineTestCase):
     sess = self.session()
     trainer.step(sess, self.batch())
     meeting = threading.Barrier(2, timeout=30)  # breaks where one is alone
-    make_run, met = runs.PreparedRun.__call__, []
+    make_run, met = step_runs.PreparedRun.__call__, []
 
     def call(run, step, arrays=()):
       if arrays:
         met.append(meeting.wait())
       return make_run(run, step, arrays)
 
-    with mock.patch.object(runs.PreparedRun, "__call__", call):
+    with mock.patch.object(step_runs.PreparedRun, "__call__", call):
       trainer.step(sess, self.batch())
     self.assertCountEqual(met, [0, 1])
 

@@ -1,0 +1,150 @@
+"""What is given to a sub-model: its inputs, outputs and variables, checked."""
+
+from tangle import compat, errors
+from tangle.graphs import gradient_paths, strategies, walk
+
+
+def check_alive(caller, inputs, outputs, ops):
+  """Refuses inputs that no output depends on.
+
+  Args:
+    caller: what the message names as the place of an error.
+    inputs: the tensors where a piece begins, of any shapes.
+    outputs: the tensors where it ends, of any shapes.
+    ops: the ops between them, producers before consumers.
+
+  Raises:
+    DisconnectedError: if there is such an input.
+  """
+  read = {tensor.name for op in ops for tensor in op.inputs}
+  read |= walk.names(outputs)
+  for tensor in inputs:
+    if tensor.name in read:
+      continue
+    near = gradient_paths.nearest(tensor, outputs)
+    remedy = "Leave it out, or see tangle.cut_points(inputs, outputs)"
+    if near is not None:
+      remedy = f"Cut at {near.name!r}, from which {tensor.name!r} is made"
+    raise errors.DisconnectedError(
+      f"{caller}: none of the outputs {[t.name for t in outputs]} depends on "
+      f"the input {tensor.name!r}, so that no gradient would reach it. "
+      f"{remedy}."
+    )
+
+
+def check_connected(caller, inputs, outputs, reached):
+  """Refuses outputs that have a gradient of nothing.
+
+  Args:
+    caller: what the message names as the place of an error.
+    inputs: the tensors where a piece begins, of any shapes.
+    outputs: the tensors where it ends, of any shapes.
+    reached: names of the tensors that depend on an input or a variable.
+
+  Raises:
+    DisconnectedError: if there is such an output.
+  """
+  for tensor in outputs:
+    if tensor.name not in reached:
+      raise errors.DisconnectedError(
+        f"{caller}: the output {tensor.name!r} depends on none of the inputs "
+        f"{[t.name for t in inputs]}, and on no trainable variable. Leave it "
+        f"out, or name the input that it depends on."
+      )
+
+
+def find_wanted(caller, inputs, ops, wanted=None):
+  """Tells which inputs get gradients.
+
+  Args:
+    caller: what the message names as the place of an error.
+    inputs: the tensors where a piece begins, of any shapes.
+    ops: the ops of the piece.
+    wanted: those of `inputs` that do; by default all floating ones but
+      placeholders of the values of a sparse tensor.
+
+  Returns:
+    A list with a bool for each input.
+
+  Raises:
+    ArgumentError: if `wanted` has a tensor that is no floating input.
+  """
+  if wanted is None:
+    values = _sparse_values(ops)
+    return [
+      compat.is_differentiable(t.dtype)
+      and not (t.op.type == "Placeholder" and t.name in values)
+      for t in inputs
+    ]
+  wanted = walk.check_tensors(caller, "input_gradients", wanted)
+  names = {t.name for t in inputs if compat.is_differentiable(t.dtype)}
+  for tensor in wanted:
+    if tensor.name not in names:
+      raise errors.ArgumentError(
+        f"{caller}: input_gradients has {tensor.name!r}, which is none of the "
+        f"floating inputs {sorted(names)}."
+      )
+  return [t.name in walk.names(wanted) for t in inputs]
+
+
+def _sparse_values(ops):
+  """Names the tensors that ops take as the values of sparse tensors."""
+  found = set()
+  for op in ops:
+    if op.type.startswith("Sparse"):
+      for argument, tensor in zip(op.op_def.input_arg, op.inputs):
+        if argument.name.endswith("values"):
+          found.add(tensor.name)
+  return found
+
+
+def find_variables(caller, ops, graph, variables=None):
+  """Finds the variables that get gradients.
+
+  Args:
+    caller: what the message names as the place of an error.
+    ops: the ops of a piece, and those that hold its variables.
+    graph: the `tf.Graph`.
+    variables: variables; by default the trainable ones among `ops`.
+
+  Returns:
+    A list of variables: the component that the piece reads of one that a
+    distribution strategy keeps.
+
+  Raises:
+    ArgumentError: if `variables` holds something else, or a strategy keeps one
+      on several devices, and this is not called for one of these.
+    GraphError: if a variable belongs to another graph.
+    DisconnectedError: if a variable is not among `ops`.
+  """
+  if variables is None:
+    found = walk.trainable_variables(ops, graph)
+  else:
+    found, present = [], set(ops)
+    for variable in variables:
+      found.extend(_find_read(caller, present, graph, variable))
+  strategies.check(caller, found)
+  return found
+
+
+def _find_read(caller, present, graph, variable):
+  """Returns those components of a variable that are among `present`."""
+  parts = strategies.components(variable)
+  for part in parts:
+    if not hasattr(part, "op") or not hasattr(part, "graph"):
+      raise errors.ArgumentError(
+        f"{caller}: variables must hold variables of a graph, got {part!r}. "
+        f"Give a partitioned variable as the list of its parts."
+      )
+    if part.graph is not graph:
+      raise errors.GraphError(
+        f"{caller}: the variable {part.name!r} belongs to another graph than "
+        f"the outputs. Build both in one graph."
+      )
+  found = [part for part in parts if part.op in present]
+  if not found:
+    raise errors.DisconnectedError(
+      f"{caller}: no output depends on the variable {parts[0].name!r} between "
+      f"inputs and outputs. Leave it out, or move the inputs below it."
+    )
+  return found

@@ -1,0 +1,107 @@
+"""The runs that a training step is made of, prepared before the first one."""
+
+from typing import Any, Dict, NamedTuple
+
+from tangle.compat import tf1
+from tangle.partial import partial_runs
+
+
+class Step(NamedTuple):
+  """What the runs of one step have in common.
+
+  Attributes:
+    sess: the session.
+    keys: sub-model → key.
+    plain: as `prepared.Run` takes it.
+    begun: run in parts → handle of its first part, by identity.
+  """
+
+  sess: Any
+  keys: Dict[str, Any]
+  plain: bool
+  begun: Dict[int, str]
+
+
+class PreparedRun:
+  """A run of a plan, of which each step gives the keys and arrays.
+
+  Plans that make the same run share it, so that N and M buckets of two
+  sub-models are prepared N + M times, not N × M times.
+  """
+
+  def __init__(self, prepared, fetches, keys, feeds=()):
+    """Prepares nothing yet.
+
+    Args:
+      prepared: the `prepared.Runs` that it is one of.
+      fetches: as `prepared` takes them.
+      keys: pairs of placeholder and the sub-model whose key it is fed.
+      feeds: the placeholders that are fed besides.
+    """
+    placeholders = list(feeds) + [placeholder for placeholder, _ in keys]
+    self._owners = [owner for _, owner in keys]
+    self._run = prepared.get(fetches, placeholders)
+
+  def __call__(self, step, arrays=()):
+    """Makes the run.
+
+    Args:
+      step: a `Step`.
+      arrays: one for each of the feeds.
+
+    Returns:
+      What was fetched.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
+    given = [*arrays, *(step.keys[owner] for owner in self._owners)]
+    return self._run(step.sess, given, step.plain)
+
+
+class RunInParts:
+  """A run of a plan whose second part is the run backward."""
+
+  def __init__(self, fetches, keys, feeds, is_real):
+    """Prepares the first part.
+
+    Args:
+      fetches: dicts and lists of the tensors that it fetches.
+      keys: as for `PreparedRun`.
+      feeds: as for `PreparedRun`.
+      is_real: the bool placeholder of the second part.
+    """
+    self._feeds = list(feeds) + [placeholder for placeholder, _ in keys]
+    self._owners = [owner for _, owner in keys]
+    self._fetches = fetches
+    self._is_real = is_real
+    self._run = None
+
+  def prepare(self, late_fetches):
+    """Prepares the second part, which fetches a list of tensors."""
+    self._run = partial_runs.PartialRun(
+      self._feeds,
+      tf1.nest.flatten(self._fetches),
+      [self._is_real],
+      late_fetches,
+    )
+
+  def begin(self, step, arrays):
+    """Makes the first part; see `PreparedRun`."""
+    given = [*arrays, *(step.keys[owner] for owner in self._owners)]
+    handle, found = self._run.begin(step.sess, given)
+    step.begun[id(self)] = handle
+    return tf1.nest.pack_sequence_as(self._fetches, found)
+
+  def finish(self, step, arrays):
+    """Makes the second part; see `PreparedRun`."""
+    del arrays
+    self._end(step, True)
+
+  def give_up(self, step):
+    """Makes the second part, if it has not been made, without gradients."""
+    if id(self) in step.begun:
+      self._end(step, False)
+
+  def _end(self, step, is_real):
+    self._run.finish(step.sess, step.begun.pop(id(self)), [is_real])

@@ -1,0 +1,79 @@
+"""Tests of what a sub-model is given."""
+
+import numpy as np
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.graphs import walk
+from tangle.partial import arguments
+from tests import case
+
+
+class ArgumentsTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    self.x = tf1.placeholder(tf1.float64, [2, 3], name="x")
+    self.w = self.variable("w", self.normal(3, 3))
+    self.h = tf1.tanh(tf1.matmul(self.x, self.w), name="h")
+    self.shown = tf1.reshape(self.h, [3, 2], name="shown")
+    self.y = tf1.reduce_sum(tf1.square(self.h), name="y")
+
+  def ops(self, *inputs):
+    return walk.ancestors([self.y], stop=inputs)
+
+  def test_an_input_that_no_output_reads_is_named_with_what_to_cut_at(self):
+    ops = self.ops(self.shown)
+    with self.assertRaises(errors.DisconnectedError) as caught:
+      arguments.check_alive("Here", [self.shown], [self.y], ops)
+    self.assert_message(caught.exception, "Here", "'shown:0'", "Cut at 'h:0'")
+    arguments.check_alive("Here", [self.h], [self.y], self.ops(self.h))
+    arguments.check_alive("Here", [self.y], [self.y], self.ops(self.y))
+
+  def test_an_input_beside_a_live_one_counts_too(self):
+    other = tf1.placeholder(tf1.float64, [], name="other")
+    with self.assertRaises(errors.DisconnectedError) as caught:
+      arguments.check_alive("Here", [self.x, other], [self.y], self.ops())
+    self.assert_message(caught.exception, "'other:0'", "tangle.cut_points")
+
+  def test_an_output_must_depend_on_an_input_or_a_variable(self):
+    constant = tf1.constant(1.0, name="constant")
+    reached = walk.names([self.y])
+    arguments.check_connected("Here", [self.x], [self.y], reached)
+    with self.assertRaises(errors.DisconnectedError) as caught:
+      arguments.check_connected("Here", [self.x], [constant], reached)
+    self.assert_message(caught.exception, "'constant:0'", "'x:0'")
+
+  def test_all_floating_inputs_but_sparse_values_are_wanted(self):
+    sparse = tf1.sparse_placeholder(tf1.float64, [2, 2])
+    ids = tf1.placeholder(tf1.int32, [2])
+    product = tf1.sparse_tensor_dense_matmul(sparse, self.h)
+    ops = walk.ancestors([product])
+    inputs = [sparse.values, self.h, ids]
+    found = arguments.find_wanted("Here", inputs, ops)
+    self.assertEqual(found, [False, True, False])
+    found = arguments.find_wanted("Here", inputs, ops, [sparse.values])
+    self.assertEqual(found, [True, False, False])
+    for wrong in (ids, self.y):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        arguments.find_wanted("Here", inputs, ops, [wrong])
+      self.assert_message(caught.exception, "input_gradients", wrong.name)
+
+  def test_variables_are_found_or_named(self):
+    frozen = self.variable("frozen", np.ones(3), trainable=False)
+    y = tf1.reduce_sum(self.h * frozen)
+    ops = walk.ancestors([y])
+    found = arguments.find_variables("Here", ops, self.graph)
+    self.assertEqual([v.name for v in found], ["w:0"])
+    found = arguments.find_variables("Here", ops, self.graph, [frozen])
+    self.assertEqual([v.name for v in found], ["frozen:0"])
+    apart = self.variable("apart", np.ones(3))
+    with self.assertRaises(errors.DisconnectedError) as caught:
+      arguments.find_variables("Here", ops, self.graph, [apart])
+    self.assert_message(caught.exception, "'apart:0'")
+    with self.assertRaises(errors.ArgumentError):
+      arguments.find_variables("Here", ops, self.graph, [3])
+
+
+if __name__ == "__main__":
+  absltest.main()
