@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tangle import compat, errors
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
-from tangle.graphs import walk
+from tangle.graphs import strategies, walk
 
 _CALLER = "combine.minimize"
 
@@ -116,7 +116,8 @@ def minimize(
   2018, "Universal Language Model Fine-tuning for Text Classification".
 
   Args:
-    loss: a scalar.
+    loss: a scalar. What was made in the scope of a distribution strategy is
+      trained in a call of its `run`; only one of a single device will do.
     groups: list of `Group`.
     frozen: list of what is never trained, as `Group.part` takes it. A trainable
       variable that the loss reaches must be in one group, or here.
@@ -194,7 +195,9 @@ class _Changes:
 
   def now(self):
     """Makes the ops; returns them."""
-    return [self._optimizer.apply_gradients(self._pairs)] + self._updates
+    return [
+      strategies.apply_gradients(self._optimizer, self._pairs)
+    ] + self._updates
 
   def put_off(self):
     """Returns a function that makes the ops inside a conditional."""
@@ -236,7 +239,9 @@ def _members(part, running):
   other = set()
   for item in part if several else [part]:
     itself = hasattr(item, "op")
-    for variable in [item] if itself else variables_lib.listed(item):
+    for variable in (
+      variables_lib.unwrapped([item]) if itself else variables_lib.listed(item)
+    ):
       found[variable.op.name] = variable
     # Keras 1.15 lists updates that the graph's collection does not have.
     listed = [] if itself else getattr(item, "updates", None) or []
@@ -297,6 +302,7 @@ def _check_members(loss, below, members, still):
           f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}"
         )
       places[name] = f"group {k}"
+    strategies.check(_CALLER, group.trained)
   reached = walk.trainable_variables(below, loss.graph)
   odd = [v.op.name for v in reached if v.op.name not in places]
   if odd:
@@ -316,6 +322,12 @@ def _check_updates(running, waiting, still):
           f"which depends on it; leave the control dependency out"
         )
   for kept in waiting:
+    if strategies.needed(kept.trained) is not None:
+      raise errors.ArgumentError(
+        f"{_CALLER}: a distribution strategy keeps "
+        f"{kept.trained[0].op.name!r}, and changes it in no conditional; begin "
+        f"its group at step 0"
+      )
     targets = kept.trained + [
       variables_lib.changed_by(op) for op in kept.updates
     ]

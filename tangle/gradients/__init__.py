@@ -1,7 +1,8 @@
 """Gradients of several losses, or networks, over shared variables.
 
     found = gradients.of_losses(losses, variables, "mgda", boundary=[code])
-    train_op = optimizer.apply_gradients(zip(found.gradients, variables))
+    pairs = list(zip(found.gradients, variables))
+    train_op = optimizer.apply_gradients(pairs)
 
 `combine` is what that stands on: from K lists of gradients to one. `balancing`
 weighs losses by what they have been, with one backward pass. `take_turns`, one

@@ -78,12 +78,14 @@ def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
     The op of the update.
   """
   pairs = list(grads_and_vars)
-  strategy = _strategy_of([variable for _, variable in pairs])
+  options = {} if name is None else {"name": name}
+  strategy = needed(variable for _, variable in pairs)
   if strategy is None:
-    return optimizer.apply_gradients(pairs, global_step=global_step, name=name)
+    if global_step is not None:
+      options["global_step"] = global_step
+    return optimizer.apply_gradients(pairs, **options)
   run = strategy.experimental_run_v2 if compat.IS_TF1 else strategy.run
-  made = run(lambda: optimizer.apply_gradients(pairs, name=name))
-  op = strategy.group(made)
+  op = strategy.group(run(lambda: optimizer.apply_gradients(pairs, **options)))
   if global_step is None:
     return op
   # An optimizer in a strategy takes none that was made outside of its scope.
@@ -91,8 +93,15 @@ def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
     return tf1.group(global_step.assign_add(1))
 
 
-def _strategy_of(variables):
-  """Returns the strategy whose `run` an update needs, or `None`."""
+def needed(variables):
+  """Returns the strategy in whose `run` an update has to be made.
+
+  Args:
+    variables: the variables that change.
+
+  Returns:
+    A `tf.distribute.Strategy`, or `None`.
+  """
   distribute = tf1.distribute
   if distribute.has_strategy():
     return None if in_replica() else distribute.get_strategy()

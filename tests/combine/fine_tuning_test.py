@@ -8,7 +8,9 @@ from absl.testing import absltest, parameterized
 from tangle import combine, errors, nets
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
+from tangle.graphs import strategies
 from tests.combine import support
+from tests.graphs import strategies_test
 
 F64 = tf1.float64
 Group = combine.Group
@@ -293,6 +295,40 @@ class UnfreezingTest(TuningTestCase):
     self.assertEqual(sess.run(tuning.active), [False, True])
     sess.run(tuning.train_op, {self.x_ph: self.normal(4, 2)})
     self.assertEqual(sess.run(tuning.active), [True, True])
+
+
+class StrategiesTest(TuningTestCase):
+  @parameterized.named_parameters(("outside", False), ("in_the_scope", True))
+  def test_trains_what_a_strategy_keeps(self, inside):
+    strategy = strategies_test.mirrored()
+    with strategy.scope():
+      one, two = (self.variable(name, self.normal(2)) for name in "ab")
+      loss = tf1.reduce_sum(one * two)
+    groups = [combine.Group(one, 0.5)]
+    with strategy.scope() if inside else self.graph.as_default():
+      step = combine.minimize(loss, groups, frozen=[two])
+    (trained,), (still,) = map(strategies.components, (one, two))
+    self.assertEqual(len(step.variables[0]), 1)
+    self.assertIs(step.variables[0][0], trained)
+    sess = self.session()
+    before = sess.run([trained, still])
+    sess.run(step.train_op)
+    after = sess.run([trained, still])
+    np.testing.assert_allclose(
+      after[0], before[0] - 0.5 * np.sign(before[1]), rtol=1e-5
+    )
+    np.testing.assert_array_equal(after[1], before[1])
+
+  def test_what_cannot_be_kept_in_step_is_refused(self):
+    global_step = tf1.train.get_or_create_global_step()
+    for cpus, begin, message in ((2, 0, "2 devices"), (1, 3, "at step 0")):
+      with strategies_test.mirrored(cpus).scope():
+        v = self.variable(f"v{cpus}", self.normal(2))
+        loss = tf1.reduce_sum(v * v)
+      with self.assertRaisesRegex(errors.ArgumentError, message):
+        combine.minimize(
+          loss, [combine.Group(v, 0.5, begin)], global_step=global_step
+        )
 
 
 class RefusalsTest(TuningTestCase):

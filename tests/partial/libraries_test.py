@@ -99,6 +99,54 @@ class StrategyTest(case.GraphTestCase):
     self.assert_close(*found)
 
 
+class _ReadsTwice(tf1.train.GradientDescentOptimizer):
+  """Looks at all pairs before it applies them, as some optimizers do."""
+
+  def apply_gradients(self, grads_and_vars, *args, **kwargs):
+    if not [variable for _, variable in grads_and_vars]:
+      raise ValueError("no variables")
+    return super().apply_gradients(grads_and_vars, *args, **kwargs)
+
+
+def _optimizers():
+  """Returns optimizers that read pairs of gradients and variables twice."""
+  found = [("own", lambda: _ReadsTwice(0.5))]
+  if compat.IS_TF1:
+    from tensorflow.contrib import mixed_precision
+
+    scale = mixed_precision.FixedLossScaleManager(2.0)
+    found.append(
+      (
+        "loss_scale",
+        lambda: mixed_precision.LossScaleOptimizer(
+          tf1.train.GradientDescentOptimizer(0.5), scale
+        ),
+      )
+    )
+  return found
+
+
+class OptimizersTest(case.GraphTestCase):
+  @parameterized.named_parameters(*_optimizers())
+  def test_gradients_are_lists_that_can_be_read_twice(self, make):
+    x = tf1.placeholder(tf1.float32, [3, 4])
+    w = self.variable("w", self.normal(4, 2, dtype=np.float32))
+    sub_model = tangle.SubModel([x], [tf1.matmul(x, w)])
+    self.assertIsInstance(sub_model.gradients.variables, list)
+    train_op = make().apply_gradients(
+      list(zip(sub_model.gradients.variables, sub_model.variables))
+    )
+    sess = self.session()
+    feed_dict = {x: self.normal(3, 4, dtype=np.float32)}
+    upstream = [np.ones([3, 2], np.float32)]
+    before = sess.run(w)
+    found = sub_model.forward(sess, feed_dict).backward(upstream)
+    sub_model.forward(sess, feed_dict).run(train_op, upstream)
+    self.assert_close(
+      sess.run(w), before - np.float32(0.5) * found.variables[0], 1e-6
+    )
+
+
 @unittest.skipIf(compat.IS_TF1, "1.15 has no tf.function(jit_compile=True)")
 class CompiledTest(case.GraphTestCase):
   @parameterized.parameters("device", "host", "session", "auto")
