@@ -17,6 +17,8 @@ MIN_CUT = [
 DRAW = ["graphviz>=0.20"]
 # The last one for Python 3.7 is 6.79.
 TEST = ["pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.75"] + MIN_CUT
+# Has the version of the TensorFlow that it is installed next to.
+KERAS = ['tf_keras>=2.15,<2.22; python_version >= "3.9"']
 LINT = ["ruff>=0.9"]
 
 setuptools.setup(
@@ -42,7 +44,7 @@ setuptools.setup(
     "scripts": SCRIPTS,
     "benchmark": PLOT + SCRIPTS + BENCHMARK + MIN_CUT,
     "peers": PEERS,
-    "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST,
+    "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST + KERAS,
     "lint": LINT,
   },
 )
