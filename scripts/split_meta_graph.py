@@ -3,10 +3,12 @@
   python scripts/split_meta_graph.py model.ckpt.meta
   python scripts/split_meta_graph.py model.ckpt.meta --inputs=x --outputs=h
 
-Without names it lists where the graph could be cut. With them, what a sub-model
-between them would be: its variables, what else must be fed, which stores can
-carry it, and what it would keep in how many bytes. The last line on standard
-output is one JSON object with all of it; `--out_dir` gets `split.json`.
+Without names it lists placeholders, ends and variables. With them, where the
+graph can be cut between them, and what a sub-model between them would be: its
+variables, what else must be fed, which stores can carry it, and what it would
+keep in how many bytes. It tells what had to be repaired in memory to import the
+file. The last line on standard output is one JSON object with all of it;
+`--out_dir` gets `split.json`.
 """
 
 import json
@@ -37,12 +39,14 @@ flags.DEFINE_string("out_dir", None, "Gets split.json.")
 def main(argv):
   if len(argv) != 2:
     raise app.UsageError("Name one .meta file.")
+  ends = FLAGS.inputs, FLAGS.outputs
   try:
-    if FLAGS.inputs and FLAGS.outputs:
-      found = meta_graphs.report(
-        argv[1], FLAGS.inputs, FLAGS.outputs, FLAGS.residuals, FLAGS.unknown
-      )
+    if all(ends):
+      found = meta_graphs.report(argv[1], *ends, FLAGS.residuals, FLAGS.unknown)
       print(meta_graphs.format_report(found, FLAGS.limit))
+      points = meta_graphs.list_cut_points(argv[1], *ends)
+      found["cut_points"] = points.to_dicts()
+      print(points)
     else:
       found = meta_graphs.survey(argv[1], FLAGS.limit)
       print(meta_graphs.format_survey(found))

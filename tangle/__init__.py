@@ -1,6 +1,6 @@
 """Train TensorFlow graph-mode networks in parts, exactly as if joined."""
 
-from tangle import branches, combine, gradients, mux
+from tangle import branches, combine, gradients, meta_graphs, mux
 from tangle.graphs.cut_points import cut_points
 from tangle.partial.calls import Call
 from tangle.partial.policies import Budget
@@ -20,6 +20,7 @@ __all__ = [
   "cut_points",
   "gradients",
   "measure",
+  "meta_graphs",
   "mux",
 ]
 __version__ = "0.1.0"

@@ -4,99 +4,13 @@ A `.meta` file is what `tf.train.Saver` writes beside its checkpoints. The ops
 in it, and the names of the variables, are all that is needed to cut it.
 """
 
-import collections
-import difflib
-
-from tangle import compat, errors
+from tangle import compat, errors, meta_graphs
 from tangle.compat import tf1
-from tangle.graphs import walk
+from tangle.graphs import cut_points, walk
 from tangle.partial import policies, sizes, sub_model
 
-Imported = collections.namedtuple("Imported", ["inputs", "outputs", "saver"])
-Imported.__doc__ = """A graph that was imported.
-
-Attributes:
-  inputs, outputs: the tensors that were named.
-  saver: the `tf.train.Saver` that restores its checkpoints, `None` if the graph
-    has no variables.
-"""
-
-
-def load(path, inputs=(), outputs=()):
-  """Imports a `.meta` file into the current graph.
-
-  Devices that it names are forgotten.
-
-  Args:
-    path: the file, text or binary.
-    inputs: names of tensors, or of ops that have one output.
-    outputs: the same.
-
-  Returns:
-    An `Imported`.
-
-  Raises:
-    GraphError: if the file is not there, is no meta graph, or has ops that
-      this TensorFlow does not know.
-    ArgumentError: if a name is not in the graph.
-  """
-  try:
-    saver = tf1.train.import_meta_graph(path, clear_devices=True)
-  except OSError as error:
-    raise errors.GraphError(
-      f"meta_graphs.load: {path} cannot be read: {error}. Name the file that "
-      f"ends in .meta."
-    ) from error
-  except Exception as error:  # TensorFlow raises all kinds
-    raise errors.GraphError(
-      f"meta_graphs.load: {path} cannot be imported by TensorFlow "
-      f"{compat.VERSION[0]}.{compat.VERSION[1]}: {_first_line(error)}. If it "
-      f"has ops of tf.contrib, import that first, on TensorFlow 1.15."
-    ) from error
-  graph = tf1.get_default_graph()
-  if not graph.get_operations():  # what TensorFlow 1.15 makes of any text
-    raise errors.GraphError(
-      f"meta_graphs.load: {path} cannot be a meta graph: there are no ops in "
-      f"it. Name the file that ends in .meta."
-    )
-  return Imported(
-    [find_tensor(graph, name) for name in inputs],
-    [find_tensor(graph, name) for name in outputs],
-    saver,
-  )
-
-
-def find_tensor(graph, name):
-  """Finds a tensor by its name, or by that of its op.
-
-  Args:
-    graph: a `tf.Graph`.
-    name: `"scope/op:0"` or `"scope/op"`.
-
-  Returns:
-    A tensor.
-
-  Raises:
-    ArgumentError: if there is none, or the op has several outputs.
-  """
-  op_name, _, index = name.partition(":")
-  try:
-    op = graph.get_operation_by_name(op_name)
-  except KeyError:
-    names = [op.name for op in graph.get_operations()]
-    near = difflib.get_close_matches(op_name, names, 3)
-    raise errors.ArgumentError(
-      f"meta_graphs.find_tensor: the graph has no op {op_name!r}. "
-      + (f"Did you mean one of {near}?" if near else "Look at its op names.")
-    ) from None
-  if not index and len(op.outputs) == 1:
-    return op.outputs[0]
-  if index.isdigit() and int(index) < len(op.outputs):
-    return op.outputs[int(index)]
-  raise errors.ArgumentError(
-    f"meta_graphs.find_tensor: {name!r} is no tensor; the op {op_name!r} "
-    f"({op.type}) has the outputs {[t.name for t in op.outputs]}."
-  )
+_BESIDE = ("gradients", "save")
+"""Scopes that TensorFlow makes for training and saving."""
 
 
 def survey(path, limit=20):
@@ -109,17 +23,17 @@ def survey(path, limit=20):
   Returns:
     A dict: `ops`, how many there are; `placeholders`, `ends` (floating tensors
     below them that nothing reads, apart from gradients) and trainable
-    `variables`: name → dtype and shape.
+    `variables`: name → dtype and shape; `repairs`, as `meta_graphs.load` tells
+    them.
 
   Raises:
-    GraphError: as `load`.
+    GraphError: as `meta_graphs.load`.
   """
   with tf1.Graph().as_default() as graph:
-    load(path)
+    loaded = meta_graphs.load(path)
     ops = graph.get_operations()
     trainable = tf1.trainable_variables()
-  backward = ("gradients", "save")
-  forward = [op for op in ops if op.name.split("/")[0] not in backward]
+  forward = [op for op in ops if op.name.split("/")[0] not in _BESIDE]
   fed = [op for op in forward if op.type.startswith("Placeholder")]
   below = walk.dependents([op.outputs[0] for op in fed], forward)
   ends = [
@@ -140,7 +54,27 @@ def survey(path, limit=20):
     kind: {t.name: _kind(t) for t in tensors[: limit or None]}
     for kind, tensors in kinds.items()
   }
-  return dict(found, ops=len(ops))
+  return dict(found, ops=len(ops), repairs=_describe_repairs(loaded))
+
+
+def list_cut_points(path, inputs, outputs):
+  """Lists where the graph of a `.meta` file can be cut.
+
+  Args:
+    path: the file.
+    inputs: names of the tensors where the graph begins.
+    outputs: names of those that gradients come from, such as the loss.
+
+  Returns:
+    A `CutPoints`, as `tangle.cut_points` gives it.
+
+  Raises:
+    ArgumentError, GraphError: as `meta_graphs.load`.
+    DisconnectedError: as `tangle.cut_points`.
+  """
+  with tf1.Graph().as_default():
+    loaded = meta_graphs.load(path, inputs, outputs)
+    return cut_points.cut_points(loaded.inputs, loaded.outputs)
 
 
 def report(
@@ -166,19 +100,21 @@ def report(
     and shape; `stores`: name of a store → `None` if it can carry the cut,
     otherwise why not; `store`: the first that can, or `None`; `residuals`: a
     list of dicts of `name`, `op`, `kind` (dtype and shape) and `bytes` there;
-    `residual_bytes`, their sum without values of variables; `backward_ops`.
+    `residual_bytes`, their sum without values of variables; `backward_ops`;
+    `repairs`, as `meta_graphs.load` tells them.
 
   Raises:
-    ArgumentError, GraphError: as `load`, or if a name cannot be an input or
-      output.
+    ArgumentError, GraphError: as `meta_graphs.load`, or if a name cannot be an
+      input or output.
     DisconnectedError: if an output depends on no input.
   """
   found = {"path": path, "stores": {}, "store": None}
   for store in sub_model.STORES:
     with tf1.Graph().as_default() as graph:
-      imported = load(path, inputs, outputs)
+      imported = meta_graphs.load(path, inputs, outputs)
       if not found["stores"]:
         found["ops"] = len(graph.get_operations())
+        found["repairs"] = _describe_repairs(imported)
         found.update(_describe_piece(imported))
       before = len(graph.get_operations())
       try:
@@ -204,6 +140,13 @@ def _policy_of(store, policy):
   """Returns the policy for a store; two of them have one of their own."""
   fixed = (sub_model.SESSION, sub_model.RECOMPUTE)
   return policies.FRONTIER if store in fixed else policy
+
+
+def _describe_repairs(loaded):
+  """Returns repairs as a dict, which tells them in `lines`, too."""
+  repairs = loaded.repairs
+  lines = str(repairs).splitlines() if repairs else []
+  return dict(repairs._asdict(), lines=lines)
 
 
 def _describe_piece(imported):
@@ -251,7 +194,7 @@ def format_survey(found):
   Returns:
     A string of several lines.
   """
-  lines = [f"{found['ops']:,} ops"]
+  lines = [f"{found['ops']:,} ops"] + _format_repairs(found)
   for part in ("placeholders", "ends", "variables"):
     for name, kind in found[part].items():
       lines.append(f"  {part[:-1]:<11}  {name}  {kind}")
@@ -271,7 +214,7 @@ def format_report(found, limit=20):
   lines = [
     f"{found['path']}: {found['ops']:,} ops, of which {found['forward_ops']:,} "
     f"between inputs and outputs"
-  ]
+  ] + _format_repairs(found)
   for part in ("inputs", "outputs", "feeds", "variables"):
     for name, kind in found.get(part, {}).items():
       lines.append(f"  {part[:-1]:<8}  {name}  {kind}")
@@ -294,11 +237,11 @@ def format_report(found, limit=20):
   return "\n".join(lines)
 
 
+def _format_repairs(found):
+  return [f"  repaired: {line}" for line in found["repairs"]["lines"]]
+
+
 def _kind(tensor):
   shape = tf1.TensorShape(tensor.shape)
   sizes = "?" if shape.ndims is None else shape.as_list()
   return f"{tensor.dtype.base_dtype.name} {sizes}"
-
-
-def _first_line(error):
-  return (str(error).strip().splitlines() or [type(error).__name__])[0]

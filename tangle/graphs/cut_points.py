@@ -1,30 +1,24 @@
 """Lists where a graph can be cut, so that its owner need not search it.
 
 A cut point is a tensor, or a small set of tensors, that all gradient paths from
-below lead through: `SubModel(inputs, point.tensors)` and
-`SubModel(point.tensors, outputs)` have the gradients of the joint graph. A
-variable that both read gets its gradient as the sum of two.
+below lead through, so that two sub-models have the gradients of the joint
+graph:
+
+    lower = SubModel(point.inputs_below, point.tensors)
+    upper = SubModel(point.tensors + point.inputs_above, outputs)
+
+A variable or an input that both read gets its gradient as the sum of two.
 """
 
-import bisect
-import collections
 import itertools
 from typing import Any, NamedTuple, Tuple
 
 from tangle import errors
-from tangle.graphs import cut, flops, gradient_paths, live_sets, walk
+from tangle.compat import tf1
+from tangle.graphs import cut, cut_choice, flops, live_sets, walk
 
 MOST = 4
 """How many tensors a cut point has at most, unless said otherwise."""
-
-_NEAR = 0.25
-"""A set is left out if a smaller one lies before and one behind it, and less
-than this share of the work is between the two."""
-
-_ACTIVATIONS = gradient_paths.VIEWS | frozenset(
-  ["Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Tanh"]
-)
-"""Types of ops that a layer ends with."""
 
 
 class CutPoint(NamedTuple):
@@ -32,9 +26,11 @@ class CutPoint(NamedTuple):
 
   Attributes:
     tensors: the outputs of the sub-model below and inputs of the one above, of
-      any shapes. One may be an input of the whole graph, which both read: its
-      gradient flows through the cut, too.
+      any shapes.
     bytes: of all of them, for one example: an unknown dimension counts as 1.
+    inputs_below: the inputs that the sub-model below reads.
+    inputs_above: the inputs that the one above reads besides `tensors`. One
+      that both read gets its gradient as the sum of two.
     variables_below: the trainable variables that get a gradient below.
     variables_above: those that get one above; some may be among both.
     share: of the floating-point operations of the forward pass, 0 to 1, those
@@ -46,6 +42,8 @@ class CutPoint(NamedTuple):
 
   tensors: Tuple[Any, ...]
   bytes: int
+  inputs_below: Tuple[Any, ...]
+  inputs_above: Tuple[Any, ...]
   variables_below: Tuple[Any, ...]
   variables_above: Tuple[Any, ...]
   share: float
@@ -68,6 +66,8 @@ class CutPoints(tuple):
         "dtype",
         "shape",
         "bytes",
+        "inputs below",
+        "above",
         "variables below",
         "above",
         "flops below",
@@ -77,6 +77,8 @@ class CutPoints(tuple):
       mark = "*" if point.drawn_twice else ""
       ends = (
         f"{point.bytes:,}",
+        f"{len(point.inputs_below)}",
+        f"{len(point.inputs_above)}",
         f"{len(point.variables_below)}",
         f"{len(point.variables_above)}",
         f"{point.share:.1%}{mark}",
@@ -84,7 +86,9 @@ class CutPoints(tuple):
       for n, tensor in enumerate(point.tensors):
         kind = (tensor.name, tensor.dtype.base_dtype.name, _shape_of(tensor))
         rows.append(
-          (f"{k}",) + kind + ends if n == 0 else ("",) + kind + ("",) * 4
+          (f"{k}",) + kind + ends
+          if n == 0
+          else ("",) + kind + ("",) * len(ends)
         )
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [
@@ -117,6 +121,8 @@ class CutPoints(tuple):
           for t in point.tensors
         },
         "bytes": point.bytes,
+        "inputs_below": [t.name for t in point.inputs_below],
+        "inputs_above": [t.name for t in point.inputs_above],
         "variables_below": [v.name for v in point.variables_below],
         "variables_above": [v.name for v in point.variables_above],
         "share": point.share,
@@ -138,18 +144,18 @@ def cut_points(inputs, outputs, most=MOST):
   """Lists the tensors, and small sets of them, where a graph can be cut.
 
   All gradient paths from a variable or an input below a cut point to an output
-  lead through its tensors. What no gradient flows through may cross besides,
+  lead through its tensors, but for those of an input that is read above, too,
+  and is an input there. What no gradient flows through may cross besides,
   such as masks and lengths: what both sides read of it is computed on both, and
   so is what depends on variables alone.
 
   Of single tensors that only cheap ops lie between (element-wise ops,
   reductions, moves of data), one is listed of each size in bytes that is less
   than that before: the last, which later layers read, or, above all variables,
-  the one that the last layer gives. A set of
-  several tensors is listed where no smaller one is near: where a quarter of the
-  work or more lies between the smaller ones before and behind it. Inputs of
-  the graph that a set contains do not count. Places are left out that only
-  cheap ops without a variable lie below.
+  the one that the last layer gives. A set of several tensors is listed where no
+  smaller one is near: where a quarter of the work or more lies between the
+  smaller ones before and behind it. Places are left out that only cheap ops
+  without a variable lie below.
 
   Floating-point operations are those that TensorFlow's profiler counts, by
   static shapes. An unknown dimension counts as 1. A TensorFlow 1 style loop
@@ -160,7 +166,7 @@ def cut_points(inputs, outputs, most=MOST):
     inputs: tensors of any shapes where the graph begins. An input that a run
       may be fed but that is not listed can be needed on both sides.
     outputs: tensors of any shapes that gradients come from, such as the loss.
-    most: how many tensors a cut point has at most, besides inputs.
+    most: how many tensors a cut point has at most.
 
   Returns:
     A `CutPoints`, in an order in which each lies above the one before, so that
@@ -195,143 +201,11 @@ def cut_points(inputs, outputs, most=MOST):
       f"Give the loss, or what it is computed from, as output."
     )
   shapes = flops.Shapes(sweep.ops, sweep.inputs)
-  selection = _Selection(sweep, shapes)
+  work = cut_choice.Work(sweep, flops.Counter(shapes))
+  choice = cut_choice.Choice(sweep, shapes, work)
   for place in sweep.places(most):
-    selection.add(place)
-  return CutPoints(_describe(selection.choose(), sweep, selection.work, shapes))
-
-
-class _Work:
-  """How much of the forward pass lies below a position."""
-
-  def __init__(self, sweep, counter):
-    counts = [0] * (sweep.length + 1)
-    for op in sweep.ops:
-      place = sweep.position.get(op)
-      if place is None:
-        place = sweep.spans[op].first if op in sweep.spans else sweep.length
-      counts[place] += counter.count(op)
-    self._below = list(itertools.accumulate(counts))
-    self._length = sweep.length
-
-  def share(self, position):
-    """Returns the share of floating-point operations, 0 to 1."""
-    total = self._below[-1]
-    return self._below[position] / total if total else 0.0
-
-  def between(self, first, last):
-    """Returns the share of operations and of ops, in the mean, 0 to 1."""
-    ops = (last - first) / self._length
-    below = self.share(first) if first >= 0 else 0.0
-    if not self._below[-1]:
-      return ops
-    return (self.share(last) - below + ops) / 2
-
-
-class _Candidate(NamedTuple):
-  """A place that may be listed.
-
-  Attributes:
-    place: a `live_sets.Place`.
-    bytes: of its tensors but inputs.
-    is_ended: whether neither heavy ops nor variables lie above.
-  """
-
-  place: live_sets.Place
-  bytes: int
-  is_ended: bool = False
-
-
-class _Selection:
-  """Chooses the places to list, smaller sets first.
-
-  In each stretch between heavy ops there is one place of a size at most, which
-  has fewer bytes than those of smaller size; of single tensors there are
-  several if each has fewer bytes than the one before.
-
-  Attributes:
-    work: the `_Work` below each position.
-  """
-
-  def __init__(self, sweep, shapes):
-    self._sweep = sweep
-    self._shapes = shapes
-    self._inputs = walk.names(sweep.inputs)
-    self.work = _Work(sweep, flops.Counter(shapes))
-    spans = sweep.variable_spans.values()
-    self._first = min((span.first for span in spans), default=sweep.length)
-    # The last op may add what regularizes variables to the loss.
-    self._last = max(
-      (span.last for span in spans if span.last < sweep.top), default=-1
-    )
-    self._singles = collections.OrderedDict()  # stretch → candidates
-    self._sets = []
-
-  def add(self, place):
-    """Takes a place into account, from inputs to outputs.
-
-    Args:
-      place: a `live_sets.Place`.
-    """
-    stretch = self._sweep.heavy[place.position]
-    if not stretch and place.position < self._first:
-      return  # only cheap ops without a variable lie below
-    if place.size > 1:
-      self._sets.append(place)
-      return
-    total = self._bytes(place)
-    before = self._singles.setdefault(stretch, [])
-    if before and total > before[-1].bytes:
-      return  # of no use: there is nothing but cheap ops between the two
-    is_ended = stretch == self._sweep.heavy[-1] and place.position >= self._last
-    if before and total == before[-1].bytes:
-      # Once the last layer has ended, a loss begins.
-      if before[-1].is_ended and not self._is_activation(place):
-        return
-      if before[-1].is_ended and place.position > before[-1].place.position + 1:
-        return
-      before.pop()
-    before.append(_Candidate(place, total, is_ended))
-
-  def _is_activation(self, place):
-    return any(
-      tensor.op.type in _ACTIVATIONS
-      for tensor in place.tensors
-      if tensor.name not in self._inputs
-    )
-
-  def _bytes(self, place):
-    return sum(
-      self._shapes.bytes(tensor)
-      for tensor in place.tensors
-      if tensor.name not in self._inputs
-    )
-
-  def choose(self):
-    """Returns the list of places to list, from inputs to outputs."""
-    heavy = self._sweep.heavy
-    chosen, least = {}, {}  # position → place, stretch → bytes
-    for stretch, candidates in self._singles.items():
-      chosen.update((c.place.position, c.place) for c in candidates)
-      least[stretch] = candidates[-1].bytes
-    for size in sorted({place.size for place in self._sets}):
-      ends = [-1] + sorted(chosen) + [self._sweep.length]
-      best = {}
-      for place in self._sets:
-        if place.size != size:
-          continue
-        k = bisect.bisect(ends, place.position)
-        if self.work.between(ends[k - 1], ends[k]) < _NEAR:
-          continue
-        stretch, total = heavy[place.position], self._bytes(place)
-        if stretch in least and total >= least[stretch]:
-          continue
-        if stretch not in best or total <= best[stretch].bytes:
-          best[stretch] = _Candidate(place, total)
-      for stretch, candidate in best.items():
-        chosen[candidate.place.position] = candidate.place
-        least[stretch] = candidate.bytes
-    return [chosen[position] for position in sorted(chosen)]
+    choice.add(place)
+  return CutPoints(_describe(choice.places(), sweep, work, shapes))
 
 
 def _describe(places, sweep, work, shapes):
@@ -341,42 +215,52 @@ def _describe(places, sweep, work, shapes):
     (op, sweep.position[op], sweep.position[op])
     if op in sweep.position
     else (op,) + sweep.spans[op]
-    for op in cut.stateful_ops(sweep.ops)
-    if op in sweep.position or op in sweep.spans
+    for op in cut.stateful_ops(sweep.all_ops)
+    if (op in sweep.position or op in sweep.spans) and not _is_handle(op)
   ]
   for place in places:
-    position = place.position
-    below, above = [], []
-    for variable in sweep.variables:
-      span = sweep.variable_spans.get(variable.name)
-      if span is not None and span.first <= position:
-        below.append(variable)
-      if span is not None and span.last > position:
-        above.append(variable)
+    position, names = place.position, walk.names(place.tensors)
+    # Above, what is read of the gradient's way below is computed once more.
+    repeated = max(
+      (
+        made
+        for tensor, made, last in taps
+        if made <= position < last and tensor.name not in names
+      ),
+      default=-1,
+    )
+    inputs_below, inputs_above = _sides(
+      sweep.inputs, sweep.input_spans, position, repeated
+    )
+    below, above = _sides(sweep.variables, sweep.variable_spans, position)
     yield CutPoint(
       tensors=tuple(place.tensors),
       bytes=sum(shapes.bytes(tensor) for tensor in place.tensors),
-      variables_below=tuple(below),
-      variables_above=tuple(above),
+      inputs_below=inputs_below,
+      inputs_above=inputs_above,
+      variables_below=below,
+      variables_above=above,
       share=work.share(position),
-      drawn_twice=_drawn_twice(place, stateful, taps),
+      drawn_twice=tuple(
+        op.name
+        for op, first, last in stateful
+        if first <= position < last or first <= repeated
+      ),
     )
 
 
-def _drawn_twice(place, stateful, taps):
-  """Names the stateful ops that both sides of a cut would run."""
-  position, names = place.position, walk.names(place.tensors)
-  # Above, what is read of the gradient's way below is computed once more.
-  repeated = max(
-    (
-      made
-      for tensor, made, last in taps
-      if made <= position < last and tensor.name not in names
-    ),
-    default=-1,
+def _is_handle(op):
+  """Whether `op` only names a resource, as a queue, and draws nothing."""
+  return all(tensor.dtype.base_dtype == tf1.resource for tensor in op.outputs)
+
+
+def _sides(sources, spans, position, repeated=-1):
+  """Returns those of `sources` that are read below, and those above."""
+  found = [(s, spans[s.name]) for s in sources if s.name in spans]
+  below = tuple(source for source, span in found if span.first <= position)
+  above = tuple(
+    source
+    for source, span in found
+    if span.last > position or span.first <= repeated
   )
-  return tuple(
-    op.name
-    for op, first, last in stateful
-    if first <= position < last or first <= repeated
-  )
+  return below, above

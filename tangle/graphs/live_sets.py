@@ -15,7 +15,7 @@ from typing import Any, List, NamedTuple
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.graphs import cheap, cut, gradient_paths, walk
+from tangle.graphs import cheap, cut, gradient_paths, internals, walk
 
 _MORE_LIGHT = """
 AvgPool LRN MaxPool Merge ResourceGather ResourceGatherNd
@@ -34,13 +34,12 @@ class Place(NamedTuple):
 
   Attributes:
     position: how many ops lie below, less one.
-    tensors: the tensors that all gradient paths from below lead through.
-    size: how many of them are no inputs.
+    tensors: the tensors that all gradient paths from below lead through, but
+      for inputs that are read below and above.
   """
 
   position: int
   tensors: List[Any]
-  size: int
 
 
 class Span(NamedTuple):
@@ -74,13 +73,17 @@ class Sweep:
 
   Attributes:
     inputs, outputs: lists of tensors.
-    ops: all ops that the outputs depend on, producers before consumers.
+    ops: all ops that the outputs depend on, producers before consumers, but
+      for those that only inputs depend on.
+    all_ops: those, too: they run where an input is not fed.
     variables: the trainable variables among them.
     length: how many positions there are: of ops that gradients flow through,
       where a TensorFlow 1 style loop counts as one.
     position: a dict from each of these ops to its position.
-    spans: a dict from every other op to the `Span` of the positions where what
-      it gives is read; `length` is the end of the graph.
+    spans: a dict from every other op in `all_ops` to the `Span` of the
+      positions where what it gives is read; `length` is the end of the graph.
+    input_spans: a dict from the name of an input to the `Span` of the positions
+      where it, or what is computed from it beside the gradient's way, is read.
     variable_spans: a dict from the name of a variable to the `Span` of the
       positions where it is read and a gradient flows back to it.
     top: the last position of an op that is no view.
@@ -98,6 +101,7 @@ class Sweep:
     self.outputs = list(outputs)
     graph = self.outputs[0].graph
     self.ops = walk.ancestors(self.outputs, stop=self.inputs)
+    self.all_ops = walk.ancestors(self.outputs)
     self.variables = walk.trainable_variables(self.ops, graph)
     self._arrived = gradient_paths.arriving(
       self.outputs, self.ops, stop=self.inputs
@@ -117,7 +121,8 @@ class Sweep:
       (k for k, node in enumerate(nodes) if node.view_of is None), default=-1
     )
     self._nodes = nodes
-    self.spans = self._find_spans(lambda op, tensor: True)
+    self.spans = self._find_spans(self.all_ops)
+    self.input_spans = self._find_input_spans()
     self.variable_spans = self._find_variable_spans()
 
   def _find_flowing(self):
@@ -147,7 +152,7 @@ class Sweep:
     by_key, found = {}, collections.OrderedDict()
     for op in self.ops:
       if self._gives(op):
-        key = compat.outermost_context(op) or op
+        key = internals.outermost_context(op) or op
         found[op] = node = by_key.setdefault(key, _Node())
         node.ops.append(op)
         node.age = max(node.age, ages[op])
@@ -162,7 +167,7 @@ class Sweep:
         node.view_of = next(iter(node.reads.values()))
     for node in found.values():
       node.is_heavy = node.view_of is None and any(
-        op.type not in _LIGHT or compat.in_v1_loop(op) for op in node.ops
+        op.type not in _LIGHT or internals.in_v1_loop(op) for op in node.ops
       )
     if not any(node.is_heavy for node in found.values()):
       for node in found.values():
@@ -206,38 +211,57 @@ class Sweep:
           order.append(node)
     return order
 
-  def _find_spans(self, counts):
+  def _find_spans(self, ops, counts=None):
     """Returns op → `Span` of what reads it, through edges that count."""
     spans = {}
 
-    def widen(op, first, last):
-      old = spans.get(op)
-      if old is not None:
-        first, last = min(first, old.first), max(last, old.last)
-      spans[op] = Span(first, last)
+    def widen(tensor, reader, span):
+      if tensor.op in self.position:
+        return
+      if counts is None or counts(tensor, reader):
+        old = spans.get(tensor.op, span)
+        spans[tensor.op] = Span(
+          min(span.first, old.first), max(span.last, old.last)
+        )
 
     for tensor in self.outputs:
-      if tensor.op not in self.position and counts(None, tensor):
-        widen(tensor.op, self.length, self.length)
-    for op in reversed(self.ops):
+      widen(tensor, None, Span(self.length, self.length))
+    for op in reversed(ops):
       place = self.position.get(op)
       span = spans.get(op) if place is None else Span(place, place)
-      if span is None:
-        continue
-      for tensor in op.inputs:
-        is_given = tensor.name in self._input_names
-        is_beside = tensor.op not in self.position and not is_given
-        if is_beside and counts(op, tensor):
-          widen(tensor.op, *span)
+      if span is not None:
+        for tensor in op.inputs:
+          widen(tensor, op, span)
+    return spans
+
+  def _find_input_spans(self):
+    spans = {}
+
+    def widen(name, span):
+      old = spans.get(name, span)
+      spans[name] = Span(min(span.first, old.first), max(span.last, old.last))
+
+    for tensor in self.outputs:
+      if tensor.name in self._input_names:
+        widen(tensor.name, Span(self.length, self.length))
+    roots = {}
+    for op in self.ops:
+      place = self.position.get(op)
+      span = self.spans.get(op) if place is None else Span(place, place)
+      for tensor in op.inputs if span is not None else ():
+        root = self._root(tensor, roots)  # what is read may be a view of it
+        if root.name in self._input_names:
+          widen(root.name, span)
     return spans
 
   def _find_variable_spans(self):
-    spans = self._find_spans(
-      lambda op, tensor: (
-        tensor.name in self._arrived
-        and (op is None or not gradient_paths.is_end(op))
-      )
-    )
+
+    def counts(tensor, reader):
+      if tensor.name in self._input_names or tensor.name not in self._arrived:
+        return False
+      return reader is None or not gradient_paths.is_end(reader)
+
+    spans = self._find_spans(self.ops, counts)
     return {
       variable.name: spans[variable.op]
       for variable in self.variables
@@ -269,29 +293,28 @@ class Sweep:
 
     Yields:
       A `Place` for each position where that is so, something lies above but
-      views, and all live tensors can be named; views of one tensor count as
+      views, and all live tensors can be named. Views of one tensor count as
       that tensor.
     """
     begins, ends = self._find_lives()
     groups = collections.OrderedDict()  # root → name → tensor
-    roots, size = {}, 0
+    roots = {}
     for position in range(self.top):
       for tensor in begins[position]:
         root = self._root(tensor, roots)
-        if root.name not in groups:
-          groups[root.name] = collections.OrderedDict()
-          size += root.name not in self._input_names
-        groups[root.name][tensor.name] = tensor
+        if root.name not in self._input_names:
+          views = groups.setdefault(root.name, collections.OrderedDict())
+          views[tensor.name] = tensor
       for tensor in ends[position]:
         root = self._root(tensor, roots)
-        del groups[root.name][tensor.name]
-        if not groups[root.name]:
-          del groups[root.name]
-          size -= root.name not in self._input_names
-      if 0 < size <= most:
+        if root.name not in self._input_names:
+          del groups[root.name][tensor.name]
+          if not groups[root.name]:
+            del groups[root.name]
+      if 0 < len(groups) <= most:
         named = [self._name(*group) for group in groups.items()]
         if None not in named:
-          yield Place(position, named, size)
+          yield Place(position, named)
 
   def _find_lives(self):
     """Lists for each position the tensors that begin and end to be live."""
@@ -326,12 +349,11 @@ class Sweep:
   def _name(self, root, views):
     """Returns the tensor to name for live views of one; `None` if none can."""
     tensor = self._flowing[root]
-    is_read = root in self._input_names or root in views
-    if not is_read and len(views) <= _MOST_VIEWS:
+    if root not in views and len(views) <= _MOST_VIEWS:
       chains = [self._chain(view) for view in views.values()]
       shared = set.intersection(*(walk.names(chain) for chain in chains))
       tensor = next(t for t in chains[0] if t.name in shared)
-    while not self._is_nameable(tensor):
+    while not gradient_paths.is_nameable(tensor):
       tensor = self._parents.get(tensor.name)
       if tensor is None:
         return None
@@ -342,8 +364,3 @@ class Sweep:
     while chain[-1].name in self._parents:
       chain.append(self._parents[chain[-1].name])
     return chain
-
-  def _is_nameable(self, tensor):
-    return tensor.name in self._input_names or gradient_paths.is_nameable(
-      tensor
-    )

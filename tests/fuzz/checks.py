@@ -20,6 +20,10 @@ RIGHT = "right"
 REFUSED = "refused"
 UNBUILT = "unbuilt"  # TensorFlow itself does not build, differentiate or run it
 
+_FED = "Placeholder"
+# Kinds of ops, and of programs, that differences tell something of.
+_SMOOTH = frozenset([ops.FLOW, ops.STATE, ops.ASSIGNED])
+
 CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 _REPEATING = ("none", "predicate", "min_cut", "budget")
 
@@ -29,10 +33,19 @@ class Wrong(AssertionError):
 
 
 class Refused(Exception):
-  """A program of which tangle refuses what is fed."""
+  """A program that tangle refuses."""
 
 
 def check(program, make=tangle.SubModel):
+  """Checks one program; arguments and errors are those of `examine`.
+
+  Returns:
+    `RIGHT`, `REFUSED` or `UNBUILT`.
+  """
+  return examine(program, make)[0]
+
+
+def examine(program, make=tangle.SubModel):
   """Checks one program.
 
   Args:
@@ -40,7 +53,7 @@ def check(program, make=tangle.SubModel):
     make: what makes the sub-model.
 
   Returns:
-    `RIGHT`, `REFUSED` or `UNBUILT`.
+    `RIGHT`, `REFUSED` or `UNBUILT`, and what the refusal said.
 
   Raises:
     Wrong: if a gradient is wrong, an op ran twice, or something failed after
@@ -48,11 +61,12 @@ def check(program, make=tangle.SubModel):
   """
   try:
     with contextlib.ExitStack() as stack:
-      return _Check(program, make, stack).run()
-  except Refused:
-    return REFUSED
-  except reference.Unbuilt:
-    return UNBUILT
+      _Check(program, make, stack).run()
+      return RIGHT, ""
+  except Refused as error:
+    return REFUSED, str(error)
+  except reference.Unbuilt as error:
+    return UNBUILT, str(error)
 
 
 class _Check:
@@ -63,34 +77,35 @@ class _Check:
     self.make = make
     self.stack = stack
     self.rng = np.random.RandomState(5)
-    # In one graph with the joint model, where that disturbs nothing.
+    # What draws or changes something runs as often here as there.
     kinds = (ops.RANDOM, ops.FLOW, ops.STATE)
-    self.apart = any(mark in program.marks for mark in kinds)
+    self.steady = not any(mark in program.marks for mark in kinds)
     self.upstream = None
 
   def run(self):
-    graph = joint_graph = tf1.Graph()
+    graph, joint_graph = tf1.Graph(), tf1.Graph()
     with graph.as_default():
-      built = joint_built = self.build()
+      built = self.build()
       self.forward_ops = graph.get_operations()
       self.stateful = set(cut.stateful_ops(self.forward_ops))
       sub_model = self.sub_model(built)
-      if sub_model is None:
-        return REFUSED
-    if self.apart:
-      joint_graph = tf1.Graph()
+      self.store = getattr(sub_model, "store", self.program.store)
+      if not self.steady or any(t.op.type != _FED for t in built.inputs):
+        joint_built = None
+      else:  # in one graph, where that disturbs nothing
+        joint_graph, joint_built = graph, built
     with joint_graph.as_default():
-      if self.apart:
-        joint_built = self.build()
+      if joint_built is None:
+        joint_built = self.build(joint=True)
       self.joint = reference.Joint(joint_built)
     self.sess = self.open(graph)
     self.plain = getattr(self.sess, "session", self.sess)
     # The optimizer forgets what is fed for tensors within the graph.
-    outside = all(t.op.type == "Placeholder" for t in joint_built.inputs)
+    outside = all(t.op.type == _FED for t in built.inputs)
     self.joint_sess = reference.open_session(
       joint_graph, self.stack, optimize=outside
     )
-    self.inner_values = self.draw_inner(joint_built)
+    self.inner_values = self.draw_inner(built, joint_built)
     try:
       found, desired = self.step(sub_model, built)
     except (Wrong, Refused, reference.Unbuilt):
@@ -99,9 +114,8 @@ class _Check:
       self.run_alone(joint_graph)
       raise Wrong(f"a run failed: {error!r}") from error
     self.compare(sub_model, found, desired)
-    if self.program.numeric and not self.program.marks:
+    if self.program.numeric and _SMOOTH.issuperset(self.program.marks):
       self.numeric(sub_model, found)
-    return RIGHT
 
   def run_alone(self, graph):
     """Raises `Unbuilt` if TensorFlow alone fails in such a session too."""
@@ -113,17 +127,17 @@ class _Check:
     if self.upstream is not None:
       self.joint.run(sess, feed_dict, self.upstream)
 
-  def build(self):
+  def build(self, joint=False):
     with reference.taken():
-      return programs.build(self.program)
+      return programs.build(self.program, joint=joint)
 
   def open(self, graph):
     """Opens a session as the program says."""
-    traced = self.program.traced and self.program.store != "session"
+    traced = self.program.traced and self.store != "session"
     return reference.open_session(graph, self.stack, traced)
 
   def sub_model(self, built):
-    """Makes the sub-model; returns `None` if it is refused."""
+    """Makes the sub-model; raises `Refused` if it is refused."""
     program = self.program
     try:
       sub_model = self.make(
@@ -135,28 +149,28 @@ class _Check:
       if program.prepared:
         sub_model.prepare(built.used)
       return sub_model
-    except errors.TangleError:
-      return None
+    except errors.TangleError as error:
+      raise Refused(str(error)) from error
     except Exception as error:
       reference.Joint(
         built
       )  # raises `Unbuilt` where TensorFlow cannot do it either
       raise Wrong(f"SubModel failed: {error!r}") from error
 
-  def draw_inner(self, built):
+  def draw_inner(self, built, joint_built):
     """Draws values for the inputs within the graph, if they are to be fed."""
-    if not self.program.fed or self.apart:
+    if not self.program.fed or not self.steady:
       return {}
     inner = [
       k
       for k, tensor in enumerate(built.inputs)
-      if tensor.op.type != "Placeholder"
+      if tensor.op.type != _FED
       and compat.is_differentiable(tensor.dtype)
       and tensor.graph.is_feedable(tensor)
     ]
     with reference.taken():
       values = self.joint_sess.run(
-        [built.inputs[k] for k in inner], built.feed_dict
+        [joint_built.inputs[k] for k in inner], joint_built.feed_dict
       )
     return {
       k: self.rng.uniform(-1, 1, value.shape).astype(value.dtype)
@@ -187,7 +201,7 @@ class _Check:
     feed_dict = self.feeds(built)
     # What a loop, or a function, keeps is not the same for all losses.
     calls = ops.FLOW in self.program.marks or "repeated" in str(self.program)
-    tell = self.program.store == "session" or calls
+    tell = self.store == "session" or calls
     used = built.used if tell else None
     call = self.forward(sub_model, feed_dict, used)
     forward = self.counts()
@@ -213,7 +227,7 @@ class _Check:
 
   def move(self, graph):
     """Gives all variables other values."""
-    variables = graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
+    variables = graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
     for variable in variables:
       value = self.rng.uniform(-1, 1, variable.shape.as_list())
       value = value.astype(variable.dtype.base_dtype.as_numpy_dtype)
@@ -224,6 +238,16 @@ class _Check:
     if self.sess is self.plain:
       return None
     found, self.sess.counts = self.sess.counts, collections.Counter()
+    return found
+
+  def own_forward_ops(self, graph):
+    """Returns name of forward op → names of those that run in its place."""
+    known = {op.name for op in self.forward_ops}
+    found = {}
+    for op in graph.get_operations():
+      original = op.name.partition("/forward/")[2]
+      if original in known and "/copy/" not in op.name:
+        found.setdefault(original, []).append(op.name)
     return found
 
   def check_counts(self, built, forward, backward, fed):
@@ -237,8 +261,12 @@ class _Check:
     # A loop that does not read a value in a run leaves it out.
     loops = ops.FLOW in self.program.marks
     needed = set(walk.ancestors(built.outputs, stop=list(fed)))
+    own = self.own_forward_ops(built.outputs[0].graph)
     for op in working:
-      times = forward[op.name], backward[op.name]
+      same = [op.name] + own.get(op.name, [])
+      times = tuple(
+        sum(count[name] for name in same) for count in (forward, backward)
+      )
       least = int(op in needed and not loops)
       if not least <= times[0] <= 1 or times[1]:
         raise Wrong(f"{op.name} ({op.type}) ran {times} times")
@@ -247,9 +275,12 @@ class _Check:
       self.program.store == "recompute" or self.program.residuals in _REPEATING
     )
     for name, count in backward.items():
-      op = names.get(name.rpartition("/copy/")[2])
+      copied = name.rpartition("/copy/")[2]
+      op = names.get(copied.rpartition("/forward/")[2])
       if "/copy/" not in name or op is None or not count:
         continue
+      if op.type == "Identity" and compat.is_ref(op.inputs[0]):
+        continue  # reads a variable, for its shape
       draws = op in self.stateful
       if not repeats or draws or count > 1:
         raise Wrong(f"{op.name} ({op.type}) ran again as {name}, {count} times")
@@ -260,13 +291,8 @@ class _Check:
     wanted = list(desired.inputs)
     names = [variable.name for variable in sub_model.variables]
     by_name = dict(zip(names, found.variables))
-    # `tf.gradients` goes on below an input that a Defun gives; what lies there
-    # and above too is refused.
-    goes_on = "pieces.called(" in self.program.source
     for variable, value in zip(self.joint.variables, desired.variables):
       if variable.name not in by_name and value is not None:
-        if goes_on:
-          continue
         raise Wrong(f"{variable.name} is not among the variables")
       named.append((variable.name, by_name.get(variable.name)))
       wanted.append(value)

@@ -11,7 +11,7 @@ import tangle
 from tangle import compat, errors
 from tangle.graphs import feeding
 from tangle.partial import calls, split
-from tests.fuzz import checks, ops, programs, run
+from tests.fuzz import checks, ops, programs, reasons, run
 
 SOURCE = """\
 x1 = feed('float64', [3, 4], [None, 4])
@@ -45,6 +45,7 @@ class Again:
     self._sub_model = tangle.SubModel(*args, **kwargs)
     self.variables = self._sub_model.variables
     self.graph = self._sub_model.graph
+    self.store = self._sub_model.store
     self.prepare = self._sub_model.prepare
 
   def forward(self, sess, feed_dict, used=None):
@@ -68,26 +69,25 @@ class ChecksTest(parameterized.TestCase):
     self.assertEqual(checks.check(program), checks.RIGHT)
 
   def test_a_refused_program_is_told_of(self):
-    program = programs.Program(DROPOUT, store="recompute", marks=(ops.RANDOM,))
-    self.assertEqual(checks.check(program), checks.REFUSED)
+    source = SOURCE.replace("tf1.tanh(v4)", "pieces.loop(v4, v4)")
+    program = programs.Program(source, flow_v2=False, marks=(ops.FLOW,))
+    found, why = checks.examine(program)
+    self.assertEqual(found, checks.REFUSED)
+    self.assertEqual(reasons.key(why), "TF1 loop")
 
   @parameterized.product(store=["device", "host", "session"])
-  def test_what_tensorflow_would_forget_is_refused(self, store):
+  def test_what_tensorflow_would_forget_is_kept(self, store):
     source = SOURCE.replace("tf1.sin(x1)", "x1 + x1")
     source = source.replace("inputs = [x1]", "inputs = [x1, v3]")
+    source = source.replace("tanh(v4)", "tanh(v4) + tf1.reduce_sum(x1)")
     settings = {"store": store, "fed": True, "traced": False, "numeric": True}
     program = programs.Program(source, **settings)
+    self.assertEqual(checks.check(program), checks.RIGHT)
     if compat.IS_TF1:
-      self.assertEqual(checks.check(program), checks.RIGHT)
       return
-    self.assertEqual(checks.check(program), checks.REFUSED)
     with mock.patch.object(feeding, "is_forgotten", return_value=False):
       with self.assertRaisesRegex(checks.Wrong, "gradient of"):
         checks.check(program)
-    # Nothing else of it is wrong: in doubt what is fed is refused.
-    kept = source.replace("x1 + x1", "tf1.identity(x1 + x1)")
-    kept = programs.Program(kept, **settings)
-    self.assertEqual(checks.check(kept), checks.RIGHT)
 
   def test_a_run_that_tensorflow_alone_fails_in_too_is_told_of(self):
     source = SOURCE.replace("tf1.sin(x1)", "tf1.reshape(x1, [5, 4])")

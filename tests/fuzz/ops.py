@@ -11,7 +11,8 @@ Kinds: `f` float, `i` integer, `b` bool, or a dtype. The same letter means the
 same size throughout an op, `*` the same shape, `f` and `i` the same dtype. What
 an op gives may compute with letters: `"f * a+b"`. `code` is Python for the op:
 `{0}` its first argument, `{a}` a size, `{f}` its float dtype, `{seed}` a number
-of its own. `bound` tells how large the values become: `p`, `q`, `r` are those
+of its own, `{resource}` and `{trainable}` what kind of variable it has, drawn
+as bools. `bound` tells how large the values become: `p`, `q`, `r` are those
 of the arguments.
 """
 
@@ -21,6 +22,7 @@ KINK = "kink"  # numbers by differences are not to be had
 RANDOM = "random"  # draws
 FLOW = "flow"  # makes a conditional or a loop
 STATE = "state"  # changes a variable
+ASSIGNED = "assigned"  # changes a variable that the gradient reads
 
 
 class Op(NamedTuple):
@@ -405,14 +407,19 @@ OTHERS = (
     "p + 1",
   ),
   _op(
-    "after_update", "f *", "pieces.after_update({0}, {seed})", "f *", "p", STATE
+    "after_update",
+    "f *",
+    "pieces.after_update({0}, state('m{seed}', {f}, [], {resource}, False))",
+    "f *",
+    "p",
+    STATE,
   ),
   _op("called", "f *", "pieces.called({0})", "f *", "p"),
   _op("py_func", "f *", "{0} * pieces.out_of_graph({0})", "f *", "p", KINK),
   _op(
     "batch_norm",
     "f a b",
-    "pieces.batch_norm({0}, {b}, {seed})",
+    "pieces.batch_norm({0}, state('m{seed}', {f}, [{b}], {resource}, False))",
     "f a b",
     "9",
     STATE,
@@ -507,6 +514,88 @@ FLOWS = (
     "f *",
     "1",
     (FLOW, RANDOM),
+  ),
+)
+
+_ROW = "state('m{seed}', {f}, [{a}], {resource}, {trainable})"
+_FIXED = "state('m{seed}', {f}, [{a}], {resource}, False)"
+_ASSIGNS = (STATE, ASSIGNED)
+
+STATES = (
+  _op(
+    "counted",
+    "f * a",
+    f"pieces.counted({{0}}, {_ROW})",
+    "f * a, f * a",
+    "2 * p",
+    _ASSIGNS,
+  ),
+  _op(
+    "counted_product",
+    "f a b",
+    "pieces.counted_product("
+    "{0}, state('m{seed}', {f}, [{b}, 2], {resource}, {trainable}))",
+    "f a 2, f a 2",
+    "3 * p * b",
+    _ASSIGNS,
+  ),
+  _op(
+    "overwritten",
+    "f * a",
+    f"pieces.overwritten({{0}}, {_ROW})",
+    "f * a",
+    "p + 1",
+    _ASSIGNS,
+  ),
+  _op(
+    "replaced",
+    "f * a",
+    f"pieces.replaced({{0}}, {_FIXED})",
+    "f * a, f * a",
+    "p + 1",
+    _ASSIGNS,
+  ),
+  _op(
+    "passed_on",
+    "f * a",
+    f"pieces.passed_on({{0}}, {_ROW})",
+    "f * a, f * a",
+    "p + 1",
+    _ASSIGNS + (KINK,),
+  ),
+  _op(
+    "carried",
+    "f a b",
+    "pieces.carried("
+    "{0}, state('m{seed}', {f}, [{a}, {b}], {resource}, {trainable}))",
+    "f a b",
+    "1",
+    _ASSIGNS + (FLOW,),
+  ),
+  _op(
+    "carried_rows",
+    "f a b",
+    "pieces.carried_rows("
+    "{0}, state('m{seed}', {f}, [{b}], {resource}, {trainable}))",
+    "f b, f b",
+    "1",
+    _ASSIGNS + (FLOW,),
+  ),
+  _op(
+    "read_inside",
+    "f * a",
+    f"pieces.read_inside({{0}}, {_ROW})",
+    "f * a, f * a",
+    "p + 2",
+    _ASSIGNS + (FLOW,),
+  ),
+  _op(
+    "chosen",
+    "f * a",
+    f"pieces.chosen({{0}}, {_ROW})",
+    "f * a",
+    "p + 1",
+    _ASSIGNS + (FLOW, KINK),
   ),
 )
 

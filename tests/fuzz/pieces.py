@@ -58,28 +58,14 @@ def repeated(x):
     return (make(function) if make else function)(x)
 
 
-def after_update(x, seed):
+def after_update(x, counter):
   """Gives `x` after a counter has moved."""
-  counter = tf1.get_variable(
-    f"counter_{seed}",
-    dtype=tf1.float64,
-    initializer=np.float64(0.0),
-    trainable=False,
-    use_resource=True,
-  )
   with tf1.control_dependencies([counter.assign_add(1.0)]):
     return tf1.identity(x)
 
 
-def batch_norm(x, depth, seed):
+def batch_norm(x, moving):
   """Normalizes over the batch, and moves an average."""
-  moving = tf1.get_variable(
-    f"moving_{seed}",
-    dtype=x.dtype,
-    initializer=np.zeros(depth, x.dtype.as_numpy_dtype),
-    trainable=False,
-    use_resource=True,
-  )
   mean, variance = tf1.nn.moments(x, [0])
   update = moving.assign_sub(0.1 * (moving - mean))
   with tf1.control_dependencies([update]):
@@ -220,3 +206,111 @@ def loop_random(x, seed):
     shape_invariants=[tf1.TensorShape([]), tf1.TensorShape(None)],
   )
   return found[1]
+
+
+def _after(assigned, *tensors):
+  """Returns the tensors, once a variable is assigned."""
+  with tf1.control_dependencies([assigned]):
+    found = [tf1.identity(tensor) for tensor in tensors]
+  return found if len(found) > 1 else found[0]
+
+
+def counted(x, m):
+  """Multiplies by a variable before and after it is counted up."""
+  before = x * m
+  with tf1.control_dependencies([before]):
+    update = m.assign_add(tf1.ones_like(m))
+  with tf1.control_dependencies([update]):
+    return before, m.read_value() * x
+
+
+def counted_product(x, m):
+  """As `counted`, by matrix products."""
+  before = tf1.matmul(x, m)
+  with tf1.control_dependencies([before]):
+    update = m.assign_sub(0.5 * tf1.ones_like(m))
+  with tf1.control_dependencies([update]):
+    return before, tf1.matmul(x, m.read_value())
+
+
+def overwritten(x, m):
+  """Reads a state, and leaves another one for the next run."""
+  y = tf1.sin(x * m) + m * m
+  with tf1.control_dependencies([y]):
+    row = tf1.reduce_mean(tf1.reshape(y, [-1, tf1.size(m)]), 0)
+    update = m.assign(tf1.reshape(row, tf1.shape(m)))
+  return _after(update, y)
+
+
+def replaced(x, m):
+  """Multiplies by a variable before and after a constant takes its place."""
+  before = tf1.sin(x * m)
+  with tf1.control_dependencies([before]):
+    update = m.assign(tf1.fill(tf1.shape(m), tf1.constant(0.7, x.dtype)))
+  with tf1.control_dependencies([update]):
+    return before, tf1.tanh(m.read_value()) * x
+
+
+def passed_on(x, m):
+  """Reads a variable again after it is assigned what was computed by it."""
+  before = tf1.tanh(x * m)
+  row = tf1.reduce_mean(tf1.reshape(before, [-1, tf1.size(m)]), 0)
+  update = m.assign(tf1.reshape(row, tf1.shape(m)))
+  with tf1.control_dependencies([update]):
+    return tf1.square(before), tf1.cos(m.read_value()) * x
+
+
+def _invariants(*shapes):
+  return [tf1.TensorShape(shape) for shape in shapes]
+
+
+def carried(x, m):
+  """A loop that begins with a state, and leaves it as it ends."""
+  _, h = tf1.while_loop(
+    lambda n, h: n < 2,
+    lambda n, h: (n + 1, tf1.tanh(h * x + 0.5 * h)),
+    [0, m],
+    shape_invariants=_invariants([], None),
+  )
+  return _after(m.assign(h), h)
+
+
+def carried_rows(x, m):
+  """A recurrence over rows that begins with a state; gives it twice."""
+  begin = tf1.convert_to_tensor(m)
+  _, h = tf1.while_loop(
+    lambda n, h: n < tf1.shape(x)[0],
+    lambda n, h: (n + 1, tf1.tanh(h * begin + tf1.gather(x, n))),
+    [0, begin],
+    shape_invariants=_invariants([], None),
+  )
+  with tf1.control_dependencies([h]):
+    update = m.assign(0.5 * h)
+  return _after(update, h, tf1.sin(h))
+
+
+def read_inside(x, m):
+  """A loop that reads a variable, which is counted up after it."""
+  _, h = tf1.while_loop(
+    lambda n, h: n < 2,
+    lambda n, h: (n + 1, tf1.sin(h * m + m)),
+    [0, tf1.identity(x)],
+    shape_invariants=_invariants([], None),
+  )
+  h = tf1.reshape(h, tf1.shape(x))
+  with tf1.control_dependencies([h]):
+    update = m.assign_add(tf1.ones_like(m))
+  with tf1.control_dependencies([update]):
+    return h, tf1.sin(m.read_value()) * x
+
+
+def chosen(x, m):
+  """A conditional whose branches read a variable, which is counted up."""
+  y = tf1.cond(
+    tf1.reduce_sum(x) > 0.0,
+    lambda: tf1.tanh(x * m) * m,
+    lambda: tf1.sin(x) + m,
+  )
+  with tf1.control_dependencies([y]):
+    update = m.assign_add(tf1.ones_like(m))
+  return _after(update, y)

@@ -42,7 +42,12 @@ class Part(NamedTuple):
 
 
 def check(program, make=tangle.Pipeline):
-  """Checks one program as a pipeline; see `checks.check`.
+  """Checks one program as a pipeline; see `checks.check`."""
+  return examine(program, make)[0]
+
+
+def examine(program, make=tangle.Pipeline):
+  """Checks one program as a pipeline; see `checks.examine`.
 
   Args:
     program: a `Program`.
@@ -50,13 +55,16 @@ def check(program, make=tangle.Pipeline):
   """
   parts = cut_up(program)
   if not parts:
-    return checks.UNBUILT
+    return checks.UNBUILT, "nothing to cut"
   try:
     with contextlib.ExitStack() as stack:
       stack.enter_context(compat.control_flow(program.flow_v2))
-      return _Check(program, parts, make, stack).run()
-  except reference.Unbuilt:
-    return checks.UNBUILT
+      _Check(program, parts, make, stack).run()
+      return checks.RIGHT, ""
+  except checks.Refused as error:
+    return checks.REFUSED, str(error)
+  except reference.Unbuilt as error:
+    return checks.UNBUILT, str(error)
 
 
 def cut_up(program):
@@ -131,10 +139,12 @@ class _Built(NamedTuple):
   loss: Any
 
 
-def _build(part, reads):
+def _build(part, reads, joint=False):
   """Builds a part in the current graph, sharing its variables.
 
   What it is fed and reads is scaled by a variable, for programs may have none.
+  In the joint graph, variables that it assigns are resource variables: there
+  `tf.gradients` may read the later value of a reference variable.
   """
   feeds, arrays = {}, {}
   order = iter(part.feeds)
@@ -155,16 +165,24 @@ def _build(part, reads):
     found.set_shape(tensor.shape)
     return found
 
-  def weight(name, dtype, shape, use_resource):
+  def weight(name, dtype, shape, use_resource, trainable=True):
     value = _rng(name).uniform(-1, 1, shape)
     if name.startswith("scale"):
       value = 1.0 + 0.1 * value
     value = np.asarray(value, dtype)
     return tf1.get_variable(
-      name, dtype=dtype, initializer=value, use_resource=use_resource
+      name,
+      dtype=dtype,
+      initializer=value,
+      trainable=trainable,
+      use_resource=use_resource,
     )
 
-  values = {"tf1": tf1, "pieces": pieces, "feed": feed, "weight": weight}
+  def state(name, dtype, shape, use_resource, trainable):
+    return weight(name, dtype, shape, use_resource or joint, trainable)
+
+  values = {"tf1": tf1, "pieces": pieces, "feed": feed}
+  values.update(weight=weight, state=state)
   with tf1.variable_scope(tf1.get_variable_scope(), reuse=tf1.AUTO_REUSE):
     for name, tensor in reads.items():
       values[name] = scaled(name, tensor)
@@ -186,7 +204,8 @@ class _Joint:
     self.given = []  # what a pipeline hands over, it has computed
     with reference.taken():
       for part in parts:
-        built = _build(part, {name: values[name] for name in part.reads})
+        reads = {name: values[name] for name in part.reads}
+        built = _build(part, reads, joint=True)
         values.update({name: built.values[name] for name in part.gives})
         self.given += [built.values[name].op for name in part.gives]
         for name, placeholder in built.feeds.items():
@@ -199,8 +218,9 @@ class _Joint:
       optimizer = tf1.train.GradientDescentOptimizer(_RATE)
       pairs = optimizer.compute_gradients(self.loss)
       pairs = [(gradient, v) for gradient, v in pairs if gradient is not None]
-      # With reference variables, to update while others read would be a race.
-      with tf1.control_dependencies([self.loss] + [_flat(g) for g, _ in pairs]):
+      # To update while others read or assign would be a race.
+      before = [self.loss] + [_flat(g) for g, _ in pairs] + self.given
+      with tf1.control_dependencies(before):
         self.update = optimizer.apply_gradients(
           [(_held(gradient), v) for gradient, v in pairs]
         )
@@ -245,11 +265,13 @@ class _Check:
     with graph.as_default():
       try:
         pipeline, trainer = self.pipeline()
-      except errors.TangleError:
-        return checks.REFUSED
+      except errors.TangleError as error:
+        raise checks.Refused(str(error)) from error
       except Exception as error:
         raise checks.Wrong(f"Pipeline failed: {error!r}") from error
-    traced = self.program.traced
+    # TensorFlow 1 style loops need a partial run, which has no trace.
+    loops = ops.FLOW in self.program.marks and not self.program.flow_v2
+    traced = self.program.traced and not loops
     sess = reference.open_session(graph, self.stack, traced)
     plain = getattr(sess, "session", sess)
     with graph.as_default():
@@ -264,7 +286,6 @@ class _Check:
         self.check_counts(sess)
       self.compare_losses(result, loss)
     self.compare(first, plain.run(variables), desired)
-    return checks.RIGHT
 
   def reference(self, joint, sess):
     """Returns the variables before and after the joint steps, and losses."""
@@ -282,7 +303,6 @@ class _Check:
     pipeline = self.make()
     producers = {}
     self.arrays = collections.OrderedDict()
-    planned = self.program.store in ("device", "host")
     for k, part in enumerate(self.parts):
       name = f"part_{k}"
       pipeline.add(
@@ -291,9 +311,7 @@ class _Check:
         buckets=_BUCKETS if k % 2 else None,
         bucket_of=(lambda feeds: self.pick()) if k % 2 else None,
         reads={read: f"{producers[read]}.{read}" for read in part.reads},
-        residuals=programs.policy(
-          self.program.residuals if planned else "frontier"
-        ),
+        residuals=programs.policy(self.program.residuals),
       )
       producers.update(dict.fromkeys(part.gives, name))
     pipeline.build()

@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import errors
 from tangle.compat import tf1
 from tests.fuzz import checks, ops, pipelines, programs
 
@@ -104,12 +105,19 @@ class PipelinesTest(parameterized.TestCase):
     program = PROGRAM._replace(source=source, marks=(ops.RANDOM,))
     self.assertEqual(pipelines.check(program), checks.RIGHT)
 
-  def test_what_cannot_be_cut_is_refused(self):
+  @parameterized.parameters(False, True)
+  def test_loops_pass_in_both_styles(self, flow_v2):
     source = SOURCE.replace("tf1.sin(x1)", "pieces.loop(x1, x1)")
-    program = PROGRAM._replace(source=source, marks=(ops.FLOW,))
+    marks = (ops.FLOW,)
+    program = PROGRAM._replace(source=source, marks=marks, flow_v2=flow_v2)
     self.assertEqual(pipelines.check(program), checks.RIGHT)
-    program = program._replace(flow_v2=False)
-    self.assertEqual(pipelines.check(program), checks.REFUSED)
+
+  def test_what_is_refused_is_told_of(self):
+    def refuse(pipeline, optimizer):
+      raise errors.CutError("no")
+
+    found = pipelines.examine(PROGRAM, lambda: Changed(refuse))
+    self.assertEqual(found, (checks.REFUSED, "no"))
 
   def test_a_program_that_tensorflow_does_not_build_is_told_of(self):
     program = PROGRAM._replace(source=SOURCE.replace("sin(x1)", "sin(x1, x1)"))

@@ -18,7 +18,16 @@ BATCH = 3
 _LIMIT = 30.0  # how large values may become
 _INPUTS = ((3, 4), (3, 2), (3, 2, 4), (3,), (2, 4), ())
 _WEIGHTS = ((4, 4), (4, 2), (2, 4), (4,), (2, 2), (5, 4), ())
-_STORES = ("device", "device", "host", "session", "recompute")
+_STORES = (
+  "device",
+  "device",
+  "host",
+  "session",
+  "session",
+  "recompute",
+  "auto",
+  "auto",
+)
 _POLICIES = ("frontier", "all", "none", "predicate", "min_cut", "budget")
 
 
@@ -87,12 +96,16 @@ class Built(NamedTuple):
   feed_dict: Any
 
 
-def build(program, variation=0):
+def build(program, variation=0, joint=False):
   """Builds the graph of a program in the current graph.
 
   Args:
     program: a `Program`.
     variation: another number gives other values to feed.
+    joint: whether to build what the program is compared with: variables that
+      it assigns are resource variables, as `tf.gradients` may read the later
+      value of a reference variable, and the ends of `inputs` are ops of one
+      output, as `tf.gradients` stops at whole ops.
 
   Returns:
     A `Built`.
@@ -109,22 +122,53 @@ def build(program, variation=0):
       feed_dict[ph] = feed_rng.randint(0, 5, shape).astype(dtype)
     return ph
 
-  def weight(name, dtype, shape, use_resource):
+  def weight(name, dtype, shape, use_resource, trainable=True):
     return tf1.get_variable(
       name,
       initializer=rng.uniform(-1, 1, shape).astype(dtype),
+      trainable=trainable,
       use_resource=use_resource,
     )
 
-  names = {"tf1": tf1, "pieces": pieces, "feed": feed, "weight": weight}
+  def state(name, dtype, shape, use_resource, trainable):
+    return weight(name, dtype, shape, use_resource or joint, trainable)
+
+  names = {"tf1": tf1, "pieces": pieces, "feed": feed}
+  names.update(weight=weight, state=state)
+  source = stop_at_inputs(program.source) if joint else program.source
   before = tf1.control_flow_v2_enabled()
   switches = tf1.disable_control_flow_v2, tf1.enable_control_flow_v2
   switches[program.flow_v2]()
   try:
-    exec(program.source, names)  # noqa: S102
+    exec(source, names)  # noqa: S102
   finally:
     switches[before]()
   return Built(names["inputs"], names["outputs"], names["used"], feed_dict)
+
+
+def needed_inputs(source, inputs, outputs):
+  """Lists those of `inputs` that `outputs` are computed from."""
+  needed = set(outputs)
+  for line in reversed(source.splitlines()):
+    left, _, code = line.partition(" = ")
+    made = set(left.split(", ")) - set(inputs)
+    if needed & made:
+      needed.update(re.findall(r"\b[vwx]\d+\b", code))
+  return [name for name in inputs if name in needed]
+
+
+def stop_at_inputs(source):
+  """Returns a program whose inputs within the graph are `tf.identity` ops."""
+  lines = source.splitlines()
+  ends = next(_items(line) for line in lines if line.startswith("inputs = "))
+  found = []
+  for line in lines:
+    found.append(line)
+    made = line.partition(" = ")[0].split(", ")
+    for name in made:
+      if name in ends and name[0] == "v":
+        found.append(f"{name} = tf1.identity({name})")
+  return "\n".join(found) + "\n"
 
 
 def policy(name):
@@ -161,11 +205,14 @@ class _Drawing:
   def program(self):
     store = self.choose(_STORES)
     residuals = "frontier"
-    if store in ("device", "host"):
+    if store in ("device", "host", "auto"):
       residuals = self.choose(_POLICIES)
     self.flows = self.one_in(3)
     self.randoms = self.one_in(4)
-    flow_v2 = not (self.flows and self.one_in(2 if store == "session" else 5))
+    self.states = self.one_in(3)
+    carried = store in ("session", "auto")
+    loops = self.flows or self.states
+    flow_v2 = not (loops and self.one_in(2 if carried else 5))
     self.dtype = "float32" if self.one_in(6) else "float64"
     self.sources()
     for _ in range(2 + self.pick(12)):
@@ -182,7 +229,8 @@ class _Drawing:
       between=self.one_in(6),
       fed=self.one_in(4),
       traced=not self.one_in(3),
-      numeric=self.one_in(3),
+      # Of what is assigned, the joint graph alone is no proof.
+      numeric=self.one_in(3) or ops.ASSIGNED in self.marks,
       cuts=self.cuts(),
     )
 
@@ -218,7 +266,7 @@ class _Drawing:
       self.placeholder("int32", (), 4.0)
     for _ in range(self.pick(4)):
       name, shape = self.name("w"), self.choose(_WEIGHTS)
-      resource = not self.one_in(5)
+      resource = not self.one_in(3)
       self.lines.append(
         f"{name} = weight({name!r}, {self.dtype!r}, {list(shape)}, {resource})"
       )
@@ -244,6 +292,8 @@ class _Drawing:
         table = ops.FLOWS
       elif self.randoms and self.one_in(5):
         table = ops.RANDOMS
+      elif self.states and self.one_in(5):
+        table = ops.STATES
       if self.try_op(self.choose(table)):
         return
 
@@ -276,12 +326,15 @@ class _Drawing:
 
   def emit(self, op, arguments, env, results, bound):
     found = [self.name("v") for _ in results]
-    sizes = {k: v for k, v in env.items() if isinstance(v, int)}
+    drawn = {k: v for k, v in env.items() if isinstance(v, int)}
+    for word in ("resource", "trainable"):
+      if f"{{{word}}}" in op.code:
+        drawn[word] = not self.one_in(2)
     code = op.code.format(
       *[value.name for value in arguments],
       seed=self.count,
       f=f"'{env['f']}'" if "f" in env else "",
-      **sizes,
+      **drawn,
     )
     self.lines.append(f"{', '.join(found)} = {code}")
     parents = frozenset().union(*[value.parents for value in arguments])
@@ -306,6 +359,10 @@ class _Drawing:
       names.append(floats[-1].name)
     last = floats[-1 - self.pick(min(3, len(floats)))]
     outputs = [last.name]
+    # The other outputs may depend on variables alone.
+    weights = {v.name for v in self.values if v.name[0] == "w"}
+    ends = [v for v in self.values if v.parents & weights]
+    floats += [v for v in ends if v.dtype[0] == "f" and v not in floats]
     for _ in range(self.pick(4)):
       pool = below if below and self.one_in(3) else floats
       outputs.append(pool[len(pool) - 1 - self.pick(len(pool))].name)
@@ -318,6 +375,9 @@ class _Drawing:
       used = floating
     if "float32" in of.values():
       self.marks.add("narrow")
+    if not self.one_in(20):  # else some may lead nowhere, and be refused
+      source = "\n".join(self.lines)
+      names = needed_inputs(source, names, outputs) or names
     self.lines.append(f"inputs = [{', '.join(names)}]")
     self.lines.append(f"outputs = [{', '.join(outputs)}]")
     self.lines.append(f"used = {used}")

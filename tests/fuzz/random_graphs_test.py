@@ -5,6 +5,7 @@ Hypothesis draws them, always the same ones here; `tests.fuzz.run` draws many
 more.
 """
 
+import collections
 import io
 
 import hypothesis
@@ -45,21 +46,32 @@ class RandomGraphsTest(parameterized.TestCase):
   @parameterized.parameters(*range(2))
   def test_pipelines_that_numpy_draws(self, part):
     out = io.StringIO()
-    check = pipelines.check
+    check = pipelines.examine
     found = run.run(30, seed=3, first=30 * part, out=out, check=check)
     self.assertEqual(found["wrong"], 0, out.getvalue())
     self.assertGreaterEqual(found["right"], 20, found["table"])
 
   def test_the_drawn_programs_have_all_that_there_is(self):
-    drawn = [run.draw(2, number) for number in range(1000)]
+    drawn = [run.draw(2, number) for number in range(1500)]
     text = "".join(program.source for program in drawn)
-    for table in (ops.PLAIN, ops.RANDOMS, ops.FLOWS):
+    for table in (ops.PLAIN, ops.RANDOMS, ops.FLOWS, ops.STATES):
       for op in table:
         part = op.code.split("{")[0].lstrip("(")
-        self.assertIn(part, text, op.name)
+        self.assertTrue(part in text, op.name)
     for field in ("store", "residuals", "flow_v2", "moved", "fed", "traced"):
       values = {getattr(program, field) for program in drawn}
       self.assertGreater(len(values), 1, field)
+
+  def test_hard_programs_are_drawn_often(self):
+    drawn = [run.draw(2, number) for number in range(500)]
+    counts = collections.Counter(
+      kind for program in drawn for kind in run.kinds_of(program)
+    )
+    self.assertGreater(counts[ops.ASSIGNED], 75)
+    self.assertGreater(counts[run.REFERENCE], 200)
+    self.assertGreater(counts["flow_v1"], 40)
+    for count in (counts[ops.FLOW], counts[ops.RANDOM]):
+      self.assertGreater(count, 75)
 
 
 if __name__ == "__main__":

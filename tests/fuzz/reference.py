@@ -74,6 +74,7 @@ class Joint:
     """Adds the gradients of a `programs.Built` to the current graph."""
     self.built = built
     self.variables = list(tf1.trainable_variables())
+    self._initializers = [v.initializer for v in tf1.global_variables()]
     self._used = [y for y, use in zip(built.outputs, built.used) if use]
     self._upstream = [
       tf1.placeholder(y.dtype.base_dtype, None) for y in self._used
@@ -127,7 +128,7 @@ class Joint:
       for tensor, gradient in inputs.values()
       if compat.is_differentiable(tensor.dtype)
     ]
-    sess.run([variable.initializer for variable in self.variables])
+    sess.run(self._initializers)
     at = sess.run([tensor for tensor, _ in points], feed_dict)
     present = [k for k, g in enumerate(gradients.variables) if g is not None]
     values = sess.run([self.variables[k] for k in present])
@@ -136,6 +137,7 @@ class Joint:
     given = [value for value in upstream if value is not None]
 
     def loss(step):
+      sess.run(self._initializers)  # a run may change variables
       for k, value, turn in zip(present, values, turns):
         set_variable(sess, self.variables[k], value + step * turn)
       fed = {t: v + step * m for (t, _), v, m in zip(points, at, moves)}

@@ -1,18 +1,21 @@
 """Checks many random programs: `python -m tests.fuzz.run --programs=10000`.
 
-Prints what failed as Python text, made as small as it goes, and last one JSON
-object. Ends with 1 if a program failed.
+Prints what failed as Python text, made as small as it goes, a table of what was
+refused and why, and last one JSON object. Ends with 1 if a program failed.
 """
 
 import argparse
 import collections
 import json
+import re
 import sys
 import time
 
 import numpy as np
 
-from tests.fuzz import checks, pipelines, programs
+from tests.fuzz import checks, ops, pipelines, programs, reasons
+
+REFERENCE = "reference variable"
 
 
 def draw(seed, number):
@@ -29,15 +32,15 @@ def draw(seed, number):
   return programs.draw(lambda n: int(rng.randint(n)))
 
 
-def outcome(program, check=checks.check):
-  """Returns how the check of a program ends, and what it says if wrong."""
+def outcome(program, check=checks.examine):
+  """Returns how the check of a program ends, and what is said of it."""
   try:
-    return check(program), ""
+    return check(program)
   except checks.Wrong as error:
     return "wrong", str(error)
 
 
-def shrink(program, tries=300, check=checks.check):
+def shrink(program, tries=300, check=checks.examine):
   """Makes a program that fails smaller, as long as it fails.
 
   Args:
@@ -61,7 +64,7 @@ def shrink(program, tries=300, check=checks.check):
   return program
 
 
-def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.check):
+def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.examine):
   """Checks programs.
 
   Args:
@@ -70,14 +73,15 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.check):
     first: the number of the first.
     shrunk: how many failures to make smaller.
     out: where to print.
-    check: `checks.check`, or `pipelines.check`.
+    check: `checks.examine`, or `pipelines.examine`.
 
   Returns:
     A dict for JSON.
   """
   begin = time.monotonic()
   table = collections.defaultdict(collections.Counter)
-  total, failures = collections.Counter(), []
+  total, refused, failures = collections.Counter(), collections.Counter(), []
+  kinds = collections.defaultdict(collections.Counter)
   for number in range(first, first + count):
     program = draw(seed, number)
     result, why = outcome(program, check)
@@ -85,6 +89,10 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.check):
     way = f"{program.store}/{program.residuals}/{style}"
     table[way][result] += 1
     total[result] += 1
+    for kind in kinds_of(program):
+      kinds[kind][result] += 1
+    if result == checks.REFUSED:
+      refused[reasons.key(why)] += 1
     if result == "wrong":
       print(f"# program {number} of seed {seed}: {why}", file=out)
       if len(failures) < shrunk:
@@ -102,9 +110,38 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.check):
     "seed": seed,
     **{key: total[key] for key in ("right", "refused", "unbuilt", "wrong")},
     "seconds": round(time.monotonic() - begin, 1),
+    "reasons": dict(refused.most_common()),
+    "kinds": {key: dict(found) for key, found in sorted(kinds.items())},
     "table": {key: dict(found) for key, found in sorted(table.items())},
     "failures": failures,
   }
+
+
+def kinds_of(program):
+  """Lists what makes a program hard: names that results are counted by."""
+  found = [mark for mark in program.marks if mark != ops.KINK]
+  if ops.FLOW in found:
+    found.append("flow_v2" if program.flow_v2 else "flow_v1")
+  if re.search(r"(weight|state)\([^()]*\], False\b", program.source):
+    found.append(REFERENCE)
+  return found or ["plain"]
+
+
+def format_reasons(found):
+  """Writes what was refused, and why, as a Markdown table.
+
+  Args:
+    found: what `run` returns.
+
+  Returns:
+    Lines of text; the share of each reason is that of all programs.
+  """
+  lines = ["| refused because | programs | share |", "|---|---|---|"]
+  counts = list(found["reasons"].items()) + [("any reason", found["refused"])]
+  for reason, number in counts:
+    share = 100.0 * number / max(found["programs"], 1)
+    lines.append(f"| {reason} | {number} | {share:.1f} % |")
+  return "\n".join(lines)
 
 
 def main():
@@ -115,8 +152,9 @@ def main():
   parser.add_argument("--first", type=int, default=0)
   parser.add_argument("--pipelines", action="store_true")
   args = parser.parse_args()
-  check = pipelines.check if args.pipelines else checks.check
+  check = pipelines.examine if args.pipelines else checks.examine
   found = run(args.programs, args.seed, args.first, check=check)
+  print(format_reasons(found))
   print(json.dumps(found))
   sys.exit(1 if found["wrong"] else 0)
 

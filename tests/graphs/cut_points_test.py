@@ -100,8 +100,9 @@ class NetworkTestCase(case.GraphTestCase):
     variables = tf1.trainable_variables()
     floats = [t for t in inputs if compat.is_differentiable(t.dtype)]
     joint = tf1.gradients(output, variables + floats)
-    lower = tangle.SubModel(inputs, point.tensors, name="lower")
-    upper = tangle.SubModel(point.tensors, [output], name="upper")
+    lower = tangle.SubModel(point.inputs_below, point.tensors, name="lower")
+    given = point.tensors + point.inputs_above
+    upper = tangle.SubModel(given, [output], name="upper")
     names = [v.name for v in lower.variables]
     self.assertEqual(names, [v.name for v in point.variables_below])
     names = [v.name for v in upper.variables]
@@ -114,13 +115,19 @@ class NetworkTestCase(case.GraphTestCase):
     above = upper.forward(sess, feeds)
     self.assert_close(above.outputs[0], expected[0])
     top = above.backward([np.ones_like(expected[0])])
-    bottom = below.backward(top.inputs)
+    count = len(point.tensors)
+    bottom = below.backward(top.inputs[:count])
     total = {}
-    for model, gradients in ((lower, bottom), (upper, top)):
-      for variable, gradient in zip(model.variables, gradients.variables):
-        gradient = case.dense(gradient)
-        total[variable.name] = total.get(variable.name, 0.0) + gradient
-    total.update(zip([t.name for t in inputs], bottom.inputs))
+    for sources, found in (
+      (lower.variables, bottom.variables),
+      (upper.variables, top.variables),
+      (point.inputs_below, bottom.inputs),
+      (point.inputs_above, top.inputs[count:]),
+    ):
+      for source, gradient in zip(sources, found):
+        if gradient is not None:
+          gradient = case.dense(gradient)
+          total[source.name] = total.get(source.name, 0.0) + gradient
     desired = [case.dense(gradient) for gradient in expected[1:]]
     # Some gradients are nothing but rounding errors, as of a bias of keys.
     scale = max(np.max(np.abs(gradient)) for gradient in desired)
@@ -245,25 +252,9 @@ class RecurrentTest(NetworkTestCase):
     kernel = tf1.trainable_variables()[0]
     self.assertIn(kernel, list(point.variables_below))
     self.assertIn(kernel, list(point.variables_above))
-    # Below, only the steps that are needed are inputs.
-    self.assert_exact_steps(xs, loss, point, 2)
-
-  def assert_exact_steps(self, xs, loss, point, count):
-    joint = tf1.gradients(loss, xs + tf1.trainable_variables())
-    lower = tangle.SubModel(xs[:count], point.tensors, name="lower")
-    rest = list(point.tensors) + xs[count:]
-    upper = tangle.SubModel(rest, [loss], name="upper")
-    sess = self.session()
-    expected = sess.run(joint, self.feeds)
-    below = lower.forward(sess, {x: self.feeds[x] for x in xs[:count]})
-    feeds = {x: self.feeds[x] for x in xs[count:]}
-    feeds.update(zip(point.tensors, below.outputs))
-    top = upper.forward(sess, feeds).backward([1.0])
-    bottom = below.backward(top.inputs[: len(point.tensors)])
-    found = bottom.inputs + top.inputs[len(point.tensors) :]
-    kernel = bottom.variables[0] + top.variables[0]
-    for actual, desired in zip(found + [kernel], expected):
-      self.assert_close(actual, desired, rtol=1e-9)
+    self.assertEqual(point.inputs_below, tuple(xs[:2]))
+    self.assertEqual(point.inputs_above, tuple(xs[2:]))
+    self.assert_exact(xs, loss, point)
 
   def test_slices_of_an_input_are_one_tensor(self):
     x = self.placeholder(None, 6, 3, name="x")
@@ -275,9 +266,9 @@ class RecurrentTest(NetworkTestCase):
     loss = tf1.reduce_sum(h)
     self.feeds = {x: self.normal(2, 6, 3)}
     points = tangle.cut_points([x], [loss])
-    wanted = {"x:0", states[2][0].name, states[2][1].name}
+    wanted = {states[2][0].name, states[2][1].name}
     point = next(p for p in points if set(p.names) == wanted)
-    self.assertLen(point.tensors, 3)
+    self.assertEqual(point.inputs_above, (x,))
     self.assert_exact([x], loss, point)
 
   def test_fewer_tensors_can_be_asked_for(self):
@@ -320,23 +311,9 @@ class TwoPartsTest(NetworkTestCase):
     names = [v.name for v in point.variables_below]
     self.assertNotIn("target_table:0", names)
     self.assertIn("steps/encoder_kernel:0", names)
-    joint = tf1.gradients(loss, tf1.trainable_variables())
-    lower = tangle.SubModel([source], point.tensors, name="lower")
-    upper = tangle.SubModel(
-      list(point.tensors) + [target], [loss], name="upper"
-    )
-    sess = self.session()
-    expected = sess.run(joint, self.feeds)
-    below = lower.forward(sess, {source: self.feeds[source]})
-    feeds = dict(zip(point.tensors, below.outputs))
-    feeds[target] = self.feeds[target]
-    top = upper.forward(sess, feeds).backward([1.0])
-    bottom = below.backward(top.inputs[:3])
-    found = dict(zip([v.name for v in lower.variables], bottom.variables))
-    found.update(zip([v.name for v in upper.variables], top.variables))
-    for variable, gradient in zip(tf1.trainable_variables(), expected):
-      actual = case.dense(found[variable.name])
-      self.assert_close(actual, case.dense(gradient), rtol=1e-9)
+    self.assertEqual(point.inputs_below, (source,))
+    self.assertEqual(point.inputs_above, (target,))
+    self.assert_exact([source, target], loss, point)
 
 
 class ControlFlowTest(NetworkTestCase):
@@ -438,6 +415,7 @@ class BesidesTest(NetworkTestCase):
     self.assertEmpty(points[1].drawn_twice)
     names = [v.name for v in points[1].variables_above]
     self.assertEqual(names, ["c_w:0", "c_b:0"])
+    self.assertEqual(points[1].inputs_above, (x,))  # for what is cut off
 
   def test_a_skip_is_part_of_every_set_that_it_crosses(self):
     x = self.placeholder(None, 3, name="x")
@@ -454,7 +432,7 @@ class BesidesTest(NetworkTestCase):
     point = next(p for p in points if set(p.names) == wanted[1])
     self.assert_exact([x], loss, point)
 
-  def test_an_input_that_both_sides_read_is_in_the_set(self):
+  def test_an_input_that_both_sides_read_is_told(self):
     x = self.placeholder(None, 3, name="x")
     h = x
     for k in range(3):
@@ -462,9 +440,9 @@ class BesidesTest(NetworkTestCase):
     loss = tf1.reduce_sum(self.dense(h, 1, "top"))
     self.feeds = {x: self.normal(2, 3)}
     points = tangle.cut_points([x], [loss])
-    self.assertEqual(points[0].names, ("x:0", "h0:0"))
-    self.assertEqual(points[1].names, ("x:0", "h1:0"))
-    self.assertEqual(points[2].names, ("h2:0",))
+    self.assertEqual(singles(points)[:3], ["h0:0", "h1:0", "h2:0"])
+    above = [point.inputs_above for point in points[:3]]
+    self.assertEqual(above, [(x,), (x,), ()])
     self.assert_exact([x], loss, points[1])
 
   def test_weights_made_of_variables_do_not_cross(self):
@@ -493,6 +471,18 @@ class BesidesTest(NetworkTestCase):
     self.assertEqual(points["m1:0"].drawn_twice, ("mask/RandomUniform",))
     self.assertEmpty(points["m2:0"].drawn_twice)
     self.assertIn("mask/RandomUniform", str(tangle.cut_points([x], [loss])))
+
+  def test_what_an_input_is_drawn_with_is_told(self):
+    queue = tf1.FIFOQueue(4, [tf1.float64] * 2, [[2, 3], [2, 1]])
+    x, target = queue.dequeue(name="batch")
+    h = tf1.tanh(self.dense(x, 3, "a"))
+    loss = tf1.reduce_sum(tf1.square(self.dense(h, 1, "b") - target))
+    for inputs in ([x], [x, target]):
+      points = tangle.cut_points(inputs, [loss])
+      self.assertEqual(points[0].drawn_twice, ("batch",))
+    fed = tf1.placeholder(tf1.float64, [2, 1])
+    loss = tf1.reduce_sum(tf1.square(self.dense(h, 1, "c") - fed))
+    self.assertEmpty(tangle.cut_points([x], [loss])[0].drawn_twice)
 
   def test_what_is_drawn_below_for_a_stopped_gradient_is_told(self):
     x = self.placeholder(None, 3, name="x")

@@ -75,13 +75,29 @@ def open_session(built):
     yield sess
 
 
-def ends(parts):
-  """Lists the differentiable inputs of parts that no part below gives."""
-  given = {t.name for part in parts for t in part.outputs}
+def ends(built, cut):
+  """Lists the inputs whose gradients are compared.
+
+  They are the differentiable ones that no part below gives. The values of a
+  sparse placeholder get no gradient unless `SubModel` is asked for it.
+
+  Args:
+    built: a `common.Program`.
+    cut: a key of its `cuts`.
+
+  Returns:
+    A list of tensors.
+  """
+  parts = built.cuts[cut]
+  left_out = {t.name for part in parts for t in part.outputs}
+  for key in built.feed_dict:
+    if isinstance(key, tf1.SparseTensor):
+      left_out.add(key.values.name)
   found = {}
   for part in parts:
     for tensor in [] if part.stop else part.inputs:
-      if tensor.name not in given and compat.is_differentiable(tensor.dtype):
+      wanted = compat.is_differentiable(tensor.dtype)
+      if wanted and tensor.name not in left_out:
         found[tensor.name] = tensor
   return list(found.values())
 
@@ -93,7 +109,7 @@ def joint_gradients(built):
     A dict from the name of a variable, or an input, to its gradient.
   """
   totals = {}
-  points = ends(next(iter(built.cuts.values())))
+  points = ends(built, next(iter(built.cuts)))
   for goal in built.goals:
     variables = goal.variables
     if variables is None:
@@ -168,7 +184,7 @@ class Split:
       )
       for k, part in enumerate(self.parts)
     ]
-    self.points = {tensor.name for tensor in ends(self.parts)}
+    self.points = {tensor.name for tensor in ends(built, cut)}
 
   def run(self, sess):
     """Runs all parts forward, from below, and all backward, from above.

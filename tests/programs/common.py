@@ -80,7 +80,9 @@ def program(inputs, loss, feed_dict, boundary=None, more=(), **options):
   Returns:
     A `Program`.
   """
-  cuts = {"whole": [Part(inputs, [loss])]}
+  names = [tensor.name for tensor in inputs]
+  others = [tensor for tensor in more if tensor.name not in names]
+  cuts = {"whole": [Part(list(inputs) + others, [loss])]}
   if boundary is not None:
     lower = Part(inputs, boundary)
     cuts["split"] = [lower, Part(list(boundary) + list(more), [loss])]

@@ -205,10 +205,10 @@ def dilated_queue():
   code = tf1.reduce_mean(h, 1)
   loss = cross_entropy(dense(code, 3, "logits"), labels)
   return program(
-    [x],
+    [x, labels],
     loss,
     {},
-    boundary=[code, tf1.identity(labels)],
+    boundary=[code, labels],
     setup=[fill_op],
     watched=[queue.size()],
     frozen=[x, labels],

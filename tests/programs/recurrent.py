@@ -241,7 +241,7 @@ def char_rnn():
   logits = dense(output, WORDS, "softmax")
   loss = cross_entropy(logits, tf1.reshape(ids[:, 1:], [-1]))
   return program(
-    [ids, c, h],
+    [ids],
     loss,
     {**feed_dict, **more, **others},
     boundary=inputs,

@@ -345,11 +345,11 @@ def dqn():
   with tf1.control_dependencies(follow_ops):
     loss = tf1.reduce_mean(huber)
   return program(
-    [before, after],
+    [before],
     loss,
     {**feed_dict, **more, **others, **extra},
     boundary=[taken],
-    more=[rewards],
+    more=[after, rewards],
     frozen=[target],
     assigns_read=True,
   )

@@ -8,7 +8,8 @@ import tempfile
 from absl.testing import absltest
 
 from tests import forks
-from tests.experiments import babel, meta_writer
+from tests.experiments import babel
+from tests.meta_graphs import writer
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -485,7 +486,7 @@ class ScriptsTest(absltest.TestCase):
 
   def test_split_meta_graph(self):
     prefix = os.path.join(self.out_dir, "model")
-    done = forks.run_script(meta_writer.__file__, "layers", prefix)
+    done = forks.run_script(writer.__file__, "layers", prefix)
     self.assertEqual(done.returncode, 0, done.stderr)
     out_dir = f"--out_dir={self.out_dir}"
     figures = self.figures(
@@ -501,6 +502,8 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["store"], "device")
     sizes = {row["name"]: row["bytes"] for row in figures["residuals"]}
     self.assertEqual(sizes["Relu:0"], 5 * 8 * 8)
+    self.assertEqual(figures["repairs"]["lines"], [])
+    self.assertNotEmpty(figures["cut_points"])
     self.assertIn("split.json", os.listdir(self.out_dir))
 
   def test_benchmark_calculator(self):

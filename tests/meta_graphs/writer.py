@@ -1,8 +1,11 @@
 """Writes a `.meta` file and a checkpoint, and says how training went.
 
-    python -m tests.experiments.meta_writer KIND PREFIX
+    python -m tests.meta_graphs.writer KIND PREFIX
 
-Plain TensorFlow, nothing of tangle, as the code of others would be.
+Plain TensorFlow, nothing of tangle, as the code of others would be. The kinds:
+layers, on reference variables; loop, the same with a TensorFlow 1 style loop;
+rnn, such a loop with tensor arrays on resource variables; flow, a TensorFlow 2
+style loop; norm, a fused batch norm in inference mode.
 """
 
 import json
@@ -33,7 +36,9 @@ def build(kind):
 
   def variable(name, *shape):
     value = 0.5 * rng.standard_normal(shape)
-    return tf1.get_variable(name, initializer=value, use_resource=kind == "rnn")
+    return tf1.get_variable(
+      name, initializer=value, use_resource=kind in ("rnn", "flow", "norm")
+    )
 
   x = tf1.placeholder(tf1.float64, [None, 4], "x")
   ids = tf1.placeholder(tf1.int32, [None, 3], "ids")
@@ -41,7 +46,7 @@ def build(kind):
   embedded = tf1.nn.embedding_lookup(variable("table", 7, 5), ids)
   h = tf1.concat([x, tf1.reduce_mean(embedded, 1)], 1)
   h = tf1.nn.relu(tf1.matmul(h, variable("lower/kernel", 9, 8)))
-  if kind == "loop":
+  if kind in ("loop", "flow"):
     kernel = variable("loop/kernel", 8, 8)
     h = tf1.while_loop(
       lambda t, h: t < 3,
@@ -50,6 +55,8 @@ def build(kind):
     )[1]
   if kind == "rnn":
     h = run_rnn(h)
+  if kind == "norm":
+    h = normalize(h)
   h = tf1.identity(h, "hidden")
   y = tf1.matmul(h, variable("upper/kernel", 8, 2), name="y")
   return tf1.reduce_mean(tf1.square(y - targets), name="loss")
@@ -68,8 +75,25 @@ def run_rnn(h):
   return tf1.while_loop(lambda t, h: t < 3, body, [tf1.constant(0), h])[1]
 
 
+def normalize(h):
+  """Normalizes by given means and variances, in single precision."""
+  rows = np.linspace(0.5, 1.5, 32).reshape(4, 8).astype(np.float32)
+  scale, offset, mean, variance = [
+    tf1.get_variable(name, initializer=row, use_resource=True)
+    for name, row in zip(["scale", "offset", "mean", "variance"], rows)
+  ]
+  h = tf1.cast(tf1.reshape(h, [-1, 1, 1, 8]), tf1.float32)
+  h = tf1.nn.fused_batch_norm(
+    h, scale, offset, mean=mean, variance=variance, is_training=False
+  )[0]
+  return tf1.cast(tf1.reshape(h, [-1, 8]), tf1.float64)
+
+
 def main(kind, prefix):
-  tf1.disable_control_flow_v2()
+  if kind == "flow":
+    tf1.enable_control_flow_v2()
+  else:
+    tf1.disable_control_flow_v2()
   with tf1.Graph().as_default():
     loss = build(kind)
     train_op = tf1.train.GradientDescentOptimizer(RATE).minimize(loss)

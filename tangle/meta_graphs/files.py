@@ -1,0 +1,126 @@
+"""Reads a `.meta` file, and finds the checkpoint that was written with it."""
+
+import os
+
+from google.protobuf import message, text_format
+
+from tangle import errors
+from tangle.compat import tf1
+
+SUFFIX = ".meta"
+
+
+def read(path, caller="meta_graphs.read"):
+  """Reads a `.meta` file, without a change to it and without importing it.
+
+  Fields that this TensorFlow does not know are skipped, also in a text file,
+  which TensorFlow itself refuses then.
+
+  Args:
+    path: the file, binary or text.
+    caller: the function to name in messages.
+
+  Returns:
+    A `MetaGraphDef`.
+
+  Raises:
+    GraphError: if the file cannot be read, or holds no meta graph.
+  """
+  try:
+    with tf1.gfile.GFile(path, "rb") as file:
+      content = file.read()
+  except (OSError, tf1.errors.OpError) as error:
+    raise errors.GraphError(
+      f"{caller}: {path} cannot be read: {first_line(error)}. Name the file "
+      f"that ends in {SUFFIX}{_suggest(path)}."
+    ) from error
+  for parse in (_parse_binary, _parse_text):
+    found = parse(content)
+    # TensorFlow 1.15 makes an empty message of many a text.
+    if found is not None and found.graph_def.node:
+      return found
+  raise errors.GraphError(
+    f"{caller}: {path} cannot be a meta graph: no ops can be read from it, as "
+    f"binary or as text. Name the file that ends in {SUFFIX}{_suggest(path)}."
+  )
+
+
+def _parse_binary(content):
+  found = tf1.MetaGraphDef()
+  try:
+    found.ParseFromString(content)
+  except message.DecodeError:
+    return None
+  return found
+
+
+def _parse_text(content):
+  found = tf1.MetaGraphDef()
+  try:
+    text_format.Parse(content.decode("utf-8"), found, allow_unknown_field=True)
+  except (UnicodeDecodeError, text_format.ParseError):
+    return None
+  return found
+
+
+def _suggest(path):
+  """Names the files that may have been meant, for a message."""
+  found = _beside(path, SUFFIX)
+  found = [name for name in found if name != os.path.basename(path)]
+  return f"; its folder has {found}" if found else ""
+
+
+def find_checkpoint(path):
+  """Finds the checkpoint that was saved with a `.meta` file.
+
+  Args:
+    path: the `.meta` file.
+
+  Returns:
+    Its prefix, which `tf.train.Saver.restore` takes: the path without `.meta`;
+    `None` if there is no such checkpoint.
+  """
+  prefix = path[: -len(SUFFIX)] if path.endswith(SUFFIX) else path
+  if tf1.gfile.Exists(prefix + ".index"):
+    return prefix
+  # A checkpoint in the format of TensorFlow before 0.12 is one file.
+  is_file = prefix != path and tf1.gfile.Exists(prefix)
+  return prefix if is_file and not tf1.gfile.IsDirectory(prefix) else None
+
+
+def list_checkpoints(path):
+  """Lists the checkpoints in the folder of a file.
+
+  Args:
+    path: the file.
+
+  Returns:
+    A list of prefixes, sorted.
+  """
+  folder = os.path.dirname(path)
+  return [
+    os.path.join(folder, name[: -len(".index")])
+    for name in _beside(path, ".index")
+  ]
+
+
+def _beside(path, suffix):
+  folder = path if tf1.gfile.IsDirectory(path) else os.path.dirname(path)
+  try:
+    names = tf1.gfile.ListDirectory(folder or ".")
+  except tf1.errors.OpError:
+    return []
+  return sorted(name for name in names if name.endswith(suffix))
+
+
+def first_line(error):
+  """Says in one line what TensorFlow says in many.
+
+  Args:
+    error: an exception.
+
+  Returns:
+    A string.
+  """
+  lines = (str(getattr(error, "message", "")) or str(error)).strip()
+  return (lines.splitlines() or [type(error).__name__])[0].rstrip(". ")

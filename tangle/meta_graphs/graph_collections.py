@@ -1,0 +1,112 @@
+"""Brings the collections of a meta graph into a graph that has its ops."""
+
+import logging
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.meta_graphs import files
+
+_NEEDED = frozenset(
+  [
+    tf1.GraphKeys.GLOBAL_VARIABLES,
+    tf1.GraphKeys.TRAINABLE_VARIABLES,
+    tf1.GraphKeys.COND_CONTEXT,
+    tf1.GraphKeys.WHILE_CONTEXT,
+  ]
+)
+"""Collections without which gradients would be wrong."""
+
+
+def restore(caller, path, meta):
+  """Fills the collections of the current graph.
+
+  What cannot be restored is dropped, with a warning that names it. That is a
+  collection of objects whose class this TensorFlow does not know, where
+  `tf.train.import_meta_graph` leaves the bytes they were saved as, and one that
+  it fails on.
+
+  Args:
+    caller: the function to name in messages.
+    path: the file that the meta graph is of, for messages.
+    meta: a `MetaGraphDef` whose ops the current graph has.
+
+  Returns:
+    A dict: name of a collection that was dropped → why.
+
+  Raises:
+    GraphError: if variables or control flow contexts are among them.
+  """
+  graph = tf1.get_default_graph()
+  saved = meta.collection_def
+  dropped = {
+    key: "it is empty, or of a kind that this TensorFlow does not know"
+    for key in sorted(saved)
+    if saved[key].WhichOneof("kind") is None
+  }
+  keys = [key for key in sorted(saved) if key not in dropped]
+  before = {key: list(graph.get_collection_ref(key)) for key in keys}
+  if _restore(meta, keys) is not None:
+    for key in keys:
+      _reset(graph, before)
+      error = _restore(meta, [key])
+      if error is not None:
+        dropped[key] = files.first_line(error)
+    _reset(graph, before)
+    error = _restore(meta, [key for key in keys if key not in dropped])
+    if error is not None:
+      dropped[tf1.GraphKeys.GLOBAL_VARIABLES] = files.first_line(error)
+  for key in keys:
+    values = graph.get_collection_ref(key)
+    if any(_is_object(value) for value in values[len(before[key]) :]):
+      values[:] = before[key]
+      dropped[key] = (
+        "its objects are of a class that is not registered; import the module "
+        "of that class first if you need them"
+      )
+  lost = {key: why for key, why in dropped.items() if key in _NEEDED}
+  if lost:
+    raise errors.GraphError(
+      f"{caller}: {path} has collections that are needed and cannot be "
+      f"restored: {lost}. Save the graph once more where it was built."
+    )
+  for key, why in dropped.items():
+    logging.getLogger(__name__).warning(
+      "%s: the collection %r of %s is dropped: %s", caller, key, path, why
+    )
+  return dropped
+
+
+def _is_object(value):
+  """Whether a value is an object as TensorFlow saved it, and no text."""
+  if not isinstance(value, bytes):
+    return False
+  try:
+    text = value.decode("utf-8")
+  except UnicodeDecodeError:
+    return True
+  return any(c < " " and c not in "\t\n\r" for c in text)
+
+
+def _restore(meta, keys):
+  """Restores some collections; returns the error it ends with, or `None`."""
+  # With the definition of a saver, no ops are added for one.
+  saver_def = tf1.train.SaverDef(
+    filename_tensor_name="none",
+    save_tensor_name="none",
+    restore_op_name="none",
+  )
+  part = tf1.MetaGraphDef(meta_info_def=meta.meta_info_def, saver_def=saver_def)
+  # An import lowers the version of the graph to that of what is imported.
+  part.graph_def.versions.CopyFrom(meta.graph_def.versions)
+  for key in keys:
+    part.collection_def[key].CopyFrom(meta.collection_def[key])
+  try:
+    tf1.train.import_meta_graph(part)
+  except Exception as error:  # each class raises its own
+    return error
+  return None
+
+
+def _reset(graph, collections):
+  for key, values in collections.items():
+    graph.get_collection_ref(key)[:] = values

@@ -1,0 +1,230 @@
+"""Imports a `.meta` file into the current graph, and restores its checkpoint.
+
+The ops and the names of the variables are all that is needed to cut a graph and
+to train it on.
+"""
+
+import difflib
+import re
+from typing import Any, NamedTuple, Optional, Sequence
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.meta_graphs import files, graph_collections, ops, repairs, shapes
+
+_CALLER = "meta_graphs.load"
+
+
+class Loaded(NamedTuple):
+  """A graph that was imported.
+
+  Attributes:
+    inputs, outputs: the tensors that were named.
+    saver: the `tf.train.Saver` that restores its checkpoints, `None` if the
+      graph has no variables.
+    path: the file.
+    checkpoint: prefix of the checkpoint that was saved with the file, `None` if
+      it is not there.
+    repairs: the `Repairs`: what was changed in memory.
+  """
+
+  inputs: Sequence[Any]
+  outputs: Sequence[Any]
+  saver: Any
+  path: str
+  checkpoint: Optional[str]
+  repairs: repairs.Repairs
+
+  def restore(self, sess, checkpoint=None):
+    """Gives the variables the values of a checkpoint.
+
+    Variables that the checkpoint does not have, such as local ones, are left to
+    their initializers.
+
+    Args:
+      sess: a session of the graph.
+      checkpoint: prefix of a checkpoint; by default of the one that was saved
+        with the file.
+
+    Raises:
+      DataError: if it is not there, or does not fit.
+      GraphError: if the graph has no variables.
+    """
+    caller = "meta_graphs.Loaded.restore"
+    if self.saver is None:
+      raise errors.GraphError(
+        f"{caller}: the graph of {self.path} has no variables to restore."
+      )
+    prefix = checkpoint or self.checkpoint or files.find_checkpoint(self.path)
+    if prefix is None:
+      found = files.list_checkpoints(self.path)
+      raise errors.DataError(
+        f"{caller}: there is no checkpoint of the name of {self.path}. "
+        + (
+          f"Its folder has {found}; pass one of them as checkpoint."
+          if found
+          else "Put its .index and .data files there, or pass its prefix as "
+          "checkpoint."
+        )
+      )
+    try:
+      self.saver.restore(sess, prefix)
+    except (ValueError, tf1.errors.OpError) as error:
+      raise errors.DataError(
+        f"{caller}: the graph of {self.path} cannot be restored from the "
+        f"checkpoint {prefix!r}: {_reason(error)}. Pass the prefix of a "
+        f"checkpoint that was saved from this graph as checkpoint."
+      ) from error
+
+
+def load(path, inputs=(), outputs=(), clear_devices=True):
+  """Imports a `.meta` file of TensorFlow 1.15 or 2.x into the current graph.
+
+  What this TensorFlow would refuse is repaired in memory: recorded shapes that
+  contradict the graph, newer attributes that change no value, nodes that are
+  bound to nodes which are not there. Collections of objects whose class is not
+  known are dropped, with a warning.
+
+      with tf.Graph().as_default(), tf.Session() as sess:
+        found = tangle.meta_graphs.load("model.ckpt-100.meta", ["x"], ["loss"])
+        found.restore(sess)
+
+  Args:
+    path: the file, binary or text.
+    inputs: names of tensors, or of ops that have one output.
+    outputs: the same.
+    clear_devices: whether devices that the file names are forgotten, also in
+      its functions, but for the first CPU of the process, which is always
+      there. False for the cluster that the file was written for.
+
+  Returns:
+    A `Loaded`, whose `restore` restores the checkpoint that was saved with it.
+
+  Raises:
+    GraphError: if the file is not there, is no meta graph, or has ops or
+      attributes that this TensorFlow does not know, or if the current graph has
+      ops of the same names.
+    ArgumentError: if a name is not in the graph, or no graph is being built.
+  """
+  if tf1.executing_eagerly():
+    raise errors.ArgumentError(
+      f"{_CALLER}: no graph is being built. Call it inside "
+      f"`with tf.Graph().as_default():`."
+    )
+  graph = tf1.get_default_graph()
+  meta = files.read(path, _CALLER)
+  _check_free(graph, path, meta.graph_def)
+  ops.check_known(_CALLER, path, meta)
+  attributes = ops.drop_newer_attributes(_CALLER, path, meta)
+  colocations = repairs.drop_lost_colocations(meta.graph_def)
+  devices = repairs.clear_devices(meta.graph_def) if clear_devices else {}
+  in_functions = shapes.drop_stale_in_functions(meta.graph_def)
+  at_top = _import_ops(path, meta.graph_def)
+  before = _saveable(graph)
+  dropped = graph_collections.restore(_CALLER, path, meta)
+  added = [v for v in _saveable(graph) if all(v is not b for b in before)]
+  saver, why = _make_saver(meta, graph, added)
+  return Loaded(
+    [find_tensor(graph, name) for name in inputs],
+    [find_tensor(graph, name) for name in outputs],
+    saver,
+    path,
+    files.find_checkpoint(path),
+    repairs.Repairs(
+      writer=meta.meta_info_def.tensorflow_version,
+      output_shapes=at_top + in_functions,
+      attributes=attributes,
+      devices=devices,
+      colocations=colocations,
+      collections=dropped,
+      saver=why,
+    ),
+  )
+
+
+def find_tensor(graph, name):
+  """Finds a tensor by its name, or by that of its op.
+
+  Args:
+    graph: a `tf.Graph`.
+    name: `"scope/op:0"` or `"scope/op"`.
+
+  Returns:
+    A tensor.
+
+  Raises:
+    ArgumentError: if there is none, or the op has several outputs.
+  """
+  op_name, _, index = name.partition(":")
+  try:
+    op = graph.get_operation_by_name(op_name)
+  except KeyError:
+    names = [op.name for op in graph.get_operations()]
+    near = difflib.get_close_matches(op_name, names, 3)
+    raise errors.ArgumentError(
+      f"meta_graphs.find_tensor: the graph has no op {op_name!r}. "
+      + (f"Did you mean one of {near}?" if near else "Look at its op names.")
+    ) from None
+  if not index and len(op.outputs) == 1:
+    return op.outputs[0]
+  if index.isdigit() and int(index) < len(op.outputs):
+    return op.outputs[int(index)]
+  raise errors.ArgumentError(
+    f"meta_graphs.find_tensor: {name!r} is no tensor; the op {op_name!r} "
+    f"({op.type}) has the outputs {[t.name for t in op.outputs]}."
+  )
+
+
+def _check_free(graph, path, graph_def):
+  present = {op.name for op in graph.get_operations()}
+  taken = [node.name for node in graph_def.node if node.name in present]
+  if taken:
+    raise errors.GraphError(
+      f"{_CALLER}: the current graph has {len(taken)} ops of the same names as "
+      f"{path}, such as {taken[0]!r}. Load it inside "
+      f"`with tf.Graph().as_default():`."
+    )
+
+
+def _import_ops(path, graph_def):
+  """Adds the ops; returns the names of nodes whose shapes were dropped."""
+  stale = ()
+  try:
+    try:
+      tf1.import_graph_def(graph_def, name="")  # adds all ops or none
+    except Exception:
+      stale = shapes.drop_stale(graph_def)
+      if not stale:
+        raise
+      tf1.import_graph_def(graph_def, name="")
+  except Exception as error:  # TensorFlow raises all kinds
+    raise errors.GraphError(
+      f"{_CALLER}: {path} cannot be imported: {files.first_line(error)}. Load "
+      f"it on the TensorFlow that wrote it."
+    ) from error
+  return stale
+
+
+def _saveable(graph):
+  keys = (tf1.GraphKeys.GLOBAL_VARIABLES, tf1.GraphKeys.SAVEABLE_OBJECTS)
+  return [value for key in keys for value in graph.get_collection(key)]
+
+
+def _make_saver(meta, graph, saveable):
+  """Returns a saver or `None`, and why the file's own cannot be used."""
+  why = ""
+  if meta.HasField("saver_def"):
+    saver_def = meta.saver_def
+    named = (saver_def.filename_tensor_name, saver_def.restore_op_name)
+    present = {op.name for op in graph.get_operations()}
+    lost = [name for name in named if name.split(":")[0] not in present]
+    if not lost:
+      return tf1.train.Saver(saver_def=saver_def), ""
+    why = f"the graph lacks the ops {lost} of the file's saver"
+  return (tf1.train.Saver(saveable), why) if saveable else (None, "")
+
+
+def _reason(error):
+  """Returns the line of an error of a saver that tells the reason."""
+  found = re.search(r"([^\n]+)\n\s*\[\[", str(error))  # before a node's name
+  return found.group(1).strip(". ") if found else files.first_line(error)
