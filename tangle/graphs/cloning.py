@@ -9,7 +9,7 @@ The copy shares with the original all that does not depend on what differs:
 variables, placeholders, constants, tables, queues.
 """
 
-from tangle import compat
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import copying, internals, walk
 
@@ -153,13 +153,14 @@ def _import(graph, found, replace):
   """Adds the copies, and tells TensorFlow which loops they make up."""
   graph_def = tf1.GraphDef()
   graph_def.versions.CopyFrom(graph.graph_def_versions)
-  links, names = {}, {op.name for op in found.ops}
+  links, names, waits = {}, {op.name for op in found.ops}, {}
   for op in found.ops:
     node = copying.add_node(graph_def, op, names, replace, links)
     for control in op.control_inputs:
-      node.input.append("^" + control.name)
-      if control.name not in names:
-        links["^" + control.name] = control
+      if control.name in names:
+        node.input.append("^" + control.name)
+      else:
+        waits.setdefault(op.name, []).append(control)
     if "frame_name" in node.attr:  # or both loops would share a frame
       frame = found.scope + node.attr["frame_name"].s.decode()
       node.attr["frame_name"].s = frame.encode()
@@ -170,6 +171,7 @@ def _import(graph, found, replace):
   for op in found.ops:
     copy = graph.get_operation_by_name(found.scope + op.name)
     internals.share_gradient_function(op, copy)
+    internals.add_control_inputs(copy, waits.get(op.name, []))
     for tensor, other in zip(op.outputs, copy.outputs):
       other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
       compat.share_handle_data(tensor, other)
@@ -196,7 +198,7 @@ def _rename_functions(graph, graph_def, scope):
   """
   waiting, known, made = [graph_def.node], None, {}
   while waiting:
-    for value in _functions_of(waiting.pop()):
+    for kind, value in _functions_of(waiting.pop()):
       if known is None:
         library = graph.as_graph_def().library
         known = {f.signature.name: f for f in library.function}
@@ -204,18 +206,51 @@ def _rename_functions(graph, graph_def, scope):
         made[value.name] = value.name + "_" + scope.replace("/", "_")
         function = graph_def.library.function.add()
         function.CopyFrom(known[value.name])
+        if kind in ("StatelessWhile", "While"):
+          _check_handles(function)
         function.signature.name = made[value.name]
         waiting.append(function.node_def)
       value.name = made[value.name]
 
 
-def _functions_of(nodes):
-  """Lists what loops and conditionals among `nodes` call, to be changed."""
-  attrs = [
-    attr for node in nodes if node.op in FLOW_V2 for attr in node.attr.values()
+def _check_handles(function):
+  """Refuses a function of which TensorFlow would lose a gradient.
+
+  Args:
+    function: a `FunctionDef` of a loop that is copied.
+
+  Raises:
+    CutError: if it hands a variable on to a loop within it.
+  """
+  read = {
+    name
+    for node in function.node_def
+    if node.op in FLOW_V2
+    for name in node.input
+  }
+  handles = [
+    argument.name
+    for argument in function.signature.input_arg
+    if tf1.as_dtype(argument.type) == tf1.resource and argument.name in read
   ]
-  found = [attr.func for attr in attrs if attr.HasField("func")]
-  return found + [func for attr in attrs for func in attr.list.func]
+  if handles:
+    raise errors.CutError(
+      f"The function {function.signature.name!r} of a loop hands the variable "
+      f"{handles[0]!r} on to a loop or conditional within it, which cannot be "
+      f"copied with its gradient. Cut elsewhere, or read the variable before "
+      f"the outer loop."
+    )
+
+
+def _functions_of(nodes):
+  """Lists type and function, to be changed, of loops and conditionals."""
+  found = []
+  for node in nodes:
+    if node.op in FLOW_V2:
+      for attr in node.attr.values():
+        values = [attr.func] if attr.HasField("func") else attr.list.func
+        found.extend((node.op, value) for value in values)
+  return found
 
 
 _NAMES = (

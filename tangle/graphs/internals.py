@@ -128,3 +128,14 @@ def function_def(graph, name):
     if hasattr(found, attribute):
       return getattr(found, attribute)
   return None
+
+
+def add_control_inputs(op, controls):
+  """Lets an op that has not run yet wait for others.
+
+  Args:
+    op: a `tf.Operation`.
+    controls: ops of the same graph.
+  """
+  if controls:
+    op._add_control_inputs(controls)

@@ -361,8 +361,8 @@ class _Drawing:
     outputs = [last.name]
     # The other outputs may depend on variables alone.
     weights = {v.name for v in self.values if v.name[0] == "w"}
-    ends = [v for v in self.values if v.parents & weights]
-    floats += [v for v in ends if v.dtype[0] == "f" and v not in floats]
+    others = [v for v in self.values if v.name in inner and v not in floats]
+    floats += [v for v in others if v.dtype[0] == "f" and v.parents & weights]
     for _ in range(self.pick(4)):
       pool = below if below and self.one_in(3) else floats
       outputs.append(pool[len(pool) - 1 - self.pick(len(pool))].name)

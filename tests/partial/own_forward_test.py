@@ -298,10 +298,11 @@ class CopiesTest(case.GraphTestCase):
     h = tf1.tanh(tf1.matmul(self.x, w) + b[0])
     y = tf1.matmul(h, v) + tf1.matmul(self.x * h, w)
     found = self.copies([self.x], [y], store=store)
-    # A partial run cannot know what its part forward need not copy.
-    self.assertEqual(found, ["v", "w"])
+    # To compute the layer again takes its bias, too.
+    again = ["b"] if store == "recompute" else []
+    self.assertEqual(found, again + ["v", "w"])
 
-  @parameterized.parameters("device", "host", "recompute")
+  @parameterized.parameters("device", "host", "session")
   def test_none_of_a_table_of_which_rows_are_taken(self, store):
     ids = tf1.placeholder(tf1.int32, [3])
     table, b = self.reference("table", 9, 4), self.reference("b", 4)
@@ -352,7 +353,7 @@ class InputsTest(case.GraphTestCase):
   def split(self, **options):
     """Cuts at one half of a split tensor, whose other half is needed too."""
     a, b = tf1.split(self.x, 2, 1, name="halves")
-    h = tf1.tanh(tf1.matmul(b, self.w), name="h")
+    h = tf1.tanh(tf1.matmul(a + b, self.w), name="h")
     y = tf1.multiply(tf1.sin(h, name="sine"), a, name="y")
     return a, h, tangle.SubModel([self.x, a], [y], **options)
 
@@ -376,22 +377,18 @@ class InputsTest(case.GraphTestCase):
       kept = [record.name for record in sub_model.residuals]
       self.assertIn("sub_model/forward/h:0", kept)
 
-  @parameterized.parameters(
-    lambda x, h: {x: [5, 4], h: [7, 2]}, lambda x, h: {"x": [5, 4], "h:0": None}
-  )
-  def test_sizes_are_those_of_the_original_tensors(self, sizes):
+  @parameterized.parameters(False, True)
+  def test_sizes_are_told_of_the_original_tensors(self, by_name):
     a, b = tf1.split(self.x, 2, 1)
-    given = sizes(self.x, a)
-    given = {self.x: given.get(self.x, [5, 4])}
+    sizes = {self.x: [5, 4], a: [5, 2]}
+    if by_name:
+      sizes = {tensor.name: shape for tensor, shape in sizes.items()}
+    y = tf1.exp(tf1.matmul(a * b, self.w)) * a
     sub_model = tangle.SubModel(
-      [self.x, a],
-      [tf1.exp(tf1.matmul(b, self.w)) * a],
-      residuals="min_cut",
-      sizes=given,
+      [self.x, a], [y], residuals="min_cut", sizes=sizes
     )
-    sub_model.forward(
-      self.session(), {self.x: self.normal(5, 4), a: self.normal(5, 2)}
-    ).discard()
+    feed_dict = {self.x: self.normal(5, 4), a: self.normal(5, 2)}
+    sub_model.forward(self.session(), feed_dict).discard()
     found = sub_model.residuals
     self.assertEqual(found.predicted_bytes, found.bytes)
 
@@ -404,13 +401,17 @@ class InputsTest(case.GraphTestCase):
       h: self.normal(3, 2),
     }
     if store == "recompute":
-      with self.assertRaisesRegex(errors.GraphError, "'sub_model/forward/h:0'"):
+      with self.assertRaisesRegex(errors.GraphError, "h:0'.*computes it again"):
         sub_model.forward(self.session(), feed_dict)
       return
-    call = sub_model.forward(self.session(), feed_dict)
-    self.assert_close(call.outputs[0], np.sin(feed_dict[h]) * feed_dict[a])
+    sess = self.session()
+    call = sub_model.forward(sess, feed_dict)
+    a_np, h_np = feed_dict[a], feed_dict[h]
+    self.assert_close(call.outputs[0], np.sin(h_np) * a_np)
     found = call.backward([np.ones([3, 2])])
-    self.assert_close(found.inputs[1], np.sin(feed_dict[h]))
+    # A gradient goes on through what is fed, as in the joint graph.
+    inner = (np.cos(h_np) * a_np * (1 - h_np**2)) @ sess.run(self.w).T
+    self.assert_close(found.inputs[1], np.sin(h_np) + inner)
 
   def test_a_default_that_is_fed_reaches_the_copy(self):
     rate = tf1.placeholder_with_default(np.float64(2), [], name="rate")
@@ -424,12 +425,10 @@ class InputsTest(case.GraphTestCase):
       np.testing.assert_array_equal(call.outputs[0], [[expected] * 2])
       np.testing.assert_array_equal(found.inputs[1], [[expected] * 2])
 
-  @parameterized.parameters(*checks.STORES)
+  @parameterized.parameters("device", "host")
   def test_nothing_of_the_original_runs(self, store):
-    a, h, sub_model = self.split(store=store)
+    a, _, sub_model = self.split(store=store)
     sub_model.prepare([True])
-    if store == "session":
-      return self.skipTest("a partial run has no trace")
     tracer = executions.Tracer(self.graph)
     self.addCleanup(tracer.session.close)
     tracer.session.run(tf1.global_variables_initializer())
@@ -438,7 +437,7 @@ class InputsTest(case.GraphTestCase):
     self.assertEqual(tracer.counts["sub_model/forward/h"], 1)
     call.backward([np.ones([3, 2])])
     self.assertEqual(tracer.counts["sub_model/forward/h"], 1)
-    for name in ("h", "sine", "y", "halves"):
+    for name in ("h", "sine", "y"):
       self.assertEqual(tracer.counts[name], 0)
 
   def test_static_shapes_and_names_of_outputs_are_the_originals(self):
@@ -517,7 +516,7 @@ class SettleTest(case.GraphTestCase):
   def test_a_copy_knows_what_else_is_fetched(self):
     a, b = tf1.split(self.x, 2, 1)
     count = self.variable("count", np.float64(0), trainable=False)
-    update = count.assign_add(tf1.reduce_sum(b)).op
+    update = count.assign_add(tf1.reduce_sum(a)).op
     piece = self.split([self.x, a], [tf1.sin(a) * b])
     own, copy = own_forward.settle(piece, [update])
     self.assertEqual(
