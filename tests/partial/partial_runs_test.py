@@ -1,4 +1,6 @@
-"""Tests of runs in two parts."""
+"""Tests of partial_runs."""
+
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
@@ -12,38 +14,76 @@ from tests import case
 class PartialRunTest(case.GraphTestCase):
   def setUp(self):
     super().setUp()
-    self.x = tf1.placeholder(tf1.float64, [])
-    self.late = tf1.placeholder(tf1.float64, [])
-    self.count = self.variable("count", np.float64(0), trainable=False)
+    self.x = tf1.placeholder(tf1.float64, [2])
+    self.upstream = tf1.placeholder(tf1.float64, [2])
+    self.count = self.variable("count", np.float64(0))
     with tf1.control_dependencies([self.count.assign_add(1.0)]):
-      self.y = 2 * self.x
-    self.run = partial_runs.PartialRun(
-      [self.x], [self.y], [self.late], [self.y * self.late]
+      self.y = tf1.square(self.x)
+    self.slope = 2 * self.y * self.upstream
+    self.run_ = partial_runs.PartialRun(
+      [self.x], [self.y], [self.upstream], [self.slope]
     )
 
-  def test_the_second_part_goes_on_where_the_first_ended(self):
-    sess = self.session()
-    handle, found = self.run.begin(sess, [3.0])
-    self.assertEqual(found, [6.0])
-    self.assertEqual(self.run.finish(sess, handle, [5.0]), [30.0])
-    self.assertEqual(sess.run(self.count), 1.0)
+  def test_adds_nothing_to_the_graph(self):
+    before = self.count_ops()
+    partial_runs.PartialRun([self.x], [self.y], [self.upstream], [self.slope])
+    self.assertEqual(self.count_ops(), before)
 
-  def test_several_are_open_at_once(self):
+  def test_the_second_part_reads_what_the_first_has_computed(self):
     sess = self.session()
-    handles = [self.run.begin(sess, [k])[0] for k in (1.0, 2.0)]
-    found = [self.run.finish(sess, h, [1.0])[0] for h in handles]
-    self.assertEqual(found, [2.0, 4.0])
+    handles = []
+    for value in (1.0, 2.0):  # two at once
+      handle, found = self.run_.begin(sess, [np.full(2, value)])
+      np.testing.assert_array_equal(found, [np.full(2, value**2)])
+      handles.append((value, handle))
+    self.assertEqual(sess.run(self.count), 2)
+    for value, handle in handles[::-1]:
+      found = self.run_.finish(sess, handle, [np.array([1.0, 3.0])])
+      expected = 2 * value**2 * np.array([1.0, 3.0])
+      np.testing.assert_array_equal(found, [expected])
+    self.assertEqual(sess.run(self.count), 2)
 
-  def test_the_session_within_a_monitored_one_is_used(self):
+  def test_a_second_part_is_made_once(self):
+    sess = self.session()
+    handle, _ = self.run_.begin(sess, [np.ones(2)])
+    self.run_.finish(sess, handle, [np.ones(2)])
+    with self.assertRaises((tf1.errors.OpError, RuntimeError, ValueError)):
+      self.run_.finish(sess, handle, [np.ones(2)])
+
+  def test_a_monitored_session_has_partial_runs(self):
     with tf1.train.MonitoredSession() as sess:
-      handle, found = self.run.begin(sess, [3.0])
-      self.assertEqual(found, [6.0])
-      self.assertEqual(self.run.finish(sess, handle, [1.0]), [6.0])
+      handle, found = self.run_.begin(sess, [np.full(2, 3.0)])
+      np.testing.assert_array_equal(found, [np.full(2, 9.0)])
+      found = self.run_.finish(sess, handle, [np.ones(2)])
+      np.testing.assert_array_equal(found, [np.full(2, 18.0)])
 
-  def test_another_object_is_refused(self):
+
+class RawSessionTest(case.GraphTestCase):
+  def test_of_a_session_it_is_the_session(self):
+    sess = self.session()
+    self.assertIs(partial_runs.raw_session(sess), sess)
+
+  def test_of_a_monitored_session_it_is_the_session_within(self):
+    self.variable("w", np.float64(3))
+    calls = []
+
+    class Hook(tf1.train.SessionRunHook):
+      def before_run(self, run_context):
+        calls.append(run_context)
+
+    with tf1.train.MonitoredTrainingSession(hooks=[Hook()]) as sess:
+      found = partial_runs.raw_session(sess)
+      self.assertIs(found.graph, self.graph)
+      self.assertTrue(hasattr(found, "partial_run"))
+    self.assertEmpty(calls)
+
+  def test_says_what_has_none(self):
+    other = mock.Mock(spec=["run", "graph"])
     with self.assertRaises(errors.CallError) as caught:
-      self.run.begin(object(), [3.0])
-    self.assert_message(caught.exception, "object", "partial_run", "Session")
+      partial_runs.raw_session(other)
+    self.assert_message(
+      caught.exception, "Mock", "partial_run", "tf.compat.v1.Session"
+    )
 
 
 if __name__ == "__main__":
