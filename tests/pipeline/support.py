@@ -95,6 +95,15 @@ class Recorder(tf1.train.Optimizer):
     with tf1.control_dependencies([slot.assign(tf1.zeros_like(slot))]):
       return slot.scatter_add(tf1.IndexedSlices(grad, indices))
 
+  def _apply_dense(self, grad, var):
+    return self._resource_apply_dense(grad, var)
+
+  def _apply_sparse_duplicate_indices(self, grad, var):
+    slot = self.get_slot(var, "gradient")
+    self.kinds[var.op.name] = "sparse"
+    with tf1.control_dependencies([tf1.assign(slot, tf1.zeros_like(slot))]):
+      return tf1.scatter_add(slot, grad.indices, grad.values)
+
   def forget(self, sess):
     """Makes all gradients NaN, so that the next ones can be told."""
     for variable in tf1.trainable_variables():
