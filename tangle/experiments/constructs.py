@@ -84,7 +84,7 @@ def _while_until(x, w):
     lambda y: tf1.reduce_sum(tf1.abs(y)) > 1,
     lambda y: 0.7 * tf1.tanh(tf1.matmul(y, w)),
     [x],
-  )[0]
+  )
 
 
 def _tensor_array(x, w):

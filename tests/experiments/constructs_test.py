@@ -163,6 +163,7 @@ class ConstructsTest(case.GraphTestCase):
     sess = self.session()
     for x in (rows, 0.1 * rows, -rows):  # conditionals go all ways
       found, by_x, by_w = sess.run([y] + gradients, {x_ph: x, w_ph: kernel})
+      self.assertEqual(found.shape, upstream.shape)
       self.assert_close(found, _NUMPY[name](x, kernel))
       self.assertGreater(np.max(np.abs(by_x)), 0)
       for k, gradient in enumerate([by_x, case.dense(by_w)]):
