@@ -181,8 +181,7 @@ class StepsTest(LoopsTestCase):
       wiring.add(name, self.looped(self.reference(name, 4, 4)))
     reads = {"x": "left.out", "y": "right.out"}
     wiring.add("decoder", support.head(self.reference("v", 8, 2)), reads)
-    signs = (1, -1) * 3
-    self.check(wiring, ["left", "right"], ["decoder"], signs, overlap=True)
+    self.check(wiring, ["left", "right"], ["decoder"], overlap=True)
 
 
 class UpdatesTest(LoopsTestCase):
