@@ -43,7 +43,8 @@ class VersionTest(absltest.TestCase):
     major, minor = tf.__version__.split(".")[:2]
     self.assertEqual(compat.VERSION, (int(major), int(minor)))
     self.assertEqual(compat.IS_TF1, major == "1")
-    self.assertIs(tf1, tf.compat.v1)
+    # The module itself is another one after tf_keras has been imported.
+    self.assertIs(tf1.Session, tf.compat.v1.Session)
 
   def test_an_import_changes_no_setting(self):
     run = subprocess.run(
@@ -65,6 +66,21 @@ class UpdateInputTest(case.GraphTestCase):
     self.assertEqual([t.name for t in total.op.inputs], [one.name, two.name])
     with self.session() as sess:
       self.assertEqual(sess.run(total), 3.0)
+
+
+class HandleDataTest(case.GraphTestCase):
+  def test_a_copy_of_a_handle_knows_its_variable(self):
+    w = self.variable("w", np.ones([2, 3]))
+    handle_ph = tf1.placeholder(tf1.resource, [])
+    compat.share_handle_data(w.op.outputs[0], handle_ph)
+    read = tf1.raw_ops.ReadVariableOp(resource=handle_ph, dtype=tf1.float64)
+    self.assertEqual(read.shape.as_list(), [2, 3])
+
+  def test_other_tensors_have_none(self):
+    x = tf1.placeholder(tf1.float64, [2])
+    y = tf1.placeholder(tf1.float64, [2])
+    compat.share_handle_data(x, y)
+    self.assertEqual(y.shape.as_list(), [2])
 
 
 class ControlFlowTest(case.GraphTestCase):

@@ -111,5 +111,39 @@ class AliasesTest(case.GraphTestCase):
     self.assertTrue(self.shares(first))
 
 
+class VariablesBehindTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    self.use_control_flow(v2=False)
+    self.x = tf1.placeholder(tf1.float64, [2])
+    self.v, self.w = (
+      self.variable(name, np.ones(2), use_resource=False) for name in "vw"
+    )
+
+  def behind(self, *tensors):
+    return sorted(op.name for op in aliases.variables_behind(tensors))
+
+  def test_those_whose_memory_a_tensor_may_be(self):
+    self.assertEqual(self.behind(tf1.reshape(self.v, [1, 2])), ["v"])
+    either = tf1.cond(
+      self.x[0] > 0, lambda: tf1.identity(self.v), lambda: self.w * 1.0
+    )
+    self.assertEqual(self.behind(either), ["v", "w"])
+    self.assertEqual(self.behind(tf1.identity(self.v), either), ["v", "w"])
+
+  def test_none_of_what_is_computed_from_them(self):
+    self.assertEqual(self.behind(self.x * self.v, tf1.gather(self.w, [0])), [])
+
+  def test_none_of_resource_variables(self):
+    u = self.variable("u", np.ones(2))
+    self.assertEqual(self.behind(tf1.identity(u)), [])
+
+  def test_those_that_a_loop_hands_around(self):
+    y = tf1.while_loop(
+      lambda n, _: n < 3, lambda n, y: (n + 1, y), [0, tf1.identity(self.v)]
+    )[1]
+    self.assertEqual(self.behind(y), ["v"])
+
+
 if __name__ == "__main__":
   absltest.main()

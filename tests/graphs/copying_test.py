@@ -173,5 +173,24 @@ class LengthTest(case.GraphTestCase):
     self.assertEqual(copy.op.type, "AddV2")
 
 
+class AddNodeTest(case.GraphTestCase):
+  def test_names_what_is_read_elsewhere(self):
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    h = tf1.square(x, name="h")
+    with tf1.control_dependencies([tf1.no_op("before")]):
+      y = tf1.multiply(h, x, name="y")
+    graph_def, links = tf1.GraphDef(), {}
+    node = copying.add_node(graph_def, y.op, {"y"}, {"x:0": h}, links)
+    self.assertEqual([n.name for n in graph_def.node], ["y"])
+    self.assertEqual(node.input, ["h:0", "x:0"])  # and no control dependency
+    self.assertEqual(
+      {name: tensor.name for name, tensor in links.items()},
+      {"h:0": "h:0", "x:0": "h:0"},
+    )
+    links = {}
+    copying.add_node(graph_def, y.op, {"y", "h"}, {}, links)
+    self.assertEqual(list(links), ["x:0"])
+
+
 if __name__ == "__main__":
   absltest.main()

@@ -149,6 +149,42 @@ class KeptTest(CutTestCase):
     self.assertIn("h:0", self.kept(targets))
 
 
+class StandingTest(CutTestCase):
+  def test_a_reference_variable_may_be_read_where_it_stands(self):
+    x = tf1.placeholder(tf1.float64, [2, 2], name="x")
+    w = self.variable("w", self.normal(2, 2), use_resource=False)
+    targets = self.gradient(tf1.matmul(x, w, name="y"), [x])
+    keep = lambda tensor: tensor.op.type != "Identity"  # noqa: E731
+    self.assertEqual(self.kept(targets, keep=keep), ["w:0"])
+    standing = cut.FREE | cut.REFERENCES
+    found = self.cut(targets, keep=keep, standing=standing)
+    self.assertEqual(found.kept, [])
+    self.assertIn("w:0", found.standing)
+
+  def test_a_constant_that_waits_is_copied_without_its_wait(self):
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    with tf1.control_dependencies([tf1.no_op("slow")]):
+      factor = tf1.constant([2.0, 3.0], tf1.float64, name="factor")
+    self.assertTrue(cut.waits(factor.op))
+    self.assertFalse(cut.waits(tf1.constant(1.0).op))
+    self.assertFalse(cut.waits(tf1.square(x).op))
+    found = self.cut(self.gradient(x * factor, [x]))
+    self.assertEqual(found.kept, [])
+    self.assertEqual([op.name for op in found.recomputed], ["factor"])
+    self.assertNotIn("factor:0", found.standing)
+
+  def test_constants_of_a_loop_do_not_wait(self):
+    self.use_control_flow(v2=False)
+    tf1.while_loop(lambda n: n < 3, lambda n: n + 1, [0], name="loop")
+    held = [
+      op
+      for op in self.graph.get_operations()
+      if op.type == "Const" and op.control_inputs
+    ]
+    self.assertNotEmpty(held)
+    self.assertFalse(any(cut.waits(op) for op in held))
+
+
 class RecomputedTest(CutTestCase):
   def setUp(self):
     super().setUp()

@@ -7,6 +7,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
+from tangle.graphs import cloning
 from tangle.partial import choice
 from tests import case
 from tests.partial import checks, zoo
@@ -69,6 +70,43 @@ class MakeTest(case.GraphTestCase):
       with self.assertRaises(errors.ArgumentError) as caught:
         checks.sub_model(model, store, residuals=residuals)
       self.assert_message(caught.exception, store, "device")
+
+
+class SeenThroughTest(case.GraphTestCase):
+  """A policy knows originals, whatever copy is cut."""
+
+  def setUp(self):
+    super().setUp()
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    self.h = tf1.square(x, name="h")
+    self.other = tf1.placeholder(tf1.float64, [2], name="other")
+    self.copy = cloning.clone([self.h], {"x:0": self.other})
+
+  def test_predicates_are_asked_of_originals(self):
+    seen = []
+    policy = choice.Policy(
+      seen.append, seen.append, seen.append, lambda tensor: tensor.name
+    )
+    found = choice.seen_through(policy, self.copy)
+    for predicate in (found.residuals, found.recompute, found.keep):
+      predicate(self.copy.find(self.h))
+      predicate(self.other)
+    self.assertEqual([t.name for t in seen], ["h:0", "x:0"] * 3)
+    self.assertEqual(found.sizes(self.copy.find(self.h)), "h:0")
+
+  def test_sizes_of_originals_are_those_of_copies(self):
+    sizes = {self.h: [2], "x:0": [3], "else": [4]}
+    policy = choice.Policy("min_cut", sizes=sizes)
+    found = choice.seen_through(policy, self.copy)
+    self.assertEqual(
+      found.sizes, {"clone/h:0": [2], "other:0": [3], "else:0": [4]}
+    )
+    self.assertEqual(found.residuals, "min_cut")
+
+  @parameterized.parameters(None, 5)
+  def test_the_rest_stays(self, sizes):
+    policy = choice.Policy(tangle.Budget(bytes=3), sizes=sizes)
+    self.assertEqual(choice.seen_through(policy, self.copy), policy)
 
 
 class MinCutTest(case.GraphTestCase):

@@ -49,6 +49,19 @@ class OfTest(case.GraphTestCase):
       self.assertEqual(self.of(given)(read), 0)
     self.assertEqual(self.of(None)(items), 0)
 
+  def test_what_is_a_value_of_a_resource_variable(self):
+    ref = self.variable("ref", np.ones(2), use_resource=False)
+    read = self.w.read_value()
+    for tensor in (read, tf1.identity(read), tf1.reshape(read, [-1])):
+      self.assertTrue(sizes.is_free(tensor), tensor.name)
+    # A reference variable is copied where it is kept.
+    for tensor in (ref.op.outputs[0], tf1.identity(ref), self.x, 2 * read):
+      self.assertFalse(sizes.is_free(tensor), tensor.name)
+
+  def test_names_of_what_is_fed(self):
+    for key in (self.x, "x:0", "x"):
+      self.assertEqual(sizes.name_of(key), "x:0")
+
   def test_nothing_is_added_to_the_graph(self):
     before = self.count_ops()
     self.of(None)(self.y)

@@ -4,7 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import cut, walk
 from tangle.partial import split, staging
@@ -56,6 +56,62 @@ class PieceTest(case.GraphTestCase):
       name = f"w{use_resource}"
       w = self.variable(name, np.ones(2), use_resource=use_resource)
       self.assertEqual(split.handle(w).op.type, kind)
+
+
+class WantedTest(case.GraphTestCase):
+  def test_no_gradient_is_made_of_an_input_that_is_not_wanted(self):
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    h = tf1.placeholder(tf1.float64, [2], name="h")
+    piece = split.Split("test", [x, h], [tf1.sin(x) * h], wanted=[h])
+    self.assertEqual(piece.wanted, [False, True])
+    self.assertEqual([t.name for t in piece.float_sources()], ["h:0"])
+    found = piece.differentiate(_upstream(piece.outputs))
+    self.assertIsNone(found.gradients.inputs[0])
+    self.assertIsNotNone(found.gradients.inputs[1])
+    made = [op.type for op in found.cut.copied]
+    self.assertNotIn("Cos", made)
+    self.assertEqual([t.op.type for t in found.cut.kept], ["Sin"])
+
+  @parameterized.parameters("device", "host", "session", "recompute")
+  def test_gradients_of_the_values_of_a_sparse_tensor(self, store):
+    places = tf1.placeholder(tf1.int64, [None, 2])
+    values = tf1.placeholder(tf1.float64, [None])
+    w = self.variable("w", self.normal(4, 2))
+    matrix = tf1.SparseTensor(places, values, [3, 4])
+    y = tf1.sparse.sparse_dense_matmul(matrix, w)
+    sess = self.session()
+    feed_dict = {places: [[0, 1], [2, 3]], values: [1.0, 2.0]}
+    for wanted in (None, [values]):
+      sub_model = tangle.SubModel(
+        [places, values], [y], store=store, input_gradients=wanted
+      )
+      call = sub_model.forward(sess, feed_dict)
+      upstream = self.normal(3, 2)
+      found = call.backward([upstream])
+      self.assert_close(found.variables[0][1], upstream[0])
+      if wanted is None:
+        self.assertIsNone(found.inputs[1])
+      else:
+        weight = sess.run(w)
+        self.assert_close(
+          found.inputs[1],
+          np.array([upstream[0] @ weight[1], upstream[2] @ weight[3]]),
+        )
+
+  def test_what_ties_a_piece_to_one_run(self):
+    self.use_control_flow(v2=False)
+    x = tf1.placeholder(tf1.float64, [2])
+    y = tf1.while_loop(lambda y: y[0] < 3, lambda y: 2 * y, [x])[0]
+    array = tf1.TensorArray(tf1.float64, 2).unstack(x)
+    fed = tf1.placeholder(tf1.float64, [])
+    beside = tf1.while_loop(lambda k: k < 3, lambda k: 2 * k, [fed])
+    ties = [
+      split.Split("test", [x], [output]).ties_to_one_run()
+      for output in (y, tf1.square(array.stack()), x * beside)
+    ]
+    self.assertTrue(compat.in_v1_control_flow(ties[0]))
+    self.assertTrue(ties[1].type.startswith("TensorArray"))
+    self.assertIsNone(ties[2])
 
 
 class ConnectTest(case.GraphTestCase):
