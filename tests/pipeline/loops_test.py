@@ -285,6 +285,60 @@ class UpdatesTest(LoopsTestCase):
     self.assert_gradients_are_joint(sess, recorder, joint, batch, result)
 
 
+class StatesTest(LoopsTestCase):
+  """Encoders that begin from a state, which they overwrite."""
+
+  def advance(self, x, state, weight, kind):
+    """Returns what follows from a state, `[3, 4]`."""
+    if kind == "layer":
+      return tf1.tanh(tf1.matmul(x + state * state, weight))
+    cell = constructs.Cell(weight)
+    return tf1.nn.dynamic_rnn(
+      cell, tf1.stack([x, 2 * x], 1), initial_state=state
+    )[1]
+
+  @parameterized.product(kind=["layer", "loop"], as_update=[False, True])
+  def test_gradients_are_those_of_the_state_before(self, kind, as_update):
+    w, v = self.reference("w", 4, 4), self.reference("v", 4, 2)
+    state = self.variable(
+      "state", self.normal(3, 4), trainable=False, use_resource=False
+    )
+    x_ph = tf1.placeholder(tf1.float64, [3, 4])
+    state_ph = tf1.placeholder(tf1.float64, [3, 4])
+
+    def encoder(bucket, reads):
+      del bucket, reads
+      x_ph = tf1.placeholder(tf1.float64, [3, 4])
+      y = self.advance(x_ph, state, w, kind)
+      change = tf1.assign(state, y)
+      if as_update:
+        return tangle.Piece({"x": x_ph}, {"out": y}, updates=[change.op])
+      with tf1.control_dependencies([change]):
+        return tangle.Piece({"x": x_ph}, {"out": tf1.identity(y)})
+
+    wiring = self.chain(encoder, v)
+    trainer = wiring.pipeline().minimize(
+      tf1.train.GradientDescentOptimizer(RATE)
+    )
+    after = self.advance(x_ph, state_ph, w, kind)
+    loss = support.head(v)(None, {"x": after}).loss
+    gradients = tf1.gradients(loss, [w, v])
+    sess = self.session()
+    for _ in range(3):
+      batch = {**self.batch("encoder"), "decoder": {}}
+      feed_dict = {
+        x_ph: batch["encoder"]["x"],
+        state_ph: np.array(sess.run(state)),
+      }
+      before = [np.array(value) for value in sess.run([w, v])]
+      found, expected = sess.run([gradients, after], feed_dict)
+      trainer.step(sess, batch)
+      self.assert_close(sess.run(state), expected)
+      for value, gradient, now in zip(before, found, sess.run([w, v])):
+        self.assert_close(now, value - RATE * gradient)
+      self.assert_nothing_waits(sess)
+
+
 class SessionsTest(LoopsTestCase):
   def setUp(self):
     super().setUp()
