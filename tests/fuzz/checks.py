@@ -69,6 +69,11 @@ def examine(program, make=tangle.SubModel):
     return UNBUILT, str(error)
 
 
+def _is_read(op):
+  """Whether an op hands the memory of a reference variable on."""
+  return op.type == "Identity" and compat.is_ref(op.inputs[0])
+
+
 class _Check:
   """The check of one program."""
 
@@ -256,6 +261,7 @@ class _Check:
       op
       for op in executions.working_ops(self.forward_ops)
       if op.type not in cut.REFERENCES | CALLS
+      and not _is_read(op)
       and not compat.in_v1_control_flow(op)
     ]
     # A loop that does not read a value in a run leaves it out.
@@ -279,8 +285,6 @@ class _Check:
       op = names.get(copied.rpartition("/forward/")[2])
       if "/copy/" not in name or op is None or not count:
         continue
-      if op.type == "Identity" and compat.is_ref(op.inputs[0]):
-        continue  # reads a variable, for its shape
       draws = op in self.stateful
       if not repeats or draws or count > 1:
         raise Wrong(f"{op.name} ({op.type}) ran again as {name}, {count} times")
