@@ -233,9 +233,15 @@ class SubModel:
     To apply them without fetching them, build on them and hand the train op
     to `Call.run`:
 
-        train_op = optimizer.apply_gradients(
-          zip(sub_model.gradients.variables, sub_model.variables))
+        pairs = list(zip(sub_model.gradients.variables, sub_model.variables))
+        train_op = optimizer.apply_gradients(pairs)
         call.run(train_op, upstream)
+
+    Where a distribution strategy keeps the variables, `optimizer` has to be
+    called by it (TensorFlow 1.15: by `strategy.experimental_run_v2`):
+
+        train_op = strategy.group(
+          strategy.run(lambda: optimizer.apply_gradients(pairs)))
     """
     return self.prepare(self._usable)
 

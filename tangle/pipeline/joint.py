@@ -10,6 +10,7 @@ from typing import Any, Dict, NamedTuple, Optional
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.graphs import strategies
 from tangle.pipeline import nodes as nodes_lib
 from tangle.pipeline import paths, runs
 
@@ -133,8 +134,8 @@ class JointTrainer:
     if self._clip_norm is not None:
       gradients, norm = tf1.clip_by_global_norm(gradients, self._clip_norm)
     with tf1.control_dependencies(seen):
-      update = self._optimizer.apply_gradients(
-        list(zip(gradients, variables)), global_step=self._global_step
+      update = strategies.apply_gradients(
+        self._optimizer, zip(gradients, variables), self._global_step
       )
     return update, norm, variables
 

@@ -7,6 +7,7 @@ from concurrent import futures
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.partial import monitored
 from tangle.pipeline import nodes, programs, runs, updates
 from tangle.pipeline import passes as passes_lib
 
@@ -263,6 +264,8 @@ class Trainer:
       ArgumentError: if a name is unknown, a read has no source, no sub-model
         that takes part has a loss, or no variable gets a gradient.
       BucketError: if an array fits no bucket.
+      CallError: if a monitored session has replaced its session in the midst
+        of the step; repeat it.
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks what such a step needs.
     """
@@ -271,7 +274,7 @@ class Trainer:
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    return program.step(sess, given)
+    return program.step(monitored.bind(sess), given)
 
   def _make_program(self, plan):
     """Returns the `Program` of a plan, which the pipeline keeps."""

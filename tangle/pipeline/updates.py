@@ -4,6 +4,7 @@ from typing import Any, NamedTuple, Optional
 
 from tangle import errors, gradients
 from tangle.compat import tf1
+from tangle.graphs import strategies
 from tangle.pipeline import pieces
 
 
@@ -96,8 +97,8 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
   elif closing is not None:
     waits = [tf1.group(*totals, name="all")]
   with tf1.control_dependencies(waits):
-    op = optimizer.apply_gradients(
-      list(zip(totals, variables)), global_step=global_step
+    op = strategies.apply_gradients(
+      optimizer, zip(totals, variables), global_step
     )
   keys = [node.key for node in pipeline.nodes.values()]
   for placeholder in pieces.unfed([op], keys):
