@@ -235,6 +235,7 @@ class Sweep:
     return spans
 
   def _find_input_spans(self):
+    """Returns input name → `Span` of what reads it or its views."""
     spans = {}
 
     def widen(name, span):
@@ -255,6 +256,7 @@ class Sweep:
     return spans
 
   def _find_variable_spans(self):
+    """Returns variable name → `Span` of what a gradient flows back from."""
 
     def counts(tensor, reader):
       if tensor.name in self._input_names or tensor.name not in self._arrived:

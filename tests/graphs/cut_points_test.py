@@ -10,6 +10,7 @@ from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import cut_points
 from tests import case
+from tests.programs import checks, common, listing
 
 LIMIT_S = 5.0
 """What a graph of 10,000 ops may take; it takes about 1 s."""
@@ -572,6 +573,32 @@ class FormTest(NetworkTestCase):
       tangle.cut_points([other], [loss])
     with self.assertRaisesRegex(errors.DisconnectedError, "Give the loss"):
       tangle.cut_points([x], [tf1.cast(loss, tf1.int32)])
+
+
+class ProgramsTest(NetworkTestCase):
+  @parameterized.parameters("vae", "unet", "seq2seq", "raw_rnn_decoder")
+  def test_cuts_of_published_programs_are_exact(self, name):
+    build = listing.ALL[name]
+    with tf1.Graph().as_default():
+      built = checks.build(build, use_resource=True)
+      inputs = built.cuts["whole"][0].inputs
+      points = tangle.cut_points(inputs, [built.goals[0].loss])
+      found = [
+        [[t.name for t in part] for part in (p.inputs_below, p.tensors)]
+        + [[t.name for t in p.tensors + p.inputs_above]]
+        for p in (points[0], points[len(points) // 2])
+      ]
+    truth = checks.run_joint(build, use_resource=True)
+    for below, between, above in found:
+
+      def cut(below=below, between=between, above=above):
+        made, get = build(), tf1.get_default_graph().get_tensor_by_name
+        lower = common.Part(list(map(get, below)), list(map(get, between)))
+        upper = common.Part(list(map(get, above)), [made.goals[0].loss])
+        return made._replace(cuts={"at": [lower, upper]})
+
+      outcome, text = checks.outcome(cut, "at", True, "auto", truth)
+      self.assertEqual(outcome, checks.RIGHT, text)
 
 
 class SpeedTest(NetworkTestCase):
