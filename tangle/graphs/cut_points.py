@@ -67,9 +67,9 @@ class CutPoints(tuple):
         "shape",
         "bytes",
         "inputs below",
-        "above",
+        "inputs above",
         "variables below",
-        "above",
+        "variables above",
         "flops below",
       )
     ]
