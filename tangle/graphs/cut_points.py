@@ -180,14 +180,16 @@ def cut_points(inputs, outputs, most=MOST):
       variable.
   """
   caller = "cut_points"
-  outputs = walk.check_tensors(caller, "outputs", outputs)
-  for argument, value in (("outputs", outputs), ("inputs", inputs)):
-    if not isinstance(value, list) or value:
-      continue
-    raise errors.ArgumentError(
-      f"{caller}: {argument} is empty; give at least one tensor."
-    )
-  inputs = walk.check_tensors(caller, "inputs", inputs, outputs[0].graph)
+  graph = None
+  ends = []
+  for argument, tensors in (("outputs", outputs), ("inputs", inputs)):
+    ends.append(walk.check_tensors(caller, argument, tensors, graph))
+    if not ends[-1]:
+      raise errors.ArgumentError(
+        f"{caller}: {argument} is empty; give at least one tensor."
+      )
+    graph = ends[-1][0].graph
+  outputs, inputs = ends
   if not isinstance(most, int) or most < 1:
     raise errors.ArgumentError(
       f"{caller}: most must be a positive int, got {most!r}."

@@ -560,6 +560,7 @@ class FormTest(NetworkTestCase):
     x, _, loss = self.build()
     for inputs, outputs, most in (
       ([], [loss], 4),
+      ((), [loss], 4),
       ([x], [], 4),
       (x, [loss], 4),
       ([x], [loss], 0),
