@@ -11,6 +11,11 @@ import tensorflow as _tf
 from tensorflow.core.protobuf import config_pb2 as _config_pb2
 from tensorflow.python.framework import function as _function
 from tensorflow.python.framework import ops as _ops
+
+# They register the gradients of TensorFlow 2 style conditionals and loops. 1.15
+# imports them only when it builds one, though an imported graph may have some.
+from tensorflow.python.ops import cond_v2 as _cond_v2  # noqa: F401
+from tensorflow.python.ops import while_v2 as _while_v2  # noqa: F401
 from tensorflow.python.profiler.internal import (
   flops_registry as _flops_registry,  # noqa: F401  (importing it registers)
 )

@@ -8,7 +8,7 @@ import difflib
 import re
 from typing import Any, NamedTuple, Optional, Sequence
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.meta_graphs import files, graph_collections, ops, repairs, shapes
 
@@ -119,7 +119,9 @@ def load(path, inputs=(), outputs=(), clear_devices=True):
   colocations = repairs.drop_lost_colocations(meta.graph_def)
   devices = repairs.clear_devices(meta.graph_def) if clear_devices else {}
   in_functions = shapes.drop_stale_in_functions(meta.graph_def)
+  present = set(graph.get_operations())
   at_top = _import_ops(path, meta.graph_def)
+  _describe_handles(op for op in graph.get_operations() if op not in present)
   before = _saveable(graph)
   dropped = graph_collections.restore(_CALLER, path, meta)
   added = [v for v in _saveable(graph) if all(v is not b for b in before)]
@@ -203,6 +205,17 @@ def _import_ops(path, graph_def):
       f"it on the TensorFlow that wrote it."
     ) from error
   return stale
+
+
+def _describe_handles(added):
+  """Tells what the handles that loops pass on are handles of.
+
+  Without it, 1.15 makes zeros of a wrong dtype for their gradients.
+  """
+  for op in added:
+    if op.type in ("StatelessWhile", "While"):
+      for source, copy in zip(op.inputs, op.outputs):
+        compat.share_handle_data(source, copy)
 
 
 def _saveable(graph):

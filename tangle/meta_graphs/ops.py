@@ -14,9 +14,10 @@ CONTRIB = {
     BigtableRangeKeyDataset BigtableSampleKeyPairsDataset
     BigtableSampleKeysDataset BigtableScanDataset BigtableTable
     DatasetToBigtable""",
-  "boosted_trees": """BucketizeWithInputBoundaries
-    BuildCategoricalEqualitySplits BuildDenseInequalitySplits
-    BuildSparseInequalitySplits CenterTreeEnsembleBias CreateQuantileAccumulator
+  "boosted_trees.python.ops.boosted_trees_ops_loader": """
+    BucketizeWithInputBoundaries BuildCategoricalEqualitySplits
+    BuildDenseInequalitySplits BuildSparseInequalitySplits
+    CenterTreeEnsembleBias CreateQuantileAccumulator
     CreateStatsAccumulatorScalar CreateStatsAccumulatorTensor
     CreateTreeEnsembleVariable DecisionTreeEnsembleResourceHandleOp
     GradientTreesPartitionExamples GradientTreesPrediction
@@ -51,8 +52,8 @@ CONTRIB = {
   "memory_stats": "BytesInUse BytesLimit MaxBytesInUse",
   "nearest_neighbor": "HyperplaneLSHProbes",
   "periodic_resample": "PeriodicResample PeriodicResampleOpGrad",
-  "reduce_slice_ops": """ReduceSliceMax ReduceSliceMin ReduceSliceProd
-    ReduceSliceSum""",
+  "reduce_slice_ops.python.ops.reduce_slice_ops": """ReduceSliceMax
+    ReduceSliceMin ReduceSliceProd ReduceSliceSum""",
   "resampler": "Resampler ResamplerGrad",
   "seq2seq": "GatherTree",
   "tensor_forest": """CreateFertileStatsVariable CreateTreeVariable
@@ -64,7 +65,8 @@ CONTRIB = {
     UpdateModelV4""",
   "text": "SkipGramGenerateCandidates",
 }
-"""Module of `tf.contrib` → the ops that its libraries register in 1.15.5."""
+"""Module of `tf.contrib` → the ops that its libraries register in 1.15.5. Those
+of `framework` are registered by its library only, not by an import."""
 
 _REMOVED = """BigQueryReader GcsConfigureBlockCache GcsConfigureCredentials
   GenerateBigQueryReaderPartitions RemoteFusedGraphExecute Rpc
@@ -155,7 +157,7 @@ def _explain(op, writer):
   """Says what an unknown op needs."""
   for module, ops in CONTRIB.items():
     if op in ops.split():
-      first = f"`import tensorflow.contrib.{module}`"
+      first = f"`{statement(module)}`"
       if compat.IS_TF1:
         return f"of tf.contrib; run {first} before."
       return (
@@ -174,6 +176,23 @@ def _explain(op, writer):
       f"without it; or {own}."
     )
   return f"{own}, with the path of its .so file."
+
+
+def statement(module):
+  """Returns the line of Python that registers the ops of a contrib module.
+
+  Args:
+    module: a key of `CONTRIB`.
+
+  Returns:
+    A string.
+  """
+  if module == "framework":
+    return (
+      "tf.load_op_library(tf.contrib.framework.__path__[0] + "
+      "'/python/ops/_variable_ops.so')"
+    )
+  return f"import tensorflow.contrib.{module}"
 
 
 def drop_newer_attributes(caller, path, meta):

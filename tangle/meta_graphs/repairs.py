@@ -44,8 +44,8 @@ class Repairs(NamedTuple):
     lines = []
     if self.output_shapes:
       lines.append(
-        f"{len(self.output_shapes)} nodes lost recorded shapes that "
-        f"contradict the graph: {_list(self.output_shapes)}"
+        f"recorded shapes dropped that contradict the graph, of "
+        f"{_list(self.output_shapes)}"
       )
     if self.attributes:
       lines.append(
@@ -56,8 +56,8 @@ class Repairs(NamedTuple):
       lines.append(f"devices cleared: {_list(self.devices)}")
     if self.colocations:
       lines.append(
-        f"{len(self.colocations)} nodes are no longer bound to nodes that are "
-        f"not there: {_list(self.colocations)}"
+        f"no longer bound to nodes that are not there: "
+        f"{_list(self.colocations)}"
       )
     for name, why in self.collections.items():
       lines.append(f"collection {name!r} dropped: {why}")
