@@ -11,7 +11,7 @@ variables, placeholders, constants, tables, queues.
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import copying, internals, walk
+from tangle.graphs import copying, handles, internals, walk
 
 FLOW_V2 = frozenset(
   ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
@@ -164,7 +164,7 @@ def _import(graph, found, replace):
     if "frame_name" in node.attr:  # or both loops would share a frame
       frame = found.scope + node.attr["frame_name"].s.decode()
       node.attr["frame_name"].s = frame.encode()
-  _rename_functions(graph, graph_def, found.scope)
+  _rename_functions(graph, found.ops, graph_def, found.scope)
   # The caller's control dependencies and devices are not the originals'.
   with graph.control_dependencies(None), graph.device(None):
     tf1.import_graph_def(graph_def, input_map=links, name=found.scope)
@@ -190,15 +190,22 @@ def _import(graph, found, replace):
       tf1.train.import_meta_graph(meta_graph)
 
 
-def _rename_functions(graph, graph_def, scope):
+def _rename_functions(graph, ops, graph_def, scope):
   """Gives loops and conditionals of TensorFlow 2 functions of their own.
 
   Their gradients replace these functions by others whose names are made of
   theirs, and would meet those that the originals' gradients have made.
   """
-  waiting, known, made = [graph_def.node], None, {}
+  known, made = None, {}
+  waiting = [
+    (node, [_variable_of(tensor) for tensor in op.inputs])
+    for op, node in zip(ops, graph_def.node)
+    if op.type in FLOW_V2
+  ]
   while waiting:
-    for kind, value in _functions_of(waiting.pop()):
+    node, held = waiting.pop()
+    held = held if "While" in node.op else held[1:]  # no predicate, no index
+    for value in _functions_of(node):
       if known is None:
         library = graph.as_graph_def().library
         known = {f.signature.name: f for f in library.function}
@@ -206,50 +213,95 @@ def _rename_functions(graph, graph_def, scope):
         made[value.name] = value.name + "_" + scope.replace("/", "_")
         function = graph_def.library.function.add()
         function.CopyFrom(known[value.name])
-        if kind in ("StatelessWhile", "While"):
-          _check_handles(function)
         function.signature.name = made[value.name]
-        waiting.append(function.node_def)
+        waiting += _note_variables(function, held)
       value.name = made[value.name]
 
 
-def _check_handles(function):
-  """Refuses a function of which TensorFlow would lose a gradient.
+def _variable_of(tensor):
+  """Returns dtype and shape of the variable whose handle `tensor` is."""
+  op = handles.source(tensor).op
+  if op.type != "VarHandleOp":
+    return None
+  return op.node_def.attr["dtype"].type, op.node_def.attr["shape"].shape
+
+
+def _note_variables(function, held):
+  """Notes down in a function what variables the handles in it are of.
+
+  TensorFlow 2 takes a variable of which it does not know that, in a loop within
+  a loop, for one that has no gradient.
 
   Args:
-    function: a `FunctionDef` of a loop that is copied.
+    function: a `FunctionDef`, which is changed.
+    held: what `_variable_of` returns for each argument.
+
+  Returns:
+    The loops and conditionals in it, as nodes, each with what `_variable_of`
+    would return for each of its inputs.
 
   Raises:
-    CutError: if it hands a variable on to a loop within it.
+    CutError: if one of these reads a handle that nothing is known of.
   """
-  read = {
-    name
+  signature = function.signature
+  known = {arg.name: each for arg, each in zip(signature.input_arg, held)}
+  nodes = {node.name: node for node in function.node_def}
+
+  def find(name):
+    while name not in known:
+      name, _, place = name.partition(":")
+      node = nodes.get(name)
+      if node is None or node.op not in ("Identity", "StatelessWhile", "While"):
+        return None
+      index = int(place.rpartition(":")[2] or 0)
+      name = node.input[0 if node.op == "Identity" else index]
+    return known[name]
+
+  pairs = list(zip(signature.input_arg, held))
+  pairs += [(arg, find(function.ret[arg.name])) for arg in signature.output_arg]
+  for arg, each in pairs:
+    # 1.15 has no such field, and does without.
+    if each is not None and hasattr(arg, "handle_data"):
+      del arg.handle_data[:]
+      arg.handle_data.add(dtype=each[0], shape=each[1])
+  found = [
+    (node, [find(name) for name in node.input if name[0] != "^"])
     for node in function.node_def
     if node.op in FLOW_V2
-    for name in node.input
-  }
-  handles = [
-    argument.name
-    for argument in function.signature.input_arg
-    if tf1.as_dtype(argument.type) == tf1.resource and argument.name in read
   ]
-  if handles:
-    raise errors.CutError(
-      f"The function {function.signature.name!r} of a loop hands the variable "
-      f"{handles[0]!r} on to a loop or conditional within it, which cannot be "
-      f"copied with its gradient. Cut elsewhere, or read the variable before "
-      f"the outer loop."
-    )
+  if not compat.IS_TF1:
+    _check_known(signature, held, found)
+  return found
 
 
-def _functions_of(nodes):
-  """Lists type and function, to be changed, of loops and conditionals."""
+def _check_known(signature, held, nested):
+  """Refuses handles of unknown things, whose gradients would be lost.
+
+  Args:
+    signature: the signature of a function.
+    held: what `_variable_of` returns for each of its arguments.
+    nested: the loops and conditionals in it, as `_note_variables` returns them.
+
+  Raises:
+    CutError: if one of `nested` reads an unknown handle.
+  """
+  read = {name for node, _ in nested for name in node.input}
+  for argument, each in zip(signature.input_arg, held):
+    is_handle = tf1.as_dtype(argument.type) == tf1.resource
+    if each is None and is_handle and argument.name in read:
+      raise errors.CutError(
+        f"The function {signature.name!r} of a loop or conditional hands "
+        f"{argument.name!r}, a handle of which is not known what it is of, on "
+        f"to another one within it. Cut elsewhere, or read it before the outer "
+        f"one."
+      )
+
+
+def _functions_of(node):
+  """Lists the functions of a loop or conditional, to be changed."""
   found = []
-  for node in nodes:
-    if node.op in FLOW_V2:
-      for attr in node.attr.values():
-        values = [attr.func] if attr.HasField("func") else attr.list.func
-        found.extend((node.op, value) for value in values)
+  for attr in node.attr.values():
+    found += [attr.func] if attr.HasField("func") else attr.list.func
   return found
 
 

@@ -113,6 +113,34 @@ def arriving(outputs, ops, stop=()):
   return found
 
 
+def flowing(sources, outputs, ops, stop=()):
+  """Lists the ops that a gradient flows through, from `outputs` to `sources`.
+
+  Args:
+    sources: tensors of any shapes: floating ones, and handles of variables.
+    outputs: tensors of any shapes.
+    ops: the ops to look at, producers before consumers.
+    stop: tensors at which gradients arrive, but go no further.
+
+  Returns:
+    A list of ops, producers before consumers.
+  """
+  reached = walk.dependents(
+    sources,
+    ops,
+    follow=lambda t: (
+      t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)
+    ),
+  )
+  arrived = arriving(outputs, ops, stop)
+  return [
+    op
+    for op in ops
+    if any(t.name in reached for t in op.inputs)
+    and any(t.name in reached and t.name in arrived for t in op.outputs)
+  ]
+
+
 def nearest(tensor, outputs):
   """Finds the tensor to cut at where a gradient does not arrive at `tensor`.
 

@@ -10,7 +10,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import broadcasts, concats, copying, cut, references, walk
+from tangle.graphs import (
+  broadcasts,
+  concats,
+  copying,
+  cut,
+  gradient_paths,
+  references,
+  walk,
+)
 from tangle.partial import arguments, choice, policies, sizes
 
 
@@ -157,19 +165,9 @@ class Split:
       A list of ops, producers before consumers.
     """
     if self._differentiable is None:
-      reached = walk.dependents(
-        self.float_sources(),
-        self.all_ops,
-        follow=lambda t: (
-          t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)
-        ),
+      self._differentiable = gradient_paths.flowing(
+        self.float_sources(), self.outputs, self.all_ops, self.inputs
       )
-      self._differentiable = [
-        op
-        for op in self.all_ops
-        if any(t.name in reached for t in op.inputs)
-        and any(t.name in reached for t in op.outputs)
-      ]
     return self._differentiable
 
   def ties_to_one_run(self):
@@ -184,11 +182,11 @@ class Split:
         return op
     return None
 
-  def check_control_flow(self, store):
-    """Refuses TensorFlow 1 style control flow that `store` cannot carry.
+  def check_control_flow(self, remedy):
+    """Refuses TensorFlow 1 style control flow, for stores in the runtime.
 
     Args:
-      store: the name of the store, for the message.
+      remedy: what the message ends with.
 
     Raises:
       CutError: if a gradient flows through such a loop or conditional, or
@@ -199,8 +197,7 @@ class Split:
       raise errors.CutError(
         f"{self.caller}: a gradient flows through {op.name!r} ({op.type}) of a "
         f"TensorFlow 1 style loop, conditional or tensor array, whose "
-        f"residuals live for one run only. store={store!r} cannot carry them. "
-        f'Use store="auto" or "session".'
+        f"residuals live for one run only. {remedy}"
       )
 
   def prepare_partial_use(self):

@@ -152,10 +152,7 @@ class SubModel:
       self._make(caller)
     except errors.CutError as error:
       if is_planned:
-        raise errors.CutError(
-          f"{error} These keep what they keep: leave out "
-          f"residuals={self._given.policy.residuals!r}."
-        ) from error
+        raise
       self.store = SESSION
       try:
         self._make(caller)
@@ -194,7 +191,10 @@ class SubModel:
         f"loss depends on differentiably."
       )
     if self.store != SESSION:
-      self._given.check_control_flow(self.store)
+      remedy = f'Use store="auto" or "session", not {self.store!r}.'
+      if policies.is_planned(self._given.policy.residuals):
+        remedy = f"Leave out residuals={self._given.policy.residuals!r}."
+      self._given.check_control_flow(remedy)
 
   def prepare(self, used):
     """Adds the backward pass for a loss that uses only some outputs.

@@ -112,11 +112,16 @@ class PassMaker:
     given = self._split()
     if not self._names:
       return self._in_forward_run(given)
-    if given.ties_to_one_run() is None:
+    planned = policies.is_planned(given.policy.residuals)
+    remedy = (
+      f"Leave out residuals={given.policy.residuals!r}." if planned else ""
+    )
+    if given.ties_to_one_run() is None or planned:
+      given.check_control_flow(remedy)
       try:
-        return self._in_two_runs(given)
+        return self._in_two_runs(given, remedy)
       except errors.CutError:
-        if policies.is_planned(given.policy.residuals):
+        if planned:
           raise
     return self._in_one_run(given)
 
@@ -179,7 +184,7 @@ class PassMaker:
     reads, variables, drops = self._put(piece, gradients)
     return Pass([], None, reads, variables, drops, [], own)
 
-  def _in_two_runs(self, given):
+  def _in_two_runs(self, given, remedy):
     """Makes a pass whose residuals wait in the runtime."""
     piece, _, own = self._settle(given)
     caller = self._graph.caller
@@ -187,7 +192,7 @@ class PassMaker:
     backward = aside.differentiate(piece, upstream)
     if backward is None:
       backward = piece.differentiate(upstream)
-    cut.check(caller, backward.cut)
+    cut.check(caller, backward.cut, remedy)
     own_forward.check_cut(piece, backward.cut)
     kept = backward.cut.kept
     values = kept

@@ -74,6 +74,17 @@ class ArrivingTest(case.GraphTestCase):
     self.assertNotIn("StopGradient:0", found)
 
 
+class FlowingTest(case.GraphTestCase):
+  def test_ops_that_only_lead_into_a_stop_do_not_count(self):
+    x = tf1.placeholder(tf1.float64, [2])
+    stopped = tf1.tanh(x)
+    h = tf1.sin(x)
+    y = h * tf1.stop_gradient(stopped)
+    ops = walk.ancestors([y], stop=[x])
+    found = gradient_paths.flowing([x], [y], ops, [x])
+    self.assertEqual(found, [h.op, y.op])
+
+
 class NearestTest(case.GraphTestCase):
   def build(self):
     """Makes layers whose getter's tensors no later layer reads."""

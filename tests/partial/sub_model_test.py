@@ -147,7 +147,7 @@ class AutoTest(case.GraphTestCase):
 
   def test_a_planned_policy_has_no_partial_run(self):
     x, y = pieces.while_loop(self)
-    with self.assertRaisesRegex(errors.CutError, "loop.*leave out"):
+    with self.assertRaisesRegex(errors.CutError, "loop.*Leave out"):
       tangle.SubModel([x], [y], store="auto", residuals="min_cut")
 
 
