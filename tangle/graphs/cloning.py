@@ -113,7 +113,7 @@ def whole_loops(ends, stop=()):
       ends += members[context]
 
 
-def clone(ends, replace, touched=(), name="clone"):
+def clone(ends, replace, touched=(), name="clone", readers=()):
   """Copies the ops between some tensors and `ends`.
 
   An op is copied if it depends on a tensor in `replace`, is one of `touched`,
@@ -125,14 +125,45 @@ def clone(ends, replace, touched=(), name="clone"):
     replace: a dict from tensor name to the tensor to read in its place.
     touched: ops to copy in any case.
     name: name scope of the copies.
+    readers: ops by which a tensor in `replace` has the value of the original.
+      They read the copy of the original where an op that it needs is copied, so
+      that no op runs both as the original and as the copy.
 
   Returns:
     A `Clone`.
   """
   graph = ends[0].graph
   stop = [graph.get_tensor_by_name(tensor) for tensor in replace]
-  touched, chosen = set(touched), []
-  copied = set()
+  read = {tensor.name: tensor for op in readers for tensor in op.inputs}
+  chosen = _choose(ends, stop, replace, touched)
+  while True:
+    copied = set(chosen)
+    shared = [
+      tensor
+      for tensor in stop
+      if tensor.name in read
+      and not copied.isdisjoint(walk.ancestors([tensor], control=True))
+    ]
+    if not shared:
+      break
+    ends = list(ends) + [tensor.op for tensor in shared]
+    opened = walk.names(shared)
+    stop = [tensor for tensor in stop if tensor.name not in opened]
+    chosen = _choose(ends, stop, replace, touched)
+  with graph.as_default(), tf1.name_scope(name) as scope:
+    found = Clone(graph, chosen, replace, scope)
+    _import(graph, found, replace)
+  for op in readers:
+    for index, tensor in enumerate(op.inputs):
+      if tensor.op in copied:
+        other = graph.get_tensor_by_name(found.scope + tensor.name)
+        compat.update_input(op, index, other)
+  return found
+
+
+def _choose(ends, stop, replace, touched):
+  """Lists the ops to copy; the arguments are those of `clone`."""
+  touched, chosen, copied = set(touched), [], set()
   for op in whole_loops(ends, stop):
     if (
       op in touched
@@ -143,10 +174,7 @@ def clone(ends, replace, touched=(), name="clone"):
     ):
       copied.add(op)
       chosen.append(op)
-  with graph.as_default(), tf1.name_scope(name) as scope:
-    found = Clone(graph, chosen, replace, scope)
-    _import(graph, found, replace)
-  return found
+  return chosen
 
 
 def _import(graph, found, replace):

@@ -67,12 +67,13 @@ def settle(piece, fetched=(), in_one_run=False):
       compat.is_ref(t) and references.of(t) in variables for t in op.inputs
     )
   ]
-  replace = {}
+  replace, readers = {}, []
   for k, tensor in enumerate(piece.inputs):
     if tensor.op.type not in _FED:
       value = references.copy(tensor) if tensor.name in risky else tensor
-      replace[tensor.name] = _stand_in(value, f"input_{k}")
-  copy = cloning.clone(wanted, replace, touched, "forward")
+      other = replace[tensor.name] = _stand_in(value, f"input_{k}")
+      readers += [op for op in (value.op, other.op) if op is not tensor.op]
+  copy = cloning.clone(wanted, replace, touched, "forward", readers)
   references.keep_reads(assigned, copy.copies)
   held = [variable.outputs[0] for variable in given]
   copy.copies += [t.op for t in references.keep_tensors(held, copy.copies)]

@@ -440,6 +440,24 @@ class InputsTest(case.GraphTestCase):
     for name in ("h", "sine", "y"):
       self.assertEqual(tracer.counts[name], 0)
 
+  @parameterized.parameters("session", "device", "recompute")
+  def test_what_lies_above_an_input_too_is_assigned_once(self, store):
+    m = self.variable("m", np.ones(2), use_resource=False)
+    with tf1.control_dependencies([tf1.assign_add(m, [1.0, 2.0])]):
+      h = tf1.multiply(m.read_value(), tf1.sin(self.x[:, :2]))
+    a = tf1.tanh(h)
+    y = tf1.square(h) * a
+    sub_model = tangle.SubModel([a], [y, a], store=store)
+    sess = self.session()
+    x = self.normal(3, 4)
+    for times in (1, 2, 3):
+      h_np = np.sin(x[:, :2]) * (1 + times * np.array([1.0, 2.0]))
+      call = sub_model.forward(sess, {self.x: x})
+      np.testing.assert_allclose(call.outputs[0], h_np**2 * np.tanh(h_np))
+      np.testing.assert_allclose(call.outputs[1], np.tanh(h_np))
+      found = call.backward([np.ones([3, 2]), np.zeros([3, 2])])
+      self.assert_close(found.inputs[0], h_np**2)
+
   def test_static_shapes_and_names_of_outputs_are_the_originals(self):
     a, _, sub_model = self.split()
     self.assertEqual([t.name for t in sub_model.inputs], ["x:0", a.name])
