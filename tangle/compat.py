@@ -14,8 +14,8 @@ from tensorflow.python.framework import ops as _ops
 
 # They register the gradients of TensorFlow 2 style conditionals and loops. 1.15
 # imports them only when it builds one, though an imported graph may have some.
-from tensorflow.python.ops import cond_v2 as _cond_v2  # noqa: F401
-from tensorflow.python.ops import while_v2 as _while_v2  # noqa: F401
+from tensorflow.python.ops import cond_v2 as _cond_v2
+from tensorflow.python.ops import while_v2 as _while_v2
 from tensorflow.python.profiler.internal import (
   flops_registry as _flops_registry,  # noqa: F401  (importing it registers)
 )
@@ -128,6 +128,37 @@ def control_flow_of(ops):
     op.type.startswith("TensorArray") and op.type.endswith("V3") for op in ops
   )
   return control_flow(tf1.control_flow_v2_enabled() and not has_array)
+
+
+def keep_function_graphs(ops):
+  """Lets a second gradient of a loop find what the first has added to it.
+
+  TensorFlow 2 keeps the functions of loops and conditionals that Python has
+  built with their ops. Those of imported ops it makes anew for each gradient,
+  which gives the op still more outputs, so that a session that knows the op
+  refuses the graph. 1.15 keeps none, and needs none.
+
+  Args:
+    ops: a sequence of ops, of which loops and conditionals matter.
+  """
+  for op in [] if IS_TF1 else ops:
+    if op.type in ("While", "StatelessWhile"):
+      found = {
+        f"_{name}_graph": _while_v2._get_graph(op, name, f"_{name}_graph")
+        for name in ("cond", "body")
+      }
+    elif op.type in ("If", "StatelessIf"):
+      names = "_true_graph", "_false_graph"
+      found = dict(zip(names, _cond_v2.get_func_graphs(op)))
+    elif op.type in ("Case", "StatelessCase"):
+      graphs = _cond_v2.get_func_graphs(op)
+      found = {f"_branch_graph_{k}": graph for k, graph in enumerate(graphs)}
+    else:
+      continue
+    for name, graph in found.items():
+      if not hasattr(op, name):
+        setattr(op, name, graph)
+        keep_function_graphs(graph.get_operations())
 
 
 def is_ref(tensor):

@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 
 from tangle import compat
 from tangle.compat import tf1
+from tangle.graphs import cloning
 from tests import case
 
 ROOT = os.path.dirname(os.path.dirname(__file__))
@@ -297,6 +298,46 @@ class SessionTest(case.GraphTestCase):
     server = tf1.train.Server.create_local_server(start=True)
     with tf1.Session(server.target) as sess:
       self.assertFalse(compat.is_plain(sess))
+
+
+class KeepFunctionGraphsTest(case.GraphTestCase):
+  @parameterized.parameters("while", "cond", "case", "nested")
+  def test_a_second_gradient_of_an_imported_op_adds_no_outputs(self, kind):
+    def loop(h):
+      return tf1.while_loop(
+        lambda n, h: n < 2,
+        lambda n, h: (n + 1, inner(h)),
+        [0, h],
+        shape_invariants=[tf1.TensorShape([]), tf1.TensorShape(None)],
+      )[1]
+
+    def pick(h):
+      branches = [lambda: tf1.tanh(h), lambda: h * tf1.sin(h)]
+      if kind == "case":
+        return tf1.switch_case(tf1.size(h) % 2, branches)
+      return tf1.cond(tf1.reduce_sum(h) > 0.0, *branches)
+
+    inner = pick if kind == "nested" else lambda h: tf1.tanh(h * h + 0.5 * h)
+    with tf1.Graph().as_default() as graph, compat.control_flow(True):
+      x = tf1.placeholder(tf1.float64, None, name="x")
+      y = loop(x) if kind in ("while", "nested") else pick(x)
+      tf1.identity(y, name="y")
+    tf1.import_graph_def(graph.as_graph_def(), name="")
+    x, y = [self.graph.get_tensor_by_name(name) for name in ("x:0", "y:0")]
+    flow = [
+      op for op in self.graph.get_operations() if op.type in cloning.FLOW_V2
+    ]
+    compat.keep_function_graphs(flow)
+    counts = []
+    for _ in range(2):
+      (gradient,) = tf1.gradients(y, x)
+      counts.append([len(op.outputs) for op in flow])
+    self.assertEqual(counts[0], counts[1])
+    value = self.normal(3)
+    with tf1.Session() as sess:
+      found = sess.run(gradient, {x: value})
+      ends = [sess.run(y, {x: value + sign * 1e-6}) for sign in (-1, 1)]
+    np.testing.assert_allclose(found, (ends[1] - ends[0]) / 2e-6, 1e-6)
 
 
 if __name__ == "__main__":

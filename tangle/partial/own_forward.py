@@ -59,10 +59,12 @@ def settle(piece, fetched=(), in_one_run=False):
   risky = _assigned_inputs(piece)
   if not (assigned or given or copied_later or risky or _loses_inputs(piece)):
     return piece, None
+  _check_memory(piece, bool(assigned or given or copied_later))
   variables = set(changed).union(given, held if copied_later else [])
+  wanted += cloning.remembered(piece.differentiable_ops())
   touched = [
     op
-    for op in run
+    for op in walk.ancestors(wanted, control=True)
     if any(
       compat.is_ref(t) and references.of(t) in variables for t in op.inputs
     )
@@ -93,7 +95,37 @@ def settle(piece, fetched=(), in_one_run=False):
     ],
   )
   own.assigned = piece.assigned
+  own.copy = copy
   return own, copy
+
+
+def _check_memory(piece, for_variables):
+  """Refuses gradient functions that could not be made to read the copy.
+
+  Args:
+    piece: a `split.Split` of whose forward ops a copy is to be made.
+    for_variables: whether reference variables are the reason for it.
+
+  Raises:
+    CutError: if a gradient flows through a loop or conditional that has an op
+      with a `tf.custom_gradient` in it.
+  """
+  for op in piece.differentiable_ops():
+    name = cloning.inner_memory(op)
+    if name is not None:
+      remedy = "See tangle.cut_points(inputs, outputs) for other places to cut."
+      if for_variables:
+        remedy = "Make the variables with use_resource=True."
+        if not piece.weights_unchanged:
+          remedy = (
+            "If no variable changes between a forward run and its backward "
+            f"run, say so by weights_unchanged=True. {remedy}"
+          )
+      raise errors.CutError(
+        f"{piece.caller}: {name!r} in a loop or conditional has a gradient "
+        f"function by tf.custom_gradient, which remembers the ops beside it; "
+        f"but here a copy of these ops has to run in their place. {remedy}"
+      )
 
 
 def _assigned_inputs(piece):

@@ -71,6 +71,7 @@ class Split:
       run, as was promised.
     assigned: a dict from each op that holds a reference variable which the
       forward run assigns to the ops that do.
+    copy: the `cloning.Clone` that the piece is; `None` if it is no copy.
     bytes_of: a function from tensor to bytes, as known, told or assumed.
   """
 
@@ -124,7 +125,7 @@ class Split:
       )
     self.fed = None if fed is None else list(fed)
     self.policy = choice.make(caller, residuals)
-    self.shapes, self.assigned = cut.Shapes(), {}
+    self.shapes, self.assigned, self.copy = cut.Shapes(), {}, None
     ops = walk.ancestors(self.outputs, stop=self.inputs)
     if connected:
       arguments.check_alive(caller, self.inputs, self.outputs, ops)
@@ -241,6 +242,7 @@ class Split:
     used = [k for k, gradient in enumerate(upstream) if gradient is not None]
     floats = [k for k, use in enumerate(self.wanted) if use]
     before = len(self.graph.get_operations())
+    compat.keep_function_graphs(self.differentiable_ops())
     style = compat.control_flow_of(self.all_ops)
     with self.graph.control_dependencies(None), style:
       found = tf1.gradients(
@@ -254,6 +256,10 @@ class Split:
       inputs[k] = gradient
     gradients = Gradients(inputs, list(found[len(floats) :]))
     made = self.graph.get_operations()[before:]
+    if self.copy is not None:
+      self.copy.redirect(made)
+      flat, rebuild = flatten(gradients)
+      gradients = rebuild([self.copy.find(tensor) for tensor in flat])
     if self.fed is not None:
       given = walk.names(self.inputs + self.fed)
       flat, rebuild = flatten(gradients)

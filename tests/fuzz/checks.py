@@ -157,9 +157,10 @@ class _Check:
     except errors.TangleError as error:
       raise Refused(str(error)) from error
     except Exception as error:
-      reference.Joint(
-        built
-      )  # raises `Unbuilt` where TensorFlow cannot do it either
+      # They raise `Unbuilt` where TensorFlow cannot do it either.
+      reference.Joint(built)
+      floats = [compat.is_differentiable(t.dtype) for t in built.outputs]
+      reference.Joint(built._replace(used=floats))
       raise Wrong(f"SubModel failed: {error!r}") from error
 
   def draw_inner(self, built, joint_built):
@@ -200,6 +201,10 @@ class _Check:
       if any(feeding.is_forgotten(tensor) for tensor in feed_dict):
         raise Refused(str(error)) from error
       raise
+    except errors.CutError as error:
+      if self.program.prepared:
+        raise
+      raise Refused(str(error)) from error  # it makes another backward pass
 
   def step(self, sub_model, built):
     """Runs forward and backward, and what the program has in between."""
@@ -277,9 +282,8 @@ class _Check:
       if not least <= times[0] <= 1 or times[1]:
         raise Wrong(f"{op.name} ({op.type}) ran {times} times")
     names = {op.name: op for op in working}
-    repeats = (
-      self.program.store == "recompute" or self.program.residuals in _REPEATING
-    )
+    policy = self.program.residuals.partition(" ")[0]
+    repeats = self.program.store == "recompute" or policy in _REPEATING
     for name, count in backward.items():
       copied = name.rpartition("/copy/")[2]
       op = names.get(copied.rpartition("/forward/")[2])

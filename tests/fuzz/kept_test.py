@@ -6,7 +6,6 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
-from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import ends
 from tests import case
@@ -94,9 +93,7 @@ used = [True]
     program = programs.Program(
       source, "session", flow_v2=False, marks=("flow",)
     )
-    # TensorFlow 2.21 does not differentiate it where nothing is cut, either.
-    expected = checks.RIGHT if compat.IS_TF1 else checks.UNBUILT
-    self.assertEqual(checks.check(program), expected)
+    self.assertEqual(checks.check(program), checks.RIGHT)
 
   def test_given_sizes_that_contradict_one_another_are_refused(self):
     x = tf1.placeholder(tf1.float64, [None])

@@ -177,6 +177,8 @@ def policy(name):
     return lambda t: sum(map(ord, t.op.name)) % 2 == 0
   if name == "budget":
     return tangle.Budget(fraction=0.7)
+  if name.startswith("budget of "):
+    return tangle.Budget(fraction=float(name.rpartition(" ")[2]))
   return name
 
 

@@ -45,13 +45,21 @@ class ReasonsTest(case.GraphTestCase):
 
 class TableTest(parameterized.TestCase):
   def test_reasons_are_listed_with_their_share(self):
-    found = {"programs": 200, "refused": 3, "reasons": {"TF1 loop": 3}}
+    found = {
+      "programs": 200,
+      "refused": 3,
+      "advised": 5,
+      "reasons": {"TF1 loop": 3},
+      "advice": {"TF1 loop": 1, "may not be fed": 4},
+    }
     self.assertEqual(
       run.format_reasons(found),
-      "| refused because | programs | share |\n"
-      "|---|---|---|\n"
-      "| TF1 loop | 3 | 1.5 % |\n"
-      "| any reason | 3 | 1.5 % |",
+      "| refused at first because | right as the message advises "
+      "| refused still | share |\n"
+      "|---|---|---|---|\n"
+      "| TF1 loop | 1 | 3 | 2.0 → 1.5 % |\n"
+      "| may not be fed | 4 | 0 | 2.0 → 0.0 % |\n"
+      "| any reason | 5 | 3 | 4.0 → 1.5 % |",
     )
 
 

@@ -80,7 +80,8 @@ class Joint:
       tf1.placeholder(y.dtype.base_dtype, None) for y in self._used
     ]
     floats = [compat.is_differentiable(t.dtype) for t in built.inputs]
-    with taken():
+    style = compat.control_flow_of(tf1.get_default_graph().get_operations())
+    with taken(), style:
       found = tf1.gradients(
         self._used,
         [t for t, is_float in zip(built.inputs, floats) if is_float]

@@ -13,9 +13,11 @@ import time
 
 import numpy as np
 
-from tests.fuzz import checks, ops, pipelines, programs, reasons
+from tests.fuzz import checks, ops, pipelines, programs, reasons, remedies
 
+ADVISED = "advised"
 REFERENCE = "reference variable"
+_RESULTS = (checks.RIGHT, ADVISED, checks.REFUSED, checks.UNBUILT, "wrong")
 
 
 def draw(seed, number):
@@ -33,11 +35,31 @@ def draw(seed, number):
 
 
 def outcome(program, check=checks.examine):
-  """Returns how the check of a program ends, and what is said of it."""
-  try:
-    return check(program)
-  except checks.Wrong as error:
-    return "wrong", str(error)
+  """Checks a program, and what the messages make of it where it is refused.
+
+  Args:
+    program: a `Program`.
+    check: what checks it.
+
+  Returns:
+    How it ends: a result of `check`, "wrong", or `ADVISED` if it is right once
+    the advice of the messages is followed; and what was said first.
+  """
+  first = None
+  for _ in range(5):
+    try:
+      result, why = check(program)
+    except checks.Wrong as error:
+      return "wrong", f"{error} (after: {first})" if first else str(error)
+    if result != checks.REFUSED:
+      break
+    first = first or why
+    program = remedies.follow(program, why)
+    if program is None:
+      return checks.REFUSED, why
+  if first and result == checks.RIGHT:
+    return ADVISED, first
+  return result, first or why
 
 
 def shrink(program, tries=300, check=checks.examine):
@@ -80,7 +102,8 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.examine):
   """
   begin = time.monotonic()
   table = collections.defaultdict(collections.Counter)
-  total, refused, failures = collections.Counter(), collections.Counter(), []
+  total, failures = collections.Counter(), []
+  said = {kind: collections.Counter() for kind in (checks.REFUSED, ADVISED)}
   kinds = collections.defaultdict(collections.Counter)
   for number in range(first, first + count):
     program = draw(seed, number)
@@ -91,8 +114,8 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.examine):
     total[result] += 1
     for kind in kinds_of(program):
       kinds[kind][result] += 1
-    if result == checks.REFUSED:
-      refused[reasons.key(why)] += 1
+    if result in said:
+      said[result][reasons.key(why)] += 1
     if result == "wrong":
       print(f"# program {number} of seed {seed}: {why}", file=out)
       if len(failures) < shrunk:
@@ -108,9 +131,10 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.examine):
   return {
     "programs": count,
     "seed": seed,
-    **{key: total[key] for key in ("right", "refused", "unbuilt", "wrong")},
+    **{key: total[key] for key in _RESULTS},
     "seconds": round(time.monotonic() - begin, 1),
-    "reasons": dict(refused.most_common()),
+    "reasons": dict(said[checks.REFUSED].most_common()),
+    "advice": dict(said[ADVISED].most_common()),
     "kinds": {key: dict(found) for key, found in sorted(kinds.items())},
     "table": {key: dict(found) for key, found in sorted(table.items())},
     "failures": failures,
@@ -136,12 +160,27 @@ def format_reasons(found):
   Returns:
     Lines of text; the share of each reason is that of all programs.
   """
-  lines = ["| refused because | programs | share |", "|---|---|---|"]
-  counts = list(found["reasons"].items()) + [("any reason", found["refused"])]
-  for reason, number in counts:
-    share = 100.0 * number / max(found["programs"], 1)
-    lines.append(f"| {reason} | {number} | {share:.1f} % |")
+  lines = [
+    "| refused at first because | right as the message advises | refused still "
+    "| share |",
+    "|---|---|---|---|",
+  ]
+  advice, rest = found["advice"], found["reasons"]
+  for reason in dict.fromkeys([*advice, *rest]):
+    lines.append(
+      _row(found, reason, advice.get(reason, 0), rest.get(reason, 0))
+    )
+  lines.append(_row(found, "any reason", found[ADVISED], found["refused"]))
   return "\n".join(lines)
+
+
+def _row(found, reason, advised, refused):
+  """Writes a row of the table."""
+  first, last = [
+    100.0 * count / max(found["programs"], 1)
+    for count in (advised + refused, refused)
+  ]
+  return f"| {reason} | {advised} | {refused} | {first:.1f} → {last:.1f} % |"
 
 
 def main():

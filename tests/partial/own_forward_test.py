@@ -512,6 +512,75 @@ class InputsTest(case.GraphTestCase):
     self.assert_close(found.inputs[0], np.exp(value))
 
 
+def remembering(h):
+  """Gives `tanh h`, with a gradient that reads what nothing else does."""
+
+  @tf1.custom_gradient
+  def function(h):
+    aside = tf1.sin(h)
+    y = tf1.tanh(h)
+    return y, lambda upstream: upstream * aside * y
+
+  return function(h)
+
+
+class OwnGradientsTest(case.GraphTestCase):
+  """Gradient functions in Python, which remember the original tensors."""
+
+  def build(self, function):
+    """Makes a piece whose first input is fed, so that a copy runs."""
+    self.x = tf1.placeholder(tf1.float64, [None, 4])
+    self.a, b = tf1.split(self.x, 2, 1)
+    w = self.variable("w", np.full(2, 0.7), use_resource=self.resource)
+    return function(self.a * w + b) * self.a
+
+  @parameterized.product(
+    store=["device", "session", "recompute"], resource=[False, True]
+  )
+  def test_they_read_the_copy(self, store, resource):
+    self.resource = resource
+    y = self.build(remembering)
+    sub_model = tangle.SubModel([self.x, self.a], [y], store=store)
+    x, a = self.normal(3, 4), self.normal(3, 2)
+    call = sub_model.forward(self.session(), {self.x: x, self.a: a})
+    found = call.backward([np.ones([3, 2])])
+    h = 0.7 * a + x[:, 2:]
+    slope = np.sin(h) * np.tanh(h)
+    self.assert_close(found.inputs[1], np.tanh(h) + 0.7 * slope * a)
+    self.assert_close(found.inputs[0][:, 2:], slope * a)
+    self.assert_close(found.variables[0], np.sum(slope * a * a, 0))
+
+  @parameterized.product(v2=[False, True], resource=[False, True])
+  def test_they_are_refused_in_control_flow_that_is_copied(self, v2, resource):
+    self.resource = resource
+
+    def function(h):
+      return tf1.cond(
+        tf1.reduce_sum(h) > 0.0, lambda: remembering(h), lambda: tf1.sin(h)
+      )
+
+    with compat.control_flow(v2):
+      y = self.build(function)
+    remedy = "cut_points" if resource else "weights_unchanged=True"
+    with self.assertRaisesRegex(errors.CutError, f"custom_gradient.*{remedy}"):
+      tangle.SubModel([self.x, self.a], [y], store="session")
+
+  def test_a_gradient_that_hands_a_tensor_on_hands_its_copy_on(self):
+    self.resource = True
+
+    @tf1.custom_gradient
+    def function(h):
+      y = tf1.exp(h)
+      return y, lambda upstream: y
+
+    y = self.build(function)
+    sub_model = tangle.SubModel([self.x, self.a], [y])
+    x, a = self.normal(3, 4), self.normal(3, 2)
+    call = sub_model.forward(self.session(), {self.x: x, self.a: a})
+    found = call.backward([np.ones([3, 2])])
+    self.assert_close(found.inputs[0][:, 2:], np.exp(0.7 * a + x[:, 2:]))
+
+
 class SettleTest(case.GraphTestCase):
   def setUp(self):
     super().setUp()
