@@ -6,6 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import ends
 from tests import case
