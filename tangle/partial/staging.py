@@ -6,8 +6,8 @@ trip through Python.
 """
 
 import collections
-import itertools
 import random
+import weakref
 
 from tangle import errors
 from tangle.compat import tf1
@@ -15,12 +15,24 @@ from tangle.graphs import aliases, references
 
 _HOST_ONLY = (tf1.string,)
 
-_keys = itertools.count(random.SystemRandom().getrandbits(31) << 32)
+_random = random.SystemRandom()  # what a fork does not repeat
+_programs = weakref.WeakKeyDictionary()
 
 
 def new_key():
   """Returns an int64 that no other call, in any process, is likely to have."""
-  return next(_keys)
+  return _random.getrandbits(63)
+
+
+def _program(graph):
+  """Names a graph, as no other graph in any process is likely to be named.
+
+  On the tasks of a cluster, what a shelf holds outlives the session, and would
+  meet a shelf of the same name that another program has.
+  """
+  if graph not in _programs:
+    _programs[graph] = f"{_random.getrandbits(64):016x}"
+  return _programs[graph]
 
 
 def own_values(caller, tensors):
@@ -69,8 +81,8 @@ def check_copyable(caller, tensor):
 class Shelf:
   """A place in the runtime for lists of tensors of fixed dtypes, by key.
 
-  Puts and reads may stand in different parts of the graph: those of the same
-  name, dtypes and device meet. To put under a key that is there changes
+  Puts and reads may stand in different parts of one graph: those of the same
+  name, dtypes and device meet, and those of another graph never. To put under a key that is there changes
   nothing (measured on 1.15 and 2.21).
 
   Attributes:
@@ -82,11 +94,12 @@ class Shelf:
 
     Args:
       dtypes: the dtypes of the tensors, at least one.
-      shared_name: what tells this place from others in the runtime.
+      shared_name: what tells this place from others of the default graph.
       device: where it is; by default where TensorFlow places it.
     """
     self.dtypes = [dtype.base_dtype for dtype in dtypes]
-    self._shared_name = shared_name
+    program = _program(tf1.get_default_graph())
+    self._shared_name = f"{shared_name}/{program}"
     self._device = device
     host = any(dtype in _HOST_ONLY for dtype in self.dtypes)
     if host:

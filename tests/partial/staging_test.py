@@ -1,3 +1,4 @@
+import os
 import threading
 
 import numpy as np
@@ -40,6 +41,18 @@ class KeysTest(absltest.TestCase):
     self.assertLen(set(found), 4000)
     self.assertLess(max(found), 2**63)
     self.assertGreaterEqual(min(found), 0)
+
+
+  def test_forked_processes_have_others(self):
+    first = staging.new_key()
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if not child:
+      os.write(write_end, b"%d" % staging.new_key())
+      os._exit(0)
+    os.waitpid(child, 0)
+    found = int(os.read(read_end, 100))
+    self.assertNotIn(found, [first, staging.new_key()])
 
 
 class ShelfTest(case.GraphTestCase):
@@ -202,6 +215,20 @@ class StagingTest(case.GraphTestCase):
     sess.run([s.put for s in staged], {self.key: 1})
     found = sess.run([s.restored[0] for s in staged], {self.key: 1})
     self.assertEqual(found, [0, 1])
+
+  def test_another_graph_of_the_same_names_does_not_meet_it(self):
+    # On a standing server, what a shelf holds outlives session and graph.
+    server = tf1.train.Server.create_local_server(start=True)
+    config = tf1.ConfigProto(operation_timeout_in_ms=20000)
+    for dtype, count in ((tf1.float32, 1), (tf1.int32, 2), (tf1.float32, 1)):
+      with tf1.Graph().as_default() as graph:
+        values = [tf1.constant(k, dtype) for k in range(count)]
+        key = tf1.constant(7, tf1.int64)
+        kept = staging.Staging(values, key, name="same")
+        with tf1.Session(server.target, graph, config) as sess:
+          sess.run(kept.put)
+          self.assertLen(sess.run(kept.restored), count)
+          sess.run(kept.put)  # and leaves it behind
 
   def test_ops_land_in_the_scope(self):
     x = tf1.placeholder(tf1.float64, [])
