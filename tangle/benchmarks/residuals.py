@@ -9,7 +9,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks import backprop, models, strategies, timing
 from tangle.compat import tf1
-from tangle.graphs import cut, walk
+from tangle.graphs import cut, handles, walk
 from tangle.nets import checks
 from tangle.partial import choice, policies, split
 
@@ -167,7 +167,7 @@ def time_cut(ops=100000):
     before = len(graph.get_operations())
     upstream = tf1.placeholder(tf1.float32, [2, 4])
     begin = time.perf_counter()
-    targets = tf1.gradients(h, [x, split.handle(kernel)], grad_ys=upstream)
+    targets = tf1.gradients(h, [x, handles.of(kernel)], grad_ys=upstream)
     gradients_s = time.perf_counter() - begin
     new_ops = set(graph.get_operations()[before:])
     search = functools.partial(

@@ -11,14 +11,13 @@ variables, placeholders, constants, tables, queues.
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import copying, handles, internals, walk
+from tangle.graphs import copying, handles, internals, references, walk
 
 FLOW_V2 = frozenset(
   ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
 )
 """Types of the ops that TensorFlow 2 style control flow is made of."""
 
-_KIND = "_gradient_op_type"
 
 _OF_ONE_RUN = ("Stack", "TensorArray")
 """Beginnings of the types of ops whose resources live for one run."""
@@ -49,6 +48,12 @@ class Clone:
     if name.partition(":")[0] in self._names:
       return self.scope + name
     return name
+
+  def copy_of(self, name):
+    """Returns as `name_of`, but the copy where that is replaced, too."""
+    if name.partition(":")[0] in self._names:
+      return self.scope + name
+    return self.name_of(name)
 
   def find(self, item):
     """Returns what stands for a tensor of any shape, or an op, in the copy.
@@ -95,78 +100,6 @@ class Clone:
         other = self.find(tensor)
         if other is not tensor:
           compat.update_input(op, index, other)
-
-
-def has_memory(node):
-  """Whether a node's gradient is a function by `tf.custom_gradient`.
-
-  Args:
-    node: a `NodeDef`.
-
-  Returns:
-    A bool.
-  """
-  kind = node.attr["_gradient_op_type"].s if _KIND in node.attr else b""
-  return kind.startswith(b"CustomGradient-")
-
-
-def inner_memory(op):
-  """Finds what `has_memory` within a loop or conditional.
-
-  Args:
-    op: a `tf.Operation`.
-
-  Returns:
-    The name of `op` if it has memory and lies in one of TensorFlow 1 style, of
-    a node in its functions if it is one of TensorFlow 2 style, or `None`.
-  """
-  if internals.outermost_context(op) is not None:
-    return op.name if has_memory(op.node_def) else None
-  waiting, seen = ([op.node_def] if op.type in FLOW_V2 else []), set()
-  while waiting:
-    for function in _functions_of(waiting.pop()):
-      found = internals.function_def(op.graph, function.name)
-      if found is None or function.name in seen:
-        continue
-      seen.add(function.name)
-      for node in found.node_def:
-        if has_memory(node):
-          return f"{function.name}/{node.name}"
-        if node.op in FLOW_V2:
-          waiting.append(node)
-  return None
-
-
-def remembered(ops):
-  """Lists the tensors that gradient functions in Python remember.
-
-  Args:
-    ops: a sequence of ops outside loops and conditionals. To ask a gradient
-      function adds ops to the graph, which never run.
-
-  Returns:
-    A list of tensors, of any shapes, that were there before.
-  """
-  found = {}
-  for op in ops:
-    if not has_memory(op.node_def):
-      continue
-    graph = op.graph
-    outputs = [t for t in op.outputs if compat.is_differentiable(t.dtype)]
-    inputs = [t for t in op.inputs if compat.is_differentiable(t.dtype)]
-    before = len(graph.get_operations())
-    with graph.as_default(), tf1.name_scope("remembered"):
-      with graph.control_dependencies(None):
-        upstream = [tf1.placeholder(t.dtype, t.shape) for t in outputs]
-        gradients = tf1.gradients(
-          outputs, inputs, upstream, stop_gradients=inputs
-        )
-    made = graph.get_operations()[before:]
-    read = [tensor for each in made for tensor in each.inputs]
-    read += [g for g in gradients if isinstance(g, tf1.Tensor)]
-    made = set(made)
-    found.update((t.name, t) for t in read if t.op not in made)
-  return list(found.values())
 
 
 def whole_loops(ends, stop=()):
@@ -223,7 +156,8 @@ def clone(ends, replace, touched=(), name="clone", readers=()):
   read = {tensor.name: tensor for op in readers for tensor in op.inputs}
   chosen = _choose(ends, stop, replace, touched)
   while True:
-    copied = set(chosen)
+    # To read a variable in the original and in the copy does no harm.
+    copied = {op for op in chosen if not references.is_read(op)}
     shared = [
       tensor
       for tensor in stop
@@ -239,10 +173,11 @@ def clone(ends, replace, touched=(), name="clone", readers=()):
   with graph.as_default(), tf1.name_scope(name) as scope:
     found = Clone(graph, chosen, replace, scope)
     _import(graph, found, replace)
+  chosen = set(chosen)
   for op in readers:
     for index, tensor in enumerate(op.inputs):
-      if tensor.op in copied:
-        other = graph.get_tensor_by_name(found.scope + tensor.name)
+      if tensor.op in chosen:
+        other = graph.get_tensor_by_name(found.copy_of(tensor.name))
         compat.update_input(op, index, other)
   return found
 
@@ -319,7 +254,7 @@ def _rename_functions(graph, ops, graph_def, scope):
   while waiting:
     node, held = waiting.pop()
     held = held if "While" in node.op else held[1:]  # no predicate, no index
-    for value in _functions_of(node):
+    for value in functions_of(node):
       if known is None:
         library = graph.as_graph_def().library
         known = {f.signature.name: f for f in library.function}
@@ -411,8 +346,15 @@ def _check_known(signature, held, nested):
       )
 
 
-def _functions_of(node):
-  """Lists the functions of a loop or conditional, to be changed."""
+def functions_of(node):
+  """Lists the functions that the node of a loop or conditional calls.
+
+  Args:
+    node: a `NodeDef`.
+
+  Returns:
+    A list of `NameAttrList`, which are part of the node.
+  """
   found = []
   for attr in node.attr.values():
     found += [attr.func] if attr.HasField("func") else attr.list.func
@@ -434,6 +376,7 @@ def _rename(record, found):
   fields = {field.name for field in record.DESCRIPTOR.fields}
   for field in fields.intersection(_NAMES):
     setattr(record, field, found.name_of(getattr(record, field)))
+  outer = dict(record.values_def.external_values)
   lists = [record.values_def.values]
   lists += [
     getattr(record, field)
@@ -441,8 +384,11 @@ def _rename(record, found):
     if field in fields
   ]
   for names in lists:
-    names[:] = [found.name_of(name) for name in names]
-  outer = dict(record.values_def.external_values)
+    # A loop ends with its own op, also where others read something else.
+    names[:] = [
+      found.name_of(name) if name in outer else found.copy_of(name)
+      for name in names
+    ]
   record.values_def.external_values.clear()
   for name, value in outer.items():
     record.values_def.external_values[found.name_of(name)] = found.name_of(

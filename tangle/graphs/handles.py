@@ -11,6 +11,18 @@ from tangle.graphs import internals
 _LOOPS = frozenset(["While", "StatelessWhile"])
 
 
+def of(variable):
+  """Returns the tensor by which ops refer to `variable`.
+
+  Args:
+    variable: a resource or reference variable.
+
+  Returns:
+    The scalar handle of a resource variable, or the reference.
+  """
+  return variable.op.outputs[0]
+
+
 def source(tensor):
   """Finds the tensor that has the same value outside loops and functions.
 

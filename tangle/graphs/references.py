@@ -95,6 +95,17 @@ def read_of(tensor):
     tensor = inputs[0]
 
 
+def is_read(op):
+  """Whether `op` hands the memory of a reference variable on, and no more."""
+  return op.type in VIEWS and compat.is_ref(op.inputs[0])
+
+
+def is_value(tensor):
+  """Whether `tensor` is the value of a reference variable and no more."""
+  op = read_of(tensor)
+  return op is not None and op.type in cut.REFERENCES
+
+
 def is_copyable(dtype):
   """Whether a tensor of `dtype` can be copied within the runtime.
 

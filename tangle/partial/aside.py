@@ -13,7 +13,7 @@ where a constant waits for an op, which the other graph would not know.
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.graphs import copying, cut, walk
+from tangle.graphs import copying, cut, handles, walk
 from tangle.partial import split
 
 _PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
@@ -31,7 +31,7 @@ def differentiate(piece, upstream):
   """
   given = [tensor for tensor in upstream if tensor is not None]
   ends = piece.outputs + piece.inputs + given
-  ops = walk.ancestors(ends + [split.handle(v) for v in piece.variables])
+  ops = walk.ancestors(ends + [handles.of(v) for v in piece.variables])
   if not all(_is_plain(op) for op in ops):
     return None
   graph = tf1.Graph()
@@ -98,7 +98,7 @@ class _Twin(split.Split):
     return self.graph.get_tensor_by_name(tensor.name)
 
   def _sources(self):
-    return [split.handle(variable) for variable in self.variables]
+    return [handles.of(variable) for variable in self.variables]
 
 
 class _Stand:

@@ -18,6 +18,7 @@ from tangle.graphs import (
   cut,
   feeding,
   internals,
+  own_gradients,
   references,
   walk,
 )
@@ -61,7 +62,7 @@ def settle(piece, fetched=(), in_one_run=False):
     return piece, None
   _check_memory(piece, bool(assigned or given or copied_later))
   variables = set(changed).union(given, held if copied_later else [])
-  wanted += cloning.remembered(piece.differentiable_ops())
+  wanted += own_gradients.remembered(piece.differentiable_ops())
   touched = [
     op
     for op in walk.ancestors(wanted, control=True)
@@ -111,7 +112,7 @@ def _check_memory(piece, for_variables):
       with a `tf.custom_gradient` in it.
   """
   for op in piece.differentiable_ops():
-    name = cloning.inner_memory(op)
+    name = own_gradients.inner_memory(op)
     if name is not None:
       remedy = "See tangle.cut_points(inputs, outputs) for other places to cut."
       if for_variables:

@@ -5,6 +5,7 @@ current graph, finds the residuals, and copies the backward ops so that they
 read the residuals from wherever they are restored.
 """
 
+import contextlib
 import functools
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -16,6 +17,7 @@ from tangle.graphs import (
   copying,
   cut,
   gradient_paths,
+  handles,
   references,
   walk,
 )
@@ -134,10 +136,12 @@ class Split:
     )
     self.wanted = arguments.find_wanted(caller, self.inputs, ops, wanted)
     if connected:
-      handles = [handle(variable) for variable in self.variables]
-      reached = walk.dependents(self.inputs + handles, ops)
+      held = [handles.of(variable) for variable in self.variables]
+      reached = walk.dependents(self.inputs + held, ops)
       arguments.check_connected(caller, self.inputs, self.outputs, reached)
-    sources = self.inputs + [handle(variable) for variable in self.variables]
+    sources = self.inputs + [
+      handles.of(variable) for variable in self.variables
+    ]
     reached = walk.dependents(sources, ops)
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
@@ -157,7 +161,7 @@ class Split:
   def float_sources(self):
     """Lists floating inputs, and handles of the variables."""
     sources = [t for t, use in zip(self.inputs, self.wanted) if use]
-    return sources + [handle(variable) for variable in self.variables]
+    return sources + [handles.of(variable) for variable in self.variables]
 
   def differentiable_ops(self):
     """Lists the forward ops that a gradient flows through.
@@ -242,15 +246,11 @@ class Split:
     used = [k for k, gradient in enumerate(upstream) if gradient is not None]
     floats = [k for k, use in enumerate(self.wanted) if use]
     before = len(self.graph.get_operations())
-    compat.keep_function_graphs(self.differentiable_ops())
-    style = compat.control_flow_of(self.all_ops)
-    with self.graph.control_dependencies(None), style:
-      found = tf1.gradients(
-        [self.outputs[k] for k in used],
-        [self.inputs[k] for k in floats] + self._sources(),
-        grad_ys=[upstream[k] for k in used],
-        stop_gradients=self.inputs,
-      )
+    found = self._gradients(
+      [self.outputs[k] for k in used],
+      [self.inputs[k] for k in floats] + self._sources(),
+      [upstream[k] for k in used],
+    )
     inputs = [None] * len(self.inputs)
     for k, gradient in zip(floats, found):
       inputs[k] = gradient
@@ -296,6 +296,24 @@ class Split:
       result = self._keep_everything(result)
     return Backward(gradients, result, bytes=plan.bytes)
 
+  def _gradients(self, outputs, sources, upstream):
+    """Calls `tf.gradients` as suits the forward ops."""
+    compat.keep_function_graphs(self.differentiable_ops())
+    # Beside the forward ops, where these have a device.
+    placed = any(op.device for op in self.ops)
+    device = contextlib.nullcontext()
+    if placed:
+      device = tf1.device(self.outputs[0].op.device)
+    style = compat.control_flow_of(self.all_ops)
+    with self.graph.control_dependencies(None), style, device:
+      return tf1.gradients(
+        outputs,
+        sources,
+        grad_ys=upstream,
+        stop_gradients=self.inputs,
+        colocate_gradients_with_ops=placed,
+      )
+
   def _search(self, *args, **options):
     """Finds a cut that keeps reference variables once, not each read."""
     keep, standing = options.pop("keep"), cut.FREE
@@ -303,7 +321,7 @@ class Split:
       standing = standing | cut.REFERENCES
     return cut.cut(
       *args,
-      keep=lambda t: not _is_of_reference(t) and keep(t),
+      keep=lambda t: not references.is_value(t) and keep(t),
       standing=standing,
       **options,
     )
@@ -317,7 +335,7 @@ class Split:
     extra = [
       tensor
       for tensor in policies.everything(self.between, self.graph)
-      if tensor.name not in names and not _is_of_reference(tensor)
+      if tensor.name not in names and not references.is_value(tensor)
     ]
     return result._replace(kept=result.kept + extra)
 
@@ -344,24 +362,6 @@ class Split:
       replace.update(cut.rebuild_shapes(backward.cut.shaped, restored, shapes))
       copies = copying.copy(backward.cut.copied, flat, replace)
     return rebuild(copies)
-
-
-def _is_of_reference(tensor):
-  """Whether `tensor` is the value of a reference variable and no more."""
-  op = references.read_of(tensor)
-  return op is not None and op.type in cut.REFERENCES
-
-
-def handle(variable):
-  """Returns the tensor by which ops refer to `variable`.
-
-  Args:
-    variable: a resource or reference variable.
-
-  Returns:
-    The scalar handle of a resource variable, or the reference.
-  """
-  return variable.op.outputs[0]
 
 
 def flatten(gradients) -> Tuple[list, Any]:

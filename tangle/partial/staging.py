@@ -82,8 +82,8 @@ class Shelf:
   """A place in the runtime for lists of tensors of fixed dtypes, by key.
 
   Puts and reads may stand in different parts of one graph: those of the same
-  name, dtypes and device meet, and those of another graph never. To put under a key that is there changes
-  nothing (measured on 1.15 and 2.21).
+  name, dtypes and device meet, and those of another graph never. To put under
+  a key that is there changes nothing (measured on 1.15 and 2.21).
 
   Attributes:
     dtypes: the dtypes of the tensors.
@@ -203,7 +203,7 @@ class Staging:
     groups = collections.OrderedDict()
     for k, tensor in enumerate(tensors):
       host = tensor.dtype.base_dtype in _HOST_ONLY
-      groups.setdefault((tensor.op.device, host), []).append(k)
+      groups.setdefault((_device_of(tensor.op), host), []).append(k)
     waits = [getattr(item, "op", item) for item in after]
     if len(groups) > 1:  # all groups are put, or none
       waits += [tensor.op for tensor in tensors]
@@ -222,6 +222,14 @@ class Staging:
       self.put = tf1.group(*puts, name="put_all") if groups else None
       self.take = tf1.group(*takes, name="take_all") if groups else None
       self.drop = tf1.group(*drops, name="drop_all") if groups else None
+
+
+def _device_of(op):
+  """Returns the device of an op, of its variable's if it reads a variable."""
+  for tensor in op.inputs:
+    if not op.device and tensor.dtype.base_dtype == tf1.resource:
+      return tensor.op.device
+  return op.device
 
 
 def _empty(dtype):

@@ -18,27 +18,38 @@ class Boundary:
     readers: how many reads there are in the pipeline.
   """
 
-  def __init__(self, dtype, shape, shared_name):
+  def __init__(self, dtype, shape, shared_name, device=None):
     """Adds nothing to the graph.
 
     Args:
       dtype: dtype of the tensor.
       shape: its static shape.
       shared_name: what tells this boundary from others in the runtime.
+      device: the device of the producer, where value and gradient lie.
     """
     self.dtype = dtype.base_dtype
     self.shape = shape
     self.readers = 0
-    self._values = staging.Shelf([dtype], shared_name + "/values")
-    self._gradients = staging.Shelf([dtype], shared_name + "/gradients")
+    self._device = device
+    self._values = staging.Shelf([dtype], shared_name + "/values", device)
+    self._gradients = staging.Shelf([dtype], shared_name + "/gradients", device)
 
   def put(self, tensor, key):
     """Returns the op that hands `tensor` over under `key`."""
     return self._values.put([tensor], key)
 
-  def peek(self, key):
-    """Returns the tensor under `key`, which stays for other readers."""
-    return self._values.read([self.shape], key, peek=True)[0]
+  def peek(self, key, device=None):
+    """Returns the tensor under `key`, which stays for other readers.
+
+    Args:
+      key: the key of the producer.
+      device: the device of the reader, to which the value goes once.
+    """
+    value = self._values.read([self.shape], key, peek=True)[0]
+    if device == self._device:
+      return value
+    with tf1.device(device):
+      return tf1.identity(value, name="arrived")
 
   def take(self, key):
     """Returns the op that removes the value under `key`, which is there."""
@@ -63,9 +74,10 @@ class Boundary:
     if self.readers < 2:
       return first, None
     # In a run of two parts the key is there in the first.
-    with tf1.control_dependencies([gradient]):
+    with tf1.device(self._device), tf1.control_dependencies([gradient]):
       before = self._gradients.read([self.shape], key)[0]
-    return first, self._gradients.put([before + gradient], key)
+      total = before + gradient
+    return first, self._gradients.put([total], key)
 
   def take_gradient(self, shape, key):
     """Returns the gradient that all readers together gave, of `shape`."""

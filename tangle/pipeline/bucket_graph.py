@@ -17,10 +17,11 @@ class BucketGraph:
     reads: read name → (tensor, `Boundary`, key of the producer).
     key: the scalar int64 key of the sub-model in a step.
     residuals: its residual policy.
+    device: the device of the sub-model, or `None`.
     op_count: how many ops it has added to the graph so far.
   """
 
-  def __init__(self, caller, bucket, piece, reads, key, residuals):
+  def __init__(self, caller, bucket, piece, reads, key, residuals, device=None):
     """Remembers the parts; adds nothing to the graph.
 
     Args:
@@ -30,6 +31,7 @@ class BucketGraph:
       reads: read name → (tensor, `Boundary`, key of the producer).
       key: the scalar int64 key of the sub-model in a step.
       residuals: a residual policy.
+      device: the device of the sub-model, or `None`.
     """
     self.caller = caller
     self.bucket = bucket
@@ -40,6 +42,7 @@ class BucketGraph:
     self.reads = reads
     self.key = key
     self.residuals = residuals
+    self.device = device
     self._passes = {}
     self._feeds = {}
     self.graph = key.graph
@@ -98,7 +101,9 @@ class BucketGraph:
           f"with the sub-models of such a step, before."
         )
       before = len(self.graph.get_operations())
-      with tf1.name_scope(scope), tf1.control_dependencies(None):
+      with tf1.name_scope(scope), tf1.control_dependencies(None), tf1.device(
+        self.device
+      ):
         maker = passes.PassMaker(self, pattern, weights_unchanged)
         self._passes[key] = maker.make()
       self.op_count += len(self.graph.get_operations()) - before

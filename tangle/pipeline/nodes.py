@@ -7,6 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional
 import numpy as np
 
 from tangle import errors
+from tangle.compat import tf1
 from tangle.pipeline import pieces
 
 
@@ -34,6 +35,7 @@ class Node(NamedTuple):
     residuals: its residual policy.
     key: the int64 scalar under which its tensors lie in a step.
     graphs: bucket → `BucketGraph`, once they are built.
+    device: the device that it lives on, `None` where TensorFlow is to choose.
   """
 
   name: str
@@ -45,11 +47,35 @@ class Node(NamedTuple):
   residuals: Any
   key: Any
   graphs: Dict[Any, Any]
+  device: Optional[str] = None
 
 
 def op_name(text):
   """Returns `text` with `_` for what the name of an op may not have."""
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
+
+
+def check_device(caller, device):
+  """Refuses what names no device.
+
+  Args:
+    caller: what the message names as the place of an error.
+    device: a string such as `"/job:worker/task:1"` or `"/gpu:0"`, or `None`.
+
+  Raises:
+    ArgumentError: if it is anything else.
+  """
+  if device is None:
+    return
+  try:
+    known = isinstance(device, str) and tf1.DeviceSpec.from_string(device)
+  except ValueError:
+    known = False
+  if not known or not known.to_string():
+    raise errors.ArgumentError(
+      f"{caller}: device must name a device, such as '/job:worker/task:1' or "
+      f"'/gpu:0', got {device!r}."
+    )
 
 
 def parse_reads(caller, reads, nodes):

@@ -309,7 +309,8 @@ class PassMaker:
     # that one graph applies them.
     digest = hashlib.md5(repr(signature).encode()).hexdigest()
     dtypes = [tensor.dtype for tensor in tensors]
-    shelf = staging.Shelf(dtypes, f"{self._key.name}/gradients/{digest}")
+    name = f"{self._key.name}/gradients/{digest}"
+    shelf = staging.Shelf(dtypes, name, self._graph.device)
     shapes = [
       variable_shape
       for variable, gradient in zip(variables, gradients)

@@ -186,3 +186,30 @@ def common_shape(shapes):
       [a if a == b else None for a, b in zip(first.as_list(), shape.as_list())]
     )
   return first
+
+
+def check_shared_variables(caller, found, graph):
+  """Refuses buckets that do not share their trainable variables.
+
+  Args:
+    caller: what the message names as the place of an error.
+    found: bucket → `Piece`.
+    graph: the graph of the pipeline.
+
+  Raises:
+    ArgumentError: if a bucket has a variable that another one lacks.
+  """
+  names = {}
+  for bucket, piece in found.items():
+    ends = list(piece.outputs.values())
+    ends += [] if piece.loss is None else [piece.loss]
+    ops = walk.ancestors(ends)
+    names[bucket] = {v.name for v in walk.trainable_variables(ops, graph)}
+  first = next(iter(names))
+  for bucket, own in names.items():
+    if own != names[first]:
+      raise errors.ArgumentError(
+        f"{caller}: bucket {bucket!r} and bucket {first!r} do not share the "
+        f"variables {sorted(own ^ names[first])}. Make the networks outside "
+        f"the builder and call them inside it, or reuse the variable scope."
+      )

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.graphs import locks, walk
+from tangle.graphs import locks
 from tangle.partial import choice, policies, prepared
 from tangle.pipeline import boundaries as boundaries_lib
 from tangle.pipeline import bucket_graph, nodes, pieces, runs, trainer
@@ -84,6 +84,7 @@ class Pipeline:
     recompute=None,
     keep=None,
     sizes=None,
+    device=None,
   ):
     """Adds a sub-model.
 
@@ -104,11 +105,15 @@ class Pipeline:
       recompute: as in `SubModel`.
       keep: as in `SubModel`.
       sizes: as in `SubModel`.
+      device: the device that it lives on, such as `"/job:worker/task:1"` or
+        `"/gpu:0"`: its variables, forward and backward ops, residuals, slots
+        and updates. What it reads comes to it once a step, and the gradient
+        goes back once. By default TensorFlow places its ops.
 
     Raises:
       ArgumentError: if the name is taken or has a dot, a source is unknown,
-        the pipeline is built already, or `residuals` and what goes with it
-        are not as they must be.
+        the pipeline is built already, `device` names none, or `residuals` and
+        what goes with it are not as they must be.
       MissingPackageError: if PyMaxflow is needed and not installed.
     """
     caller = f"Pipeline.add({name!r})"
@@ -128,6 +133,7 @@ class Pipeline:
         f"{caller}: buckets must be different from one another, and at least "
         f"one, got {buckets}."
       )
+    nodes.check_device(caller, device)
     policy = choice.make(caller, residuals, recompute, keep, sizes)
     parsed = nodes.parse_reads(caller, reads, self.nodes)
     with self.graph.as_default(), tf1.name_scope(self.scope):
@@ -143,6 +149,7 @@ class Pipeline:
       residuals=policy,
       key=key,
       graphs=collections.OrderedDict(),
+      device=device,
     )
 
   def build(self):
@@ -184,19 +191,27 @@ class Pipeline:
     for bucket in node.buckets:
       before = len(self.graph.get_operations())
       suffix = "" if bucket is None else f"_{bucket}"
-      with tf1.name_scope(nodes.op_name(node.name + suffix)):
+      with tf1.name_scope(nodes.op_name(node.name + suffix)), tf1.device(
+        node.device
+      ):
         reads = {name: self._read(node, name) for name in node.reads}
         tensors = {name: tensor for name, (tensor, _, _) in reads.items()}
         piece = node.build(bucket, tensors)
         pieces.check_piece(caller, piece, tensors.values(), self.graph)
         node.graphs[bucket] = bucket_graph.BucketGraph(
-          caller, bucket, piece, reads, node.key, node.residuals
+          caller,
+          bucket,
+          piece,
+          reads,
+          node.key,
+          node.residuals,
+          node.device,
         )
       added = len(self.graph.get_operations()) - before
       node.graphs[bucket].op_count += added
     found = {bucket: graph.piece for bucket, graph in node.graphs.items()}
     pieces.check_alike(caller, found)
-    self._check_shared_variables(caller, node)
+    pieces.check_shared_variables(caller, found, self.graph)
     feeds = self._any_piece(node.name).feeds
     for feed in node.pad:
       if feed not in feeds:
@@ -216,7 +231,7 @@ class Pipeline:
         )
     boundary = self._boundaries[sources[0]]
     key = self.read_key(node.name, name)
-    return boundary.peek(key), boundary, key
+    return boundary.peek(key, node.device), boundary, key
 
   def read_key(self, name, read):
     """Returns the placeholder of the key of what a sub-model reads.
@@ -265,23 +280,6 @@ class Pipeline:
   def _any_piece(self, name):
     return next(iter(self.nodes[name].graphs.values())).piece
 
-  def _check_shared_variables(self, caller, node):
-    first = None
-    for bucket, graph in node.graphs.items():
-      piece = graph.piece
-      ends = list(piece.outputs.values())
-      ends += [] if piece.loss is None else [piece.loss]
-      ops = walk.ancestors(ends)
-      found = [v.name for v in walk.trainable_variables(ops, self.graph)]
-      first = found if first is None else first
-      if set(found) != set(first):
-        odd = sorted(set(found) ^ set(first))
-        raise errors.ArgumentError(
-          f"{caller}: bucket {bucket!r} and bucket {node.buckets[0]!r} do not "
-          f"share the variables {odd}. Make the networks outside the builder "
-          f"and call them inside it, or reuse the variable scope."
-        )
-
   def _make_boundaries(self, node, group, shared):
     """Makes the boundaries that begin at `node`, and the ops that put."""
     outputs = list(self._any_piece(node.name).outputs)
@@ -298,7 +296,9 @@ class Pipeline:
       boundary = shared.get(first)
       if boundary is None:
         shared_name = f"{self.scope}{first}"
-        boundary = boundaries_lib.Boundary(dtype, shape, shared_name)
+        boundary = boundaries_lib.Boundary(
+          dtype, shape, shared_name, node.device
+        )
         boundary.readers = sum(
           group[sources[0]] == first
           for reader in self.nodes.values()

@@ -89,7 +89,7 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
     ArgumentError: if the update needs a placeholder.
   """
   found = _gather(pipeline, parts)
-  totals = [gradients.total(found[variable.name]) for variable in variables]
+  totals = [_total(found[variable.name], variable) for variable in variables]
   norm, waits = None, []
   closing = next((part.name for part in parts if part.direct), None)
   if clip_norm is not None:
@@ -108,6 +108,14 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
       f"can be set between steps."
     )
   return Update(op, norm, closing)
+
+
+def _total(found, variable):
+  """Returns the sum of a variable's gradients, made where the variable is."""
+  if not variable.device:
+    return gradients.total(found)
+  with tf1.device(variable.device):
+    return gradients.total(found)
 
 
 def _gather(pipeline, parts):

@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.graphs import cut, walk
+from tangle.graphs import cut, handles, walk
 from tangle.partial import split, staging
 from tests import case
 from tests.partial import checks, zoo
@@ -55,7 +55,7 @@ class PieceTest(case.GraphTestCase):
     for use_resource, kind in ((True, "VarHandleOp"), (False, "VariableV2")):
       name = f"w{use_resource}"
       w = self.variable(name, np.ones(2), use_resource=use_resource)
-      self.assertEqual(split.handle(w).op.type, kind)
+      self.assertEqual(handles.of(w).op.type, kind)
 
 
 class WantedTest(case.GraphTestCase):

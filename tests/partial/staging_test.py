@@ -42,7 +42,6 @@ class KeysTest(absltest.TestCase):
     self.assertLess(max(found), 2**63)
     self.assertGreaterEqual(min(found), 0)
 
-
   def test_forked_processes_have_others(self):
     first = staging.new_key()
     read_end, write_end = os.pipe()

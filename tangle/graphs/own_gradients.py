@@ -1,0 +1,84 @@
+"""Finds gradient functions by `tf.custom_gradient`, and what they remember.
+
+Such a function is Python: it reads the tensors that were there when the op was
+made, whichever op it is asked for. Where a copy of the op runs, what it reads
+has to be copied too, and the ops that it makes have to be redirected.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+from tangle.graphs import cloning, internals
+
+_KIND = "_gradient_op_type"
+
+
+def has_memory(node):
+  """Whether a node's gradient is a function by `tf.custom_gradient`.
+
+  Args:
+    node: a `NodeDef`.
+
+  Returns:
+    A bool.
+  """
+  kind = node.attr["_gradient_op_type"].s if _KIND in node.attr else b""
+  return kind.startswith(b"CustomGradient-")
+
+
+def inner_memory(op):
+  """Finds what `has_memory` within a loop or conditional.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    The name of `op` if it has memory and lies in one of TensorFlow 1 style, of
+    a node in its functions if it is one of TensorFlow 2 style, or `None`.
+  """
+  if internals.outermost_context(op) is not None:
+    return op.name if has_memory(op.node_def) else None
+  waiting, seen = ([op.node_def] if op.type in cloning.FLOW_V2 else []), set()
+  while waiting:
+    for function in cloning.functions_of(waiting.pop()):
+      found = internals.function_def(op.graph, function.name)
+      if found is None or function.name in seen:
+        continue
+      seen.add(function.name)
+      for node in found.node_def:
+        if has_memory(node):
+          return f"{function.name}/{node.name}"
+        if node.op in cloning.FLOW_V2:
+          waiting.append(node)
+  return None
+
+
+def remembered(ops):
+  """Lists the tensors that gradient functions in Python remember.
+
+  Args:
+    ops: a sequence of ops outside loops and conditionals. To ask a gradient
+      function adds ops to the graph, which never run.
+
+  Returns:
+    A list of tensors, of any shapes, that were there before.
+  """
+  found = {}
+  for op in ops:
+    if not has_memory(op.node_def):
+      continue
+    graph = op.graph
+    outputs = [t for t in op.outputs if compat.is_differentiable(t.dtype)]
+    inputs = [t for t in op.inputs if compat.is_differentiable(t.dtype)]
+    before = len(graph.get_operations())
+    with graph.as_default(), tf1.name_scope("remembered"):
+      with graph.control_dependencies(None):
+        upstream = [tf1.placeholder(t.dtype, t.shape) for t in outputs]
+        gradients = tf1.gradients(
+          outputs, inputs, upstream, stop_gradients=inputs
+        )
+    made = graph.get_operations()[before:]
+    read = [tensor for each in made for tensor in each.inputs]
+    read += [g for g in gradients if isinstance(g, tf1.Tensor)]
+    made = set(made)
+    found.update((t.name, t) for t in read if t.op not in made)
+  return list(found.values())
