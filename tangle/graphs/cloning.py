@@ -81,11 +81,11 @@ class Clone:
     for name, other in self._replace.items():
       if other.name == tensor.name:
         return self._graph.get_tensor_by_name(name)
-    name = tensor.name
-    if name.startswith(self.scope):
-      name = name[len(self.scope) :]
-      if name.partition(":")[0] in self._names:
-        return self._graph.get_tensor_by_name(name)
+    name = tensor.op.name
+    if name.startswith(self.scope) and name[len(self.scope) :] in self._names:
+      op = self._graph.get_operation_by_name(name[len(self.scope) :])
+      if tensor.value_index < len(op.outputs):  # a gradient may add some
+        return op.outputs[tensor.value_index]
     return tensor
 
   def redirect(self, ops):

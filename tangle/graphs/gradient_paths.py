@@ -128,9 +128,7 @@ def flowing(sources, outputs, ops, stop=()):
   reached = walk.dependents(
     sources,
     ops,
-    follow=lambda t: (
-      t.op.type != "StopGradient" and compat.is_differentiable(t.dtype)
-    ),
+    follow=lambda t: t.op.type != "StopGradient" and can_carry(t),
   )
   arrived = arriving(outputs, ops, stop)
   return [
@@ -164,32 +162,6 @@ def nearest(tensor, outputs):
       return None
     tensor = below[0]
   return tensor if is_nameable(tensor) else None
-
-
-def leads_nowhere(inputs, outputs):
-  """Lists the inputs that do nothing for the outputs, though others do.
-
-  Args:
-    inputs: tensors of any shapes. A path does not count that leads from one
-      through another.
-    outputs: tensors of any shapes.
-
-  Returns:
-    A list of those of `inputs` from which no gradient path leads to any of
-    `outputs`, or no path at all if they are not floating. It is empty if that
-    is true of all inputs.
-  """
-  ops = walk.ancestors(outputs, stop=inputs)
-  arrived = arriving(outputs, ops, stop=inputs)
-  read = {tensor.name for op in ops for tensor in op.inputs}
-  read |= walk.names(outputs)
-  lost = [
-    tensor
-    for tensor in inputs
-    if tensor.name
-    not in (arrived if compat.is_differentiable(tensor.dtype) else read)
-  ]
-  return lost if len(lost) < len(inputs) else []
 
 
 def is_nameable(tensor):

@@ -215,9 +215,7 @@ class Split:
       A list of shape tensors to keep besides the residuals.
     """
     used = [t for t in self.outputs if compat.is_differentiable(t.dtype)]
-    if len(used) < 2:
-      return []
-    masks = walk.reach(used, self.all_ops)
+    masks = walk.reach(used, self.all_ops) if len(used) > 1 else {}
     needed = []
     for op in self.differentiable_ops():
       found = [t for t in op.outputs if compat.is_differentiable(t.dtype)]
@@ -298,12 +296,11 @@ class Split:
 
   def _gradients(self, outputs, sources, upstream):
     """Calls `tf.gradients` as suits the forward ops."""
-    compat.keep_function_graphs(self.differentiable_ops())
+    compat.keep_function_graphs(self.all_ops)
     # Beside the forward ops, where these have a device.
     placed = any(op.device for op in self.ops)
-    device = contextlib.nullcontext()
-    if placed:
-      device = tf1.device(self.outputs[0].op.device)
+    first = self.outputs[0].op.device
+    device = tf1.device(first) if placed else contextlib.nullcontext()
     style = compat.control_flow_of(self.all_ops)
     with self.graph.control_dependencies(None), style, device:
       return tf1.gradients(

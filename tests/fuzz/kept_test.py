@@ -96,6 +96,45 @@ used = [True]
     )
     self.assertEqual(checks.check(program), checks.RIGHT)
 
+  def test_a_predicate_is_asked_of_what_a_gradient_adds_to_a_copy(self):
+    source = """\
+x1 = feed('float64', [3, 4], None)
+v2 = pieces.chosen(x1, state('m2', 'float64', [4], False, False))
+inputs = [x1]
+outputs = [v2]
+used = [True]
+"""
+    program = programs.Program(source, "auto", "predicate", marks=("flow",))
+    self.assertEqual(checks.check(program), checks.RIGHT)
+
+  def test_another_loss_adds_nothing_to_a_copied_loop_that_has_run(self):
+    source = """\
+x1 = feed('float64', [2, 4], None)
+x2 = feed('int32', [], [])
+w3 = weight('w3', 'float64', [2, 2], False)
+v4 = pieces.scan_rows(pieces.case(w3, x2))
+inputs = [x1]
+outputs = [x1, v4]
+used = [False, True]
+"""
+    program = programs.Program(source, marks=("flow",), prepared=False)
+    self.assertEqual(checks.check(program), checks.RIGHT)
+
+  def test_a_copied_loop_that_an_input_ends_has_its_own_end(self):
+    source = """\
+w1 = weight('w1', 'float64', [5, 4], True)
+m2 = state('m2', 'float64', [4, 2], False, False)
+v2, v3 = pieces.counted_product(w1, m2)
+v4 = pieces.loop_random(v3, 12)
+inputs = [v4]
+outputs = [v4, v3]
+used = [False, True]
+"""
+    program = programs.Program(
+      source, "auto", flow_v2=False, marks=("flow", "random", "assigned")
+    )
+    self.assertEqual(checks.check(program), checks.RIGHT)
+
   def test_given_sizes_that_contradict_one_another_are_refused(self):
     x = tf1.placeholder(tf1.float64, [None])
     z = tf1.placeholder(tf1.float64, [None])

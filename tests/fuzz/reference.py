@@ -132,6 +132,7 @@ class Joint:
     sess.run(self._initializers)
     at = sess.run([tensor for tensor, _ in points], feed_dict)
     present = [k for k, g in enumerate(gradients.variables) if g is not None]
+    sess.run(self._initializers)  # what is at the inputs may change variables
     values = sess.run([self.variables[k] for k in present])
     moves = [rng.standard_normal(np.shape(value)) for value in at]
     turns = [rng.standard_normal(np.shape(value)) for value in values]
