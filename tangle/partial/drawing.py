@@ -1,16 +1,18 @@
 """Draws the cut of a sub-model: what is kept, computed again, and read.
 
 The picture is text in graphviz's language, by which the `graphviz` package and
-its program `dot` make an SVG. A small piece is drawn op by op. In a large one
-scopes that differ in their numbers alone are joined, as the steps of an
-unrolled network; where that is not enough, ops are joined by their scopes.
+its program `dot` make an SVG. What `tangle.cut_points` gives has a double
+border: places where the piece could be cut in two. A small piece is drawn op by
+op. In a large one scopes that differ in their numbers alone are joined, as the
+steps of an unrolled network; where that is not enough, ops are joined by their
+scopes.
 """
 
 import collections
 import re
 
 from tangle import errors
-from tangle.graphs import cut
+from tangle.graphs import cut, cut_points
 
 MOST = 60
 """How many boxes a picture has at most, unless single scopes are too many."""
@@ -145,6 +147,10 @@ class _Graph:
         self._bytes[name] += record.bytes or 0
     self._again = {op.name for op in recomputed}
     self._inputs = {tensor.op.name for tensor in piece.inputs}
+    points = ()
+    if piece.differentiable_ops():
+      points = cut_points.cut_points(piece.inputs, piece.outputs)
+    self._places = {t.op.name for point in points for t in point.tensors}
 
   def _kind(self, op):
     if op.type in cut.VARIABLE_READS or op.type in cut.REFERENCES:
@@ -195,6 +201,8 @@ class _Graph:
     yield '    label=""; color="#ffffff";'
     for kind, (color, text) in _KINDS.items():
       yield f"    {kind} [label={_quote(text)}, fillcolor={_quote(color)}];"
+    yield '    place [label="place to cut", fillcolor="#ffffff",'
+    yield "           peripheries=2];"
     yield "  }"
 
   def _attributes(self, name, ops):
@@ -226,6 +234,8 @@ class _Graph:
       )
     if any(op.name in self._outputs for op in ops):
       found.append("penwidth=2.5")
+    if any(op.name in self._places for op in ops):
+      found.append("peripheries=2")
     return ", ".join(found)
 
 

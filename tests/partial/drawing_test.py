@@ -65,6 +65,20 @@ class DrawTest(case.GraphTestCase):
     # What is read from a kept tensor is marked.
     self.assertEqual(found, {("x", "h"): False, ("h", "y"): True})
 
+  def test_places_to_cut_have_a_double_border(self):
+    x = tf1.placeholder(tf1.float64, [None, 3], name="x")
+    for k in range(3):
+      w = self.variable(f"w{k}", self.normal(3, 3))
+      h = tf1.tanh(tf1.matmul(x if k == 0 else h, w), name=f"h{k}")  # noqa: F821
+    text = self.text(tangle.SubModel([x], [tf1.reduce_sum(h)]))
+    marked = re.findall(r'label="\w+\\n(\w+)".*peripheries=2', text)
+    points = tangle.cut_points([x], [h])
+    self.assertContainsSubset({"h0", "h1"}, set(marked))
+    self.assertContainsSubset(
+      set(marked),
+      {name.split(":")[0] for p in points for name in p.names} | {"h2"},
+    )
+
   def test_steps_are_joined_where_there_are_many(self):
     x = y = tf1.placeholder(tf1.float64, [3], name="x")
     for k in range(50):

@@ -263,16 +263,16 @@ class ScriptsTest(absltest.TestCase):
         "--length=",
         "--buckets=1,3",
         "--sub_models=",
-        "--residuals=2,40",
+        "--residuals=",
         "--units=3",
         "--batch_size=2",
-        "--bucket_steps=6",
+        "--bucket_steps=4",
         "--steps=1",
         f"--out_dir={self.out_dir}",
       )
     )
     self.assertEqual(set(figures), {"exponents", "steepest", "points"})
-    self.assertEqual(set(figures["points"]), {"buckets", "residuals"})
+    self.assertEqual(set(figures["points"]), {"buckets"})
     for points in figures["points"].values():
       for split, joint in zip(points["split"], points["joint"]):
         self.assertAlmostEqual(split["loss"], joint["loss"], places=5)
@@ -281,7 +281,7 @@ class ScriptsTest(absltest.TestCase):
     self.assertBetween(exponents["split"]["ops"][1], 0.6, 1.0)
     self.assertBetween(exponents["joint"]["ops"][1], 1.5, 2.0)
     self.assertBetween(figures["steepest"]["ops"][0], 0.6, 1.0)
-    found = {"metrics.jsonl", "growth_buckets.png", "growth_residuals.png"}
+    found = {"metrics.jsonl", "growth_buckets.png"}
     self.assertEqual(set(os.listdir(self.out_dir)), found)
 
   def test_train_two_sources(self):
