@@ -55,6 +55,35 @@ def op_name(text):
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
 
 
+def check_new(caller, name, buckets, known):
+  """Checks name and buckets of a sub-model to add.
+
+  Args:
+    caller: what messages name as the place of an error.
+    name: its name.
+    buckets: its buckets, or `None`.
+    known: the names that are taken.
+
+  Returns:
+    The list of its buckets.
+
+  Raises:
+    ArgumentError: if the name is taken or has a dot, or buckets are the same.
+  """
+  if name in known or "." in name:
+    raise errors.ArgumentError(
+      f"{caller}: a sub-model needs a name of its own without a dot; there "
+      f"are {list(known)}."
+    )
+  buckets = [None] if buckets is None else list(buckets)
+  if not buckets or len(set(buckets)) < len(buckets):
+    raise errors.ArgumentError(
+      f"{caller}: buckets must be different from one another, and at least "
+      f"one, got {buckets}."
+    )
+  return buckets
+
+
 def check_device(caller, device):
   """Refuses what names no device.
 

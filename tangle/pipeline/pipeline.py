@@ -122,17 +122,7 @@ class Pipeline:
         f"{caller}: the pipeline is built already. Add all sub-models before "
         f"minimize() or build()."
       )
-    if name in self.nodes or "." in name:
-      raise errors.ArgumentError(
-        f"{caller}: a sub-model needs a name of its own without a dot; there "
-        f"are {list(self.nodes)}."
-      )
-    buckets = [None] if buckets is None else list(buckets)
-    if not buckets or len(set(buckets)) < len(buckets):
-      raise errors.ArgumentError(
-        f"{caller}: buckets must be different from one another, and at least "
-        f"one, got {buckets}."
-      )
+    buckets = nodes.check_new(caller, name, buckets, self.nodes)
     nodes.check_device(caller, device)
     policy = choice.make(caller, residuals, recompute, keep, sizes)
     parsed = nodes.parse_reads(caller, reads, self.nodes)
@@ -327,6 +317,8 @@ class Pipeline:
     global_step=None,
     overlap=False,
     weights_unchanged=False,
+    micro_batches=1,
+    schedule="1f1b",
   ):
     """Builds everything that training needs.
 
@@ -341,6 +333,11 @@ class Pipeline:
         A session that is not a plain local one makes them in turn.
       weights_unchanged: your promise that nothing but the trainer's own
         updates changes variables during a step, as for `SubModel`.
+      micro_batches: how many parts a batch is divided into, along the first
+        axis of all that is fed but scalars. Sub-models work on different parts
+        at once. The gradient is that of the whole batch where each loss is a
+        mean over its rows; a batch normalization sees one part.
+      schedule: `"1f1b"`, which keeps fewer residuals, or `"gpipe"`.
 
     Returns:
       A `Trainer`.
@@ -348,7 +345,8 @@ class Pipeline:
     Raises:
       ArgumentError: if no sub-model has a loss, a weight names none, no
         trainable variable gets a gradient, `clip_norm` is not positive, or the
-        update needs a placeholder.
+        update needs a placeholder, or `micro_batches` or `schedule` are not
+        as they must be.
       CutError: if a sub-model that others read cannot be cut.
     """
     self.build()
@@ -360,6 +358,8 @@ class Pipeline:
       global_step,
       overlap,
       weights_unchanged,
+      micro_batches,
+      schedule,
     )
 
   def forward(self, sess, batch, fetch=(), with_loss=True):

@@ -47,16 +47,18 @@ def run_in_turn(tasks, call):
   return [call(task.work) for task in tasks]
 
 
-def run_at_once(tasks, call, pool):
+def run_at_once(tasks, call, pool, takes_part=True):
   """Does tasks as soon as those that they depend on are done.
 
-  The calling thread does its part. When a task fails, no more are begun, and
+  When a task fails, no more are begun, and
   those under way are waited for.
 
   Args:
     tasks: a list of `Task`.
     call: a function of what is to be done, for any thread.
     pool: a `concurrent.futures.Executor`.
+    takes_part: whether the calling thread does tasks, too. While it does one,
+      what can be done after the others has to wait.
 
   Returns:
     A list of what `call` returned, one for each task.
@@ -70,7 +72,8 @@ def run_at_once(tasks, call, pool):
     while waiting or running:
       ready = [k for k in waiting if tasks[k].after <= done]
       waiting = [k for k in waiting if k not in ready]
-      own, others = ready[:1], ready[1:]
+      own = ready[: int(takes_part)]
+      others = ready[len(own) :]
       for k in others:
         running[pool.submit(call, tasks[k].work)] = k
       for k in own:

@@ -8,7 +8,8 @@ from concurrent import futures
 from tangle import errors
 from tangle.compat import tf1
 from tangle.partial import monitored
-from tangle.pipeline import nodes, programs, runs, updates
+from tangle.pipeline import micro_batches as micro
+from tangle.pipeline import nodes, programs, runs, schedules, updates
 from tangle.pipeline import passes as passes_lib
 
 
@@ -34,6 +35,8 @@ class Trainer:
     global_step=None,
     overlap=False,
     weights_unchanged=False,
+    micro_batches=1,
+    schedule="1f1b",
   ):
     """Builds the backward passes and the update; see `Pipeline.minimize`."""
     self.pipeline = pipeline
@@ -45,14 +48,16 @@ class Trainer:
     self._updates = {}
     self._programs = {}
     self._pool = None
-    if overlap and len(pipeline.nodes) > 1:
-      self._pool = futures.ThreadPoolExecutor(
-        len(pipeline.nodes) - 1, f"{pipeline.name}_runs"
-      )
+    self._micro_batches, self._schedule = micro_batches, schedule
+    schedules.check(f"Pipeline {pipeline.name!r}", micro_batches, schedule)
+    threads = len(pipeline.nodes) - (micro_batches == 1)
+    if (overlap or micro_batches > 1) and threads:
+      self._pool = futures.ThreadPoolExecutor(threads, f"{pipeline.name}_runs")
     self._check_settings()
     with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
       with tf1.name_scope("training") as scope:
         self._scope = scope
+        self._sums = micro.Sums() if micro_batches > 1 else None
     self.variables = self._build(pipeline.nodes)
 
   def _check_settings(self):
@@ -202,7 +207,12 @@ class Trainer:
     pattern = passes_lib.Pattern(frozenset(outputs), weight)
     scope = f"{self._scope}{nodes.op_name(node.name)}/"
     with self.pipeline.graph.as_default():
-      return graph.training_pass(pattern, scope, self._weights_unchanged)
+      found = graph.training_pass(pattern, scope, self._weights_unchanged)
+      group = found.variables
+      if self._sums is not None and group is not None:
+        with tf1.name_scope(scope):
+          self._sums.ops(node.name, group, node.device)
+    return found
 
   def _update(self, passes):
     """Returns the `Update` of a step that makes certain passes.
@@ -213,7 +223,7 @@ class Trainer:
     Returns:
       An `updates.Update`.
     """
-    parts = updates.parts_of(passes)
+    parts = updates.parts_of(passes, apart=self._sums is not None)
     cache_key = updates.identify(parts)
     if not cache_key:
       raise errors.ArgumentError(
@@ -279,14 +289,15 @@ class Trainer:
   def _make_program(self, plan):
     """Returns the `Program` of a plan, which the pipeline keeps."""
     passes = self._passes(plan)
-    found = programs.Program(
-      self.pipeline,
-      plan,
-      passes,
-      self._update(passes),
-      self._weights,
-      self._pool,
-    )
+    given = self.pipeline, plan, passes, self._update(passes), self._weights
+    if self._sums is None:
+      found = programs.Program(*given, self._pool)
+    else:
+      graph = self.pipeline.graph
+      with graph.as_default(), tf1.name_scope(self._scope):
+        found = micro.MicroProgram(
+          *given, self._sums, self._micro_batches, self._schedule, self._pool
+        )
     self._programs[id(plan)] = found
     return found
 

@@ -37,7 +37,7 @@ class Part(NamedTuple):
   direct: bool
 
 
-def parts_of(passes):
+def parts_of(passes, apart=False):
   """Tells whose gradients a step applies, and how it comes by them.
 
   The last run backward, of the first sub-model that has one, applies them all,
@@ -45,12 +45,13 @@ def parts_of(passes):
 
   Args:
     passes: sub-model → `Pass`, in the order of the pipeline.
+    apart: whether a run of its own applies them.
 
   Returns:
     A list of `Part`.
   """
   backward = (name for name, p in passes.items() if p.backward is not None)
-  closing = next(backward, None)
+  closing = None if apart else next(backward, None)
   if closing is not None and passes[closing].is_real is not None:
     closing = None
   return [

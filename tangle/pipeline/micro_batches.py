@@ -1,0 +1,315 @@
+"""Steps whose batch is divided, so that sub-models work at the same time.
+
+A batch is cut along the first axis of what is fed. Its parts, the
+micro-batches, go through the pipeline one behind another: while one sub-model
+runs a part forward, another runs the next one, or an earlier one backward. The
+gradients of all parts are summed where the weights are, and applied at once.
+"""
+
+import collections
+import contextlib
+
+import numpy as np
+
+from tangle import compat, errors
+from tangle.compat import tf1
+from tangle.partial import staging
+from tangle.pipeline import runs, schedules, step_runs, tasks
+
+WEIGHT = "weight of a micro-batch"
+
+
+class Sums:
+  """The ops that add up the gradients of micro-batches, for one trainer.
+
+  Attributes:
+    weight: the placeholder of a micro-batch's share of the rows.
+  """
+
+  def __init__(self):
+    """Adds the placeholder to the default graph."""
+    self.weight = tf1.placeholder(tf1.float64, [], name="weight_ph")
+    self._keys = {}
+    self._ops = {}
+
+  def key(self, name):
+    """Returns the placeholder of the key under which a sub-model's sum lies."""
+    if name not in self._keys:
+      self._keys[name] = tf1.placeholder(tf1.int64, [], name="sum_key_ph")
+    return self._keys[name]
+
+  def ops(self, name, group, device):
+    """Returns the ops that add the gradients of one run.
+
+    Args:
+      name: the sub-model.
+      group: its `VariableGradients`.
+      device: its device, or `None`.
+
+    Returns:
+      The op of the first micro-batch of a step, and that of later ones.
+    """
+    if id(group) not in self._ops:
+      key = self.key(name)
+      with tf1.device(device), tf1.control_dependencies(None):
+        values, kinds = [], []
+        rest = iter(group.tensors)
+        for _, indices in group.signature:
+          value = next(rest)
+          values.append(value * tf1.cast(self.weight, value.dtype))
+          kinds.append(indices is None)
+          if indices is not None:
+            values.append(next(rest))
+            kinds.append(False)
+        first = group.shelf.put(values, key, name="put_first")
+        with tf1.control_dependencies(values):
+          before = group.shelf.read(group.shapes, key)
+        totals = [
+          a + b if is_dense else tf1.concat([a, b], 0)
+          for a, b, is_dense in zip(before, values, kinds)
+        ]
+        later = group.shelf.put(totals, key, name="put_later")
+      self._ops[id(group)] = first, later, group
+    return self._ops[id(group)][:2]
+
+
+class MicroProgram:
+  """The steps of one `Plan`, of which a batch is divided."""
+
+  def __init__(
+    self, pipeline, plan, passes, update, weights, sums, count, schedule, pool
+  ):
+    """Prepares the runs.
+
+    Args:
+      pipeline: the `Pipeline`.
+      plan: a `Plan`.
+      passes: sub-model → `Pass`, of those that have gradients to make.
+      update: an `updates.Update` that takes all gradients from shelves.
+      weights: sub-model → factor of its loss.
+      sums: the `Sums` of the trainer.
+      count: the number of micro-batches.
+      schedule: the name of a schedule.
+      pool: the executor of runs that may be made at once.
+
+    Raises:
+      ArgumentError: if residuals of a sub-model live for one run only.
+    """
+    self._caller = f"Pipeline {pipeline.name!r}"
+    for name, current in passes.items():
+      if current.is_real is not None:
+        raise errors.ArgumentError(
+          f"{self._caller}: the residuals of {name!r} live for one run only, "
+          f"as those of TensorFlow 1 style loops do, which micro_batches do "
+          f"not take. Leave micro_batches out, or build the loop while "
+          f"tf.compat.v1.control_flow_v2_enabled() is true."
+        )
+    self._prepared = pipeline.prepared
+    self._plan = plan
+    self._passes = passes
+    self._weights = weights
+    self._sums = sums
+    self._count = count
+    self._pool = pool
+    self._tasks = []  # work: run, sub-model or None, micro-batch
+    self._forward = {}  # (sub-model, micro-batch) → its task
+    self._givers = {}  # (source, micro-batch) → the tasks that give
+    self._has_sum = set()  # sub-models of which an earlier task gives a sum
+    self._takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
+    self._add_all(schedule)
+    last = {"update": [update.op], "norm": []}
+    if update.norm is not None:
+      last["norm"].append(update.norm)
+    keys = [(a.node.key, ("sum", a.node.name)) for a in plan.active]
+    run = step_runs.PreparedRun(self._prepared, last, keys)
+    work = run, None, 0
+    self._tasks.append(tasks.Task(work, frozenset(range(len(self._tasks)))))
+    self._drops = runs.drop_boundaries(pipeline, plan)
+    for current in passes.values():
+      self._drops = self._drops + current.drops
+
+  def _add_all(self, schedule):
+    """Adds the runs of all parts, each after those that it depends on."""
+    depth = schedules.depths(self._plan, self._passes)
+    waiting = collections.OrderedDict()
+    for active in self._plan.active:
+      name = active.node.name
+      current = self._passes.get(name)
+      if current is None or current.backward is None:
+        steps = [(False, m) for m in range(self._count)]
+      else:
+        ahead = self._count if schedule == "gpipe" else depth[name] + 1
+        steps = schedules.order_of(self._count, ahead)
+      waiting[name] = active, collections.deque(steps)
+    left = collections.Counter(
+      m for _, steps in waiting.values() for _, m in steps
+    )
+    done = {}  # sub-model → its last task so far
+    while any(steps for _, steps in waiting.values()):
+      for name, (active, steps) in waiting.items():
+        after = self._needed(active, *steps[0]) if steps else None
+        if after is None:
+          continue
+        is_backward, m = steps.popleft()
+        left[m] -= 1
+        if name in done:
+          after.add(done[name])
+        if not left[m]:  # nobody reads the boundaries of this part any more
+          after.update(
+            k for k, task in enumerate(self._tasks) if task.work[2] == m
+          )
+        done[name] = len(self._tasks)
+        self._add(active, is_backward, m, after, not left[m])
+
+  def _needed(self, active, is_backward, m):
+    """Returns the tasks that a run needs, `None` if they are not there yet."""
+    name = active.node.name
+    if not is_backward:
+      before = [(source.sub_model, m) for source in active.sources.values()]
+      if any(key not in self._forward for key in before):
+        return None
+      return {self._forward[key] for key in before}
+    found = {self._forward[name, m]}
+    for reader in self._plan.active:
+      current = self._passes.get(reader.node.name)
+      for read, source in reader.sources.items():
+        if source.sub_model != name or current is None:
+          continue
+        if read in current.reads:
+          given = self._givers.get((source, m), {})
+          if reader.node.name not in given:
+            return None
+          found.add(given[reader.node.name])
+    return found
+
+  def _add(self, active, is_backward, m, after, is_last):
+    """Adds a run of a sub-model."""
+    name = active.node.name
+    current = self._passes.get(name)
+    keys, feeds, ops = list(active.keys), (), []
+    if is_backward:
+      ops += current.backward
+    else:
+      feeds = self._plan.feeds[self._place(name)]
+      own = None if current is None else current.own
+    gives = current is not None and (is_backward or current.backward is None)
+    if gives:
+      ops += self._give(active, m, after)
+      if current.variables is not None:
+        first, later = self._sums.ops(
+          name, current.variables, active.graph.device
+        )
+        ops.append(later if name in self._has_sum else first)
+        self._has_sum.add(name)
+        keys += [(self._sums.key(name), ("sum", name))]
+        keys += [(self._sums.weight, WEIGHT)]
+    if is_last:
+      ops += self._takes
+      keys += [(a.node.key, a.node.name) for a in self._plan.active]
+    keys = list({id(pair[0]): pair for pair in keys}.values())
+    fetches = {"ops": ops}
+    if not is_backward:
+      self._forward[name, m] = len(self._tasks)
+      fetches.update(runs.fetches_of(active, own=own))
+      updates = active.graph.piece.updates
+      fetches["updates"] = list(updates if own is None else map(own, updates))
+      fetches["pass"] = [] if current is None else current.forward
+    run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
+    work = run, None if is_backward else name, m
+    self._tasks.append(tasks.Task(work, frozenset(after)))
+
+  def _place(self, name):
+    """Returns the place of a sub-model in the plan."""
+    return next(
+      k for k, a in enumerate(self._plan.active) if a.node.name == name
+    )
+
+  def _give(self, active, m, after):
+    """Returns the ops that hand gradients back, of the task to come."""
+    ops, name = [], active.node.name
+    for read, (first, later) in self._passes[name].reads.items():
+      source = active.sources[read]
+      if source.sub_model in self._passes:
+        given = self._givers.setdefault((source, m), {})
+        ops.append(later if given else first)
+        after.update(given.values())
+        given[name] = len(self._tasks)
+    return ops
+
+  def step(self, sess, given):
+    """Makes a step.
+
+    Args:
+      sess: the session.
+      given: for each sub-model of the plan the arrays to feed.
+
+    Returns:
+      A `Result`: losses are means over all rows, metrics of one entry a row
+      are joined, other metrics are means.
+
+    Raises:
+      ArgumentError: if the batch cannot be divided.
+      OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
+    """
+    parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
+    plain = compat.is_plain(sess)
+    names = [active.node.name for active in self._plan.active]
+    shared = {("sum", n): np.array(staging.new_key(), np.int64) for n in names}
+    shares = [count / sum(rows) for count in rows]
+    steps = []
+    for share in shares:
+      keys = {**runs.new_keys(self._plan), **shared}
+      keys[WEIGHT] = np.array(share, np.float64)
+      steps.append(step_runs.Step(sess, keys, plain, {}))
+
+    def call(work):
+      run, name, m = work
+      arrays = () if name is None else parts[m][self._place(name)]
+      return run(steps[m], arrays)
+
+    try:
+      if isinstance(sess, tf1.Session):
+        results = tasks.run_at_once(self._tasks, call, self._pool, False)
+      else:
+        results = tasks.run_in_turn(self._tasks, call)
+    except BaseException:
+      self._clean(sess, steps, shared)
+      raise
+    found = {
+      name: _join(
+        [results[self._forward[name, m]] for m in range(self._count)],
+        shares,
+        rows,
+      )
+      for name in names
+    }
+    norm = results[-1]["norm"]
+    norm = float(norm[0]) if norm else None
+    return runs.make_result(self._plan, found, self._weights, global_norm=norm)
+
+  def _clean(self, sess, steps, shared):
+    """Removes whatever a step that failed has left in the runtime."""
+    keys = runs.key_feeds(self._plan)
+    sums = {name: shared["sum", name] for _, name in keys}
+    for found in [step.keys for step in steps] + [sums]:
+      with contextlib.suppress(tf1.errors.OpError, RuntimeError):
+        sess.run(self._drops, {key: found[name] for key, name in keys})
+
+
+def _join(found, shares, rows):
+  """Joins what the forward runs of one sub-model fetched."""
+  losses = [values["loss"] for values in found]
+  metrics = {
+    name: _join_metric([values["metrics"][name] for values in found], *ways)
+    for ways in [(shares, rows)]
+    for name in found[0]["metrics"]
+  }
+  loss = [sum(w * v[0] for w, v in zip(shares, losses))] if losses[0] else []
+  return {"loss": loss, "metrics": metrics}
+
+
+def _join_metric(values, shares, rows):
+  """Joins a metric: rows one after another, anything else as their mean."""
+  if all(np.shape(v)[:1] == (count,) for v, count in zip(values, rows)):
+    return np.concatenate(values)
+  return sum(share * value for share, value in zip(shares, values))

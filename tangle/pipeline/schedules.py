@@ -1,0 +1,128 @@
+"""How a batch is divided, and in which order sub-models work on the parts.
+
+Two schedules: GPipe (Huang et al., 2019) runs all parts forward, then all
+backward. 1F1B (one forward, one backward; PipeDream, Narayanan et al., 2019)
+begins to go back as soon as it can, so that a sub-model keeps the residuals of
+no more parts than sub-models lie on the longest way from it to a loss.
+"""
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+
+SCHEDULES = ("1f1b", "gpipe")
+
+
+def check(caller, count, schedule):
+  """Refuses settings that do not make sense.
+
+  Args:
+    caller: what messages name as the place of an error.
+    count: how many micro-batches a batch is divided into.
+    schedule: the name of a schedule.
+
+  Raises:
+    ArgumentError: if `count` is not a positive int, or the schedule unknown.
+  """
+  if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+    raise errors.ArgumentError(
+      f"{caller}: micro_batches must be a positive int, got {count!r}."
+    )
+  if schedule not in SCHEDULES:
+    raise errors.ArgumentError(
+      f"{caller}: schedule must be one of {SCHEDULES}, got {schedule!r}."
+    )
+
+
+def divide(caller, plan, given, count):
+  """Divides what is fed along its first axis.
+
+  Args:
+    caller: what messages name as the place of an error.
+    plan: a `runs.Plan`.
+    given: for each sub-model the arrays to feed. Scalars go to all parts.
+    count: how many parts to make; as equal as may be.
+
+  Returns:
+    A list of as many lists like `given`, and the rows that each part has.
+
+  Raises:
+    ArgumentError: if the arrays differ in their number of rows, there are
+      fewer rows than parts, or a placeholder takes a fixed number of rows.
+  """
+  rows, first = None, None
+  for active, feeds, arrays in zip(plan.active, plan.feeds, given):
+    for placeholder, array in zip(feeds, arrays):
+      if not np.ndim(array):
+        continue
+      name = f"{placeholder.name!r} of {active.node.name!r}"
+      if rows is None:
+        rows, first = len(array), name
+      if len(array) != rows:
+        raise errors.ArgumentError(
+          f"{caller}: micro_batches divide the first axis of all that is fed, "
+          f"but {first} has {rows} rows and {name} has {len(array)}. Put the "
+          f"batch first, and make what has no rows a scalar or a variable."
+        )
+      static = placeholder.shape
+      if static.rank is not None and static[0] is not None:
+        size = tf1.dimension_value(static[0])
+        if size is not None:
+          raise errors.ArgumentError(
+            f"{caller}: {name} takes {size} rows at a time. Leave the first "
+            f"dimension of its placeholder unknown, so that a part fits."
+          )
+  if rows is None or rows < count:
+    raise errors.ArgumentError(
+      f"{caller}: a batch of {rows or 'no'} rows cannot be divided into "
+      f"{count} micro-batches. Feed more rows, or ask for fewer parts."
+    )
+  ends = [rows * k // count for k in range(count + 1)]
+  parts = [
+    [
+      [array[a:b] if np.ndim(array) else array for array in arrays]
+      for arrays in given
+    ]
+    for a, b in zip(ends, ends[1:])
+  ]
+  return parts, [b - a for a, b in zip(ends, ends[1:])]
+
+
+def depths(plan, passes):
+  """Tells how far each sub-model is from the end.
+
+  Args:
+    plan: a `runs.Plan`.
+    passes: sub-model → `Pass`, of those that have gradients to make.
+
+  Returns:
+    Sub-model → the number of sub-models with a pass on the longest way from it
+    to one that nobody reads, itself not counted.
+  """
+  found = {}
+  for active in reversed(plan.active):
+    name = active.node.name
+    found.setdefault(name, 0)
+    for source in active.sources.values():
+      below = found[name] + (name in passes)
+      found[source.sub_model] = max(found.get(source.sub_model, 0), below)
+  return found
+
+
+def order_of(count, ahead):
+  """Lists what one sub-model does.
+
+  Args:
+    count: the number of micro-batches.
+    ahead: how many it runs forward before it runs the first one backward.
+
+  Returns:
+    Pairs of whether to go backward, and the micro-batch.
+  """
+  found = [(False, m) for m in range(min(ahead, count))]
+  for m in range(count):
+    found.append((True, m))
+    if m + ahead < count:
+      found.append((False, m + ahead))
+  return found
