@@ -21,7 +21,7 @@ def has_memory(node):
   Returns:
     A bool.
   """
-  kind = node.attr["_gradient_op_type"].s if _KIND in node.attr else b""
+  kind = node.attr[_KIND].s if _KIND in node.attr else b""
   return kind.startswith(b"CustomGradient-")
 
 

@@ -5,7 +5,6 @@ current graph, finds the residuals, and copies the backward ops so that they
 read the residuals from wherever they are restored.
 """
 
-import contextlib
 import functools
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -297,10 +296,9 @@ class Split:
   def _gradients(self, outputs, sources, upstream):
     """Calls `tf.gradients` as suits the forward ops."""
     compat.keep_function_graphs(self.all_ops)
-    # Beside the forward ops, where these have a device.
+    # Beside the forward ops, where these have a device; "" changes nothing.
     placed = any(op.device for op in self.ops)
-    first = self.outputs[0].op.device
-    device = tf1.device(first) if placed else contextlib.nullcontext()
+    device = tf1.device(self.outputs[0].op.device)
     style = compat.control_flow_of(self.all_ops)
     with self.graph.control_dependencies(None), style, device:
       return tf1.gradients(

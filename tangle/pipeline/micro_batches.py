@@ -111,22 +111,18 @@ class MicroProgram:
     self._sums = sums
     self._count = count
     self._pool = pool
+    self._turns = {a.node.name: k for k, a in enumerate(plan.active)}
     self._tasks = []  # work: run, sub-model or None, micro-batch
     self._forward = {}  # (sub-model, micro-batch) → its task
     self._givers = {}  # (source, micro-batch) → the tasks that give
     self._has_sum = set()  # sub-models of which an earlier task gives a sum
     self._takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
     self._add_all(schedule)
-    last = {"update": [update.op], "norm": []}
-    if update.norm is not None:
-      last["norm"].append(update.norm)
     keys = [(a.node.key, ("sum", a.node.name)) for a in plan.active]
-    run = step_runs.PreparedRun(self._prepared, last, keys)
+    run = step_runs.PreparedRun(self._prepared, update.fetches(), keys)
     work = run, None, 0
     self._tasks.append(tasks.Task(work, frozenset(range(len(self._tasks)))))
-    self._drops = runs.drop_boundaries(pipeline, plan)
-    for current in passes.values():
-      self._drops = self._drops + current.drops
+    self._drops = runs.drop_all(pipeline, plan, passes)
 
   def _add_all(self, schedule):
     """Adds the runs of all parts, each after those that it depends on."""
@@ -189,9 +185,6 @@ class MicroProgram:
     keys, feeds, ops = list(active.keys), (), []
     if is_backward:
       ops += current.backward
-    else:
-      feeds = self._plan.feeds[self._place(name)]
-      own = None if current is None else current.own
     gives = current is not None and (is_backward or current.backward is None)
     if gives:
       ops += self._give(active, m, after)
@@ -206,23 +199,15 @@ class MicroProgram:
     if is_last:
       ops += self._takes
       keys += [(a.node.key, a.node.name) for a in self._plan.active]
-    keys = list({id(pair[0]): pair for pair in keys}.values())
     fetches = {"ops": ops}
     if not is_backward:
       self._forward[name, m] = len(self._tasks)
-      fetches.update(runs.fetches_of(active, own=own))
-      updates = active.graph.piece.updates
-      fetches["updates"] = list(updates if own is None else map(own, updates))
-      fetches["pass"] = [] if current is None else current.forward
+      feeds = self._plan.feeds[self._turns[name]]
+      fetches.update(runs.training_fetches(active, current))
+    keys = runs.distinct(keys)
     run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
     work = run, None if is_backward else name, m
     self._tasks.append(tasks.Task(work, frozenset(after)))
-
-  def _place(self, name):
-    """Returns the place of a sub-model in the plan."""
-    return next(
-      k for k, a in enumerate(self._plan.active) if a.node.name == name
-    )
 
   def _give(self, active, m, after):
     """Returns the ops that hand gradients back, of the task to come."""
@@ -264,7 +249,7 @@ class MicroProgram:
 
     def call(work):
       run, name, m = work
-      arrays = () if name is None else parts[m][self._place(name)]
+      arrays = () if name is None else parts[m][self._turns[name]]
       return run(steps[m], arrays)
 
     try:
@@ -298,18 +283,21 @@ class MicroProgram:
 
 def _join(found, shares, rows):
   """Joins what the forward runs of one sub-model fetched."""
-  losses = [values["loss"] for values in found]
+  losses = zip(*(values["loss"] for values in found))  # one or none
   metrics = {
-    name: _join_metric([values["metrics"][name] for values in found], *ways)
-    for ways in [(shares, rows)]
+    name: _join_metric([v["metrics"][name] for v in found], shares, rows)
     for name in found[0]["metrics"]
   }
-  loss = [sum(w * v[0] for w, v in zip(shares, losses))] if losses[0] else []
-  return {"loss": loss, "metrics": metrics}
+  return {"loss": [_mean(each, shares) for each in losses], "metrics": metrics}
 
 
 def _join_metric(values, shares, rows):
   """Joins a metric: rows one after another, anything else as their mean."""
   if all(np.shape(v)[:1] == (count,) for v, count in zip(values, rows)):
     return np.concatenate(values)
+  return _mean(values, shares)
+
+
+def _mean(values, shares):
+  """Returns the mean of values that count as much as their shares."""
   return sum(share * value for share, value in zip(shares, values))

@@ -1,6 +1,5 @@
 """The runs of a training step, prepared once for each choice of buckets."""
 
-import collections
 import contextlib
 
 from tangle import compat
@@ -38,17 +37,11 @@ class Program:
     self._in_parts = {}  # sub-model → its `RunInParts`
     self._add_forward()
     takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
-    last = {"update": [update.op, *takes], "norm": []}
-    if update.norm is not None:
-      last["norm"].append(update.norm)
+    last = update.fetches(takes)
     self._add_backward(update.closing, last)
-    keys = collections.OrderedDict()
-    for active in plan.active:
-      keys.update((id(pair[0]), pair) for pair in active.keys)
-    self._add(last, list(keys.values()), range(len(self._tasks)))
-    self._drops = runs.drop_boundaries(pipeline, plan)
-    for current in passes.values():
-      self._drops = self._drops + current.drops
+    keys = runs.distinct(pair for a in plan.active for pair in a.keys)
+    self._add(last, keys, range(len(self._tasks)))
+    self._drops = runs.drop_all(pipeline, plan, passes)
     self._pool = pool if tasks.may_overlap(self._tasks) else None
 
   def _add(self, fetches, keys, after, feeds=(), turn=None):
@@ -61,17 +54,12 @@ class Program:
     turns = {a.node.name: k for k, a in enumerate(self._plan.active)}
     for active, feeds in zip(self._plan.active, self._plan.feeds):
       current = self._passes.get(active.node.name)
-      own = None if current is None else current.own
-      fetches = runs.fetches_of(active, own=own)
-      updates = active.graph.piece.updates
-      fetches["updates"] = list(updates if own is None else map(own, updates))
+      fetches = runs.training_fetches(active, current)
       after = {turns[source.sub_model] for source in active.sources.values()}
-      if current is not None:
-        fetches["pass"] = current.forward
-        if current.backward is None:
-          gives, before = self._give(active)
-          fetches["reads"] = gives + _puts(current)
-          after |= before
+      if current is not None and current.backward is None:
+        gives, before = self._give(active)
+        fetches["reads"] = gives + _puts(current)
+        after |= before
       turn = turns[active.node.name]
       if current is not None and current.is_real is not None:
         self._add_begin(active, fetches, after, feeds, turn)

@@ -118,12 +118,19 @@ def _make_plan(pipeline, chosen, graphs):
       key = pipeline.read_key(name, read_name)
       keys.append((key, source.sub_model))
     outputs = [o for o in graph.puts if nodes_lib.Source(name, o) in read]
-    active.append(Active(node, graph, _distinct(keys), sources, outputs))
+    active.append(Active(node, graph, distinct(keys), sources, outputs))
   return Plan(active, [list(feed_dict) for _, feed_dict in graphs])
 
 
-def _distinct(pairs):
-  """Returns the pairs, each placeholder once."""
+def distinct(pairs):
+  """Returns the pairs that begin with a placeholder, each placeholder once.
+
+  Args:
+    pairs: a sequence of pairs.
+
+  Returns:
+    A list.
+  """
   return list({id(pair[0]): pair for pair in pairs}.values())
 
 
@@ -190,6 +197,24 @@ def fetches_of(active, with_loss=True, own=None):
   return {"loss": loss, "metrics": metrics, "puts": puts}
 
 
+def training_fetches(active, current):
+  """Returns the fetches of a run forward of a training step.
+
+  Args:
+    active: an `Active`.
+    current: its `Pass`, `None` if it has none.
+
+  Returns:
+    A dict.
+  """
+  own = None if current is None else current.own
+  fetches = fetches_of(active, own=own)
+  updates = active.graph.piece.updates
+  fetches["updates"] = list(updates if own is None else map(own, updates))
+  fetches["pass"] = [] if current is None else current.forward
+  return fetches
+
+
 def sources_of(plan):
   """Returns the `Source` of each boundary that a plan puts values on."""
   return [
@@ -202,6 +227,23 @@ def sources_of(plan):
 def drop_boundaries(pipeline, plan):
   """Returns the ops that remove all that lies on boundaries of a plan."""
   return [pipeline.drop_op(source) for source in sources_of(plan)]
+
+
+def drop_all(pipeline, plan, passes):
+  """Returns the ops that remove all that a training step may leave.
+
+  Args:
+    pipeline: the `Pipeline`.
+    plan: a `Plan`.
+    passes: sub-model → `Pass`.
+
+  Returns:
+    A list of ops, which read the keys of the plan.
+  """
+  found = drop_boundaries(pipeline, plan)
+  for current in passes.values():
+    found = found + current.drops
+  return found
 
 
 def key_feeds(plan):

@@ -66,13 +66,12 @@ def divide(caller, plan, given, count):
           f"batch first, and make what has no rows a scalar or a variable."
         )
       static = placeholder.shape
-      if static.rank is not None and static[0] is not None:
-        size = tf1.dimension_value(static[0])
-        if size is not None:
-          raise errors.ArgumentError(
-            f"{caller}: {name} takes {size} rows at a time. Leave the first "
-            f"dimension of its placeholder unknown, so that a part fits."
-          )
+      size = tf1.dimension_value(static[0]) if static.rank else None
+      if size is not None:
+        raise errors.ArgumentError(
+          f"{caller}: {name} takes {size} rows at a time. Leave the first "
+          f"dimension of its placeholder unknown, so that a part fits."
+        )
   if rows is None or rows < count:
     raise errors.ArgumentError(
       f"{caller}: a batch of {rows or 'no'} rows cannot be divided into "

@@ -50,8 +50,7 @@ def run_in_turn(tasks, call):
 def run_at_once(tasks, call, pool, takes_part=True):
   """Does tasks as soon as those that they depend on are done.
 
-  When a task fails, no more are begun, and
-  those under way are waited for.
+  When a task fails, no more are begun, and those under way are waited for.
 
   Args:
     tasks: a list of `Task`.

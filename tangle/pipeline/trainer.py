@@ -50,7 +50,9 @@ class Trainer:
     self._pool = None
     self._micro_batches, self._schedule = micro_batches, schedule
     schedules.check(f"Pipeline {pipeline.name!r}", micro_batches, schedule)
-    threads = len(pipeline.nodes) - (micro_batches == 1)
+    threads = len(pipeline.nodes)
+    if micro_batches == 1:
+      threads -= 1  # the calling thread does its part
     if (overlap or micro_batches > 1) and threads:
       self._pool = futures.ThreadPoolExecutor(threads, f"{pipeline.name}_runs")
     self._check_settings()
@@ -293,11 +295,9 @@ class Trainer:
     if self._sums is None:
       found = programs.Program(*given, self._pool)
     else:
-      graph = self.pipeline.graph
-      with graph.as_default(), tf1.name_scope(self._scope):
-        found = micro.MicroProgram(
-          *given, self._sums, self._micro_batches, self._schedule, self._pool
-        )
+      found = micro.MicroProgram(
+        *given, self._sums, self._micro_batches, self._schedule, self._pool
+      )
     self._programs[id(plan)] = found
     return found
 

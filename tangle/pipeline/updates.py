@@ -22,6 +22,18 @@ class Update(NamedTuple):
   norm: Any
   closing: Optional[str]
 
+  def fetches(self, others=()):
+    """Returns what the run fetches that applies it.
+
+    Args:
+      others: ops that the run makes besides.
+
+    Returns:
+      A dict.
+    """
+    norm = [] if self.norm is None else [self.norm]
+    return {"update": [self.op, *others], "norm": norm}
+
 
 class Part(NamedTuple):
   """The gradients of one sub-model.
@@ -90,7 +102,10 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
     ArgumentError: if the update needs a placeholder.
   """
   found = _gather(pipeline, parts)
-  totals = [_total(found[variable.name], variable) for variable in variables]
+  totals = []
+  for variable in variables:
+    with tf1.device(variable.device):  # "", if it has none, changes nothing
+      totals.append(gradients.total(found[variable.name]))
   norm, waits = None, []
   closing = next((part.name for part in parts if part.direct), None)
   if clip_norm is not None:
@@ -109,14 +124,6 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
       f"can be set between steps."
     )
   return Update(op, norm, closing)
-
-
-def _total(found, variable):
-  """Returns the sum of a variable's gradients, made where the variable is."""
-  if not variable.device:
-    return gradients.total(found)
-  with tf1.device(variable.device):
-    return gradients.total(found)
 
 
 def _gather(pipeline, parts):
