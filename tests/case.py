@@ -29,7 +29,7 @@ def plain_sessions():
 
 
 class GraphTestCase(parameterized.TestCase):
-  """Gives each test an own graph, generator and, when asked, session."""
+  """Gives each test an own graph, seeds and, when asked, session."""
 
   def setUp(self):
     super().setUp()
@@ -38,6 +38,7 @@ class GraphTestCase(parameterized.TestCase):
     stack = contextlib.ExitStack()
     self.addCleanup(stack.close)
     stack.enter_context(self.graph.as_default())
+    tf1.set_random_seed(20160814)
 
   def session(self, initialize=True, optimize=True, cpus=1):
     """Opens a session that is closed when the test ends.
