@@ -1,0 +1,200 @@
+"""Clusters of `tf.train.Server`s on this machine, for trials and tests.
+
+Each task is a process of its own that listens on a free port and ends with the
+process that started it. A server has no authentication and listens on all
+interfaces: on a machine that others reach, start none.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+from tangle import errors
+from tangle.compat import tf1
+
+_READY = "ready"
+JOB = "worker"
+
+
+def device(task):
+  """Returns the name of a task's device.
+
+  Args:
+    task: its index.
+
+  Returns:
+    A string, such as `"/job:worker/task:1"`.
+  """
+  return f"/job:{JOB}/task:{task}"
+
+
+def free_ports(count):
+  """Finds ports that nobody listens on now.
+
+  Args:
+    count: how many.
+
+  Returns:
+    A list of ints.
+  """
+  sockets = [socket.socket() for _ in range(count)]
+  try:
+    for each in sockets:
+      each.bind(("127.0.0.1", 0))
+    return [each.getsockname()[1] for each in sockets]
+  finally:
+    for each in sockets:
+      each.close()
+
+
+class LocalCluster:
+  """Tasks of one job, each a process of this machine.
+
+  Use as a context: the end of the block ends the tasks.
+
+  Attributes:
+    addresses: `host:port` of each task.
+    target: what `tf.compat.v1.Session` takes, of the first task.
+    log_dir: the folder of the tasks' logs, `task_0.log` and so on.
+  """
+
+  def __init__(self, tasks=2, threads=0, log_dir=None, ports=None):
+    """Starts the tasks and waits until all of them answer.
+
+    Args:
+      tasks: how many.
+      threads: each task computes with so many threads; 0 leaves it to
+        TensorFlow.
+      log_dir: gets a log of each task; by default a new temporary folder.
+      ports: a port for each task; free ones by default.
+
+    Raises:
+      ArgumentError: if `tasks` is not positive, or `ports` are not as many.
+      TrainingError: if a task does not start.
+    """
+    if not isinstance(tasks, int) or tasks < 1:
+      raise errors.ArgumentError(
+        f"LocalCluster: tasks must be a positive int, got {tasks!r}."
+      )
+    if ports is not None and len(ports) != tasks:
+      raise errors.ArgumentError(
+        f"LocalCluster: got {len(ports)} ports for {tasks} tasks. Give one "
+        f"for each."
+      )
+    self.addresses = [f"127.0.0.1:{p}" for p in ports or free_ports(tasks)]
+    self.target = f"grpc://{self.addresses[0]}"
+    self.log_dir = log_dir or tempfile.mkdtemp(prefix="tangle_cluster_")
+    os.makedirs(self.log_dir, exist_ok=True)
+    self._threads = threads
+    self._processes = [None] * tasks
+    try:
+      for k in range(tasks):
+        self._start(k)
+      for k in range(tasks):
+        self._wait(k)
+    except BaseException:
+      self.close()
+      raise
+
+  def _start(self, task):
+    """Starts a task, and does not wait for it."""
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    command = [sys.executable, "-m", "tangle.pipeline.clusters"]
+    command += [",".join(self.addresses), str(task), str(self._threads)]
+    with open(self.log_of(task), "ab") as log:
+      self._processes[task] = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env=environment,
+      )
+
+  def _wait(self, task):
+    """Waits until a task answers."""
+    line = self._processes[task].stdout.readline()
+    if line.decode().strip() != _READY:
+      raise errors.TrainingError(
+        f"LocalCluster: task {task} did not start at {self.addresses[task]}. "
+        f"Its log, {self.log_of(task)}, says why; if the port is taken, name "
+        f"others by ports."
+      )
+
+  def log_of(self, task):
+    """Returns the path of a task's log."""
+    return os.path.join(self.log_dir, f"task_{task}.log")
+
+  def process_id(self, task):
+    """Returns the id of a task's process."""
+    return self._processes[task].pid
+
+  def is_alive(self, task):
+    """Whether a task's process is there; a stopped one is."""
+    return self._processes[task].poll() is None
+
+  def kill(self, task):
+    """Ends a task at once, as a machine does that loses power."""
+    self._processes[task].kill()
+    self._processes[task].wait()
+    self._close_pipes(task)
+
+  def stop(self, task):
+    """Halts a task; it keeps its memory and its connections."""
+    self._processes[task].send_signal(signal.SIGSTOP)
+
+  def resume(self, task):
+    """Lets a task go on that was halted."""
+    self._processes[task].send_signal(signal.SIGCONT)
+
+  def restart(self, task):
+    """Ends a task and starts it anew, at the same address, with nothing in it.
+
+    Args:
+      task: its index.
+
+    Raises:
+      TrainingError: if it does not start.
+    """
+    self.kill(task)
+    self._start(task)
+    self._wait(task)
+
+  def _close_pipes(self, task):
+    self._processes[task].stdin.close()
+    self._processes[task].stdout.close()
+
+  def close(self):
+    """Ends all tasks."""
+    for task, process in enumerate(self._processes):
+      if process is not None:
+        self.kill(task)
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *unused):
+    self.close()
+
+
+def _serve(addresses, task, threads):
+  """Is a task until standard input ends."""
+  config = tf1.ConfigProto(
+    inter_op_parallelism_threads=threads, intra_op_parallelism_threads=threads
+  )
+  server = tf1.train.Server(
+    {JOB: addresses}, job_name=JOB, task_index=task, config=config
+  )
+  print(_READY, flush=True)
+  while sys.stdin.buffer.read(1):
+    time.sleep(0.01)
+  del server
+  os._exit(0)  # a server cannot be ended in an orderly way
+
+
+if __name__ == "__main__":
+  _serve(sys.argv[1].split(","), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,79 @@
+"""Tests for `tangle.pipeline.clusters`: tasks as processes."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.pipeline import clusters
+from tests import case
+
+
+class LocalClusterTest(case.GraphTestCase):
+  def test_tasks_compute_end_and_come_back_empty(self):
+    with clusters.LocalCluster(2) as cluster:
+      with tf1.device(clusters.device(1)):
+        variable = tf1.get_variable("v", initializer=3.0, use_resource=True)
+      with tf1.Session(cluster.target) as sess:
+        sess.run(variable.initializer)
+        self.assertEqual(sess.run(variable), 3.0)
+      self.assertTrue(cluster.is_alive(1))
+      cluster.kill(1)
+      self.assertFalse(cluster.is_alive(1))
+      cluster.restart(1)
+      with tf1.Session(cluster.target) as sess:
+        is_there = tf1.is_variable_initialized(variable)
+        self.assertFalse(sess.run(is_there))
+      ids = [cluster.process_id(k) for k in range(2)]
+    for number in ids:
+      self.assertFalse(is_running(number))
+
+  def test_tasks_end_with_the_process_that_started_them(self):
+    text = (
+      "from tangle.pipeline import clusters\n"
+      "c = clusters.LocalCluster(1)\n"
+      "print(c.process_id(0), flush=True)\n"
+      "import os; os._exit(1)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+      [sys.executable, "-c", text], stdout=subprocess.PIPE, env=environment
+    )
+    number = int(done.stdout.split()[-1])
+    for _ in range(100):
+      if not is_running(number):
+        return
+      time.sleep(0.1)
+    self.fail("the task goes on")
+
+  def test_bad_arguments(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "positive int, got 0"):
+      clusters.LocalCluster(0)
+    with self.assertRaisesRegex(errors.ArgumentError, "1 ports for 2 tasks"):
+      clusters.LocalCluster(2, ports=[1])
+
+  def test_a_task_that_does_not_start_is_named_with_its_log(self):
+    with socket.socket() as taken:
+      taken.bind(("", 0))
+      taken.listen(1)
+      port = taken.getsockname()[1]
+      with self.assertRaisesRegex(errors.TrainingError, "task 0 .*task_0.log"):
+        clusters.LocalCluster(1, ports=[port])
+
+
+def is_running(number):
+  """Whether there is a process of that id that has not ended."""
+  try:
+    with open(f"/proc/{number}/stat") as file:
+      return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+  except FileNotFoundError:
+    return False
+
+
+if __name__ == "__main__":
+  absltest.main()
