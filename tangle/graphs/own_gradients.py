@@ -25,18 +25,48 @@ def has_memory(node):
   return kind.startswith(b"CustomGradient-")
 
 
+def _remembers(node):
+  """Whether a node has a gradient function that needs the ops beside it.
+
+  It is asked in a graph of its own, where it cannot read what it remembers.
+
+  Args:
+    node: a `NodeDef`.
+
+  Returns:
+    A bool; true also where that cannot be told.
+  """
+  if not has_memory(node):
+    return False
+  kinds = node.attr["T"]
+  dtypes = [tf1.as_dtype(k) for k in kinds.list.type or [kinds.type]]
+  with tf1.Graph().as_default() as graph:
+    inputs = [tf1.placeholder(dtype) for dtype in dtypes]
+    name = node.attr[_KIND].s.decode()
+    with graph.gradient_override_map({"IdentityN": name}):
+      outputs = tf1.identity_n(inputs)
+    floats = [k for k, d in enumerate(dtypes) if compat.is_differentiable(d)]
+    inputs, outputs = [[each[k] for k in floats] for each in (inputs, outputs)]
+    upstream = [tf1.placeholder(tensor.dtype) for tensor in outputs]
+    try:
+      gradients = tf1.gradients(outputs, inputs, upstream)
+    except Exception:  # pylint: disable=broad-except
+      return True  # it is anybody's code, and may raise anything
+  return any(g is not None and g.graph is not graph for g in gradients)
+
+
 def inner_memory(op):
-  """Finds what `has_memory` within a loop or conditional.
+  """Finds a gradient function that remembers ops of a loop or conditional.
 
   Args:
     op: a `tf.Operation`.
 
   Returns:
-    The name of `op` if it has memory and lies in one of TensorFlow 1 style, of
-    a node in its functions if it is one of TensorFlow 2 style, or `None`.
+    The name of `op` if it has one and lies in one of TensorFlow 1 style, of a
+    node in its functions if it is one of TensorFlow 2 style, or `None`.
   """
   if internals.outermost_context(op) is not None:
-    return op.name if has_memory(op.node_def) else None
+    return op.name if _remembers(op.node_def) else None
   waiting, seen = ([op.node_def] if op.type in cloning.FLOW_V2 else []), set()
   while waiting:
     for function in cloning.functions_of(waiting.pop()):
@@ -45,7 +75,7 @@ def inner_memory(op):
         continue
       seen.add(function.name)
       for node in found.node_def:
-        if has_memory(node):
+        if _remembers(node):
           return f"{function.name}/{node.name}"
         if node.op in cloning.FLOW_V2:
           waiting.append(node)

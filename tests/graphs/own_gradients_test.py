@@ -65,6 +65,26 @@ class OwnGradientsTest(case.GraphTestCase):
     self.assertLen(names, 1)
     self.assertIn("IdentityN", names[0])
 
+  @parameterized.parameters(False, True)
+  def test_those_within_control_flow_that_need_nothing_are_not(self, v2):
+    @tf1.custom_gradient
+    def double(h):
+      return 2.0 * h, lambda upstream: 2.0 * upstream
+
+    @tf1.custom_gradient
+    def constant(h):
+      ones = tf1.ones_like(h)
+      return 2.0 * h, lambda upstream: ones
+
+    for function, count in ((double, 0), (constant, 1)):
+      with compat.control_flow(v2), tf1.Graph().as_default() as graph:
+        x = tf1.placeholder(tf1.float64, [2])
+        tf1.while_loop(lambda h: h[0] > 3.0, lambda h, f=function: [f(h)], [x])
+      ops = graph.get_operations()
+      found = [own_gradients.inner_memory(op) for op in ops]
+      self.assertLen(list(filter(None, found)), count)
+      self.assertLen(graph.get_operations(), len(ops))
+
   def ops(self):
     return self.graph.get_operations()
 

@@ -565,6 +565,32 @@ class OwnGradientsTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.CutError, f"custom_gradient.*{remedy}"):
       tangle.SubModel([self.x, self.a], [y], store="session")
 
+  @parameterized.product(v2=[False, True], resource=[False, True])
+  def test_those_that_remember_nothing_are_copied_with_control_flow(
+    self, v2, resource
+  ):
+    self.resource = resource
+
+    @tf1.custom_gradient
+    def halving(h):
+      return tf1.tanh(h), lambda upstream: 0.5 * upstream
+
+    with compat.control_flow(v2):
+      y = self.build(
+        lambda h: tf1.while_loop(
+          lambda k, h: k < 2, lambda k, h: (k + 1, halving(h)), [0, h]
+        )[1]
+      )
+    sub_model = tangle.SubModel([self.x, self.a], [y], store="session")
+    x, a = self.normal(3, 4), self.normal(3, 2)
+    call = sub_model.forward(self.session(), {self.x: x, self.a: a})
+    h = np.tanh(np.tanh(0.7 * a + x[:, 2:]))
+    self.assert_close(call.outputs[0], h * a)
+    found = call.backward([np.ones([3, 2])])
+    self.assert_close(found.inputs[0][:, 2:], 0.25 * a)
+    self.assert_close(found.inputs[1], h + 0.25 * 0.7 * a)
+    self.assert_close(found.variables[0], np.sum(0.25 * a * a, 0))
+
   def test_a_gradient_that_hands_a_tensor_on_hands_its_copy_on(self):
     self.resource = True
 
