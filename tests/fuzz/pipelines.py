@@ -257,6 +257,15 @@ class _Check:
     self.steps = 1 if ops.RANDOM in program.marks else 2
 
   def run(self):
+    try:
+      self._run(self.program.traced)
+    except errors.CallError as error:
+      if "partial_run" not in str(error):
+        raise
+      self._run(False)  # a partial run, which has no trace, is needed
+
+  def _run(self, traced):
+    """Checks; `traced` is whether to count executions."""
     graph, joint_graph = tf1.Graph(), tf1.Graph()
     with joint_graph.as_default():
       joint = _Joint(self.parts)
@@ -269,9 +278,6 @@ class _Check:
         raise checks.Refused(str(error)) from error
       except Exception as error:
         raise checks.Wrong(f"Pipeline failed: {error!r}") from error
-    # TensorFlow 1 style loops need a partial run, which has no trace.
-    loops = ops.FLOW in self.program.marks and not self.program.flow_v2
-    traced = self.program.traced and not loops
     sess = reference.open_session(graph, self.stack, traced)
     plain = getattr(sess, "session", sess)
     with graph.as_default():
@@ -280,6 +286,8 @@ class _Check:
     for loss in losses:
       try:
         result = trainer.step(sess, self.batch())
+      except errors.CallError:
+        raise
       except Exception as error:
         raise checks.Wrong(f"a step failed: {error!r}") from error
       if traced:
