@@ -50,5 +50,9 @@ class MissingPackageError(TangleError, ImportError):
   """An optional package is needed and not installed."""
 
 
+class TaskLostError(TangleError, RuntimeError):
+  """A task of a cluster does not answer, or has lost what it held."""
+
+
 class TrainingError(TangleError, RuntimeError):
   """A training run cannot go on."""

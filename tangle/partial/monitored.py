@@ -27,6 +27,7 @@ class Bound:
 
   Attributes:
     graph: the graph of the session.
+    within: the `tf.Session` within it.
   """
 
   def __init__(self, sess):
@@ -37,14 +38,15 @@ class Bound:
     """
     self.graph = sess.graph
     self._sess = sess
-    self._within = _within(sess)
+    self.within = _within(sess)
 
-  def run(self, fetches, feed_dict=None):
+  def run(self, fetches, feed_dict=None, options=None):
     """Does what `sess.run` does, but not again in another session.
 
     Args:
       fetches: as a session takes them.
       feed_dict: as a session takes it.
+      options: as a session takes them.
 
     Returns:
       The fetched values.
@@ -55,10 +57,10 @@ class Bound:
     begun = []
 
     def step(step_context):
-      if begun or step_context.session is not self._within:
+      if begun or step_context.session is not self.within:
         raise _replaced()
       begun.append(True)
-      return step_context.run_with_hooks(fetches, feed_dict)
+      return step_context.run_with_hooks(fetches, feed_dict, options)
 
     return self._sess.run_step_fn(step)
 
@@ -76,7 +78,7 @@ class Bound:
       CallError: if the session has been replaced.
     """
     self._check()
-    return self._within.partial_run_setup(fetches, feeds)
+    return self.within.partial_run_setup(fetches, feeds)
 
   def partial_run(self, handle, fetches, feed_dict=None):
     """Does what `Session.partial_run` does.
@@ -93,10 +95,10 @@ class Bound:
       CallError: if the session has been replaced.
     """
     self._check()
-    return self._within.partial_run(handle, fetches, feed_dict)
+    return self.within.partial_run(handle, fetches, feed_dict)
 
   def _check(self):
-    if _within(self._sess) is not self._within:
+    if _within(self._sess) is not self.within:
       raise _replaced()
 
 

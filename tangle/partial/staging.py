@@ -105,6 +105,20 @@ class Shelf:
     if host:
       self._device = _host_of(device)
 
+  @classmethod
+  def of(cls, op):
+    """Returns the shelf of an op, for use in any graph.
+
+    Args:
+      op: a `MapStage` op.
+
+    Returns:
+      A `Shelf`.
+    """
+    shelf = cls(op.get_attr("dtypes"), "", op.device or None)
+    shelf._shared_name = op.get_attr("shared_name").decode()
+    return shelf
+
   def _options(self, key):
     indices = list(range(len(self.dtypes)))
     return {

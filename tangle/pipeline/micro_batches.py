@@ -253,7 +253,7 @@ class MicroProgram:
       return run(steps[m], arrays)
 
     try:
-      if isinstance(sess, tf1.Session):
+      if isinstance(getattr(sess, "limited", sess), tf1.Session):
         results = tasks.run_at_once(self._tasks, call, self._pool, False)
       else:
         results = tasks.run_in_turn(self._tasks, call)

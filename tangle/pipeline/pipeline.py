@@ -8,7 +8,7 @@ from tangle.compat import tf1
 from tangle.graphs import locks
 from tangle.partial import choice, policies, prepared
 from tangle.pipeline import boundaries as boundaries_lib
-from tangle.pipeline import bucket_graph, nodes, pieces, runs, trainer
+from tangle.pipeline import bucket_graph, faults, nodes, pieces, runs, trainer
 
 
 class GraphCount(NamedTuple):
@@ -50,15 +50,22 @@ class Pipeline:
     prepared: the `prepared.Runs` that steps and forward runs are made of.
     choices: names of sub-models → where each of their reads comes from.
     plans: buckets and feeds → the `Plan` of such batches.
+    timeout_s: the time limit of a run.
+    left_keys: keys of steps that have lost a task; the next step removes what
+      lies under them.
   """
 
-  def __init__(self, name="pipeline"):
+  def __init__(self, name="pipeline", timeout_s=faults.TIMEOUT_S):
     """Makes an empty pipeline in the default graph.
 
     Args:
       name: name scope of the pipeline's own ops.
+      timeout_s: how many seconds a run on a cluster may take before its task
+        counts as lost. Runs in a local session have no limit.
     """
     self.name = name
+    self.timeout_s = timeout_s
+    self.left_keys = set()
     self.graph = tf1.get_default_graph()
     self.nodes = collections.OrderedDict()
     self.lock = locks.of(self.graph)
@@ -246,25 +253,11 @@ class Pipeline:
     return self._read_keys[name, read]
 
   def drop_op(self, source):
-    """Returns the op that removes what lies on a boundary, if it is there.
-
-    Args:
-      source: the `Source` of the boundary.
-
-    Returns:
-      An op that reads the key of the producer.
-    """
+    """Returns the op that empties the boundary of a `Source`, by its key."""
     return self._drops[source]
 
   def take_op(self, source):
-    """Returns the op that removes the value on a boundary, which is there.
-
-    Args:
-      source: the `Source` of the boundary.
-
-    Returns:
-      An op that reads the key of the producer, and waits for the value.
-    """
+    """Returns the op that takes what is on the boundary of a `Source`."""
     return self._takes[source]
 
   def _any_piece(self, name):
@@ -379,13 +372,18 @@ class Pipeline:
     Raises:
       ArgumentError: if a name is unknown, or a read has no source.
       BucketError: if an array fits no bucket.
+      TaskLostError: if a task of the cluster is lost.
     """
     self.build()
     needed = None
     if not with_loss:
       needed = runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, sess, batch, needed)
-    return runs.forward_only(self, sess, plan, given, fetch, with_loss)
+    return faults.call(
+      self,
+      sess,
+      lambda to: runs.forward_only(self, to, plan, given, fetch, with_loss),
+    )
 
   def graph_counts(self):
     """Lists the static graphs that the pipeline is made of.

@@ -8,8 +8,8 @@ from concurrent import futures
 from tangle import errors
 from tangle.compat import tf1
 from tangle.partial import monitored
+from tangle.pipeline import faults, nodes, programs, runs, schedules, updates
 from tangle.pipeline import micro_batches as micro
-from tangle.pipeline import nodes, programs, runs, schedules, updates
 from tangle.pipeline import passes as passes_lib
 
 
@@ -280,13 +280,18 @@ class Trainer:
         of the step; repeat it.
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks what such a step needs.
+      TaskLostError: if a task of the cluster is lost; its variables are, too.
     """
     plan, given = runs.make_plan(self.pipeline, sess, batch)
     program = self._programs.get(id(plan))
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    return program.step(monitored.bind(sess), given)
+    return faults.call(
+      self.pipeline,
+      monitored.bind(sess),
+      lambda to: program.step(to, given),
+    )
 
   def _make_program(self, plan):
     """Returns the `Program` of a plan, which the pipeline keeps."""

@@ -1,0 +1,306 @@
+"""What happens to a step when a task of the cluster is lost.
+
+Runs in a local session are made as they are. In a session of a cluster each run
+has a time limit, since a run that waits for a lost task may never end. When a
+run fails for want of a task, the tasks are asked, each by a session of its own,
+which also removes what the step has left on them.
+
+A lost task takes its variables along: only a checkpoint has them.
+"""
+
+import re
+import threading
+import time
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.partial import monitored, staging
+
+TIMEOUT_S = 300.0
+"""Seconds that a run on a cluster may take, if nothing else is said."""
+
+GRACE_S = 1.0
+"""Seconds after which a run is given up that does not keep its time limit."""
+
+ANSWER_S = 0.8
+"""Seconds in which a task must answer that is not lost."""
+
+_SUSPECT = (
+  tf1.errors.UnavailableError,
+  tf1.errors.AbortedError,
+  tf1.errors.DeadlineExceededError,
+  tf1.errors.CancelledError,
+)
+_RESTARTED = re.compile(r'"(/job:\w+/replica:\d+/task:\d+)"\)? (?:just|was)')
+_REMOTE = re.compile(r"remote target (/job:\w+/replica:\d+/task:\d+)")
+_TRANSPORT = re.compile(
+  r"grpc_status|GRPC error|Socket closed|Connection re|failed to connect"
+  r"|restarted|Session \w+ is not found"
+)
+
+
+class Limited:
+  """A session of a cluster for one step, whose runs have a time limit.
+
+  After a run that failed for want of a task no more are made.
+
+  Attributes:
+    graph: the graph of the session.
+    limited: the session.
+    address: what the session was opened on.
+    keys: the keys that runs have been fed.
+    timed_out: whether a run took longer than it may.
+    updating: whether the run that changes the variables has begun.
+  """
+
+  def __init__(self, sess, address, timeout_s):
+    """Makes no run.
+
+    Args:
+      sess: a session.
+      address: what it was opened on.
+      timeout_s: the time limit.
+    """
+    self.graph, self.limited, self.address = sess.graph, sess, address
+    self.keys, self.timed_out, self.updating = set(), False, False
+    self._timeout_s, self._failure = timeout_s, None
+    milliseconds = max(1, int(timeout_s * 1000))
+    self._options = tf1.RunOptions(timeout_in_ms=milliseconds)
+
+  def run(self, fetches, feed_dict=None):
+    """Does what `Session.run` does, within the time limit.
+
+    Args:
+      fetches: as a session takes them.
+      feed_dict: as a session takes it.
+
+    Returns:
+      The fetched values.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
+    for tensor, value in (feed_dict or {}).items():
+      if tensor.dtype == tf1.int64 and np.ndim(value) == 0:
+        self.keys.add(int(value))
+    if isinstance(fetches, dict) and "update" in fetches:
+      self.updating = True
+    return self._call(self.limited.run, fetches, feed_dict, self._options)
+
+  def partial_run_setup(self, fetches, feeds=None):
+    """Does what `Session.partial_run_setup` does, within the time limit.
+
+    Args:
+      fetches: as a session takes them.
+      feeds: as a session takes them.
+
+    Returns:
+      A handle.
+    """
+    return self._call(self.limited.partial_run_setup, fetches, feeds)
+
+  def partial_run(self, handle, fetches, feed_dict=None):
+    """Does what `Session.partial_run` does, within the time limit.
+
+    Args:
+      handle: what `partial_run_setup` returned.
+      fetches: as a session takes them.
+      feed_dict: as a session takes it.
+
+    Returns:
+      The fetched values.
+    """
+    return self._call(self.limited.partial_run, handle, fetches, feed_dict)
+
+  def _call(self, function, *arguments):
+    """Calls a method of the session in a thread that may be left behind."""
+    if self._failure is not None:
+      raise self._failure
+    begin = time.monotonic()
+    try:
+      call = _Thread(function, arguments, self.graph)
+      return call.result(self._timeout_s + GRACE_S)
+    except _SUSPECT as error:
+      self._failure = error
+      if isinstance(error, tf1.errors.DeadlineExceededError):
+        self.timed_out |= time.monotonic() - begin >= self._timeout_s
+      raise
+
+
+class _Thread:
+  """A call in a thread of its own, which nobody has to wait for."""
+
+  def __init__(self, function, arguments, graph):
+    self._found, self._error = None, None
+    self._done = threading.Event()
+    self._work = function, arguments, graph
+    threading.Thread(target=self._run, daemon=True).start()
+
+  def _run(self):
+    function, arguments, graph = self._work
+    try:
+      with graph.as_default():
+        self._found = function(*arguments)
+    except BaseException as error:
+      self._error = error
+    self._done.set()
+
+  def result(self, seconds):
+    """Returns what the call returned, or raises what it raised."""
+    if not self._done.wait(max(0.0, seconds)):
+      raise tf1.errors.DeadlineExceededError(
+        None, None, f"No answer in {seconds:.1f} s."
+      )
+    if self._error is not None:
+      raise self._error
+    return self._found
+
+
+def address_of(sess):
+  """Returns what a session was opened on, empty if it is a local one.
+
+  Args:
+    sess: a session, or what `monitored.bind` returned.
+
+  Returns:
+    A string.
+  """
+  if isinstance(sess, monitored.Bound):
+    sess = sess.within
+  address = getattr(sess, "sess_str", None) or ""
+  return address.decode() if isinstance(address, bytes) else address
+
+
+def call(pipeline, sess, work):
+  """Makes the runs of a step, or of a forward pass.
+
+  When a task is lost, the session is closed, in a thread, since that may last
+  until the task is back.
+
+  Args:
+    pipeline: the `Pipeline`.
+    sess: a session.
+    work: a function of a session, which makes the runs.
+
+  Returns:
+    What `work` returns.
+
+  Raises:
+    TaskLostError: if a task is lost.
+  """
+  address = address_of(sess)
+  if not address:
+    return work(sess)
+  left = pipeline.left_keys  # of steps in earlier sessions
+  if left and not sweep(pipeline.graph, address, left):
+    left.clear()
+  limited = Limited(sess, address, pipeline.timeout_s)
+  try:
+    return work(limited)
+  except _SUSPECT as error:
+    lost = sweep(pipeline.graph, address, limited.keys)
+    message = _explain(pipeline, limited, str(error), lost)
+    if message is None:
+      raise
+    pipeline.left_keys.update(limited.keys)
+    session = sess.within if isinstance(sess, monitored.Bound) else sess
+    threading.Thread(target=session.close, daemon=True).start()
+    raise errors.TaskLostError(message) from error
+
+
+def _explain(pipeline, limited, text, lost):
+  """Returns the message of a loss, `None` if no task has been lost."""
+  named = _RESTARTED.findall(text) or _REMOTE.findall(text)
+  limit = f"timeout_s={pipeline.timeout_s:g}"
+  if lost:
+    what = f"{' and '.join(lost)} of the cluster {limited.address} is lost"
+    if len(lost) > 1:
+      what = f"{what[:-7]}are lost"
+  elif limited.timed_out:
+    what = (
+      f"a run on the cluster {limited.address} took longer than {limit}, "
+      f"though all tasks answer now; one of them has been restarted, or the "
+      f"run needs a longer timeout_s"
+    )
+  elif named or _TRANSPORT.search(text):
+    who = named[-1].replace("/replica:0", "") if named else "a task"
+    what = f"{who} of the cluster {limited.address} was lost and is back, empty"
+  else:
+    return None
+  state = "Trainable variables are as before this step"
+  if limited.updating:
+    state = "The update had begun and may be applied on some tasks only"
+  return (
+    f"Pipeline {pipeline.name!r}: {what}. {state}. Restart the task, open a "
+    f"new session (this one is closed), and restore all variables from the "
+    f"last checkpoint."
+  )
+
+
+def sweep(graph, address, keys):
+  """Removes what lies under certain keys, on each task that answers.
+
+  Tasks that do not answer in time go on being asked in threads.
+
+  Args:
+    graph: the graph whose shelves are emptied.
+    address: what a session is opened on.
+    keys: ints.
+
+  Returns:
+    The tasks that do not answer, such as `"/job:worker/task:1"`, sorted.
+  """
+  shelves = {task: {} for task in _tasks(graph)}
+  for op in graph.get_operations():
+    if op.type == "MapStage":
+      place = (op.get_attr("shared_name"), op.device)
+      shelves.setdefault(_task_of(op.device), {})[place] = op
+  unplaced = shelves.pop("", {})
+  threads = {
+    task: _Thread(_drop, (address, [task], list(ops.values()), keys), graph)
+    for task, ops in shelves.items()
+  }
+  lost, end = [], time.monotonic() + ANSWER_S
+  for task, thread in threads.items():
+    try:
+      thread.result(end - time.monotonic())
+    except (tf1.errors.OpError, RuntimeError):
+      lost.append(task)
+  if unplaced:
+    filters = [task for task in threads if task not in lost] if lost else []
+    arguments = address, filters, list(unplaced.values()), keys
+    _Thread(_drop, arguments, graph)
+  return sorted(lost)
+
+
+def _tasks(graph):
+  """Returns the tasks that ops of a graph are placed on."""
+  devices = {op.device for op in graph.get_operations()}
+  return {_task_of(device) for device in devices} - {""}
+
+
+def _task_of(device):
+  """Returns the task of a device, empty if it names none."""
+  spec = tf1.DeviceSpec.from_string(device)
+  return "" if spec.job is None else f"/job:{spec.job}/task:{spec.task or 0}"
+
+
+def _drop(address, tasks, puts, keys):
+  """Runs on certain tasks only, in a new session, the drops of keys."""
+  config = tf1.ConfigProto(
+    device_filters=tasks, operation_timeout_in_ms=int(20 * ANSWER_S * 1000)
+  )
+  with tf1.Graph().as_default() as graph:
+    key_ph = tf1.placeholder(tf1.int64, [])
+    drops = [staging.Shelf.of(op).drop(key_ph) for op in puts]
+    with tf1.device(tasks[0] if tasks else None):
+      answer = tf1.random.uniform([])
+  sess = tf1.Session(address, graph=graph, config=config)
+  try:
+    sess.run(answer)
+    for key in sorted(keys) if drops else ():
+      sess.run(drops, {key_ph: key})
+  finally:
+    sess.close()
