@@ -5,11 +5,14 @@
 The last line on standard output is one JSON object. After each kill the task
 is started again, a new session restores the last checkpoint, and the training
 goes on; `is_identical` tells whether it ends with the bits of one that was not
-disturbed. `waiting` counts what the survivors' maps hold after a loss.
+disturbed. `waiting` counts what the survivors' maps hold after the loss of a
+task that is not the session's own, `waiting_after_step` what they hold after
+the first step of the new session, whichever task was lost.
 """
 
 import argparse
 import collections
+import functools
 import json
 import os
 import random
@@ -29,7 +32,7 @@ from tangle.training import checkpoints
 from tests.pipeline import placement_test
 
 RUNS = 5  # of a step: three forward, two backward, the last of them updates
-MOMENTS = ("between", "forward", "backward", "update")
+MOMENTS = ("forward", "backward", "update", "between")
 
 
 class Training:
@@ -64,12 +67,13 @@ class Training:
 
   def begin(self, target):
     """Opens a session with the weights of the last checkpoint."""
-    config = tf1.ConfigProto(operation_timeout_in_ms=60000)
+    config = tf1.ConfigProto(operation_timeout_in_ms=20000)
     sess = tf1.Session(target, graph=self.graph, config=config)
-    restored = self.checkpoints.restore(sess)
-    if restored is None:
-      sess.run(self.initialize)
-      self.checkpoints.save(sess, 0)
+    with self.graph.as_default():
+      restored = self.checkpoints.restore(sess)
+      if restored is None:
+        sess.run(self.initialize)
+        self.checkpoints.save(sess, 0)
     return sess, 0 if restored is None else restored.step
 
   def step(self, sess, step):
@@ -82,7 +86,8 @@ class Training:
     }
     loss = self.trainer.step(sess, batch).loss
     if (step + 1) % 3 == 0:
-      self.checkpoints.save(sess, step + 1)
+      with self.graph.as_default():
+        self.checkpoints.save(sess, step + 1)
     return loss
 
   def waiting(self, sess, tasks):
@@ -128,6 +133,25 @@ class Disturbance:
         self._thread.join()
 
 
+def fail(training, sess, step, disturbance):
+  """Steps until a disturbance gives an error.
+
+  Returns:
+    The error, the seconds from the disturbance, or from the beginning of the
+    step that it met if that is later, and how many steps were made.
+  """
+  begin = 0.0
+  try:
+    disturbance.run(functools.partial(training.step, sess, step))
+    step += 1  # the step had done with the task
+    begin = time.monotonic()
+    training.step(sess, step)
+  except (errors.TaskLostError, tf1.errors.OpError) as error:
+    begin = max(disturbance.begun, begin)
+    return error, time.monotonic() - begin, step
+  raise AssertionError("There was no error.")
+
+
 def disturb(cluster, training, kills, rng, timeout_s, how=None):
   """Trains, with a kill in every second step, and goes on after each.
 
@@ -154,31 +178,24 @@ def disturb(cluster, training, kills, rng, timeout_s, how=None):
     task, kind = how[done % len(how)] if how else (rng.randint(0, 2), "kill")
     moment = MOMENTS[done % 4]
     harm = cluster.kill if kind == "kill" else cluster.stop
-    disturbance = Disturbance(lambda: harm(task), moment, rng)
-    try:
-      disturbance.run(lambda: training.step(sess, step))
-      step += 1  # the task was killed when the step had done with it
-      begin = time.monotonic()
-      training.step(sess, step)
-      raise AssertionError(f"No error after the {kind} of {task}, {moment}.")
-    except errors.TaskLostError as error:
-      begin = max(disturbance.begun or 0, locals().get("begin", 0))
-      seconds = time.monotonic() - begin
-      del begin
-      slowest = max(slowest, seconds)
+    harm_task = functools.partial(harm, task)
+    disturbance = Disturbance(harm_task, moment, rng)
+    error, seconds, step = fail(training, sess, step, disturbance)
+    slowest = max(slowest, seconds)
+    messages.append(str(error))
+    if isinstance(error, errors.TaskLostError):
       figures["late"] += seconds > timeout_s + 2
       named += f"/job:worker/task:{task}" in str(error)
-      messages.append(str(error))
-    except tf1.errors.OpError as error:  # of a checkpoint's own run
+    else:
       figures["in_checkpoint"] += 1
-      messages.append(f"{type(error).__name__} in a checkpoint")
       threading.Thread(target=sess.close, daemon=True).start()
     done += 1
     moments[moment] += 1
     cluster.restart(task)
     sess, step = training.begin(cluster.target)
     survivors = [k for k in range(3) if k != task]
-    figures["waiting"] += training.waiting(sess, survivors)
+    if task:
+      figures["waiting"] += training.waiting(sess, survivors)
     training.step(sess, step)
     step += 1
     figures["waiting_after_step"] += training.waiting(sess, survivors)
