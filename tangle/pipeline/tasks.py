@@ -1,6 +1,6 @@
 """Tasks that depend on one another, done in turn or at once."""
 
-import concurrent.futures
+import threading
 from typing import Any, FrozenSet, NamedTuple
 
 
@@ -50,14 +50,15 @@ def run_in_turn(tasks, call):
 def run_at_once(tasks, call, pool, takes_part=True):
   """Does tasks as soon as those that they depend on are done.
 
+  The thread that ends a task goes on with one that could not begin before, and
+  hands others over to the pool: no third thread has to wake up in between.
   When a task fails, no more are begun, and those under way are waited for.
 
   Args:
     tasks: a list of `Task`.
     call: a function of what is to be done, for any thread.
     pool: a `concurrent.futures.Executor`.
-    takes_part: whether the calling thread does tasks, too. While it does one,
-      what can be done after the others has to wait.
+    takes_part: whether the calling thread does tasks, too.
 
   Returns:
     A list of what `call` returned, one for each task.
@@ -65,27 +66,90 @@ def run_at_once(tasks, call, pool, takes_part=True):
   Raises:
     BaseException: what `call` raised, for the first that failed.
   """
-  results = [None] * len(tasks)
-  done, waiting, running = set(), list(range(len(tasks))), {}
-  try:
-    while waiting or running:
-      ready = [k for k in waiting if tasks[k].after <= done]
-      waiting = [k for k in waiting if k not in ready]
-      own = ready[: int(takes_part)]
-      others = ready[len(own) :]
-      for k in others:
-        running[pool.submit(call, tasks[k].work)] = k
-      for k in own:
-        results[k] = call(tasks[k].work)
-        done.add(k)
-      first = concurrent.futures.FIRST_COMPLETED
-      finished, _ = concurrent.futures.wait(
-        running, timeout=0 if own else None, return_when=first
-      )
-      for future in finished:
-        k = running.pop(future)
-        results[k] = future.result()
-        done.add(k)
-  finally:
-    concurrent.futures.wait(running)
-  return results
+  return _Progress(tasks, call, pool).run(takes_part)
+
+
+class _Progress:
+  """How far a list of tasks is done."""
+
+  def __init__(self, tasks, call, pool):
+    self._tasks, self._call, self._pool = tasks, call, pool
+    self._results = [None] * len(tasks)
+    self._missing = [len(task.after) for task in tasks]
+    self._readers = [[] for _ in tasks]  # task → those that depend on it
+    for k, task in enumerate(tasks):
+      for before in task.after:
+        self._readers[before].append(k)
+    self._lock = threading.Lock()
+    self._busy = 1  # threads that have something to do; the calling one first
+    self._idle = threading.Event()
+    self._stopped, self._error = False, None
+
+  def run(self, takes_part):
+    """Does all tasks; see `run_at_once`."""
+    begin = [k for k, missing in enumerate(self._missing) if not missing]
+    try:
+      self._work(begin, takes_part)
+      self._idle.wait()
+    except BaseException:  # such as a key press: begin nothing more
+      self._stopped = True
+      self._idle.wait()
+      raise
+    error, self._error = self._error, None
+    if error is not None:
+      raise error
+    return self._results
+
+  def _work(self, ready, takes_part=True):
+    """Does one of some tasks, and goes on with what that lets begin.
+
+    Args:
+      ready: indices of tasks that can begin; the pool does all but the first.
+      takes_part: whether this thread does that one, or the pool, too.
+    """
+    try:
+      while ready:
+        for k in ready[int(takes_part) :]:
+          self._hand_over(k)
+        if not takes_part:
+          break
+        k = ready[0]
+        self._results[k] = self._call(self._tasks[k].work)
+        ready = self._end(k)
+    except BaseException as error:  # raised again by the calling thread
+      with self._lock:
+        self._stopped = True
+        self._error = self._error or error
+    finally:
+      self._leave()
+
+  def _hand_over(self, k):
+    """Has the pool do a task."""
+    with self._lock:
+      self._busy += 1
+    try:
+      self._pool.submit(self._begin, k)
+    except BaseException:
+      self._leave()
+      raise
+
+  def _begin(self, k):
+    """Does a task that was handed over, unless another one has failed."""
+    self._work([] if self._stopped else [k])
+
+  def _end(self, k):
+    """Notes that a task is done; returns those that can begin now."""
+    ready = []
+    with self._lock:
+      for reader in self._readers[k]:
+        self._missing[reader] -= 1
+        if not self._missing[reader]:
+          ready.append(reader)
+      return [] if self._stopped else ready
+
+  def _leave(self):
+    """Notes that a thread has nothing more to do."""
+    with self._lock:
+      self._busy -= 1
+      if not self._busy:
+        self._idle.set()

@@ -60,9 +60,12 @@ class TasksTest(parameterized.TestCase):
   @parameterized.parameters(1, 2)
   def test_a_failure_waits_for_what_runs_and_begins_nothing(self, failing):
     begun, ended = [], []
+    meeting = threading.Barrier(2, timeout=30)
 
     def call(k):
       begun.append(k)
+      if k in (1, 2):
+        meeting.wait()
       if k == failing:
         raise KeyError(k)
       time.sleep(0.1 if k else 0)
@@ -72,6 +75,47 @@ class TasksTest(parameterized.TestCase):
       tasks.run_at_once(DIAMOND, call, self.pool)
     self.assertCountEqual(begun, [0, 1, 2])
     self.assertCountEqual(ended, {0, 1, 2} - {failing})
+
+  def test_what_waits_for_a_thread_is_not_begun_after_a_failure(self):
+    begun = []
+
+    def call(k):
+      begun.append(k)
+      time.sleep(0.02)
+      raise KeyError(k)
+
+    pool = futures.ThreadPoolExecutor(1)
+    self.addCleanup(pool.shutdown)
+    with self.assertRaises(KeyError):
+      tasks.run_at_once(make(*[[]] * 9), call, pool, takes_part=False)
+    self.assertEqual(begun, [0])
+
+  def test_a_pool_that_takes_nothing_is_an_error_and_no_wait(self):
+    self.pool.shutdown()
+    for takes_part in (True, False):
+      with self.assertRaises(RuntimeError):
+        tasks.run_at_once(DIAMOND, lambda k: k, self.pool, takes_part)
+
+  def test_the_calling_thread_takes_part_or_not(self):
+    own = threading.current_thread()
+    for takes_part in (True, False):
+      found = tasks.run_at_once(
+        make([], [0], [1]),
+        lambda k: threading.current_thread() is own,
+        self.pool,
+        takes_part,
+      )
+      self.assertEqual(found, [takes_part] * 3)
+
+  def test_a_chain_stays_in_one_thread(self):
+    found = tasks.run_at_once(
+      make([], [], [0], [1], [2], [3]),
+      lambda k: time.sleep(0.02) or threading.get_ident(),
+      self.pool,
+    )
+    self.assertEqual(found[0::2], found[:1] * 3)
+    self.assertEqual(found[1::2], found[1:2] * 3)
+    self.assertNotEqual(found[0], found[1])
 
 
 if __name__ == "__main__":
