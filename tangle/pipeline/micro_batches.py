@@ -8,6 +8,8 @@ gradients of all parts are summed where the weights are, and applied at once.
 
 import collections
 import contextlib
+import time
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,12 +21,34 @@ from tangle.pipeline import runs, schedules, step_runs, tasks
 WEIGHT = "weight of a micro-batch"
 
 
+class Ran(NamedTuple):
+  """One run of a step, as it was made.
+
+  Attributes:
+    sub_model: its name, `None` for the update.
+    is_backward: whether it went backward; a sub-model that nobody reads does
+      so in its run forward.
+    micro_batch: its number.
+    begin_s: when the client began it, by `time.perf_counter`.
+    end_s: when the client had its results.
+  """
+
+  sub_model: Any
+  is_backward: bool
+  micro_batch: int
+  begin_s: float
+  end_s: float
+
+
 class Sums:
   """The ops that add up the gradients of micro-batches, for one trainer.
 
   Attributes:
     weight: the placeholder of a micro-batch's share of the rows.
+    timeline: a list that gets a `Ran` of each run; `None` to record none.
   """
+
+  timeline = None
 
   def __init__(self):
     """Adds the placeholder to the default graph."""
@@ -113,6 +137,7 @@ class MicroProgram:
     self._pool = pool
     self._turns = {a.node.name: k for k, a in enumerate(plan.active)}
     self._tasks = []  # work: run, sub-model or None, micro-batch
+    self._labels = {}  # run and micro-batch → as in `Ran`
     self._forward = {}  # (sub-model, micro-batch) → its task
     self._givers = {}  # (source, micro-batch) → the tasks that give
     self._has_sum = set()  # sub-models of which an earlier task gives a sum
@@ -121,6 +146,7 @@ class MicroProgram:
     keys = [(a.node.key, ("sum", a.node.name)) for a in plan.active]
     run = step_runs.PreparedRun(self._prepared, update.fetches(), keys)
     work = run, None, 0
+    self._labels[id(run), 0] = None, False, 0
     self._tasks.append(tasks.Task(work, frozenset(range(len(self._tasks)))))
     self._drops = runs.drop_all(pipeline, plan, passes)
 
@@ -207,6 +233,7 @@ class MicroProgram:
     keys = runs.distinct(keys)
     run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
     work = run, None if is_backward else name, m
+    self._labels[id(run), m] = name, is_backward, m
     self._tasks.append(tasks.Task(work, frozenset(after)))
 
   def _give(self, active, m, after):
@@ -250,7 +277,12 @@ class MicroProgram:
     def call(work):
       run, name, m = work
       arrays = () if name is None else parts[m][self._turns[name]]
-      return run(steps[m], arrays)
+      begin = time.perf_counter()
+      found = run(steps[m], arrays)
+      if self._sums.timeline is not None:
+        label = self._labels[id(run), m]
+        self._sums.timeline.append(Ran(*label, begin, time.perf_counter()))
+      return found
 
     try:
       if isinstance(getattr(sess, "limited", sess), tf1.Session):

@@ -92,6 +92,23 @@ class Trainer:
           f"sub-models with a loss are {with_loss}."
         )
 
+  def record(self, timeline):
+    """Records the runs of later steps whose batches are divided.
+
+    Args:
+      timeline: a list that gets a `micro_batches.Ran` of each run, in the
+        order in which they end; `None` to record no more.
+
+    Raises:
+      ArgumentError: if the trainer divides no batches.
+    """
+    if self._sums is None:
+      raise errors.ArgumentError(
+        f"Pipeline {self.pipeline.name!r}: record needs micro_batches of 2 or "
+        f"more, which minimize() takes."
+      )
+    self._sums.timeline = timeline
+
   def prepare(self, sub_models):
     """Builds what the steps of certain sub-models need, at all buckets.
 

@@ -168,6 +168,40 @@ class MicroBatchesTest(support.PipelineTestCase):
     # Forward, each stage waits four times: 0.4 s in turn, 0.25 s at best.
     self.assertLess(time.monotonic() - begin, 0.37)
 
+  @parameterized.parameters("1f1b", "gpipe")
+  def test_runs_are_recorded(self, schedule):
+    pipeline = self.stages(2)
+    trainer = pipeline.minimize(
+      tf1.train.GradientDescentOptimizer(0.1),
+      micro_batches=3,
+      schedule=schedule,
+    )
+    sess, timeline = self.session(), []
+    trainer.record(timeline)
+    trainer.step(sess, self.chain_batch(2))
+    expected = [
+      ("stage_0", back, m) for back in (False, True) for m in range(3)
+    ]
+    expected += [("stage_1", False, m) for m in range(3)] + [(None, False, 0)]
+    self.assertCountEqual([ran[:3] for ran in timeline], expected)
+    for ran in timeline:
+      self.assertLess(ran.begin_s, ran.end_s)
+    own = [ran for ran in timeline if ran.sub_model == "stage_0"]
+    for a, b in zip(own, own[1:]):
+      self.assertLessEqual(a.end_s, b.begin_s)
+    # How many parts have residuals at a time: forward and not yet backward.
+    held, most = 0, 0
+    for ran in own:
+      held += -1 if ran.is_backward else 1
+      most = max(most, held)
+    self.assertEqual(most, {"1f1b": 2, "gpipe": 3}[schedule])
+    trainer.record(None)
+    trainer.step(sess, self.chain_batch(2))
+    self.assertLen(timeline, len(expected))
+    whole = pipeline.minimize(tf1.train.GradientDescentOptimizer(0.1))
+    with self.assertRaisesRegex(errors.ArgumentError, "micro_batches of 2"):
+      whole.record([])
+
   def test_loops_whose_residuals_live_for_one_run_are_refused(self):
     with compat.control_flow(False):
       pipeline = tangle.Pipeline()

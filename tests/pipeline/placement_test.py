@@ -33,12 +33,12 @@ def target():
 TASKS = [f"/job:worker/task:{k}" for k in range(3)]
 
 
-def add_parts(pipeline, devices):
+def add_parts(pipeline, devices, dtype="float64"):
   """Adds three sub-models; the first and the last share an embedding."""
   rng = np.random.RandomState(3)
 
   def weight(name, *shape):
-    initial = rng.uniform(-1, 1, shape)
+    initial = rng.uniform(-1, 1, shape).astype(dtype)
     return tf1.get_variable(name, initializer=initial, use_resource=True)
 
   with tf1.device(devices[0]):
