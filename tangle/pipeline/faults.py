@@ -24,8 +24,10 @@ TIMEOUT_S = 300.0
 GRACE_S = 1.0
 """Seconds after which a run is given up that does not keep its time limit."""
 
-ANSWER_S = 0.8
+ANSWER_S = 3.0
 """Seconds in which a task must answer that is not lost."""
+
+_MARGIN_S = 1.8  # after the time limit, to find out who is lost
 
 _SUSPECT = (
   tf1.errors.UnavailableError,
@@ -52,6 +54,7 @@ class Limited:
     address: what the session was opened on.
     keys: the keys that runs have been fed.
     timed_out: whether a run took longer than it may.
+    due: when to say who is lost, by `time.monotonic`.
     updating: whether the run that changes the variables has begun.
   """
 
@@ -65,6 +68,7 @@ class Limited:
     """
     self.graph, self.limited, self.address = sess.graph, sess, address
     self.keys, self.timed_out, self.updating = set(), False, False
+    self.due = 0.0
     self._timeout_s, self._failure = timeout_s, None
     milliseconds = max(1, int(timeout_s * 1000))
     self._options = tf1.RunOptions(timeout_in_ms=milliseconds)
@@ -124,6 +128,7 @@ class Limited:
       return call.result(self._timeout_s + GRACE_S)
     except _SUSPECT as error:
       self._failure = error
+      self.due = begin + self._timeout_s + _MARGIN_S
       if isinstance(error, tf1.errors.DeadlineExceededError):
         self.timed_out |= time.monotonic() - begin >= self._timeout_s
       raise
@@ -200,7 +205,9 @@ def call(pipeline, sess, work):
   try:
     return work(limited)
   except _SUSPECT as error:
-    lost = sweep(pipeline.graph, address, limited.keys)
+    rest = limited.due - time.monotonic()
+    seconds = min(max(rest, _MARGIN_S - GRACE_S), ANSWER_S)
+    lost = sweep(pipeline.graph, address, limited.keys, seconds)
     message = _explain(pipeline, limited, str(error), lost)
     if message is None:
       raise
@@ -239,7 +246,7 @@ def _explain(pipeline, limited, text, lost):
   )
 
 
-def sweep(graph, address, keys):
+def sweep(graph, address, keys, seconds=ANSWER_S):
   """Removes what lies under certain keys, on each task that answers.
 
   Tasks that do not answer in time go on being asked in threads.
@@ -248,6 +255,7 @@ def sweep(graph, address, keys):
     graph: the graph whose shelves are emptied.
     address: what a session is opened on.
     keys: ints.
+    seconds: how long to wait for answers.
 
   Returns:
     The tasks that do not answer, such as `"/job:worker/task:1"`, sorted.
@@ -262,7 +270,7 @@ def sweep(graph, address, keys):
     task: _Thread(_drop, (address, [task], list(ops.values()), keys), graph)
     for task, ops in shelves.items()
   }
-  lost, end = [], time.monotonic() + ANSWER_S
+  lost, end = [], time.monotonic() + seconds
   for task, thread in threads.items():
     try:
       thread.result(end - time.monotonic())
@@ -289,9 +297,7 @@ def _task_of(device):
 
 def _drop(address, tasks, puts, keys):
   """Runs on certain tasks only, in a new session, the drops of keys."""
-  config = tf1.ConfigProto(
-    device_filters=tasks, operation_timeout_in_ms=int(20 * ANSWER_S * 1000)
-  )
+  config = tf1.ConfigProto(device_filters=tasks, operation_timeout_in_ms=16000)
   with tf1.Graph().as_default() as graph:
     key_ph = tf1.placeholder(tf1.int64, [])
     drops = [staging.Shelf.of(op).drop(key_ph) for op in puts]

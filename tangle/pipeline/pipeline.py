@@ -1,6 +1,7 @@
 """Sub-models wired into an acyclic graph by named boundaries."""
 
 import collections
+import numbers
 from typing import Any, NamedTuple
 
 from tangle import errors
@@ -62,7 +63,15 @@ class Pipeline:
       name: name scope of the pipeline's own ops.
       timeout_s: how many seconds a run on a cluster may take before its task
         counts as lost. Runs in a local session have no limit.
+
+    Raises:
+      ArgumentError: if `timeout_s` is not positive.
     """
+    if not (isinstance(timeout_s, numbers.Real) and timeout_s > 0):
+      raise errors.ArgumentError(
+        f"Pipeline {name!r}: timeout_s must be a positive number of seconds, "
+        f"got {timeout_s!r}."
+      )
     self.name = name
     self.timeout_s = timeout_s
     self.left_keys = set()

@@ -152,6 +152,28 @@ def fail(training, sess, step, disturbance):
   raise AssertionError("There was no error.")
 
 
+def resume(cluster, training, survivors, seconds=60.0):
+  """Goes on from the last checkpoint, as soon as tasks reach one another.
+
+  Returns:
+    The session, the number of the next step, and how many lists of tensors lay
+    on the survivors before the first step.
+  """
+  end, before = time.monotonic() + seconds, None
+  while True:
+    try:
+      sess, step = training.begin(cluster.target)
+      if before is None:
+        before = training.waiting(sess, survivors)
+      training.step(sess, step)
+      return sess, step + 1, before
+    except (errors.TaskLostError, tf1.errors.OpError):
+      # Connections of the survivors to the task may still wait to be renewed.
+      if time.monotonic() > end:
+        raise
+    time.sleep(0.5)
+
+
 def disturb(cluster, training, kills, rng, timeout_s, how=None):
   """Trains, with a kill in every second step, and goes on after each.
 
@@ -192,12 +214,10 @@ def disturb(cluster, training, kills, rng, timeout_s, how=None):
     done += 1
     moments[moment] += 1
     cluster.restart(task)
-    sess, step = training.begin(cluster.target)
     survivors = [k for k in range(3) if k != task]
+    sess, step, before = resume(cluster, training, survivors)
     if task:
-      figures["waiting"] += training.waiting(sess, survivors)
-    training.step(sess, step)
-    step += 1
+      figures["waiting"] += before
     figures["waiting_after_step"] += training.waiting(sess, survivors)
   while step < 3 * kills:
     training.step(sess, step)
