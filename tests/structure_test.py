@@ -144,6 +144,7 @@ class StructureTest(parameterized.TestCase):
       "Makefile",
       "ruff.toml",
       "tangle",
+      "docs",
       "findings",
       "scripts",
       "tests",

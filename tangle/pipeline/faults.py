@@ -8,6 +8,7 @@ which also removes what the step has left on them.
 A lost task takes its variables along: only a checkpoint has them.
 """
 
+import numbers
 import re
 import threading
 import time
@@ -161,6 +162,27 @@ class _Thread:
     if self._error is not None:
       raise self._error
     return self._found
+
+
+def check_timeout(name, timeout_s):
+  """Returns the time limit of a pipeline.
+
+  Args:
+    name: of the pipeline, for the message.
+    timeout_s: the time limit.
+
+  Returns:
+    `timeout_s`.
+
+  Raises:
+    ArgumentError: if it is not positive.
+  """
+  if not (isinstance(timeout_s, numbers.Real) and timeout_s > 0):
+    raise errors.ArgumentError(
+      f"Pipeline {name!r}: timeout_s must be a positive number of seconds, got "
+      f"{timeout_s!r}."
+    )
+  return timeout_s
 
 
 def address_of(sess):

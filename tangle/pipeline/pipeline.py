@@ -1,7 +1,6 @@
 """Sub-models wired into an acyclic graph by named boundaries."""
 
 import collections
-import numbers
 from typing import Any, NamedTuple
 
 from tangle import errors
@@ -52,8 +51,7 @@ class Pipeline:
     choices: names of sub-models → where each of their reads comes from.
     plans: buckets and feeds → the `Plan` of such batches.
     timeout_s: the time limit of a run.
-    left_keys: keys of steps that have lost a task; the next step removes what
-      lies under them.
+    left_keys: keys of steps that lost a task; the next step empties them.
   """
 
   def __init__(self, name="pipeline", timeout_s=faults.TIMEOUT_S):
@@ -67,13 +65,8 @@ class Pipeline:
     Raises:
       ArgumentError: if `timeout_s` is not positive.
     """
-    if not (isinstance(timeout_s, numbers.Real) and timeout_s > 0):
-      raise errors.ArgumentError(
-        f"Pipeline {name!r}: timeout_s must be a positive number of seconds, "
-        f"got {timeout_s!r}."
-      )
     self.name = name
-    self.timeout_s = timeout_s
+    self.timeout_s = faults.check_timeout(name, timeout_s)
     self.left_keys = set()
     self.graph = tf1.get_default_graph()
     self.nodes = collections.OrderedDict()

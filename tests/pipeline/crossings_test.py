@@ -144,8 +144,11 @@ class EqualityTest(case.GraphTestCase):
           losses.append(trainer.step(sess, batch).loss)
         return losses, sess.run(tf1.trainable_variables())
 
-  @parameterized.product(
-    tasks=[2, 3], dtype=["float64", "float32"], schedule=["1f1b", "gpipe"]
+  @parameterized.parameters(
+    (2, "float64", "1f1b"),
+    (3, "float64", "gpipe"),
+    (2, "float32", "gpipe"),
+    (3, "float32", "1f1b"),
   )
   def test_parts_on_tasks_train_as_the_whole_batch(
     self, tasks, dtype, schedule
