@@ -134,21 +134,23 @@ class Disturbance:
 
 
 def fail(training, sess, step, disturbance):
-  """Steps until a disturbance gives an error.
+  """Steps until the loss of a task is told.
 
   Returns:
-    The error, the seconds from the disturbance, or from the beginning of the
-    step that it met if that is later, and how many steps were made.
+    The error, and the seconds from the disturbance, or from the beginning of
+    the step that it met if that is later.
   """
-  begin = 0.0
   try:
     disturbance.run(functools.partial(training.step, sess, step))
-    step += 1  # the step had done with the task
-    begin = time.monotonic()
-    training.step(sess, step)
-  except (errors.TaskLostError, tf1.errors.OpError) as error:
-    begin = max(disturbance.begun, begin)
-    return error, time.monotonic() - begin, step
+  except errors.TaskLostError as error:
+    return error, time.monotonic() - disturbance.begun
+  except tf1.errors.OpError:
+    pass  # it met the checkpoint after the step, which is no run of a pipeline
+  begin = time.monotonic()
+  try:  # the step had done with the task
+    training.step(sess, step + 1)
+  except errors.TaskLostError as error:
+    return error, time.monotonic() - begin
   raise AssertionError("There was no error.")
 
 
@@ -202,15 +204,11 @@ def disturb(cluster, training, kills, rng, timeout_s, how=None):
     harm = cluster.kill if kind == "kill" else cluster.stop
     harm_task = functools.partial(harm, task)
     disturbance = Disturbance(harm_task, moment, rng)
-    error, seconds, step = fail(training, sess, step, disturbance)
+    error, seconds = fail(training, sess, step, disturbance)
     slowest = max(slowest, seconds)
     messages.append(str(error))
-    if isinstance(error, errors.TaskLostError):
-      figures["late"] += seconds > timeout_s + 2
-      named += f"/job:worker/task:{task}" in str(error)
-    else:
-      figures["in_checkpoint"] += 1
-      threading.Thread(target=sess.close, daemon=True).start()
+    figures["late"] += seconds > timeout_s + 2
+    named += f"/job:worker/task:{task}" in str(error)
     done += 1
     moments[moment] += 1
     cluster.restart(task)
