@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import List, Optional
 
 from tangle import errors
 from tangle.compat import tf1
@@ -62,7 +63,13 @@ class LocalCluster:
     log_dir: the folder of the tasks' logs, `task_0.log` and so on.
   """
 
-  def __init__(self, tasks=2, threads=0, log_dir=None, ports=None):
+  def __init__(
+    self,
+    tasks=2,
+    threads=0,
+    log_dir: Optional[str] = None,
+    ports: Optional[List[int]] = None,
+  ):
     """Starts the tasks and waits until all of them answer.
 
     Args:
@@ -73,7 +80,8 @@ class LocalCluster:
       ports: a port for each task; free ones by default.
 
     Raises:
-      ArgumentError: if `tasks` is not positive, or `ports` are not as many.
+      ArgumentError: if `tasks` is not positive, or `ports` are not as many
+        different port numbers.
       TrainingError: if a task does not start.
     """
     if not isinstance(tasks, int) or tasks < 1:
@@ -85,7 +93,8 @@ class LocalCluster:
         f"LocalCluster: got {len(ports)} ports for {tasks} tasks. Give one "
         f"for each."
       )
-    self.addresses = [f"127.0.0.1:{p}" for p in ports or free_ports(tasks)]
+    ports = free_ports(tasks) if ports is None else _check_ports(ports)
+    self.addresses = [f"127.0.0.1:{port}" for port in ports]
     self.target = f"grpc://{self.addresses[0]}"
     self.log_dir = log_dir or tempfile.mkdtemp(prefix="tangle_cluster_")
     os.makedirs(self.log_dir, exist_ok=True)
@@ -179,6 +188,21 @@ class LocalCluster:
 
   def __exit__(self, *unused):
     self.close()
+
+
+def _check_ports(ports):
+  """Returns ports as ints."""
+  try:
+    found = [int(port) for port in ports]
+  except ValueError:
+    found = []
+  good = [port for port in found if 0 < port < 65536]
+  if not found or len(set(good)) < len(ports):
+    raise errors.ArgumentError(
+      f"LocalCluster: ports must be different numbers from 1 to 65535, got "
+      f"{list(ports)}."
+    )
+  return found
 
 
 def _serve(addresses, task, threads):

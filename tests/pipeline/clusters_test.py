@@ -56,6 +56,9 @@ class LocalClusterTest(case.GraphTestCase):
       clusters.LocalCluster(0)
     with self.assertRaisesRegex(errors.ArgumentError, "1 ports for 2 tasks"):
       clusters.LocalCluster(2, ports=[1])
+    for ports in (["2222", "http"], [2222, 2222], [2222, 70000]):
+      with self.assertRaisesRegex(errors.ArgumentError, "different numbers"):
+        clusters.LocalCluster(2, ports=ports)
 
   def test_a_task_that_does_not_start_is_named_with_its_log(self):
     with socket.socket() as taken:

@@ -3,6 +3,9 @@
 import json
 import os
 import pathlib
+import signal
+import subprocess
+import sys
 import tempfile
 
 from absl.testing import absltest
@@ -568,6 +571,41 @@ class ScriptsTest(absltest.TestCase):
     )
     self.assertEqual(figures["weighted"]["to_weighted"], 1.0)
     self.assertGreater(figures["pcgrad"]["ops"], figures["weighted"]["ops"])
+
+  def test_cluster_runs_until_it_is_told_to_end(self):
+    command = [sys.executable, str(ROOT / "scripts" / "cluster.py")]
+    command += ["--tasks=2", "--threads=1", f"--log_dir={self.out_dir}"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    process = subprocess.Popen(
+      command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    try:
+      line = next(line for line in process.stdout if line.startswith(b"{"))
+      figures = json.loads(line.decode())
+      for number in figures["process_ids"]:
+        os.kill(number, 0)  # raises if it is not there
+      code = (
+        "import sys, tensorflow.compat.v1 as tf; tf.disable_eager_execution();"
+        "device = tf.device('/job:worker/task:1'); device.__enter__();"
+        "print(tf.Session(sys.argv[1]).run(tf.constant(6) * 7))"
+      )
+      done = forks.run_code(code, figures["target"])
+      self.assertEqual(done.stdout.split()[-1], "42", done.stderr[-2000:])
+    finally:
+      process.send_signal(signal.SIGTERM)
+      _, messages = process.communicate(timeout=60)
+    self.assertEqual(process.returncode, 0, messages)
+    self.assertIn(b"tasks have been ended", messages)
+    for number in figures["process_ids"]:
+      with self.assertRaises(ProcessLookupError):
+        os.kill(number, 0)
+    logs = sorted(os.listdir(self.out_dir))
+    self.assertEqual(logs, ["task_0.log", "task_1.log"])
+
+  def test_cluster_names_bad_ports(self):
+    done = run("cluster.py", "--tasks=1", "--ports=http")
+    self.assertEqual(done.returncode, 1)
+    self.assertIn("different numbers from 1 to 65535", done.stderr)
 
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
