@@ -104,6 +104,10 @@ def decoder(
   batch_size=256,
   unknown="unk",
   checkpoint: Optional[str] = None,
+  *,
+  target="",
+  devices=None,
+  config=None,
 ):
   """Builds what decodes with the weights of a run, in a graph of its own.
 
@@ -116,6 +120,9 @@ def decoder(
     unknown: drop (nothing is found for a line with an unknown symbol) or unk.
     checkpoint: prefix of a checkpoint, such as one of the tutorial's; by
       default the best of the run, or the newest if none was measured.
+    target: what the session is opened on; by default this process.
+    devices: sub-model → device, as for `Translator`.
+    config: of the session.
 
   Yields:
     A `decoding.LineDecoder`.
@@ -141,6 +148,7 @@ def decoder(
       length_penalty=length_penalty,
       n_best=n_best,
       trained=False,
+      devices=devices,
       **settings["network"],
     )
     model.pipeline.build()
@@ -152,7 +160,7 @@ def decoder(
       def restore(sess):
         saver.restore(sess, checkpoint)
 
-    with tf1.Session() as sess:
+    with tf1.Session(target, config=config) as sess:
       restore(sess)
       yield decoding.LineDecoder(
         model.converter(sess),

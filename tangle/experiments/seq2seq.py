@@ -10,11 +10,13 @@ from tangle.compat import tf1
 from tangle.experiments import (
   command_line,
   measuring,
+  placements,
   run_folder,
   speedometer,
   tasks,
   translator,
 )
+from tangle.pipeline import schedules as pipeline_schedules
 from tangle.seq2seq import batches, bucketing, tutorial_batches
 from tangle.seq2seq.legacy import tutorial
 from tangle.training import (
@@ -40,7 +42,10 @@ SCHEDULES = {
   "constant": lambda given: schedules.Constant(given.learning_rate),
 }
 
-_FREE = {"epochs", "words", "beam_size", "length_penalty"}
+_FREE = {
+  *("epochs", "words", "beam_size", "length_penalty"),
+  *("cluster", "placement", "micro_batches", "pipeline_schedule"),
+}
 """Settings that a run that goes on may change, or that are kept elsewhere."""
 
 
@@ -70,6 +75,10 @@ def train(
   init_checkpoint: Optional[str] = None,
   deterministic=False,
   words: Optional[List[str]] = None,
+  cluster: Optional[str] = None,
+  placement: Optional[List[str]] = None,
+  micro_batches=1,
+  pipeline_schedule="1f1b",
   *,
   network=None,
   progress=None,
@@ -112,6 +121,13 @@ def train(
     deterministic: one thread inside an op, so that gradient descent repeats
       bit by bit, too.
     words: lines to convert at the end, as samples.
+    cluster: address of a task of a cluster, such as grpc://127.0.0.1:2222; by
+      default this process trains.
+    placement: on which tasks of the cluster sub-models live, such as
+      encoder=0,decoder=1.
+    micro_batches: how many parts a batch is divided into, so that encoder and
+      decoder work at once.
+    pipeline_schedule: the order of micro-batches, 1f1b or gpipe.
     network: a dict with the settings of the `Translator`.
     progress: called after each step, as a `progress.Bar` is.
     report: called with lines of text.
@@ -125,11 +141,12 @@ def train(
     padding), `samples`, `reason` (why it ended).
 
   Raises:
-    ArgumentError: if a setting is out of range or unknown.
+    ArgumentError: if a setting is out of range or unknown, or the cluster has
+      not the tasks of the placement.
     DataError: if the folder has a run with other settings, or a word cannot be
       converted; before anything is trained.
     BucketError: if a word is longer than the largest bucket; likewise.
-    TrainingError: as `loop.Loop.run`.
+    TrainingError: as `loop.Loop.run`, or if the cluster does not answer.
   """
   given = dict(locals())
   settings = {name: given[name] for name in command_line.settings(train)}
@@ -137,8 +154,7 @@ def train(
   with tf1.Graph().as_default():
     tf1.set_random_seed(seed)
     run.build()
-    config = determinism.session_config() if deterministic else None
-    with tf1.Session(config=config) as sess:
+    with run.open_session() as sess:
       return run.train(sess, progress)
 
 
@@ -153,6 +169,10 @@ class _Run:
     _check_choice("schedule", given.schedule, SCHEDULES)
     _check_choice("output_bias", given.output_bias, OUTPUT_BIASES)
     _check_choice("sampling", given.sampling, ("epochs", "tutorial"))
+    pipeline_schedules.check(
+      "seq2seq.train", given.micro_batches, given.pipeline_schedule
+    )
+    self._devices = placements.devices(given.cluster, given.placement)
     self._measure = measuring.Measure(task)
     self._measure.check_words(given.words or ())
     for name, encoded in task.encoded.items():
@@ -197,10 +217,16 @@ class _Run:
       self._rate = schedules.LearningRate(plan)
       global_step = tf1.train.create_global_step()
     model = translator.Translator(
-      task.vocabularies, task.buckets, **self._network
+      task.vocabularies,
+      task.buckets,
+      devices=self._devices,
+      micro_batches=given.micro_batches,
+      **self._network,
     )
     optimizer = OPTIMIZERS[given.optimizer](self._rate.variable)
-    model.minimize(optimizer, given.clip_norm, global_step)
+    model.minimize(
+      optimizer, given.clip_norm, global_step, given.pipeline_schedule
+    )
     self._model, waste = model, self._pairs.padding_waste
     self._initialize = tf1.global_variables_initializer()
     self._load = given.init_checkpoint and tf1.train.Saver(
@@ -217,6 +243,19 @@ class _Run:
       f"{self._figures['graph_ops']:,} ops for {task.buckets}; padding: "
       f"{waste.source:.1%} of the source, {waste.target:.1%} of the target."
     )
+
+  def open_session(self):
+    """Returns a session, of the cluster if there is one."""
+    return tf1.Session(**self._session())
+
+  def _session(self):
+    """Returns the arguments of sessions, `target` and `config`."""
+    given = self._settings
+    config = determinism.session_config() if given.deterministic else None
+    if given.cluster is None:
+      return {"target": "", "config": config}
+    config = placements.session_config(config)
+    return {"target": given.cluster, "config": config}
 
   def train(self, sess, progress):
     """Trains and measures; returns the figures."""
@@ -267,7 +306,11 @@ class _Run:
     """Decodes test, and the samples, with the best weights."""
     given = self._settings
     with run_folder.decoder(
-      self._out_dir, given.beam_size, given.length_penalty
+      self._out_dir,
+      given.beam_size,
+      given.length_penalty,
+      devices=self._devices,
+      **self._session(),
     ) as found:
       return self._measure.final(found, given.words or ())
 

@@ -16,6 +16,7 @@ from tangle.seq2seq import (
   attention_model,
   bucketing,
   decoding,
+  divisions,
   vocabulary,
 )
 from tangle.seq2seq.legacy import builders, cells, parts, tutorial, wrappers
@@ -72,6 +73,8 @@ class Translator:
     length_penalty=0.0,
     n_best=1,
     trained=True,
+    devices=None,
+    micro_batches=1,
   ):
     """Sets the networks up in the default graph.
 
@@ -92,11 +95,20 @@ class Translator:
       length_penalty: of the search, see `search.beam`.
       n_best: how many sequences the search finds.
       trained: whether there is a decoder that is trained.
+      devices: a dict from sub-model to the device that it lives on. `search`,
+        which has the weights of `decoder`, lives on the same by default.
+      micro_batches: how many parts a batch is divided into in training. A
+        batch of fewer rows gets rows of weight 0.
 
     Raises:
-      ArgumentError: if a setting is unknown, or not one of the model.
+      ArgumentError: if a setting is unknown, or not one of the model, or
+        `devices` or `micro_batches` are given for joint buckets, or
+        `micro_batches` for the legacy model.
     """
     self._buckets = buckets
+    self._joint = isinstance(buckets, bucketing.JointBuckets)
+    self._divided, self._micro_batches = micro_batches > 1, micro_batches
+    self._check_division(model, devices)
     sizes = [len(symbols) for symbols in vocabularies]
     depth = units if depth is None else depth
     search = beam_size, length_penalty, n_best
@@ -119,31 +131,53 @@ class Translator:
       raise errors.ArgumentError(
         f"Translator: model must be one of {MODELS}, got {model!r}."
       )
-    found = _take_apart(made, library, reads, inputs, search)
+    found = _take_apart(made, library, reads, inputs, search, self._divided)
     self._parts = found
     self._target_size = sizes[1]
-    self._joint = isinstance(buckets, bucketing.JointBuckets)
     self._sides = [sorted(set(side)) for side in zip(*buckets.cells)]
     self.pipeline = pipeline_lib.Pipeline("translator")
-    self.pipeline.add("encoder", found.encoder, self._sides[0])
-    if trained:
-      self.pipeline.add("decoder", found.decoder, self._sides[1], found.reads)
-    self.pipeline.add(
-      "search", found.search, self._sides[1][-1:], reads=found.reads
-    )
+    self._add_all(found, trained, dict(devices or {}))
     self.trainer = None
 
-  def minimize(self, optimizer, clip_norm, global_step):
+  def _check_division(self, model, devices):
+    if self._joint and (devices or self._divided):
+      raise errors.ArgumentError(
+        "Translator: joint buckets make one graph for each pair of them, which "
+        "has no sub-models to place, and none to divide batches for. Use "
+        "independent buckets, or leave placement and micro_batches out."
+      )
+    if self._divided and model == "legacy":
+      raise errors.ArgumentError(
+        "Translator: micro_batches are for the attention model. Set "
+        "micro_batches to 1, or model to attention."
+      )
+
+  def _add_all(self, found, trained, devices):
+    """Adds the sub-models of some `Parts` to the pipeline."""
+    add, on = self.pipeline.add, devices.get
+    add("encoder", found.encoder, self._sides[0], device=on("encoder"))
+    settings = {"reads": found.reads, "device": on("decoder")}
+    if trained:
+      add("decoder", found.decoder, self._sides[1], **settings)
+    settings["device"] = on("search", on("decoder"))
+    add("search", found.search, self._sides[1][-1:], **settings)
+
+  def minimize(self, optimizer, clip_norm, global_step, schedule="1f1b"):
     """Builds what training needs.
 
     Args:
       optimizer: a `tf.compat.v1.train.Optimizer`.
       clip_norm: global norm to clip gradients to, or `None`.
       global_step: a variable that counts the steps.
+      schedule: of micro-batches, `"1f1b"` or `"gpipe"`.
     """
     if not self._joint:
       self.trainer = self.pipeline.minimize(
-        optimizer, clip_norm=clip_norm, global_step=global_step
+        optimizer,
+        clip_norm=clip_norm,
+        global_step=global_step,
+        micro_batches=self._micro_batches,
+        schedule=schedule,
       )
       return
     pairs = [{"encoder": s, "decoder": t} for s, t in self._buckets.cells]
@@ -189,7 +223,8 @@ class Translator:
       seed: `[2]` ints, of its masks; needed if the rate is not 0.
 
     Returns:
-      A dict from sub-model to feeds.
+      A dict from sub-model to feeds; those of a batch that can be divided if
+      there are micro-batches.
 
     Raises:
       ArgumentError: if the model has no dropout.
@@ -211,6 +246,9 @@ class Translator:
         )
       for feeds in found.values():
         feeds.update(dropout_rate=dropout_rate, seed=seed)
+    if self._divided:
+      divided = divisions.divide_feeds(**found, least=self._micro_batches)
+      found = dict(zip(found, divided))
     return found
 
   def noise(self, dropout_rate, seed):
@@ -240,8 +278,8 @@ class Translator:
     total, symbols = 0.0, 0.0
     for batch in batches:
       found = self._runner.forward(sess, self.feeds(batch))
-      total += float(found.metrics["decoder"]["total_loss"])
-      symbols += float(found.metrics["decoder"]["symbols"])
+      total += float(np.sum(found.metrics["decoder"]["total_loss"]))
+      symbols += float(np.sum(found.metrics["decoder"]["symbols"]))
     return total / symbols
 
   def converter(self, sess):
@@ -295,7 +333,7 @@ def _make_legacy(sizes, units, layers, depth, cell, heads, samples):
   )
 
 
-def _take_apart(model, library, reads, inputs, search):
+def _take_apart(model, library, reads, inputs, search, divided):
   """Returns the `Parts` of a model whose builders are in `library`."""
   beam_size, length_penalty, n_best = search
   if beam_size == 1:
@@ -303,9 +341,10 @@ def _take_apart(model, library, reads, inputs, search):
   else:
     searcher = library.beam_builder(model, beam_size, length_penalty, n_best)
   noisy = library is attention_model
+  settings = {"divided": True} if divided else {}
   return Parts(
-    library.encoder_builder(model),
-    library.decoder_builder(model),
+    library.encoder_builder(model, **settings),
+    library.decoder_builder(model, **settings),
     searcher,
     reads,
     inputs,

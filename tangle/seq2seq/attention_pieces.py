@@ -48,7 +48,7 @@ def _take(model, reads):
   return [encoders.Encoded(*map(reads.get, of_source)) for of_source in names]
 
 
-def encoder_builder(model, k=0):
+def encoder_builder(model, k=0, divided=False):
   """Returns the builder of an encoder for `Pipeline.add`.
 
   It feeds `source` `[B, T]` and `lengths` `[B]`; `dropout_rate`, a scalar that
@@ -57,6 +57,8 @@ def encoder_builder(model, k=0):
   Args:
     model: an `attention_model.AttentionModel`.
     k: which of its sources, from 0.
+    divided: whether batches are divided into micro-batches. `seed` is `[B, 2]`
+      then, of which the first row of a micro-batch counts.
 
   Returns:
     A function of bucket and reads that returns a `Piece`.
@@ -66,17 +68,17 @@ def encoder_builder(model, k=0):
     del reads
     source_ph = tf1.placeholder(tf1.int32, [None, bucket], "source_ph")
     lengths_ph = tf1.placeholder(tf1.int32, [None], "lengths_ph")
-    noise = _noise_feeds(model)
+    feeds, noise = _noise(model, divided)
     encoded = model.encode(source_ph, lengths_ph, k=k, **noise)
     return pieces.Piece(
-      feeds=dict(noise, source=source_ph, lengths=lengths_ph),
+      feeds=dict(feeds, source=source_ph, lengths=lengths_ph),
       outputs=dict(encoded._asdict()),
     )
 
   return build
 
 
-def decoder_builder(model):
+def decoder_builder(model, divided=False):
   """Returns the builder of the decoder that is trained.
 
   It feeds `inputs`, `targets` and `weights`, all `[B, S]`, and `dropout_rate`
@@ -86,6 +88,10 @@ def decoder_builder(model):
 
   Args:
     model: an `attention_model.AttentionModel`.
+    divided: whether batches are divided into micro-batches. A micro-batch does
+      not know how many symbols the batch has, so that `symbols_per_row` is fed,
+      the scalar `sum(weights) / B` of the batch; the loss is the mean over rows
+      of `total_loss / symbols_per_row`, and the metrics are `[B]`.
 
   Returns:
     A function of bucket and reads that returns a `Piece`.
@@ -95,17 +101,22 @@ def decoder_builder(model):
     inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
     targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
     weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
-    noise = _noise_feeds(model)
+    feeds, noise = _noise(model, divided)
     logits = model.decode(_take(model, reads), inputs_ph, **noise)
-    total = tf1.reduce_sum(
-      losses.masked_cross_entropy(logits, targets_ph, weights_ph)
-    )
-    symbols = tf1.reduce_sum(weights_ph)
+    each = losses.masked_cross_entropy(logits, targets_ph, weights_ph)
+    if divided:
+      total, symbols = each, tf1.reduce_sum(weights_ph, 1)
+      per_row_ph = tf1.placeholder(model.dtype, [], "symbols_per_row_ph")
+      feeds["symbols_per_row"] = per_row_ph
+      loss = tf1.reduce_mean(total) / per_row_ph
+    else:
+      total, symbols = tf1.reduce_sum(each), tf1.reduce_sum(weights_ph)
+      loss = total / symbols
     return pieces.Piece(
       feeds=dict(
-        noise, inputs=inputs_ph, targets=targets_ph, weights=weights_ph
+        feeds, inputs=inputs_ph, targets=targets_ph, weights=weights_ph
       ),
-      loss=total / symbols,
+      loss=loss,
       metrics={"total_loss": total, "symbols": symbols},
     )
 
@@ -156,11 +167,22 @@ def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
   return build
 
 
-def _noise_feeds(model):
-  """Makes the placeholders of dropout, which the builders feed as well."""
+def _noise(model, divided):
+  """Makes the placeholders of dropout, and what the model takes of them.
+
+  Args:
+    model: an `attention_model.AttentionModel`.
+    divided: as for the builders.
+
+  Returns:
+    Two dicts with `dropout_rate` and `seed`.
+  """
   zero = tf1.constant(0.0, model.dtype)
   drawn = tf1.random.uniform([2], maxval=2**31 - 1, dtype=tf1.int32)
-  return {
-    "dropout_rate": tf1.placeholder_with_default(zero, [], "dropout_rate_ph"),
-    "seed": tf1.placeholder_with_default(drawn, [2], "seed_ph"),
-  }
+  rate_ph = tf1.placeholder_with_default(zero, [], "dropout_rate_ph")
+  shape = [2]
+  if divided:
+    drawn, shape = drawn[tf1.newaxis], [None, 2]
+  seed_ph = tf1.placeholder_with_default(drawn, shape, "seed_ph")
+  feeds = {"dropout_rate": rate_ph, "seed": seed_ph}
+  return feeds, dict(feeds, seed=seed_ph[0] if divided else seed_ph)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from tangle import errors
 
 
@@ -109,8 +111,9 @@ def per_symbol(sub_model, total="total_loss", count="symbols"):
 
   Args:
     sub_model: whose metrics they are.
-    total: name of the metric that is the sum of the losses, a scalar.
-    count: name of the metric that is their number, a scalar.
+    total: name of the metric that is the sum of the losses, a scalar or of
+      each row.
+    count: name of the metric that is their number, likewise.
 
   Returns:
     A function for `Meter`.
@@ -118,7 +121,7 @@ def per_symbol(sub_model, total="total_loss", count="symbols"):
 
   def measure(result):
     metrics = result.metrics[sub_model]
-    return metrics[total], metrics[count]
+    return np.sum(metrics[total]), np.sum(metrics[count])
 
   return measure
 

@@ -12,6 +12,7 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import cmudict_data, run_folder, seq2seq, tasks
 from tests.experiments import spelling
+from tests.pipeline import placement_test
 
 SIZE = {"network": {"units": 16, "depth": 8}, "batch_size": 16}
 
@@ -81,6 +82,57 @@ class Seq2SeqTest(parameterized.TestCase):
     for name, value in ours.items():
       np.testing.assert_array_equal(value, theirs[name], name)
 
+  def test_two_tasks_train_as_one_process(self):
+    """And so do micro-batches, and a run that goes on elsewhere."""
+    self.train(steps=1, evaluations=1)  # on 1.15 the graph sets what is drawn
+    init = tf1.train.latest_checkpoint(
+      os.path.join(self.out_dir, "checkpoints")
+    )
+    settings = {
+      "steps": 12,
+      "evaluations": 2,
+      "init_checkpoint": init,
+      "words": ["abba"],
+    }
+    noisy = dict(settings, dropout_rate=0.3)
+    two_tasks = {
+      "cluster": placement_test.target(),
+      "placement": ["encoder=0", "decoder=1"],
+    }
+    one, two, parts = (f"{self.out_dir}_{k}" for k in range(3))
+
+    def stop(step, *rest):
+      if step == 7:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    whole = self.train(out_dir=one, **noisy)
+    self.train(out_dir=two, progress=stop, **noisy, **two_tasks)
+    two_tasks["placement"] = ["encoder=2", "decoder=1", "search=0"]
+    found = self.train(out_dir=two, **noisy, **two_tasks)
+    self.assertEqual(found["resumed_from"], 7)
+    for name in ("loss", "curve", "test_per", "samples"):
+      self.assertEqual(found[name], whole[name])
+    ours, theirs = self.weights(two), self.weights(one)
+    for name, value in theirs.items():
+      np.testing.assert_array_equal(ours[name], value, name)
+
+    whole = self.train(out_dir=parts + "_whole", **settings)
+    shapes = set()
+
+    def look(step, steps, result, note):
+      del step, steps, note
+      shapes.add(np.shape(result.metrics["decoder"]["symbols"]))
+
+    found = self.train(
+      out_dir=parts, micro_batches=2, progress=look, **settings, **two_tasks
+    )
+    self.assertContainsSubset({(16,)}, shapes)  # rows of parts, joined
+    self.assertNotIn((), shapes)
+    self.assertAlmostEqual(found["loss"], whole["loss"], places=5)
+    ours, theirs = self.weights(parts), self.weights(parts + "_whole")
+    for name, value in theirs.items():
+      np.testing.assert_allclose(ours[name], value, 1e-4, 1e-5, name)
+
   def test_a_folder_with_another_run_is_refused(self):
     self.train(steps=2, evaluations=1)
     with self.assertRaisesRegex(errors.DataError, "'dropout_rate': 0.5"):
@@ -133,6 +185,15 @@ class Seq2SeqTest(parameterized.TestCase):
     ("schedule", {"schedule": "linear"}, "linear"),
     ("sampling", {"sampling": "all"}, "sampling .* 'all'"),
     ("buckets", {"sampling": "tutorial"}, "JointBuckets"),
+    ("placement", {"placement": ["encoder=0"]}, "needs a cluster"),
+    ("micro_batches", {"micro_batches": 0}, "micro_batches must be"),
+    ("order", {"pipeline_schedule": "zb"}, "schedule must be one of"),
+    ("joint", {"micro_batches": 2, "bucketing": "joint"}, "joint buckets"),
+    (
+      "legacy",
+      {"micro_batches": 2, "network": {"model": "legacy"}},
+      "attention model",
+    ),
   )
   def test_refuses(self, settings, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):

@@ -1,0 +1,146 @@
+"""Which task of a cluster a sub-model lives on, as a script is told of it."""
+
+import re
+import socket
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.pipeline import clusters
+
+_NUMBER = re.compile(r"[0-9]+")
+
+CONNECT_S = 5.0
+"""Seconds in which a cluster must take a connection."""
+
+TIMEOUT_S = 300.0
+"""Seconds that a run of a session may take, so that none waits for ever."""
+
+
+def devices(cluster, placement, sub_models=("encoder", "decoder", "search")):
+  """Returns where sub-models live, once the cluster has been asked for it.
+
+  Args:
+    cluster: the address of a task, or `None`.
+    placement: as `parse` takes it, or `None`.
+    sub_models: as `parse` takes them.
+
+  Returns:
+    A dict from sub-model to device.
+
+  Raises:
+    ArgumentError: as `parse` and `check_cluster`, or if there is a placement
+      without a cluster.
+    TrainingError: as `check_cluster`.
+  """
+  tasks = parse(placement or (), sub_models)
+  if tasks and not cluster:
+    raise errors.ArgumentError(
+      f"placement: {list(placement)} needs a cluster. Give the address of a "
+      f"task, as in cluster='grpc://127.0.0.1:2222'."
+    )
+  if cluster is not None:
+    check_cluster(cluster, tasks.values())
+  return {name: clusters.device(task) for name, task in tasks.items()}
+
+
+def parse(texts, sub_models):
+  """Reads a placement.
+
+  Args:
+    texts: such as `["encoder=0", "decoder=1"]`.
+    sub_models: names of the sub-models that there are.
+
+  Returns:
+    A dict from sub-model to the index of a task.
+
+  Raises:
+    ArgumentError: if a text is no such thing, or a name is unknown or given
+      twice.
+  """
+  found = {}
+  for text in texts:
+    name, _, number = text.partition("=")
+    if name not in sub_models:
+      raise errors.ArgumentError(
+        f"placement: {text!r} names no sub-model. Write it as "
+        f"'sub_model=task', with one of {list(sub_models)}."
+      )
+    if not _NUMBER.fullmatch(number):
+      raise errors.ArgumentError(
+        f"placement: {text!r} must give the number of a task, got {number!r}. "
+        f"Tasks count from 0, as in '{name}=0'."
+      )
+    if name in found:
+      raise errors.ArgumentError(
+        f"placement: {name!r} is given twice, in {list(texts)}. A sub-model "
+        f"lives on one task."
+      )
+    found[name] = int(number)
+  return found
+
+
+def check_cluster(target, tasks):
+  """Asks a cluster for its tasks.
+
+  Args:
+    target: `grpc://host:port` of any of them.
+    tasks: indices of the tasks that are needed.
+
+  Raises:
+    ArgumentError: if `target` is malformed, or the cluster has not all tasks.
+    TrainingError: if nobody listens at `target`, or a task does not answer.
+  """
+  scheme, _, address = target.partition("://")
+  host, _, port = address.rpartition(":")
+  if scheme != "grpc" or not host or not _NUMBER.fullmatch(port):
+    raise errors.ArgumentError(
+      f"cluster: {target!r} must be the address of a task, such as "
+      f"'grpc://127.0.0.1:2222'."
+    )
+  try:
+    socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+  except (OSError, OverflowError) as error:
+    raise errors.TrainingError(
+      f"cluster: nobody answers at {target!r} ({error}). Start the tasks, as "
+      f"scripts/cluster.py does on this machine, or give the right address."
+    ) from error
+  there = _list_tasks(target)
+  lacking = sorted(set(tasks) - set(there))
+  if lacking:
+    raise errors.ArgumentError(
+      f"placement: the cluster at {target!r} has no task {lacking[0]} of the "
+      f"job {clusters.JOB!r}; it has the tasks {there}. Place sub-models on "
+      f"these, or start more tasks."
+    )
+
+
+def _list_tasks(target):
+  """Returns the indices of a cluster's tasks, in order."""
+  try:
+    with tf1.Session(
+      target, graph=tf1.Graph(), config=session_config()
+    ) as sess:
+      names = [found.name for found in sess.list_devices()]
+  except tf1.errors.OpError as error:
+    raise errors.TrainingError(
+      f"cluster: the tasks at {target!r} do not all answer ({error.message}). "
+      f"Start those that are not there."
+    ) from error
+  specs = [tf1.DeviceSpec.from_string(name) for name in names]
+  return sorted({spec.task for spec in specs if spec.job == clusters.JOB})
+
+
+def session_config(config=None):
+  """Returns the configuration of a session on a cluster.
+
+  Args:
+    config: a `tf.compat.v1.ConfigProto` to begin with, which is not changed.
+
+  Returns:
+    A `tf.compat.v1.ConfigProto` with a time limit for each run.
+  """
+  found = tf1.ConfigProto()
+  if config is not None:
+    found.CopyFrom(config)
+  found.operation_timeout_in_ms = int(TIMEOUT_S * 1000)
+  return found

@@ -1,0 +1,63 @@
+"""Tests of where sub-models live, as a script is told of it."""
+
+import socket
+
+from absl.testing import absltest, parameterized
+
+from tangle import errors
+from tangle.compat import tf1
+from tangle.experiments import placements
+from tests import case
+from tests.pipeline import placement_test
+
+
+class PlacementsTest(case.GraphTestCase):
+  def test_sub_models_get_the_devices_of_their_tasks(self):
+    self.assertEqual(
+      placements.devices(placement_test.target(), ["encoder=2", "decoder=0"]),
+      {"encoder": placement_test.TASKS[2], "decoder": placement_test.TASKS[0]},
+    )
+    self.assertEqual(placements.devices(None, None), {})
+    self.assertEqual(placements.devices(placement_test.target(), None), {})
+
+  @parameterized.named_parameters(
+    ("name", ["coder=0"], "'coder=0' names no sub-model.*'encoder'"),
+    ("empty", [""], "'' names no sub-model"),
+    ("no_task", ["encoder"], "'encoder' must give the number .* got ''"),
+    ("word", ["encoder=first"], "got 'first'"),
+    ("negative", ["encoder=-1"], "got '-1'"),
+    ("twice", ["encoder=0", "encoder=1"], "'encoder' is given twice"),
+    ("task", ["encoder=0", "decoder=7"], r"no task 7 .* tasks \[0, 1, 2\]"),
+  )
+  def test_refuses(self, placement, message):
+    with self.assertRaisesRegex(errors.ArgumentError, message):
+      placements.devices(placement_test.target(), placement)
+
+  def test_a_placement_needs_a_cluster(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "needs a cluster"):
+      placements.devices(None, ["encoder=0"])
+
+  @parameterized.parameters(
+    "", "127.0.0.1:2222", "http://127.0.0.1:2222", "grpc://host", "grpc://:1"
+  )
+  def test_what_is_no_address_is_refused(self, target):
+    with self.assertRaisesRegex(errors.ArgumentError, "address of a task"):
+      placements.devices(target, ["encoder=0"])
+
+  def test_an_address_where_nobody_listens_is_named(self):
+    with socket.socket() as bound:  # and does not listen
+      bound.bind(("127.0.0.1", 0))
+      target = f"grpc://127.0.0.1:{bound.getsockname()[1]}"
+      with self.assertRaisesRegex(errors.TrainingError, target):
+        placements.devices(target, ["encoder=0"])
+
+  def test_the_configuration_has_a_time_limit_and_keeps_the_rest(self):
+    given = tf1.ConfigProto(intra_op_parallelism_threads=1)
+    found = placements.session_config(given)
+    self.assertEqual(found.intra_op_parallelism_threads, 1)
+    self.assertEqual(found.operation_timeout_in_ms, 300000)
+    self.assertEqual(given.operation_timeout_in_ms, 0)
+
+
+if __name__ == "__main__":
+  absltest.main()
