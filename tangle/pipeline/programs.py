@@ -137,7 +137,10 @@ class Program:
       return run(step, () if turn is None else given[turn])
 
     try:
-      if self._pool is not None and plain:
+      # A session of a cluster, too, is one that several threads may run.
+      session = getattr(sess, "limited", None)
+      at_once = plain or isinstance(session, tf1.Session)
+      if self._pool is not None and at_once:
         results = tasks.run_at_once(self._tasks, call, self._pool)
       else:
         results = tasks.run_in_turn(self._tasks, call)

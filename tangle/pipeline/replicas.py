@@ -1,0 +1,178 @@
+"""Replicas of sub-models: each takes a part of the batch, on its own device.
+
+The weights are there once, where the first replica lives. The others read them
+there in each step, and the update sums the gradients of all replicas there. The
+result is that of one replica with the whole batch where losses are means over
+rows.
+"""
+
+import numpy as np
+
+from tangle import errors
+from tangle.compat import tf1
+
+SHARE = "share"
+"""The feed of a replica with a loss: its share of the rows of the batch."""
+
+
+class Replicas:
+  """Adds sub-models to a pipeline several times, and divides batches.
+
+      replicas = tangle.pipeline.replicas.Replicas(pipeline, 2)
+      replicas.add("encoder", build_encoder, devices=["/gpu:0", "/gpu:1"])
+      replicas.add("decoder", build_decoder, reads={"h": "encoder.h"},
+                   devices=["/gpu:0", "/gpu:1"])
+      trainer = pipeline.minimize(optimizer, overlap=True)
+      trainer.step(sess, replicas.divide(batch))
+
+  The sub-models are named `encoder_0`, `encoder_1` and so on. Losses of results
+  are multiplied by the replica's share of the rows, so that they add up.
+
+  Attributes:
+    pipeline: the `Pipeline`.
+    count: how many replicas there are.
+  """
+
+  def __init__(self, pipeline, count):
+    """Adds nothing yet.
+
+    Args:
+      pipeline: a `Pipeline`.
+      count: how many replicas to make.
+
+    Raises:
+      ArgumentError: if `count` is not a positive int.
+    """
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+      raise errors.ArgumentError(
+        f"Replicas: count must be a positive int, got {count!r}."
+      )
+    self.pipeline, self.count = pipeline, count
+    self._with_loss = {}  # name → whether its pieces have a loss
+
+  def add(self, name, build, reads=None, devices=None, **settings):
+    """Adds the replicas of a sub-model.
+
+    Args:
+      name: what the sub-model is called in `divide` and in reads.
+      build: as for `Pipeline.add`. It is called for each replica and bucket,
+        and the first call makes the variables, as for buckets.
+      reads: as for `Pipeline.add`, from sub-models that were added here. Each
+        replica reads from that of its own number.
+      devices: the device of each replica; by default TensorFlow places ops.
+      **settings: others of `Pipeline.add`.
+
+    Raises:
+      ArgumentError: if there are not as many devices, a read is from elsewhere,
+        or as `Pipeline.add`.
+    """
+    caller = f"Replicas.add({name!r})"
+    devices = [None] * self.count if devices is None else list(devices)
+    if len(devices) != self.count:
+      raise errors.ArgumentError(
+        f"{caller}: got {len(devices)} devices for {self.count} replicas. Give "
+        f"one for each."
+      )
+    for k, device in enumerate(devices):
+      self.pipeline.add(
+        f"{name}_{k}",
+        self._builder(name, build, k),
+        reads={
+          read: self._sources(caller, source, k)
+          for read, source in (reads or {}).items()
+        },
+        device=device,
+        **settings,
+      )
+    self._with_loss[name] = False
+
+  def _sources(self, caller, sources, k):
+    """Returns what the k-th replica reads from."""
+    if not isinstance(sources, str):
+      return [self._sources(caller, source, k) for source in sources]
+    sub_model, dot, output = sources.partition(".")
+    if sub_model not in self._with_loss:
+      raise errors.ArgumentError(
+        f"{caller}: reads must come from 'sub_model.output' of one of "
+        f"{list(self._with_loss)}, got {sources!r}. Add that sub-model here, "
+        f"first, so that each replica has its own."
+      )
+    return f"{sub_model}_{k}{dot}{output}"
+
+  def _builder(self, name, build, k):
+    """Returns the builder of a replica, whose loss counts by its share."""
+
+    def build_replica(bucket, reads):
+      before = len(tf1.trainable_variables())
+      piece = build(bucket, reads)
+      made = [v.name for v in tf1.trainable_variables()[before:]]
+      if k and made:
+        raise errors.ArgumentError(
+          f"Replicas: the builder of {name!r} made the variables {made} anew "
+          f"for replica {k}. Use networks of tangle.nets, or get_variable in a "
+          f"scope with reuse=tf.AUTO_REUSE, so that replicas share them."
+        )
+      if piece.loss is None:
+        return piece
+      if SHARE in piece.feeds:
+        raise errors.ArgumentError(
+          f"Replicas: {name!r} has a feed {SHARE!r}, which is that of the "
+          f"replica's share of the rows. Name it otherwise."
+        )
+      self._with_loss[name] = True
+      one = tf1.constant(1.0, tf1.float64)
+      share_ph = tf1.placeholder_with_default(one, [], "share_ph")
+      loss = piece.loss * tf1.cast(share_ph, piece.loss.dtype)
+      return piece._replace(feeds={**piece.feeds, SHARE: share_ph}, loss=loss)
+
+    return build_replica
+
+  def divide(self, batch):
+    """Divides a batch among the replicas.
+
+    Args:
+      batch: sub-model → feed name → array, with the batch as the first axis.
+        Scalars go to all replicas.
+
+    Returns:
+      What `Trainer.step` and `Pipeline.forward` take. Rows are divided as
+      equally as may be, in their order.
+
+    Raises:
+      ArgumentError: if a name is unknown, arrays differ in their number of
+        rows, or there are fewer rows than replicas.
+    """
+    self.pipeline.build()
+    rows = self._count_rows(batch)
+    ends = [rows * k // self.count for k in range(self.count + 1)]
+    found = {}
+    for name, feeds in batch.items():
+      for k, (begin, end) in enumerate(zip(ends, ends[1:])):
+        own = {
+          feed: array[begin:end] if np.ndim(array) else array
+          for feed, array in feeds.items()
+        }
+        if self._with_loss[name]:
+          own[SHARE] = (end - begin) / rows
+        found[f"{name}_{k}"] = own
+    return found
+
+  def _count_rows(self, batch):
+    """Returns how many rows all arrays of a batch have."""
+    rows = {}
+    for name, feeds in batch.items():
+      if name not in self._with_loss:
+        raise errors.ArgumentError(
+          f"Replicas.divide: the batch names {name!r}; there are "
+          f"{list(self._with_loss)}."
+        )
+      for feed, array in feeds.items():
+        if np.ndim(array):
+          rows[f"{name}.{feed}"] = len(array)
+    if len(set(rows.values())) != 1 or min(rows.values()) < self.count:
+      raise errors.ArgumentError(
+        f"Replicas.divide: all arrays must have the same number of rows, at "
+        f"least one for each of the {self.count} replicas, got {rows}. Put the "
+        f"batch first."
+      )
+    return min(rows.values())
