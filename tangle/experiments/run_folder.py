@@ -14,7 +14,7 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import bucket_plans, tasks, translator
 from tangle.seq2seq import corpora, decoding
-from tangle.training import checkpoints, files
+from tangle.training import checkpoints, files, savers
 
 FILE = "run.json"
 
@@ -155,7 +155,7 @@ def decoder(
     if checkpoint is None:
       restore = _restorer(run_dir)
     else:
-      saver = tf1.train.Saver(saved_weights(checkpoint))
+      saver = savers.Saver(saved_weights(checkpoint))
 
       def restore(sess):
         saver.restore(sess, checkpoint)

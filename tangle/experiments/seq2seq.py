@@ -23,6 +23,7 @@ from tangle.training import (
   determinism,
   loop,
   meters,
+  savers,
   schedules,
   sources,
 )
@@ -229,7 +230,7 @@ class _Run:
     )
     self._model, waste = model, self._pairs.padding_waste
     self._initialize = tf1.global_variables_initializer()
-    self._load = given.init_checkpoint and tf1.train.Saver(
+    self._load = given.init_checkpoint and savers.Saver(
       run_folder.saved_weights(given.init_checkpoint)
     )
     self._figures = dict(

@@ -3,7 +3,8 @@
 A checkpoint is a folder `step-00001200` with the two files of a plain
 `tf.train.Saver` checkpoint, `model`, and a manifest. It is written under
 another name and renamed at the end, when all of it has reached the disk. One
-process at a time may write; any may read.
+process at a time may write; any may read. The process that trains writes and
+reads all files, wherever the variables live.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple, Optional
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.training import files, manifests
+from tangle.training import files, manifests, savers
 
 _FOLDER = re.compile(r"step-(\d{8,})")
 _MODEL = "model"
@@ -97,7 +98,7 @@ class Checkpoints:
         "Make the Checkpoints before."
       )
     with self._variables[0].graph.as_default(), tf1.name_scope(name):
-      self._saver = tf1.train.Saver(self._variables, max_to_keep=0)
+      self._saver = savers.Saver(self._variables)
 
   def steps(self):
     """Lists the steps of which there are checkpoints, damaged or not.
@@ -152,12 +153,7 @@ class Checkpoints:
       self.folder, files.WRITING + os.path.basename(path)
     )
     os.mkdir(temporary)
-    self._saver.save(
-      sess,
-      os.path.join(temporary, _MODEL),
-      write_meta_graph=False,
-      write_state=False,
-    )
+    self._saver.save(sess, os.path.join(temporary, _MODEL))
     manifests.write(temporary, manifest)
     if os.path.exists(path):  # a damaged one
       files.remove(path)
