@@ -60,7 +60,8 @@ def interrupt(*unused):
 
 
 def main():
-  signal.signal(signal.SIGTERM, interrupt)
+  for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has
+    signal.signal(number, interrupt)  # a job in the background ignore SIGINT
   settings = command_line.take(clusters.LocalCluster, FLAGS)
   try:
     with clusters.LocalCluster(**settings) as cluster:
