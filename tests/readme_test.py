@@ -1,4 +1,4 @@
-"""Tests that the code of README and docs runs, and that no script is missing."""
+"""Tests that the code of README and docs runs, and that scripts are listed."""
 
 import os
 import pathlib
