@@ -325,8 +325,7 @@ class Pipeline:
       global_step: a variable that each step adds 1 to.
       overlap: whether runs that do not depend on one another, such as those of
         two encoders, are made at once, by threads. The results are the same.
-        A session in the wrapping of another, such as a monitored one, makes
-        them in turn.
+        A monitored session, or one that is wrapped, makes them in turn.
       weights_unchanged: your promise that nothing but the trainer's own
         updates changes variables during a step, as for `SubModel`.
       micro_batches: how many parts a batch is divided into, along the first
