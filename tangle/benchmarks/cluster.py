@@ -1,24 +1,30 @@
 """What it is worth to lay a pipeline over tasks of this machine.
 
-A chain of equal heavy stages, each on a task of its own with one thread. The
+A chain of equal heavy stages, each on a task with a core of its own. The
 baseline is one process with one thread that trains the joint graph on the
-whole batch. The machine needs a core for each task.
+whole batch. Where the machine has no core for each task, stages can wait
+instead of computing.
 """
+
+import os
 
 import numpy as np
 
-from tangle.benchmarks import timing
+from tangle import errors
+from tangle.benchmarks import memory, timelines, timing
 from tangle.compat import tf1
-from tangle.experiments import plots
 from tangle.nets import feedforward
-from tangle.pipeline import clusters, joint, pieces, pipeline
+from tangle.pipeline import clusters, joint, pieces, pipeline, schedules
 
 COLUMNS = (
   "step_s",
   "to_joint",
+  "ideal",
   "sent_bytes",
+  "boundary_bytes",
   "held_sets",
   "held_bytes",
+  "predicted_bytes",
   "same_losses",
 )
 
@@ -28,24 +34,24 @@ JOINT = "joint"
 class Contender:
   """One way to train the network, in a graph and session of its own."""
 
-  def __init__(self, sizes_of, target="", micro_batches=1, schedule="1f1b"):
+  def __init__(self, name, sizes, target="", micro_batches=1, schedule="1f1b"):
     """Builds it.
 
     Args:
-      sizes_of: stages, rows B of a batch, units U, layers of a stage.
+      name: a scope for its variables: those of one name on one cluster would
+        be the same variable.
+      sizes: a `Sizes`.
       target: of a cluster with a task for each stage; `""` for the joint graph
         in this process.
       micro_batches: M.
       schedule: as `Pipeline.minimize` takes it.
     """
-    self._sizes = sizes_of
-    stages, rows, units, layers = sizes_of
     rng = np.random.RandomState(0)
-    x = rng.standard_normal((rows, units)).astype(np.float32)
-    self._batch = {f"stage_{k}": {} for k in range(stages)}
+    x = rng.standard_normal((sizes.rows, sizes.units)).astype(np.float32)
+    self._batch = {f"stage_{k}": {} for k in range(sizes.stages)}
     self._batch["stage_0"] = {"x": x}
-    with tf1.Graph().as_default() as graph:
-      built = _wire(stages, units, layers, bool(target))
+    with tf1.Graph().as_default() as graph, tf1.variable_scope(name):
+      built = _wire(sizes, bool(target))
       optimizer = tf1.train.GradientDescentOptimizer(0.01)
       if target:
         self.trainer = built.minimize(
@@ -60,34 +66,73 @@ class Contender:
       self.session.run(tf1.global_variables_initializer())
       for variable in tf1.trainable_variables():
         shape = variable.shape.as_list()
-        scale = 1 / np.sqrt(units)
+        scale = 1 / np.sqrt(sizes.units)
         variable.load(scale * rng.standard_normal(shape), self.session)
 
   def step(self):
     """Makes a step; returns the loss."""
     return self.trainer.step(self.session, self._batch).loss
 
-  def set_bytes(self, rows):
-    """Returns the bytes that the first stage keeps of a part of `rows` rows.
+
+class Sizes:
+  """How large the network and its batches are."""
+
+  def __init__(self, stages, rows, units, layers, wait_s):
+    """Checks them.
 
     Args:
-      rows: how many.
+      stages: S.
+      rows: B, of a batch.
+      units: U, of each layer and boundary.
+      layers: dense layers of a stage.
+      wait_s: seconds that a stage waits in a step, half of them forward.
+
+    Raises:
+      ArgumentError: if one of them is out of range.
+    """
+    given = {"stages": stages, "rows": rows, "units": units, "layers": layers}
+    for name, value in given.items():
+      least = 2 if name == "stages" else 1
+      if value < least:
+        raise errors.ArgumentError(
+          f"cluster.compare: {name} must be at least {least}, got {value}."
+        )
+    if wait_s < 0:
+      raise errors.ArgumentError(
+        f"cluster.compare: wait_s must not be negative, got {wait_s}."
+      )
+    self.stages, self.rows, self.units = stages, rows, units
+    self.layers, self.wait_s = layers, wait_s
+
+  @property
+  def boundary_bytes(self):
+    """What boundaries, their gradients and the feed take in a step."""
+    return (2 * (self.stages - 1) + 1) * self.rows * self.units * 4
+
+  def held_bytes(self, sets, count):
+    """Returns what a step adds to the memory of the first stage.
+
+    Args:
+      sets: of how many parts it holds residuals at once.
+      count: into how many parts a batch is divided.
 
     Returns:
-      An int, by formula: the input and the value of each layer; values of
+      An int: the input and the value of each layer for each set, and twice the
+      gradients of the variables: their sum, and the next one. The values of
       variables take no memory of their own.
     """
-    _, _, units, layers = self._sizes
-    return 4 * rows * units * (layers + 1)
+    rows = -(-self.rows // count)
+    values = sets * rows * self.units * (self.layers + 1)
+    return 4 * (values + 2 * self.layers * (self.units + 1) * self.units)
 
 
-def _wire(stages, units, layers, is_placed):
+def _wire(sizes, is_placed):
   """Returns the pipeline, not built yet."""
 
   def make(k):
     dense = [
-      feedforward.Dense(units, tf1.tanh, name=f"dense_{k}_{n}")
-      for n in range(layers)
+      feedforward.Dense(sizes.units, tf1.tanh, name=f"dense_{k}_{n}")
+      for n in range(sizes.layers)
     ]
 
     def build(bucket, reads):
@@ -96,17 +141,19 @@ def _wire(stages, units, layers, is_placed):
       if k:
         h = reads["h"]
       else:
-        h = feeds["x"] = tf1.placeholder(tf1.float32, [None, units])
+        h = feeds["x"] = tf1.placeholder(tf1.float32, [None, sizes.units])
       for layer in dense:
         h = layer(h)
-      if k < stages - 1:
+      if sizes.wait_s:
+        h = wait(h, sizes.wait_s / 2 / sizes.rows)
+      if k < sizes.stages - 1:
         return pieces.Piece(feeds, {"h": h})
       return pieces.Piece(feeds, loss=tf1.reduce_mean(tf1.square(h)))
 
     return build
 
   found = pipeline.Pipeline()
-  for k in range(stages):
+  for k in range(sizes.stages):
     found.add(
       f"stage_{k}",
       make(k),
@@ -116,135 +163,156 @@ def _wire(stages, units, layers, is_placed):
   return found
 
 
-def held_sets(timeline, name):
-  """Returns how many micro-batches have residuals at once in a sub-model.
+def wait(x, row_s):
+  """Returns `x` after a while in which no core is busy, on any task.
+
+  The gradient takes as long.
 
   Args:
-    timeline: a list of `micro_batches.Ran`.
-    name: the sub-model.
+    x: a float32 tensor of `[B, ...]`.
+    row_s: seconds for each row.
 
   Returns:
-    An int; 0 for a sub-model that goes backward in its forward runs.
+    A tensor like `x`.
   """
-  own = [ran for ran in timeline if ran.sub_model == name]
-  if not any(ran.is_backward for ran in own):
-    return 0
-  held, most = 0, 0
-  for ran in sorted(own, key=lambda ran: ran.begin_s):
-    held += -1 if ran.is_backward else 1
-    most = max(most, held)
-  return most
+
+  @tf1.custom_gradient
+  def slow(x):
+    return _sleep(x, row_s), lambda dy: _sleep(dy, row_s)
+
+  return slow(x)
+
+
+def _sleep(x, row_s):
+  """Returns `x` after a while."""
+  # The data set sleeps before its element, and before it tells that there is
+  # no other one.
+  micros = tf1.cast(tf1.shape(x)[0], tf1.float32) * (row_s / 2 * 1e6)
+  kind = {"output_types": [x.dtype], "output_shapes": [[]]}
+  after_x = tf1.reshape(x, [-1])[0]
+  data = tf1.raw_ops.ExperimentalSleepDataset(
+    input_dataset=tf1.raw_ops.TensorDataset(
+      components=[after_x], output_shapes=[[]]
+    ),
+    sleep_microseconds=tf1.cast(micros, tf1.int64),
+    **kind,
+  )
+  found = tf1.raw_ops.DatasetToSingleElement(dataset=data, **kind)
+  with tf1.control_dependencies(found):
+    return tf1.identity(x)
 
 
 def compare(
   stages=2,
-  rows=256,
+  rows=4096,
   units=512,
   layers=4,
   micro_batches=(2, 4),
-  schedules=("1f1b", "gpipe"),
+  orders=("1f1b", "gpipe"),
   rounds=10,
+  wait_s=0.0,
 ):
   """Measures the joint graph and the pipeline on tasks, in turn.
 
   Args:
-    stages: how many, each on a task.
-    rows: B.
-    units: U.
+    stages: how many there are, S, each on a task.
+    rows: examples of a batch, B.
+    units: depth of the layers, U.
     layers: dense layers of a stage.
-    micro_batches: the numbers of parts, each 2 or more.
-    schedules: names of schedules.
+    micro_batches: the numbers of parts of a batch, M, each 2 or more.
+    orders: names of schedules, 1f1b or gpipe.
     rounds: timed steps of each.
+    wait_s: seconds that a stage waits in a step, half of them forward, besides
+      what it computes.
 
   Returns:
     Contender → `step_s`; `to_joint`, the median of pairs with quartiles;
-    `sent_bytes` of boundaries and their gradients in a step, by formula;
-    `held_sets`, how many micro-batches' residuals the first stage held at
-    once, and `held_bytes`, by the rows of a part; `same_losses`, to 1e-4. And
-    contender → its timeline.
+    `ideal`, `(M + S - 1) / (S M)`; `sent_bytes`, what went over loopback in a
+    step, and `boundary_bytes`, what boundaries, their gradients and the feed
+    take; `held_sets`, of how many parts the first stage held residuals at
+    once; `held_bytes`, by how much its task grew in a step, and
+    `predicted_bytes`, what so many sets and the gradients take; `same_losses`,
+    to 1e-4. And contender → its timeline.
+
+  Raises:
+    ArgumentError: if a size, `micro_batches` or a schedule is out of range.
+    MissingPackageError: if psutil is not installed.
   """
-  sizes_of = stages, rows, units, layers
-  with clusters.LocalCluster(stages, threads=1) as cluster:
-    found = {JOINT: Contender(sizes_of)}
-    for schedule in schedules:
-      for count in micro_batches:
-        name = f"{schedule}_{count}"
-        found[name] = Contender(sizes_of, cluster.target, count, schedule)
+  sizes = Sizes(stages, rows, units, layers, wait_s)
+  plans = _plans(micro_batches, orders, rows)
+  sent = memory.loopback("cluster.compare")
+  # Memory of the tasks that is free again is given back at once, so that what
+  # they hold can be seen.
+  with clusters.LocalCluster(
+    stages, threads=1, environment={"MALLOC_MMAP_THRESHOLD_": "65536"}
+  ) as cluster:
+    _pin(cluster)
+    found = {JOINT: Contender(JOINT, sizes)}
+    for name, (count, schedule) in plans.items():
+      found[name] = Contender(name, sizes, cluster.target, count, schedule)
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
     steps = {name: contender.step for name, contender in found.items()}
-    seconds = timing.run_in_turn(steps, rounds)
-    rows_of, timelines = {}, {}
+    seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # losses were
+    rows_of, runs_of = {}, {}
     for name, contender in found.items():
       ratio = timing.ratio(seconds[name], seconds[JOINT])
+      near = np.allclose(losses[name], losses[JOINT], rtol=1e-4, atol=0)
       row = rows_of[name] = {
         "step_s": float(np.median(seconds[name])),
         "to_joint": ratio.median,
         "to_joint_quartiles": [ratio.low, ratio.high],
+        "same_losses": bool(near),
       }
-      near = np.allclose(losses[name], losses[JOINT], rtol=1e-4, atol=0)
-      row["same_losses"] = bool(near)
       if name != JOINT:
-        timelines[name] = timeline = []
-        contender.trainer.record(timeline)
-        contender.step()
-        row["sent_bytes"] = 2 * (stages - 1) * rows * units * 4
-        row["held_sets"] = held_sets(timeline, "stage_0")
-        part = rows // int(name.split("_")[1])
-        row["held_bytes"] = row["held_sets"] * contender.set_bytes(part)
+        process_id = cluster.process_id(0)
+        figures, runs_of[name] = _look(contender, process_id, sent)
+        count = plans[name][0]
+        row["ideal"] = (count + stages - 1) / (stages * count)
+        row["boundary_bytes"] = sizes.boundary_bytes
+        row.update(figures)
+        row["predicted_bytes"] = sizes.held_bytes(row["held_sets"], count)
       contender.session.close()
-  return rows_of, timelines
+  return rows_of, runs_of
 
 
-def plot_timeline(timeline, title, path):
-  """Draws the runs of a step: sub-models from top to bottom over time.
-
-  Args:
-    timeline: a list of `micro_batches.Ran`.
-    title: title of the plot.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
-  names = sorted({ran.sub_model for ran in timeline if ran.sub_model})
-  places = {**{name: k for k, name in enumerate(names)}, None: len(names)}
-  drawing = plots.open_drawing("plot_timeline", 10, 0.6 * len(places) + 1.8)
-  axes = drawing.subplots()
-  begin = min(ran.begin_s for ran in timeline)
-  back = {ran.sub_model for ran in timeline if ran.is_backward}
-  seen = set()
-  for ran in timeline:
-    kind, color = "forward", plots.COLORS[0]
-    if ran.sub_model is None:
-      kind, color = "update", plots.COLORS[2]
-    elif ran.is_backward:
-      kind, color = "backward", plots.COLORS[1]
-    elif ran.sub_model not in back:
-      kind, color = "forward and backward", plots.COLORS[3]
-    left, width = 1e3 * (ran.begin_s - begin), 1e3 * (ran.end_s - ran.begin_s)
-    axes.barh(
-      places[ran.sub_model],
-      width,
-      left=left,
-      color=color,
-      edgecolor="white",
-      label=None if kind in seen else kind,
-    )
-    seen.add(kind)
-    if ran.sub_model is not None:
-      axes.text(
-        left + width / 2,
-        places[ran.sub_model],
-        str(ran.micro_batch),
-        ha="center",
-        va="center",
-        color="white",
+def _plans(micro_batches, orders, rows):
+  """Returns contender → number of parts and schedule."""
+  found = {}
+  for given in micro_batches:
+    count = int(given) if str(given).isdigit() else 0
+    if not 2 <= count <= rows:
+      raise errors.ArgumentError(
+        f"cluster.compare: micro_batches must be from 2 to {rows}, the rows of "
+        f"a batch, got {given!r}."
       )
-  axes.set_yticks(range(len(places)))
-  axes.set_yticklabels([*names, "update"])
-  axes.invert_yaxis()
-  axes.set_xlabel("time in ms; numbers are those of micro-batches")
-  axes.set_title(title)
-  axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
-  drawing.tight_layout()
-  drawing.savefig(path, dpi=120)
+    for schedule in orders:
+      schedules.check("cluster.compare", count, schedule)
+      found[f"{schedule}_{count}"] = count, schedule
+  return found
+
+
+def _pin(cluster):
+  """Gives each task a core of its own, as far as there are enough."""
+  cores = sorted(os.sched_getaffinity(0))
+  if len(cores) < len(cluster.addresses):
+    return
+  for k, core in enumerate(cores[: len(cluster.addresses)]):
+    for thread in os.listdir(f"/proc/{cluster.process_id(k)}/task"):
+      os.sched_setaffinity(int(thread), {core})
+
+
+def _look(contender, process_id, sent):
+  """Makes steps that are not timed; returns figures and the timeline."""
+  timeline = []
+  contender.trainer.record(timeline)
+  before = sent()
+  contender.step()
+  figures = {
+    "sent_bytes": sent() - before,
+    "held_sets": timelines.held_sets(timeline, "stage_0"),
+  }
+  contender.trainer.record(None)
+  with memory.Peak("cluster.compare", process_id) as peak:
+    contender.step()
+  figures["held_bytes"] = peak.bytes
+  return figures, timeline

@@ -69,15 +69,18 @@ class LocalCluster:
     threads=0,
     log_dir: Optional[str] = None,
     ports: Optional[List[int]] = None,
+    *,
+    environment=None,
   ):
     """Starts the tasks and waits until all of them answer.
 
     Args:
       tasks: how many.
-      threads: each task computes with so many threads; 0 leaves it to
-        TensorFlow.
+      threads: each task computes with so many threads, and one more hands
+        values over; 0 leaves it to TensorFlow.
       log_dir: gets a log of each task; by default a new temporary folder.
       ports: a port for each task; free ones by default.
+      environment: variables that the tasks get besides those of this process.
 
     Raises:
       ArgumentError: if `tasks` is not positive, or `ports` are not as many
@@ -98,7 +101,7 @@ class LocalCluster:
     self.target = f"grpc://{self.addresses[0]}"
     self.log_dir = log_dir or tempfile.mkdtemp(prefix="tangle_cluster_")
     os.makedirs(self.log_dir, exist_ok=True)
-    self._threads = threads
+    self._threads, self._environment = threads, dict(environment or {})
     self._processes = [None] * tasks
     try:
       for k in range(tasks):
@@ -111,7 +114,7 @@ class LocalCluster:
 
   def _start(self, task):
     """Starts a task, and does not wait for it."""
-    environment = dict(os.environ)
+    environment = {**os.environ, **self._environment}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-m", "tangle.pipeline.clusters"]
     command += [",".join(self.addresses), str(task), str(self._threads)]
@@ -207,8 +210,11 @@ def _check_ports(ports):
 
 def _serve(addresses, task, threads):
   """Is a task until standard input ends."""
+  # With one thread, another task would wait for a value as long as this one
+  # computes: to hand it over is an op, too.
   config = tf1.ConfigProto(
-    inter_op_parallelism_threads=threads, intra_op_parallelism_threads=threads
+    inter_op_parallelism_threads=threads and threads + 1,
+    intra_op_parallelism_threads=threads,
   )
   server = tf1.train.Server(
     {JOB: addresses}, job_name=JOB, task_index=task, config=config

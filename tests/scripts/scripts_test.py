@@ -140,6 +140,18 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(list(figures), ["joint", "in_turn", "at_once"])
     self.assertTrue(figures["at_once"]["same_losses"])
 
+  def test_benchmark_cluster(self):
+    flags = ["--rows=8", "--units=4", "--layers=1", "--rounds=1"]
+    flags += ["--micro_batches=2", f"--out_dir={self.out_dir}"]
+    figures = self.figures(run("benchmark_cluster.py", *flags))
+    self.assertCountEqual(figures, ["joint", "1f1b_2", "gpipe_2", "load"])
+    self.assertTrue(figures["gpipe_2"]["same_losses"])
+    plots = ["cluster_to_joint.png", "gantt_1f1b_2.png", "gantt_gpipe_2.png"]
+    self.assertEqual(sorted(os.listdir(self.out_dir)), plots)
+    done = run("benchmark_cluster.py", "--micro_batches=two")
+    self.assertEqual(done.returncode, 1)
+    self.assertIn("from 2 to 4096, the rows of a batch, got 'two'", done.stderr)
+
   def test_benchmark_variants(self):
     figures = self.figures(
       run(
