@@ -287,8 +287,13 @@ class _Run:
       extra={"speed": speed, "curve": measure},
       progress=progress and speed.shown(progress),
       report=self._report,
+      reopen=given.cluster and self.open_session,
     )
-    outcome = run.run()
+    try:
+      outcome = run.run()
+    finally:
+      if run.sess is not sess:
+        run.sess.close()
     figures = dict(self._figures, **outcome._asdict())
     figures["steps"] = figures.pop("step")  # so that it is a record of the end
     figures.update(speed.figures(), curve=measure.curve)

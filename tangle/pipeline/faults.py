@@ -8,6 +8,7 @@ which also removes what the step has left on them.
 A lost task takes its variables along: only a checkpoint has them.
 """
 
+import contextlib
 import numbers
 import re
 import threading
@@ -30,12 +31,14 @@ ANSWER_S = 3.0
 
 _MARGIN_S = 1.8  # after the time limit, to find out who is lost
 
-_SUSPECT = (
+SUSPECT = (
   tf1.errors.UnavailableError,
   tf1.errors.AbortedError,
   tf1.errors.DeadlineExceededError,
   tf1.errors.CancelledError,
 )
+"""What runs raise for want of a task, and sometimes for another reason."""
+
 _RESTARTED = re.compile(r'"(/job:\w+/replica:\d+/task:\d+)"\)? (?:just|was)')
 _REMOTE = re.compile(r"remote target (/job:\w+/replica:\d+/task:\d+)")
 _TRANSPORT = re.compile(
@@ -127,7 +130,7 @@ class Limited:
     try:
       call = _Thread(function, arguments, self.graph)
       return call.result(self._timeout_s + GRACE_S)
-    except _SUSPECT as error:
+    except SUSPECT as error:
       self._failure = error
       self.due = begin + self._timeout_s + _MARGIN_S
       if isinstance(error, tf1.errors.DeadlineExceededError):
@@ -203,8 +206,7 @@ def address_of(sess):
 def call(pipeline, sess, work):
   """Makes the runs of a step, or of a forward pass.
 
-  When a task is lost, the session is closed, in a thread, since that may last
-  until the task is back.
+  When a task is lost, the session is closed.
 
   Args:
     pipeline: the `Pipeline`.
@@ -226,7 +228,7 @@ def call(pipeline, sess, work):
   limited = Limited(sess, address, pipeline.timeout_s)
   try:
     return work(limited)
-  except _SUSPECT as error:
+  except SUSPECT as error:
     rest = limited.due - time.monotonic()
     seconds = min(max(rest, _MARGIN_S - GRACE_S), ANSWER_S)
     lost = sweep(pipeline.graph, address, limited.keys, seconds)
@@ -235,8 +237,22 @@ def call(pipeline, sess, work):
       raise
     pipeline.left_keys.update(limited.keys)
     session = sess.within if isinstance(sess, monitored.Bound) else sess
-    threading.Thread(target=session.close, daemon=True).start()
+    close(session)
     raise errors.TaskLostError(message) from error
+
+
+def close(sess):
+  """Closes a session in a thread, as that may last until a lost task is back.
+
+  Args:
+    sess: a session, which may be closed already.
+  """
+
+  def end():
+    with contextlib.suppress(tf1.errors.OpError, RuntimeError):
+      sess.close()
+
+  threading.Thread(target=end, daemon=True).start()
 
 
 def _explain(pipeline, limited, text, lost):

@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 from tangle import errors
 from tangle.compat import tf1
 from tangle.training import checkpoints as checkpoints_lib
-from tangle.training import failures, files, interrupts, stopping
+from tangle.training import failures, files, interrupts, recovery, stopping
 from tangle.training import journal as journal_lib
 
 MAX_STEPS = "max_steps"
@@ -77,6 +77,8 @@ class Loop:
   stopping depend on them, and would else depend on the speed of the machine.
 
   Attributes:
+    sess: the session, the newest one if `reopen` has opened others; whoever
+      gave `reopen` closes it in the end.
     checkpoints: the `Checkpoints`.
     journal: the `Journal`. Figures of the end may be written to its `records`
       after `run`; a record without a step is removed when the run goes on.
@@ -106,6 +108,8 @@ class Loop:
     checkpoints=None,
     progress=None,
     report=None,
+    reopen=None,
+    reopen_s=600.0,
   ):
     """Adds the ops of checkpoints to the graph, which must be complete.
 
@@ -144,6 +148,11 @@ class Loop:
       progress: called as `progress(step, max_steps, result)` after each step;
         see `progress.Bar`.
       report: called with lines of text; by default they go to the log.
+      reopen: a function without arguments that opens a session like `sess`.
+        When a task of its cluster is lost, the run waits until all tasks
+        answer, and goes on from the newest checkpoint in a new session. By
+        default the error ends the run.
+      reopen_s: seconds that may pass from a loss to the next step.
 
     Raises:
       ArgumentError: if a number of steps or `patience` is less than 1, there
@@ -155,7 +164,7 @@ class Loop:
       raise errors.ArgumentError(
         "Loop: patience counts validations. Give validate, too."
       )
-    self._sess, self._trainer, self._source = sess, trainer, source
+    self.sess, self._trainer, self._source = sess, trainer, source
     self._out_dir, self._max_steps = out_dir, max_steps
     self._feeds = feeds or (lambda batch, step: batch)
     self._rate = rate
@@ -176,6 +185,7 @@ class Loop:
       with sess.graph.as_default():
         checkpoints = checkpoints_lib.Checkpoints(folder, keep, report=report)
     self.checkpoints = checkpoints
+    self._recovery = recovery.Recovery(reopen, reopen_s, self.journal.say)
     self._guard = failures.Guard(sess.graph, out_dir)
 
   def run(self):
@@ -192,6 +202,8 @@ class Loop:
         name `watch`.
       TrainingError: if a loss or a weight is not finite, the checkpoint does
         not fit, all checkpoints are damaged, or another run is in the folder.
+      TaskLostError: if a task of the cluster is lost, and is not back in time
+        or there is no `reopen`.
       DataError: if the batches are not those of the run that goes on, or
         `metrics.jsonl` is damaged.
       KeyboardInterrupt: at the second signal.
@@ -200,9 +212,7 @@ class Loop:
       with interrupts.Interrupts() as signals:
         resumed_from = self._begin()
         try:
-          self._save()
-          reason = self._steps(signals)
-          self._save()
+          reason = self._steps_and_losses(signals)
         finally:
           self.journal.close()
     by = f" by {signals.received}" if signals.received else ""
@@ -221,7 +231,7 @@ class Loop:
     """Restores everything; returns the step where the run goes on."""
     if self._rate is not None:
       self._rate.forget()
-    restored = self.checkpoints.restore(self._sess)
+    restored = self.checkpoints.restore(self.sess)
     if restored is None:
       resumed_from, position = None, None
       self._step, self._loss = self._first_step(), None
@@ -235,15 +245,15 @@ class Loop:
       self.journal.say(f"Going on from the checkpoint of step {self._step}.")
     self._stream = self._source.at(position)
     self.journal.open(
-      self._out_dir, self._sess.graph, self._step, restored is not None
+      self._out_dir, self.sess.graph, self._step, restored is not None
     )
     self._score = None  # of validation at this step
     self._saved_step, self._saved_s = resumed_from, time.monotonic()
     return resumed_from
 
   def _first_step(self):
-    global_step = tf1.train.get_global_step(self._sess.graph)
-    return 0 if global_step is None else int(self._sess.run(global_step))
+    global_step = tf1.train.get_global_step(self.sess.graph)
+    return 0 if global_step is None else int(self.sess.run(global_step))
 
   def _check_state(self, restored):
     state = restored.state if isinstance(restored.state, dict) else {}
@@ -254,6 +264,31 @@ class Loop:
         f"this run has {sorted(self._parts)}. Give rate and extra as in that "
         f"run, or another folder."
       )
+
+  def _steps_and_losses(self, signals):
+    """Runs the steps, after each loss of a task from the newest checkpoint."""
+    while True:
+      try:
+        self._save()
+        reason = self._steps(signals)
+        self._save()
+        return reason
+      except recovery.ERRORS as found:
+        error = found
+      self._go_on(error, signals)
+
+  def _go_on(self, error, signals):
+    """Begins again in a new session, after a task was lost."""
+    while True:
+      if not self.checkpoints.steps():
+        raise error
+      self.sess = self._recovery.session(self.sess, error, self._step, signals)
+      self.journal.close()
+      try:
+        self._begin()
+        return
+      except recovery.ERRORS as found:
+        error = found
 
   def _steps(self, signals):
     """Runs the steps; returns why they have ended."""
@@ -280,7 +315,7 @@ class Loop:
 
   def _train_on(self, batch):
     """Makes one step, and all that is due after it."""
-    sess = self._sess
+    sess = self.sess
     feeds = self._feeds(batch, self._step)
     rate = self._rate and self._rate.update(sess, self._step)
     result = self._trainer.step(sess, feeds)
@@ -303,7 +338,7 @@ class Loop:
 
   def _run_validation(self):
     """Returns the figures of validation, and whether they are the best."""
-    figures = dict(self._validate(self._sess))
+    figures = dict(self._validate(self.sess))
     self._score = journal_lib.check_validation(figures, self._watch)
     better = self._patience.add(self._step, self._score)
     text = f"step {self._step}: {self._watch} {self._score:.4g}"
@@ -320,14 +355,14 @@ class Loop:
     """Writes a checkpoint, if there is none of this step."""
     if self._saved_step == self._step:
       return
-    self._guard.check_weights(self._sess, self._step)
+    self._guard.check_weights(self.sess, self._step)
     self.journal.sync()
     state = {
       "position": self._stream.position,
       "loss": self._loss,
       "parts": {name: part.state() for name, part in self._parts.items()},
     }
-    self.checkpoints.save(self._sess, self._step, state, self._score)
+    self.checkpoints.save(self.sess, self._step, state, self._score)
     self._saved_step, self._saved_s = self._step, time.monotonic()
 
 
