@@ -58,6 +58,8 @@ def define(*functions, **defaults):
           f"{name!r}. Add it to Args in its docstring."
         )
       default = defaults.get(name, parameter.default)
+      if isinstance(default, tuple):
+        default = [str(value) for value in default]
       _definer(function, name, hints.get(name), parameter.default)(
         name, default, texts[name], flag_values=_VALUES
       )
