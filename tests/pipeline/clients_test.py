@@ -1,4 +1,4 @@
-"""Clients of one cluster: apart from one another, and what a dead one leaves."""
+"""Clients of one cluster are apart, and what a dead one leaves can go."""
 
 import json
 import signal
@@ -32,8 +32,11 @@ def dying(limited, *args):
 with tf1.Graph().as_default() as graph:
   trainer = clients_test.build("dead")
   shelves = [
-    [op.get_attr("shared_name").decode(), [t.name for t in op.get_attr("dtypes")],
-     op.device]
+    [
+      op.get_attr("shared_name").decode(),
+      [dtype.name for dtype in op.get_attr("dtypes")],
+      op.device,
+    ]
     for op in graph.get_operations() if op.type == "MapStage"
   ]
   print(json.dumps(shelves), flush=True)
