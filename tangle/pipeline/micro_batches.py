@@ -115,19 +115,8 @@ class MicroProgram:
       count: the number of micro-batches.
       schedule: the name of a schedule.
       pool: the executor of runs that may be made at once.
-
-    Raises:
-      ArgumentError: if residuals of a sub-model live for one run only.
     """
     self._caller = f"Pipeline {pipeline.name!r}"
-    for name, current in passes.items():
-      if current.is_real is not None:
-        raise errors.ArgumentError(
-          f"{self._caller}: the residuals of {name!r} live for one run only, "
-          f"as those of TensorFlow 1 style loops do, which micro_batches do "
-          f"not take. Leave micro_batches out, or build the loop while "
-          f"tf.compat.v1.control_flow_v2_enabled() is true."
-        )
     self._prepared = pipeline.prepared
     self._plan = plan
     self._passes = passes

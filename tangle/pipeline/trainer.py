@@ -228,6 +228,13 @@ class Trainer:
     with self.pipeline.graph.as_default():
       found = graph.training_pass(pattern, scope, self._weights_unchanged)
       group = found.variables
+      if self._sums is not None and found.is_real is not None:
+        raise errors.ArgumentError(
+          f"Pipeline {self.pipeline.name!r}: the residuals of {node.name!r} "
+          f"live for one run only, as those of TensorFlow 1 style loops do, "
+          f"which micro_batches do not take. Leave micro_batches out, or build "
+          f"the loop while tf.compat.v1.control_flow_v2_enabled() is true."
+        )
       if self._sums is not None and group is not None:
         with tf1.name_scope(scope):
           self._sums.ops(node.name, group, node.device)
