@@ -1,12 +1,10 @@
 """What it is worth to lay a pipeline over tasks of this machine.
 
-A chain of equal heavy stages, each on a task with a core of its own. The
+A chain of equal heavy stages, each on a task that computes with one thread. The
 baseline is one process with one thread that trains the joint graph on the
 whole batch. Where the machine has no core for each task, stages can wait
 instead of computing.
 """
-
-import os
 
 import numpy as np
 
@@ -205,11 +203,11 @@ def _sleep(x, row_s):
 def compare(
   stages=2,
   rows=4096,
-  units=512,
+  units=1024,
   layers=4,
   micro_batches=(2, 4),
   orders=("1f1b", "gpipe"),
-  rounds=10,
+  rounds=5,
   wait_s=0.0,
 ):
   """Measures the joint graph and the pipeline on tasks, in turn.
@@ -241,15 +239,10 @@ def compare(
   sizes = Sizes(stages, rows, units, layers, wait_s)
   plans = _plans(micro_batches, orders, rows)
   sent = memory.loopback("cluster.compare")
-  # Memory of the tasks that is free again is given back at once, so that what
-  # they hold can be seen.
-  with clusters.LocalCluster(
-    stages, threads=1, environment={"MALLOC_MMAP_THRESHOLD_": "65536"}
-  ) as cluster:
-    _pin(cluster)
+  with clusters.LocalCluster(stages, threads=1) as cluster:
     found = {JOINT: Contender(JOINT, sizes)}
-    for name, (count, schedule) in plans.items():
-      found[name] = Contender(name, sizes, cluster.target, count, schedule)
+    for name, plan in plans.items():
+      found[name] = Contender(name, sizes, cluster.target, *plan)
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
     steps = {name: contender.step for name, contender in found.items()}
     seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # losses were
@@ -257,21 +250,24 @@ def compare(
     for name, contender in found.items():
       ratio = timing.ratio(seconds[name], seconds[JOINT])
       near = np.allclose(losses[name], losses[JOINT], rtol=1e-4, atol=0)
-      row = rows_of[name] = {
+      rows_of[name] = {
         "step_s": float(np.median(seconds[name])),
         "to_joint": ratio.median,
         "to_joint_quartiles": [ratio.low, ratio.high],
         "same_losses": bool(near),
       }
       if name != JOINT:
-        process_id = cluster.process_id(0)
-        figures, runs_of[name] = _look(contender, process_id, sent)
+        figures, runs_of[name] = _record(contender, sent)
         count = plans[name][0]
-        row["ideal"] = (count + stages - 1) / (stages * count)
-        row["boundary_bytes"] = sizes.boundary_bytes
-        row.update(figures)
-        row["predicted_bytes"] = sizes.held_bytes(row["held_sets"], count)
+        rows_of[name].update(
+          figures,
+          ideal=(count + stages - 1) / (stages * count),
+          boundary_bytes=sizes.boundary_bytes,
+          predicted_bytes=sizes.held_bytes(figures["held_sets"], count),
+        )
       contender.session.close()
+  for name, held in _measure_held(sizes, plans).items():
+    rows_of[name]["held_bytes"] = held
   return rows_of, runs_of
 
 
@@ -291,18 +287,8 @@ def _plans(micro_batches, orders, rows):
   return found
 
 
-def _pin(cluster):
-  """Gives each task a core of its own, as far as there are enough."""
-  cores = sorted(os.sched_getaffinity(0))
-  if len(cores) < len(cluster.addresses):
-    return
-  for k, core in enumerate(cores[: len(cluster.addresses)]):
-    for thread in os.listdir(f"/proc/{cluster.process_id(k)}/task"):
-      os.sched_setaffinity(int(thread), {core})
-
-
-def _look(contender, process_id, sent):
-  """Makes steps that are not timed; returns figures and the timeline."""
+def _record(contender, sent):
+  """Makes a step that is not timed; returns figures and the timeline."""
   timeline = []
   contender.trainer.record(timeline)
   before = sent()
@@ -311,8 +297,23 @@ def _look(contender, process_id, sent):
     "sent_bytes": sent() - before,
     "held_sets": timelines.held_sets(timeline, "stage_0"),
   }
-  contender.trainer.record(None)
-  with memory.Peak("cluster.compare", process_id) as peak:
-    contender.step()
-  figures["held_bytes"] = peak.bytes
   return figures, timeline
+
+
+def _measure_held(sizes, plans):
+  """Returns contender → by how much the first task grows in a step."""
+  found = {}
+  # Memory that is free again goes back at once, so that what a task holds can
+  # be seen; that takes time.
+  environment = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+  with clusters.LocalCluster(
+    sizes.stages, threads=1, environment=environment
+  ) as cluster:
+    for name, plan in plans.items():
+      contender = Contender(name, sizes, cluster.target, *plan)
+      contender.step()
+      with memory.Peak("cluster.compare", cluster.process_id(0)) as peak:
+        contender.step()
+      found[name] = peak.bytes
+      contender.session.close()
+  return found

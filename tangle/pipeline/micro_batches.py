@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tangle import compat, errors
+from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import staging
 from tangle.pipeline import runs, schedules, step_runs, tasks
