@@ -5,12 +5,15 @@ import socket
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import clusters
+from tangle.pipeline import clusters, faults
 
 _NUMBER = re.compile(r"[0-9]+")
 
 CONNECT_S = 5.0
 """Seconds in which a cluster must take a connection."""
+
+ANSWER_S = 10.0
+"""Seconds in which all its tasks must answer then."""
 
 TIMEOUT_S = 300.0
 """Seconds that a run of a session may take, so that none waits for ever."""
@@ -104,30 +107,26 @@ def check_cluster(target, tasks):
       f"cluster: nobody answers at {target!r} ({error}). Start the tasks, as "
       f"scripts/cluster.py does on this machine, or give the right address."
     ) from error
-  there = _list_tasks(target)
-  lacking = sorted(set(tasks) - set(there))
+  names = {clusters.device(task): task for task in sorted(set(tasks))}
+  failed = faults.ask(target, [*names, ""], ANSWER_S)
+  lacking = [
+    names[name]
+    for name, error in failed.items()
+    if name and isinstance(error, tf1.errors.InvalidArgumentError)
+  ]
   if lacking:
     raise errors.ArgumentError(
       f"placement: the cluster at {target!r} has no task {lacking[0]} of the "
-      f"job {clusters.JOB!r}; it has the tasks {there}. Place sub-models on "
-      f"these, or start more tasks."
+      f"job {clusters.JOB!r}. Place sub-models on tasks that it has, or start "
+      f"more tasks."
     )
-
-
-def _list_tasks(target):
-  """Returns the indices of a cluster's tasks, in order."""
-  try:
-    with tf1.Session(
-      target, graph=tf1.Graph(), config=session_config()
-    ) as sess:
-      names = [found.name for found in sess.list_devices()]
-  except tf1.errors.OpError as error:
+  if failed:
+    silent = [name for name in failed if name] or ["one that is not needed"]
     raise errors.TrainingError(
-      f"cluster: the tasks at {target!r} do not all answer ({error.message}). "
-      f"Start those that are not there."
-    ) from error
-  specs = [tf1.DeviceSpec.from_string(name) for name in names]
-  return sorted({spec.task for spec in specs if spec.job == clusters.JOB})
+      f"cluster: of the tasks at {target!r} these do not answer within "
+      f"{ANSWER_S:g} s: {', '.join(silent)}. Start them; a session waits for "
+      f"all tasks of its cluster."
+    )
 
 
 def session_config(config=None):

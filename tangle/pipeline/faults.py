@@ -43,7 +43,7 @@ _RESTARTED = re.compile(r'"(/job:\w+/replica:\d+/task:\d+)"\)? (?:just|was)')
 _REMOTE = re.compile(r"remote target (/job:\w+/replica:\d+/task:\d+)")
 _TRANSPORT = re.compile(
   r"grpc_status|GRPC error|Socket closed|Connection re|failed to connect"
-  r"|restarted|Session \w+ is not found"
+  r"|restarted|Session (?:handle )?.*is not found"
 )
 
 
@@ -308,17 +308,52 @@ def sweep(graph, address, keys, seconds=ANSWER_S):
     task: _Thread(_drop, (address, [task], list(ops.values()), keys), graph)
     for task, ops in shelves.items()
   }
-  lost, end = [], time.monotonic() + seconds
-  for task, thread in threads.items():
-    try:
-      thread.result(end - time.monotonic())
-    except (tf1.errors.OpError, RuntimeError):
-      lost.append(task)
+  lost = sorted(_failed(threads, seconds))
   if unplaced:
     filters = [task for task in threads if task not in lost] if lost else []
     arguments = address, filters, list(unplaced.values()), keys
     _Thread(_drop, arguments, graph)
-  return sorted(lost)
+  return lost
+
+
+def ask(address, tasks, seconds=ANSWER_S):
+  """Asks tasks of a cluster whether they are there.
+
+  `Session.list_devices` would wait for a lost task, and no other thread would
+  run meanwhile.
+
+  Args:
+    address: what a session is opened on.
+    tasks: such as `"/job:worker/task:1"`; `""` for all tasks together.
+    seconds: how long to wait for answers.
+
+  Returns:
+    Task → the error, of those that do not answer.
+  """
+  threads = {
+    task: _Thread(_drop, (address, [task] if task else [], [], ()), tf1.Graph())
+    for task in tasks
+  }
+  return _failed(threads, seconds)
+
+
+def _failed(threads, seconds):
+  """Returns task → the error, of those whose threads do not end in time."""
+  found, end = {}, time.monotonic() + seconds
+  for task, thread in threads.items():
+    try:
+      thread.result(end - time.monotonic())
+    except (tf1.errors.OpError, RuntimeError) as error:
+      found[task] = error
+  return found
+
+
+def tells_of_loss(error):
+  """Whether the message of an error of TensorFlow's is one of a lost task."""
+  text = str(error)
+  return any(
+    pattern.search(text) for pattern in (_RESTARTED, _REMOTE, _TRANSPORT)
+  )
 
 
 def _tasks(graph):
