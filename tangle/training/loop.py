@@ -152,7 +152,8 @@ class Loop:
         When a task of its cluster is lost, the run waits until all tasks
         answer, and goes on from the newest checkpoint in a new session. By
         default the error ends the run.
-      reopen_s: seconds that may pass from a loss to the next step.
+      reopen_s: seconds that may pass from a loss to the next step. A step
+        that loses a task three times in a row, too, ends the run.
 
     Raises:
       ArgumentError: if a number of steps or `patience` is less than 1, there
@@ -280,9 +281,10 @@ class Loop:
   def _go_on(self, error, signals):
     """Begins again in a new session, after a task was lost."""
     while True:
-      if not self.checkpoints.steps():
-        raise error
-      self.sess = self._recovery.session(self.sess, error, self._step, signals)
+      is_saved = bool(self.checkpoints.steps())
+      self.sess = self._recovery.session(
+        self.sess, error, self._step, signals, is_saved
+      )
       self.journal.close()
       try:
         self._begin()
@@ -320,6 +322,7 @@ class Loop:
     rate = self._rate and self._rate.update(sess, self._step)
     result = self._trainer.step(sess, feeds)
     self._step += 1
+    self._recovery.has_stepped = True
     self._guard.check_result(self._step, result, batch, feeds)
     self._loss = float(result.loss)
     self.journal.meter.add(result)

@@ -11,9 +11,16 @@ ERRORS = (errors.TaskLostError, *faults.SUSPECT)
 PAUSE_S = 1.0
 """Seconds between two attempts."""
 
+ATTEMPTS = 3
+"""How often in a row the same step may lose a task."""
+
 
 class Recovery:
-  """Waits until all tasks are back, and opens a new session."""
+  """Waits until all tasks are back, and opens a new session.
+
+  Attributes:
+    has_stepped: whether there was a step since the last loss; the loop sets it.
+  """
 
   def __init__(self, reopen, limit_s, say):
     """Does nothing yet.
@@ -25,9 +32,10 @@ class Recovery:
       say: called with lines of text.
     """
     self._reopen, self._limit_s, self._say = reopen, limit_s, say
-    self._step, self._end_s = None, 0.0
+    self._step, self._count, self._end_s = None, 0, 0.0
+    self.has_stepped = True
 
-  def session(self, sess, error, step, signals):
+  def session(self, sess, error, step, signals, is_saved=True):
     """Returns a new session, once all tasks answer.
 
     Args:
@@ -35,27 +43,59 @@ class Recovery:
       error: what the run raised, one of `ERRORS`.
       step: how many steps had been done.
       signals: an `interrupts.Interrupts`; after a signal nothing is waited for.
+      is_saved: whether there is a checkpoint to go on from.
 
     Returns:
       A session, whose variables have no values yet.
 
     Raises:
-      Exception: `error`, if there is no way to open sessions, the session is
-        no session of a cluster, or time is over.
+      TaskLostError: if there is no checkpoint or no way to open sessions, time
+        is over, or the same step has lost a task too often.
+      OpError: `error`, if it is not for want of a task.
     """
     address = faults.address_of(sess)
-    if self._reopen is None or not address:
+    if not address:
       raise error
-    now = time.monotonic()
-    if step != self._step:
-      self._step, self._end_s = step, now + self._limit_s
+    error = _explain(sess, address, error, step, is_saved)
+    if self._reopen is None or not is_saved:
+      raise error
+    self._count = self._count + 1 if step == self._step else 1
+    self._step = step
+    if self.has_stepped:
+      self._end_s = time.monotonic() + self._limit_s
+    self.has_stepped = False
     self._say(f"After step {step}: {error}")
     faults.close(sess)
-    while True:
-      if signals.received or time.monotonic() >= self._end_s:
-        raise error
+    while self._count <= ATTEMPTS and not signals.received:
       lost = faults.sweep(sess.graph, address, ())
       if not lost:
         return self._reopen()
+      if time.monotonic() >= self._end_s:
+        break
       self._say(f"Waiting for {' and '.join(lost)} of {address}.")
       time.sleep(PAUSE_S)
+    raise error
+
+
+def _explain(sess, address, error, step, is_saved):
+  """Returns an error that names the task, as one of a pipeline does."""
+  advice = (
+    "Restart the task, and start the run again in the same folder, where it "
+    "goes on from its newest checkpoint."
+  )
+  if not is_saved:
+    advice = (
+      "Nothing has been saved yet: restart the task, and begin the run again."
+    )
+  elif isinstance(error, errors.TaskLostError):
+    return error
+  lost = faults.sweep(sess.graph, address, ())
+  is_loss = lost or isinstance(error, errors.TaskLostError)
+  if not is_loss and not faults.tells_of_loss(error):
+    return error
+  found = errors.TaskLostError(
+    f"Loop: after step {step}, {' and '.join(lost) or 'a task'} of the cluster "
+    f"{address} was lost. {advice}"
+  )
+  found.__cause__ = error
+  return found

@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 import types
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -12,7 +13,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import clusters
+from tangle.pipeline import clusters, faults
 from tangle.training import loop, recovery
 from tests import case
 from tests.training import kill, loop_test
@@ -41,7 +42,7 @@ class RecoveryTest(case.GraphTestCase):
     """Opens a session whose runs end."""
     config = tf1.ConfigProto(operation_timeout_in_ms=5000)
     sess = tf1.Session(self.cluster.target, graph=self.graph, config=config)
-    self.addCleanup(sess.close)
+    self.addCleanup(faults.close, sess)
     return sess
 
   def build(self, timeout_s=2.0):
@@ -152,7 +153,7 @@ class RecoveryTest(case.GraphTestCase):
     self.addCleanup(self.cluster.restart, 1)
     begin = time.monotonic()
     with self.assertRaisesRegex(errors.TaskLostError, "task:1"):
-      self.train("run", 5, self.kill_at_2, reopen=self.open, reopen_s=2.0)
+      self.train("run", 5, self.kill_at_2, reopen=self.open, reopen_s=5.0)
     self.assertLess(time.monotonic() - begin, 20)
     self.assertIn("Waiting for /job:worker/task:1", self.said[-1])
 
@@ -165,12 +166,49 @@ class RecoveryTest(case.GraphTestCase):
 
   def test_the_limit_is_from_a_loss_to_the_next_step(self):
     found = recovery.Recovery(self.open, 0.5, self.said.append)
-    error = errors.TaskLostError("lost")
-    found.session(self.open(), error, 3, SILENT)
-    time.sleep(0.6)
+    error, sess = errors.TaskLostError("lost"), self.open()
+    found.session(sess, error, 3, SILENT)
+    found.session(sess, error, 4, SILENT)
+    lost = {"return_value": ["/job:worker/task:1"]}
+    with mock.patch.object(faults, "sweep", **lost):
+      time.sleep(0.6)
+      with self.assertRaises(errors.TaskLostError):
+        found.session(sess, error, 5, SILENT)
+    found.has_stepped = True  # a limit of its own
+    found.session(sess, error, 6, SILENT)
+
+  def test_a_step_that_loses_tasks_again_and_again_ends_the_run(self):
+    found = recovery.Recovery(self.open, 60, self.said.append)
+    error, sess = errors.TaskLostError("lost"), self.open()
+    for _ in range(recovery.ATTEMPTS):
+      found.has_stepped = True  # those before it
+      found.session(sess, error, 3, SILENT)
     with self.assertRaises(errors.TaskLostError):
+      found.session(sess, error, 3, SILENT)
+
+  def test_a_loss_in_a_run_of_the_loop_names_the_task(self):
+    self.build()
+    self.addCleanup(self.cluster.restart, 1)
+
+    def validate(sess):
+      self.cluster.kill(1)
+      return {"validation_loss": sess.run(self.trainer.variables[1]).sum()}
+
+    message = "after step 4, /job:worker/task:1 .* in the same folder"
+    with self.assertRaisesRegex(errors.TaskLostError, message):
+      self.train("run", 5, None, validate)
+
+  def test_a_loss_before_the_first_checkpoint_says_so(self):
+    error = tf1.errors.UnavailableError(None, None, "failed to connect")
+    found = recovery.Recovery(self.open, 60, self.said.append)
+    with self.assertRaisesRegex(errors.TaskLostError, "Nothing has been saved"):
+      found.session(self.open(), error, 0, SILENT, is_saved=False)
+
+  def test_another_error_stays_as_it_is(self):
+    error = tf1.errors.CancelledError(None, None, "a queue was closed")
+    found = recovery.Recovery(None, 60, self.said.append)
+    with self.assertRaisesRegex(tf1.errors.CancelledError, "queue"):
       found.session(self.open(), error, 3, SILENT)
-    found.session(self.open(), error, 4, SILENT)
 
   def test_a_local_session_has_no_tasks(self):
     error = tf1.errors.CancelledError(None, None, "a queue was closed")
