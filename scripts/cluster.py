@@ -17,6 +17,7 @@ import time
 
 from absl import flags
 
+from tangle import errors
 from tangle.experiments import command_line
 from tangle.pipeline import clusters
 from tangle.training import records
@@ -62,6 +63,10 @@ def interrupt(*unused):
 def main():
   for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has
     signal.signal(number, interrupt)  # a job in the background ignore SIGINT
+  if FLAGS.seconds is not None and not FLAGS.seconds > 0:
+    raise errors.ArgumentError(
+      f"cluster: --seconds must be positive, got {FLAGS.seconds}."
+    )
   settings = command_line.take(clusters.LocalCluster, FLAGS)
   try:
     with clusters.LocalCluster(**settings) as cluster:

@@ -91,6 +91,10 @@ class LocalCluster:
       raise errors.ArgumentError(
         f"LocalCluster: tasks must be a positive int, got {tasks!r}."
       )
+    if not isinstance(threads, int) or threads < 0:
+      raise errors.ArgumentError(
+        f"LocalCluster: threads must be an int of 0 or more, got {threads!r}."
+      )
     if ports is not None and len(ports) != tasks:
       raise errors.ArgumentError(
         f"LocalCluster: got {len(ports)} ports for {tasks} tasks. Give one "

@@ -8,6 +8,7 @@ gradients of all parts are summed where the weights are, and applied at once.
 
 import collections
 import contextlib
+import functools
 import time
 from typing import Any, NamedTuple
 
@@ -245,8 +246,8 @@ class MicroProgram:
       given: for each sub-model of the plan the arrays to feed.
 
     Returns:
-      A `Result`: losses are means over all rows, metrics of one entry a row
-      are joined, other metrics are means.
+      A `Result`: losses are means over all rows, metrics whose first
+      dimension is unknown before a run are joined along it, others are means.
 
     Raises:
       ArgumentError: if the batch cannot be divided.
@@ -285,9 +286,9 @@ class MicroProgram:
       name: _join(
         [results[self._forward[name, m]] for m in range(self._count)],
         shares,
-        rows,
+        active.graph.piece.metrics,
       )
-      for name in names
+      for name, active in zip(names, self._plan.active)
     }
     norm = results[-1]["norm"]
     norm = float(norm[0]) if norm else None
@@ -302,23 +303,33 @@ class MicroProgram:
         sess.run(self._drops, {key: found[name] for key, name in keys})
 
 
-def _join(found, shares, rows):
+def _join(found, shares, tensors):
   """Joins what the forward runs of one sub-model fetched."""
   losses = zip(*(values["loss"] for values in found))  # one or none
-  metrics = {
-    name: _join_metric([v["metrics"][name] for v in found], shares, rows)
-    for name in found[0]["metrics"]
-  }
-  return {"loss": [_mean(each, shares) for each in losses], "metrics": metrics}
+  metrics = {}
+  for name in found[0]["metrics"]:
+    values = [np.asarray(values["metrics"][name]) for values in found]
+    is_joined = has_rows(tensors[name]) and values[0].ndim
+    join = np.concatenate if is_joined else functools.partial(_mean, shares)
+    metrics[name] = join(values)
+  return {"loss": [_mean(shares, each) for each in losses], "metrics": metrics}
 
 
-def _join_metric(values, shares, rows):
-  """Joins a metric: rows one after another, anything else as their mean."""
-  if all(np.shape(v)[:1] == (count,) for v, count in zip(values, rows)):
-    return np.concatenate(values)
-  return _mean(values, shares)
+def has_rows(metric):
+  """Whether the first dimension of a metric goes with the batch.
+
+  Args:
+    metric: a tensor.
+
+  Returns:
+    A bool: whether the dimension is unknown before a run.
+  """
+  shape = metric.shape
+  if shape.rank is None:
+    return True
+  return shape.rank > 0 and tf1.dimension_value(shape[0]) is None
 
 
-def _mean(values, shares):
+def _mean(shares, values):
   """Returns the mean of values that count as much as their shares."""
   return sum(share * value for share, value in zip(shares, values))

@@ -21,7 +21,8 @@ class Piece(NamedTuple):
     loss: a scalar to be minimized, or `None`.
     metrics: name → tensor that a step returns, of any shape.
     updates: ops to run once in each training step, such as those of the
-      moving averages of a batch normalization.
+      moving averages of a batch normalization; once for each micro-batch of it,
+      if the step has some.
   """
 
   feeds: Mapping[str, Any]

@@ -63,7 +63,8 @@ def divide(caller, plan, given, count):
         raise errors.ArgumentError(
           f"{caller}: micro_batches divide the first axis of all that is fed, "
           f"but {first} has {rows} rows and {name} has {len(array)}. Put the "
-          f"batch first, and make what has no rows a scalar or a variable."
+          f"batch first, and make what has no rows a scalar or a variable. "
+          f"Replicas take batches whose rows are a multiple of them."
         )
       static = placeholder.shape
       size = tf1.dimension_value(static[0]) if static.rank else None

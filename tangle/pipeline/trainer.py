@@ -228,6 +228,16 @@ class Trainer:
     with self.pipeline.graph.as_default():
       found = graph.training_pass(pattern, scope, self._weights_unchanged)
       group = found.variables
+      for name, metric in graph.piece.metrics.items() if self._sums else ():
+        kind = metric.dtype.base_dtype
+        is_number = kind.is_floating or kind.is_integer or kind.is_complex
+        if not (is_number or kind.is_bool or micro.has_rows(metric)):
+          raise errors.ArgumentError(
+            f"Pipeline {self.pipeline.name!r}: the metric {name!r} of "
+            f"{node.name!r} is a {kind.name}, of which micro_batches cannot "
+            f"take the mean. Give it a row for each of the batch, or leave it "
+            f"out."
+          )
       if self._sums is not None and found.is_real is not None:
         raise errors.ArgumentError(
           f"Pipeline {self.pipeline.name!r}: the residuals of {node.name!r} "

@@ -54,6 +54,8 @@ class LocalClusterTest(case.GraphTestCase):
   def test_bad_arguments(self):
     with self.assertRaisesRegex(errors.ArgumentError, "positive int, got 0"):
       clusters.LocalCluster(0)
+    with self.assertRaisesRegex(errors.ArgumentError, "0 or more, got -1"):
+      clusters.LocalCluster(1, threads=-1)
     with self.assertRaisesRegex(errors.ArgumentError, "1 ports for 2 tasks"):
       clusters.LocalCluster(2, ports=[1])
     for ports in (["2222", "http"], [2222, 2222], [2222, 70000]):

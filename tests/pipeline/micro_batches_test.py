@@ -173,6 +173,52 @@ class MicroBatchesTest(support.PipelineTestCase):
     with self.assertRaisesRegex(errors.ArgumentError, "micro_batches of 2"):
       whole.record([])
 
+  def one(self, metrics, **options):
+    """Returns a trainer of one sub-model with metrics of `[B, 3]`."""
+    pipeline = tangle.Pipeline()
+
+    def build(bucket, reads):
+      del bucket, reads
+      x_ph = tf1.placeholder(tf1.float64, [None, 3])
+      y = x_ph @ self.weight("w", 3, 2)
+      loss = tf1.reduce_mean(y**2)
+      return tangle.Piece({"x": x_ph}, loss=loss, metrics=metrics(x_ph))
+
+    pipeline.add("one", build)
+    optimizer = tf1.train.GradientDescentOptimizer(0.1)
+    return pipeline.minimize(optimizer, **options)
+
+  @parameterized.parameters((6, 2), (7, 3))
+  def test_static_shapes_tell_which_metrics_have_rows(self, rows, parts):
+    def metrics(x):
+      flat = tf1.reshape(x, [-1])
+      return {
+        "square": tf1.matmul(x, x, transpose_a=True),  # 3 rows, as parts have
+        "flat": flat,
+        "names": tf1.as_string(flat),
+        "unknown": tf1.placeholder_with_default(tf1.reduce_sum(x), None),
+      }
+
+    trainer = self.one(metrics, micro_batches=parts)
+    x = self.normal(rows, 3)
+    found = trainer.step(self.session(), {"one": {"x": x}}).metrics["one"]
+    ends = [rows * k // parts for k in range(parts + 1)]
+    shares = np.diff(ends) / rows
+    each = [x[a:b] for a, b in zip(ends, ends[1:])]
+    square = sum(s * (part.T @ part) for s, part in zip(shares, each))
+    np.testing.assert_allclose(found["square"], square)
+    np.testing.assert_array_equal(found["flat"], x.ravel())
+    self.assertLen(found["names"], 3 * rows)
+    total = sum(s * part.sum() for s, part in zip(shares, each))
+    self.assertAlmostEqual(found["unknown"], total)
+
+  def test_a_metric_without_mean_is_refused_before_a_step(self):
+    def metrics(x):
+      return {"text": tf1.as_string(tf1.reduce_sum(x))}
+
+    with self.assertRaisesRegex(errors.ArgumentError, "'text' of 'one' is a s"):
+      self.one(metrics, micro_batches=2)
+
   def test_loops_whose_residuals_live_for_one_run_are_refused(self):
     with compat.control_flow(False):
       pipeline = tangle.Pipeline()

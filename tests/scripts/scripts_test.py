@@ -625,6 +625,8 @@ class ScriptsTest(absltest.TestCase):
     done = run("cluster.py", "--tasks=1", "--ports=http")
     self.assertEqual(done.returncode, 1)
     self.assertIn("different numbers from 1 to 65535", done.stderr)
+    done = run("cluster.py", "--seconds=-3")
+    self.assertIn("--seconds must be positive, got -3", done.stderr)
 
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
