@@ -269,7 +269,7 @@ def _explain(pipeline, limited, text, lost):
       f"though all tasks answer now; one of them has been restarted, or the "
       f"run needs a longer timeout_s"
     )
-  elif named or _TRANSPORT.search(text):
+  elif tells_of_loss(text):
     who = named[-1].replace("/replica:0", "") if named else "a task"
     what = f"{who} of the cluster {limited.address} was lost and is back, empty"
   else:

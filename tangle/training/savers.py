@@ -6,6 +6,7 @@ other disks than the process that trains, its checkpoints are not found again.
 """
 
 from tangle.compat import tf1
+from tangle.pipeline import faults
 
 
 class Saver:
@@ -28,7 +29,7 @@ class Saver:
 
   def _passes(self, sess):
     """Whether values go through this process."""
-    return self._may_pass and bool(getattr(sess, "sess_str", None))
+    return self._may_pass and bool(faults.address_of(sess))
 
   def save(self, sess, prefix):
     """Writes the values of the variables.
