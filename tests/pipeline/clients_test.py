@@ -57,12 +57,7 @@ def build(scope):
 
 def batch():
   """Returns a batch."""
-  ids, targets = np.random.RandomState(0).randint(0, 7, [2, 6])
-  return {
-    "encoder": {"ids": ids},
-    "middle": {},
-    "decoder": {"targets": targets},
-  }
+  return placement_test.batch_of(np.random.RandomState(0), 6)
 
 
 class ClientsTest(case.GraphTestCase):

@@ -67,12 +67,7 @@ class CrossingsTest(case.GraphTestCase):
       clip_norm=0.5,
       micro_batches=micro_batches,
     )
-    ids, targets = np.random.RandomState(0).randint(0, 7, [2, ROWS])
-    batch = {
-      "encoder": {"ids": ids},
-      "middle": {},
-      "decoder": {"targets": targets},
-    }
+    batch = placement_test.batch_of(np.random.RandomState(0), ROWS)
     with TracedSession(placement_test.target()) as sess:
       sess.run(tf1.global_variables_initializer())
       trainer.step(sess, batch)
@@ -135,12 +130,7 @@ class EqualityTest(case.GraphTestCase):
         sess.run(tf1.global_variables_initializer())
         losses = []
         for _ in range(steps):
-          ids, targets = rng.randint(0, 7, [2, 11])
-          batch = {
-            "encoder": {"ids": ids},
-            "middle": {},
-            "decoder": {"targets": targets},
-          }
+          batch = placement_test.batch_of(rng, 11)
           losses.append(trainer.step(sess, batch).loss)
         return losses, sess.run(tf1.trainable_variables())
 

@@ -78,12 +78,7 @@ class Training:
 
   def step(self, sess, step):
     """Makes a step, and a checkpoint after every third."""
-    ids, targets = np.random.RandomState(step).randint(0, 7, [2, 6])
-    batch = {
-      "encoder": {"ids": ids},
-      "middle": {},
-      "decoder": {"targets": targets},
-    }
+    batch = placement_test.batch_of(np.random.RandomState(step), 6)
     loss = self.trainer.step(sess, batch).loss
     if (step + 1) % 3 == 0:
       with self.graph.as_default():

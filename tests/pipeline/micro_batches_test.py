@@ -11,15 +11,6 @@ from tangle.compat import tf1
 from tests.pipeline import placement_test, support
 
 
-def batch_of(rng, rows):
-  ids, targets = rng.randint(0, 7, [2, rows])
-  return {
-    "encoder": {"ids": ids},
-    "middle": {},
-    "decoder": {"targets": targets},
-  }
-
-
 class MicroBatchesTest(support.PipelineTestCase):
   def train(self, rows=7, devices=(None, None, None), address="", **options):
     """Returns the results of some steps, and the variables after them."""
@@ -32,7 +23,10 @@ class MicroBatchesTest(support.PipelineTestCase):
       config = tf1.ConfigProto(operation_timeout_in_ms=60000)
       with tf1.Session(address, config=config) as sess:
         sess.run(tf1.global_variables_initializer())
-        results = [trainer.step(sess, batch_of(rng, rows)) for _ in range(8)]
+        results = [
+          trainer.step(sess, placement_test.batch_of(rng, rows))
+          for _ in range(8)
+        ]
         return results, sess.run(tf1.global_variables())
 
   def assert_same(self, found, desired):

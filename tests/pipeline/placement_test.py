@@ -8,6 +8,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
+from tangle.pipeline import joint
 from tests import case
 
 SERVERS = []
@@ -69,27 +70,34 @@ def add_parts(pipeline, devices, dtype="float64"):
   pipeline.add("decoder", decode, reads=reads, device=devices[2])
 
 
+def batch_of(rng, rows):
+  """Draws a batch for the sub-models of `add_parts`."""
+  ids, targets = rng.randint(0, 7, [2, rows])
+  return {
+    "encoder": {"ids": ids},
+    "middle": {},
+    "decoder": {"targets": targets},
+  }
+
+
 class PlacementTest(case.GraphTestCase):
-  def train(self, devices, address):
+  def train(self, devices, address, is_joint=False):
     """Returns losses and variables after 20 steps, and the graph."""
     with tf1.Graph().as_default() as graph:
       pipeline = tangle.Pipeline()
       add_parts(pipeline, devices)
       optimizer = tf1.train.AdamOptimizer(0.05)
-      trainer = pipeline.minimize(optimizer, clip_norm=0.5)
+      if is_joint:
+        trainer = joint.JointTrainer(pipeline, optimizer, 0.5)
+      else:
+        trainer = pipeline.minimize(optimizer, clip_norm=0.5)
       rng = np.random.RandomState(4)
       config = tf1.ConfigProto(operation_timeout_in_ms=60000)
       with tf1.Session(address, config=config) as sess:
         sess.run(tf1.global_variables_initializer())
         losses = []
         for _ in range(20):
-          ids, targets = rng.randint(0, 7, [2, 6])
-          batch = {
-            "encoder": {"ids": ids},
-            "middle": {},
-            "decoder": {"targets": targets},
-          }
-          losses.append(trainer.step(sess, batch).loss)
+          losses.append(trainer.step(sess, batch_of(rng, 6)).loss)
         return losses, sess.run(tf1.global_variables()), graph
 
   @parameterized.parameters(2, 3)
@@ -98,6 +106,7 @@ class PlacementTest(case.GraphTestCase):
     losses, values, _ = self.train(devices, target())
     desired, wanted, _ = self.train([None] * 3, "")
     self.assertEqual(losses, desired)
+    self.assertEqual(losses, self.train([None] * 3, "", is_joint=True)[0])
     self.assertLen(set(losses), 20)
     for value, other in zip(values, wanted):
       np.testing.assert_array_equal(value, other)
