@@ -117,10 +117,11 @@ def _check_memory(piece, for_variables):
       remedy = "See tangle.cut_points(inputs, outputs) for other places to cut."
       if for_variables:
         remedy = "Make the variables with use_resource=True."
-        if not piece.weights_unchanged:
+        if not (piece.weights_unchanged or piece.assigned):
           remedy = (
             "If no variable changes between a forward run and its backward "
-            f"run, say so by weights_unchanged=True. {remedy}"
+            "run, say so by weights_unchanged=True; or make the variables with "
+            "use_resource=True."
           )
       raise errors.CutError(
         f"{piece.caller}: {name!r} in a loop or conditional has a gradient "

@@ -18,6 +18,7 @@ from tangle.graphs import (
   gradient_paths,
   handles,
   references,
+  rereads,
   walk,
 )
 from tangle.partial import arguments, choice, policies, sizes
@@ -248,11 +249,11 @@ class Split:
       [self.inputs[k] for k in floats] + self._sources(),
       [upstream[k] for k in used],
     )
-    inputs = [None] * len(self.inputs)
-    for k, gradient in zip(floats, found):
-      inputs[k] = gradient
+    of_input = dict(zip(floats, found))
+    inputs = [of_input.get(k) for k in range(len(self.inputs))]
     gradients = Gradients(inputs, list(found[len(floats) :]))
     made = self.graph.get_operations()[before:]
+    rereads.release(made, [upstream[k] for k in used])
     if self.copy is not None:
       self.copy.redirect(made)
       flat, rebuild = flatten(gradients)
