@@ -1,5 +1,7 @@
 """What is fed to a forward run, tensor by tensor, as arrays of our own."""
 
+import warnings
+
 import numpy as np
 
 from tangle import compat, errors
@@ -24,6 +26,8 @@ def take(caller, feed_dict, graph, repeated, find=None):
     GraphError: if a tensor belongs to another graph, may not be fed, is in
       `repeated`, or TensorFlow would forget what is fed.
     ShapeError: if an array does not fit its tensor.
+    DtypeError: as `convert`.
+    ArgumentError: as `flat`.
   """
   # The runtime may read a fed array in place (measured on 1.15 and 2.21), so
   # that a residual would change with it.
@@ -31,7 +35,11 @@ def take(caller, feed_dict, graph, repeated, find=None):
   for tensor, value in flat(feed_dict, graph):
     own_graph = tensor.graph is graph
     tensor = find(tensor) if find is not None and own_graph else tensor
-    owned[tensor] = own(value)
+    if tensor.dtype == tf1.resource or not _is_plain(value):
+      owned[tensor] = own(value)  # a handle, for one
+    else:
+      array = convert(caller, tensor.name, value, tensor.dtype)
+      owned[tensor] = own(array) if array is value else array
   for tensor, value in owned.items():
     if tensor.graph is not graph:
       raise errors.GraphError(
@@ -74,6 +82,9 @@ def flat(feed_dict, graph):
 
   Returns:
     A list of pairs of tensor and value.
+
+  Raises:
+    ArgumentError: if a key is a resource variable.
   """
   found, stack = [], list(reversed(list(feed_dict.items())))
   while stack:
@@ -89,10 +100,71 @@ def flat(feed_dict, graph):
       parts = (key.values, key.indices, key.dense_shape)
       pairs = [pair for pair in zip(parts, value) if pair[0] is not None]
       stack.extend(reversed(pairs))
+    elif getattr(key, "handle", None) is not None:
+      raise errors.ArgumentError(
+        f"feed_dict has the resource variable {key.name!r}, which TensorFlow "
+        f"does not heed. Assign it by load() or an op, or feed a tensor."
+      )
     else:
       tensor = graph.as_graph_element(key, allow_operation=False)
       found.append((tensor, value))
   return found
+
+
+def convert(caller, name, value, dtype):
+  """Makes what is fed an array of a dtype, which has the same values.
+
+  Fractions may become less exact, as float64 in float32. TensorFlow alone feeds
+  1.5 into an int32 placeholder as 1, and 2**40 in an array as 0.
+
+  Args:
+    caller: what the message names as the place of an error.
+    name: what is fed.
+    value: an array, or what numpy makes one of.
+    dtype: a `tf.DType`.
+
+  Returns:
+    An array.
+
+  Raises:
+    DtypeError: if there is no such array.
+  """
+  wanted = dtype.base_dtype.as_numpy_dtype
+  if dtype.base_dtype == tf1.string or getattr(value, "dtype", None) == wanted:
+    return np.asarray(value)
+  try:
+    array = np.asarray(value)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+      warnings.simplefilter("ignore")  # complex numbers lose a part
+      found = array.astype(wanted)
+    if dtype.is_integer or dtype.is_bool or array.dtype.kind == "c":
+      changed = found != array
+    else:
+      changed = np.isfinite(array) & ~np.isfinite(found)
+  except (TypeError, ValueError, OverflowError) as error:
+    raise errors.DtypeError(
+      f"{caller}: {name!r} must be an array of {dtype.base_dtype.name}, got "
+      f"{_show(value)} ({error})."
+    ) from error
+  if np.any(changed):
+    first = array[changed].flat[0] if array.ndim else array
+    raise errors.DtypeError(
+      f"{caller}: {name!r} must be {dtype.base_dtype.name}, which has no "
+      f"{first}; got an array of {array.dtype}. Convert it with astype() if "
+      f"that is meant."
+    )
+  return found
+
+
+def _is_plain(value):
+  """Whether `value` is numbers or texts, which numpy makes an array of."""
+  return isinstance(value, (np.ndarray, np.generic, int, float, complex, list))
+
+
+def _show(value):
+  """Returns a text of what was fed, not too long."""
+  text = repr(value)
+  return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def own(value):

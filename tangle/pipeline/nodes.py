@@ -8,6 +8,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.partial import feeds as fed
 from tangle.pipeline import pieces
 
 
@@ -248,6 +249,7 @@ def take(caller, piece, feeds, needed=None):
 
   Raises:
     ArgumentError: if `feeds` is no dict, or a feed is missing or unknown.
+    DtypeError: if a placeholder's dtype has no such values.
   """
   if not hasattr(feeds, "items"):
     raise errors.ArgumentError(
@@ -267,7 +269,10 @@ def take(caller, piece, feeds, needed=None):
         f"{caller}: the batch has no feed {name!r}; the sub-model takes "
         f"{list(piece.feeds)}."
       )
-  return {name: np.asarray(value) for name, value in feeds.items()}
+  return {
+    name: fed.convert(caller, name, value, piece.feeds[name].dtype)
+    for name, value in feeds.items()
+  }
 
 
 def fit(piece, arrays, pad):

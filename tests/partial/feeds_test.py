@@ -1,5 +1,5 @@
 import numpy as np
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 
 from tangle import compat, errors
 from tangle.compat import tf1
@@ -14,7 +14,7 @@ class FlatTest(case.GraphTestCase):
 
   def test_tensors_names_and_variables(self):
     x = tf1.placeholder(tf1.float64, [], name="x")
-    w = self.variable("w", np.float64(1))
+    w = tf1.get_variable("w", initializer=np.float64(1), use_resource=False)
     read = self.graph.as_graph_element(w)
     self.assertEqual(self.flat({x: 1, w: 2}), [("x:0", 1), (read.name, 2)])
     self.assertEqual(self.flat({"x:0": 3}), [("x:0", 3)])
@@ -60,10 +60,18 @@ class TakeTest(case.GraphTestCase):
     self.assertFalse(np.shares_memory(taken, value))
     np.testing.assert_array_equal(taken, value)
 
-  def test_leaves_the_rest(self):
+  def test_makes_arrays_of_the_rest(self):
     x = tf1.placeholder(tf1.float64, None)
-    for value in (3.0, [1.0, 2.0], np.float64(4)):
-      self.assertIs(self.take({x: value})[x], value)
+    for value in (3, [1.0, 2.0], np.float32(4)):
+      taken = self.take({x: value})[x]
+      self.assertEqual(taken.dtype, np.float64)
+      np.testing.assert_array_equal(taken, value)
+
+  def test_a_resource_variable_is_no_key(self):
+    v = tf1.get_variable("v", initializer=1.0, use_resource=True)
+    with self.assertRaises(errors.ArgumentError) as caught:
+      self.take({v: 2.0})
+    self.assert_message(caught.exception, "'v:0'", "load()")
 
   def test_refusals_name_the_tensor(self):
     x = tf1.placeholder(tf1.float64, [None, 2], name="x")
@@ -87,6 +95,52 @@ class TakeTest(case.GraphTestCase):
       with self.assertRaises(error) as caught:
         self.take(feed_dict, {"h:0"})
       self.assert_message(caught.exception, "Here", *parts)
+
+
+class ConvertTest(parameterized.TestCase):
+  @parameterized.parameters(
+    ([1.0, 2.0], tf1.int32),
+    (np.int64(2**31 - 1), tf1.int32),
+    (True, tf1.int32),
+    ([0, 1], tf1.bool),
+    (1e-300, tf1.float32),
+    ([np.nan, np.inf], tf1.float16),
+    (np.complex64(2), tf1.float32),
+    (2**24 + 1, tf1.float32),
+    (3, tf1.bfloat16),
+    ([], tf1.int32),
+  )
+  def test_numbers_of_another_kind(self, value, dtype):
+    found = feeds.convert("Here", "x", value, dtype)
+    self.assertEqual(found.dtype, dtype.as_numpy_dtype)
+    self.assertEqual(found.shape, np.shape(value))
+
+  def test_texts(self):
+    for value in ("a", [b"a", b"bc"], np.array(["\u00e9"], object)):
+      found = feeds.convert("Here", "x", value, tf1.string)
+      self.assertEqual(found.shape, np.shape(value))
+
+  @parameterized.parameters(
+    (1.5, tf1.int32, "no 1.5"),
+    (np.array([1.0, 1.5]), tf1.int64, "no 1.5"),
+    (np.array([3, 2**40]), tf1.int32, f"no {2**40}"),
+    (2**40, tf1.int32, "int32"),
+    (2**70, tf1.int64, "int64"),
+    (-1, tf1.uint8, "uint8"),
+    (np.nan, tf1.int32, "no nan"),
+    (2, tf1.bool, "no 2"),
+    (1e6, tf1.float16, "no 1000000.0"),
+    (1e39, tf1.float32, "no 1e"),
+    (1 + 2j, tf1.float64, "no (1+2j)"),
+    ("a", tf1.float32, "'a'"),
+    ([[1], [1, 2]], tf1.int32, "[[1], [1, 2]]"),
+    (None, tf1.int32, "None"),
+  )
+  def test_what_has_no_such_values_is_refused(self, value, dtype, text):
+    with self.assertRaises(errors.DtypeError) as caught:
+      feeds.convert("Here", "x", value, dtype)
+    for part in ("Here", "'x'", dtype.name, text):
+      self.assertIn(part, str(caught.exception))
 
 
 if __name__ == "__main__":
