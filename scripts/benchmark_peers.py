@@ -31,7 +31,7 @@ flags.DEFINE_string("torch_python", sys.executable, "Has PyTorch and JAX.")
 flags.DEFINE_enum("optimizer", "sgd", ["sgd", "adam"], "What trains.")
 flags.DEFINE_float("learning_rate", 0.01, "Of the optimizer.")
 flags.DEFINE_float("clip_norm", 1.0, "Global norm of the gradients.")
-flags.DEFINE_string("implementation", "fused", "Of tangle's LSTM.")
+flags.DEFINE_string("implementation", "fused", "Of the LSTM: fused or cells.")
 flags.DEFINE_integer("threads", 2, "Threads, and processors, of a contender.")
 flags.DEFINE_enum(
   "omp_wait_policy", "", ["", "active", "passive"], "How OpenMP's threads wait."

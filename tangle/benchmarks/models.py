@@ -273,14 +273,20 @@ def _transformer(sizes, rng, layers=12, heads=4):
   return Model({"x": x}, _labels(rng, sizes), lower, upper)
 
 
-def _attention(implementation):
-  """An LSTM encoder and an LSTM decoder that attends to it."""
+def _attention(by_cells):
+  """An LSTM encoder and an LSTM decoder that attends to it.
+
+  Args:
+    by_cells: whether cells are called step by step, as programs for TensorFlow
+      1 do, not layers over all steps.
+
+  Returns:
+    A maker of a `Model`.
+  """
 
   def make_model(sizes, rng):
     def lstm(name):
-      return recurrent.LSTM(
-        sizes.units, implementation=implementation, name=name
-      )
+      return (_unroll if by_cells else recurrent.LSTM)(sizes.units, name=name)
 
     def lower(feeds):
       table = feedforward.Embedding(VOCABULARY, sizes.units, name="source")
@@ -294,7 +300,7 @@ def _attention(implementation):
       layer = lstm("decoder")
       state = cells.LSTMState(c, h)
       inputs = table(feeds["inputs"])
-      if implementation == "block":
+      if not by_cells:
         outputs = layer(inputs, initial_state=state).outputs
         contexts = attend(outputs).context
       else:
@@ -324,19 +330,22 @@ def _attention(implementation):
   return make_model
 
 
+def _unroll(units, make_cell=cells.LSTMCell, name="lstm"):
+  """Returns a layer that has a copy of its cell for each step."""
+  return recurrent.RecurrentLayer(make_cell(units, name=name))
+
+
 _MAKERS = {
   "mlp": _mlp,
-  "lstm": _recurrent(lambda units: recurrent.LSTM(units)),
-  "gru": _recurrent(lambda units: recurrent.GRU(units)),
-  "block_lstm": _recurrent(
-    lambda units: recurrent.LSTM(units, implementation="block")
-  ),
+  "lstm": _recurrent(_unroll),
+  "gru": _recurrent(lambda units: _unroll(units, cells.GRUCell, "gru")),
+  "fused_lstm": _recurrent(recurrent.LSTM),
   "dynamic_rnn": _dynamic_rnn,
   "reference_rnn": _reference_rnn,
   "convolution": _convolution,
   "transformer": _transformer,
-  "attention": _attention("unrolled"),
-  "attention_block": _attention("block"),
+  "attention": _attention(by_cells=True),
+  "fused_attention": _attention(by_cells=False),
 }
 
 NAMES = tuple(_MAKERS)

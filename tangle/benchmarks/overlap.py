@@ -87,7 +87,7 @@ def _wire(encoders, shape):
 
 
 def _make_encoder(k, shape):
-  layer = nets.LSTM(shape[-1], implementation="fused", name=f"encoder_{k}")
+  layer = nets.LSTM(shape[-1], name=f"encoder_{k}")
 
   def build_encoder(bucket, reads):
     del bucket, reads

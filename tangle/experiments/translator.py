@@ -67,7 +67,6 @@ class Translator:
     cell="lstm",
     heads=1,
     samples: Optional[int] = None,
-    implementation="block",
     *,
     beam_size=1,
     length_penalty=0.0,
@@ -89,8 +88,6 @@ class Translator:
       cell: of the legacy model: gru or lstm. The other has LSTM layers.
       heads: attention heads of the legacy model.
       samples: symbols that the legacy model's softmax samples; all by default.
-      implementation: of the attention model's layers, block (one op a layer)
-        or unrolled.
       beam_size: of the search; 1 is greedy.
       length_penalty: of the search, see `search.beam`.
       n_best: how many sequences the search finds.
@@ -118,9 +115,7 @@ class Translator:
           f"Translator: cell={cell}, heads={heads} and samples={samples} are "
           f"settings of the legacy model. Leave them, or set model to legacy."
         )
-      made = attention_model.AttentionModel(
-        *sizes, units, layers, depth, implementation
-      )
+      made = attention_model.AttentionModel(*sizes, units, layers, depth)
       reads = attention_model.reads_of("encoder")
       library, inputs = attention_model, decoding.FEEDS
     elif model == "legacy":

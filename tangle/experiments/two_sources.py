@@ -32,7 +32,6 @@ def train(
   units=128,
   layers=1,
   depth=128,
-  implementation="block",
   learning_rate=2e-3,
   clip_norm=5.0,
   dropout_rate=0.2,
@@ -56,7 +55,6 @@ def train(
     units: depth of the recurrent layers.
     layers: how many there are in each encoder and in the decoder.
     depth: depth of the embeddings.
-    implementation: of the layers, block (one op a layer) or unrolled.
     learning_rate: the first one.
     clip_norm: global norm to clip gradients to.
     dropout_rate: of embeddings and layers' outputs.
@@ -90,7 +88,7 @@ def train(
   with tf1.Graph().as_default():
     tf1.set_random_seed(seed)
     begin = time.time()
-    translator = Translator(task, units, layers, depth, implementation)
+    translator = Translator(task, units, layers, depth)
     rate = schedules.LearningRate(schedules.Cosine(learning_rate, steps, 1e-5))
     trainer = translator_lib.minimize(translator.pipeline, rate, clip_norm)
     speed = speedometer.Speedometer(trainer)
@@ -169,9 +167,7 @@ class Translator:
     pipeline: the `Pipeline`.
   """
 
-  def __init__(
-    self, task, units=128, layers=1, depth=128, implementation="block"
-  ):
+  def __init__(self, task, units=128, layers=1, depth=128):
     """Sets the networks up in the default graph.
 
     Args:
@@ -179,13 +175,12 @@ class Translator:
       units: depth of the recurrent layers.
       layers: how many there are in each encoder and in the decoder.
       depth: depth of the embeddings.
-      implementation: of the layers, block or unrolled.
     """
     self._task = task
     *source_sizes, target_size = map(len, task.vocabularies)
     *source_buckets, target_buckets = task.buckets.sides
     model = attention_model.AttentionModel(
-      source_sizes, target_size, units, layers, depth, implementation
+      source_sizes, target_size, units, layers, depth
     )
     self._model = model
     self._encoders = [f"encoder_{k}" for k in range(model.sources)]

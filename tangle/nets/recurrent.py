@@ -13,7 +13,7 @@ import collections
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import arrays, cells, checks, fused
+from tangle.nets import arrays, cells, checks, fused_gru, fused_lstm
 
 RecurrentResult = collections.namedtuple(
   "RecurrentResult", ["outputs", "state"]
@@ -28,28 +28,16 @@ class RecurrentLayer:
   cell for each step, so T must be known.
   """
 
-  _implementations = ("unrolled",)
-
-  def __init__(self, cell, reverse=False, implementation="unrolled"):
+  def __init__(self, cell, reverse=False):
     """Sets up the layer; makes neither ops nor variables.
 
     Args:
       cell: a `cells.Cell`.
       reverse: whether to run each example from its last real step to its
         first. Outputs are in the order of the inputs all the same.
-      implementation: how it is computed; this class knows `"unrolled"`.
-
-    Raises:
-      ArgumentError: if it knows no such implementation.
     """
     self._cell = cell
     self._reverse = bool(reverse)
-    if implementation not in self._implementations:
-      known = " or ".join(map(repr, self._implementations))
-      raise errors.ArgumentError(
-        f"{cell.name}: implementation must be {known}, got {implementation!r}"
-      )
-    self._implementation = implementation
 
   @property
   def name(self):
@@ -103,9 +91,8 @@ class RecurrentLayer:
       inputs = self._cell.check_tensor("inputs", inputs, ranks=(3,))
       lengths = checks.check_lengths(self.name, lengths)
       self._check_steps(inputs)
-      if initial_state is None:
-        initial_state = self._cell.zero_state(arrays.dimension(inputs, 0))
-      initial_state = self._cell.check_state("initial_state", initial_state)
+      if initial_state is not None:
+        initial_state = self._cell.check_state("initial_state", initial_state)
       weights = self._cell.weights(self._cell.check_depth("inputs", inputs))
       inputs = arrays.blank(inputs, lengths)
       if self._reverse:
@@ -122,7 +109,7 @@ class RecurrentLayer:
       raise errors.ShapeError(
         f"{self.name}: inputs must have a known number of steps to be "
         f"unrolled, got {checks.describe(inputs)}; call set_shape on it, or "
-        "use an LSTM with implementation='block'"
+        "use a layer that needs none: nets.LSTM in float32 or float16"
       )
     if steps == 0:
       raise errors.ShapeError(
@@ -132,39 +119,50 @@ class RecurrentLayer:
 
   def _run(self, inputs, lengths, initial_state, weights):
     """Returns outputs, of any value beyond `lengths`, and final state."""
-    state, states = initial_state, []
+    states = self._unroll(inputs, initial_state, weights)
+    outputs = tf1.stack([self._cell.output(s) for s in states], axis=1)
+    if lengths is None:
+      return RecurrentResult(outputs, states[-1])
+    sequences = tf1.nest.map_structure(
+      lambda *parts: tf1.stack(parts, axis=1), *states
+    )
+    return self._end(inputs, outputs, sequences, lengths, initial_state)
+
+  def _unroll(self, inputs, state, weights):
+    """Returns the states after each step, by a copy of the cell for each."""
+    state = self._begin(inputs, state)
+    states = []
     for t, x in enumerate(tf1.unstack(inputs, axis=1)):
       with tf1.name_scope(f"step_{t}"):
         state = self._cell.step(x, state, weights)
       states.append(state)
-    outputs = tf1.stack([self._cell.output(s) for s in states], axis=1)
-    if lengths is None:
-      return RecurrentResult(outputs, state)
-    sequences = tf1.nest.map_structure(
-      lambda *parts: tf1.stack(parts, axis=1), *states
-    )
-    return RecurrentResult(
-      outputs, arrays.last_state(sequences, lengths, initial_state)
-    )
+    return states
+
+  def _begin(self, inputs, initial_state):
+    """Returns the state before the first step, zeros for None."""
+    if initial_state is not None:
+      return initial_state
+    return self._cell.zero_state(arrays.dimension(inputs, 0))
+
+  def _end(self, inputs, outputs, sequences, lengths, initial_state):
+    """Returns the result where the last state is another for each example."""
+    initial_state = self._begin(inputs, initial_state)
+    state = arrays.last_state(sequences, lengths, initial_state)
+    return RecurrentResult(outputs, state)
 
 
 class LSTM(RecurrentLayer):
   """A layer of `cells.LSTMCell`.
 
-  Implementations with the same variables and, but for rounding, the same
-  numbers: "unrolled" copies the cell for each step, in any float type; "fused"
-  does too, but makes the products of inputs and of the kernel's gradient once
-  for all steps, which is faster; "block" is one `BlockLSTM` op, far fewer ops,
-  in float32 and float16, and for unknown T too.
+  It is computed by whatever is fastest for its sizes and type, see
+  `fused_lstm`; the numbers are those of the cell but for rounding. T may be
+  unknown in float32 and float16; there is no second gradient then.
   """
-
-  _implementations = ("unrolled", "fused", "block")
 
   def __init__(
     self,
     units,
     forget_bias=1.0,
-    implementation="unrolled",
     reverse=False,
     kernel_initializer=None,
     dtype=tf1.float32,
@@ -175,91 +173,74 @@ class LSTM(RecurrentLayer):
     Args:
       units: U, depth of the outputs.
       forget_bias: number added to the forget gate.
-      implementation: "unrolled", "fused" or "block".
       reverse: whether to run each example from its last real step to its
         first.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
       name: variable scope, and default name scope of calls.
-
-    Raises:
-      ArgumentError: if `implementation` is none of these.
-      DtypeError: if the type is not one that "block" can compute.
     """
     cell = cells.LSTMCell(units, forget_bias, kernel_initializer, dtype, name)
-    super().__init__(cell, reverse, implementation)
-    self._block = implementation == "block"
-    if self._block and cell.dtype not in (tf1.float32, tf1.float16):
-      raise errors.DtypeError(
-        f"{name}: implementation='block' computes in float32 and float16, got "
-        f"dtype {cell.dtype.name}; use implementation='fused'"
-      )
+    super().__init__(cell, reverse)
 
   def _check_steps(self, inputs):
-    if not self._block or tf1.dimension_value(inputs.shape[1]) is not None:
+    steps = tf1.dimension_value(inputs.shape[1])
+    if steps is not None or not fused_lstm.has_block(self.dtype):
       super()._check_steps(inputs)
 
   def _run(self, inputs, lengths, initial_state, weights):
-    if self._implementation == "fused":
-      return self._run_fused(inputs, lengths, initial_state, weights)
-    if not self._block:
-      return super()._run(inputs, lengths, initial_state, weights)
-    kernel, bias = weights
+    whole = lengths is not None
+    if tf1.dimension_value(inputs.shape[1]) is None:
+      return self._run_block(inputs, lengths, initial_state, weights)
+
+    def plain(inputs, kernel, bias, *state):
+      state = cells.LSTMState(*state) if state else None
+      states = self._unroll(inputs, state, (kernel, bias))
+      cs, hs = zip(*states)
+      outputs = tf1.stack(hs, axis=1)
+      if whole:
+        return [outputs, tf1.stack(cs, axis=1)]
+      return [outputs, cs[-1], hs[-1]]
+
+    outputs, *states = fused_lstm.lstm(
+      inputs,
+      *weights,
+      state=initial_state or (),
+      forget_bias=self._cell.forget_bias,
+      whole=whole,
+      plain=plain,
+    )
+    if not whole:
+      return RecurrentResult(outputs, cells.LSTMState(*states))
+    sequences = cells.LSTMState(states[0], outputs)
+    return self._end(inputs, outputs, sequences, lengths, initial_state)
+
+  def _run_block(self, inputs, lengths, initial_state, weights):
+    """Runs over an unknown number of steps."""
     if lengths is None:
       steps = arrays.dimension(inputs, 1, tf1.int64)
     else:
       # What is after the longest example is not computed at all.
       steps = tf1.cast(tf1.reduce_max(lengths), tf1.int64)
-    no_peephole = tf1.zeros([self.units], self.dtype)
-    block = tf1.raw_ops.BlockLSTM(
-      seq_len_max=steps,
-      x=tf1.transpose(inputs, [1, 0, 2]),
-      cs_prev=initial_state.c,
-      h_prev=initial_state.h,
-      w=kernel,
-      wci=no_peephole,
-      wcf=no_peephole,
-      wco=no_peephole,
-      b=bias,
-      forget_bias=self._cell.forget_bias,
-      # No clipping, for any value up to 0 (the op's default is 3).
-      cell_clip=-1.0,
-      use_peephole=False,
-    )
-    outputs = tf1.transpose(block.h, [1, 0, 2])
-    if lengths is None:
-      state = cells.LSTMState(block.cs[-1], block.h[-1])
-      return RecurrentResult(outputs, state)
-    return self._end(outputs, block.cs, lengths, initial_state)
-
-  def _run_fused(self, inputs, lengths, initial_state, weights):
-    hs, cs = fused.lstm(
-      tf1.transpose(inputs, [1, 0, 2]),
-      *initial_state,
+    outputs, cs = fused_lstm.block_lstm(
+      inputs,
       *weights,
-      forget_bias=self._cell.forget_bias,
-      whole=lengths is not None,
+      *self._begin(inputs, initial_state),
+      self._cell.forget_bias,
+      steps,
     )
-    outputs = tf1.transpose(hs, [1, 0, 2])
     if lengths is None:
-      return RecurrentResult(outputs, cells.LSTMState(cs, hs[-1]))
-    return self._end(outputs, cs, lengths, initial_state)
-
-  def _end(self, outputs, cs, lengths, initial_state):
-    """Returns the result where the last state is another for each example."""
-    sequences = cells.LSTMState(tf1.transpose(cs, [1, 0, 2]), outputs)
-    state = arrays.last_state(sequences, lengths, initial_state)
-    return RecurrentResult(outputs, state)
+      state = cells.LSTMState(cs[:, -1], outputs[:, -1])
+      return RecurrentResult(outputs, state)
+    sequences = cells.LSTMState(cs, outputs)
+    return self._end(inputs, outputs, sequences, lengths, initial_state)
 
 
 class GRU(RecurrentLayer):
   """A layer of `cells.GRUCell`.
 
-  Two implementations with the same variables and, but for rounding, the same
-  numbers: "unrolled", and "fused" as for `LSTM`.
+  Large products are made once for all steps, see `chains`; the numbers are
+  those of the cell but for rounding.
   """
-
-  _implementations = ("unrolled", "fused")
 
   def __init__(
     self,
@@ -268,7 +249,6 @@ class GRU(RecurrentLayer):
     kernel_initializer=None,
     dtype=tf1.float32,
     name="gru",
-    implementation="unrolled",
   ):
     """Sets up the layer; makes neither ops nor variables.
 
@@ -279,22 +259,13 @@ class GRU(RecurrentLayer):
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
       name: variable scope, and default name scope of calls.
-      implementation: "unrolled" or "fused".
-
-    Raises:
-      ArgumentError: if `implementation` is none of these.
     """
     cell = cells.GRUCell(units, kernel_initializer, dtype, name)
-    super().__init__(cell, reverse, implementation)
+    super().__init__(cell, reverse)
 
   def _run(self, inputs, lengths, initial_state, weights):
-    if self._implementation != "fused":
-      return super()._run(inputs, lengths, initial_state, weights)
-    states = fused.gru(
-      tf1.transpose(inputs, [1, 0, 2]), initial_state, *weights
-    )
-    outputs = tf1.transpose(states, [1, 0, 2])
+    state = () if initial_state is None else (initial_state,)
+    outputs = fused_gru.gru(inputs, *weights, state)
     if lengths is None:
-      return RecurrentResult(outputs, states[-1])
-    state = arrays.last_state(outputs, lengths, initial_state)
-    return RecurrentResult(outputs, state)
+      return RecurrentResult(outputs, outputs[:, -1])
+    return self._end(inputs, outputs, outputs, lengths, initial_state)

@@ -60,7 +60,6 @@ class AttentionModel:
     units=128,
     layers=1,
     depth=64,
-    implementation="block",
     dtype=tf1.float32,
   ):
     """Sets the networks up; makes neither ops nor variables.
@@ -72,8 +71,7 @@ class AttentionModel:
       units: U, depth of each recurrent layer.
       layers: recurrent layers of encoder and decoder each.
       depth: depth of the embeddings.
-      implementation: `"block"` or `"unrolled"`, see `recurrent.LSTM`.
-      dtype: float type; `"block"` needs float32.
+      dtype: float type.
 
     Raises:
       ArgumentError: if `source_size` is an empty list.
@@ -92,7 +90,7 @@ class AttentionModel:
     self.target_size = target_size
     self._encoders = [
       encoders.Encoder(
-        *(size, units, layers, depth, implementation, dtype),
+        *(size, units, layers, depth, dtype),
         prefix=prefix,
         masks=_DECODER_MASKS * (k + 1) if k else 0,
       )
@@ -102,21 +100,16 @@ class AttentionModel:
       attention.LuongAttention(dtype=dtype, name=f"{prefix}attention")
       for prefix in prefixes
     ]
-    self._make_decoder(target_size, units, layers, depth, implementation)
+    self._make_decoder(target_size, units, layers, depth)
 
-  def _make_decoder(self, target_size, units, layers, depth, implementation):
+  def _make_decoder(self, target_size, units, layers, depth):
     """Sets up the networks that all sources share."""
     dtype = self.dtype
     self._target_table = feedforward.Embedding(
       target_size, depth, dtype=dtype, name="target_embedding"
     )
     self._decoder = [
-      recurrent.LSTM(
-        units,
-        implementation=implementation,
-        dtype=dtype,
-        name=f"decoder_lstm_{k}",
-      )
+      recurrent.LSTM(units, dtype=dtype, name=f"decoder_lstm_{k}")
       for k in range(layers)
     ]
     self._bridges = [

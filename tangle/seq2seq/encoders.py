@@ -39,7 +39,6 @@ class Encoder:
     units,
     layers,
     depth,
-    implementation="block",
     dtype=tf1.float32,
     prefix="",
     masks=0,
@@ -51,21 +50,14 @@ class Encoder:
       units: U, depth of each recurrent layer.
       layers: how many recurrent layers.
       depth: depth of the embeddings.
-      implementation: `"block"` or `"unrolled"`, see `recurrent.LSTM`.
-      dtype: float type; `"block"` needs float32.
+      dtype: float type.
       prefix: what the names of its variables begin with, to tell it from the
         other encoders of a model.
       masks: the number of its first dropout mask among those of one seed.
     """
 
     def lstm(name, reverse=False):
-      return recurrent.LSTM(
-        units,
-        implementation=implementation,
-        reverse=reverse,
-        dtype=dtype,
-        name=name,
-      )
+      return recurrent.LSTM(units, reverse=reverse, dtype=dtype, name=name)
 
     self._masks = masks
     self._table = feedforward.Embedding(

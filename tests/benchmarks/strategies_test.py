@@ -24,7 +24,7 @@ def train(name, model, steps=3):
 class StrategiesTest(parameterized.TestCase):
   @parameterized.product(
     name=[n for n in strategies.NAMES if n != strategies.JOINT],
-    model=["lstm", "attention_block"],
+    model=["lstm", "fused_attention"],
   )
   def test_every_strategy_trains_the_same_network(self, name, model):
     model = models.make(model, SIZES)

@@ -1,5 +1,3 @@
-import functools
-
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -11,9 +9,22 @@ from tests.nets import reference, support
 B, T, D, U = 3, 4, 2, 3
 LENGTHS = (2, 4, 0)
 
+
+def unroll(make_cell):
+  """Returns a function that makes the plain layer of a cell."""
+
+  def make(units, reverse=False, dtype=tf1.float32, name="unrolled"):
+    cell = make_cell(units, dtype=dtype, name=name)
+    return recurrent.RecurrentLayer(cell, reverse)
+
+  return make
+
+
 KINDS = (
   ("lstm", recurrent.LSTM, reference.lstm_step, 2),
   ("gru", recurrent.GRU, reference.gru_step, 1),
+  ("lstm_cells", unroll(cells.LSTMCell), reference.lstm_step, 2),
+  ("gru_cells", unroll(cells.GRUCell), reference.gru_step, 1),
 )
 BOTH_KINDS_AND_DIRECTIONS = [
   (f"{kind}_{direction}", make, step, parts, direction == "backward")
@@ -23,7 +34,7 @@ BOTH_KINDS_AND_DIRECTIONS = [
 
 
 class LayerTest(support.NetTestCase):
-  """What holds of every layer, unrolled, in float64."""
+  """What holds of every layer, in float64."""
 
   def initial(self, parts):
     """Returns placeholders of a state and the arrays for them."""
@@ -184,17 +195,16 @@ class LayerErrorsTest(support.NetTestCase):
   @parameterized.named_parameters(*KINDS)
   def test_unknown_number_of_steps_raises(self, make, step, parts):
     del step, parts
-    x = tf1.placeholder(tf1.float32, [B, None, D], name="source")
-    with self.assertRaisesRegex(errors.ShapeError, "source:0.*'block'"):
-      make(U)(x)
+    x = tf1.placeholder(tf1.float64, [B, None, D], name="source")
+    with self.assertRaisesRegex(
+      errors.ShapeError, "source:0.*set_shape.*nets.LSTM in float32"
+    ):
+      make(U, dtype=tf1.float64)(x)
 
   def test_no_step_raises(self):
-    with self.assertRaisesRegex(errors.ShapeError, "at least one step"):
-      recurrent.GRU(U)(tf1.zeros([B, 0, D]))
-
-  def test_no_step_raises_in_a_block(self):
-    with self.assertRaisesRegex(errors.ShapeError, "at least one step"):
-      recurrent.LSTM(U, implementation="block")(tf1.zeros([B, 0, D]))
+    for layer in (recurrent.GRU(U), recurrent.LSTM(U)):
+      with self.assertRaisesRegex(errors.ShapeError, "at least one step"):
+        layer(tf1.zeros([B, 0, D]))
 
   def test_one_step_as_inputs_raises(self):
     with self.assertRaisesRegex(errors.ShapeError, "inputs must have rank 3"):
@@ -208,135 +218,6 @@ class LayerErrorsTest(support.NetTestCase):
   def test_float_lengths_raise(self):
     with self.assertRaisesRegex(errors.DtypeError, "lengths must be int32"):
       recurrent.GRU(U)(tf1.zeros([B, T, D]), tf1.zeros([B]))
-
-  def test_unknown_implementation_raises(self):
-    with self.assertRaisesRegex(
-      errors.ArgumentError, "'fused' or 'block', got 'xla'"
-    ):
-      recurrent.LSTM(U, implementation="xla")
-
-  def test_block_in_float64_raises(self):
-    with self.assertRaisesRegex(
-      errors.DtypeError, "float64; use implementation='fused'"
-    ):
-      recurrent.LSTM(U, implementation="block", dtype=tf1.float64)
-
-
-class BlockTest(support.NetTestCase):
-  """The fused op gives what the unrolled cells give, in float32."""
-
-  def build(self, make_layer, lengths, state, static):
-    """Returns fetches of one implementation: results and all gradients."""
-    layer = make_layer()
-    # Both implementations: the same shapes, so the same draws from self.rng.
-    self.rng = np.random.RandomState(7)
-    x = tf1.constant(self.normal(B, T, D, dtype=np.float32))
-    c, h = (tf1.constant(self.normal(B, U, dtype=np.float32)) for _ in "ch")
-    steps = T if static else None
-    fed = tf1.placeholder_with_default(x, [None, steps, D])
-    result = layer(fed, lengths, (c, h) if state else None)
-    if not static:
-      self.assertEqual(result.outputs.shape.as_list()[1:], [None, U])
-      result.outputs.set_shape([B, T, U])
-    for tensor in tf1.nest.flatten(result):
-      tensor.set_shape([B] + tensor.shape.as_list()[1:])
-    points = [x] + ([c, h] if state else []) + layer.variables
-    gradients = tf1.gradients(self.weigh(result), points)
-    for gradient in gradients:
-      self.assertIsNotNone(gradient)
-    return layer, tf1.nest.flatten(result) + gradients
-
-  @parameterized.named_parameters(
-    ("all_steps", None, False, False, True),
-    ("all_steps_from_a_state", None, True, False, True),
-    ("all_steps_backward", None, True, True, True),
-    ("lengths", LENGTHS, False, False, True),
-    ("lengths_from_a_state", LENGTHS, True, False, True),
-    ("lengths_backward", LENGTHS, True, True, True),
-    ("all_shorter_than_the_padding", (2, 1, 2), True, False, True),
-    ("all_of_length_zero", (0, 0, 0), True, False, True),
-    ("steps_unknown", None, True, False, False),
-    ("steps_unknown_with_lengths", LENGTHS, True, True, False),
-  )
-  def test_block_is_unrolled(self, lengths, state, reverse, static):
-    block, actual = self.build(
-      functools.partial(
-        recurrent.LSTM, U, reverse=reverse, implementation="block", name="block"
-      ),
-      lengths,
-      state,
-      static,
-    )
-    unrolled, desired = self.build(
-      functools.partial(recurrent.LSTM, U, reverse=reverse, name="unrolled"),
-      lengths,
-      state,
-      True,
-    )
-    sess = self.session()
-    arrays = self.fill(sess, block.variables)
-    for variable, array in zip(unrolled.variables, arrays):
-      support.set_variable(sess, variable, array)
-    for one, other in zip(*sess.run([actual, desired])):
-      self.assert_close(one, other, 1e-5)
-
-  def test_block_is_the_formula(self):
-    x_np = self.normal(B, T, D, dtype=np.float32)
-    layer = recurrent.LSTM(U, 0.5, implementation="block")
-    result = layer(tf1.constant(x_np))
-    self.assertEqual(result.outputs.shape.as_list(), [B, T, U])
-    sess = self.session()
-    kernel, bias = self.fill(sess, layer.variables)
-    outputs, final = sess.run(result)
-    desired, (c, h) = reference.run(
-      functools.partial(
-        reference.lstm_step, kernel=kernel, bias=bias, forget_bias=0.5
-      ),
-      x_np,
-      [T] * B,
-      [np.zeros([B, U], np.float32)] * 2,
-    )
-    self.assert_close(outputs, desired, 1e-5)
-    self.assert_close(final.c, c, 1e-5)
-    self.assert_close(final.h, h, 1e-5)
-
-  def test_block_is_one_op_and_does_not_clip_the_state(self):
-    layer = recurrent.LSTM(U, implementation="block", forget_bias=30.0)
-    c = np.full([B, U], 100.0, np.float32)
-    _, state = layer(tf1.zeros([B, T, D]), initial_state=(c, 0 * c))
-    types = [op.type for op in self.graph.get_operations()]
-    self.assertEqual(types.count("BlockLSTM"), 1)
-    self.assertGreater(self.session().run(state.c).min(), 90)
-
-  def test_padding_does_not_reach_outputs_or_gradients(self):
-    x = tf1.placeholder(tf1.float32, [B, T, D])
-    layer = recurrent.LSTM(U, implementation="block")
-    result = layer(x, tf1.constant(LENGTHS))
-    gradients = tf1.gradients(self.weigh(result), [x] + layer.variables)
-    sess = self.session()
-    padding = np.arange(T)[None, :] >= np.array(LENGTHS)[:, None]
-    x_np = self.normal(B, T, D, dtype=np.float32)
-    fetches = tf1.nest.flatten(result) + gradients
-    clean = sess.run(fetches, {x: np.where(padding[:, :, None], 0, x_np)})
-    dirty = np.where(padding[:, :, None], np.nan, x_np)
-    for actual, desired in zip(sess.run(fetches, {x: dirty}), clean):
-      self.assert_close(actual, desired, 0)
-
-  def test_block_computes_in_half_precision(self):
-    x_np = self.normal(B, T, D)
-    half = recurrent.LSTM(
-      U, implementation="block", dtype=tf1.float16, name="half"
-    )
-    double = recurrent.LSTM(U, dtype=tf1.float64, name="double")
-    outputs = half(tf1.constant(x_np, tf1.float16)).outputs
-    desired = double(tf1.constant(x_np)).outputs
-    self.assertIsNotNone(tf1.gradients(outputs, half.variables)[0])
-    sess = self.session()
-    arrays = self.fill(sess, double.variables)
-    for variable, array in zip(half.variables, arrays):
-      support.set_variable(sess, variable, array)
-    outputs, desired = sess.run([outputs, desired])
-    self.assert_close(outputs.astype(np.float64), desired, 1e-2)
 
 
 if __name__ == "__main__":

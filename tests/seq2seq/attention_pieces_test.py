@@ -25,7 +25,6 @@ def make_model(layers=1, sizes=SIZES):
     units=3,
     layers=layers,
     depth=2,
-    implementation="unrolled",
     dtype=tf1.float64,
   )
 

@@ -282,7 +282,7 @@ class PipelineConverterTest(case.GraphTestCase):
   @parameterized.parameters("greedy", "beam")
   def test_lines_are_decoded_as_alone(self, searcher):
     model = attention_model.AttentionModel(
-      len(LETTERS), len(NAMES), 5, 1, 4, "unrolled", tf1.float64
+      len(LETTERS), len(NAMES), 5, 1, 4, tf1.float64
     )
     pipeline = tangle.Pipeline()
     pipeline.add(

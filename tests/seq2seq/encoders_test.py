@@ -10,9 +10,7 @@ from tests import case
 
 class EncoderTest(case.GraphTestCase):
   def make(self, layers=2, prefix=""):
-    return encoders.Encoder(
-      9, 5, layers, 4, "unrolled", tf1.float64, prefix=prefix
-    )
+    return encoders.Encoder(9, 5, layers, 4, tf1.float64, prefix=prefix)
 
   def test_what_is_beyond_the_lengths_is_zero_and_changes_nothing(self):
     source = self.rng.randint(4, 9, (3, 4)).astype(np.int32)

@@ -10,6 +10,13 @@ from tangle.pipeline import joint, pieces, pipeline
 
 MODES = ("split", "joint")
 RUNS = ("prepared", "pool", "session")
+IMPLEMENTATIONS = {
+  "fused": lambda units, name: recurrent.LSTM(units, 0.0, name=name),
+  "cells": lambda units, name: recurrent.RecurrentLayer(
+    cells.LSTMCell(units, 0.0, name=name)
+  ),
+}
+"""Name → a function of units and name that makes a layer."""
 
 
 class ResetAfterCell(cells.GRUCell):
@@ -38,7 +45,7 @@ class Net:
     """Makes no layer yet.
 
     Args:
-      implementation: that of `nets.LSTM`.
+      implementation: one of `IMPLEMENTATIONS` of the LSTM.
     """
     self._implementation = implementation
     self._layers = {}
@@ -56,13 +63,7 @@ class Net:
   def lstm(self, name, x, units, state=None):
     """Runs the LSTM `name` of `units` over `x` from `state`."""
     layer = self._get(
-      name,
-      lambda: recurrent.LSTM(
-        units,
-        forget_bias=0.0,
-        implementation=self._implementation,
-        name=name,
-      ),
+      name, lambda: IMPLEMENTATIONS[self._implementation](units, name)
     )
     state = None if state is None else cells.LSTMState(*state)
     found = layer(x, initial_state=state)
@@ -202,7 +203,7 @@ def build(
     optimizer: a `tasks.Optimizer`.
     threads: threads of an op, and of ops at once.
     mode: one of `MODES`.
-    implementation: that of `nets.LSTM`.
+    implementation: one of `IMPLEMENTATIONS` of the LSTM.
     runs: one of `RUNS`: prepared once, also in the calling thread where that
       is faster; never there; or made by `Session.run`.
 

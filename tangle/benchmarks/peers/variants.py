@@ -47,10 +47,9 @@ VARIANTS = collections.OrderedDict(
       Variant("no run in the calling thread", {"runs": "pool"}, {}),
     ),
     (
-      "unrolled",
-      Variant("cell by cell", {"implementation": "unrolled"}, {}),
+      "cells",
+      Variant("cell by cell", {"implementation": "cells"}, {}),
     ),
-    ("block", Variant("`BlockLSTM`", {"implementation": "block"}, {})),
     (
       "onednn_off",
       Variant("no oneDNN kernels", {}, {"TF_ENABLE_ONEDNN_OPTS": "0"}),

@@ -27,7 +27,7 @@ class OursTest(case.GraphTestCase):
 
   def test_both_implementations_of_the_lstm_are_the_same_network(self):
     task = reference.tiny("lstm")
-    step, _ = ours.build(task, tasks.Optimizer(), 1, "split", "unrolled")
+    step, _ = ours.build(task, tasks.Optimizer(), 1, "split", "cells")
     np.testing.assert_allclose(step(), reference.loss(task), rtol=1e-5)
 
   @parameterized.parameters(*ours.RUNS)

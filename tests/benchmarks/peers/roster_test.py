@@ -62,7 +62,7 @@ class RosterTest(absltest.TestCase):
       pythons,
       TINY,
       threads=3,
-      options={"ours": {"implementation": "block"}},
+      options={"ours": {"implementation": "cells"}},
       environment={"OMP_WAIT_POLICY": "passive"},
     )
     shared = set()
@@ -80,8 +80,8 @@ class RosterTest(absltest.TestCase):
       self.assertTrue(os.path.exists(file), file)
       keys = ("task", "sizes", "optimizer", "threads", "seed")
       shared.add(json.dumps([spec[key] for key in keys]))
-      block = spec["options"].get("implementation") == "block"
-      self.assertEqual(block, entry.modules["networks"] == "ours")
+      cells = spec["options"].get("implementation") == "cells"
+      self.assertEqual(cells, entry.modules["networks"] == "ours")
     self.assertLen(shared, 1)
 
   def test_the_machine_has_processors(self):

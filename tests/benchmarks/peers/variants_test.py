@@ -15,7 +15,7 @@ class VariantsTest(absltest.TestCase):
   def test_all_train_the_same(self):
     settings = roster.Settings({"python2": sys.executable}, TINY, threads=1)
     timing = harness.Settings(rounds=2, turn_s=0.001)
-    names = ["default", "session_run", "pool", "unrolled", "keep_memory"]
+    names = ["default", "session_run", "pool", "cells", "keep_memory"]
     rows = variants.compare("lstm", names, settings, timing=timing)
     self.assertEqual(list(rows), names)
     for name in names:

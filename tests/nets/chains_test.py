@@ -5,11 +5,12 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
-from tangle.nets import recurrent
+from tangle.nets import cells, chains, recurrent
 from tests.nets import support
 
 B, T, D, U = 3, 5, 4, 6
 LENGTHS = (5, 2, 0)
+CELLS = {recurrent.LSTM: cells.LSTMCell, recurrent.GRU: cells.GRUCell}
 LAYERS = [("lstm", recurrent.LSTM), ("gru", recurrent.GRU)]
 CASES = [
   (f"{name}_{case}", kind, *settings)
@@ -25,12 +26,12 @@ CASES = [
 ]
 
 
-class FusedTest(support.NetTestCase):
+class ChainsTest(support.NetTestCase):
   def build(self, layer, lengths, with_state):
     """Returns inputs, flat results, and points to differentiate by."""
     self.rng = np.random.RandomState(7)  # the same draws for each layer
     x = tf1.placeholder_with_default(self.normal(B, T, D), [None, T, D])
-    parts = 2 if isinstance(layer, recurrent.LSTM) else 1
+    parts = 2 if isinstance(layer.cell, cells.LSTMCell) else 1
     state = [tf1.constant(self.normal(B, U)) for _ in range(parts)]
     given = tuple(state) if parts > 1 else state[0]
     result = layer(x, lengths, given if with_state else None)
@@ -39,15 +40,12 @@ class FusedTest(support.NetTestCase):
 
   def both(self, kind, **options):
     """Returns the plain layer and the other, each built with `options`."""
-    pair = []
-    for implementation in ("unrolled", "fused"):
-      layer = kind(
-        U,
-        implementation=implementation,
-        reverse=options.get("reverse", False),
-        dtype=tf1.float64,
-        name=implementation,
-      )
+    pair, reverse = [], options.get("reverse", False)
+    cell = CELLS[kind](U, dtype=tf1.float64, name="plain")
+    for layer in (
+      recurrent.RecurrentLayer(cell, reverse),
+      kind(U, reverse=reverse, dtype=tf1.float64, name="fused"),
+    ):
       found = self.build(layer, options.get("lengths"), options.get("state"))
       pair.append((layer,) + found)
     return pair
@@ -84,6 +82,23 @@ class FusedTest(support.NetTestCase):
       self.assert_close(found, desired, 1e-12)
 
   @parameterized.named_parameters(*LAYERS)
+  def test_state_may_come_from_the_inputs(self, kind):
+    cell = CELLS[kind](U, dtype=tf1.float64, name="plain")
+    fetches, layers = [], []
+    x = tf1.constant(self.normal(B, T, D))
+    part = tf1.reduce_sum(x, [1, 2])[:, None] * [[0.1] * U]
+    state = [part, part] if kind is recurrent.LSTM else part
+    for layer in (
+      recurrent.RecurrentLayer(cell),
+      kind(U, dtype=tf1.float64, name="fused"),
+    ):
+      outputs = layer(x, LENGTHS, state).outputs
+      fetches.append(tf1.gradients(outputs**2, [x] + layer.variables))
+      layers.append((layer,))
+    for desired, found in zip(*self.start(layers).run(fetches)):
+      self.assert_close(found, desired, 1e-12)
+
+  @parameterized.named_parameters(*LAYERS)
   def test_second_gradients_are_those_of_the_cell(self, kind):
     pair = self.both(kind, lengths=LENGTHS, state=True)
     fetches = []
@@ -96,17 +111,20 @@ class FusedTest(support.NetTestCase):
 
   @parameterized.named_parameters(
     # Steps, and then: inputs; their gradient, and two parts of the kernel's.
-    ("lstm", recurrent.LSTM, T + 1, T + 3),
-    ("gru", recurrent.GRU, 2 * T + 1, 2 * T + 6),
+    # From a state of zeros, which is not multiplied; the same for each chain.
+    ("lstm", recurrent.LSTM, T, T + 2),
+    ("gru", recurrent.GRU, 2 * T - 1, 2 * T + 6),
   )
   def test_large_products_are_made_once(self, kind, forward, backward):
-    layer = kind(U, implementation="fused")
-    x = tf1.placeholder(tf1.float32, [None, T, D])
+    layer = kind(U, dtype=tf1.float64)
+    x = tf1.placeholder(tf1.float64, [None, T, D])
     outputs = layer(x).outputs
     counts = [self.count("MatMul")]
     tf1.gradients(outputs, [x] + layer.variables)
     counts.append(self.count("MatMul"))
-    self.assertEqual(counts, [forward, forward + backward])
+    self.assertEqual(
+      counts, [chains.CHAINS * n for n in (forward, forward + backward)]
+    )
 
   def count(self, kind):
     return sum(op.type == kind for op in self.graph.get_operations())
@@ -114,7 +132,7 @@ class FusedTest(support.NetTestCase):
   @parameterized.named_parameters(*LAYERS)
   def test_is_split_like_any_other(self, kind):
     x = tf1.placeholder(tf1.float64, [None, T, D])
-    layer = kind(U, implementation="fused", dtype=tf1.float64)
+    layer = kind(U, dtype=tf1.float64)
     outputs = layer(x, LENGTHS).outputs
     cut = tangle.SubModel([x], [outputs])
     upstream_ph = tf1.placeholder(tf1.float64, [B, T, U])
@@ -126,15 +144,6 @@ class FusedTest(support.NetTestCase):
     desired = sess.run(joint, {x: x_np, upstream_ph: upstream})
     for one, other in zip(found.inputs + found.variables, desired):
       np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
-
-  def test_half_precision(self):
-    layer = recurrent.GRU(U, implementation="fused", dtype=tf1.float16)
-    x = tf1.constant(self.normal(B, T, D, dtype=np.float16))
-    outputs = layer(x).outputs
-    gradients = tf1.gradients(outputs, layer.variables)
-    for value in self.session().run([outputs] + gradients):
-      self.assertEqual(value.dtype, np.float16)
-      self.assertTrue(np.all(np.isfinite(value)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+"""What recurrent layers with products for all steps have in common.
+
+The inputs of all steps are multiplied by the kernel in one matrix product, and
+so are their gradients; the gradient of the kernel is one product over all
+steps, where plain differentiation makes one for each step and adds them up.
+Only the product of the state, and its gradient, are made step by step.
+
+The examples of a batch are divided into two chains of steps, which do not
+depend on each other: TensorFlow does not share a product as small as a step's
+out among threads, but it runs the two chains at the same time.
+
+A layer writes out its gradient by hand, as a custom gradient.
+"""
+
+from tangle.compat import tf1
+
+CHAINS = 2
+
+
+def time_major(inputs):
+  """Returns the rows `[T B, D]` of `[B, T, D]`, step by step."""
+  depth = inputs.shape.as_list()[2]
+  return tf1.reshape(tf1.transpose(inputs, [1, 0, 2]), [-1, depth])
+
+
+def sizes_of(inputs):
+  """Returns how many examples each chain has, as ints if B is known."""
+  batch_size = tf1.dimension_value(inputs.shape[0])
+  if batch_size is None:
+    batch_size = tf1.shape(inputs)[0]
+  elif batch_size < CHAINS:
+    return [batch_size]
+  half = batch_size // CHAINS
+  return [batch_size - half, half]
+
+
+def divide(tensors, sizes):
+  """Returns the rows of each tensor for each chain."""
+  if len(sizes) == 1:
+    return [tensors]
+  return list(
+    zip(*[tf1.split(x, sizes, axis=0, num=len(sizes)) for x in tensors])
+  )
+
+
+def join(parts):
+  """Returns the rows of all chains in one tensor."""
+  return parts[0] if len(parts) == 1 else tf1.concat(parts, 0)
+
+
+def join_gradients(chains, weights, states):
+  """Joins the gradients that chains found.
+
+  Args:
+    chains: for each chain the gradients of its inputs, of all weights, and of
+      its state, which may be zeros that nobody gave.
+    weights: how many weights there are.
+    states: how many tensors of a state were given.
+
+  Returns:
+    A list of gradients of inputs, weights and state.
+  """
+  d_inputs, *others = zip(*chains)
+  found = [join(d_inputs)]
+  found += [sum(each[1:], each[0]) for each in others[:weights]]
+  return found + [join(x) for x in others[weights : weights + states]]
+
+
+def pull_back(d_sums, inputs, flat, states, kernels):
+  """Carries a gradient through `[inputs, states] kernel + bias`, all steps.
+
+  Args:
+    d_sums: T tensors `[B, N]`.
+    inputs: `[B, T, D]`.
+    flat: `[T B, D]`, the same step by step.
+    states: at least T tensors `[B, U]`, of which the first is None if it is
+      zero.
+    kernels: `[D, N]` and `[U, N]`.
+
+  Returns:
+    The gradients of inputs, kernel and bias.
+  """
+  steps = len(d_sums)
+  joined = tf1.concat(d_sums, 0)
+  first = int(states[0] is None)
+  if steps == first:
+    d_below = tf1.zeros_like(kernels[1])
+  else:
+    d_below = tf1.matmul(
+      tf1.concat(states[first:steps], 0),
+      joined[tf1.shape(d_sums[0])[0] :] if first else joined,
+      transpose_a=True,
+    )
+  d_above = tf1.matmul(flat, joined, transpose_a=True)
+  d_flat = tf1.matmul(joined, kernels[0], transpose_b=True)
+  _, _, depth = inputs.shape.as_list()
+  d_inputs = tf1.transpose(tf1.reshape(d_flat, [steps, -1, depth]), [1, 0, 2])
+  return d_inputs, tf1.concat([d_above, d_below], 0), _sum_rows(joined)
+
+
+def _sum_rows(x):
+  """Sums `[R, N]` over its rows, in float32 at least."""
+  if x.dtype.size >= 4:
+    return tf1.reduce_sum(x, 0)
+  return tf1.cast(tf1.reduce_sum(tf1.cast(x, tf1.float32), 0), x.dtype)
+
+
+def tanh_grad(y, upstream):
+  """Returns `upstream * (1 - y^2)` by one op, for `y = tanh(x)`."""
+  return tf1.raw_ops.TanhGrad(y=y, dy=upstream)
+
+
+def sigmoid_grad(y, upstream):
+  """Returns `upstream * y * (1 - y)` by one op, for `y = sigmoid(x)`."""
+  return tf1.raw_ops.SigmoidGrad(y=y, dy=upstream)

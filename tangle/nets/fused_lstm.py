@@ -1,0 +1,282 @@
+"""An LSTM over a sequence, by few large products or by one op.
+
+The gradient is written out by hand, see `chains`. A second gradient is that of
+the plain cells, whose ops are made only when it is asked for.
+"""
+
+import numpy as np
+
+from tangle.compat import tf1
+from tangle.nets import chains
+
+# Where both depths are at most this, starting a step's ops takes longer than
+# they run, and one op for all steps is faster.
+_SMALL_DEPTH = 32
+_BLOCK_DTYPES = (tf1.float32, tf1.float16)
+
+
+def prefers_block(inputs, units):
+  """Whether `block_lstm` is the faster one, and computes in this type.
+
+  Args:
+    inputs: `[B, T, D]`.
+    units: U, depth of the state.
+
+  Returns:
+    A bool.
+  """
+  batch_size, _, depth = inputs.shape.as_list()
+  return (
+    has_block(inputs.dtype)
+    and max(depth, units) <= _SMALL_DEPTH
+    and (batch_size is None or batch_size <= 2 * _SMALL_DEPTH)
+  )
+
+
+def has_block(dtype):
+  """Whether TensorFlow has the op of `block_lstm` for a `tf.DType`."""
+  return dtype in _BLOCK_DTYPES
+
+
+def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
+  """Runs an LSTM over a sequence in one op.
+
+  The formula is that of `cells.LSTMCell`.
+
+  Args:
+    inputs: `[B, T, D]`, float32 or float16; T may be unknown.
+    kernel: `[D + U, 4 U]`, gates in the order i, g, f, o.
+    bias: `[4 U]`.
+    c, h: `[B, U]`, the state before the first step.
+    forget_bias: number added to the forget gate.
+    steps: a scalar int64, how many steps to compute; zeros follow.
+
+  Returns:
+    Outputs and cell states, both `[B, T, U]`.
+
+  Gradients:
+    Once, not twice.
+  """
+  block = tf1.raw_ops.BlockLSTM(
+    seq_len_max=steps,
+    x=tf1.transpose(inputs, [1, 0, 2]),
+    cs_prev=c,
+    h_prev=h,
+    w=kernel,
+    b=bias,
+    forget_bias=forget_bias,
+    # No clipping, for any value up to 0 (the op's default is 3).
+    cell_clip=-1.0,
+    **_no_peepholes(bias),
+  )
+  return [tf1.transpose(x, [1, 0, 2]) for x in (block.h, block.cs)]
+
+
+def lstm(inputs, kernel, bias, state, forget_bias, whole, plain):
+  """Runs an LSTM over a sequence; the formula is that of `cells.LSTMCell`.
+
+  Args:
+    inputs: `[B, T, D]`, T and D known.
+    kernel: `[D + U, 4 U]`, gates in the order i, g, f, o.
+    bias: `[4 U]`.
+    state: c and h before the first step, each `[B, U]`; `()` for zeros.
+    forget_bias: number added to the forget gate.
+    whole: whether to return all cell states, not the last state.
+    plain: a function of inputs, kernel, bias, and c and h if they are given,
+      that returns the same from plain cells.
+
+  Returns:
+    Outputs `[B, T, U]` and, if `whole`, cell states `[B, T, U]`; else outputs
+    and the last c and h, both `[B, U]`.
+  """
+  depth, units = inputs.shape.as_list()[2], kernel.shape.as_list()[1] // 4
+  forget = np.zeros(4 * units, bias.dtype.as_numpy_dtype)
+  forget[2 * units : 3 * units] = forget_bias
+
+  def run(inputs, kernel, bias, *state):
+    bias += forget
+    kernels = kernel[:depth], kernel[depth:]
+    sizes = chains.sizes_of(inputs)
+    parts = [
+      _LSTMChain(kernels, bias, whole, *rows)
+      for rows in chains.divide([inputs, *state], sizes)
+    ]
+
+    def pull_back(*upstream):
+      found = [
+        chain.pull_back(*rows)
+        for chain, rows in zip(parts, chains.divide(upstream, sizes))
+      ]
+      return chains.join_gradients(found, 2, len(state))
+
+    results = [chain.results() for chain in parts]
+    return [chains.join(rows) for rows in zip(*results)], pull_back
+
+  if prefers_block(inputs, units):
+    run = _by_block(forget_bias, whole)
+  arguments = _tell_apart([inputs, kernel, bias, *state])
+  return _twice_differentiable(run, plain)(*arguments)
+
+
+def _by_block(forget_bias, whole):
+  """Returns a `run` for `_twice_differentiable` that is one op."""
+
+  def run(inputs, kernel, bias, *state):
+    batch_size, steps, _ = inputs.shape.as_list()
+    arguments = [inputs, kernel, bias, *state]
+    if not state:
+      rows = tf1.shape(inputs)[0] if batch_size is None else batch_size
+      units = tf1.dimension_value(bias.shape[0]) // 4
+      state = [tf1.zeros([rows, units], bias.dtype)] * 2
+    outputs, cs = block_lstm(
+      inputs, kernel, bias, *state, forget_bias, np.int64(steps)
+    )
+    results = [outputs, cs] if whole else [outputs, cs[:, -1], outputs[:, -1]]
+
+    def pull_back(*upstream):
+      return tf1.gradients(
+        results, arguments, upstream, stop_gradients=arguments
+      )
+
+    return results, pull_back
+
+  return run
+
+
+class _LSTMChain:
+  """The steps of some examples of a batch."""
+
+  def __init__(self, kernels, bias, whole, inputs, c=None, h=None):
+    self._kernels, self._whole = kernels, whole
+    self._inputs, self._flat = inputs, chains.time_major(inputs)
+    steps = inputs.shape.as_list()[1]
+    sums = tf1.nn.bias_add(tf1.matmul(self._flat, kernels[0]), bias)
+    self._cs, self._hs, self._gates = [c], [h], []
+    for z in tf1.split(sums, steps, axis=0):
+      if h is not None:
+        z += tf1.matmul(h, kernels[1])
+      i, g, f, o = tf1.split(z, 4, axis=1)
+      i, g, f, o = tf1.sigmoid(i), tf1.tanh(g), tf1.sigmoid(f), tf1.sigmoid(o)
+      c = i * g if c is None else f * c + i * g
+      bent = tf1.tanh(c)
+      h = o * bent
+      self._gates.append((i, g, f, o, bent))
+      self._cs.append(c)
+      self._hs.append(h)
+
+  def results(self):
+    """Returns what `lstm` does, for the rows of this chain."""
+    outputs = tf1.stack(self._hs[1:], axis=1)
+    if self._whole:
+      return outputs, tf1.stack(self._cs[1:], axis=1)
+    return outputs, self._cs[-1], self._hs[-1]
+
+  def pull_back(self, d_outputs, d_states, d_last=None):
+    """Carries gradients back.
+
+    Args:
+      d_outputs: `[B, T, U]`.
+      d_states: `[B, T, U]`, or `[B, U]` of the last c.
+      d_last: `[B, U]` of the last h, if there is one.
+
+    Returns:
+      Those of inputs, kernel, bias, and c and h.
+    """
+    d_hs = tf1.unstack(d_outputs, axis=1)
+    d_cs = tf1.unstack(d_states, axis=1) if self._whole else None
+    d_h = d_hs[-1] if self._whole else d_hs[-1] + d_last
+    d_c = d_cs[-1] if self._whole else d_states
+    d_sums = []
+    for t in reversed(range(len(self._gates))):
+      d_z, d_c = self._slopes(t, d_c, d_h)
+      d_sums.insert(0, d_z)
+      if t or self._hs[0] is not None:
+        d_h = tf1.matmul(d_z, self._kernels[1], transpose_b=True)
+      if t:
+        d_h += d_hs[t - 1]
+        d_c = d_c + d_cs[t - 1] if self._whole else d_c
+    found = chains.pull_back(
+      d_sums, self._inputs, self._flat, self._hs, self._kernels
+    )
+    return found + (d_c, d_h)
+
+  def _slopes(self, t, d_c, d_h):
+    """Returns the gradients `[B, 4 U]` of a step's sums and `[B, U]` of c."""
+    i, g, f, o, bent = self._gates[t]
+    before, c = self._cs[t : t + 2]
+    before = tf1.zeros_like(c) if before is None else before
+    if not has_block(c.dtype):
+      d_c += chains.tanh_grad(bent, d_h * o)
+      parts = [
+        chains.sigmoid_grad(i, d_c * g),
+        chains.tanh_grad(g, d_c * i),
+        chains.sigmoid_grad(f, d_c * before),
+        chains.sigmoid_grad(o, d_h * bent),
+      ]
+      return tf1.concat(parts, 1), d_c * f
+    # One op that computes the same. It makes no product: of kernel, inputs and
+    # h it reads the shapes only, as of a cell without inputs.
+    below = self._kernels[1]
+    found = tf1.raw_ops.LSTMBlockCellGrad(
+      x=self._inputs[:, 0, :0],
+      cs_prev=before,
+      h_prev=before,
+      w=below,
+      b=below[0],
+      i=i,
+      cs=c,
+      f=f,
+      o=o,
+      ci=g,
+      co=bent,
+      cs_grad=d_c,
+      h_grad=d_h,
+      **_no_peepholes(below[0]),
+    )
+    return found.dicfo, found.cs_prev_grad
+
+
+def _twice_differentiable(run, plain):
+  """Gives a function a gradient by hand, and a second one by another function.
+
+  Args:
+    run: a function of tensors that returns results and a function from their
+      gradients to those of the arguments.
+    plain: a function that computes the same from ops that have gradients.
+
+  Returns:
+    A function of tensors that returns the results.
+  """
+
+  @tf1.custom_gradient
+  def once(*arguments):
+    results, pull_back = run(*arguments)
+
+    def backward(*upstream):
+      @tf1.custom_gradient
+      def first(*both):
+        def second(*upstream):
+          ends, starts = both[len(arguments) :], both[: len(arguments)]
+          found = tf1.gradients(
+            plain(*starts), starts, ends, stop_gradients=starts
+          )
+          return tf1.gradients(found, both, upstream, stop_gradients=both)
+
+        return pull_back(*both[len(arguments) :]), second
+
+      return first(*arguments, *_tell_apart(upstream))
+
+    return results, backward
+
+  return once
+
+
+def _tell_apart(tensors):
+  """Returns tensors to differentiate by, though one is given twice."""
+  return [tf1.identity(x) for x in tensors]
+
+
+def _no_peepholes(bias):
+  """Returns the arguments by which an op for LSTMs has none."""
+  none = tf1.zeros([tf1.dimension_value(bias.shape[0]) // 4], bias.dtype)
+  return {"wci": none, "wcf": none, "wco": none, "use_peephole": False}
