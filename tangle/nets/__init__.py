@@ -12,6 +12,7 @@ Sequences are `[B, T, D]`, with `lengths` `[B]` or None.
 """
 
 from tangle.nets.attention import (
+  AttentionalVector,
   AttentionResult,
   BahdanauAttention,
   LuongAttention,
@@ -38,6 +39,7 @@ __all__ = [
   "GRU",
   "LSTM",
   "AttentionResult",
+  "AttentionalVector",
   "BahdanauAttention",
   "Bidirectional",
   "BidirectionalState",

@@ -28,12 +28,15 @@ AttentionResult.__doc__ = (
 class Attention(base.Network):
   """Base of the attentions: a subclass gives the keys and the score."""
 
-  def memory(self, memory, lengths=None, name=None):
+  def memory(self, memory, lengths=None, project=None, name=None):
     """Prepares a memory for any number of queries.
 
     Args:
       memory: `[B, T, D]`; T may be unknown, D is the same at every call.
       lengths: `[B]` int, each from 0 to T; None if all are T.
+      project: a linear map without a bias from `[B, T, D]` to `[B, T, E]`, a
+        function of a tensor. Contexts are sums of what it returns, which are
+        the maps of sums of the memory. None for the memory itself.
       name: name scope of the new ops.
 
     Returns:
@@ -48,11 +51,13 @@ class Attention(base.Network):
       lengths = checks.check_lengths(self._name, lengths)
       self.check_depth("memory", memory)
       values = arrays.blank(memory, lengths)
-      mask = None
+      keys, mask = self._keys(values), None
+      if project is not None:
+        values = project(values)
       if lengths is not None:
         steps = arrays.dimension(memory, 1, lengths.dtype)
         mask = tf1.sequence_mask(lengths, steps)
-      return Memory(self, self._keys(values), values, mask)
+      return Memory(self, keys, values, mask)
 
   def __call__(self, query, memory, lengths=None, name=None):
     """Prepares a memory and attends to it.
@@ -129,7 +134,7 @@ class Memory:
     Args:
       attention: the `Attention`.
       keys: `[B, T, A]`.
-      values: `[B, T, D]`, zero beyond the lengths.
+      values: `[B, T, E]`, zero beyond the lengths.
       mask: `[B, T]` bool, or None.
     """
     self.attention = attention
@@ -210,8 +215,7 @@ class LuongAttention(Attention):
   """Multiplicative score: `e_j = s^T W h_j`.
 
   Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
-  Neural Machine Translation", eq. 8, "general". The memory is its own keys; the
-  queries are multiplied by W.
+  Neural Machine Translation", eq. 8, "general".
 
   Variables: `kernel` W `[Q, D]`.
   """
@@ -221,6 +225,7 @@ class LuongAttention(Attention):
     kernel_initializer=None,
     dtype=tf1.float32,
     name="luong_attention",
+    query_depth=None,
   ):
     """Sets up the attention; makes neither ops nor variables.
 
@@ -228,17 +233,127 @@ class LuongAttention(Attention):
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, memory and queries.
       name: variable scope, and default name scope of calls.
+      query_depth: Q. If it is given, each memory is multiplied by W once;
+        else each query is.
+
+    Raises:
+      ArgumentError: if `query_depth` is no positive integer.
     """
     super().__init__(name, dtype)
     self._kernel_initializer = kernel_initializer
+    self._query_depth = query_depth
+    if query_depth is not None:
+      checks.check_positive(name, "query_depth", query_depth)
 
   def _keys(self, values):
-    return values
+    if self._query_depth is None:
+      return values
+    depth = tf1.dimension_value(values.shape[-1])
+    kernel = self._kernel(self._query_depth, depth)
+    return arrays.multiply(values, kernel, transpose_kernel=True)
 
   def _scores(self, query, keys):
-    shape = [tf1.dimension_value(x.shape[-1]) for x in (query, keys)]
-    kernel = self.make_variable("kernel", shape, self._kernel_initializer)
-    return tf1.matmul(arrays.multiply(query, kernel), keys, transpose_b=True)
+    depth = tf1.dimension_value(query.shape[-1])
+    if self._query_depth is None:
+      kernel = self._kernel(depth, tf1.dimension_value(keys.shape[-1]))
+      query = arrays.multiply(query, kernel)
+    else:
+      self.check_depth("query", query, self._query_depth)
+    return tf1.matmul(query, keys, transpose_b=True)
+
+  def _kernel(self, query_depth, depth):
+    shape = [query_depth, depth]
+    return self.make_variable("kernel", shape, self._kernel_initializer)
+
+
+class AttentionalVector(base.Network):
+  """Joins a query and contexts: `tanh(W [c_1; ...; c_K; s])`, without a bias.
+
+  Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
+  Neural Machine Translation", eq. 5. Departure: W multiplies each memory, once
+  for all queries, and so the contexts, which are sums of it, are `[B, S, U]`.
+
+  Variables: `kernel` W `[D_1 + ... + D_K + Q, U]`.
+  """
+
+  def __init__(
+    self,
+    units,
+    depths,
+    query_depth,
+    kernel_initializer=None,
+    dtype=tf1.float32,
+    name="attentional_vector",
+  ):
+    """Sets up the network; makes neither ops nor variables.
+
+    Args:
+      units: U, depth of the result.
+      depths: list of D_1 to D_K, the depths of the memories.
+      query_depth: Q.
+      kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
+      dtype: float type of variables, memories and queries.
+      name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if a depth is no positive integer.
+    """
+    super().__init__(name, dtype)
+    self._units = checks.check_positive(name, "units", units)
+    self._kernel_initializer = kernel_initializer
+    self._depths_of_rows = [
+      checks.check_positive(name, "depths", depth) for depth in depths
+    ] + [checks.check_positive(name, "query_depth", query_depth)]
+
+  def project(self, memory, k=0, name=None):
+    """Multiplies a memory by its rows of W, as `Attention.memory` takes it.
+
+    Args:
+      memory: `[B, T, D_k]`.
+      k: which memory, from 0.
+      name: name scope of the new ops.
+
+    Returns:
+      `[B, T, U]`.
+
+    Raises:
+      ShapeError: if the memory is of another depth.
+    """
+    with self.enter(name, f"{self._name}_project"):
+      return self._multiply("memory", memory, k)
+
+  def __call__(self, query, contexts, name=None):
+    """Joins.
+
+    Args:
+      query: `[..., Q]`.
+      contexts: list of K contexts `[..., U]` of memories by `project`.
+      name: name scope of the new ops.
+
+    Returns:
+      `[..., U]`.
+
+    Raises:
+      ShapeError: if a query or context is of another depth.
+    """
+    with self.enter(name):
+      found = self._multiply("query", query, -1)
+      for context in contexts:
+        context = self.check_tensor("context", context)
+        self.check_depth("context", context, self._units)
+        found += context
+      return tf1.tanh(found)
+
+  def _multiply(self, argument, features, k):
+    """Returns `features` multiplied by the k-th rows of W."""
+    depths = self._depths_of_rows
+    features = self.check_tensor(argument, features)
+    self.check_depth(argument, features, depths[k])
+    kernel = self.make_variable(
+      "kernel", [sum(depths), self._units], self._kernel_initializer
+    )
+    start = sum(depths[:k]) if k >= 0 else sum(depths[:-1])
+    return arrays.multiply(features, kernel[start : start + depths[k]])
 
 
 def masked_softmax(scores, mask, name="masked_softmax"):

@@ -5,6 +5,7 @@ reads the gold symbols (teacher forcing) or its own (greedy), and attends to
 the outputs of each encoder once it has its own.
 """
 
+import functools
 import numbers
 from typing import Any, NamedTuple
 
@@ -97,7 +98,9 @@ class AttentionModel:
       for k, (size, prefix) in enumerate(zip(sizes, prefixes))
     ]
     self._attentions = [
-      attention.LuongAttention(dtype=dtype, name=f"{prefix}attention")
+      attention.LuongAttention(
+        dtype=dtype, name=f"{prefix}attention", query_depth=units
+      )
       for prefix in prefixes
     ]
     self._make_decoder(target_size, units, layers, depth)
@@ -118,8 +121,13 @@ class AttentionModel:
       )
       for k in range(layers)
     ]
-    self._joined = feedforward.Dense(
-      units, tf1.tanh, use_bias=False, dtype=dtype, name="attentional"
+    memory_depth = 2 * units if layers == 1 else units
+    self._joined = attention.AttentionalVector(
+      units,
+      [memory_depth] * self.sources,
+      units,
+      dtype=dtype,
+      name="attentional",
     )
     self._logits = feedforward.Dense(target_size, dtype=dtype, name="logits")
 
@@ -170,15 +178,16 @@ class AttentionModel:
   def _memories(self, encoded):
     """Returns a prepared memory for each source."""
     return [
-      attend.memory(one.memory, one.lengths)
-      for attend, one in zip(self._attentions, encoded)
+      attend.memory(
+        one.memory, one.lengths, functools.partial(self._joined.project, k=k)
+      )
+      for k, (attend, one) in enumerate(zip(self._attentions, encoded))
     ]
 
   def _read_out(self, outputs, memories, drop=lambda x: x):
     """Returns the logits of decoder outputs `[B, ..., U]`."""
     contexts = [memory(outputs).context for memory in memories]
-    joined = self._joined(tf1.concat(contexts + [outputs], -1))
-    return self._logits(drop(joined))
+    return self._logits(drop(self._joined(outputs, contexts)))
 
   def decode(self, encoded, inputs, dropout_rate=0, seed=None, name="decode"):
     """Predicts each symbol from the gold ones before it.
