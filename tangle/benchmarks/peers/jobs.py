@@ -225,7 +225,9 @@ def save(path, train, test):
     for side in ("sources", "targets"):
       found = getattr(part, side)
       arrays[f"{name}_{side}_lengths"] = found.lengths
-      arrays[f"{name}_{side}_ids"] = np.array(list(itertools.chain(*found)), np.int32)
+      arrays[f"{name}_{side}_ids"] = np.array(
+        list(itertools.chain(*found)), np.int32
+      )
   np.savez(path, **arrays)
 
 

@@ -17,6 +17,9 @@ from tangle.benchmarks.peers import jobs, jobs_contender, jobs_torch_search
 from tangle.seq2seq import vocabulary
 
 _POOL = 50  # batches whose examples are sorted together
+# TensorFlow adds 1e-8 before its correction of the second moment, not after:
+# at the first step that is this, so that first losses can be compared.
+_EPSILON = 1e-8 / 0.001**0.5
 
 
 class Net(nn.Module):
@@ -247,7 +250,7 @@ class _Trainer:
     self._net, self._clip_norm = net, optimizer.clip_norm
     self._parameters = [p for p in net.parameters() if p.requires_grad]
     self._update = torch.optim.Adam(
-      self._parameters, lr=optimizer.learning_rate, fused=True
+      self._parameters, lr=optimizer.learning_rate, eps=_EPSILON, fused=True
     )
 
   def train(self, batch, number):
