@@ -114,8 +114,18 @@ class Net:
     return -jnp.take_along_axis(found, targets[..., None], -1).mean()
 
 
-def _update(optimizer, weights, slots, gradients):
-  """Returns weights and slots after a step."""
+def update(optimizer, weights, slots, gradients):
+  """Clips gradients by their global norm, and makes a step with them.
+
+  Args:
+    optimizer: a `tasks.Optimizer`.
+    weights: name → array.
+    slots: Adam's count of steps, first and second moments; else empty.
+    gradients: name → array.
+
+  Returns:
+    Weights and slots after the step.
+  """
   leaves = jax.tree_util.tree_leaves(gradients)
   norm = jnp.sqrt(sum((g * g).sum() for g in leaves))
   factor = optimizer.clip_norm / jnp.maximum(norm, optimizer.clip_norm)
@@ -182,7 +192,7 @@ def build(task, optimizer, threads, mode):
 
     return jax.value_and_grad(loss)(weights)
 
-  change = functools.partial(_update, optimizer)
+  change = functools.partial(update, optimizer)
   change = jax.jit(change, donate_argnums=(0, 1))
   state = [weights, slots]
 

@@ -10,7 +10,8 @@ import zlib
 import numpy as np
 
 from tangle.benchmarks.peers import jobs
-from tangle.seq2seq import vocabulary
+from tangle.experiments import bucket_plans
+from tangle.seq2seq import planner, vocabulary
 
 
 class Contender:
@@ -179,3 +180,21 @@ def _cut(batches):
     for index, ids in zip(indices, np.asarray(symbols)):
       ends = np.flatnonzero(ids == vocabulary.EOS_ID)
       yield int(index), ids[: ends[0]] if ends.size else ids
+
+
+def plan_buckets(task, kind):
+  """Plans the buckets of a job as the scripts do.
+
+  Args:
+    task: a `jobs.Task`.
+    kind: independent or joint.
+
+  Returns:
+    An `IndependentBuckets` or a `JointBuckets`.
+  """
+  return bucket_plans.make_buckets(
+    planner.count_lengths(task.train),
+    kind,
+    task.sizes.buckets,
+    longest_source=task.longest[0],
+  )

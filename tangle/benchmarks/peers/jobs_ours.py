@@ -7,31 +7,13 @@ buckets, a graph for each pair of them.
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks.peers import g2p_ours, jobs, jobs_contender, ours
+from tangle.benchmarks.peers import g2p_ours, jobs_contender, ours
 from tangle.compat import tf1
-from tangle.experiments import bucket_plans, translator
-from tangle.seq2seq import batches, bucketing, planner
+from tangle.experiments import translator
+from tangle.seq2seq import batches, bucketing
 from tangle.training import determinism
 
 _KINDS = {"split": "independent", "joint": "joint"}
-
-
-def plan_buckets(task, kind):
-  """Plans the buckets of a job as the scripts do.
-
-  Args:
-    task: a `jobs.Task`.
-    kind: independent or joint.
-
-  Returns:
-    An `IndependentBuckets` or a `JointBuckets`.
-  """
-  return bucket_plans.make_buckets(
-    planner.count_lengths(task.train),
-    kind,
-    task.sizes.buckets,
-    longest_source=task.longest[0],
-  )
 
 
 class Contender(jobs_contender.Contender):
@@ -51,7 +33,7 @@ class Contender(jobs_contender.Contender):
 
   def plan(self):
     """Returns planned buckets."""
-    return plan_buckets(self.task, _KINDS[self._mode])
+    return jobs_contender.plan_buckets(self.task, _KINDS[self._mode])
 
   def batches(self, plan):
     """Draws the batches of the first epoch; see the base class."""

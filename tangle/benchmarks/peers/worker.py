@@ -5,7 +5,8 @@ Requests and answers are lines of JSON. The first answer, when all is built, has
 request `{"steps": n}` is answered by `seconds`, one a step, `values`, what the
 steps returned, `cpu_s`, the processor time of a step, and `rss_bytes`, the peak
 so far. A contender that has functions beside the step (`jobs_contender`) is
-asked by `{"call": name, "arguments": {...}}`, and answers with what it returned.
+asked by `{"call": name, "arguments": {...}}`, and answers with what it has
+returned.
 """
 
 import importlib
