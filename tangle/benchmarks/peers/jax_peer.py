@@ -145,6 +145,23 @@ def update(optimizer, weights, slots, gradients):
   return weights, (count, first, second)
 
 
+def make_slots(weights):
+  """Returns Adam's slots before the first step.
+
+  Args:
+    weights: name → array.
+
+  Returns:
+    The count, and first and second moments, name → array: each array has a
+    buffer of its own, since a step takes over those that it is given.
+  """
+  both = [
+    {name: jnp.zeros_like(array) for name, array in weights.items()}
+    for _ in ("first", "second")
+  ]
+  return (jnp.zeros(()), *both)
+
+
 def build(task, optimizer, threads, mode):
   """Builds a contender.
 
@@ -161,10 +178,9 @@ def build(task, optimizer, threads, mode):
   del threads
   lower_names = _names(task.lower_layers, task.weights)
   weights = {name: jnp.asarray(array) for name, array in task.weights.items()}
-  zeros = {name: jnp.zeros_like(array) for name, array in weights.items()}
   slots = ()
   if optimizer.name == "adam":
-    slots = (jnp.zeros(()), zeros, dict(zeros))
+    slots = make_slots(weights)
   lower_feeds, upper_feeds = (
     {name: jnp.asarray(array) for name, array in feeds.items()}
     for feeds in (task.lower_feeds, task.upper_feeds)

@@ -190,9 +190,7 @@ class _Trainer:
 
   def __init__(self, weights, optimizer, rate, seed):
     weights = {name: jnp.asarray(array) for name, array in weights.items()}
-    zeros = jax.tree_util.tree_map(jnp.zeros_like, weights)
-    slots = jnp.zeros(()), zeros, jax.tree_util.tree_map(jnp.copy, zeros)
-    self._state = weights, slots
+    self._state = weights, jax_peer.make_slots(weights)
     self._key = jax.random.PRNGKey(seed)
 
     @functools.partial(jax.jit, donate_argnums=(0, 1))
