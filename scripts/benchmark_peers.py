@@ -2,7 +2,6 @@
 
   python scripts/benchmark_peers.py --python1=/path/to/python3.7
   python scripts/benchmark_peers.py --size=small --tasks=lstm,mlp
-  python scripts/benchmark_peers.py --tasks=g2p --python1=/path/to/python3.7
   python scripts/benchmark_peers.py --tasks=g2p_demo,multi30k
 
 Each contender runs in a process of its own, from the same weights on the same
@@ -11,9 +10,7 @@ package gets a row that says so. `--out_dir` gets `metrics.jsonl`, a record for
 each task and contender, plots, and `peers.html`, a page of all that opens on
 its own. The last line on standard output is one JSON object: task ->
 contender -> figures, and machine -> what they depend on.
-
-g2p_demo and multi30k are whole jobs: an epoch with all that belongs to it, the
-step by itself, and decoding.
+g2p_demo and multi30k are whole jobs: epoch, step by itself, and decoding.
 """
 
 import sys
