@@ -2,14 +2,15 @@
 
   python scripts/benchmark_peers.py --python1=/path/to/python3.7
   python scripts/benchmark_peers.py --size=small --tasks=lstm,mlp
-  python scripts/benchmark_peers.py --tasks=g2p --python1=/path/to/python3.7
+  python scripts/benchmark_peers.py --tasks=g2p_demo,multi30k
 
 Each contender runs in a process of its own, from the same weights on the same
 batch; they step in turn, so that ratios pair. One without its interpreter or
 package gets a row that says so. `--out_dir` gets `metrics.jsonl`, a record for
 each task and contender, plots, and `peers.html`, a page of all that opens on
 its own. The last line on standard output is one JSON object: task ->
-contender -> figures.
+contender -> figures, and machine -> what they depend on.
+g2p_demo and multi30k are whole jobs: epoch, step by itself, and decoding.
 """
 
 import sys
@@ -28,6 +29,7 @@ flags.DEFINE_list("contenders", list(roster.NAMES), "What to compare.")
 flags.DEFINE_string("python2", sys.executable, "Has TensorFlow 2.")
 flags.DEFINE_string("python1", "", "Has TensorFlow 1.15; empty for none.")
 flags.DEFINE_string("torch_python", sys.executable, "Has PyTorch and JAX.")
+flags.DEFINE_list("multi30k", [], "Source and target to read for multi30k.")
 flags.DEFINE_enum("optimizer", "sgd", ["sgd", "adam"], "What trains.")
 flags.DEFINE_float("learning_rate", 0.01, "Of the optimizer.")
 flags.DEFINE_float("clip_norm", 1.0, "Global norm of the gradients.")
@@ -53,6 +55,7 @@ def main(argv):
     FLAGS.threads,
     options={"ours": {"implementation": FLAGS.implementation}},
     environment={"OMP_WAIT_POLICY": wait} if wait else {},
+    files={"multi30k": FLAGS.multi30k},
   )
   timing = harness.Settings(
     rounds=FLAGS.rounds, budget_s=FLAGS.budget_s, repeats=FLAGS.repeats

@@ -191,6 +191,24 @@ class ScriptsTest(absltest.TestCase):
       os.listdir(self.out_dir),
     )
 
+  def test_benchmark_peers_does_whole_jobs(self):
+    found = self.figures(
+      run(
+        "benchmark_peers.py",
+        "--tasks=g2p_demo,multi30k",
+        "--size=tiny",
+        "--contenders=tangle_split,contrib_joint",
+        "--rounds=2",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    for name in ("g2p_demo", "multi30k"):
+      figures = found[name]["tangle_split"]
+      for key in ("step_s", "examples_per_s", "greedy_per_s", "beam_per_s"):
+        self.assertGreater(figures[key], 0, f"{name}: {key}")
+      self.assertIn("--python1", found[name]["contrib_joint"]["reason"])
+    self.assertIn("avx512", found["machine"])
+
   def test_benchmark_backprop(self):
     figures = self.figures(
       run(

@@ -13,9 +13,18 @@ COLUMNS = (
   "to_pytorch",
   "to_contrib",
   "to_limit",
+  "step_cpu_s",
+  "epoch_s",
+  "examples_per_s",
+  "epoch_to_pytorch",
+  "epoch_cpu_s",
+  "padding",
+  "greedy_per_s",
+  "beam_per_s",
   "first_step_s",
   "rss_bytes",
   "same_losses",
+  "same_symbols",
 )
 """What a table shows, of what there is; see `columns_of`."""
 
@@ -45,7 +54,7 @@ def columns_of(rows):
   return tuple(column for column in COLUMNS if column in held)
 
 
-def make_rows(found, flops, words=0):
+def make_rows(found, flops, words=0, pytorch=None):
   """Makes figures of what a harness has measured.
 
   Args:
@@ -53,6 +62,8 @@ def make_rows(found, flops, words=0):
       or `_joint`; those that begin with `LIMIT` return rates.
     flops: floating-point operations of a step.
     words: how many a step trains on; 0 if there are none.
+    pytorch: whom `to_pytorch` is held against; by default PyTorch in the same
+      mode.
 
   Returns:
     Name → figures, or a `reason`. `to_own_joint` is the median ratio to the
@@ -81,7 +92,7 @@ def make_rows(found, flops, words=0):
     }
     if words:
       row["words_per_s"] = words / row["step_s"]
-    for column, ratio in _pair(name, seconds, found).items():
+    for column, ratio in _pair(name, seconds, found, pytorch).items():
       row[column] = ratio.median
       row[f"{column}_quartiles"] = [ratio.low, ratio.high]
     if "step_s" in limit:
@@ -97,12 +108,12 @@ def make_rows(found, flops, words=0):
   return rows
 
 
-def _pair(name, seconds, found):
+def _pair(name, seconds, found, pytorch):
   """Returns column → `timing.ratio` of those that a contender pairs with."""
   mode = name.rsplit("_", 1)[-1]
   bases = {
     "to_own_joint": name[: -len(mode)] + "joint",
-    "to_pytorch": f"pytorch_{mode}",
+    "to_pytorch": pytorch or f"pytorch_{mode}",
     "to_contrib": CONTRIB,
   }
   ratios = collections.OrderedDict()

@@ -102,12 +102,25 @@ class Task(NamedTuple):
     Returns:
       Name → float32 array.
     """
-    found: Dict[str, Any] = {}
-    for name, shape in shapes.items():
-      rng = np.random.RandomState([self.seed, zlib.crc32(name.encode())])
-      scale = np.sqrt(shape[-2]) if len(shape) > 1 else 10
-      found[name] = (rng.standard_normal(shape) / scale).astype(np.float32)
-    return found
+    return draw(shapes, self.seed)
+
+
+def draw(shapes, seed):
+  """Draws weights, each by its name, the seed and its shape alone.
+
+  Args:
+    shapes: name of a variable → its shape.
+    seed: an int.
+
+  Returns:
+    Name → float32 array.
+  """
+  found: Dict[str, Any] = {}
+  for name, shape in shapes.items():
+    rng = np.random.RandomState([seed, zlib.crc32(name.encode())])
+    scale = np.sqrt(shape[-2]) if len(shape) > 1 else 10
+    found[name] = (rng.standard_normal(shape) / scale).astype(np.float32)
+  return found
 
 
 def save(path, symbols, batches):

@@ -16,6 +16,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks.peers import g2p_ours, ours
 from tangle.compat import IS_TF1, tf1
+from tangle.seq2seq import vocabulary
 
 
 def build(task, optimizer, threads, mode="joint"):
@@ -40,7 +41,8 @@ def build(task, optimizer, threads, mode="joint"):
       f"joint; got {tf1.VERSION} and {mode!r}. Give an interpreter that has it."
     )
   with tf1.Graph().as_default() as graph:
-    model = _Model(task, optimizer)
+    model = Model(task.pairs, task.symbols, task.sizes, task.sizes.units)
+    model.minimize(optimizer)
     sess = g2p_ours.open_session(graph, threads)
     g2p_ours.load(sess, task)
   cycle = [model.feeds(batch) for batch in task.batches]
@@ -52,54 +54,83 @@ def build(task, optimizer, threads, mode="joint"):
   return step, {"tensorflow": tf1.VERSION}
 
 
-class _Model:
+class Model:
   """The graphs of all pairs."""
 
-  def __init__(self, task, optimizer):
-    """Builds them.
+  def __init__(self, pairs, symbols, sizes, depth, feed_previous=False):
+    """Builds them, but not what trains.
 
     Args:
-      task: a `g2p.Task`.
-      optimizer: a `tasks.Optimizer`.
+      pairs: the bucket pairs (S, T), sorted.
+      symbols: how many source symbols and target symbols there are.
+      sizes: has `units` and `layers`.
+      depth: of the embeddings.
+      feed_previous: whether the decoder reads what it has predicted.
     """
-    sources, targets = (max(side) for side in zip(*task.pairs))
+    self.pairs = pairs
+    sources, targets = (max(side) for side in zip(*pairs))
     self._source = _placeholders("encoder", sources, tf1.int32)
     self._inputs = _placeholders("decoder", targets + 1, tf1.int32)
     self._weights = _placeholders("weight", targets, tf1.float32)
     # A name that the structure's test does not know for TensorFlow's: contrib
     # is no part of `compat`, which has what both versions have.
     contrib = importlib.import_module("tensorflow.contrib.legacy_seq2seq")
-    _, losses = contrib.model_with_buckets(
+    self.outputs, self._losses = contrib.model_with_buckets(
       self._source,
       self._inputs[:-1],
       self._inputs[1:],  # the targets are the inputs one further on
       self._weights,
-      task.pairs,
+      pairs,
       lambda source, target: contrib.embedding_attention_seq2seq(
-        source, target, _make_cell(task.sizes), *task.symbols, task.sizes.units
+        source,
+        target,
+        _make_cell(sizes),
+        *symbols,
+        depth,
+        feed_previous=feed_previous,
       ),
     )
+    self._fetches = {}
+
+  def minimize(self, optimizer):
+    """Builds what trains, for each pair.
+
+    Args:
+      optimizer: a `tasks.Optimizer`.
+    """
     update = ours.make_optimizer(optimizer)
     variables = tf1.trainable_variables()
-    self._fetches = {}
-    for pair, loss in zip(task.pairs, losses):
+    for pair, loss in zip(self.pairs, self._losses):
       gradients = tf1.gradients(loss, variables)
       gradients, norm = tf1.clip_by_global_norm(gradients, optimizer.clip_norm)
       op = update.apply_gradients(list(zip(gradients, variables)))
       self._fetches[pair] = [op, norm, loss]
 
+  def search_feeds(self, source, pair):
+    """Returns the feeds of a search by one of the pairs.
+
+    Args:
+      source: `[B, S]` ids in the tutorial's layout.
+      pair: the pair, whose S it is.
+    """
+    zeros = np.zeros([len(source), pair[1] + 1], np.int32)
+    inputs = zeros + np.eye(1, pair[1] + 1, dtype=np.int32) * vocabulary.GO_ID
+    return self._feed(source, inputs, zeros[:, 1:].astype(np.float32))
+
   def feeds(self, batch):
     """Returns what a step on a `g2p.Batch`, `batch`, fetches and feeds."""
     inputs = np.concatenate([batch.inputs, batch.targets[:, -1:]], 1)
+    feeds = self._feed(batch.source, inputs, batch.weights)
+    return self._fetches[batch.pair], feeds
+
+  def _feed(self, *arrays):
     feeds = {}
-    for placeholders, array in (
-      (self._source, batch.source),
-      (self._inputs, inputs),
-      (self._weights, batch.weights),
+    for placeholders, array in zip(
+      (self._source, self._inputs, self._weights), arrays
     ):
       columns = [np.ascontiguousarray(column) for column in array.T]
       feeds.update(zip(placeholders, columns))
-    return self._fetches[batch.pair], feeds
+    return feeds
 
 
 def _placeholders(name, count, dtype):

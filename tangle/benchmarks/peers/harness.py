@@ -152,9 +152,23 @@ class Process:
     Raises:
       TrainingError: if it fails or does not answer.
     """
+    return self.ask({"steps": count}, timeout_s)
+
+  def ask(self, request, timeout_s):
+    """Sends a request and waits for the answer.
+
+    Args:
+      request: a dict, as `worker.serve` takes it.
+      timeout_s: how long to wait.
+
+    Returns:
+      The answer, a dict.
+
+    Raises:
+      TrainingError: if it fails or does not answer.
+    """
     try:
-      request = json.dumps({"steps": count}) + "\n"
-      self._process.stdin.write(request.encode())
+      self._process.stdin.write((json.dumps(request) + "\n").encode())
       self._process.stdin.flush()
     except OSError:
       pass  # it has ended; the answer tells why
@@ -183,23 +197,31 @@ def measure(contenders, settings=None):
     Name → dict: `reason`, or `build_s`, `versions`, `first_step_s`, `losses`
     of the first steps, `seconds` a step `[rounds]`, where entries of one index
     are a pair, `values` `[rounds]`, what the last step of each turn returned,
-    and `rss_bytes`.
+    `cpu_s` `[rounds]`, the processor time of a step, and `rss_bytes`.
   """
   settings = settings or Settings()
   found = {}
   for _ in range(settings.repeats):
-    turns = _Turns(contenders, settings)
+    turns = Turns(contenders, settings)
     try:
       turns.start()
       turns.first_steps()
-      found = _join(found, turns.measure())
+      found = join(found, turns.measure())
     finally:
       turns.close()
   return found
 
 
-def _join(before, found):
-  """Returns what two repeats have found together."""
+def join(before, found):
+  """Joins what two repeats have found.
+
+  Args:
+    before: what all repeats before have found together; empty at first.
+    found: what `Turns.measure` has returned; it is changed.
+
+  Returns:
+    What all have found together.
+  """
   if not before:
     return found
   for name, row in found.items():
@@ -210,16 +232,23 @@ def _join(before, found):
     # In all rows the same turns, so that entries of one index are pairs.
     row["seconds"] = other["seconds"] + row["seconds"]
     row["values"] = other["values"] + row["values"]
+    row["cpu_s"] = other["cpu_s"] + row["cpu_s"]
     row["rss_bytes"] = max(other["rss_bytes"], row["rss_bytes"])
     for key in ("build_s", "first_step_s"):
       row[key] = min(other[key], row[key])
   return found
 
 
-class _Turns:
+class Turns:
   """The processes that still run, and what they have told."""
 
   def __init__(self, contenders, settings):
+    """Starts nothing yet.
+
+    Args:
+      contenders: name → `Contender`.
+      settings: a `Settings`.
+    """
     self._contenders = contenders
     self._settings = settings
     self._running = {}
@@ -258,6 +287,28 @@ class _Turns:
     time.sleep(self._settings.pause_s)
     return self._attempt(name, ask, steps, self._settings.answer_s)
 
+  @property
+  def running(self):
+    """Names of those that still run, a list."""
+    return list(self._running)
+
+  def call(self, name, function, timeout_s, **arguments):
+    """Has a contender call one of its functions.
+
+    Args:
+      name: of a contender that runs.
+      function: name of the function.
+      timeout_s: how long to wait.
+      **arguments: of the function.
+
+    Returns:
+      The answer, as `worker.take_call` gives it; None if it has failed, and
+      so does not run any more.
+    """
+    ask = self._running[name].ask
+    request = {"call": function, "arguments": arguments}
+    return self._attempt(name, ask, request, timeout_s)
+
   def first_steps(self):
     """Takes the first steps, whose values are compared."""
     for name in list(self._running):
@@ -269,6 +320,7 @@ class _Turns:
           rss_bytes=answer["rss_bytes"],
           seconds=[],
           values=[],
+          cpu_s=[],
         )
         self._found[name]["last_s"] = answer["seconds"][-1]
 
@@ -295,6 +347,7 @@ class _Turns:
           seconds = answer["seconds"][settle:]
           found[name]["seconds"].append(float(np.mean(seconds)))
           found[name]["values"].append(answer["values"][-1])
+          found[name]["cpu_s"].append(answer.get("cpu_s", 0.0))
           found[name]["rss_bytes"] = answer["rss_bytes"]
     for row in found.values():
       row.pop("last_s", None)

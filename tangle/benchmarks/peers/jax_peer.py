@@ -114,8 +114,18 @@ class Net:
     return -jnp.take_along_axis(found, targets[..., None], -1).mean()
 
 
-def _update(optimizer, weights, slots, gradients):
-  """Returns weights and slots after a step."""
+def update(optimizer, weights, slots, gradients):
+  """Clips gradients by their global norm, and makes a step with them.
+
+  Args:
+    optimizer: a `tasks.Optimizer`.
+    weights: name → array.
+    slots: Adam's count of steps, first and second moments; else empty.
+    gradients: name → array.
+
+  Returns:
+    Weights and slots after the step.
+  """
   leaves = jax.tree_util.tree_leaves(gradients)
   norm = jnp.sqrt(sum((g * g).sum() for g in leaves))
   factor = optimizer.clip_norm / jnp.maximum(norm, optimizer.clip_norm)
@@ -135,6 +145,23 @@ def _update(optimizer, weights, slots, gradients):
   return weights, (count, first, second)
 
 
+def make_slots(weights):
+  """Returns Adam's slots before the first step.
+
+  Args:
+    weights: name → array.
+
+  Returns:
+    The count, and first and second moments, name → array: each array has a
+    buffer of its own, since a step takes over those that it is given.
+  """
+  both = [
+    {name: jnp.zeros_like(array) for name, array in weights.items()}
+    for _ in ("first", "second")
+  ]
+  return (jnp.zeros(()), *both)
+
+
 def build(task, optimizer, threads, mode):
   """Builds a contender.
 
@@ -151,10 +178,9 @@ def build(task, optimizer, threads, mode):
   del threads
   lower_names = _names(task.lower_layers, task.weights)
   weights = {name: jnp.asarray(array) for name, array in task.weights.items()}
-  zeros = {name: jnp.zeros_like(array) for name, array in weights.items()}
   slots = ()
   if optimizer.name == "adam":
-    slots = (jnp.zeros(()), zeros, dict(zeros))
+    slots = make_slots(weights)
   lower_feeds, upper_feeds = (
     {name: jnp.asarray(array) for name, array in feeds.items()}
     for feeds in (task.lower_feeds, task.upper_feeds)
@@ -182,7 +208,7 @@ def build(task, optimizer, threads, mode):
 
     return jax.value_and_grad(loss)(weights)
 
-  change = functools.partial(_update, optimizer)
+  change = functools.partial(update, optimizer)
   change = jax.jit(change, donate_argnums=(0, 1))
   state = [weights, slots]
 

@@ -5,10 +5,10 @@ on, 0 where there are none. What trains it is a module for each kind and
 framework; `roster` lists them.
 """
 
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
 
 from tangle import errors
-from tangle.benchmarks.peers import g2p, tasks
+from tangle.benchmarks.peers import g2p, jobs, tasks
 
 
 class Kind(NamedTuple):
@@ -20,12 +20,15 @@ class Kind(NamedTuple):
     sizes: name → sizes.
     make: function of name, sizes, seed and data, the path of a file that the
       driver has written; returns the task.
+    optimizer: function of sizes that returns the `tasks.Optimizer`; None if
+      the user chooses it.
   """
 
   names: Tuple[str, ...]
   sizes_type: Any
   sizes: Dict[str, Any]
   make: Callable[..., Any]
+  optimizer: Optional[Callable[..., Any]] = None
 
 
 KINDS = {
@@ -42,7 +45,11 @@ KINDS = {
     lambda name, sizes, seed, data: g2p.make(sizes, seed, data),
   ),
 }
-"""Name → `Kind`."""
+KINDS.update(
+  (name, Kind((name,), jobs.Sizes, sizes, jobs.make, jobs.optimizer))
+  for name, sizes in jobs.SIZES.items()
+)
+"""Name → `Kind`; each of the real jobs is one of its own."""
 
 NAMES = tuple(name for kind in KINDS.values() for name in kind.names)
 """Names of all tasks."""

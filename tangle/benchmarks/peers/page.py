@@ -26,8 +26,20 @@ _MEANINGS = {
   "to_pytorch": "Step over PyTorch's, split to split and joint to joint",
   "to_contrib": "Words a second over those of TensorFlow 1.15's contrib",
   "to_limit": "Step over its matrix products alone at the best rate measured",
-  "first_step_s": "Seconds of the first step, compilation in it",
+  "step_cpu_s": "Least processor seconds of a step, over all threads",
+  "epoch_s": "Seconds of a whole epoch in a new process: reading, planning of "
+  "buckets, padding, building, compilation and all steps, but not the import",
+  "examples_per_s": "Examples that are trained on in a second of the epoch",
+  "epoch_to_pytorch": "Epoch over PyTorch's, in seconds",
+  "epoch_cpu_s": "Processor seconds of the epoch, over all threads",
+  "padding": "Positions of the epoch's batches, above PyTorch's, as a share",
+  "greedy_per_s": "Sources that are decoded in a second by greedy search",
+  "beam_per_s": "Likewise by beam search with 4 open sequences",
+  "first_step_s": "Seconds of the first step, compilation in it; in the jobs "
+  "from the beginning of the epoch",
   "rss_bytes": "Peak resident memory of the process",
+  "same_symbols": "Share of sources for which greedy search finds the same "
+  "symbols as the first contender's, with its weights",
   "same_losses": "Whether the first losses are the median of all, to 1e-4",
 }
 

@@ -24,7 +24,7 @@ def compare(names, size, contenders, settings, timing, out_dir, **facts):
 
   Returns:
     An ordered dict: task → contender → figures, as `roster.compare` gives
-    them.
+    them; and `machine` → what else the page says of all results.
 
   Raises:
     ArgumentError: if a name is unknown.
@@ -50,6 +50,8 @@ def compare(names, size, contenders, settings, timing, out_dir, **facts):
     print(name)
     print(tables.format_table(rows, figures.columns_of(rows)), flush=True)
     results[name] = rows
+    facts[f"load_after_{name}"] = roster.describe_load()
     images[name] = page.draw(out_dir, name, rows)
   page.write(os.path.join(out_dir, "peers.html"), results, facts, images)
+  results["machine"] = facts
   return results

@@ -14,6 +14,10 @@ from tangle.benchmarks.peers import (
   g2p,
   g2p_data,
   harness,
+  jobs,
+  jobs_data,
+  jobs_figures,
+  jobs_measure,
   kinds,
   tasks,
 )
@@ -35,11 +39,17 @@ class Entry(NamedTuple):
   options: Dict[str, Any]
 
 
-def _pair(name, python, **modules):
+def _pair(name, python, only_joint=None, **modules):
+  """Returns the split and the joint contender of a framework."""
+  joint = dict(modules, **(only_joint or {}))
   return {
-    f"{name}_{mode}": Entry(python, modules, {"mode": mode})
-    for mode in ("split", "joint")
+    f"{name}_split": Entry(python, modules, {"mode": "split"}),
+    f"{name}_joint": Entry(python, joint, {"mode": "joint"}),
   }
+
+
+def _jobs(module):
+  return dict.fromkeys(jobs.NAMES, module)
 
 
 def _limit(python, library):
@@ -47,12 +57,18 @@ def _limit(python, library):
   return Entry(python, modules, {"library": library})
 
 
+_OURS = dict(_jobs("jobs_ours"), networks="ours", g2p="g2p_ours")
+
 ENTRIES = dict(
-  _pair("tangle", "python2", networks="ours", g2p="g2p_ours"),
-  **_pair("tangle_tf1", "python1", networks="ours", g2p="g2p_ours"),
-  contrib_joint=Entry("python1", {"g2p": "g2p_contrib"}, {"mode": "joint"}),
-  **_pair("pytorch", "torch_python", networks="torch_peer"),
-  **_pair("jax", "torch_python", networks="jax_peer"),
+  _pair("tangle", "python2", **_OURS),
+  **_pair("tangle_tf1", "python1", **_OURS),
+  contrib_joint=Entry(
+    "python1", dict(_jobs("jobs_contrib"), g2p="g2p_contrib"), {"mode": "joint"}
+  ),
+  **_pair(
+    "pytorch", "torch_python", _jobs("jobs_torch"), networks="torch_peer"
+  ),
+  **_pair("jax", "torch_python", _jobs("jobs_jax"), networks="jax_peer"),
   **_pair("tf2", "python2", networks="tf2_peer"),
   limit_numpy=_limit("python2", "numpy"),
   limit_torch=_limit("torch_python", "torch"),
@@ -63,7 +79,7 @@ ENTRIES = dict(
 NAMES = tuple(ENTRIES)
 """Names of the contenders."""
 
-_WITHOUT_TENSORFLOW = ("torch_peer", "jax_peer")
+_WITHOUT_TENSORFLOW = ("torch_peer", "jax_peer", "jobs_torch", "jobs_jax")
 
 
 class Settings(NamedTuple):
@@ -78,6 +94,7 @@ class Settings(NamedTuple):
     seed: of weights and batches.
     options: module → more arguments of its `build`.
     environment: more variables of all processes, such as `OMP_WAIT_POLICY`.
+    files: task → source and target file, in place of drawn examples.
   """
 
   pythons: Dict[str, str]
@@ -87,6 +104,7 @@ class Settings(NamedTuple):
   seed: int = 0
   options: Dict[str, Any] = {}
   environment: Dict[str, str] = {}
+  files: Dict[str, Any] = {}
 
 
 def compare(task, names, settings, timing=None):
@@ -124,17 +142,24 @@ def compare(task, names, settings, timing=None):
         found[name] = {"reason": reason}
       else:
         contenders[name] = make_contender(name, task, settings, data)
+    if kind in jobs.NAMES:
+      found.update(jobs_measure.measure(contenders, timing))
+      return jobs_figures.make_rows(found, made.flops)
     found.update(harness.measure(contenders, timing))
   return figures.make_rows(found, made.flops, made.words)
 
 
 def _write_data(folder, kind, settings):
   """Returns the path of the file that tasks of a kind read; empty for none."""
-  if kind != g2p.NAME:
-    return ""
-  path = os.path.join(folder, "batches.npz")
-  g2p_data.write(path, settings.sizes, settings.seed)
-  return path
+  path = os.path.join(folder, "data.npz")
+  if kind == g2p.NAME:
+    g2p_data.write(path, settings.sizes, settings.seed)
+    return path
+  if kind in jobs.NAMES:
+    files = settings.files.get(kind)
+    jobs_data.write(path, kind, settings.sizes, settings.seed, files)
+    return path
+  return ""
 
 
 def make_contender(name, task, settings, data=""):
@@ -150,14 +175,16 @@ def make_contender(name, task, settings, data=""):
     A `harness.Contender`.
   """
   entry = ENTRIES[name]
-  module = entry.modules[kinds.find(task)]
+  kind = kinds.find(task)
+  module, choose = entry.modules[kind], kinds.KINDS[kind].optimizer
+  optimizer = choose(settings.sizes) if choose else settings.optimizer
   light = module in _WITHOUT_TENSORFLOW
   light = light or entry.options.get("library") in ("numpy", "torch")
   spec = {
     "module": module,
     "task": task,
     "sizes": list(settings.sizes),
-    "optimizer": list(settings.optimizer),
+    "optimizer": list(optimizer),
     "threads": settings.threads,
     "seed": settings.seed,
     "data": data,
@@ -185,25 +212,34 @@ def make_contender(name, task, settings, data=""):
 
 def describe_machine():
   """Returns what figures depend on, of the machine: a dict of plain values."""
+  model, flags = _read_processor()
   found = {
     "system": platform.platform(),
-    "processor": _processor(),
+    "processor": model or platform.processor() or platform.machine(),
     "processors": os.cpu_count(),
+    "avx512": "avx512f" in flags if flags else "unknown",
   }
-  if hasattr(os, "getloadavg"):
-    found["load_at_start"] = round(os.getloadavg()[0], 2)
-  for name in ("TF_ENABLE_ONEDNN_OPTS", "XLA_FLAGS"):
-    if name in os.environ:
-      found[name] = os.environ[name]
+  found["load_at_start"] = describe_load()
+  for name in ("TF_ENABLE_ONEDNN_OPTS", "OMP_WAIT_POLICY", "XLA_FLAGS"):
+    found[name] = os.environ.get(name, "not set")
   return found
 
 
-def _processor():
+def describe_load():
+  """Returns how many processes wanted to run, the mean of the last minute."""
+  if not hasattr(os, "getloadavg"):
+    return "unknown"
+  return round(os.getloadavg()[0], 2)
+
+
+def _read_processor():
+  """Returns the processor's name and its set of flags, empty if unknown."""
+  found = {}
   try:
     with open("/proc/cpuinfo", encoding="utf-8") as file:
       for line in file:
-        if line.startswith("model name"):
-          return line.split(":", 1)[1].strip()
+        key, _, value = line.partition(":")
+        found.setdefault(key.strip(), value.strip())
   except OSError:
     pass
-  return platform.processor() or platform.machine()
+  return found.get("model name", ""), set(found.get("flags", "").split())

@@ -3,7 +3,10 @@
 Requests and answers are lines of JSON. The first answer, when all is built, has
 `build_s` and `versions`, or a `reason` why the contender cannot run. Then each
 request `{"steps": n}` is answered by `seconds`, one a step, `values`, what the
-steps returned, and `rss_bytes`, the peak so far.
+steps returned, `cpu_s`, the processor time of a step, and `rss_bytes`, the peak
+so far. A contender that has functions beside the step (`jobs_contender`) is
+asked by `{"call": name, "arguments": {...}}`, and answers with what it has
+returned.
 """
 
 import importlib
@@ -28,8 +31,10 @@ def serve(spec, requests, answers):
   """
   try:
     begin = time.perf_counter()
-    step, versions = _build(spec)
-    answer = {"build_s": time.perf_counter() - begin}
+    found = importlib.import_module(f"tangle.benchmarks.peers.{spec['module']}")
+    import_s = time.perf_counter() - begin
+    step, versions = _build(found, spec)
+    answer = {"build_s": time.perf_counter() - begin, "import_s": import_s}
     versions.update(python=platform.python_version(), numpy=np.__version__)
     answer["versions"] = versions
   except Exception as error:  # whatever a framework raises is told
@@ -39,15 +44,18 @@ def serve(spec, requests, answers):
     return
   for line in requests:
     try:
-      answer = take_steps(step, json.loads(line)["steps"])
+      request = json.loads(line)
+      if "call" in request:
+        answer = take_call(step, request["call"], request["arguments"])
+      else:
+        answer = take_steps(step, request["steps"])
     except Exception as error:
       answer = {"reason": describe(error)}
     _write(answers, answer)
 
 
-def _build(spec):
+def _build(found, spec):
   """Returns the step of a contender, and the versions of what it runs on."""
-  found = importlib.import_module(f"tangle.benchmarks.peers.{spec['module']}")
   task = kinds.make(spec["task"], spec["sizes"], spec["seed"], spec["data"])
   optimizer = tasks.Optimizer(*spec["optimizer"])
   return found.build(task, optimizer, spec["threads"], **spec["options"])
@@ -61,14 +69,41 @@ def take_steps(step, count):
     count: how many steps.
 
   Returns:
-    A dict of `seconds`, `values` and `rss_bytes`.
+    A dict of `seconds`, `values`, `cpu_s` and `rss_bytes`.
   """
   seconds, values = [], []
+  start = time.process_time()
   for _ in range(count):
     begin = time.perf_counter()
     values.append(float(step()))
     seconds.append(time.perf_counter() - begin)
-  return {"seconds": seconds, "values": values, "rss_bytes": peak_memory()}
+  return {
+    "seconds": seconds,
+    "values": values,
+    "cpu_s": (time.process_time() - start) / max(count, 1),
+    "rss_bytes": peak_memory(),
+  }
+
+
+def take_call(contender, name, arguments):
+  """Calls a function of a contender.
+
+  Args:
+    contender: what has it.
+    name: of the function.
+    arguments: a dict, for it.
+
+  Returns:
+    A dict: `wall_s`, `cpu_s` and `rss_bytes`, and what the function returned.
+  """
+  begin, start = time.perf_counter(), time.process_time()
+  found = getattr(contender, name)(**arguments)
+  return dict(
+    found,
+    wall_s=time.perf_counter() - begin,
+    cpu_s=time.process_time() - start,
+    rss_bytes=peak_memory(),
+  )
 
 
 def peak_memory():

@@ -3,14 +3,15 @@
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.benchmarks.peers import g2p, kinds, tasks
+from tangle.benchmarks.peers import g2p, jobs, kinds, tasks
 
 
 class KindsTest(absltest.TestCase):
   def test_every_task_is_of_one_kind(self):
-    self.assertEqual(kinds.NAMES, tasks.NAMES + ("g2p",))
+    self.assertEqual(kinds.NAMES, tasks.NAMES + ("g2p",) + jobs.NAMES)
     self.assertEqual(kinds.find("lstm"), "networks")
     self.assertEqual(kinds.find("g2p"), "g2p")
+    self.assertEqual(kinds.find("multi30k"), "multi30k")
 
   def test_every_kind_has_the_same_names_of_sizes(self):
     for kind in kinds.KINDS.values():

@@ -24,7 +24,8 @@ class CompareTest(absltest.TestCase):
       out_dir,
       mood="quiet",
     )
-    self.assertEqual(list(rows), ["mlp", "gru"])
+    self.assertEqual(list(rows), ["mlp", "gru", "machine"])
+    self.assertIn("TF_ENABLE_ONEDNN_OPTS", rows.pop("machine"))
     for task in rows:
       self.assertGreater(rows[task]["limit"]["step_s"], 0)
       self.assertIn("torch_python", rows[task]["pytorch_split"]["reason"])

@@ -7,7 +7,14 @@ import sys
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.benchmarks.peers import g2p, harness, launch, roster, tasks
+from tangle.benchmarks.peers import (
+  g2p,
+  harness,
+  jobs,
+  launch,
+  roster,
+  tasks,
+)
 
 TINY = tasks.SIZES["tiny"]
 
@@ -40,6 +47,26 @@ class RosterTest(absltest.TestCase):
       self.assertAlmostEqual(rows[name]["words_per_s"], words)
     self.assertIn("--python1", rows["contrib_joint"]["reason"])
     self.assertIn("no model for g2p", rows["pytorch_split"]["reason"])
+
+  def test_a_job_is_done_by_split_and_joint_alike(self):
+    sizes = jobs.SIZES["g2p_demo"]["tiny"]
+    settings = roster.Settings({"python2": sys.executable}, sizes, threads=1)
+    names = ["tangle_split", "tangle_joint", "pytorch_split", "jax_joint"]
+    timing = harness.Settings(rounds=2, turn_s=0.001)
+    rows = roster.compare("g2p_demo", names, settings, timing)
+    self.assertEqual(list(rows), names)
+    for name in names[:2]:
+      self.assertTrue(rows[name]["same_losses"])
+      self.assertGreater(rows[name]["examples_per_s"], 0)
+      self.assertEqual(rows[name]["same_symbols"], 1.0)
+    self.assertIn("no model for g2p_demo", rows["pytorch_split"]["reason"])
+    self.assertIn("--torch_python", rows["jax_joint"]["reason"])
+
+  def test_a_job_has_the_optimizer_of_its_script(self):
+    settings = roster.Settings({"python2": "a"}, jobs.SIZES["multi30k"]["tiny"])
+    found = roster.make_contender("tangle_split", "multi30k", settings)
+    spec = json.loads(found.command[-1])
+    self.assertEqual(spec["optimizer"], ["adam", 0.01, jobs.CLIP_NORM])
 
   def test_contrib_has_no_other_task(self):
     settings = roster.Settings({"python1": sys.executable}, TINY)
@@ -85,7 +112,11 @@ class RosterTest(absltest.TestCase):
     self.assertLen(shared, 1)
 
   def test_the_machine_has_processors(self):
-    self.assertEqual(roster.describe_machine()["processors"], os.cpu_count())
+    found = roster.describe_machine()
+    self.assertEqual(found["processors"], os.cpu_count())
+    self.assertNotEmpty(found["processor"])
+    self.assertIn(found["avx512"], (True, False, "unknown"))
+    self.assertIn("TF_ENABLE_ONEDNN_OPTS", found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,200 @@
+"""What all contenders of the real jobs do, whatever framework they are of.
+
+A contender of a job is called for a step, as every other one, and has more
+that the driver calls by name: `epoch`, `losses`, `save` and `decode`.
+"""
+
+import time
+import zlib
+
+import numpy as np
+
+from tangle.benchmarks.peers import jobs
+from tangle.experiments import bucket_plans
+from tangle.seq2seq import planner, vocabulary
+
+
+class Contender:
+  """Base of the contenders: a subclass gives four functions of its framework.
+
+  Nothing is built before it is asked for, so that an epoch begins with the
+  examples alone.
+  """
+
+  def __init__(self, task):
+    """Keeps the task.
+
+    Args:
+      task: a `jobs.Task`.
+    """
+    self.task = task
+    self._trained, self._stepped = None, None
+
+  def plan(self):
+    """Returns what an epoch's batches are padded to, for `batches`, `make`."""
+    raise NotImplementedError
+
+  def batches(self, plan):
+    """Draws the batches of the first epoch.
+
+    Args:
+      plan: what `plan` has returned.
+
+    Returns:
+      An iterable of `rows.Batch`.
+    """
+    raise NotImplementedError
+
+  def make(self, plan, weights, rate):
+    """Builds what trains.
+
+    Args:
+      plan: what `plan` has returned, or None for the step's batch alone.
+      weights: name → array; None for those that the task draws.
+      rate: dropout rate, a number.
+
+    Returns:
+      An object with `train(batch, number)`, which makes a step and returns the
+      loss, a number or what `float` takes; and `weights()`, name → array.
+    """
+    raise NotImplementedError
+
+  def searcher(self, weights, beam_size):
+    """Builds what decodes.
+
+    Args:
+      weights: name → array; None for those of the epoch.
+      beam_size: how many sequences are open at once; 1 is greedy.
+
+    Returns:
+      A function without arguments that decodes all of `task.test`, and yields
+      pairs: indices `[B]`, and the best symbols `[B, S]`; or None if there is
+      none.
+    """
+    raise NotImplementedError
+
+  def step_batch(self):
+    """Returns the batch of the step that is timed."""
+    return jobs.step_batch(self.task)
+
+  def epoch(self):
+    """Trains for an epoch: plans, builds, and makes all steps.
+
+    Returns:
+      A dict: `examples`; `steps`; `first_step_s` from the beginning to the end
+      of the first step; `positions`, source and target positions with padding;
+      `loss`, the mean of the last tenth of the steps.
+    """
+    begin = time.perf_counter()
+    plan = self.plan()
+    trainer = self.make(plan, None, self.task.sizes.dropout_rate)
+    losses, first_s, examples, positions = [], 0.0, 0, 0
+    for number, batch in enumerate(self.batches(plan)):
+      losses.append(trainer.train(batch, number))
+      if not number:
+        losses[0] = float(losses[0])
+        first_s = time.perf_counter() - begin
+      examples += batch.words
+      positions += batch.words * (batch.source_bucket + batch.target_bucket)
+    losses = [float(loss) for loss in losses]  # waits for the last step
+    self._trained = trainer
+    return {
+      "examples": examples,
+      "steps": len(losses),
+      "first_step_s": first_s,
+      "positions": positions,
+      "loss": float(np.mean(losses[-max(1, len(losses) // 10) :])),
+    }
+
+  def losses(self, count=3):
+    """Trains on the step's batch without dropout, from the drawn weights.
+
+    Args:
+      count: how many steps.
+
+    Returns:
+      A dict of `losses`.
+    """
+    trainer, batch = self.make(None, None, 0.0), self.step_batch()
+    found = [float(trainer.train(batch, k)) for k in range(count)]
+    return {"losses": found}
+
+  def __call__(self):
+    """Makes the step that is timed; returns the loss."""
+    if self._stepped is None:
+      rate = self.task.sizes.dropout_rate
+      self._stepped = self.make(None, None, rate), self.step_batch()
+    trainer, batch = self._stepped
+    return float(trainer.train(batch, 0))
+
+  def save(self, path):
+    """Writes the weights after the epoch.
+
+    Args:
+      path: an `.npz` file to write.
+
+    Returns:
+      A dict of `saved`, whether it has written any.
+    """
+    np.savez(path, **self._trained.weights())
+    return {"saved": True}
+
+  def decode(self, beam_size, path=None):
+    """Decodes all sources twice, the second time against the clock.
+
+    Args:
+      beam_size: how many sequences are open at once; 1 is greedy.
+      path: weights that `save` has written; None for those of the epoch.
+
+    Returns:
+      A dict: `seconds`, None if it has no such search; `first_s` of the first
+      time, what is built among it; `lengths`, the mean one, and `checksums`,
+      one for each source.
+    """
+    begin = time.perf_counter()
+    if path is None:
+      weights = self._trained.weights()
+    else:
+      with np.load(path) as file:
+        weights = dict(file)
+    search = self.searcher(weights, beam_size)
+    if search is None:
+      return {"seconds": None}
+    found = dict(_cut(search()))
+    middle = time.perf_counter()
+    for _ in search():
+      pass
+    return {
+      "seconds": time.perf_counter() - middle,
+      "first_s": middle - begin,
+      "lengths": float(np.mean([len(ids) for ids in found.values()])),
+      "checksums": [
+        zlib.crc32(found[k].astype("<i4").tobytes()) for k in sorted(found)
+      ],
+    }
+
+
+def _cut(batches):
+  """Yields pairs of an index and symbols up to EOS, without it."""
+  for indices, symbols in batches:
+    for index, ids in zip(indices, np.asarray(symbols)):
+      ends = np.flatnonzero(ids == vocabulary.EOS_ID)
+      yield int(index), ids[: ends[0]] if ends.size else ids
+
+
+def plan_buckets(task, kind):
+  """Plans the buckets of a job as the scripts do.
+
+  Args:
+    task: a `jobs.Task`.
+    kind: independent or joint.
+
+  Returns:
+    An `IndependentBuckets` or a `JointBuckets`.
+  """
+  return bucket_plans.make_buckets(
+    planner.count_lengths(task.train),
+    kind,
+    task.sizes.buckets,
+    longest_source=task.longest[0],
+  )
