@@ -15,7 +15,7 @@ WORKERS ?= 2
 PYTEST = -m pytest -q -n $(WORKERS) --dist worksteal --assert=plain \
   -p no:cacheprovider tests
 export TF_CPP_MIN_LOG_LEVEL ?= 2
-export TF_ENABLE_ONEDNN_OPTS ?= 0
+test test-tf1: export TF_ENABLE_ONEDNN_OPTS ?= 0
 # Ops of tests are too small to be shared out. Does not bind a ConfigProto.
 test test-tf1: export TF_NUM_INTRAOP_THREADS ?= 1
 

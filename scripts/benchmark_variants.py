@@ -17,6 +17,7 @@ from absl import app, flags
 from tangle import errors
 from tangle.benchmarks import tables
 from tangle.benchmarks.peers import harness, ours, roster, tasks, variants
+from tangle.experiments import machine
 from tangle.training import records
 
 FLAGS = flags.FLAGS
@@ -46,7 +47,7 @@ def main(argv):
     rounds=FLAGS.rounds, budget_s=FLAGS.budget_s, repeats=FLAGS.repeats
   )
   journal = records.Records(FLAGS.out_dir)
-  journal.write(size=FLAGS.size, mode=FLAGS.mode, **roster.describe_machine())
+  journal.write(size=FLAGS.size, mode=FLAGS.mode, **machine.describe())
   results = {}
   try:
     for task in FLAGS.tasks:

@@ -10,6 +10,9 @@ first. The last line on standard output is one JSON object, but for the prompt.
 import os
 import sys
 
+# Before TensorFlow is imported: its faster kernels, on every processor tried.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 from absl import flags
 
 from tangle.experiments import command_line, decode, run_folder

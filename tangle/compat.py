@@ -30,6 +30,11 @@ except ImportError:  # 1.15 and early 2.x
     copy_handle_data as _copy_handle_data,
   )
 
+try:
+  from tensorflow.python.util import _pywrap_util_port as _port
+except ImportError:  # 1.15
+  from tensorflow.python import pywrap_tensorflow as _port
+
 tf1 = _tf.compat.v1
 
 VERSION = tuple(int(part) for part in _tf.__version__.split(".")[:2])
@@ -44,6 +49,17 @@ V1_CONTROL_FLOW = frozenset(
   for kind in ("Enter", "Exit", "Switch", "Merge", "NextIteration")
 ) | {"LoopCond"}
 """Types of the ops that TensorFlow 1 style control flow is made of."""
+
+
+def onednn_is_on():
+  """Whether TensorFlow computes by oneDNN's kernels where it has them.
+
+  It decides at its import, by TF_ENABLE_ONEDNN_OPTS or else by the processor.
+
+  Returns:
+    A bool; false for TensorFlow 1.15 from PyPI, which has none.
+  """
+  return bool(_port.IsMklEnabled())
 
 
 def in_v1_control_flow(op):

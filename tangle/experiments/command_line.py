@@ -24,6 +24,7 @@ from absl import app, flags
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.experiments import machine
 from tangle.training import records
 
 _VALUES = flags.FLAGS
@@ -89,7 +90,8 @@ def run(main):
   """Runs a script, and prints its figures as one line of JSON.
 
   An error of tangle's, or of a file, ends the script with its message and exit
-  code 1. TensorFlow's messages below warnings are not shown.
+  code 1. TensorFlow's messages below warnings are not shown. What figures
+  depend on, such as the processor, is told on standard error.
 
   Args:
     main: a function without arguments that returns a dict of figures, or
@@ -100,6 +102,7 @@ def run(main):
     if len(argv) > 1:
       raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     tf1.logging.set_verbosity(tf1.logging.WARN)
+    print(machine.summarize(), file=sys.stderr)
     try:
       figures = main()
     except (errors.TangleError, OSError) as error:

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -26,7 +28,15 @@ def multiplicative(s, h, w):
   return s @ w @ h
 
 
-KINDS = (("bahdanau", bahdanau, additive), ("luong", luong, multiplicative))
+def luong_by_memory():
+  return attention.LuongAttention(dtype=tf1.float64, query_depth=Q)
+
+
+KINDS = (
+  ("bahdanau", bahdanau, additive),
+  ("luong", luong, multiplicative),
+  ("luong_by_memory", luong_by_memory, multiplicative),
+)
 
 
 class AttentionTest(support.NetTestCase):
@@ -152,8 +162,9 @@ class AttentionTest(support.NetTestCase):
       for op in self.graph.get_operations()[before:]
       if op.type == "ReadVariableOp"
     ]
-    # W and v, or W: what the query needs, and not the kernel of the memory.
-    self.assertLen(reads, 2 if make is bahdanau else 1)
+    # W and v, W or nothing: what the query needs, not kernels of the memory.
+    counts = {bahdanau: 2, luong: 1, luong_by_memory: 0}
+    self.assertLen(reads, counts[make])
     self.assertIs(memory.keys, keys)
 
   @parameterized.named_parameters(*KINDS)
@@ -260,6 +271,61 @@ class MaskedSoftmaxTest(support.NetTestCase):
     high = attention.masked_softmax(tf1.constant([[[1.0, 2.0, 1e30]]]), mask)
     low, high = self.session().run([low, high])
     self.assert_close(high, low, 0)
+
+
+class AttentionalVectorTest(support.NetTestCase):
+  def test_is_that_of_contexts_of_the_memories_themselves(self):
+    depths, units = [D, D + 1], 5
+    query = tf1.constant(self.normal(B, S, Q))
+    memories = [tf1.constant(self.normal(B, T, depth)) for depth in depths]
+    join = attention.AttentionalVector(units, depths, Q, dtype=tf1.float64)
+    contexts, plain = [], []
+    for k, memory in enumerate(memories):
+      attend = attention.LuongAttention(dtype=tf1.float64, name=f"attend_{k}")
+      project = functools.partial(join.project, k=k)
+      prepared = attend.memory(memory, LENGTHS, project)
+      contexts.append(prepared(query).context)
+      plain.append(attend(query, memory, LENGTHS).context)
+    found = join(query, contexts)
+    (kernel,) = join.variables
+    self.assertEqual(kernel.shape.as_list(), [2 * D + 1 + Q, units])
+    side_by_side = tf1.concat(plain + [query], 2)
+    desired = tf1.tanh(tf1.tensordot(side_by_side, kernel, 1))
+    points = memories + [query, kernel]
+    upstream = self.normal(B, S, units)
+    fetches = [
+      [result] + tf1.gradients(result, points, upstream)
+      for result in (found, desired)
+    ]
+    sess = self.session()
+    self.fill(sess, tf1.global_variables())
+    for one, other in zip(*sess.run(fetches)):
+      self.assert_close(one, other)
+
+  def test_multiplies_each_memory_once(self):
+    join = attention.AttentionalVector(A, [D], Q, dtype=tf1.float64)
+    attend = luong_by_memory()
+    memory = attend.memory(
+      tf1.placeholder(tf1.float64, [None, T, D]), None, join.project
+    )
+    before = self.count_ops()
+    query = tf1.placeholder(tf1.float64, [None, 1, Q])
+    join(query, [memory(query).context])
+    kinds = [op.type for op in self.graph.get_operations()[before:]]
+    self.assertEqual(kinds.count("MatMul"), 1)  # of the query
+
+  def test_another_depth_raises(self):
+    join = attention.AttentionalVector(A, [D], Q, name="join")
+    with self.assertRaisesRegex(errors.ShapeError, "join: memory .*depth 3"):
+      join.project(tf1.zeros([B, T, D + 1]))
+    with self.assertRaisesRegex(errors.ShapeError, "join: context .*depth 5"):
+      join(tf1.zeros([B, S, Q]), [tf1.zeros([B, S, D])])
+
+  def test_depths_that_are_not_positive_raise(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "depths"):
+      attention.AttentionalVector(A, [0], Q)
+    with self.assertRaisesRegex(errors.ArgumentError, "query_depth"):
+      attention.LuongAttention(query_depth=0)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import os
 
 from tangle.benchmarks import tables
 from tangle.benchmarks.peers import figures, kinds, page, roster
+from tangle.experiments import machine
 from tangle.training import records
 
 
@@ -32,7 +33,7 @@ def compare(names, size, contenders, settings, timing, out_dir, **facts):
   """
   sizes = {name: kinds.choose_sizes(name, size) for name in names}
   facts = dict(
-    roster.describe_machine(),
+    machine.describe(),
     size=size,
     threads=settings.threads,
     optimizer=settings.optimizer.name,
@@ -50,7 +51,7 @@ def compare(names, size, contenders, settings, timing, out_dir, **facts):
     print(name)
     print(tables.format_table(rows, figures.columns_of(rows)), flush=True)
     results[name] = rows
-    facts[f"load_after_{name}"] = roster.describe_load()
+    facts[f"load_after_{name}"] = machine.describe_load()
     images[name] = page.draw(out_dir, name, rows)
   page.write(os.path.join(out_dir, "peers.html"), results, facts, images)
   results["machine"] = facts

@@ -4,7 +4,6 @@ import collections
 import json
 import os
 import pathlib
-import platform
 import tempfile
 from typing import Any, Dict, NamedTuple
 
@@ -208,38 +207,3 @@ def make_contender(name, task, settings, data=""):
   return harness.Contender(
     command + [json.dumps(spec)], environment, module == "limit"
   )
-
-
-def describe_machine():
-  """Returns what figures depend on, of the machine: a dict of plain values."""
-  model, flags = _read_processor()
-  found = {
-    "system": platform.platform(),
-    "processor": model or platform.processor() or platform.machine(),
-    "processors": os.cpu_count(),
-    "avx512": "avx512f" in flags if flags else "unknown",
-  }
-  found["load_at_start"] = describe_load()
-  for name in ("TF_ENABLE_ONEDNN_OPTS", "OMP_WAIT_POLICY", "XLA_FLAGS"):
-    found[name] = os.environ.get(name, "not set")
-  return found
-
-
-def describe_load():
-  """Returns how many processes wanted to run, the mean of the last minute."""
-  if not hasattr(os, "getloadavg"):
-    return "unknown"
-  return round(os.getloadavg()[0], 2)
-
-
-def _read_processor():
-  """Returns the processor's name and its set of flags, empty if unknown."""
-  found = {}
-  try:
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-      for line in file:
-        key, _, value = line.partition(":")
-        found.setdefault(key.strip(), value.strip())
-  except OSError:
-    pass
-  return found.get("model name", ""), set(found.get("flags", "").split())
