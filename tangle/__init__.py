@@ -8,6 +8,7 @@ from tangle.partial.sizes import measure
 from tangle.partial.sub_model import SubModel
 from tangle.pipeline.pieces import Piece
 from tangle.pipeline.pipeline import Pipeline
+from tangle.pipeline.sessions import session_config
 
 __all__ = [
   "Budget",
@@ -22,5 +23,6 @@ __all__ = [
   "measure",
   "meta_graphs",
   "mux",
+  "session_config",
 ]
 __version__ = "0.1.0"

@@ -17,6 +17,7 @@ from tangle.experiments import (
   translator,
 )
 from tangle.pipeline import schedules as pipeline_schedules
+from tangle.pipeline import sessions
 from tangle.seq2seq import batches, bucketing, tutorial_batches
 from tangle.seq2seq.legacy import tutorial
 from tangle.training import (
@@ -247,7 +248,9 @@ class _Run:
 
   def open_session(self):
     """Returns a session, of the cluster if there is one."""
-    return tf1.Session(**self._session())
+    given = self._session()
+    given["config"] = sessions.session_config(given["config"])
+    return tf1.Session(**given)
 
   def _session(self):
     """Returns the arguments of sessions, `target` and `config`."""

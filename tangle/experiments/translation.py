@@ -17,6 +17,7 @@ from tangle.experiments import (
   speedometer,
   translator,
 )
+from tangle.pipeline import sessions
 from tangle.seq2seq import metrics
 from tangle.training import determinism, loop, schedules, sources
 
@@ -93,7 +94,7 @@ def train(
     model = many_to_many.Translator(corpus, measured, units, layers, depth)
     trainer = translator.minimize(model.pipeline, rate, clip_norm)
     figures = dict(model.count_graphs(measured), build_s=time.time() - begin)
-    with tf1.Session() as sess:
+    with tf1.Session(config=sessions.session_config()) as sess:
       sess.run(tf1.global_variables_initializer())
       model.start_from_frequencies(sess, trained)
       speed = speedometer.Speedometer(trainer, many_to_many.count_examples)

@@ -11,6 +11,7 @@ from tangle.compat import tf1
 from tangle.experiments import speedometer
 from tangle.experiments import translator as translator_lib
 from tangle.pipeline import pipeline as pipeline_lib
+from tangle.pipeline import sessions
 from tangle.seq2seq import attention_model, metrics, multi_source
 from tangle.training import (
   determinism,
@@ -94,7 +95,7 @@ def train(
     speed = speedometer.Speedometer(trainer)
     figures = dict(translator.count_graphs(), build_s=time.time() - begin)
     report(f"{figures['graphs']} static graphs for {task.buckets}")
-    with tf1.Session() as sess:
+    with tf1.Session(config=sessions.session_config()) as sess:
       sess.run(tf1.global_variables_initializer())
       translator.start_from_frequencies(sess)
       run = loop.Loop(

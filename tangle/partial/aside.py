@@ -29,22 +29,15 @@ def differentiate(piece, upstream):
   Returns:
     A `split.Backward` for `piece.connect`, or `None` where this cannot be done.
   """
-  given = [tensor for tensor in upstream if tensor is not None]
-  ends = piece.outputs + piece.inputs + given
-  ops = walk.ancestors(ends + [handles.of(v) for v in piece.variables])
-  if not all(_is_plain(op) for op in ops):
+  found = _make_twin(piece, upstream)
+  if found is None:
     return None
-  graph = tf1.Graph()
-  with graph.as_default():
-    copying.copy(ops, [], {}, name="")
-    _copy_shapes(ops, graph)
-  twin = _Twin(piece, graph)
+  twin, known = found
   backward = twin.differentiate(
     [None if t is None else twin.find(t) for t in upstream]
   )
   made = {tensor.name: name for name, tensor in twin.shapes.tensors.items()}
   kept, names = [], {}
-  known = {op.name for op in ops}
   for tensor in backward.cut.kept:
     if tensor.name in made:
       with piece.graph.as_default():
@@ -64,6 +57,52 @@ def differentiate(piece, upstream):
     names,
     backward.bytes,
   )
+
+
+def differentiate_in_forward_run(piece, upstream, name="gradients"):
+  """Makes backward ops that run with the forward ops, and read them.
+
+  They are made in a graph aside. Only those that the gradients need come back.
+
+  Args:
+    piece: a `split.Split`.
+    upstream: for each output its upstream gradient, a tensor of its shape and
+      dtype, or `None`.
+    name: name scope of the new ops.
+
+  Returns:
+    A `split.Gradients` in the graph of `piece`, or `None` where this cannot be
+    done; nothing has been added then.
+  """
+  found = _make_twin(piece, upstream)
+  if found is None:
+    return None
+  twin, known = found
+  gradients = twin.differentiate(
+    [None if t is None else twin.find(t) for t in upstream], find_cut=False
+  ).gradients
+  flat, rebuild = split.flatten(gradients)
+  needed = [
+    op for op in walk.ancestors(flat, control=True) if op.name not in known
+  ]
+  if any(before.name in known for op in needed for before in op.control_inputs):
+    return None  # copies would not wait for it
+  with piece.graph.as_default():
+    return rebuild(copying.copy(needed, flat, {}, name))
+
+
+def _make_twin(piece, upstream):
+  """Returns a `_Twin` and the names of its ops, `None` if it cannot be."""
+  given = [tensor for tensor in upstream if tensor is not None]
+  ends = piece.outputs + piece.inputs + given
+  ops = walk.ancestors(ends + [handles.of(v) for v in piece.variables])
+  if not all(_is_plain(op) for op in ops):
+    return None
+  graph = tf1.Graph()
+  with graph.as_default():
+    copying.copy(ops, [], {}, name="")
+    _copy_shapes(ops, graph)
+  return _Twin(piece, graph), {op.name for op in ops}
 
 
 class _Twin(split.Split):

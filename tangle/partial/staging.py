@@ -177,7 +177,7 @@ class Shelf:
       The op; to be run in a run that puts and reads nothing under `key`.
     """
     with tf1.device(None), tf1.device(self._device):
-      empty = {dtype: _empty(dtype) for dtype in self.dtypes}
+      empty = {dtype: _empty(dtype) for dtype in dict.fromkeys(self.dtypes)}
       values = [empty[dtype] for dtype in self.dtypes]
       ensure = self.put(values, key, name="ensure")
       with tf1.control_dependencies([ensure]):

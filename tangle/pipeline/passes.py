@@ -180,7 +180,9 @@ class PassMaker:
     """Makes the pass of a sub-model that no loss above depends on."""
     piece, _, own = self._settle(given)
     upstream, _ = self._upstream([])
-    gradients = piece.differentiate(upstream, find_cut=False).gradients
+    gradients = aside.differentiate_in_forward_run(piece, upstream)
+    if gradients is None:
+      gradients = piece.differentiate(upstream, find_cut=False).gradients
     reads, variables, drops = self._put(piece, gradients)
     return Pass([], None, reads, variables, drops, [], own)
 

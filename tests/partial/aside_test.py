@@ -57,6 +57,49 @@ class AsideTest(case.GraphTestCase):
     piece.differentiate([upstream])
     self.assertGreater(self.count_ops(), before + len(found.cut.copied))
 
+  def test_gradients_of_the_forward_run_come_without_unused_ops(self):
+    x = tf1.placeholder(tf1.float64, [None, 2])
+    w = self.variable("w", self.normal(2, 2))
+    b = self.variable("b", self.normal(2))
+    y = tf1.tanh(tf1.matmul(x, w) * b) * tf1.tanh(x)
+    upstream = tf1.placeholder(tf1.float64, [None, 2])
+    piece = split.Split("test", [x], [y], fed=[])
+    before = self.count_ops()
+    found = aside.differentiate_in_forward_run(piece, [upstream], "backward")
+    flat = split.flatten(found)[0]
+    made = self.graph.get_operations()[before:]
+    needed = set(walk.ancestors(flat, control=True))
+    self.assertEmpty([op.name for op in made if op not in needed])
+    self.assertTrue(all(op.name.startswith("backward/") for op in made))
+    before = self.count_ops()
+    desired = split.flatten(piece.differentiate([upstream]).gradients)[0]
+    self.assertGreater(self.count_ops() - before, len(made))
+    feed_dict = {x: self.normal(3, 2), upstream: self.normal(3, 2)}
+    for one, other in zip(*self.session().run([flat, desired], feed_dict)):
+      self.assert_close(one, other)
+
+  @parameterized.parameters(
+    *[model for model in zoo.MODELS if model is not zoo.dataset]
+  )
+  def test_gradients_of_the_forward_run_are_those_made_in_place(self, build):
+    model = build(self)
+    piece = split.Split("test", model.inputs, model.outputs)
+    upstream = [
+      tf1.ones_like(tensor) if used else None
+      for tensor, used in zip(model.outputs, model.used)
+    ]
+    before = self.count_ops()
+    found = aside.differentiate_in_forward_run(piece, upstream)
+    if found is None:
+      self.assertEqual(self.count_ops(), before)
+      return  # the model has what is not plain
+    desired = piece.differentiate(upstream).gradients
+    flat = [split.flatten(gradients)[0] for gradients in (found, desired)]
+    self.assertEqual(*[[t.dtype for t in tensors] for tensors in flat])
+    sess = self.session()
+    for one, other in zip(*sess.run(flat, model.feed_dict)):
+      self.assert_close(np.asarray(one), np.asarray(other))
+
   def test_an_unknown_shape_is_kept_in_the_forward_graph(self):
     x = tf1.placeholder(tf1.float64, [None, None])
     w = self.variable("w", self.normal(2))
@@ -79,7 +122,9 @@ class AsideTest(case.GraphTestCase):
     y = self.build_other(kind, x)
     piece = split.Split("test", [x], [y])
     before = self.count_ops()
-    self.assertIsNone(aside.differentiate(piece, [tf1.zeros([2], y.dtype)]))
+    upstream = [tf1.zeros([2], y.dtype)]
+    self.assertIsNone(aside.differentiate(piece, upstream))
+    self.assertIsNone(aside.differentiate_in_forward_run(piece, upstream))
     self.assertLessEqual(self.count_ops(), before + 1)  # the zeros
 
   def build_other(self, kind, x):

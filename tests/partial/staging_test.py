@@ -124,6 +124,15 @@ class ShelfTest(case.GraphTestCase):
     self.assertEqual(sess.run(taken, {self.key: 1}), [3.0])
     self.assertEqual(shelves.count(sess), 0)
 
+  def test_a_drop_makes_one_empty_tensor_of_each_dtype(self):
+    counts = []
+    for dtypes in ([tf1.float32, tf1.int32], [tf1.float32, tf1.int32] * 50):
+      shelf = staging.Shelf(dtypes, f"shelf_of_{len(dtypes)}")
+      before = self.count_ops()
+      shelf.drop(self.key)
+      counts.append(self.count_ops() - before)
+    self.assertEqual(counts[0], counts[1])
+
   def test_a_drop_of_what_is_not_there_does_not_wait(self):
     shelf = staging.Shelf([tf1.float64, tf1.string], "shelf")
     drop = shelf.drop(self.key)

@@ -324,6 +324,24 @@ class ScriptsTest(absltest.TestCase):
     found = {"metrics.jsonl", "growth_buckets.png"}
     self.assertEqual(set(os.listdir(self.out_dir)), found)
 
+  def test_benchmark_startup(self):
+    figures = self.figures(
+      run(
+        "benchmark_startup.py",
+        "--buckets=1,2",
+        "--units=3",
+        "--batch_size=2",
+        "--script=",
+        f"--out_dir={self.out_dir}",
+      )
+    )
+    self.assertEqual(set(figures), {"points", "exponents"})
+    first, second = figures["points"]["here"]
+    self.assertEqual([first["size"], second["size"]], [1, 2])
+    self.assertGreater(first["all_pairs_s"], first["build_s"])
+    self.assertBetween(figures["exponents"]["here"]["ops"][1], 0.6, 1.0)
+    self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
+
   def test_train_two_sources(self):
     paths = [os.path.join(self.out_dir, f"text.{k}") for k in range(3)]
     lines = ["a b\nb\na\n" * 8, "x\ny z\nx\n" * 8, "K\nL M\nK\n" * 8]

@@ -1,0 +1,348 @@
+"""How long a bucketed model takes to start, and how much memory it then has.
+
+The model is the attention model of g2p training, with N + N buckets. TensorFlow
+reads the whole graph each time that a run is made for the first time, so that
+this grows faster than the buckets do. Another checkout of tangle, such as an
+older one, can be measured in turn. Each measurement has a process of its own.
+"""
+
+import gc
+import itertools
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+import tangle
+from tangle import errors
+from tangle.benchmarks import growth, memory
+from tangle.compat import tf1
+from tangle.nets import checks
+from tangle.pipeline import pipeline, trainer
+from tangle.seq2seq import attention_model
+
+HERE, OTHER = "here", "against"
+"""Names of the checkouts."""
+
+FIGURES = (
+  "build_s",
+  "all_pairs_s",
+  "all_pairs_cpu_s",
+  "first_cpu_s",
+  "above_import_bytes",
+  "ops",
+)
+"""Figures that grow with the buckets."""
+
+_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+
+# The package may be another checkout's, so that this file is run by its path.
+_RUN = """
+import runpy, sys, time
+begin = time.perf_counter()
+import tensorflow
+given = {"IMPORT_S": time.perf_counter() - begin}
+runpy.run_path(sys.argv[1], given, run_name="__main__")
+"""
+
+
+class Setting(NamedTuple):
+  """A model and its batches.
+
+  Attributes:
+    units: U, depth of its layers and embeddings.
+    symbols: V, how many source symbols, and target symbols, there are.
+    batch_size: examples a batch.
+    shortest: steps of the first bucket.
+    apart: steps from bucket to bucket.
+    implementation: of recurrent layers; `""` for that of `AttentionModel`.
+  """
+
+  units: int = 32
+  symbols: int = 40
+  batch_size: int = 16
+  shortest: int = 4
+  apart: int = 2
+  implementation: str = ""
+
+
+def compare(points, setting=None, rounds=1, against=None, progress=None):
+  """Measures at several numbers of buckets.
+
+  Args:
+    points: numbers of buckets on each side, from small to large.
+    setting: a `Setting`.
+    rounds: how often each is measured; the least of each figure counts.
+    against: folder of another checkout of tangle, measured in turn.
+    progress: called as `progress(done, total)` after each process.
+
+  Returns:
+    Checkout → list of dicts, each as `measure` returns it, one for each point.
+
+  Raises:
+    ArgumentError: if `points` do not rise from 1 or more, or a number of the
+      setting or `rounds` is not positive.
+    MissingPackageError: if psutil is not installed.
+    TrainingError: if a process fails.
+  """
+  setting, points = setting or Setting(), list(points)
+  if not points or points != sorted(set(points)) or points[0] < 1:
+    raise errors.ArgumentError(
+      f"startup.compare: points must be different numbers of buckets from "
+      f"small to large, none below 1, got {points}."
+    )
+  checks.check_positive("startup.compare", "rounds", rounds)
+  for field, value in setting._asdict().items():
+    if field != "implementation":
+      checks.check_positive("startup.Setting", field, value)
+  memory.meter("startup.compare")
+  roots = _roots(against)
+  total, done = len(points) * rounds * len(roots), 0
+  found = {name: [[] for _ in points] for name in roots}
+  for k, size in enumerate(points):
+    for _, (name, root) in itertools.product(range(rounds), roots.items()):
+      found[name][k].append(_run(root, "measure", size, setting))
+      done += 1
+      if progress:
+        progress(done, total)
+  return {
+    name: [{key: min(f[key] for f in each) for key in each[0]} for each in rows]
+    for name, rows in found.items()
+  }
+
+
+def time_script(arguments, rounds=1, against=None):
+  """Times a script from the shell to its first training step.
+
+  Args:
+    arguments: the script's path in the checkout and its arguments, a list;
+      `--out_dir` is added, a new folder each time.
+    rounds: how often; the run with the least seconds counts.
+    against: folder of another checkout of tangle, measured in turn.
+
+  Returns:
+    Checkout → dict: `import_s`, that `import tensorflow` takes; and
+    `beyond_import_s`, the other seconds until the first step has been made.
+
+  Raises:
+    ArgumentError: if `rounds` is not positive.
+    TrainingError: if the script fails, or ends without a step.
+  """
+  checks.check_positive("startup.time_script", "rounds", rounds)
+  found = {name: [] for name in _roots(against)}
+  for _ in range(rounds):
+    for name, root in _roots(against).items():
+      with tempfile.TemporaryDirectory() as folder:
+        begin = time.time()
+        seconds = _run(root, "script", [*arguments, f"--out_dir={folder}"])
+      whole = seconds["at"] - begin
+      import_s = seconds["import_s"]
+      found[name].append(
+        {
+          "import_s": import_s,
+          "beyond_import_s": whole - import_s,
+        }
+      )
+  return {
+    name: min(each, key=lambda figures: figures["beyond_import_s"])
+    for name, each in found.items()
+  }
+
+
+def _roots(against):
+  """Returns checkout → folder."""
+  roots = {HERE: _ROOT}
+  if against is not None:
+    roots[OTHER] = os.path.abspath(against)
+  return roots
+
+
+def _run(root, *arguments):
+  """Runs this file as a program on the package of another folder."""
+  environment = dict(os.environ, PYTHONPATH=root)
+  command = [sys.executable, "-c", _RUN, os.path.abspath(__file__)]
+  done = subprocess.run(
+    command + [json.dumps(argument) for argument in arguments],
+    stdout=subprocess.PIPE,
+    text=True,
+    env=environment,
+    cwd=root,
+  )
+  lines = done.stdout.strip().split("\n")
+  if done.returncode or not lines[-1].startswith("{"):
+    raise errors.TrainingError(
+      f"startup: the process that measures {arguments} in {root} ended with "
+      f"{done.returncode}; what it had to say is on standard error."
+    )
+  return json.loads(lines[-1])
+
+
+def measure(size, setting):
+  """Measures in this process, which should have done no more.
+
+  Args:
+    size: buckets on each side.
+    setting: a `Setting`.
+
+  Returns:
+    A dict: `size`; `build_s`, until all that trains is built; `all_pairs_s`,
+    from the start of building until every pair of buckets has had a step, and
+    `all_pairs_cpu_s`, the processor's share of that; `first_cpu_s`, the
+    processor's share of those steps; `above_import_bytes`, resident memory
+    after them without what was there before building; `ops`.
+
+  Raises:
+    MissingPackageError: if psutil is not installed.
+  """
+  resident = memory.meter("startup.measure")
+  gc.collect()
+  before_bytes, begin = resident(), _now()
+  buckets = [setting.shortest + setting.apart * k for k in range(size)]
+  with tf1.Graph().as_default() as graph:
+    found = _make_trainer(setting, buckets)
+    initialize_op = tf1.global_variables_initializer()
+    build_s, _ = _now() - begin
+    configure = getattr(tangle, "session_config", tf1.ConfigProto)
+    with tf1.Session(config=configure()) as sess:
+      sess.run(initialize_op)
+      trained = _now()
+      for pair in itertools.product(buckets, buckets):
+        found.step(sess, _batch(setting, *pair))
+      _, first_cpu_s = _now() - trained
+      all_pairs_s, all_pairs_cpu_s = _now() - begin
+      gc.collect()
+      above_import_bytes = resident() - before_bytes
+  return {
+    "size": size,
+    "build_s": float(build_s),
+    "all_pairs_s": float(all_pairs_s),
+    "all_pairs_cpu_s": float(all_pairs_cpu_s),
+    "first_cpu_s": float(first_cpu_s),
+    "above_import_bytes": above_import_bytes,
+    "ops": len(graph.get_operations()),
+  }
+
+
+def _make_trainer(setting, buckets):
+  """Builds a pipeline of encoder and decoder, and its trainer."""
+  options = {}
+  if setting.implementation:
+    options["implementation"] = setting.implementation
+  units, symbols = setting.units, setting.symbols
+  model = attention_model.AttentionModel(
+    symbols, symbols, units, 1, units, **options
+  )
+  found = pipeline.Pipeline()
+  found.add("encoder", attention_model.encoder_builder(model), buckets)
+  found.add(
+    "decoder",
+    attention_model.decoder_builder(model),
+    buckets,
+    reads=attention_model.reads_of("encoder"),
+  )
+  return found.minimize(tf1.train.AdamOptimizer(), clip_norm=5.0)
+
+
+def _batch(setting, source, target):
+  """Draws a batch that fills a pair of buckets."""
+  rng, size = np.random.RandomState(0), setting.batch_size
+  targets = rng.randint(0, setting.symbols, [size, target])
+  return {
+    "encoder": {
+      "source": rng.randint(0, setting.symbols, [size, source]),
+      "lengths": np.full(size, source),
+    },
+    "decoder": {
+      "inputs": targets,
+      "targets": targets,
+      "weights": np.ones([size, target]),
+    },
+  }
+
+
+def _now():
+  """Returns the time by the clock and by the processor, in seconds."""
+  return np.array([time.perf_counter(), time.process_time()])
+
+
+def run_script(arguments, import_s):
+  """Runs a script in this process, which ends after the first step.
+
+  Prints, as JSON, the time then and what it was given.
+
+  Args:
+    arguments: the script's path and its arguments.
+    import_s: seconds that `import tensorflow` took.
+  """
+  step = trainer.Trainer.step
+
+  def first(self, sess, batch):
+    step(self, sess, batch)
+    print(json.dumps({"at": time.time(), "import_s": import_s}), flush=True)
+    os._exit(0)
+
+  trainer.Trainer.step = first
+  sys.argv = arguments
+  runpy.run_path(arguments[0], run_name="__main__")
+
+
+def exponents(found):
+  """Fits how figures grow with the buckets.
+
+  Args:
+    found: what `compare` returned.
+
+  Returns:
+    Checkout → figure → `growth.Exponent`, or `None` as from `growth.fit`.
+  """
+  return {
+    name: {
+      figure: growth.fit(
+        [row["size"] for row in rows], [row[figure] for row in rows]
+      )
+      for figure in FIGURES
+    }
+    for name, rows in found.items()
+  }
+
+
+def table_rows(found):
+  """Lays figures out for `tables.format_table`.
+
+  Args:
+    found: what `compare` returned.
+
+  Returns:
+    "checkout N + N" → figure → number; and "checkout grows by" → figure →
+    "overall / tail", exponents as `growth` defines them.
+  """
+  rows = {}
+  for name, points in found.items():
+    for point in points:
+      rows[f"{name} {point['size']} + {point['size']}"] = {
+        figure: point[figure] for figure in FIGURES
+      }
+  for name, fitted in exponents(found).items():
+    rows[f"{name} grows by"] = {
+      figure: value and f"{value.overall:.2f} / {value.tail:.2f}"
+      for figure, value in fitted.items()
+    }
+  return rows
+
+
+def _main(what, *arguments):
+  if what == "script":
+    run_script(*arguments, IMPORT_S)  # noqa: F821  (given by `_RUN`)
+    return
+  size, setting = arguments
+  print(json.dumps(measure(size, Setting(*setting))))
+
+
+if __name__ == "__main__":
+  _main(*map(json.loads, sys.argv[2:]))
