@@ -2,6 +2,13 @@
 
 import gc
 
+from tests import forks
+
+
+def pytest_configure():
+  """Lets programs of all tests be forks of one process; see `forks`."""
+  forks.start()
+
 
 def pytest_collection_finish():
   """Spares the garbage collector what imports made, and some of its rounds.

@@ -594,10 +594,12 @@ class ScriptsTest(absltest.TestCase):
   def test_cluster_runs_until_it_is_told_to_end(self):
     command = [sys.executable, str(ROOT / "scripts" / "cluster.py")]
     command += ["--tasks=2", "--threads=1", f"--log_dir={self.out_dir}"]
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    process = subprocess.Popen(
-      command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-    )
+    pipe = subprocess.PIPE
+    with forks.new_processes():
+      environment = dict(os.environ, PYTHONPATH=str(ROOT))
+      process = subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, env=environment
+      )
     try:
       line = next(line for line in process.stdout if line.startswith(b"{"))
       figures = json.loads(line.decode())
