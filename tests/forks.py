@@ -16,7 +16,6 @@ import functools
 import gc
 import importlib
 import json
-import multiprocessing
 import os
 import pathlib
 import runpy
@@ -79,17 +78,6 @@ def new_processes():
   with mock.patch.dict(os.environ):
     os.environ.pop(ADDRESS, None)
     yield
-
-
-@functools.lru_cache(maxsize=None)
-def make_context():
-  """Returns what `multiprocessing.get_context("spawn")` does, but for imports.
-
-  Its processes, too, are new to all but the import of TensorFlow.
-  """
-  context = multiprocessing.get_context("forkserver")
-  context.set_forkserver_preload(["tensorflow"])
-  return context
 
 
 def start():

@@ -5,16 +5,14 @@ from unittest import mock
 from absl.testing import absltest
 
 from tangle.benchmarks import tangled
-from tests import forks
 
 
 class TangledTest(absltest.TestCase):
   def test_contenders_are_compared(self):
-    context = forks.make_context()
-    with mock.patch.object(tangled.multiprocessing, "get_context") as get:
-      get.return_value = context
+    run = tangled.elsewhere.run
+    with mock.patch.object(tangled.elsewhere, "run", side_effect=run) as spy:
       rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
-    self.assertEqual(get.call_args, mock.call("spawn"))
+    self.assertEqual([call[0][2] for call in spy.call_args_list], [*rows])
     self.assertCountEqual(rows, tangled.NAMES)
     for row in rows.values():
       self.assertGreater(row["example_s"], 0.0)
