@@ -533,6 +533,9 @@ class ScriptsTest(absltest.TestCase):
     out_dir = f"--out_dir={self.out_dir}"
     figures = self.figures(run("benchmark_calculator.py", *sizes, out_dir))
     self.assertGreater(figures["joint"]["ops"], 0)
+    self.assertLen(figures, 4)
+    for row in figures.values():
+      self.assertGreater(row["rss_bytes"], 0)
     self.assertEqual(figures["one_graph"]["to_one_graph"], 1.0)
 
   def test_combine_gradients_on_the_toy_problem(self):
