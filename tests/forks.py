@@ -34,7 +34,7 @@ from unittest import mock
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT_S = 300
 ADDRESS = "TANGLE_TEST_FORKS"
-"""The variable that names the server's socket."""
+"""The variable that names the server's socket; empty for new processes."""
 
 # What these say is read when a process starts, or when TensorFlow is imported.
 _EARLY = ("LD_", "MALLOC_", "TF2_BEHAVIOR")
@@ -79,8 +79,7 @@ def _run(arguments):
 @contextlib.contextmanager
 def new_processes():
   """Makes `subprocess` start new interpreters, as it does by itself."""
-  with mock.patch.dict(os.environ):
-    os.environ.pop(ADDRESS, None)
+  with mock.patch.dict(os.environ, {ADDRESS: ""}):
     yield
 
 
@@ -187,8 +186,8 @@ def _program(command):
 def _suits(environment):
   """Whether a fork of the server may have an environment."""
   ours = {key: os.environ.get(key) for key in {*os.environ, *environment}}
-  known = ADDRESS in os.environ and ADDRESS in environment
-  return known and not any(
+  known = os.environ.get(ADDRESS) and environment.get(ADDRESS)
+  return bool(known) and not any(
     key.startswith(_EARLY) and environment.get(key) != value
     for key, value in ours.items()
     if key != _THRESHOLD

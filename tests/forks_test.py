@@ -118,6 +118,7 @@ class PopenTest(absltest.TestCase):
     self.assertEqual(process.communicate()[0], "False\n")
     with forks.new_processes():
       process = self.start(code)
+      self.assertEqual(forks.run_code(code).stdout, "False\n")
     self.assertEqual(process.communicate()[0], "False\n")
     process = self.start(code)
     self.assertEqual(process.communicate()[0], "True\n")
