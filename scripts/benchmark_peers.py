@@ -33,7 +33,6 @@ flags.DEFINE_list("multi30k", [], "Source and target to read for multi30k.")
 flags.DEFINE_enum("optimizer", "sgd", ["sgd", "adam"], "What trains.")
 flags.DEFINE_float("learning_rate", 0.01, "Of the optimizer.")
 flags.DEFINE_float("clip_norm", 1.0, "Global norm of the gradients.")
-flags.DEFINE_string("implementation", "fused", "Of the LSTM: fused or cells.")
 flags.DEFINE_integer("threads", 2, "Threads, and processors, of a contender.")
 flags.DEFINE_enum(
   "omp_wait_policy", "", ["", "active", "passive"], "How OpenMP's threads wait."
@@ -53,7 +52,6 @@ def main(argv):
     None,  # a size for each task
     tasks.Optimizer(FLAGS.optimizer, FLAGS.learning_rate, FLAGS.clip_norm),
     FLAGS.threads,
-    options={"ours": {"implementation": FLAGS.implementation}},
     environment={"OMP_WAIT_POLICY": wait} if wait else {},
     files={"multi30k": FLAGS.multi30k},
   )
@@ -68,7 +66,6 @@ def main(argv):
       settings,
       timing,
       FLAGS.out_dir,
-      implementation=FLAGS.implementation,
       omp_wait_policy=wait or "as it is",
     )
   except errors.TangleError as error:

@@ -28,8 +28,7 @@ SETTING = startup.Setting()
 
 flags.DEFINE_list("buckets", ["3", "6", "12"], "Buckets on each side.")
 for name, value in SETTING._asdict().items():
-  define = flags.DEFINE_integer if name != "implementation" else None
-  (define or flags.DEFINE_string)(name, value, f"{name} of the model.")
+  flags.DEFINE_integer(name, value, f"{name} of the model.")
 flags.DEFINE_integer("rounds", 1, "Measurements of each; the least counts.")
 flags.DEFINE_string("against", None, "Another checkout of tangle.")
 flags.DEFINE_string("script", "scripts/train_g2p.py --preset=demo", "To start.")

@@ -10,7 +10,7 @@ from absl.testing import absltest, parameterized
 from tangle import compat
 from tangle.compat import tf1
 from tangle.graphs import cloning
-from tests import case
+from tests import case, forks
 
 ROOT = os.path.dirname(os.path.dirname(__file__))
 
@@ -48,13 +48,14 @@ class VersionTest(absltest.TestCase):
     self.assertIs(tf1.Session, tf.compat.v1.Session)
 
   def test_an_import_changes_no_setting(self):
-    run = subprocess.run(
-      [sys.executable, "-c", _SETTINGS],
-      cwd=ROOT,
-      stdout=subprocess.PIPE,
-      stderr=subprocess.STDOUT,
-      text=True,
-    )
+    with forks.new_processes():
+      run = subprocess.run(
+        [sys.executable, "-c", _SETTINGS],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+      )
     self.assertEqual(run.returncode, 0, run.stdout)
     self.assertTrue(run.stdout.endswith("same\n"), run.stdout)
 

@@ -27,7 +27,7 @@ from tangle.compat import tf1
 from tangle.experiments import plots
 from tangle.nets import checks
 from tangle.partial import prepared
-from tangle.pipeline import joint
+from tangle.pipeline import joint, sessions
 
 SPLIT = graphs.SPLIT
 JOINT = graphs.JOINT
@@ -148,7 +148,7 @@ def measure(axis, contender, size, sizes, steps):
       trainer = joint.JointTrainer(found, optimizer)
     initialize_op = tf1.global_variables_initializer()
     build_s, build_cpu_s = _now() - begin
-    with tf1.Session(graph=graph) as sess:
+    with tf1.Session(graph=graph, config=sessions.session_config()) as sess:
       sess.run(initialize_op)
       graphs.load_weights(sess)
       begin = _now()

@@ -7,14 +7,15 @@ once per branch, on the branch's own rows, which Python gathers.
 """
 
 import contextlib
-import multiprocessing
+import json
 import os
+import sys
 from typing import NamedTuple
 
 import numpy as np
 
 from tangle import compat, errors, mux
-from tangle.benchmarks import executions, timing
+from tangle.benchmarks import elsewhere, executions, timing
 from tangle.compat import tf1
 from tangle.experiments import plots
 from tangle.nets import feedforward
@@ -224,9 +225,9 @@ def peak_bytes(name, branches, sizes, threads=0):
   """
   if not os.path.exists(_STATUS):
     return None
-  # Forking a process in which TensorFlow has threads may hang.
-  with multiprocessing.get_context("spawn").Pool(1) as pool:
-    return pool.apply(_grow, (name, branches, tuple(sizes), threads))
+  return elsewhere.run(
+    "mux.peak_bytes", __name__, name, branches, list(sizes), threads
+  )
 
 
 def _grow(name, branches, sizes, threads):
@@ -316,3 +317,7 @@ class _TimedSession:
           self.seconds += 1e-6 * (
             node.op_end_rel_micros - node.op_start_rel_micros
           )
+
+
+if __name__ == "__main__":
+  print(json.dumps(_grow(*map(json.loads, sys.argv[1:]))))

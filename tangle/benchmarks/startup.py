@@ -61,7 +61,6 @@ class Setting(NamedTuple):
     batch_size: examples a batch.
     shortest: steps of the first bucket.
     apart: steps from bucket to bucket.
-    implementation: of recurrent layers; `""` for that of `AttentionModel`.
   """
 
   units: int = 32
@@ -69,7 +68,6 @@ class Setting(NamedTuple):
   batch_size: int = 16
   shortest: int = 4
   apart: int = 2
-  implementation: str = ""
 
 
 def compare(points, setting=None, rounds=1, against=None, progress=None):
@@ -99,8 +97,7 @@ def compare(points, setting=None, rounds=1, against=None, progress=None):
     )
   checks.check_positive("startup.compare", "rounds", rounds)
   for field, value in setting._asdict().items():
-    if field != "implementation":
-      checks.check_positive("startup.Setting", field, value)
+    checks.check_positive("startup.Setting", field, value)
   memory.meter("startup.compare")
   roots = _roots(against)
   total, done = len(points) * rounds * len(roots), 0
@@ -231,13 +228,8 @@ def measure(size, setting):
 
 def _make_trainer(setting, buckets):
   """Builds a pipeline of encoder and decoder, and its trainer."""
-  options = {}
-  if setting.implementation:
-    options["implementation"] = setting.implementation
   units, symbols = setting.units, setting.symbols
-  model = attention_model.AttentionModel(
-    symbols, symbols, units, 1, units, **options
-  )
+  model = attention_model.AttentionModel(symbols, symbols, units, 1, units)
   found = pipeline.Pipeline()
   found.add("encoder", attention_model.encoder_builder(model), buckets)
   found.add(

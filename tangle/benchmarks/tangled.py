@@ -8,12 +8,13 @@ each pair and so for all eight paths, without boundaries.
 """
 
 import gc
-import multiprocessing
+import json
+import sys
 
 import numpy as np
 
 from tangle import mux
-from tangle.benchmarks import memory, timing
+from tangle.benchmarks import elsewhere, memory, timing
 from tangle.compat import tf1
 from tangle.experiments import calculator, digits
 from tangle.pipeline import joint
@@ -121,10 +122,9 @@ def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
     }
     contender.session.close()
   for name, row in rows.items():
-    # Forking a process in which TensorFlow has threads may hang.
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-      arguments = (name, batch_size, units, hidden)
-      row["rss_bytes"] = pool.apply(_grow, arguments)
+    row["rss_bytes"] = elsewhere.run(
+      "tangled.compare", __name__, name, batch_size, units, hidden
+    )
   return rows
 
 
@@ -137,3 +137,7 @@ def _grow(*arguments):
     contender.step()
   gc.collect()
   return resident() - before
+
+
+if __name__ == "__main__":
+  print(json.dumps(_grow(*map(json.loads, sys.argv[1:]))))

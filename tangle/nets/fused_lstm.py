@@ -9,9 +9,8 @@ import numpy as np
 from tangle.compat import tf1
 from tangle.nets import chains
 
-# Where both depths are at most this, starting a step's ops takes longer than
-# they run, and one op for all steps is faster.
-_SMALL_DEPTH = 32
+# Where both depths are at most this, one op for all steps is fast enough.
+_SMALL_DEPTH = 64
 _BLOCK_DTYPES = (tf1.float32, tf1.float16)
 
 
@@ -25,12 +24,8 @@ def prefers_block(inputs, units):
   Returns:
     A bool.
   """
-  batch_size, _, depth = inputs.shape.as_list()
-  return (
-    has_block(inputs.dtype)
-    and max(depth, units) <= _SMALL_DEPTH
-    and (batch_size is None or batch_size <= 2 * _SMALL_DEPTH)
-  )
+  depth = inputs.shape.as_list()[2]
+  return has_block(inputs.dtype) and max(depth, units) <= _SMALL_DEPTH
 
 
 def has_block(dtype):
@@ -119,7 +114,7 @@ def lstm(inputs, kernel, bias, state, forget_bias, whole, plain):
 
 
 def _by_block(forget_bias, whole):
-  """Returns a `run` for `_twice_differentiable` that is one op."""
+  """Returns a `run` for `_twice_differentiable` that is one op a chain."""
 
   def run(inputs, kernel, bias, *state):
     batch_size, steps, _ = inputs.shape.as_list()
@@ -128,9 +123,11 @@ def _by_block(forget_bias, whole):
       rows = tf1.shape(inputs)[0] if batch_size is None else batch_size
       units = tf1.dimension_value(bias.shape[0]) // 4
       state = [tf1.zeros([rows, units], bias.dtype)] * 2
-    outputs, cs = block_lstm(
-      inputs, kernel, bias, *state, forget_bias, np.int64(steps)
-    )
+    parts = [
+      block_lstm(x, kernel, bias, c, h, forget_bias, np.int64(steps))
+      for x, c, h in chains.divide([inputs, *state], chains.sizes_of(inputs))
+    ]
+    outputs, cs = [chains.join(rows) for rows in zip(*parts)]
     results = [outputs, cs] if whole else [outputs, cs[:, -1], outputs[:, -1]]
 
     def pull_back(*upstream):
@@ -152,10 +149,11 @@ class _LSTMChain:
     steps = inputs.shape.as_list()[1]
     sums = tf1.nn.bias_add(tf1.matmul(self._flat, kernels[0]), bias)
     self._cs, self._hs, self._gates = [c], [h], []
+    axis = tf1.constant(1)  # one op for all steps
     for z in tf1.split(sums, steps, axis=0):
       if h is not None:
         z += tf1.matmul(h, kernels[1])
-      i, g, f, o = tf1.split(z, 4, axis=1)
+      i, g, f, o = tf1.raw_ops.Split(axis=axis, value=z, num_split=4)
       i, g, f, o = tf1.sigmoid(i), tf1.tanh(g), tf1.sigmoid(f), tf1.sigmoid(o)
       c = i * g if c is None else f * c + i * g
       bent = tf1.tanh(c)
@@ -186,9 +184,9 @@ class _LSTMChain:
     d_cs = tf1.unstack(d_states, axis=1) if self._whole else None
     d_h = d_hs[-1] if self._whole else d_hs[-1] + d_last
     d_c = d_cs[-1] if self._whole else d_states
-    d_sums = []
+    d_sums, block = [], self._block_arguments()
     for t in reversed(range(len(self._gates))):
-      d_z, d_c = self._slopes(t, d_c, d_h)
+      d_z, d_c = self._slopes(t, d_c, d_h, block)
       d_sums.insert(0, d_z)
       if t or self._hs[0] is not None:
         d_h = tf1.matmul(d_z, self._kernels[1], transpose_b=True)
@@ -200,12 +198,24 @@ class _LSTMChain:
     )
     return found + (d_c, d_h)
 
-  def _slopes(self, t, d_c, d_h):
+  def _block_arguments(self):
+    """Returns what `LSTMBlockCellGrad` takes at each step, if it is made.
+
+    It makes no product: of kernel, inputs and bias it reads the shapes only,
+    and they are those of a cell without inputs.
+    """
+    if not has_block(self._kernels[1].dtype):
+      return None
+    bias = self._kernels[1][0]
+    shapes = {"x": self._inputs[:, 0, :0], "w": self._kernels[1], "b": bias}
+    return dict(shapes, **_no_peepholes(bias))
+
+  def _slopes(self, t, d_c, d_h, block):
     """Returns the gradients `[B, 4 U]` of a step's sums and `[B, U]` of c."""
     i, g, f, o, bent = self._gates[t]
     before, c = self._cs[t : t + 2]
     before = tf1.zeros_like(c) if before is None else before
-    if not has_block(c.dtype):
+    if block is None:
       d_c += chains.tanh_grad(bent, d_h * o)
       parts = [
         chains.sigmoid_grad(i, d_c * g),
@@ -214,15 +224,9 @@ class _LSTMChain:
         chains.sigmoid_grad(o, d_h * bent),
       ]
       return tf1.concat(parts, 1), d_c * f
-    # One op that computes the same. It makes no product: of kernel, inputs and
-    # h it reads the shapes only, as of a cell without inputs.
-    below = self._kernels[1]
-    found = tf1.raw_ops.LSTMBlockCellGrad(
-      x=self._inputs[:, 0, :0],
+    found = tf1.raw_ops.LSTMBlockCellGrad(  # computes the same
       cs_prev=before,
       h_prev=before,
-      w=below,
-      b=below[0],
       i=i,
       cs=c,
       f=f,
@@ -231,7 +235,7 @@ class _LSTMChain:
       co=bent,
       cs_grad=d_c,
       h_grad=d_h,
-      **_no_peepholes(below[0]),
+      **block,
     )
     return found.dicfo, found.cs_prev_grad
 

@@ -9,7 +9,6 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.benchmarks import mux
-from tests import forks
 
 SIZES = mux.Sizes(batch=8, depth=2, units=4)
 
@@ -58,14 +57,13 @@ class MuxTest(parameterized.TestCase):
       mux.compare(2, SIZES, ["magic"])
 
   def test_memory_grows_with_the_batch(self):
-    context = forks.make_context()
-    with mock.patch.object(mux.multiprocessing, "get_context") as get:
-      get.return_value = context
+    run = mux.elsewhere.run
+    with mock.patch.object(mux.elsewhere, "run", side_effect=run) as spy:
       small, large = (
         mux.peak_bytes("where", 2, mux.Sizes(batch, 64, 64))
         for batch in (8, 100000)
       )
-    self.assertEqual(get.call_args, mock.call("spawn"))
+    self.assertEqual(spy.call_count, 2)  # each in a process of its own
     # The two hidden layers of two branches alone are this large.
     self.assertGreater(large - small, 4 * 100000 * 64 * 4)
 

@@ -1,5 +1,7 @@
 """Tests of strategies."""
 
+import functools
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -21,15 +23,20 @@ def train(name, model, steps=3):
     return losses, sess.run(names)
 
 
+@functools.lru_cache(maxsize=None)
+def train_jointly(kind):
+  """Returns what `train` does for the joint graph of a kind of model."""
+  return train(strategies.JOINT, models.make(kind, SIZES))
+
+
 class StrategiesTest(parameterized.TestCase):
   @parameterized.product(
     name=[n for n in strategies.NAMES if n != strategies.JOINT],
     model=["lstm", "fused_attention"],
   )
   def test_every_strategy_trains_the_same_network(self, name, model):
-    model = models.make(model, SIZES)
-    joint_losses, joint_weights = train(strategies.JOINT, model)
-    losses, weights = train(name, model)
+    joint_losses, joint_weights = train_jointly(model)
+    losses, weights = train(name, models.make(model, SIZES))
     np.testing.assert_allclose(losses, joint_losses, rtol=1e-5)
     self.assertEqual(set(weights), set(joint_weights))
     for key, value in joint_weights.items():
@@ -43,9 +50,8 @@ class StrategiesTest(parameterized.TestCase):
     strategies.PARTIAL_RUN,
   )
   def test_a_loop_on_reference_variables_is_trained(self, name):
-    model = models.make("reference_rnn", SIZES)
-    _, joint_weights = train(strategies.JOINT, model)
-    _, weights = train(name, model)
+    _, joint_weights = train_jointly("reference_rnn")
+    _, weights = train(name, models.make("reference_rnn", SIZES))
     for key, value in joint_weights.items():
       np.testing.assert_allclose(weights[key], value, atol=1e-6)
 

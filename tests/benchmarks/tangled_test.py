@@ -5,20 +5,22 @@ from unittest import mock
 from absl.testing import absltest
 
 from tangle.benchmarks import tangled
-from tests import forks
 
 
 class TangledTest(absltest.TestCase):
   def test_contenders_are_compared(self):
-    context = forks.make_context()
-    with mock.patch.object(tangled.multiprocessing, "get_context") as get:
-      get.return_value = context
+    # The test of the script measures memory in processes.
+    with mock.patch.object(tangled.elsewhere, "run", return_value=7) as run:
       rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
-    self.assertEqual(get.call_args, mock.call("spawn"))
+    measured = [call[0] for call in run.call_args_list]
+    module = "tangle.benchmarks.tangled"
+    self.assertEqual(
+      measured, [("tangled.compare", module, name, 12, 4, 8) for name in rows]
+    )
     self.assertCountEqual(rows, tangled.NAMES)
     for row in rows.values():
       self.assertGreater(row["example_s"], 0.0)
-      self.assertGreater(row["rss_bytes"], 0)
+      self.assertEqual(row["rss_bytes"], 7)
       self.assertContainsSubset(tangled.COLUMNS, row)
     self.assertEqual(rows["one_graph"]["to_one_graph"], 1.0)
     self.assertGreater(rows["joint"]["ops"], 0)

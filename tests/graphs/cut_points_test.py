@@ -589,6 +589,9 @@ class ProgramsTest(NetworkTestCase):
         + [[t.name for t in p.tensors + p.inputs_above]]
         for p in (points[0], points[len(points) // 2])
       ]
+    sessions = case.plain_sessions()
+    sessions.__enter__()
+    self.addCleanup(sessions.__exit__, None, None, None)
     truth = checks.run_joint(build, use_resource=True)
     for below, between, above in found:
 

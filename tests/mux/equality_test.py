@@ -14,7 +14,7 @@ BRANCHES = {
   "of_one": (1, [0]),
   "of_two": (2, [1, 0, 1, 1]),
   "of_five": (5, [3, 0, 3, 1, 3, 3]),
-  "of_sixteen": (16, [15, 2, 2, 7, 2, 15, 0, 9]),
+  "of_nine": (9, [8, 2, 2, 7, 2, 8, 0, 5]),
 }
 STYLES = {"v1": False, "v2": True}
 # Those that run empty branches make no conditionals, of either style.

@@ -6,12 +6,12 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle.compat import tf1
-from tangle.nets import cells, fused_lstm, recurrent
+from tangle.nets import cells, chains, fused_lstm, recurrent
 from tests.nets import reference, support
 
 B, T, D, U = 3, 4, 2, 3
 LENGTHS = (2, 4, 0)
-WIDE = 40
+WIDE = 70
 
 
 class ProductsTest(support.NetTestCase):
@@ -90,14 +90,13 @@ class ProductsTest(support.NetTestCase):
 
 class ChoiceTest(support.NetTestCase):
   @parameterized.named_parameters(
-    ("small", [None, T, 32], 32, tf1.float32, True),
-    ("half", [None, T, 32], 32, tf1.float16, True),
-    ("wide_state", [None, T, 32], 33, tf1.float32, False),
-    ("wide_inputs", [None, T, 33], 32, tf1.float32, False),
-    ("large_batch", [65, T, 32], 32, tf1.float32, False),
-    ("double", [None, T, 32], 32, tf1.float64, False),
+    ("small", [None, T, 64], 64, tf1.float32, True),
+    ("half", [None, T, 64], 64, tf1.float16, True),
+    ("wide_state", [None, T, 64], 65, tf1.float32, False),
+    ("wide_inputs", [None, T, 65], 64, tf1.float32, False),
+    ("double", [None, T, 64], 64, tf1.float64, False),
   )
-  def test_small_layers_are_one_op(self, shape, units, dtype, block):
+  def test_small_layers_are_one_op_a_chain(self, shape, units, dtype, block):
     x = tf1.placeholder(dtype, shape)
     self.assertEqual(fused_lstm.prefers_block(x, units), block)
 
@@ -202,12 +201,12 @@ class BlockTest(support.NetTestCase):
     self.assert_close(final.c, c, 1e-5)
     self.assert_close(final.h, h, 1e-5)
 
-  def test_block_is_one_op_and_does_not_clip_the_state(self):
+  def test_block_is_one_op_a_chain_and_does_not_clip_the_state(self):
     layer = recurrent.LSTM(U, forget_bias=30.0)
     c = np.full([B, U], 100.0, np.float32)
     _, state = layer(tf1.zeros([B, T, D]), initial_state=(c, 0 * c))
     types = [op.type for op in self.graph.get_operations()]
-    self.assertEqual(types.count("BlockLSTM"), 1)
+    self.assertEqual(types.count("BlockLSTM"), chains.CHAINS)
     self.assertGreater(self.session().run(state.c).min(), 90)
 
   def test_padding_does_not_reach_outputs_or_gradients(self):

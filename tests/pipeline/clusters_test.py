@@ -11,7 +11,7 @@ from absl.testing import absltest
 from tangle import errors
 from tangle.compat import tf1
 from tangle.pipeline import clusters
-from tests import case
+from tests import case, forks
 
 
 class LocalClusterTest(case.GraphTestCase):
@@ -40,10 +40,12 @@ class LocalClusterTest(case.GraphTestCase):
       "print(c.process_id(0), flush=True)\n"
       "import os; os._exit(1)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-      [sys.executable, "-c", text], stdout=subprocess.PIPE, env=environment
-    )
+    # In new processes, so that the command that starts a task is run once.
+    with forks.new_processes():
+      environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+      done = subprocess.run(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, env=environment
+      )
     number = int(done.stdout.split()[-1])
     for _ in range(100):
       if not is_running(number):

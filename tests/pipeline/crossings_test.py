@@ -1,6 +1,7 @@
 """What crosses between tasks, and that divided batches train as whole ones."""
 
 import collections
+import functools
 import threading
 
 import numpy as np
@@ -115,25 +116,32 @@ class CrossingsTest(case.GraphTestCase):
       self.assertEqual(op.outputs[0].shape.num_elements(), 1, op_name)
 
 
-class EqualityTest(case.GraphTestCase):
-  def train(self, dtype, devices, address, steps=20, **options):
-    """Returns losses and variables after some steps."""
-    # On tasks, variables of one name are one variable for all sessions.
-    with tf1.Graph().as_default(), tf1.variable_scope(dtype):
-      pipeline = tangle.Pipeline()
-      placement_test.add_parts(pipeline, devices, dtype)
-      trainer = pipeline.minimize(
-        tf1.train.AdamOptimizer(0.05), clip_norm=0.5, **options
-      )
-      rng = np.random.RandomState(4)
-      with tf1.Session(address) as sess:
-        sess.run(tf1.global_variables_initializer())
-        losses = []
-        for _ in range(steps):
-          batch = placement_test.batch_of(rng, 11)
-          losses.append(trainer.step(sess, batch).loss)
-        return losses, sess.run(tf1.trainable_variables())
+def train(dtype, devices, address, steps=20, **options):
+  """Returns losses and variables after some steps."""
+  # On tasks, variables of one name are one variable for all sessions.
+  with tf1.Graph().as_default(), tf1.variable_scope(dtype):
+    pipeline = tangle.Pipeline()
+    placement_test.add_parts(pipeline, devices, dtype)
+    trainer = pipeline.minimize(
+      tf1.train.AdamOptimizer(0.05), clip_norm=0.5, **options
+    )
+    rng = np.random.RandomState(4)
+    with tf1.Session(address) as sess:
+      sess.run(tf1.global_variables_initializer())
+      losses = []
+      for _ in range(steps):
+        batch = placement_test.batch_of(rng, 11)
+        losses.append(trainer.step(sess, batch).loss)
+      return losses, sess.run(tf1.trainable_variables())
 
+
+@functools.lru_cache(maxsize=None)
+def train_whole(dtype):
+  """Returns what `train` does for whole batches, in one process."""
+  return train(dtype, [None] * 3, "")
+
+
+class EqualityTest(case.GraphTestCase):
   @parameterized.parameters(
     (2, "float64", "1f1b"),
     (3, "float64", "gpipe"),
@@ -144,10 +152,10 @@ class EqualityTest(case.GraphTestCase):
     self, tasks, dtype, schedule
   ):
     devices = [placement_test.TASKS[k % tasks] for k in range(3)]
-    desired = self.train(dtype, [None] * 3, "")
+    desired = train_whole(dtype)
     tolerance = {"float64": 1e-11, "float32": 1e-6}[dtype]
     for count in (2, 4, 8):
-      losses, values = self.train(
+      losses, values = train(
         dtype,
         devices,
         placement_test.target(),

@@ -127,7 +127,8 @@ class PathsTest(case.GraphTestCase):
     sess = self.session()
     self.export(sess)
     x = self.normal(5, 2, 3, dtype=np.float32)
-    done = forks.run_code(SERVE, self.folder, json.dumps(x.tolist()))
+    with forks.new_processes():  # without tangle
+      done = forks.run_code(SERVE, self.folder, json.dumps(x.tolist()))
     self.assertEqual(done.returncode, 0, done.stderr[-2000:])
     found = json.loads(done.stdout.strip().split("\n")[-1])
     self.assertEqual(set(found), {"result", "again"})

@@ -569,6 +569,9 @@ class ScriptsTest(absltest.TestCase):
     out_dir = f"--out_dir={self.out_dir}"
     figures = self.figures(run("benchmark_calculator.py", *sizes, out_dir))
     self.assertGreater(figures["joint"]["ops"], 0)
+    self.assertLen(figures, 4)
+    for row in figures.values():
+      self.assertGreater(row["rss_bytes"], 0)
     self.assertEqual(figures["one_graph"]["to_one_graph"], 1.0)
 
   def test_combine_gradients_on_the_toy_problem(self):
@@ -658,7 +661,8 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(logs, ["task_0.log", "task_1.log"])
 
   def test_cluster_names_bad_ports(self):
-    done = run("cluster.py", "--tasks=1", "--ports=http")
+    with forks.new_processes():  # one script is started as users do it
+      done = run("cluster.py", "--tasks=1", "--ports=http")
     self.assertEqual(done.returncode, 1)
     self.assertIn("different numbers from 1 to 65535", done.stderr)
     done = run("cluster.py", "--seconds=-3")
