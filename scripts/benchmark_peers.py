@@ -34,6 +34,7 @@ flags.DEFINE_enum("optimizer", "sgd", ["sgd", "adam"], "What trains.")
 flags.DEFINE_float("learning_rate", 0.01, "Of the optimizer.")
 flags.DEFINE_float("clip_norm", 1.0, "Global norm of the gradients.")
 flags.DEFINE_integer("threads", 2, "Threads, and processors, of a contender.")
+flags.DEFINE_integer("op_threads", None, "Inside an op of tangle's networks.")
 flags.DEFINE_enum(
   "omp_wait_policy", "", ["", "active", "passive"], "How OpenMP's threads wait."
 )
@@ -52,6 +53,7 @@ def main(argv):
     None,  # a size for each task
     tasks.Optimizer(FLAGS.optimizer, FLAGS.learning_rate, FLAGS.clip_norm),
     FLAGS.threads,
+    options={"ours": {"op_threads": FLAGS.op_threads}},
     environment={"OMP_WAIT_POLICY": wait} if wait else {},
     files={"multi30k": FLAGS.multi30k},
   )
@@ -67,6 +69,7 @@ def main(argv):
       timing,
       FLAGS.out_dir,
       omp_wait_policy=wait or "as it is",
+      op_threads=FLAGS.op_threads or FLAGS.threads,
     )
   except errors.TangleError as error:
     sys.exit(f"benchmark_peers: {error}")

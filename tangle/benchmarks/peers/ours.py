@@ -194,18 +194,25 @@ class _Unprepared:
 
 
 def build(
-  task, optimizer, threads, mode, implementation="fused", runs="prepared"
+  task,
+  optimizer,
+  threads,
+  mode,
+  implementation="fused",
+  runs="prepared",
+  op_threads=None,
 ):
   """Builds a contender in a graph and session of its own.
 
   Args:
     task: a `tasks.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and of ops at once.
+    threads: threads of ops at once.
     mode: one of `MODES`.
     implementation: one of `IMPLEMENTATIONS` of the LSTM.
     runs: one of `RUNS`: prepared once, also in the calling thread where that
       is faster; never there; or made by `Session.run`.
+    op_threads: threads inside an op; `threads` for `None`.
 
   Returns:
     A function without arguments that trains for a step and returns the loss,
@@ -235,7 +242,7 @@ def build(
     sess = tf1.Session(
       graph=graph,
       config=tf1.ConfigProto(
-        intra_op_parallelism_threads=threads,
+        intra_op_parallelism_threads=op_threads or threads,
         inter_op_parallelism_threads=threads,
       ),
     )

@@ -47,6 +47,10 @@ VARIANTS = collections.OrderedDict(
       Variant("no run in the calling thread", {"runs": "pool"}, {}),
     ),
     (
+      "one_op_thread",
+      Variant("one thread inside an op", {"op_threads": 1}, {}),
+    ),
+    (
       "cells",
       Variant("cell by cell", {"implementation": "cells"}, {}),
     ),

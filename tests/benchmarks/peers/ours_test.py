@@ -30,6 +30,17 @@ class OursTest(case.GraphTestCase):
     step, _ = ours.build(task, tasks.Optimizer(), 1, "split", "cells")
     np.testing.assert_allclose(step(), reference.loss(task), rtol=1e-5)
 
+  def test_threads_inside_an_op_are_set_by_themselves(self):
+    made = self.enter_context(
+      mock.patch.object(tf1, "Session", wraps=tf1.Session)
+    )
+    task = reference.tiny("lstm")
+    for op_threads in (None, 1):
+      ours.build(task, tasks.Optimizer(), 2, "split", op_threads=op_threads)
+      config = made.call_args[1]["config"]
+      self.assertEqual(config.inter_op_parallelism_threads, 2)
+      self.assertEqual(config.intra_op_parallelism_threads, op_threads or 2)
+
   @parameterized.parameters(*ours.RUNS)
   def test_runs_are_the_same_however_they_are_made(self, runs):
     self.enter_context(mock.patch.object(prepared, "SHORT_S", 1.0))
