@@ -125,8 +125,8 @@ def _add_head(found, source):
 
 
 def _make_length(size, sizes):
-  """An LSTM of `size` steps, unrolled."""
-  layer = recurrent.LSTM(sizes.units)
+  """An LSTM of `size` steps, with a copy of its cell for each."""
+  layer = recurrent.RecurrentLayer(cells.LSTMCell(sizes.units))
 
   def build(bucket, reads):
     del bucket, reads
