@@ -147,6 +147,14 @@ class Popen(_NewProcess):
       os.close(self._devnull)
     self._closed_child_pipe_fds = True
 
+  def send_signal(self, sig):
+    """Sends a signal; to a fork that has ended, which may be gone, none."""
+    try:
+      super().send_signal(sig)
+    except ProcessLookupError:
+      if self._connection is None:
+        raise
+
   def _internal_poll(self, _deadstate=None, **unused):
     if self._connection is None:
       return super()._internal_poll(_deadstate)

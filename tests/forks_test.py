@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 from absl.testing import absltest
 
@@ -92,6 +93,16 @@ class PopenTest(absltest.TestCase):
     self.assertEqual(process.wait(), -signal.SIGKILL)
     with self.assertRaises(ProcessLookupError):
       os.kill(process.pid, 0)
+
+  def test_a_process_that_has_ended_is_killed_without_an_error(self):
+    process = self.start("print(1)")
+    self.assertEqual(process.stdout.read(), "1\n")
+    with self.assertRaises(ProcessLookupError):
+      for _ in range(1000):
+        os.kill(process.pid, 0)
+        time.sleep(0.01)
+    process.kill()
+    self.assertEqual(process.wait(), 0)
 
   def test_a_process_has_its_environment_and_folder(self):
     with tempfile.TemporaryDirectory() as folder:
