@@ -11,7 +11,7 @@ zero first, not even a NaN gets through, forward or backward.
 
 import collections
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.nets import arrays, cells, checks, fused_gru, fused_lstm
 
@@ -189,6 +189,9 @@ class LSTM(RecurrentLayer):
 
   def _run(self, inputs, lengths, initial_state, weights):
     whole = lengths is not None
+    if compat.IS_TF1 and _in_function():
+      # TensorFlow 1.15 cannot differentiate a custom gradient in a function.
+      return super()._run(inputs, lengths, initial_state, weights)
     if tf1.dimension_value(inputs.shape[1]) is None:
       return self._run_block(inputs, lengths, initial_state, weights)
 
@@ -269,3 +272,8 @@ class GRU(RecurrentLayer):
     if lengths is None:
       return RecurrentResult(outputs, outputs[:, -1])
     return self._end(inputs, outputs, outputs, lengths, initial_state)
+
+
+def _in_function():
+  graph = tf1.get_default_graph()
+  return checks.outermost(graph) is not graph

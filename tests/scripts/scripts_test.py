@@ -88,7 +88,7 @@ class ScriptsTest(absltest.TestCase):
         f"--run_dir={run_dir}",
         f"--in={paths[0]}",
         f"--references={paths[1]}",
-        "--beam_size=2",
+        "--beam_size=3",
         "--n_best=2",
         f"--out={folder / 'out.txt'}",
       )
