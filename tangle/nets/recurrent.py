@@ -267,6 +267,8 @@ class GRU(RecurrentLayer):
     super().__init__(cell, reverse)
 
   def _run(self, inputs, lengths, initial_state, weights):
+    if compat.IS_TF1 and _in_function():
+      return super()._run(inputs, lengths, initial_state, weights)
     state = () if initial_state is None else (initial_state,)
     outputs = fused_gru.gru(inputs, *weights, state)
     if lengths is None:

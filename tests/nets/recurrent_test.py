@@ -1,7 +1,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.nets import cells, recurrent
 from tests.nets import reference, support
@@ -157,6 +157,22 @@ class LayerTest(support.NetTestCase):
       scope = layer(x, lengths, name="here").outputs.op.name.split("/")[0]
       self.assert_ops_under(scope, before)
       self.assertStartsWith(scope, "here")
+
+  @parameterized.named_parameters(*KINDS)
+  def test_has_its_gradients_in_a_branch(self, make, step, parts):
+    del step, parts
+    x = tf1.constant(self.normal(B, T, D))
+    layer = make(U, dtype=tf1.float64)
+    desired = layer(x, LENGTHS).outputs
+    with compat.control_flow(v2=True):
+      chosen = tf1.placeholder_with_default(True, [])
+      found = tf1.cond(
+        chosen, lambda: layer(x, LENGTHS).outputs, lambda: desired
+      )
+      points = [x] + layer.variables
+      fetches = [tf1.gradients(y**2, points) for y in (found, desired)]
+    for one, other in zip(*self.session().run(fetches)):
+      self.assert_close(one, other)
 
   def test_cell_makes_single_steps_with_the_same_variables(self):
     layer = recurrent.GRU(U, dtype=tf1.float64)
