@@ -352,7 +352,7 @@ class AttentionalVector(base.Network):
     kernel = self.make_variable(
       "kernel", [sum(depths), self._units], self._kernel_initializer
     )
-    start = sum(depths[:k]) if k >= 0 else sum(depths[:-1])
+    start = sum(depths[:k])
     return arrays.multiply(features, kernel[start : start + depths[k]])
 
 

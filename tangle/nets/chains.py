@@ -66,19 +66,18 @@ def join_gradients(chains, weights, states):
   return found + [join(x) for x in others[weights : weights + states]]
 
 
-def pull_back(d_sums, inputs, flat, states, kernels):
+def pull_back(d_sums, flat, states, kernels):
   """Carries a gradient through `[inputs, states] kernel + bias`, all steps.
 
   Args:
     d_sums: T tensors `[B, N]`.
-    inputs: `[B, T, D]`.
-    flat: `[T B, D]`, the same step by step.
+    flat: inputs `[T B, D]`, step by step, as `time_major` returns them.
     states: at least T tensors `[B, U]`, of which the first is None if it is
       zero.
     kernels: `[D, N]` and `[U, N]`.
 
   Returns:
-    The gradients of inputs, kernel and bias.
+    The gradients of inputs `[B, T, D]`, kernel and bias.
   """
   steps = len(d_sums)
   joined = tf1.concat(d_sums, 0)
@@ -93,7 +92,7 @@ def pull_back(d_sums, inputs, flat, states, kernels):
     )
   d_above = tf1.matmul(flat, joined, transpose_a=True)
   d_flat = tf1.matmul(joined, kernels[0], transpose_b=True)
-  _, _, depth = inputs.shape.as_list()
+  depth = tf1.dimension_value(flat.shape[1])
   d_inputs = tf1.transpose(tf1.reshape(d_flat, [steps, -1, depth]), [1, 0, 2])
   return d_inputs, tf1.concat([d_above, d_below], 0), _sum_rows(joined)
 

@@ -54,7 +54,7 @@ class _GRUChain:
     gates_kernel, gates_bias, candidate_kernel, candidate_bias = weights
     self._gates_kernels = gates_kernel[:depth], gates_kernel[depth:]
     self._candidate_kernels = candidate_kernel[:depth], candidate_kernel[depth:]
-    self._inputs, self._flat = inputs, chains.time_major(inputs)
+    self._flat = chains.time_major(inputs)
     both = tf1.concat([gates_kernel[:depth], candidate_kernel[:depth]], 1)
     biases = tf1.concat([gates_bias, candidate_bias], 0)
     sums = tf1.nn.bias_add(tf1.matmul(self._flat, both), biases)
@@ -93,12 +93,11 @@ class _GRUChain:
       d_h += tf1.matmul(d_gates[0], self._gates_kernels[1], transpose_b=True)
       if t:
         d_h += d_hs[t - 1]
-    inputs, flat = self._inputs, self._flat
     of_gates = chains.pull_back(
-      d_gates, inputs, flat, self.hs, self._gates_kernels
+      d_gates, self._flat, self.hs, self._gates_kernels
     )
     of_candidates = chains.pull_back(
-      d_candidates, inputs, flat, self._resets, self._candidate_kernels
+      d_candidates, self._flat, self._resets, self._candidate_kernels
     )
     d_inputs = of_gates[0] + of_candidates[0]
     return (d_inputs,) + of_gates[1:] + of_candidates[1:] + (d_h,)

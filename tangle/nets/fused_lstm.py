@@ -193,9 +193,7 @@ class _LSTMChain:
       if t:
         d_h += d_hs[t - 1]
         d_c = d_c + d_cs[t - 1] if self._whole else d_c
-    found = chains.pull_back(
-      d_sums, self._inputs, self._flat, self._hs, self._kernels
-    )
+    found = chains.pull_back(d_sums, self._flat, self._hs, self._kernels)
     return found + (d_c, d_h)
 
   def _block_arguments(self):

@@ -189,11 +189,10 @@ class LSTM(RecurrentLayer):
 
   def _run(self, inputs, lengths, initial_state, weights):
     whole = lengths is not None
-    if compat.IS_TF1 and _in_function():
-      # TensorFlow 1.15 cannot differentiate a custom gradient in a function.
-      return super()._run(inputs, lengths, initial_state, weights)
     if tf1.dimension_value(inputs.shape[1]) is None:
       return self._run_block(inputs, lengths, initial_state, weights)
+    if _in_function_of_1_15():
+      return super()._run(inputs, lengths, initial_state, weights)
 
     def plain(inputs, kernel, bias, *state):
       state = cells.LSTMState(*state) if state else None
@@ -267,7 +266,7 @@ class GRU(RecurrentLayer):
     super().__init__(cell, reverse)
 
   def _run(self, inputs, lengths, initial_state, weights):
-    if compat.IS_TF1 and _in_function():
+    if _in_function_of_1_15():
       return super()._run(inputs, lengths, initial_state, weights)
     state = () if initial_state is None else (initial_state,)
     outputs = fused_gru.gru(inputs, *weights, state)
@@ -276,6 +275,7 @@ class GRU(RecurrentLayer):
     return self._end(inputs, outputs, outputs, lengths, initial_state)
 
 
-def _in_function():
+def _in_function_of_1_15():
+  """Whether ops go where no custom gradient can be differentiated."""
   graph = tf1.get_default_graph()
-  return checks.outermost(graph) is not graph
+  return compat.IS_TF1 and checks.outermost(graph) is not graph

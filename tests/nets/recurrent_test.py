@@ -174,6 +174,19 @@ class LayerTest(support.NetTestCase):
     for one, other in zip(*self.session().run(fetches)):
       self.assert_close(one, other)
 
+  def test_takes_an_unknown_number_of_steps_in_a_branch(self):
+    x_np = self.normal(B, T, D).astype(np.float32)
+    x = tf1.placeholder_with_default(x_np, [B, None, D])
+    layer = recurrent.LSTM(U)
+    desired = layer(x, LENGTHS).outputs
+    with compat.control_flow(v2=True):
+      chosen = tf1.placeholder_with_default(True, [])
+      found = tf1.cond(
+        chosen, lambda: layer(x, LENGTHS).outputs, lambda: desired
+      )
+    found, desired = self.session().run([found, desired])
+    self.assert_close(found, desired, 1e-6)
+
   def test_cell_makes_single_steps_with_the_same_variables(self):
     layer = recurrent.GRU(U, dtype=tf1.float64)
     x = tf1.constant(self.normal(B, 2, D))
