@@ -6,7 +6,6 @@ graph for each pair of buckets that occurs, from the same builders.
 
 import numpy as np
 
-from tangle import errors
 from tangle.benchmarks.peers import ours
 from tangle.compat import tf1
 from tangle.pipeline import joint, pipeline
@@ -52,11 +51,7 @@ def build(task, optimizer, threads, mode):
   Raises:
     ArgumentError: if there is no such mode.
   """
-  if mode not in ours.MODES:
-    raise errors.ArgumentError(
-      f"peers.g2p_ours.build: the mode must be one of {ours.MODES}, got "
-      f"{mode!r}."
-    )
+  ours.check_mode("peers.g2p_ours.build", mode)
   with tf1.Graph().as_default() as graph:
     found, update = make_pipeline(task), ours.make_optimizer(optimizer)
     if mode == "split":

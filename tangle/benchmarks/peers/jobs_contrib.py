@@ -16,6 +16,7 @@ from tangle.benchmarks.peers import (
   g2p_ours,
   jobs,
   jobs_contender,
+  ours,
 )
 from tangle.compat import IS_TF1, tf1
 from tangle.seq2seq import batches, rows
@@ -180,10 +181,7 @@ class _Trainer:
 
   def weights(self):
     """Returns name → array."""
-    with self._graph.as_default():
-      variables = tf1.trainable_variables()
-    values = self._sess.run(variables)
-    return {v.op.name: value for v, value in zip(variables, values)}
+    return ours.fetch_weights(self._graph, self._sess)
 
 
 def build(task, optimizer, threads, mode="joint"):

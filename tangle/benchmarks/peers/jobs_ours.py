@@ -6,7 +6,6 @@ buckets, a graph for each pair of them.
 
 import numpy as np
 
-from tangle import errors
 from tangle.benchmarks.peers import g2p_ours, jobs_contender, ours
 from tangle.compat import tf1
 from tangle.experiments import translator
@@ -130,10 +129,7 @@ class _Trainer:
 
   def weights(self):
     """Returns name → array."""
-    with self._graph.as_default():
-      variables = tf1.trainable_variables()
-    values = self._sess.run(variables)
-    return {v.op.name: value for v, value in zip(variables, values)}
+    return ours.fetch_weights(self._graph, self._sess)
 
 
 def build(task, optimizer, threads, mode):
@@ -151,10 +147,6 @@ def build(task, optimizer, threads, mode):
   Raises:
     ArgumentError: if there is no such mode.
   """
-  if mode not in ours.MODES:
-    raise errors.ArgumentError(
-      f"peers.jobs_ours.build: the mode must be one of {ours.MODES}, got "
-      f"{mode!r}."
-    )
+  ours.check_mode("peers.jobs_ours.build", mode)
   versions = {"tensorflow": tf1.VERSION}
   return Contender(task, optimizer, threads, mode), versions

@@ -185,6 +185,37 @@ def _make_pipeline(task, implementation):
   return found
 
 
+def check_mode(caller, mode):
+  """Checks how a contender is to train.
+
+  Args:
+    caller: who asks, for the message.
+    mode: one of `MODES`.
+
+  Raises:
+    ArgumentError: if there is no such mode.
+  """
+  if mode not in MODES:
+    raise errors.ArgumentError(
+      f"{caller}: the mode must be one of {MODES}, got {mode!r}."
+    )
+
+
+def fetch_weights(graph, sess):
+  """Returns name → array of the trainable variables of a graph.
+
+  Args:
+    graph: a `tf.Graph`.
+    sess: a session of it.
+
+  Returns:
+    A dict.
+  """
+  with graph.as_default():
+    variables = tf1.trainable_variables()
+  return dict(zip([v.op.name for v in variables], sess.run(variables)))
+
+
 class _Unprepared:
   """A session of which nothing is known but that it has `run`."""
 
@@ -221,10 +252,7 @@ def build(
   Raises:
     ArgumentError: if there is no such mode, or way to make runs.
   """
-  if mode not in MODES:
-    raise errors.ArgumentError(
-      f"peers.ours.build: the mode must be one of {MODES}, got {mode!r}."
-    )
+  check_mode("peers.ours.build", mode)
   if runs not in RUNS:
     raise errors.ArgumentError(
       f"peers.ours.build: runs must be one of {RUNS}, got {runs!r}."
