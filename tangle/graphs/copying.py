@@ -5,6 +5,7 @@ keeps attributes, functions and devices. It does not copy variables, and leaves
 TensorFlow 1 style loops alone.
 """
 
+from tangle import compat
 from tangle.compat import tf1
 
 
@@ -58,6 +59,47 @@ def copy(ops, targets, replace, name="copy"):
       result.set_shape(tensor.shape)
     results.append(result)
   return results
+
+
+def move(ops, movable, targets, replace, name="copy"):
+  """Has `ops` read other tensors than now: as `copy`, with fewer new ops.
+
+  Those that nothing else reads need no copies: their own inputs are changed.
+
+  Args:
+    ops: ops of the default graph.
+    movable: those of them, or more, that no session has run and nothing outside
+      of `ops` reads.
+    targets: as for `copy`.
+    replace: as for `copy`.
+    name: name scope of the copies.
+
+  Returns:
+    As from `copy`; what an op gives that was moved stands for itself.
+  """
+  awaited = {before for op in ops for before in op.control_inputs}
+  moved = [op for op in ops if op in movable and _is_free(op, awaited)]
+  rest = set(ops).difference(moved)
+  rest = [op for op in ops if op in rest]
+  read = [tensor for op in moved for tensor in op.inputs]
+  found = copy(rest, targets + read, replace, name)
+  instead = dict(zip([t.name for t in read], found[len(targets) :]))
+  for op in moved:
+    for index, tensor in enumerate(op.inputs):
+      if instead[tensor.name] is not tensor:
+        compat.update_input(op, index, instead[tensor.name])
+  return found[: len(targets)]
+
+
+def _is_free(op, awaited):
+  """Whether `op` reads its inputs and is read by what it computes, no more."""
+  return not (
+    op in awaited
+    or op.control_inputs
+    or "_class" in op.node_def.attr
+    or any("func" in attr.type for attr in op.op_def.attr)
+    or compat.in_v1_control_flow(op)
+  )
 
 
 def add_node(graph_def, op, copied, replace, links):

@@ -1,12 +1,12 @@
 """A piece of a static graph and its backward pass, apart from each other.
 
 No session and no store here: `Split` makes the backward ops of a piece of the
-current graph, finds the residuals, and copies the backward ops so that they
+current graph, finds the residuals, and has the backward ops, or copies of them,
 read the residuals from wherever they are restored.
 """
 
 import functools
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 from tangle import compat, errors
 from tangle.compat import tf1
@@ -48,6 +48,7 @@ class Backward(NamedTuple):
       those of the `Split`.
     names: name of a kept tensor → what it is called in a graph aside.
     bytes: of what is kept, as predicted; `None` where bytes are not weighed.
+    made: ops that were made for it alone in the graph of the forward pass.
   """
 
   gradients: Gradients
@@ -55,6 +56,7 @@ class Backward(NamedTuple):
   shapes: Optional[cut.Shapes] = None
   names: Optional[Dict[str, str]] = None
   bytes: Optional[int] = None
+  made: FrozenSet[tf1.Operation] = frozenset()
 
 
 class Split:
@@ -264,15 +266,14 @@ class Split:
       alike = [(self.outputs[k], upstream[k]) for k in used]
       flat = broadcasts.bypass(self.all_ops, made, flat, given, alike)
       gradients = rebuild(flat)
-    made += concats.fix_slices(made)
+    made = set(made + concats.fix_slices(made))
     if not find_cut:
       return Backward(gradients, None)
-    new_ops = set(made)
     targets = flatten(gradients)[0]
     search = functools.partial(
       self._search,
       targets,
-      new_ops.__contains__,
+      made.__contains__,
       {upstream[k].name for k in used},
       walk.names(self.inputs),
     )
@@ -292,7 +293,8 @@ class Split:
     result = plan.cut
     if self.policy.residuals == policies.ALL:
       result = self._keep_everything(result)
-    return Backward(gradients, result, bytes=plan.bytes)
+    made = made.difference(walk.ancestors(result.kept))
+    return Backward(gradients, result, bytes=plan.bytes, made=made)
 
   def _gradients(self, outputs, sources, upstream):
     """Calls `tf.gradients` as suits the forward ops."""
@@ -336,7 +338,7 @@ class Split:
     return result._replace(kept=result.kept + extra)
 
   def connect(self, backward, restored, name):
-    """Copies the backward ops so that they read the restored residuals.
+    """Has the backward ops, or copies, read the restored residuals.
 
     Args:
       backward: what `differentiate` returned.
@@ -352,11 +354,10 @@ class Split:
     with tf1.name_scope(name), tf1.control_dependencies(None):
       names = backward.names or {}
       restored = {names.get(name, name): t for name, t in restored.items()}
-      replace = dict(restored)
-      replace.update(backward.cut.handles)
+      replace = {**restored, **backward.cut.handles}
       shapes = backward.shapes or self.shapes
       replace.update(cut.rebuild_shapes(backward.cut.shaped, restored, shapes))
-      copies = copying.copy(backward.cut.copied, flat, replace)
+      copies = copying.move(backward.cut.copied, backward.made, flat, replace)
     return rebuild(copies)
 
 

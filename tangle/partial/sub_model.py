@@ -286,7 +286,7 @@ class SubModel:
           f"backward pass for used={used}. Call prepare({list(used)}) before."
         )
       with self.graph.as_default(), tf1.name_scope(self._scope):
-        with tf1.control_dependencies(None):
+        with tf1.control_dependencies(None), locks.keep_runs_out(self.graph):
           self._generations[used] = self._build(used)
       return self._generations[used]
 

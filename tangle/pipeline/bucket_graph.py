@@ -2,7 +2,7 @@
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.graphs import walk
+from tangle.graphs import locks, walk
 from tangle.pipeline import passes
 
 
@@ -103,7 +103,7 @@ class BucketGraph:
       before = len(self.graph.get_operations())
       with tf1.name_scope(scope), tf1.control_dependencies(None), tf1.device(
         self.device
-      ):
+      ), locks.keep_runs_out(self.graph):
         maker = passes.PassMaker(self, pattern, weights_unchanged)
         self._passes[key] = maker.make()
       self.op_count += len(self.graph.get_operations()) - before

@@ -192,5 +192,68 @@ class AddNodeTest(case.GraphTestCase):
     self.assertEqual(list(links), ["x:0"])
 
 
+class MoveTest(case.GraphTestCase):
+  def setUp(self):
+    super().setUp()
+    self.x = tf1.placeholder(tf1.float64, [2], name="x")
+    self.h = tf1.multiply(self.x, 3.0, name="h")
+    self.other = tf1.placeholder(tf1.float64, [2], name="other")
+
+  def move(self, movable, targets):
+    ops = walk.between([self.x], targets)
+    movable = {tensor.op for tensor in movable}
+    return copying.move(ops, movable, targets, {"x:0": self.other})
+
+  def run_with_other(self, tensors):
+    return self.session().run(tensors, {self.other: [1.0, 2.0]})
+
+  def test_ops_of_which_nothing_else_reads_are_not_copied(self):
+    y = tf1.square(self.h, name="y")
+    before = self.count_ops()
+    self.assertEqual(self.move([self.h, y], [y]), [y])
+    self.assertEqual(self.count_ops(), before)
+    np.testing.assert_array_equal(self.run_with_other(y), [9.0, 36.0])
+
+  def test_ops_that_may_not_move_are_copied_and_read(self):
+    y = tf1.square(self.h, name="y")
+    self.assertEqual(self.move([y], [y]), [y])
+    self.assertEqual(y.op.inputs[0].name, "copy/h:0")
+    self.assertEqual(self.h.op.inputs[0].name, "x:0")
+    np.testing.assert_array_equal(self.run_with_other(y), [9.0, 36.0])
+
+  def test_copies_read_what_was_moved(self):
+    y = tf1.square(self.h, name="y")
+    (found,) = self.move([self.h], [y])
+    self.assertEqual(found.name, "copy/y:0")
+    self.assertEqual(found.op.inputs[0].name, "h:0")
+    np.testing.assert_array_equal(self.run_with_other(found), [9.0, 36.0])
+
+  def test_an_op_reads_one_tensor_twice(self):
+    y = tf1.multiply(self.x, self.x)
+    self.move([y], [y])
+    np.testing.assert_array_equal(self.run_with_other(y), [1.0, 4.0])
+
+  def test_a_target_may_be_replaced(self):
+    y = tf1.square(self.h, name="y")
+    found = self.move([self.h, y], [y, self.x])
+    self.assertEqual(found, [y, self.other])
+
+  def test_ops_of_an_order_are_copied(self):
+    checked = tf1.sin(self.h, name="checked")
+    with tf1.control_dependencies([checked]):
+      y = tf1.square(self.h, name="y")
+    ops = [self.h.op, checked.op, y.op]
+    replace = {"x:0": self.other}
+    (found,) = copying.move(ops, set(ops), [y], replace)
+    self.assertEqual(found.name, "copy/y:0")
+    self.assertEqual(found.op.control_inputs[0].name, "copy/checked")
+    self.assertIs(found.op.inputs[0], self.h)
+
+  def test_ops_of_one_device_are_copied(self):
+    with tf1.colocate_with(self.h.op):
+      y = tf1.square(self.h, name="y")
+    self.assertEqual(self.move([self.h, y], [y])[0].name, "copy/y:0")
+
+
 if __name__ == "__main__":
   absltest.main()

@@ -6,6 +6,7 @@ import weakref
 
 from absl.testing import absltest
 
+from tangle import compat
 from tangle.compat import tf1
 from tangle.graphs import locks
 
@@ -34,6 +35,20 @@ class LocksTest(absltest.TestCase):
     del graph
     gc.collect()
     self.assertIsNone(seen())
+
+  def test_no_run_begins_in_the_midst_of_changes(self):
+    with tf1.Graph().as_default() as graph, tf1.Session() as sess:
+      one, two = tf1.constant(1.0), tf1.constant(2.0)
+      values = []
+      with locks.keep_runs_out(graph):
+        total = tf1.add(one, one)
+        other = threading.Thread(target=lambda: values.append(sess.run(total)))
+        other.start()
+        other.join(0.2)
+        self.assertTrue(other.is_alive())
+        compat.update_input(total.op, 1, two)
+      other.join()
+    self.assertEqual(values, [3.0])
 
 
 if __name__ == "__main__":
