@@ -9,11 +9,8 @@ BLEU = ["sacrebleu>=2.3"]
 SCRIPTS = ["tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
 PEERS = ["torch>=2.1", "jax>=0.4.30"]
-# The last one with wheels for Python 3.7 is 1.3.0.
-MIN_CUT = [
-  'PyMaxflow>=1.2.13,<1.3.1; python_version < "3.8"',
-  'PyMaxflow>=1.3; python_version >= "3.8"',
-]
+# Makes "min_cut" fast on Python 3.7; the last one with wheels for it is 1.3.0.
+MIN_CUT = ['PyMaxflow>=1.2.13,<1.3.1; python_version < "3.8"']
 DRAW = ["graphviz>=0.20"]
 # The last one for Python 3.7 is 6.79.
 TEST = ["pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.75"] + MIN_CUT
@@ -30,6 +27,7 @@ setuptools.setup(
   install_requires=[
     "absl-py>=1.0",
     "numpy>=1.16",
+    "scipy>=1.4",
     'tensorflow==1.15.*; python_version < "3.8"',
     'protobuf<3.21; python_version < "3.8"',
     'tensorflow>=2.8,<2.22; python_version >= "3.8"',

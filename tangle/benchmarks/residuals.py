@@ -76,7 +76,6 @@ def compare(model_name, names=NAMES, sizes=None, rounds=30, threads=0):
 
   Raises:
     ArgumentError: if a model or a name is unknown.
-    MissingPackageError: if PyMaxflow is not installed.
   """
   for name in names:
     if name not in CONTENDERS:
@@ -151,7 +150,6 @@ def time_cut(ops=100000):
 
   Raises:
     ArgumentError: if `ops` is not positive.
-    MissingPackageError: if PyMaxflow is not installed.
   """
   checks.check_positive("residuals.time_cut", "ops", ops)
   policy = choice.make("time_cut", policies.MIN_CUT)

@@ -13,16 +13,25 @@ run reads it. As a network from the source (done) to the sink (repeated):
 A minimum cut then separates what is done from what is repeated at the least
 price. An op of several outputs pays for each of those that are kept.
 
-The flow is found by PyMaxflow (Boykov & Kolmogorov 2004, "An Experimental
-Comparison of Min-Cut/Max-Flow Algorithms for Energy Minimization in Vision").
+Among cuts of the same price it is the one that repeats least, which is unique,
+so that it does not depend on who finds it: SciPy, or PyMaxflow where it is
+installed (Boykov & Kolmogorov 2004, "An Experimental Comparison of
+Min-Cut/Max-Flow Algorithms for Energy Minimization in Vision"), which is far
+faster than the SciPy of Python 3.7.
 """
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
 
-from tangle import errors
+try:
+  import maxflow
+except ImportError:
+  maxflow = None
 
 _INFINITE = 1 << 61
 _TOTAL = 1 << 60  # what all finite capacities may come to
+_BITS = 30  # of a flow that SciPy finds, which counts in int32
 
 
 class Network:
@@ -98,55 +107,91 @@ class Network:
     Returns:
       A bool array `[ops]`: which ops are repeated.
 
-    Raises:
-      MissingPackageError: if PyMaxflow is not installed.
     """
-    maxflow = import_maxflow("min_cut")
     count, total = len(self.ops), len(self.ops) + len(self.tensors)
     if not count:
       return np.zeros(0, bool)
     prices = np.concatenate([repeat_prices, keep_prices]).astype(np.float64)
     scale = _TOTAL / max(prices.sum() + total, 1.0)
     capacities = np.floor(prices * scale).astype(np.int64)
-    graph = maxflow.Graph[int](total, total + len(self._reads))
-    nodes = graph.add_grid_nodes(total)
     makers = np.array(self._makers, np.int64)
-    from_source, to_sink = capacities.copy(), np.zeros(total, np.int64)
-    from_source[count:][makers >= 0] = 0
-    to_sink[count + self._needed] = _INFINITE
-    graph.add_grid_tedges(nodes, from_source, to_sink)
     made = np.flatnonzero(makers >= 0)
-    _add_edges(graph, makers[made], count + made, capacities[count + made])
-    if self._reads:
-      reads = np.array(self._reads, np.int64)
-      infinite = np.full(len(reads), _INFINITE, np.int64)
-      _add_edges(graph, count + reads[:, 0], reads[:, 1], infinite)
-    graph.maxflow()
-    # What the source does not reach any more is repeated.
-    return graph.get_grid_segments(nodes)[:count]
+    from_source = capacities.copy()
+    from_source[count + made] = 0
+    to_sink = np.zeros(total, np.int64)
+    to_sink[count + self._needed] = _INFINITE
+    reads = np.array(self._reads, np.int64).reshape([-1, 2])
+    tails = np.concatenate([makers[made], count + reads[:, 0]])
+    heads = np.concatenate([count + made, reads[:, 1]])
+    between = np.concatenate(
+      [capacities[count + made], np.full(len(reads), _INFINITE)]
+    )
+    find = _find_by_scipy if maxflow is None else _find_by_pymaxflow
+    return find(from_source, to_sink, tails, heads, between)[:count]
 
 
-def _add_edges(graph, tails, heads, capacities):
-  graph.add_edges(tails, heads, capacities, np.zeros_like(capacities))
-
-
-def import_maxflow(caller):
-  """Imports the package that finds flows.
+def _find_by_pymaxflow(from_source, to_sink, tails, heads, capacities):
+  """Finds the nodes that are on the sink's side of every minimum cut.
 
   Args:
-    caller: what messages name as the place of an error.
+    from_source, to_sink: int64 arrays `[nodes]`, capacities of the edges of
+      each node to the two ends.
+    tails, heads, capacities: int64 arrays `[edges]`, the other edges.
 
   Returns:
-    The module.
-
-  Raises:
-    MissingPackageError: if PyMaxflow is not installed.
+    A bool array `[nodes]`.
   """
-  try:
-    import maxflow
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      f"{caller}: PyMaxflow is not installed. Install it with: "
-      f"pip install tangle-graph[min_cut]"
-    ) from error
-  return maxflow
+  graph = maxflow.Graph[int](len(from_source), len(tails))
+  nodes = graph.add_grid_nodes(len(from_source))
+  graph.add_grid_tedges(nodes, from_source, to_sink)
+  graph.add_edges(tails, heads, capacities, np.zeros_like(capacities))
+  graph.maxflow()
+  return graph.get_grid_segments(nodes)
+
+
+def _find_by_scipy(from_source, to_sink, tails, heads, capacities):
+  """Does the same as `_find_by_pymaxflow`.
+
+  SciPy reads capacities as int32. So it is asked for the flow in units of a
+  power of two, then for what the edges can still take in smaller ones.
+  """
+  # What must be on the sink's side is the sink.
+  count = len(from_source)
+  source, sink = count, count + 1
+  places = np.where(to_sink >= _INFINITE, sink, np.arange(count))
+  nodes = np.arange(count)
+  tails = np.concatenate([np.full(count, source), nodes, tails])
+  heads = np.concatenate([nodes, np.full(count, sink), heads])
+  capacities = np.concatenate([from_source, to_sink, capacities])
+  places = np.concatenate([places, [source, sink]])
+  tails, heads = places[tails], places[heads]
+  useful = (capacities > 0) & (tails != sink)
+  finite, infinite = [
+    sparse.coo_matrix(
+      (data[useful], (tails[useful], heads[useful])),
+      shape=(count + 2, count + 2),
+    ).tocsr()
+    for data in (capacities % _INFINITE, capacities >= _INFINITE)
+  ]
+  capacity = finite + infinite.astype(np.int64) * _INFINITE
+  # All finite capacities together are below 2 ** 60.
+  left, shift, flow = capacity, _TOTAL.bit_length() - _BITS, 0
+  while True:
+    units = left.copy()
+    units.data = np.minimum(left.data >> shift, 1 << _BITS).astype(np.int32)
+    units.eliminate_zeros()
+    found = csgraph.maximum_flow(units, source, sink)
+    found = found.flow if hasattr(found, "flow") else found.residual
+    flow = flow + found.astype(np.int64) * (1 << shift)
+    left = capacity - flow
+    left.eliminate_zeros()
+    if not shift:
+      break
+    # Each edge of a cut takes less than a unit more.
+    shift = max(0, shift + int(left.nnz).bit_length() - _BITS)
+  reach = csgraph.breadth_first_order(
+    left.T.tocsr(), sink, return_predecessors=False
+  )
+  on_side = np.zeros(count + 2, bool)
+  on_side[reach] = True
+  return on_side[places[:count]]

@@ -84,7 +84,6 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
         raise errors.ArgumentError(
           f"{caller}: {name} must be a predicate of a tensor, got {value!r}."
         )
-    min_cut.import_maxflow(caller)
     return Policy(residuals, recompute, keep, sizes)
   policies.predicate(caller, residuals)
   given = {"recompute": recompute, "keep": keep, "sizes": sizes}

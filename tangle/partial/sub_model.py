@@ -81,8 +81,7 @@ class SubModel:
         which it is true, and what cannot be computed again. `"min_cut"` keeps
         the fewest bytes from which the backward pass can be had by computing
         again what is cheap: element-wise ops, reductions, moves of data. A
-        `tangle.Budget` computes less again and stays within some bytes. Both
-        need PyMaxflow.
+        `tangle.Budget` computes less again and stays within some bytes.
       name: name of the sub-model and name scope of its ops.
       recompute: with these two, a predicate of a tensor: what may be computed
         again too, such as matrix products; never what is random or stateful.
@@ -106,7 +105,6 @@ class SubModel:
         no input and no variable.
       CutError: if the store cannot carry the residuals, or a budget is less
         than the least that can be kept.
-      MissingPackageError: if PyMaxflow is needed and not installed.
     """
     self.name = name or "sub_model"
     caller = f"SubModel {self.name!r}"

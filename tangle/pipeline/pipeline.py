@@ -123,7 +123,6 @@ class Pipeline:
       ArgumentError: if the name is taken or has a dot, a source is unknown,
         the pipeline is built already, `device` names none, or `residuals` and
         what goes with it are not as they must be.
-      MissingPackageError: if PyMaxflow is needed and not installed.
     """
     caller = f"Pipeline.add({name!r})"
     if self._boundaries is not None:

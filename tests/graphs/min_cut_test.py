@@ -1,11 +1,9 @@
 import itertools
-import sys
 from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import cheap, cut, min_cut
 from tests import case
@@ -132,12 +130,65 @@ class NetworkTest(case.GraphTestCase):
       self.assertEqual(bool(repeated.any()), kept_type == "Placeholder")
 
 
-class MissingTest(case.GraphTestCase):
-  def test_names_the_package(self):
-    with mock.patch.dict(sys.modules, {"maxflow": None}):
-      with self.assertRaises(errors.MissingPackageError) as caught:
-        min_cut.import_maxflow("Here")
-    self.assert_message(caught.exception, "Here", "PyMaxflow", "[min_cut]")
+class SolversTest(parameterized.TestCase):
+  def draw(self, seed):
+    """Returns a network with capacities of few bits, or many, and infinite."""
+    rng = np.random.RandomState(seed)
+    nodes, edges = rng.randint(2, 8), rng.randint(1, 25)
+    largest = [1 << 6, 1 << 33, 1 << 57][seed % 3]
+
+    def capacities(shape, infinite):
+      found = rng.randint(0, largest, shape, np.int64) // (nodes + edges)
+      return np.where(rng.rand(shape) < infinite, min_cut._INFINITE, found)
+
+    ends = rng.randint(0, nodes, [2, edges])
+    tails, heads = ends[:, ends[0] != ends[1]]
+    return (
+      capacities(nodes, 0.0),
+      capacities(nodes, 0.2) * (rng.rand(nodes) < 0.5),
+      tails,
+      heads,
+      capacities(len(tails), 0.3),
+    )
+
+  def price(self, side, from_source, to_sink, tails, heads, capacities):
+    cut = ~side[tails] & side[heads]
+    parts = from_source[side], to_sink[~side], capacities[cut]
+    return sum(int(x) for part in parts for x in part)
+
+  @parameterized.parameters(*range(24))
+  def test_is_the_smallest_side_of_the_cheapest_cuts(self, seed):
+    network = self.draw(seed)
+    nodes = len(network[0])
+    sides = [
+      np.array(side) for side in itertools.product([False, True], repeat=nodes)
+    ]
+    prices = [self.price(side, *network) for side in sides]
+    best = [s for s, price in zip(sides, prices) if price == min(prices)]
+    found = min_cut._find_by_scipy(*network)
+    self.assertEqual(self.price(found, *network), min(prices))
+    np.testing.assert_array_equal(found, np.logical_and.reduce(best))
+
+  @parameterized.parameters(*range(60))
+  def test_both_find_the_same(self, seed):
+    if min_cut.maxflow is None:
+      self.skipTest("PyMaxflow is not installed.")
+    network = self.draw(seed)
+    np.testing.assert_array_equal(
+      min_cut._find_by_scipy(*network), min_cut._find_by_pymaxflow(*network)
+    )
+
+  def test_either_is_used(self):
+    network = min_cut.Network.__new__(min_cut.Network)
+    network.__dict__.update(
+      ops=[None], tensors=[None] * 2, _makers=[-1, 0], _reads=[(0, 0)]
+    )
+    network._needed = np.array([1])
+    prices = np.array([1.0, 3.0])
+    for module in {None, min_cut.maxflow}:
+      with mock.patch.object(min_cut, "maxflow", module):
+        self.assertTrue(network.solve(prices, np.array([1.0]))[0])
+        self.assertFalse(network.solve(prices, np.array([9.0]))[0])
 
 
 if __name__ == "__main__":

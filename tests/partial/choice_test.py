@@ -1,6 +1,3 @@
-import sys
-from unittest import mock
-
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -52,16 +49,6 @@ class MakeTest(case.GraphTestCase):
     with self.assertRaises(errors.ArgumentError) as caught:
       choice.make("Here", budget)
     self.assert_message(caught.exception, "Here", "Budget", str(budget))
-
-  def test_names_the_package_before_ops_are_added(self):
-    model = zoo.mlp(self)
-    before = self.count_ops()
-    with mock.patch.dict(sys.modules, {"maxflow": None}):
-      with self.assertRaises(errors.MissingPackageError):
-        tangle.SubModel(model.inputs, model.outputs, residuals="min_cut")
-      with self.assertRaises(errors.MissingPackageError):
-        tangle.Pipeline().add("a", None, residuals="min_cut")
-    self.assertEqual(self.count_ops(), before)
 
   @parameterized.parameters("session", "recompute")
   def test_stores_that_choose_themselves_are_refused(self, store):
