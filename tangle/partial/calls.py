@@ -52,6 +52,7 @@ class Generation:
     self.predicted = None
     self.open = set()
     self.lost = collections.deque()
+    self._lock = threading.RLock()  # held by who drops
     self.measured = None
     self.names = walk.names(kept)
     self.to_measure = None
@@ -87,7 +88,16 @@ class Generation:
         self.store.discard(owner, kept.ticket)
       self.open.discard(kept)
 
-    leftovers.drain(self.lost, sess, drop)
+    if self.lost:
+      with self._lock:
+        leftovers.drain(self.lost, sess, drop)
+
+  def drop(self, kept, sess):
+    """Drops what a call has in the runtime; `sess` makes the run."""
+    with self._lock:
+      with contextlib.suppress(errors.CallError):  # whose session has been lost
+        self.store.discard(sess, kept.ticket)
+      self.forget(kept)
 
 
 class Call:
@@ -212,18 +222,13 @@ class Call:
         self._generation.lost.append(self._kept)
         self._let_go()
       raise
-    self._forget()
+    self._generation.forget(self._kept)
+    self._kept = None
     return found
 
   def _let_go(self):
     """Drops what is in the runtime."""
-    with contextlib.suppress(errors.CallError):  # whose session has been lost
-      self._generation.store.discard(self._bound, self._ticket)
-    self._forget()
-
-  def _forget(self):
-    """Notes that nothing is in the runtime any more."""
-    self._generation.forget(self._kept)
+    self._generation.drop(self._kept, self._bound)
     self._kept = None
 
   def _end(self, how):

@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import threading
 import weakref
 from typing import Any, Callable, NamedTuple
 
@@ -13,8 +14,9 @@ def drain(queue, sess, drop):
   """Drops what lies in the runtime of a session for nobody.
 
   An item leaves the queue when it has been dropped, so that one whose dropping
-  is interrupted is dropped by the next call, and one that two threads meet is
-  dropped twice.
+  is interrupted is dropped again by the next call. The caller holds a lock that
+  all have who drop such items: two threads that dropped one key at once could
+  wait for ever.
 
   Args:
     queue: a deque of items, each with a weak reference `sess` to its session.
@@ -46,6 +48,7 @@ class Leftovers:
   def __init__(self):
     """Holds nothing yet."""
     self._items = collections.deque()
+    self._lock = threading.RLock()
 
   def add(self, sess, clean):
     """Notes how to remove something, which `clear` will do.
@@ -70,7 +73,8 @@ class Leftovers:
           item.clean(sess)
 
     if self._items:
-      drain(self._items, _root(sess), drop)
+      with self._lock:
+        drain(self._items, _root(sess), drop)
 
 
 def _root(sess):
