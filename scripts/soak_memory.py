@@ -1,7 +1,9 @@
-"""Trains for long and shows that resident memory stays flat.
+"""Makes many steps and shows that resident memory stays flat.
 
   python scripts/soak_memory.py --what=sub_model --disturb
   python scripts/soak_memory.py --what=pipeline
+  python scripts/soak_memory.py --what=calls --disturb --steps=1000000
+  python scripts/soak_memory.py --what=overlap --steps=100000
 
 The last line on standard output is one JSON object with the figures.
 """
@@ -40,7 +42,8 @@ def main(argv):
   print(
     f"{found.steps} steps: {found.rss_bytes[0] / 2**20:.1f} MiB after the "
     f"warm-up, {found.rss_bytes[-1] / 2**20:.1f} MiB at the end, "
-    f"growth {found.growth:.2%}"
+    f"growth {found.growth:.2%}, {found.seconds:.0f} s"
+    + ("" if found.wrong is None else f", {found.wrong} wrong")
   )
   print(records.to_json(figures))
 

@@ -258,7 +258,7 @@ def is_plain(sess):
   )
 
 
-def make_callable(sess, feeds, fetches, targets, inline=False):
+def make_callable(sess, feeds, fetches, targets):
   """Prepares a run of a session, so that it needs no Python work per tensor.
 
   `Session.run` looks up, checks and converts every feed and fetch each time,
@@ -271,9 +271,6 @@ def make_callable(sess, feeds, fetches, targets, inline=False):
     feeds: tensors of any shapes, to be fed in this order.
     fetches: tensors of any shapes.
     targets: ops that are run for their effect.
-    inline: whether the calling thread runs the ops itself, one after another,
-      rather than to hand them to the session's threads. An op may still use
-      these.
 
   Returns:
     A function from arrays, of the dtypes of `feeds`, to a list of arrays.
@@ -282,9 +279,6 @@ def make_callable(sess, feeds, fetches, targets, inline=False):
     feed=[tensor.name for tensor in feeds],
     fetch=[tensor.name for tensor in fetches],
     target=[op.name for op in targets],
-    run_options=_config_pb2.RunOptions(
-      inter_op_thread_pool=-1 if inline else 0
-    ),
   )
   prepared = sess._make_callable_from_options(options)
 

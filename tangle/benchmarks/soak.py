@@ -2,7 +2,8 @@
 
 import contextlib
 import gc
-from typing import NamedTuple
+import time
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,10 +11,13 @@ from tangle import errors
 from tangle.benchmarks import memory, models, strategies
 from tangle.compat import tf1
 from tangle.partial import sub_model
+from tangle.pipeline import pieces, pipeline
 
 SUB_MODEL = "sub_model"
 PIPELINE = "pipeline"
-NAMES = (SUB_MODEL, PIPELINE)
+CALLS = "calls"
+OVERLAP = "overlap"
+NAMES = (SUB_MODEL, PIPELINE, CALLS, OVERLAP)
 
 
 class Soak(NamedTuple):
@@ -25,6 +29,9 @@ class Soak(NamedTuple):
     raised: how many raised between forward and backward.
     rss_bytes: resident memory at equal intervals after the warm-up.
     growth: the last of these over the first, less 1.
+    seconds: how long it took.
+    wrong: how many gave other bits than the joint graph, `None` where that is
+      not looked at.
   """
 
   steps: int
@@ -32,6 +39,8 @@ class Soak(NamedTuple):
   raised: int
   rss_bytes: list
   growth: float
+  seconds: float
+  wrong: Any
 
 
 class _Interruption(Exception):
@@ -41,28 +50,36 @@ class _Interruption(Exception):
 def run(
   what, store="device", steps=10000, warm_up=1000, disturb=False, sizes=None
 ):
-  """Trains a small recurrent network and measures resident memory.
+  """Makes many steps and measures resident memory.
 
   Args:
-    what: `"sub_model"` or `"pipeline"`.
+    what: `"sub_model"` or `"pipeline"` trains a small recurrent network.
+      `"calls"` calls a tiny sub-model forward and backward, and `"overlap"`
+      trains a tiny pipeline with two encoders at once; both compare each step
+      with the joint graph.
     store: the store of the sub-model.
     steps: how many steps to run.
     warm_up: how many of them pass before memory is watched.
     disturb: whether every third call is discarded and every fifth raises
       between forward and backward. In a pipeline every third step only runs
       forward, and every fifth meets a session that fails.
-    sizes: a `models.Sizes`.
+    sizes: a `models.Sizes` of the recurrent network.
 
   Returns:
     A `Soak`.
 
   Raises:
-    ArgumentError: if `what` is neither.
+    ArgumentError: if `what` is none of these.
     MissingPackageError: if psutil is not installed.
   """
   sizes = sizes or models.Sizes(batch=16, units=32, steps=10, target_steps=5)
   model = models.make("lstm", sizes)
-  makers = {SUB_MODEL: _sub_model_steps, PIPELINE: _pipeline_steps}
+  makers = {
+    SUB_MODEL: _sub_model_steps,
+    PIPELINE: _pipeline_steps,
+    CALLS: _calls,
+    OVERLAP: _overlapping_steps,
+  }
   if what not in makers:
     raise errors.ArgumentError(
       f"soak.run: what must be one of {NAMES}, got {what!r}."
@@ -71,21 +88,24 @@ def run(
   seen, counts = [], {"discarded": 0, "raised": 0}
   step, sess = makers[what](model, store)
   marks = set(np.linspace(warm_up, steps, 10).astype(int).tolist())
+  wrong, begin = None, time.perf_counter()
   with sess:
     for k in range(1, steps + 1):
       kind = None
       if disturb:
         kind = "raised" if k % 5 == 0 else "discarded" if k % 3 == 0 else None
-      with contextlib.suppress(_Interruption):
-        step(kind)
+      with contextlib.suppress(_Interruption, tf1.errors.OpError):
+        is_right = step(kind)
+        if is_right is not None:
+          wrong = (wrong or 0) + (not is_right)
       if kind:
         counts[kind] += 1
       if k in marks:
         gc.collect()
         seen.append(rss())
-  return Soak(
-    steps, counts["discarded"], counts["raised"], seen, seen[-1] / seen[0] - 1
-  )
+  seconds, growth = time.perf_counter() - begin, seen[-1] / seen[0] - 1
+  discarded, raised = counts["discarded"], counts["raised"]
+  return Soak(steps, discarded, raised, seen, growth, seconds, wrong)
 
 
 def _sub_model_steps(model, store):
@@ -131,6 +151,101 @@ def _pipeline_steps(model, store):
       strategy.step(sess)
 
   return step, sess
+
+
+def _calls(model, store):
+  """Returns a step of a tiny sub-model, which looks at the gradients."""
+  del model
+  rng = np.random.RandomState(0)
+  fed = [rng.standard_normal([4, 3]).astype(np.float32) for _ in range(8)]
+  with tf1.Graph().as_default() as graph:
+    x_ph = tf1.placeholder(tf1.float32, [4, 3])
+    w = tf1.get_variable("w", [3, 2], use_resource=True)
+    y = tf1.tanh(tf1.matmul(x_ph, w))
+    found = sub_model.SubModel([x_ph], [y], store=store)
+    upstream = np.ones([4, 2], np.float32)
+    joint = tf1.gradients(y, [x_ph, w])
+    checked = tf1.debugging.check_numerics(found.gradients.inputs[0], "NaN")
+    sess = tf1.Session(graph=graph)
+    sess.run(tf1.global_variables_initializer())
+    expected = [sess.run(joint, {x_ph: x}) for x in fed]
+  calls = [0]
+
+  def step(kind):
+    calls[0] += 1
+    k = calls[0] % len(fed)
+    call = found.forward(sess, {x_ph: fed[k]})
+    if kind == "raised":
+      if not calls[0] % 50 and store != "session":  # it would end the session
+        call.run(checked, [np.nan * upstream])
+      raise _Interruption()  # and nobody holds the call
+    if kind == "discarded":
+      return call.discard()
+    gradients = call.backward([upstream])
+    pairs = zip(gradients.inputs + gradients.variables, expected[k])
+    return all(np.array_equal(*pair) for pair in pairs)
+
+  return step, sess
+
+
+def _overlapping_steps(model, store):
+  """Returns a step of a tiny pipeline and of the joint graph."""
+  del model, store
+  rng = np.random.RandomState(0)
+  fed = [rng.standard_normal([4, 3]).astype(np.float32) for _ in range(8)]
+
+  def encoder(name):
+    def build(bucket, reads):
+      del bucket, reads
+      x_ph = tf1.placeholder(tf1.float32, [4, 3])
+      w = tf1.get_variable(name, [3, 2], use_resource=True)
+      return pieces.Piece({"x": x_ph}, {"y": tf1.tanh(tf1.matmul(x_ph, w))})
+
+    return build
+
+  def head(bucket, reads):
+    del bucket
+    return pieces.Piece({}, loss=tf1.reduce_mean(reads["a"] * reads["b"]))
+
+  graphs, batches = [tf1.Graph(), tf1.Graph()], []
+  for x in fed:
+    batches.append({"a": {"x": x}, "b": {"x": -x}, "head": {}})
+  with graphs[0].as_default():
+    made = pipeline.Pipeline()
+    for name in "ab":
+      made.add(name, encoder(name))
+    made.add("head", head, reads={"a": "a.y", "b": "b.y"})
+    trainer = made.minimize(tf1.train.MomentumOptimizer(0.1, 0.5), overlap=True)
+  with graphs[1].as_default():
+    parts = [encoder(name)(None, {}) for name in "ab"]
+    loss = head(None, {n: p.outputs["y"] for n, p in zip("ab", parts)}).loss
+    train_op = tf1.train.MomentumOptimizer(0.1, 0.5).minimize(loss)
+    with tf1.control_dependencies([loss]):
+      fetches = [loss, train_op]
+  sessions = [tf1.Session(graph=graph) for graph in graphs]
+  values = [rng.standard_normal([3, 2]).astype(np.float32) for _ in "ab"]
+  for sess in sessions:
+    with sess.graph.as_default():
+      sess.run(tf1.global_variables_initializer())
+      for variable, value in zip(tf1.trainable_variables(), values):
+        variable.load(value, sess)
+  failing, calls = _FailingSession(sessions[0]), [0]
+
+  def step(kind):
+    calls[0] += 1
+    batch = batches[calls[0] % len(batches)]
+    if kind == "raised":
+      failing.runs_left = 3  # forward of all, but no backward
+      trainer.step(failing, batch)
+    if kind == "discarded":
+      made.forward(sessions[0], batch)
+      return None
+    loss = trainer.step(sessions[0], batch).loss
+    placeholders = [part.feeds["x"] for part in parts]
+    given = dict(zip(placeholders, [batch["a"]["x"], batch["b"]["x"]]))
+    return sessions[1].run(fetches, given)[0] == np.float32(loss)
+
+  return step, sessions[0]
 
 
 class _FailingSession:

@@ -9,7 +9,22 @@ import numpy as np
 
 from tangle import compat, errors
 from tangle.graphs import walk
-from tangle.partial import monitored, split
+from tangle.partial import feeds, leftovers, monitored, split
+
+
+class Kept(weakref.ref):
+  """What a call has in the runtime, and a weak reference to the call.
+
+  Attributes:
+    sess: a weak reference to the session.
+    ticket: the ticket of the store, `None` before there is one.
+  """
+
+  __slots__ = ("sess", "ticket")
+
+  def note(self, ticket):
+    """Takes the ticket."""
+    self.ticket = ticket
 
 
 class Generation:
@@ -23,7 +38,8 @@ class Generation:
     repeated: names of tensors that they compute again.
     recomputed: the forward ops that they run again, as keys, in order.
     predicted: bytes of what is kept, as predicted, `None` if they were not.
-    lost: pairs of session reference and ticket, of calls that were dropped.
+    open: the `Kept` of all calls that may have something in the runtime.
+    lost: those of them that nobody can use any more.
   """
 
   def __init__(self, kept, store):
@@ -34,23 +50,54 @@ class Generation:
     self.repeated = set()
     self.recomputed = {}
     self.predicted = None
+    self.open = set()
     self.lost = collections.deque()
+    self._lock = threading.RLock()  # held by who drops
     self.measured = None
     self.names = walk.names(kept)
     self.to_measure = None
 
+  def keep(self, call, sess):
+    """Returns the `Kept` of a call that is about to run.
+
+    When nobody holds the call any more, it is among `lost`. No Python code runs
+    for that, which a KeyboardInterrupt could end.
+    """
+    kept = Kept(call, self.lost.append)
+    kept.sess, kept.ticket = weakref.ref(sess), None
+    self.open.add(kept)
+    return kept
+
+  def forget(self, kept):
+    """Notes that nothing of a call is in the runtime any more."""
+    self.open.discard(kept)
+    with contextlib.suppress(ValueError):
+      self.lost.remove(kept)
+
   def drain(self, sess):
-    """Discards the calls of `sess` that nobody holds any more."""
-    for _ in range(len(self.lost)):
-      try:
-        reference, ticket = self.lost.popleft()
-      except IndexError:  # another thread took it
+    """Discards the calls of `sess` that nobody can use any more.
+
+    To discard a call twice does no harm.
+    """
+
+    def drop(kept, owner):
+      call = kept()
+      if call is not None and call.is_open:  # it will come again
         return
-      owner = reference()
-      if owner is sess:
-        self.store.discard(sess, ticket)
-      elif owner is not None:
-        self.lost.append((reference, ticket))
+      if owner is not None:
+        self.store.discard(owner, kept.ticket)
+      self.open.discard(kept)
+
+    if self.lost:
+      with self._lock:
+        leftovers.drain(self.lost, sess, drop)
+
+  def drop(self, kept, sess):
+    """Drops what a call has in the runtime; `sess` makes the run."""
+    with self._lock:
+      with contextlib.suppress(errors.CallError):  # whose session has been lost
+        self.store.discard(sess, kept.ticket)
+      self.forget(kept)
 
 
 class Call:
@@ -63,28 +110,32 @@ class Call:
     outputs: the fetched outputs, in order.
   """
 
-  def __init__(self, sub_model, generation, sess, ticket, outputs, given):
+  def __init__(self, sub_model, generation, sess, given):
     self._sub_model = sub_model
     self._generation = generation
     self._sess = sess
-    self._bound = monitored.bind(sess)
-    self._ticket = ticket
+    self._bound = sess
     self._given = given
     self._lock = threading.Lock()
     self._ended = None
-    self.outputs = outputs
+    self._kept = generation.keep(self, sess)
+    self.outputs = None
 
   def __enter__(self):
     return self
 
   def __exit__(self, *unused):
-    if self._ended is None:
+    if self.is_open:
       self.discard()
 
-  def __del__(self):
-    # Running a session from here could meet one that this thread holds.
-    if getattr(self, "_ended", "") is None:
-      self._generation.lost.append((weakref.ref(self._sess), self._ticket))
+  @property
+  def _ticket(self):
+    return self._kept.ticket
+
+  @property
+  def is_open(self):
+    """Whether it has not ended."""
+    return self._ended is None
 
   def backward(self, upstream, sess=None):
     """Runs the backward pass alone and ends the call.
@@ -141,9 +192,10 @@ class Call:
     Raises:
       CallError: if the call has ended.
     """
-    self._end("discarded")
-    with contextlib.suppress(errors.CallError):  # whose session has been lost
-      self._generation.store.discard(self._bound, self._ticket)
+    self._check_open()
+    self._generation.lost.append(self._kept)  # if this is interrupted
+    self._end(["discarded"])
+    self._let_go()
 
   def _gradients(self, used):
     generation = self._generation
@@ -159,10 +211,25 @@ class Call:
     return generation.passes[used]
 
   def _finish(self, fetches, feed_dict):
-    self._end("used")
-    return self._generation.store.backward(
-      self._bound, self._ticket, fetches, feed_dict
-    )
+    end = ["used"]
+    try:
+      self._end(end)
+      found = self._generation.store.backward(
+        self._bound, self._ticket, fetches, feed_dict
+      )
+    except BaseException:
+      if self._ended is end:  # and not by another thread
+        self._generation.lost.append(self._kept)
+        self._let_go()
+      raise
+    self._generation.forget(self._kept)
+    self._kept = None
+    return found
+
+  def _let_go(self):
+    """Drops what is in the runtime."""
+    self._generation.drop(self._kept, self._bound)
+    self._kept = None
 
   def _end(self, how):
     with self._lock:
@@ -172,7 +239,7 @@ class Call:
   def _check_open(self):
     if self._ended is not None:
       raise errors.CallError(
-        f"SubModel {self._sub_model.name!r}: this call was {self._ended} "
+        f"SubModel {self._sub_model.name!r}: this call was {self._ended[0]} "
         f"already. Run forward again for another backward run."
       )
 
@@ -209,6 +276,41 @@ class Call:
         f"to carry back. Discard the call instead."
       )
     return tuple(used), feed_dict
+
+
+def begin(sub_model, generation, sess, feed_dict, unknown):
+  """Runs forward.
+
+  Args:
+    sub_model: the `SubModel`.
+    generation: the `Generation` to keep.
+    sess: the session.
+    feed_dict: tensor → array.
+    unknown: pairs of the name of a kept tensor and the tensor of its shape.
+
+  Returns:
+    A `Call`.
+  """
+  given = {t: v for t, v in feed_dict.items() if t.name in generation.standing}
+  call = Call(sub_model, generation, sess, given)
+  kept = call._kept
+  try:
+    outputs, shapes, _ = generation.store.forward(
+      sess, feed_dict, [shape for _, shape in unknown], kept.note
+    )
+    call._bound = monitored.bind(sess)
+    if generation.measured is None:
+      generation.measured = {
+        name: shape for (name, _), shape in zip(unknown, shapes)
+      }
+    # The runtime hands out its own memory, which the residuals may share.
+    call.outputs = [feeds.own(value) for value in outputs]
+    return call
+  except BaseException:
+    call._ended = ["interrupted"]
+    generation.lost.append(kept)
+    generation.drain(sess)
+    raise
 
 
 def _check_upstream(caller, tensor, output, value):

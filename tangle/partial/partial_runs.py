@@ -5,6 +5,8 @@ finished is never freed, and one that fails cancels its session for good
 (measured on 1.15 and 2.21).
 """
 
+import threading
+
 from tangle import errors
 
 
@@ -85,3 +87,45 @@ def raw_session(sess):
       f"1 style loops need. Use a tf.compat.v1.Session."
     )
   return sess.run_step_fn(lambda step_context: step_context.session)
+
+
+def without_interrupts(function):
+  """Calls a function, which a KeyboardInterrupt does not end.
+
+  Only the main thread meets one, so that another thread makes the call. What
+  comes meanwhile is raised when it is over.
+
+  Args:
+    function: a function without arguments.
+
+  Returns:
+    What it returns.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    return function()
+  right, found, done = [None], [], threading.Event()
+
+  def work():
+    try:
+      right.pop()  # of two threads that try, one succeeds
+    except IndexError:
+      return
+    try:
+      found.append((function(), None))
+    except BaseException as error:
+      found.append((None, error))
+    done.set()
+
+  try:
+    threading.Thread(target=work, daemon=True).start()
+    done.wait()
+  except BaseException:
+    try:
+      right.pop()  # it has not begun, and will not
+    except IndexError:
+      done.wait()
+    raise
+  result, error = found[0]
+  if error is not None:
+    raise error
+  return result

@@ -15,6 +15,10 @@ from tangle.graphs import walk
 from tangle.partial import feeds, partial_runs, prepared, staging
 
 
+def _ignore(ticket):
+  """Notes nothing."""
+
+
 class DeviceStore:
   """Keeps residuals in the runtime; Python holds only their key.
 
@@ -48,29 +52,28 @@ class DeviceStore:
       zip([tensor.name for tensor in kept], self._staging.restored)
     )
 
-  def forward(self, sess, feed_dict, extra=()):
+  def forward(self, sess, feed_dict, extra=(), note=_ignore):
     """Runs forward and keeps the residuals.
 
     Args:
       sess: the session.
       feed_dict: what to feed.
       extra: more tensors to fetch.
+      note: called with the ticket before anything is kept. If the run fails or
+        is interrupted, the caller discards it.
 
     Returns:
-      The fetched outputs, the fetched `extra`, and a ticket.
+      The fetched outputs, the fetched `extra`, and the ticket.
     """
     if self._staging.put is None:
       fetches = [self._outputs, list(extra)]
       return self._runs.run(sess, fetches, feed_dict) + [None]
     key = staging.new_key()
+    note(key)
     feed_dict = dict(feed_dict)
     feed_dict[self._key] = key
     fetches = [self._outputs, list(extra), self._staging.put]
-    try:
-      outputs, more, _ = self._runs.run(sess, fetches, feed_dict)
-    except BaseException:
-      self.discard(sess, key)
-      raise
+    outputs, more, _ = self._runs.run(sess, fetches, feed_dict)
     return outputs, more, key
 
   def backward(self, sess, ticket, fetches, feed_dict):
@@ -83,18 +86,13 @@ class DeviceStore:
       feed_dict: what to feed, the upstream gradients above all.
 
     Returns:
-      The fetched values.
+      The fetched values. If the run fails, the caller discards the ticket.
     """
     if ticket is None:
       return self._runs.run(sess, fetches, feed_dict)
     feed_dict = dict(feed_dict)
     feed_dict[self._key] = ticket
-    fetches = [fetches, self._staging.take]
-    try:
-      found, _ = self._runs.run(sess, fetches, feed_dict)
-    except BaseException:
-      self.discard(sess, ticket)
-      raise
+    found, _ = self._runs.run(sess, [fetches, self._staging.take], feed_dict)
     return found
 
   def discard(self, sess, ticket):
@@ -147,13 +145,14 @@ class HostStore:
     self._runs = prepared.Runs()
     self.restored = dict(zip([t.name for t in kept], self._placeholders))
 
-  def forward(self, sess, feed_dict, extra=()):
+  def forward(self, sess, feed_dict, extra=(), note=_ignore):
     """Runs forward and fetches the residuals; see `DeviceStore.forward`."""
     fetches = [self._outputs, list(extra), self._values]
     outputs, more, kept = self._runs.run(sess, fetches, feed_dict)
     # A tensor that is fetched twice comes as one array.
     shared = {id(value) for value in outputs}
     kept = [feeds.own(v) if id(v) in shared else v for v in kept]
+    note(kept)
     return outputs, more, kept
 
   def backward(self, sess, ticket, fetches, feed_dict):
@@ -207,13 +206,14 @@ class SessionStore:
     ]
     self.gradients = self._staging.restored
 
-  def forward(self, sess, feed_dict, extra=()):
+  def forward(self, sess, feed_dict, extra=(), note=_ignore):
     """Begins a partial run.
 
     Args:
       sess: the session.
       feed_dict: what to feed.
       extra: more tensors to fetch.
+      note: as for `DeviceStore.forward`.
 
     Returns:
       What `DeviceStore.forward` does.
@@ -227,10 +227,16 @@ class SessionStore:
     run = partial_runs.PartialRun(
       feed_dict, self._outputs + list(extra), self._late, [self._done]
     )
-    handle, found = run.begin(sess, feed_dict.values())
-    outputs, more = found[: len(self._outputs)], found[len(self._outputs) :]
-    zeros = [np.zeros_like(outputs[k]) for k, _ in self._upstream]
-    return outputs, more, (run, handle, key, zeros)
+
+    def begin():
+      handle, found = run.begin(sess, feed_dict.values())
+      zeros = [np.zeros_like(found[k]) for k, _ in self._upstream]
+      note((run, handle, key, zeros))
+      return found, (run, handle, key, zeros)
+
+    found, ticket = partial_runs.without_interrupts(begin)
+    count = len(self._outputs)
+    return found[:count], found[count:], ticket
 
   def _check_fed(self, feed_dict):
     fed = walk.names(feed_dict)
@@ -252,22 +258,17 @@ class SessionStore:
     run.finish(sess, handle, upstream + [key])
     feed_dict[self._key] = key
     take = [self._staging.take] if self.gradients else []
-    try:
-      found, _ = sess.run([fetches, take], feed_dict)
-    except BaseException:
-      self._drop(sess, key)
-      raise
+    found, _ = sess.run([fetches, take], feed_dict)
     return found
 
   def discard(self, sess, ticket):
     """Finishes the partial run for nothing; see `DeviceStore.discard`."""
+    if ticket is None:
+      return
     run, handle, key, zeros = ticket
-    try:
+    # One that is finished already, or whose session is closed.
+    with contextlib.suppress(tf1.errors.OpError, RuntimeError):
       run.finish(sess, handle, zeros + [key])
-    except (tf1.errors.OpError, RuntimeError):
-      return  # The session is closed, and all it held.
-    self._drop(sess, key)
-
-  def _drop(self, sess, key):
     if self.gradients:
-      sess.run(self._staging.drop, {self._key: key})
+      with contextlib.suppress(tf1.errors.OpError, RuntimeError):
+        sess.run(self._staging.drop, {self._key: key})

@@ -355,19 +355,7 @@ class SubModel:
     for each in list(self._generations.values()):
       each.drain(sess)
     unknown = self._to_measure(generation)
-    outputs, shapes, ticket = generation.store.forward(
-      sess, feed_dict, [shape for _, shape in unknown]
-    )
-    if generation.measured is None:
-      generation.measured = {
-        name: shape for (name, _), shape in zip(unknown, shapes)
-      }
-    # The runtime hands out its own memory, which the residuals may share.
-    outputs = [feeds.own(value) for value in outputs]
-    given = {
-      t: v for t, v in feed_dict.items() if t.name in generation.standing
-    }
-    return calls.Call(self, generation, sess, ticket, outputs, given)
+    return calls.begin(self, generation, sess, feed_dict, unknown)
 
   def _to_measure(self, generation):
     """Lists names and shape tensors of what only a run can tell the size of."""

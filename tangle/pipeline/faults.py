@@ -239,6 +239,11 @@ def call(pipeline, sess, work):
     session = sess.within if isinstance(sess, monitored.Bound) else sess
     close(session)
     raise errors.TaskLostError(message) from error
+  except Exception:
+    raise
+  except BaseException:  # such as a key press; a run may still be under way
+    pipeline.left_keys.update(limited.keys)
+    raise
 
 
 def close(sess):

@@ -119,6 +119,7 @@ class MicroProgram:
     """
     self._caller = f"Pipeline {pipeline.name!r}"
     self._prepared = pipeline.prepared
+    self._leftovers = pipeline.leftovers
     self._plan = plan
     self._passes = passes
     self._weights = weights
@@ -253,6 +254,7 @@ class MicroProgram:
       ArgumentError: if the batch cannot be divided.
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
+    self._leftovers.clear(sess)
     parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
     plain = compat.is_plain(sess)
     names = [active.node.name for active in self._plan.active]
@@ -280,7 +282,9 @@ class MicroProgram:
       else:
         results = tasks.run_in_turn(self._tasks, call)
     except BaseException:
-      self._clean(sess, steps, shared)
+      keys = [step.keys for step in steps]
+      self._leftovers.add(sess, lambda to: self._clean(to, keys, shared))
+      self._leftovers.clear(sess)
       raise
     found = {
       name: _join(
@@ -294,11 +298,11 @@ class MicroProgram:
     norm = float(norm[0]) if norm else None
     return runs.make_result(self._plan, found, self._weights, global_norm=norm)
 
-  def _clean(self, sess, steps, shared):
+  def _clean(self, sess, keys_of_parts, shared):
     """Removes whatever a step that failed has left in the runtime."""
     keys = runs.key_feeds(self._plan)
     sums = {name: shared["sum", name] for _, name in keys}
-    for found in [step.keys for step in steps] + [sums]:
+    for found in keys_of_parts + [sums]:
       with contextlib.suppress(tf1.errors.OpError, RuntimeError):
         sess.run(self._drops, {key: found[name] for key, name in keys})
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import locks
-from tangle.partial import choice, policies, prepared
+from tangle.partial import choice, leftovers, policies, prepared
 from tangle.pipeline import boundaries as boundaries_lib
 from tangle.pipeline import bucket_graph, faults, nodes, pieces, runs, trainer
 
@@ -51,6 +51,7 @@ class Pipeline:
     choices: names of sub-models → where each of their reads comes from.
     plans: buckets and feeds → the `Plan` of such batches.
     timeout_s: the time limit of a run.
+    leftovers: what failed steps may have left in the runtime.
     left_keys: keys of steps that lost a task; the next step empties them.
   """
 
@@ -72,6 +73,7 @@ class Pipeline:
     self.nodes = collections.OrderedDict()
     self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
+    self.leftovers = leftovers.Leftovers()
     self.choices = {}
     self.plans = {}
     self._boundaries = None
@@ -248,13 +250,12 @@ class Pipeline:
     if (name, read) not in self._read_keys:
       with tf1.name_scope(self.scope):
         key_name = nodes.op_name(f"{name}_reads_{read}_key_ph")
-        self._read_keys[name, read] = tf1.placeholder(
-          tf1.int64, [], name=key_name
-        )
+        key = tf1.placeholder(tf1.int64, [], name=key_name)
+        self._read_keys[name, read] = key
     return self._read_keys[name, read]
 
   def drop_op(self, source):
-    """Returns the op that empties the boundary of a `Source`, by its key."""
+    """Returns the op that empties the boundary of a `Source`."""
     return self._drops[source]
 
   def take_op(self, source):
@@ -266,10 +267,9 @@ class Pipeline:
 
   def _make_boundaries(self, node, group, shared):
     """Makes the boundaries that begin at `node`, and the ops that put."""
-    outputs = list(self._any_piece(node.name).outputs)
     caller = f"Pipeline sub-model {node.name!r}"
     own = collections.OrderedDict()
-    for output in outputs:
+    for output in self._any_piece(node.name).outputs:
       source = nodes.Source(node.name, output)
       if source not in group:
         continue

@@ -1,7 +1,5 @@
 """The runs of a training step, prepared once for each choice of buckets."""
 
-import contextlib
-
 from tangle import compat
 from tangle.compat import tf1
 from tangle.pipeline import runs, step_runs, tasks
@@ -29,6 +27,7 @@ class Program:
         make all runs in turn.
     """
     self._prepared = pipeline.prepared
+    self._leftovers = pipeline.leftovers
     self._plan = plan
     self._weights = weights
     self._passes = passes
@@ -128,6 +127,7 @@ class Program:
     Raises:
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
+    self._leftovers.clear(sess)
     keys = runs.new_keys(self._plan)
     plain = compat.is_plain(sess)
     step = step_runs.Step(sess, keys, plain, {})
@@ -145,21 +145,22 @@ class Program:
       else:
         results = tasks.run_in_turn(self._tasks, call)
     except BaseException:
-      self._clean(step)
+      left = step._replace(sess=None)
+      self._leftovers.add(sess, lambda to: self._clean(to, left))
+      self._leftovers.clear(sess)
       raise
     found = {a.node.name: r for a, r in zip(self._plan.active, results)}
     norm = results[-1]["norm"]
     norm = float(norm[0]) if norm else None
     return runs.make_result(self._plan, found, self._weights, global_norm=norm)
 
-  def _clean(self, step):
+  def _clean(self, sess, step):
     """Removes whatever a step that failed has left in the runtime."""
     keys = runs.key_feeds(self._plan)
     feed_dict = {key: step.keys[name] for key, name in keys}
-    with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-      for run in self._in_parts.values():
-        run.give_up(step)
-      step.sess.run(self._drops, feed_dict)
+    for run in self._in_parts.values():
+      run.give_up(step._replace(sess=sess))
+    sess.run(self._drops, feed_dict)
 
 
 def _puts(current):

@@ -1,12 +1,10 @@
 """What one batch makes of a pipeline: which sub-models run, fed with what."""
 
-import contextlib
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from tangle import errors
-from tangle.compat import tf1
 from tangle.partial import staging
 from tangle.pipeline import nodes as nodes_lib
 
@@ -344,6 +342,12 @@ def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
   found, outputs = {}, {}
   drops = drop_boundaries(pipeline, plan)
   keys = new_keys(plan)
+
+  def clean(to):
+    fed = {placeholder: keys[name] for placeholder, name in key_feeds(plan)}
+    pipeline.prepared.run(to, drops, fed)
+
+  pipeline.leftovers.clear(sess)
   try:
     for active, feeds, arrays in zip(plan.active, plan.feeds, given):
       name = active.node.name
@@ -355,11 +359,14 @@ def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
       )
       found[name] = values
       outputs.update(got)
-  finally:
     if drops:
-      with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-        fed = {placeholder: keys[name] for placeholder, name in key_feeds(plan)}
-        pipeline.prepared.run(sess, drops, fed)
+      pipeline.leftovers.add(sess, clean)
+  except BaseException:
+    if drops:
+      pipeline.leftovers.add(sess, clean)
+    raise
+  finally:
+    pipeline.leftovers.clear(sess)
   return make_result(plan, found, {}, outputs)
 
 

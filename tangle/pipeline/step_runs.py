@@ -1,5 +1,6 @@
 """The runs that a training step is made of, prepared before the first one."""
 
+import contextlib
 from typing import Any, Dict, NamedTuple
 
 from tangle.compat import tf1
@@ -89,8 +90,13 @@ class RunInParts:
   def begin(self, step, arrays):
     """Makes the first part; see `PreparedRun`."""
     given = [*arrays, *(step.keys[owner] for owner in self._owners)]
-    handle, found = self._run.begin(step.sess, given)
-    step.begun[id(self)] = handle
+
+    def begin():
+      handle, found = self._run.begin(step.sess, given)
+      step.begun[id(self)] = handle
+      return found
+
+    found = partial_runs.without_interrupts(begin)
     return tf1.nest.pack_sequence_as(self._fetches, found)
 
   def finish(self, step, arrays):
@@ -101,7 +107,10 @@ class RunInParts:
   def give_up(self, step):
     """Makes the second part, if it has not been made, without gradients."""
     if id(self) in step.begun:
-      self._end(step, False)
+      # Its end may have been interrupted, or have failed.
+      with contextlib.suppress(tf1.errors.OpError, RuntimeError):
+        self._end(step, False)
 
   def _end(self, step, is_real):
-    self._run.finish(step.sess, step.begun.pop(id(self)), [is_real])
+    self._run.finish(step.sess, step.begun[id(self)], [is_real])
+    step.begun.pop(id(self), None)

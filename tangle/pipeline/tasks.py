@@ -70,7 +70,11 @@ def run_at_once(tasks, call, pool, takes_part=True):
 
 
 class _Progress:
-  """How far a list of tasks is done."""
+  """How far a list of tasks is done.
+
+  A KeyboardInterrupt may end whatever the calling thread does here, at any
+  line. So the threads of the pool alone are counted, when they begin.
+  """
 
   def __init__(self, tasks, call, pool):
     self._tasks, self._call, self._pool = tasks, call, pool
@@ -81,20 +85,23 @@ class _Progress:
       for before in task.after:
         self._readers[before].append(k)
     self._lock = threading.Lock()
-    self._busy = 1  # threads that have something to do; the calling one first
-    self._idle = threading.Event()
+    self._left = len(tasks)
+    self._busy = 0  # threads of the pool that do a task
+    self._idle = threading.Event()  # no more is begun, and nothing under way
     self._stopped, self._error = False, None
 
   def run(self, takes_part):
     """Does all tasks; see `run_at_once`."""
     begin = [k for k, missing in enumerate(self._missing) if not missing]
     try:
-      self._work(begin, takes_part)
+      if begin:
+        self._work(begin, takes_part)
+        self._idle.wait()
+    except BaseException as error:
+      self._stop(error)
       self._idle.wait()
-    except BaseException:  # such as a key press: begin nothing more
-      self._stopped = True
-      self._idle.wait()
-      raise
+      if not isinstance(error, Exception):  # such as a key press
+        raise
     error, self._error = self._error, None
     if error is not None:
       raise error
@@ -107,49 +114,49 @@ class _Progress:
       ready: indices of tasks that can begin; the pool does all but the first.
       takes_part: whether this thread does that one, or the pool, too.
     """
-    try:
-      while ready:
-        for k in ready[int(takes_part) :]:
-          self._hand_over(k)
-        if not takes_part:
-          break
-        k = ready[0]
-        self._results[k] = self._call(self._tasks[k].work)
-        ready = self._end(k)
-    except BaseException as error:  # raised again by the calling thread
-      with self._lock:
-        self._stopped = True
-        self._error = self._error or error
-    finally:
-      self._leave()
-
-  def _hand_over(self, k):
-    """Has the pool do a task."""
-    with self._lock:
-      self._busy += 1
-    try:
-      self._pool.submit(self._begin, k)
-    except BaseException:
-      self._leave()
-      raise
+    while ready:
+      for k in ready[int(takes_part) :]:
+        self._pool.submit(self._begin, k)
+      if not takes_part:
+        break
+      k = ready[0]
+      self._results[k] = self._call(self._tasks[k].work)
+      ready = self._end(k)
 
   def _begin(self, k):
-    """Does a task that was handed over, unless another one has failed."""
-    self._work([] if self._stopped else [k])
+    """Does a task in the pool, unless another one has failed."""
+    with self._lock:
+      if self._stopped:
+        return
+      self._busy += 1
+    try:
+      self._work([k])
+    except BaseException as error:  # raised again by the calling thread
+      self._stop(error)
+    with self._lock:
+      self._busy -= 1
+      self._look()
 
   def _end(self, k):
     """Notes that a task is done; returns those that can begin now."""
     ready = []
     with self._lock:
+      self._left -= 1
       for reader in self._readers[k]:
         self._missing[reader] -= 1
         if not self._missing[reader]:
           ready.append(reader)
+      self._look()
       return [] if self._stopped else ready
 
-  def _leave(self):
-    """Notes that a thread has nothing more to do."""
+  def _stop(self, error):
+    """Has no more tasks begin, after an error."""
     with self._lock:
-      self._busy -= 1
-      if not self._busy:
-        self._idle.set()
+      self._stopped = True
+      self._error = self._error or error
+      self._look()
+
+  def _look(self):
+    """Lets the calling thread go on, if it may."""
+    if not self._busy and (self._stopped or not self._left):
+      self._idle.set()

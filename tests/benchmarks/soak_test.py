@@ -20,6 +20,8 @@ class SoakTest(parameterized.TestCase):
     self.assertLen(found.rss_bytes, 10)
     # The bar is 1 % over 10,000 steps; a short run is rougher.
     self.assertLess(found.growth, 0.03)
+    compared = what in (soak.CALLS, soak.OVERLAP)
+    self.assertEqual(found.wrong, 0 if compared else None)
 
   def test_a_leak_is_seen(self):
     kept = []

@@ -1,5 +1,5 @@
 import gc
-import weakref
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -329,18 +329,48 @@ class GenerationTest(absltest.TestCase):
   class Session:
     pass
 
+  class Call:
+    def __init__(self, generation, sess, ticket):
+      self.is_open = True
+      self.kept = generation.keep(self, sess)
+      self.kept.note(ticket)
+
   def test_drops_lost_calls_of_the_session_at_hand_alone(self):
     store = self.Store()
     generation = calls.Generation([], store)
     here, there, gone = self.Session(), self.Session(), self.Session()
     for n, sess in enumerate([here, there, gone, here]):
-      generation.lost.append((weakref.ref(sess), n))
+      self.Call(generation, sess, n)
     del gone, sess
     gc.collect()
     generation.drain(here)
     self.assertEqual(store.discarded, [(here, 0), (here, 3)])
     generation.drain(there)
     self.assertEqual(store.discarded[2:], [(there, 1)])
+    self.assertEmpty(generation.lost)
+    self.assertEmpty(generation.open)
+
+  def test_drops_a_call_that_is_held_once_it_has_ended(self):
+    store, sess = self.Store(), self.Session()
+    generation = calls.Generation([], store)
+    call = self.Call(generation, sess, 7)
+    for is_open, discarded in ((True, []), (False, [(sess, 7)])):
+      call.is_open = is_open
+      generation.lost.append(call.kept)
+      generation.drain(sess)
+      self.assertEqual(store.discarded, discarded)
+      self.assertEmpty(generation.lost)
+    self.assertEmpty(generation.open)
+
+  def test_a_discard_that_is_interrupted_is_made_by_the_next_one(self):
+    store, sess = self.Store(), self.Session()
+    generation = calls.Generation([], store)
+    self.Call(generation, sess, 7)
+    with mock.patch.object(store, "discard", side_effect=KeyboardInterrupt):
+      with self.assertRaises(KeyboardInterrupt):
+        generation.drain(sess)
+    generation.drain(sess)
+    self.assertEqual(store.discarded, [(sess, 7)])
     self.assertEmpty(generation.lost)
 
 

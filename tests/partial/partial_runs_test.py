@@ -1,5 +1,8 @@
 """Tests of partial_runs."""
 
+import os
+import signal
+import time
 from unittest import mock
 
 import numpy as np
@@ -84,6 +87,25 @@ class RawSessionTest(case.GraphTestCase):
     self.assert_message(
       caught.exception, "Mock", "partial_run", "tf.compat.v1.Session"
     )
+
+
+class InterruptsTest(absltest.TestCase):
+  def test_gives_what_the_function_gives_or_raises(self):
+    self.assertEqual(partial_runs.without_interrupts(lambda: 3), 3)
+    with self.assertRaises(ZeroDivisionError):
+      partial_runs.without_interrupts(lambda: 1 // 0)
+
+  def test_a_key_press_waits_until_the_function_has_ended(self):
+    done = []
+
+    def work():
+      os.kill(os.getpid(), signal.SIGINT)
+      time.sleep(0.2)
+      done.append(True)
+
+    with self.assertRaises(KeyboardInterrupt):
+      partial_runs.without_interrupts(work)
+    self.assertEqual(done, [True])
 
 
 if __name__ == "__main__":

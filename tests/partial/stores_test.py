@@ -110,15 +110,18 @@ class KeepingTest(case.GraphTestCase):
     copies = [o for o in self.graph.get_operations() if o.type == "DeepCopy"]
     self.assertLen(copies, 0 if stable else 1)
 
-  def test_a_failed_run_leaves_nothing(self):
+  def test_the_ticket_of_a_failed_run_is_known_and_can_be_discarded(self):
     self.build(stores.DeviceStore)
     bad = tf1.debugging.check_numerics(tf1.log(self.x), "bad")
+    tickets = []
     with self.assertRaises(tf1.errors.OpError):
-      self.store.forward(self.sess, {self.x: [-1.0]}, [bad])
-    self.assertEqual(self.shelves.count(self.sess), 0)
-    ticket = self.forward([1.0])[2]
+      self.store.forward(self.sess, {self.x: [-1.0]}, [bad], tickets.append)
+    self.assertLen(tickets, 1)
+    tickets.append(self.forward([1.0])[2])
     with self.assertRaises(tf1.errors.OpError):
-      self.store.backward(self.sess, ticket, bad, {self.x: [-1.0]})
+      self.store.backward(self.sess, tickets[1], bad, {self.x: [-1.0]})
+    for ticket in tickets + tickets:  # to discard it twice does no harm
+      self.store.discard(self.sess, ticket)
     self.assertEqual(self.shelves.count(self.sess), 0)
 
   def test_the_host_refuses_variants(self):
@@ -200,13 +203,20 @@ class SessionStoreTest(case.GraphTestCase):
     self.sess.close()
     self.store.discard(self.sess, ticket)
 
-  def test_a_failed_run_after_it_leaves_nothing(self):
-    _, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
+  def test_the_ticket_of_a_failed_run_after_it_can_be_discarded(self):
+    tickets = []
+    _, _, ticket = self.store.forward(
+      self.sess, {self.x: [1.0]}, note=tickets.append
+    )
     with self.assertRaises((tf1.errors.OpError, ValueError)):
       self.store.backward(
         self.sess, ticket, "no_such_op", {self.upstream: [1.0]}
       )
+    for _ in range(2):  # to discard it twice does no harm
+      self.store.discard(self.sess, *tickets)
     self.assertEqual(self.shelves.count(self.sess), 0)
+    outputs, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
+    self.store.discard(self.sess, ticket)
 
   def test_needs_partial_runs(self):
     class Other:

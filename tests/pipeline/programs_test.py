@@ -13,7 +13,6 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import compat
 from tangle.compat import tf1
-from tangle.partial import prepared
 from tangle.pipeline import programs, step_runs
 from tests.pipeline import support
 
@@ -108,7 +107,6 @@ class ProgramTest(support.PipelineTestCase):
       return make(*args)
 
     self.enter_context(mock.patch.object(compat, "make_callable", count))
-    self.enter_context(mock.patch.object(prepared, "SHORT_S", 0.0))
     for n in (1, 2, 3):
       for m in (1, 2, 3, 4):
         batch = {"x": self.normal(n, 3)}, {"y": self.normal(m, 2)}

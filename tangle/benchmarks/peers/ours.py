@@ -5,11 +5,10 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import cells, feedforward, recurrent
-from tangle.partial import prepared
 from tangle.pipeline import joint, pieces, pipeline
 
 MODES = ("split", "joint")
-RUNS = ("prepared", "pool", "session")
+RUNS = ("prepared", "session")
 IMPLEMENTATIONS = {
   "fused": lambda units, name: recurrent.LSTM(units, 0.0, name=name),
   "cells": lambda units, name: recurrent.RecurrentLayer(
@@ -241,8 +240,7 @@ def build(
     threads: threads of ops at once.
     mode: one of `MODES`.
     implementation: one of `IMPLEMENTATIONS` of the LSTM.
-    runs: one of `RUNS`: prepared once, also in the calling thread where that
-      is faster; never there; or made by `Session.run`.
+    runs: one of `RUNS`: prepared once, or made by `Session.run`.
     op_threads: threads inside an op; `threads` for `None`.
 
   Returns:
@@ -257,8 +255,6 @@ def build(
     raise errors.ArgumentError(
       f"peers.ours.build: runs must be one of {RUNS}, got {runs!r}."
     )
-  if runs == "pool":
-    prepared.SHORT_S = 0.0  # this process is for nothing else
   with tf1.Graph().as_default() as graph:
     found = _make_pipeline(task, implementation)
     if mode == "split":

@@ -43,10 +43,6 @@ VARIANTS = collections.OrderedDict(
       Variant("`Session.run` for each run", {"runs": "session"}, {}),
     ),
     (
-      "pool",
-      Variant("no run in the calling thread", {"runs": "pool"}, {}),
-    ),
-    (
       "one_op_thread",
       Variant("one thread inside an op", {"op_threads": 1}, {}),
     ),

@@ -8,7 +8,6 @@ from absl.testing import parameterized
 from tangle import errors
 from tangle.benchmarks.peers import ours, tasks
 from tangle.compat import tf1
-from tangle.partial import prepared
 from tests import case
 from tests.benchmarks.peers import reference
 
@@ -43,7 +42,6 @@ class OursTest(case.GraphTestCase):
 
   @parameterized.parameters(*ours.RUNS)
   def test_runs_are_the_same_however_they_are_made(self, runs):
-    self.enter_context(mock.patch.object(prepared, "SHORT_S", 1.0))
     task = reference.tiny("mlp")
     optimizer = tasks.Optimizer("sgd", 0.1, 0.5)
     expected = reference.first_losses(task, optimizer, 2)

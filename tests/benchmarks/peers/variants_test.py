@@ -15,7 +15,7 @@ class VariantsTest(absltest.TestCase):
   def test_all_train_the_same(self):
     settings = roster.Settings({"python2": sys.executable}, TINY, threads=1)
     timing = harness.Settings(rounds=2, turn_s=0.001)
-    names = ["default", "session_run", "pool", "cells", "keep_memory"]
+    names = ["default", "session_run", "cells", "keep_memory"]
     rows = variants.compare("lstm", names, settings, timing=timing)
     self.assertEqual(list(rows), names)
     for name in names:
@@ -31,11 +31,11 @@ class VariantsTest(absltest.TestCase):
         "first_step_s": 1.0,
         "rss_bytes": 1,
       }
-      for name, loss in (("default", 1.0), ("pool", 1.001), ("xla", 1.00001))
+      for name, loss in (("default", 1.0), ("cells", 1.001), ("xla", 1.00001))
     }
     rows = variants.make_rows(dict(found, block={"reason": "no"}))
     same = {name: row.get("same_losses") for name, row in rows.items()}
-    expected = {"default": True, "pool": False, "xla": True, "block": None}
+    expected = {"default": True, "cells": False, "xla": True, "block": None}
     self.assertEqual(same, expected)
     self.assertEqual(rows["block"], {"reason": "no"})
 
@@ -57,7 +57,7 @@ class VariantsTest(absltest.TestCase):
   def test_the_default_must_be_there(self):
     settings = roster.Settings({"python2": sys.executable}, TINY)
     with self.assertRaisesRegex(errors.ArgumentError, "'default' must be"):
-      variants.compare("mlp", ["pool"], settings)
+      variants.compare("mlp", ["cells"], settings)
 
   def test_an_unknown_variant_names_those_there_are(self):
     settings = roster.Settings({"python2": sys.executable}, TINY)
