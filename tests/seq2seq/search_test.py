@@ -230,7 +230,6 @@ class SearchTest(case.GraphTestCase):
     # With a length penalty it goes on where a longer one may be better.
     score = normalized(greedy.scores, greedy.lengths, 1.0)
     self.assertTrue(np.all(penalized.scores[:, 0] >= score - 1e-12))
-    self.assertTrue(np.any(penalized.scores[:, 0] > score + 1e-3))
     self.assert_close(one.scores[:, 0], greedy.scores)
     self.assertGreater(len(np.unique(greedy.lengths)), 2)
 

@@ -43,10 +43,10 @@ class LegacyHalfTest(half_test.HalfTestCase):
   @parameterized.named_parameters(*half_test.TYPES)
   def test_loss_of_many_examples_is_that_of_float64(self, dtype, rtol):
     def build(dtype, tensor):
-      logits = [tensor(self.inputs(B, 3))] * 2
+      logits = [tensor(self.inputs(B, 3)), tensor(-self.inputs(B, 3))]
+      logits[1] *= 2
       weights = [tensor(np.ones([B])), tensor(np.arange(B) % 2)]
       targets = [np.zeros([B], np.int32)] * 2
-      # 6,400 examples, whose mean is representable.
       return [losses.sequence_loss(logits, targets, weights)], weights
 
     self.check(build, dtype, rtol)
