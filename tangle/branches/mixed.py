@@ -15,6 +15,7 @@ from tangle.branches import trainers
 from tangle.compat import tf1
 from tangle.gradients import totals
 from tangle.mux import calls
+from tangle.nets import half
 
 
 class Mixed(trainers.Trainer):
@@ -57,9 +58,7 @@ class Mixed(trainers.Trainer):
         self._gradients[k] = []
         continue
       ys, grad_ys = zip(*pairs)
-      below = tf1.gradients(
-        ys, variables, [tf1.convert_to_tensor(g) for g in grad_ys]
-      )
+      below = tf1.gradients(ys, variables, [half.densify(g) for g in grad_ys])
       self._gradients[k] = list(zip(variables, below))
 
   def _build(self, types):

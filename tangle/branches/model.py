@@ -22,7 +22,7 @@ from tangle.branches import alternate, mixed, partial, records, updates
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.mux import calls, selectors, structures
-from tangle.nets import checks
+from tangle.nets import checks, half
 
 WAYS = collections.OrderedDict(
   [
@@ -226,7 +226,7 @@ class Model:
           f"{checks.describe(losses)}. Leave the mean over records to the "
           f"model."
         )
-      loss = tf1.reduce_mean(losses)
+      loss = half.in_float32(tf1.reduce_mean, losses)
     self._check_reuse("end", [loss])
     return Ended(result.nest, losses, loss)
 

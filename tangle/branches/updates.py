@@ -4,6 +4,7 @@ import collections
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.nets import half
 
 
 class Optimizers:
@@ -99,7 +100,7 @@ def apply(optimizer, gradients, variables, loss, clip_norm, global_step):
   """
   norm = None
   if clip_norm is not None:
-    gradients, norm = tf1.clip_by_global_norm(gradients, clip_norm)
+    gradients, norm = half.clip_by_global_norm(gradients, clip_norm)
   # With reference variables an update could else come before a read.
   gradients = tf1.tuple(list(gradients), control_inputs=[loss.op])
   pairs = list(zip(gradients, variables))

@@ -14,6 +14,7 @@ from tangle import compat, errors
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
 from tangle.graphs import strategies, walk
+from tangle.nets import half
 
 _CALLER = "combine.minimize"
 
@@ -377,14 +378,14 @@ def _clip(lists, active, later, clip_norm):
   """Scales the gradients of the groups that learn now to a global norm."""
   squares = []
   for pairs, learns, wait in zip(lists, active, later):
-    square = tf1.square(tf1.global_norm([gradient for gradient, _ in pairs]))
+    square = tf1.square(half.global_norm([gradient for gradient, _ in pairs]))
     # Not a product: a frozen part's gradient may be infinite.
     zero = tf1.zeros_like(square)
     squares.append(tf1.where(learns, square, zero) if wait else square)
   norm = tf1.sqrt(tf1.add_n(squares))
   clipped = []
   for pairs in lists:
-    values, _ = tf1.clip_by_global_norm(
+    values, _ = half.clip_by_global_norm(
       [gradient for gradient, _ in pairs], clip_norm, use_norm=norm
     )
     clipped.append([(g, v) for g, (_, v) in zip(values, pairs)])

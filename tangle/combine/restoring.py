@@ -1,5 +1,6 @@
 """Gives variables values that are saved: ops that are added once, then run."""
 
+from tangle import errors
 from tangle.compat import tf1
 
 
@@ -13,14 +14,34 @@ class Checkpoint:
       prefix: what `tf.train.Saver.restore` takes.
       variables: a dict from what is saved to a variable.
     """
-    self._prefix, self._saver = prefix, tf1.train.Saver(variables)
+    self._prefix, self._variables = prefix, dict(variables)
+    self._saver = tf1.train.Saver(variables)
 
   def restore(self, sess):
     """Loads them.
 
     Args:
       sess: a session.
+
+    Raises:
+      DataError: if what is saved has another shape or type than a variable. A
+        `tf.train.Saver` would give a resource variable the other shape.
     """
+    reader = tf1.train.load_checkpoint(self._prefix)
+    shapes = reader.get_variable_to_shape_map()
+    dtypes = reader.get_variable_to_dtype_map()
+    for key, variable in self._variables.items():
+      if key not in shapes:
+        continue  # the saver says so
+      dtype, found = variable.dtype.base_dtype, dtypes[key].base_dtype
+      shape, saved = variable.shape, shapes[key]
+      if dtype != found or not shape.is_compatible_with(saved):
+        raise errors.DataError(
+          f"combine.pretrained: {self._prefix!r} has {key!r} as {found.name} "
+          f"{list(saved)}, and the variable {variable.op.name!r} is "
+          f"{dtype.name} {shape}. Was the checkpoint replaced? Call pretrained "
+          f"again."
+        )
     self._saver.restore(sess, self._prefix)
 
 

@@ -1,11 +1,11 @@
 """The combined gradient of several losses, by the fewest backward passes."""
 
-from tangle import compat, errors
+from tangle import errors
 from tangle.compat import tf1
 from tangle.gradients import combining, totals
 from tangle.gradients import options as options_lib
 from tangle.graphs import walk
-from tangle.nets import checks
+from tangle.nets import checks, half
 
 _CALLER = "gradients.of_losses"
 
@@ -190,7 +190,7 @@ def _pass_boundary(losses, variables, boundary, method, options):
   result = combining.explain(rows, method, **options)
   # Where no loss has a gradient for a boundary tensor, none goes on below.
   pairs = [
-    (tensor, _dense(gradient))
+    (tensor, half.densify(gradient))
     for tensor, gradient in zip(boundary, result.gradients)
     if gradient is not None
   ]
@@ -205,9 +205,3 @@ def _pass_boundary(losses, variables, boundary, method, options):
     for n in range(len(variables))
   ]
   return result._replace(gradients=found)
-
-
-def _dense(gradient):
-  if compat.is_indexed_slices(gradient):
-    return tf1.convert_to_tensor(gradient)
-  return gradient

@@ -19,14 +19,15 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.gradients import options
 from tangle.graphs import walk
-from tangle.nets import checks
+from tangle.nets import checks, half
 
 
 class Balance:
   """What all of them have.
 
   Attributes:
-    loss: scalar, the weighted sum of the losses.
+    loss: scalar, the weighted sum of the losses; float32 where these are of
+      half precision.
     weights: `[K]`.
     variables: a list of the object's own variables.
     update_op: an op.
@@ -58,8 +59,10 @@ class Balance:
         f"{name}: losses must be of one type, got "
         f"{[loss.dtype.name for loss in losses]}; tf1.cast them"
       )
-    self._losses, self._name = losses, name
-    self._count, self._dtype = len(losses), losses[0].dtype
+    with tf1.name_scope(name):
+      # In half precision, a count of steps or a mean would come to a halt.
+      self._losses, self._name = [half.widen(loss) for loss in losses], name
+    self._count, self._dtype = len(losses), self._losses[0].dtype
     self.variables = []
 
   def _variable(self, name, shape, value, trainable=False):
@@ -292,9 +295,7 @@ class GradNorm(Balance):
         f"{self._name}: losses[{k}], {loss.name!r}, does not reach what is "
         "shared; pass a layer that all losses depend on"
       )
-    return tf1.global_norm(
-      [tf1.convert_to_tensor(gradient) for gradient in found]
-    )
+    return half.global_norm([half.densify(gradient) for gradient in found])
 
 
 def _check_number(name, argument, value, zero=False):

@@ -1,8 +1,10 @@
 """GradDrop: weighs each entry of the gradients on its own."""
 
+import math
 import numbers
 
 from tangle.compat import tf1
+from tangle.nets import half
 
 
 def drop(parts, leak=None, seed=None):
@@ -26,22 +28,27 @@ def drop(parts, leak=None, seed=None):
 
   Returns:
     A tensor of the variable's shape, an `IndexedSlices` if `parts` are sparse,
-    or `None`. Rows without a gradient are zero in either case.
+    or `None`. Rows without a gradient are zero in either case. An entry of
+    which a gradient is infinite or NaN is so, too.
   """
   from_value = [(k, v) for k, v in enumerate(parts.values) if v is not None]
   if not from_value:
     return None
+  narrow = from_value[0][1].dtype
+  from_value = [(k, half.widen(value)) for k, value in from_value]
   values = [value for _, value in from_value]
-  total, size = tf1.add_n(values), tf1.add_n([tf1.abs(v) for v in values])
+  # Smaller by a power of two, so that the sum of finite ones is finite.
+  share = 0.5 ** math.ceil(math.log2(len(values)))
+  smaller = [share * value for value in values]
+  total, size = tf1.add_n(smaller), tf1.add_n([tf1.abs(v) for v in smaller])
   safe = tf1.where_v2(size > 0, size, tf1.ones_like(size))
   purity = 0.5 * (1.0 + total / safe)
   shape, dtype = tf1.shape(total), values[0].dtype
-  drawn = dtype if dtype.size >= 4 else tf1.float32
   if seed is None or isinstance(seed, numbers.Integral):
-    noise = tf1.random.uniform(shape, dtype=drawn, seed=seed)
+    noise = tf1.random.uniform(shape, dtype=dtype, seed=seed)
   else:
-    noise = tf1.random.stateless_uniform(shape, seed, dtype=drawn)
-  up = purity > tf1.cast(noise, dtype)
+    noise = tf1.random.stateless_uniform(shape, seed, dtype=dtype)
+  up = purity > noise
   found = []
   for k, value in from_value:
     kept = tf1.where_v2(tf1.equal(value > 0, up), value, tf1.zeros_like(value))
@@ -49,7 +56,9 @@ def drop(parts, leak=None, seed=None):
       share = tf1.cast(leak[k], dtype)
       kept = share * value + (1 - share) * kept
     found.append(kept)
-  combined = tf1.add_n(found)
+  # What is not finite is not dropped: the sum tells it.
+  combined = tf1.where_v2(tf1.is_finite(size), tf1.add_n(found), total)
+  combined = tf1.cast(combined, narrow)
   combined.set_shape(values[0].shape)
   if parts.indices is None:
     return combined

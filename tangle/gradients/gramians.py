@@ -4,11 +4,13 @@ A gradient is a tensor, an `IndexedSlices`, or `None`, which counts as zero. The
 gradients of K losses to V variables are K lists of V.
 """
 
+import math
 from typing import Any, NamedTuple, Optional, Sequence
 
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.gradients import totals
+from tangle.nets import half
 
 
 class Parts(NamedTuple):
@@ -96,26 +98,31 @@ def align(gradients):
   present = [g for g in gradients if g is not None]
   sparse = [compat.is_indexed_slices(g) for g in present]
   if not present or not all(sparse):
-    dense = [None if g is None else tf1.convert_to_tensor(g) for g in gradients]
+    dense = [None if g is None else half.densify(g) for g in gradients]
     return Parts(dense, None, None)
   indices = [tf1.cast(g.indices, tf1.int64) for g in present]
   rows, places = tf1.unique(tf1.concat(indices, 0))
   count = tf1.shape(rows)[0]
   pieces = iter(tf1.split(places, [tf1.size(ids) for ids in indices]))
   values = [
-    None
-    if g is None
-    else tf1.math.unsorted_segment_sum(g.values, next(pieces), count)
+    None if g is None else _sum_slices(g.values, next(pieces), count)
     for g in gradients
   ]
   return Parts(values, rows, present[0].dense_shape)
 
 
+def _sum_slices(values, places, count):
+  return half.in_float32(
+    lambda x: tf1.math.unsorted_segment_sum(x, places, count), values
+  )
+
+
 def gramian(gradients, name="gramian"):
   """Multiplies the gradients of each two losses: `sum_v g_i[v]^T g_j[v]`.
 
-  The sum over variables is taken in float64; within one, products are of the
-  gradient's type, float32 at least.
+  All is computed in float64, so that neither the square of a large gradient
+  of a narrower type overflows, nor that of a small one counts as zero. In
+  float64 itself, squares need norms between 1e-150 and 1e150.
 
   Args:
     gradients: K lists of V gradients.
@@ -149,10 +156,8 @@ def of_parts(parts, count):
     if not present:
       continue
     flat = tf1.stack([tf1.reshape(part.values[k], [-1]) for k in present])
-    if flat.dtype.size < 4:
-      flat = tf1.cast(flat, tf1.float32)
+    flat = tf1.cast(flat, tf1.float64)
     products = tf1.matmul(flat, flat, transpose_b=True)
-    products = tf1.cast(products, tf1.float64)
     if len(present) < count:
       place = tf1.one_hot(present, count, dtype=tf1.float64)
       products = tf1.matmul(place, tf1.matmul(products, place), True)
@@ -186,13 +191,32 @@ def weigh(part, weights):
     A tensor, an `IndexedSlices` with each row once, or `None`.
   """
   found = [
-    tf1.cast(weights[k], value.dtype) * value
+    _scale(half.widen(value), weights[k])
     for k, value in enumerate(part.values)
     if value is not None
   ]
   if not found:
     return None
-  total = totals.total(found)
+  dtype = next(value.dtype for value in part.values if value is not None)
+  total = tf1.cast(totals.total(found), dtype)
   if part.indices is None:
     return total
   return tf1.IndexedSlices(total, part.indices, part.dense_shape)
+
+
+def _scale(value, weight):
+  """Multiplies by a float64 weight that `value.dtype` may not hold.
+
+  The weight of a gradient of norm 1e-30 may be 1e60. It is taken as two
+  factors, of which one is a power of two: the square root, roughly.
+  """
+  if value.dtype == tf1.float64:
+    return value * weight
+  size = tf1.abs(weight)
+  size = tf1.where_v2(size > 0, size, tf1.ones_like(size))
+  first = tf1.pow(
+    tf1.constant(2.0, tf1.float64),
+    tf1.round(0.5 * tf1.math.log(size) / math.log(2.0)),
+  )
+  second = weight / first
+  return value * tf1.cast(first, value.dtype) * tf1.cast(second, value.dtype)

@@ -5,6 +5,7 @@ A gradient is a tensor, an `IndexedSlices`, or `None`.
 
 from tangle import compat
 from tangle.compat import tf1
+from tangle.nets import half
 
 
 def total(gradients, name="total"):
@@ -28,7 +29,7 @@ def total(gradients, name="total"):
     return present[0] if present else None
   with tf1.name_scope(name):
     if not all(compat.is_indexed_slices(g) for g in present):
-      return tf1.add_n([tf1.convert_to_tensor(g) for g in present])
+      return tf1.add_n([half.densify(g) for g in present])
     dtypes = {gradient.indices.dtype for gradient in present}
     indices = [
       g.indices if len(dtypes) == 1 else tf1.cast(g.indices, tf1.int64)

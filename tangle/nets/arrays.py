@@ -1,6 +1,7 @@
 """Functions of tensors that several networks need; no variables here."""
 
 from tangle.compat import tf1
+from tangle.nets import half
 
 
 def dimension(tensor, axis, dtype=tf1.int32):
@@ -35,7 +36,7 @@ def multiply(features, kernel, bias=None, transpose_kernel=False):
   flat = features if rank == 2 else tf1.reshape(features, [-1, depth])
   product = tf1.matmul(flat, kernel, transpose_b=transpose_kernel)
   if bias is not None:
-    product = tf1.nn.bias_add(product, bias)
+    product = half.add_bias(product, bias)
   if rank == 2:
     return product
   units = tf1.dimension_value(product.shape[-1])

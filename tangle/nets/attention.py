@@ -14,7 +14,7 @@ import collections
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import arrays, base, checks
+from tangle.nets import arrays, base, checks, half
 
 AttentionResult = collections.namedtuple(
   "AttentionResult", ["context", "weights"]
@@ -197,7 +197,9 @@ class BahdanauAttention(Attention):
 
   def _scores(self, query, keys):
     query = self._project(query, "query_kernel")
-    hidden = tf1.tanh(query[:, :, None, :] + keys[:, None, :, :])
+    hidden = tf1.tanh(
+      half.in_float32(tf1.add, query[:, :, None, :], keys[:, None, :, :])
+    )
     kernel = self.make_variable(
       "score_kernel", [self._units, 1], self._kernel_initializer
     )
@@ -373,9 +375,10 @@ def masked_softmax(scores, mask, name="masked_softmax"):
   """
   with tf1.name_scope(name):
     if mask is None:
-      return tf1.nn.softmax(scores)
+      return half.in_float32(tf1.nn.softmax, scores)
     mask = mask[:, None, :]
     # The lowest number, not -inf: a row without any step stays free of NaN.
     lowest = tf1.constant(scores.dtype.min, scores.dtype)
-    weights = tf1.nn.softmax(tf1.where_v2(mask, scores, lowest))
+    scores = tf1.where_v2(mask, scores, lowest)
+    weights = half.in_float32(tf1.nn.softmax, scores)
     return tf1.where_v2(mask, weights, tf1.zeros([], scores.dtype))

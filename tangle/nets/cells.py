@@ -8,7 +8,7 @@ import collections
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import base, checks
+from tangle.nets import base, checks, half
 
 LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
 LSTMState.__doc__ = "State of an LSTM: `c` [B, U] cell, `h` [B, U] output."
@@ -212,7 +212,7 @@ class LSTMCell(Cell):
     """Returns the `LSTMState` after a step, by the formula above."""
     kernel, bias = weights
     both = tf1.concat([inputs, state.h], axis=1)
-    gates = tf1.nn.bias_add(tf1.matmul(both, kernel), bias)
+    gates = half.add_bias(tf1.matmul(both, kernel), bias)
     i, g, f, o = tf1.split(gates, 4, axis=1)
     kept = tf1.sigmoid(f + self._forget_bias) * state.c
     c = kept + tf1.sigmoid(i) * tf1.tanh(g)
@@ -282,10 +282,10 @@ class GRUCell(Cell):
     """Returns the state after a step, by the formula above."""
     gates_kernel, gates_bias, candidate_kernel, candidate_bias = weights
     both = tf1.concat([inputs, state], axis=1)
-    gates = tf1.nn.bias_add(tf1.matmul(both, gates_kernel), gates_bias)
+    gates = half.add_bias(tf1.matmul(both, gates_kernel), gates_bias)
     r, z = tf1.split(tf1.sigmoid(gates), 2, axis=1)
     reset = tf1.concat([inputs, r * state], axis=1)
-    g = tf1.nn.bias_add(tf1.matmul(reset, candidate_kernel), candidate_bias)
+    g = half.add_bias(tf1.matmul(reset, candidate_kernel), candidate_bias)
     return z * state + (1 - z) * tf1.tanh(g)
 
   def output(self, state):

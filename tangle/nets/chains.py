@@ -13,6 +13,7 @@ A layer writes out its gradient by hand, as a custom gradient.
 """
 
 from tangle.compat import tf1
+from tangle.nets import half
 
 CHAINS = 2
 
@@ -94,14 +95,7 @@ def pull_back(d_sums, flat, states, kernels):
   d_flat = tf1.matmul(joined, kernels[0], transpose_b=True)
   depth = tf1.dimension_value(flat.shape[1])
   d_inputs = tf1.transpose(tf1.reshape(d_flat, [steps, -1, depth]), [1, 0, 2])
-  return d_inputs, tf1.concat([d_above, d_below], 0), _sum_rows(joined)
-
-
-def _sum_rows(x):
-  """Sums `[R, N]` over its rows, in float32 at least."""
-  if x.dtype.size >= 4:
-    return tf1.reduce_sum(x, 0)
-  return tf1.cast(tf1.reduce_sum(tf1.cast(x, tf1.float32), 0), x.dtype)
+  return d_inputs, tf1.concat([d_above, d_below], 0), half.reduce_sum(joined, 0)
 
 
 def tanh_grad(y, upstream):

@@ -6,7 +6,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import arrays, base, checks
+from tangle.nets import arrays, base, checks, half
 
 
 class Dense(base.Network):
@@ -125,14 +125,15 @@ class Embedding(base.Network):
       `[..., D]`.
 
     Gradients:
-      To the table as `tf.IndexedSlices`, one slice per id.
+      To the table as `tf.IndexedSlices`: one slice for each id; in float16 and
+      bfloat16 one for each different id, summed in float32.
 
     Raises:
       DtypeError: if `ids` are no integers.
     """
     with self.enter(name):
       ids = checks.convert_ints(self._name, "ids", ids)
-      return tf1.gather(self._table(), ids)
+      return half.look_up(self._table(), ids)
 
   def project(self, features, use_bias=False, name=None):
     """Scores every id: `features @ table^T (+ bias)`, with the same table.
@@ -238,7 +239,8 @@ def dropout(x, rate, seed=None, name="dropout"):
       noise = tf1.random.uniform(tf1.shape(x), seed=seed)
     else:
       noise = tf1.random.stateless_uniform(tf1.shape(x), seed)
-    keep = tf1.cast(noise >= tf1.cast(rate, tf1.float32), x.dtype)
+    wide = tf1.float32 if half.is_half(x.dtype) else x.dtype
+    keep = tf1.cast(noise >= tf1.cast(rate, tf1.float32), wide)
     keep.set_shape(x.shape)
     # One factor, so that the backward pass reads one tensor.
-    return x * (keep / (1 - tf1.cast(rate, x.dtype)))
+    return x * tf1.cast(keep / (1 - tf1.cast(rate, wide)), x.dtype)

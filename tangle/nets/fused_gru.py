@@ -4,7 +4,7 @@ The gradient is written out by hand, see `chains`, of ops that have gradients.
 """
 
 from tangle.compat import tf1
-from tangle.nets import chains
+from tangle.nets import chains, half
 
 
 def gru(
@@ -57,7 +57,7 @@ class _GRUChain:
     self._flat = chains.time_major(inputs)
     both = tf1.concat([gates_kernel[:depth], candidate_kernel[:depth]], 1)
     biases = tf1.concat([gates_bias, candidate_bias], 0)
-    sums = tf1.nn.bias_add(tf1.matmul(self._flat, both), biases)
+    sums = half.add_bias(tf1.matmul(self._flat, both), biases)
     units = candidate_kernel.shape.as_list()[1]
     self.hs, self._resets, self._parts = [h], [], []
     for a in tf1.split(sums, inputs.shape.as_list()[1], axis=0):

@@ -7,15 +7,14 @@ the plain cells, whose ops are made only when it is asked for.
 import numpy as np
 
 from tangle.compat import tf1
-from tangle.nets import chains
+from tangle.nets import chains, half
 
 # Where both depths are at most this, one op for all steps is fast enough.
 _SMALL_DEPTH = 64
-_BLOCK_DTYPES = (tf1.float32, tf1.float16)
 
 
 def prefers_block(inputs, units):
-  """Whether `block_lstm` is the faster one, and computes in this type.
+  """Whether `block_lstm` is the faster one, and computes in this type itself.
 
   Args:
     inputs: `[B, T, D]`.
@@ -25,21 +24,22 @@ def prefers_block(inputs, units):
     A bool.
   """
   depth = inputs.shape.as_list()[2]
-  return has_block(inputs.dtype) and max(depth, units) <= _SMALL_DEPTH
+  return inputs.dtype == tf1.float32 and max(depth, units) <= _SMALL_DEPTH
 
 
 def has_block(dtype):
-  """Whether TensorFlow has the op of `block_lstm` for a `tf.DType`."""
-  return dtype in _BLOCK_DTYPES
+  """Whether `block_lstm` takes a `tf.DType`: any but float64."""
+  return dtype == tf1.float32 or half.is_half(dtype)
 
 
 def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
   """Runs an LSTM over a sequence in one op.
 
-  The formula is that of `cells.LSTMCell`.
+  The formula is that of `cells.LSTMCell`. Half precision is computed in
+  float32, as the op's gradient adds up the bias's step by step.
 
   Args:
-    inputs: `[B, T, D]`, float32 or float16; T may be unknown.
+    inputs: `[B, T, D]`, no float64; T may be unknown.
     kernel: `[D + U, 4 U]`, gates in the order i, g, f, o.
     bias: `[4 U]`.
     c, h: `[B, U]`, the state before the first step.
@@ -52,6 +52,8 @@ def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
   Gradients:
     Once, not twice.
   """
+  dtype = inputs.dtype
+  inputs, kernel, bias, c, h = map(half.widen, (inputs, kernel, bias, c, h))
   block = tf1.raw_ops.BlockLSTM(
     seq_len_max=steps,
     x=tf1.transpose(inputs, [1, 0, 2]),
@@ -64,7 +66,8 @@ def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
     cell_clip=-1.0,
     **_no_peepholes(bias),
   )
-  return [tf1.transpose(x, [1, 0, 2]) for x in (block.h, block.cs)]
+  found = [tf1.transpose(x, [1, 0, 2]) for x in (block.h, block.cs)]
+  return [tf1.cast(x, dtype) for x in found]
 
 
 def lstm(inputs, kernel, bias, state, forget_bias, whole, plain):
@@ -147,7 +150,7 @@ class _LSTMChain:
     self._kernels, self._whole = kernels, whole
     self._inputs, self._flat = inputs, chains.time_major(inputs)
     steps = inputs.shape.as_list()[1]
-    sums = tf1.nn.bias_add(tf1.matmul(self._flat, kernels[0]), bias)
+    sums = half.add_bias(tf1.matmul(self._flat, kernels[0]), bias)
     self._cs, self._hs, self._gates = [c], [h], []
     axis = tf1.constant(1)  # one op for all steps
     for z in tf1.split(sums, steps, axis=0):
@@ -202,7 +205,7 @@ class _LSTMChain:
     It makes no product: of kernel, inputs and bias it reads the shapes only,
     and they are those of a cell without inputs.
     """
-    if not has_block(self._kernels[1].dtype):
+    if self._kernels[1].dtype not in (tf1.float32, tf1.float16):
       return None
     bias = self._kernels[1][0]
     shapes = {"x": self._inputs[:, 0, :0], "w": self._kernels[1], "b": bias}

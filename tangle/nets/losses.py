@@ -2,7 +2,7 @@
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 
 
 def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
@@ -49,7 +49,7 @@ def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
     losses = tf1.nn.sparse_softmax_cross_entropy_with_logits(
       labels=targets, logits=logits
     )
-    return tf1.reduce_sum(losses * weights, axis=1)
+    return half.reduce_sum(losses * weights, axis=1)
 
 
 def _check_shapes(caller, logits, targets, weights):

@@ -109,7 +109,7 @@ class RecurrentLayer:
       raise errors.ShapeError(
         f"{self.name}: inputs must have a known number of steps to be "
         f"unrolled, got {checks.describe(inputs)}; call set_shape on it, or "
-        "use a layer that needs none: nets.LSTM in float32 or float16"
+        "use a layer that needs none: nets.LSTM in another type than float64"
       )
     if steps == 0:
       raise errors.ShapeError(
@@ -156,7 +156,7 @@ class LSTM(RecurrentLayer):
 
   It is computed by whatever is fastest for its sizes and type, see
   `fused_lstm`; the numbers are those of the cell but for rounding. T may be
-  unknown in float32 and float16; there is no second gradient then.
+  unknown but in float64; there is no second gradient then.
   """
 
   def __init__(

@@ -11,6 +11,7 @@ from typing import Any, Dict, NamedTuple, Optional
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import strategies
+from tangle.nets import half
 from tangle.pipeline import nodes as nodes_lib
 from tangle.pipeline import paths, runs
 
@@ -132,7 +133,7 @@ class JointTrainer:
     gradients, variables = zip(*pairs)
     norm = None
     if self._clip_norm is not None:
-      gradients, norm = tf1.clip_by_global_norm(gradients, self._clip_norm)
+      gradients, norm = half.clip_by_global_norm(gradients, self._clip_norm)
     with tf1.control_dependencies(seen):
       update = strategies.apply_gradients(
         self._optimizer, zip(gradients, variables), self._global_step

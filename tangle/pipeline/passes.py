@@ -12,6 +12,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import cut
+from tangle.nets import half
 from tangle.partial import aside, own_forward, policies, split, staging
 
 
@@ -242,7 +243,7 @@ class PassMaker:
       self._reads.items(), gradients.inputs
     ):
       if gradient is not None:
-        dense = tf1.convert_to_tensor(gradient)
+        dense = half.densify(gradient)
         reads[name] = self._when_real(
           is_real, functools.partial(boundary.put_gradient, dense, key)
         )

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Optional
 from tangle import errors, gradients
 from tangle.compat import tf1
 from tangle.graphs import strategies
+from tangle.nets import half
 from tangle.pipeline import pieces
 
 
@@ -109,7 +110,7 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
   norm, waits = None, []
   closing = next((part.name for part in parts if part.direct), None)
   if clip_norm is not None:
-    totals, norm = tf1.clip_by_global_norm(totals, clip_norm)
+    totals, norm = half.clip_by_global_norm(totals, clip_norm)
   elif closing is not None:
     waits = [tf1.group(*totals, name="all")]
   with tf1.control_dependencies(waits):

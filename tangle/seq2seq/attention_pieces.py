@@ -6,7 +6,7 @@ several sources the names of what a decoder reads end with the source's number.
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import losses
+from tangle.nets import half, losses
 from tangle.pipeline import pieces
 from tangle.seq2seq import encoders
 
@@ -104,13 +104,15 @@ def decoder_builder(model, divided=False):
     feeds, noise = _noise(model, divided)
     logits = model.decode(_take(model, reads), inputs_ph, **noise)
     each = losses.masked_cross_entropy(logits, targets_ph, weights_ph)
+    # In half precision a sum of many words would not be exact.
+    each, weights = half.widen(each), half.widen(weights_ph)
     if divided:
-      total, symbols = each, tf1.reduce_sum(weights_ph, 1)
-      per_row_ph = tf1.placeholder(model.dtype, [], "symbols_per_row_ph")
+      total, symbols = each, tf1.reduce_sum(weights, 1)
+      per_row_ph = tf1.placeholder(each.dtype, [], "symbols_per_row_ph")
       feeds["symbols_per_row"] = per_row_ph
       loss = tf1.reduce_mean(total) / per_row_ph
     else:
-      total, symbols = tf1.reduce_sum(each), tf1.reduce_sum(weights_ph)
+      total, symbols = tf1.reduce_sum(each), tf1.reduce_sum(weights)
       loss = total / symbols
     return pieces.Piece(
       feeds=dict(

@@ -123,10 +123,15 @@ def beam(
   where |Y| counts EOS. At each step the K best open sequences of an example are
   continued by all symbols. Of the 2 K continuations with the highest log P, in
   this order, those among the first K that end with EOS are set aside with
-  their scores, and the first K that do not are open at the next step. The
-  search for an example ends when K sequences have been set aside, or no open
-  one can get a higher score than the n-th best of these; after S steps, what is
-  open counts as it is. With `beam_size=1` this is greedy search.
+  their scores, and the first K that do not are open at the next step. After S
+  steps, what is open counts as it is. With `beam_size=1` and `length_penalty=0`
+  this is greedy search.
+
+  The search for an example ends when no open sequence can get a higher score
+  than the N-th best of those set aside. As log P only falls and lp only grows,
+  the highest score that is left is that of the best open sequence, with its
+  log P of now and lp of S. The larger `length_penalty` and S are, the later
+  that is: let S be little more than the longest sequence that you expect.
 
   Of continuations with equal log P, that of the better open sequence comes
   first, then that with the smaller id; of sequences with equal scores, the one
@@ -137,7 +142,9 @@ def beam(
   Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks",
   sec. 3.2, for setting ended sequences aside. That only the first K of 2 K
   continuations may end is how fairseq searches (Ott et al. 2019,
-  `sequence_generator.py`); there EOS is forced after S steps, here it is not.
+  `sequence_generator.py`); there EOS is forced after S steps, here it is not,
+  and there K ended sequences end the search, whatever may come. The end is that
+  of Tensor2Tensor (Vaswani et al. 2018, `beam_search.py`, `_is_finished`).
 
   Args:
     step: makes one step of the model, see `stepping`.
@@ -220,7 +227,7 @@ class _Beam:
       tf1.TensorArray(tf1.int32, self._steps, element_shape=scores.shape)
       for _ in ("symbols", "parents")
     ]
-    time, scores, _, _, ended, _, done, tapes = tf1.while_loop(
+    time, scores, _, _, ended, done, tapes = tf1.while_loop(
       lambda time, *rest: _goes_on(time, self._steps, rest[-2]),
       self._advance,
       [
@@ -229,7 +236,6 @@ class _Beam:
         tf1.fill(shape, go_id),
         self._model.state,
         _Ended(least, zeros, zeros - 1),
-        tf1.zeros([self._batch_size], tf1.int32),
         tf1.fill([self._batch_size], False),
         tapes,
       ],
@@ -252,7 +258,7 @@ class _Beam:
       tf1.where_v2(found.scores > self._least, lengths, 0),
     )
 
-  def _advance(self, time, scores, symbols, state, ended, counts, done, tapes):
+  def _advance(self, time, scores, symbols, state, ended, done, tapes):
     """Makes one step of the loop."""
     following = self._model(tf1.reshape(symbols, [-1]), state)
     top_scores, parents, symbols = self._continue(scores, following[0])
@@ -267,7 +273,6 @@ class _Beam:
     ended = _best(
       ended, _Ended(new, parents[:, first], before), self._beam_size
     )
-    counts += tf1.reduce_sum(tf1.cast(ending, tf1.int32), axis=1)
     # Go on with the first K of the others.
     open_scores = tf1.where_v2(ends, self._least, top_scores)
     scores, places = tf1.nn.top_k(open_scores, self._beam_size)
@@ -282,13 +287,12 @@ class _Beam:
     ]
     # log P only falls, so this is the most that an open sequence can reach.
     reach = self._normalize(scores[:, 0], self._steps)
-    beaten = ended.scores[:, self._n_best - 1] >= reach
-    done = done | (counts >= self._beam_size) | beaten
+    done = done | (ended.scores[:, self._n_best - 1] >= reach)
     tapes = [
       tape.write(time, values)
       for tape, values in zip(tapes, [symbols, parents])
     ]
-    return [time + 1, scores, symbols, state, ended, counts, done, tapes]
+    return [time + 1, scores, symbols, state, ended, done, tapes]
 
   def _continue(self, scores, log_probs):
     """Returns the scores, parents and symbols of the best continuations."""

@@ -3,6 +3,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from tangle import errors
 from tangle.combine import restoring
 from tangle.compat import tf1
 from tests.combine import support
@@ -44,6 +45,24 @@ class RestoringTest(support.CombineTestCase):
     sess.run(v.assign(np.zeros(2)))
     loader.restore(sess)
     np.testing.assert_array_equal(sess.run(v), before)
+
+  @parameterized.product(
+    use_resource=(True, False),
+    value=(np.zeros([3, 2]), np.zeros([6]), np.zeros([2, 3], np.float32)),
+  )
+  def test_another_shape_or_type_is_refused(self, use_resource, value):
+    saved = self.variable("saved", value)
+    sess = self.session()
+    prefix = tf1.train.Saver([saved]).save(sess, self.folder() + "/model")
+    v = self.variable("v", np.ones([2, 3]), use_resource=use_resource)
+    sess.run(v.initializer)
+    loader = restoring.Checkpoint(prefix, {"saved": v})
+    with self.assertRaises(errors.DataError) as caught:
+      loader.restore(sess)
+    self.assert_message(
+      caught.exception, "'saved'", "'v'", str(list(value.shape)), "pretrained"
+    )
+    np.testing.assert_array_equal(sess.run(v), np.ones([2, 3]))
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def all_ranked(oracle, example, alpha):
 def plain_beam(oracle, example, beam_size, alpha):
   """Returns (score, sequence), the best first, by lists and sorting.
 
-  Unlike the graph it does not stop before K have ended.
+  Unlike the graph it makes all steps.
   """
   opened, ended = [(0.0, ())], []
   for _ in range(oracle.steps):
@@ -139,9 +139,6 @@ def plain_beam(oracle, example, beam_size, alpha):
     longer = longer[: 2 * beam_size]
     ended.extend(pair for pair in longer[:beam_size] if pair[1][-1] == EOS)
     opened = [pair for pair in longer if pair[1][-1] != EOS][:beam_size]
-    if len(ended) >= beam_size:
-      opened = []
-      break
   scored = [(normalized(p, len(y), alpha), y) for p, y in ended + opened]
   return sorted(scored, key=lambda pair: -pair[0])
 
@@ -228,9 +225,11 @@ class SearchTest(case.GraphTestCase):
       self.beam(oracle, 1),
       self.beam(oracle, 1, alpha=1.0),
     )
-    for found in (one, penalized):
-      np.testing.assert_array_equal(found.symbols[:, 0], greedy.symbols)
-      np.testing.assert_array_equal(found.lengths[:, 0], greedy.lengths)
+    np.testing.assert_array_equal(one.symbols[:, 0], greedy.symbols)
+    np.testing.assert_array_equal(one.lengths[:, 0], greedy.lengths)
+    # With a length penalty it goes on where a longer one may be better.
+    score = normalized(greedy.scores, greedy.lengths, 1.0)
+    self.assertTrue(np.all(penalized.scores[:, 0] >= score - 1e-12))
     self.assert_close(one.scores[:, 0], greedy.scores)
     self.assertGreater(len(np.unique(greedy.lengths)), 2)
 
@@ -418,6 +417,33 @@ class LimitsTest(case.GraphTestCase):
     )
     np.testing.assert_allclose(np.exp(found.scores), [[0.4, 0.24]])
     np.testing.assert_array_equal(found.lengths, [[1, 2]])
+
+  @parameterized.parameters((2, 0.0), (2, 1.0), (3, 0.0), (3, 0.6))
+  def test_unlikely_ends_do_not_end_the_search(self, beam_size, alpha):
+    # EOS is second best at each step, and best only at the tenth.
+    open_ones = tf1.constant(np.log([0.9995, 1e-30, 0.0004, 1e-30]))
+    last = tf1.constant(np.log([1e-30, 1e-30, 1.0, 1e-30]))
+
+    def step(symbols, time):
+      del symbols
+      logits = tf1.where_v2(time[:, None] < 9, open_ones, last)
+      return logits, time + 1
+
+    (found,) = self.run_all(
+      search.beam(
+        step,
+        tf1.constant([0]),
+        1,
+        beam_size,
+        20,
+        alpha,
+        beam_size,
+        dtype=tf1.float64,
+      )
+    )
+    self.assertEqual(found.lengths[0, 0], 10)
+    score = normalized(9 * np.log(0.9995 / 0.9999), 10, alpha)
+    np.testing.assert_allclose(found.scores[0, 0], score, rtol=1e-6)
 
   def test_a_long_sequence_may_win_late(self):
     # EOS at once has 0.6. The other way has 0.4 and costs nothing from then

@@ -2,7 +2,7 @@
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.nets import arrays, checks
+from tangle.nets import arrays, checks, half
 from tangle.seq2seq.legacy import base, scopes
 
 
@@ -96,7 +96,7 @@ class Heads:
       else:
         query_of_head = tf1.reshape(query_of_head, shape)
         keys = keys[:, None]
-      mixed = tf1.tanh(keys + query_of_head)
+      mixed = tf1.tanh(half.in_float32(tf1.add, keys, query_of_head))
       scores = tf1.squeeze(arrays.multiply(mixed, vector), axis=-1)
       weights = tf1.nn.softmax(tf1.cast(scores, tf1.float32))
       weights = tf1.cast(weights, self._dtype)
@@ -118,7 +118,7 @@ def _mix(weights, states):
   """
   if compat.IS_TF1:
     return tf1.squeeze(tf1.matmul(weights[:, None, :], states), axis=1)
-  return tf1.reduce_sum(weights[:, :, None] * states, axis=1)
+  return half.reduce_sum(weights[:, :, None] * states, axis=1)
 
 
 class Step:

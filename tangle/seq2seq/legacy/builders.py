@@ -80,7 +80,7 @@ def decoder_builder(model):
     weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
     decoded = model.decode(parts.Encoded(**reads), inputs_ph)
     with tf1.name_scope("loss"):
-      totals, sizes = losses.weighted_sums(
+      totals, sizes, _ = losses.weighted_sums(
         "decoder_builder",
         decoded.outputs,
         tf1.unstack(targets_ph, axis=1),

@@ -7,7 +7,7 @@ those that change one of these. Cells made of cells are in `wrappers`.
 from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import cells as nets_cells
-from tangle.nets import checks
+from tangle.nets import checks, half
 from tangle.seq2seq.legacy import base, scopes
 
 LSTMState = nets_cells.LSTMState
@@ -83,10 +83,10 @@ class GRUCell(base.Cell):
 
     def step(inputs, state):
       both = tf1.concat([inputs, state], 1)
-      gates = tf1.nn.bias_add(tf1.matmul(both, gates_kernel), gates_bias)
+      gates = half.add_bias(tf1.matmul(both, gates_kernel), gates_bias)
       r, u = tf1.split(tf1.sigmoid(gates), 2, 1)
       reset = tf1.concat([inputs, r * state], 1)
-      g = tf1.nn.bias_add(tf1.matmul(reset, candidate_kernel), candidate_bias)
+      g = half.add_bias(tf1.matmul(reset, candidate_kernel), candidate_bias)
       state = u * state + (1 - u) * self._activation(g)
       return state, state
 
@@ -194,7 +194,7 @@ class LSTMCell(base.Cell):
     def step(inputs, state):
       c, h = state if self._state_is_tuple else tf1.split(state, sizes, 1)
       both = tf1.concat([inputs, h], 1)
-      gates = tf1.nn.bias_add(tf1.matmul(both, kernel), bias)
+      gates = half.add_bias(tf1.matmul(both, kernel), bias)
       c, h = self._advance(tf1.split(gates, 4, 1), c, peepholes)
       h = self._project(h, projection)
       state = LSTMState(c, h)
@@ -208,12 +208,12 @@ class LSTMCell(base.Cell):
     i, j, f, o = gates
     f += self._forget_bias
     if peepholes:
-      f += peepholes[0] * c
-      i += peepholes[1] * c
+      f += half.in_float32(tf1.multiply, peepholes[0], c)
+      i += half.in_float32(tf1.multiply, peepholes[1], c)
     c = tf1.sigmoid(f) * c + tf1.sigmoid(i) * self._activation(j)
     c = _clip(c, self._cell_clip)
     if peepholes:
-      o += peepholes[2] * c
+      o += half.in_float32(tf1.multiply, peepholes[2], c)
     return c, tf1.sigmoid(o) * self._activation(c)
 
   def _project(self, h, projection):

@@ -6,7 +6,7 @@ its encoder.
 """
 
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 from tangle.seq2seq.legacy import attention, base, feeding, scopes
 
 
@@ -343,7 +343,7 @@ def embedding_attention_start(
       start = step.start(batch_size)
 
   def advance(symbols, before):
-    inputs = tf1.nn.embedding_lookup(table, symbols)
+    inputs = half.look_up(table, symbols, tf1.nn.embedding_lookup)
     return step(inputs, before, batch_size)
 
   return advance, start

@@ -4,7 +4,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 from tangle.seq2seq.legacy import scopes
 
 
@@ -64,7 +64,7 @@ def embedded(table, ids, feed_previous, projection=None, update=True):
   """
 
   def lookup(symbols):
-    return tf1.nn.embedding_lookup(table, symbols)
+    return half.look_up(table, symbols, tf1.nn.embedding_lookup)
 
   if feed_previous is False:
     return given(tf1.unstack(lookup(tf1.stack(ids))))

@@ -2,7 +2,7 @@
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 from tangle.seq2seq.legacy import scopes
 
 
@@ -41,10 +41,12 @@ def sequence_loss_by_example(
   """
   caller = "sequence_loss_by_example"
   with tf1.name_scope(name or caller):
-    total, size = weighted_sums(
+    total, size, dtype = weighted_sums(
       caller, logits, targets, weights, softmax_loss_function
     )
-    return total / (size + 1e-12) if average_across_timesteps else total
+    if average_across_timesteps:
+      total /= size + 1e-12
+    return tf1.cast(total, dtype)
 
 
 def sequence_loss(
@@ -90,10 +92,8 @@ def sequence_loss(
       average_across_timesteps=average_across_timesteps,
       softmax_loss_function=softmax_loss_function,
     )
-    cost = tf1.reduce_sum(found)
-    if not average_across_batch:
-      return cost
-    return cost / tf1.cast(tf1.shape(targets[0])[0], cost.dtype)
+    reduce = tf1.reduce_mean if average_across_batch else tf1.reduce_sum
+    return half.in_float32(reduce, found)
 
 
 def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
@@ -107,7 +107,8 @@ def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
     softmax_loss_function: as for `sequence_loss`.
 
   Returns:
-    Two tensors `[B]`.
+    Two tensors `[B]`, float32 where the losses are of half precision, and the
+    type of the losses.
 
   Raises:
     ArgumentError: if the lists are empty or not of one length.
@@ -138,4 +139,6 @@ def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
     )
     terms.append(loss * weight)
     factors.append(weight)
-  return tf1.add_n(terms), tf1.add_n(factors)
+  # In half precision 1e-12 would be 0, and counts would not be exact.
+  sums = [tf1.add_n(list(map(half.widen, each))) for each in (terms, factors)]
+  return sums[0], sums[1], terms[0].dtype

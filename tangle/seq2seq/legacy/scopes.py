@@ -6,7 +6,7 @@ variable scope: its reuse, default initializer, dtype and partitioner hold.
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 
 
 def opened(caller, scope, default, dtype=None):
@@ -153,7 +153,7 @@ def linear(depths, units, dtype):
 
   def apply(parts):
     joined = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
-    return tf1.nn.bias_add(tf1.matmul(joined, kernel), bias)
+    return half.add_bias(tf1.matmul(joined, kernel), bias)
 
   return apply
 

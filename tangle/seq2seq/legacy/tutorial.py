@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 from tangle.seq2seq.legacy import scopes
 
 
@@ -133,7 +133,8 @@ class OutputProjection:
       `[B, V]`.
     """
     with tf1.name_scope(name):
-      return tf1.nn.xw_plus_b(outputs, *self.pair())
+      weights, biases = self.pair()
+      return half.add_bias(tf1.matmul(outputs, weights), biases)
 
   def loss(self, labels, logits, sampled_values=None, name="projected_loss"):
     """Cross entropy of the outputs, sampled or full: a softmax loss function.

@@ -4,7 +4,7 @@ import math
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.nets import checks
+from tangle.nets import checks, half
 from tangle.seq2seq.legacy import base, scopes
 
 
@@ -160,7 +160,7 @@ class EmbeddingWrapper(base.Cell):
     table, inner = self._make_parts(dtype)
 
     def step(inputs, state):
-      return inner(tf1.nn.embedding_lookup(table, inputs), state)
+      return inner(half.look_up(table, inputs, tf1.nn.embedding_lookup), state)
 
     return step
 

@@ -1,0 +1,129 @@
+"""Sums of float16 and bfloat16 numbers, taken in float32.
+
+TensorFlow's CPU kernels add numbers of half precision one by one, in half
+precision. A sum then stops growing: at 2,048 terms in float16 and at 256 in
+bfloat16, if the terms are equal. Which kernels do so differs between versions,
+see `docs/surprises.md`. Gradients of what is broadcast, of biases and of tables
+of embeddings are such sums.
+
+For float32 and float64, each function here is TensorFlow's own.
+"""
+
+from tangle import compat
+from tangle.compat import tf1
+
+
+def is_half(dtype):
+  """Whether a `tf.DType` is float16 or bfloat16."""
+  return dtype.base_dtype in (tf1.float16, tf1.bfloat16)
+
+
+def widen(x):
+  """Returns a tensor or an `IndexedSlices`, in float32 if it was in half."""
+  return tf1.cast(x, tf1.float32) if is_half(x.dtype) else x
+
+
+def in_float32(function, *tensors):
+  """Applies a function; in float32 if the tensors are of half precision.
+
+  The gradients to the tensors are summed in float32, too, and rounded at the
+  end.
+
+  Args:
+    function: from tensors to a tensor.
+    *tensors: all of one float type.
+
+  Returns:
+    A tensor of that type.
+  """
+  dtype = tensors[0].dtype
+  if not is_half(dtype):
+    return function(*tensors)
+  return tf1.cast(function(*map(widen, tensors)), dtype.base_dtype)
+
+
+def reduce_sum(x, axis=None):
+  """Sums a tensor over `axis`, as `tf1.reduce_sum` does."""
+  return in_float32(lambda x: tf1.reduce_sum(x, axis), x)
+
+
+def add_bias(x, bias):
+  """Adds a bias to the last dimension.
+
+  Args:
+    x: `[..., U]`.
+    bias: `[U]`.
+
+  Returns:
+    `[..., U]`.
+  """
+  # The gradient of `BiasAdd` is a sum in float32 for float16 already.
+  if x.dtype == tf1.bfloat16:
+    return in_float32(tf1.nn.bias_add, x, bias)
+  return tf1.nn.bias_add(x, bias)
+
+
+def look_up(table, ids, function=tf1.gather):
+  """Looks up rows of a table.
+
+  Args:
+    table: `[V, D]`, a tensor or a variable.
+    ids: `[...]` int32 or int64.
+    function: from table and ids to rows, such as `tf.nn.embedding_lookup`.
+
+  Returns:
+    `[..., D]`.
+
+  Gradients:
+    To the table as `tf.IndexedSlices`: one slice for each id; in half precision
+    one for each different id, as optimizers sum slices in half precision.
+  """
+  if not is_half(table.dtype):
+    return function(table, ids)
+  rows, places = tf1.unique(tf1.reshape(ids, [-1]))
+  vectors = tf1.cast(function(table, rows), tf1.float32)
+  # The gradient of a reshape is dense, that of a gather need not be.
+  vectors = tf1.reshape(vectors, tf1.shape(vectors))
+  found = tf1.gather(vectors, tf1.reshape(places, tf1.shape(ids)))
+  found.set_shape(ids.shape.concatenate(table.shape[1:]))
+  return tf1.cast(found, table.dtype.base_dtype)
+
+
+def densify(gradient):
+  """Returns a gradient as a tensor; rows of `IndexedSlices` are summed."""
+  if not compat.is_indexed_slices(gradient):
+    return gradient
+  return in_float32(tf1.convert_to_tensor, gradient)
+
+
+def global_norm(gradients):
+  """Returns the norm of all gradients together.
+
+  Args:
+    gradients: tensors, `IndexedSlices` or `None`.
+
+  Returns:
+    A scalar, float32 where gradients are of half precision.
+  """
+  return tf1.global_norm([g if g is None else widen(g) for g in gradients])
+
+
+def clip_by_global_norm(gradients, clip_norm, use_norm=None):
+  """Scales gradients down to a global norm, as TensorFlow's function does.
+
+  Args:
+    gradients: tensors, `IndexedSlices` or `None`.
+    clip_norm: the norm.
+    use_norm: what `global_norm` gives, if it is known.
+
+  Returns:
+    A list of gradients, each of its type, and the norm before, float32 where
+    gradients are of half precision.
+  """
+  wide = [g if g is None else widen(g) for g in gradients]
+  clipped, norm = tf1.clip_by_global_norm(wide, clip_norm, use_norm)
+  clipped = [
+    new if old is None or new.dtype == old.dtype else tf1.cast(new, old.dtype)
+    for old, new in zip(gradients, clipped)
+  ]
+  return clipped, norm
