@@ -55,7 +55,8 @@ class Epochs:
     Raises:
       DataError: if the position is one of other batches.
     """
-    position = position or {"epoch": 0, "batch": 0, "plan": self._plan}
+    if position is None:
+      position = {"epoch": 0, "batch": 0, "plan": self._plan}
     if position.get("plan") != self._plan:
       raise errors.DataError(
         f"Epochs.at: the position is one of other batches (plan "
@@ -128,7 +129,8 @@ class Alternate:
     Raises:
       DataError: if the position is one of other sources.
     """
-    position = position or {"turn": 0, "streams": dict.fromkeys(self._sources)}
+    if position is None:
+      position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
     if list(position["streams"]) != list(self._sources):
       raise errors.DataError(
         f"Alternate.at: the position is one of the sources "

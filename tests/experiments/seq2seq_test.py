@@ -139,6 +139,11 @@ class Seq2SeqTest(parameterized.TestCase):
       self.train(steps=2, evaluations=1, dropout_rate=0.5)
     with self.assertRaisesRegex(errors.DataError, "network"):
       self.train(steps=2, evaluations=1, network={"units": 3})
+    held_out = self.data.validation.pop()
+    with self.assertRaisesRegex(errors.DataError, "other data: validation"):
+      self.train(steps=2, evaluations=1)
+    self.data.validation.append(held_out)
+    self.assertEqual(self.train(steps=2, evaluations=1)["resumed_from"], 2)
     self.data.train.append(("e", ("E",)))
     with self.assertRaisesRegex(errors.DataError, "other vocabularies"):
       self.train(steps=2, evaluations=1)
