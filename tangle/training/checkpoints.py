@@ -209,6 +209,8 @@ class Checkpoints:
     lines = [f"model_checkpoint_path: {prefixes[-1]}"]
     lines += [f"all_model_checkpoint_paths: {prefix}" for prefix in prefixes]
     path = os.path.join(self.folder, "checkpoint")
+    if os.path.isdir(path):  # no such folder is ours
+      files.remove(path)
     files.write_text(path, "\n".join(lines) + "\n")
 
   def _prefix(self, step):

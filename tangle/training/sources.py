@@ -53,7 +53,8 @@ class Epochs:
       An iterator over batches with the attribute `position`.
 
     Raises:
-      DataError: if the position is one of other batches.
+      DataError: if the position is one of other batches, or there is none
+        such.
     """
     if position is None:
       position = {"epoch": 0, "batch": 0, "plan": self._plan}
@@ -63,6 +64,12 @@ class Epochs:
         f"{position.get('plan')}, here {self._plan}). Give the data and the "
         f"settings of that run."
       )
+    for name, most in (("epoch", 2**32), ("batch", len(self._batches))):
+      if type(position[name]) is not int or not 0 <= position[name] <= most:
+        raise errors.DataError(
+          f"Epochs.at: there is no {name} {position[name]!r}. The position is "
+          f"damaged: go on from an older one."
+        )
     return _EpochStream(self._batches, self._epochs, position)
 
 
@@ -127,7 +134,8 @@ class Alternate:
       An iterator over pairs (name, batch) with the attribute `position`.
 
     Raises:
-      DataError: if the position is one of other sources.
+      DataError: if the position is one of other sources, or there is none
+        such.
     """
     if position is None:
       position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
@@ -137,11 +145,17 @@ class Alternate:
         f"{list(position['streams'])}, here are {list(self._sources)}. Give "
         f"those of that run."
       )
+    turn = position["turn"]
+    if type(turn) is not int or turn not in range(len(self._sources)):
+      raise errors.DataError(
+        f"Alternate.at: there is no turn {turn!r}. The position is "
+        f"damaged: go on from an older one."
+      )
     streams = {
       name: source.at(position["streams"][name])
       for name, source in self._sources.items()
     }
-    return _Turns(streams, position["turn"])
+    return _Turns(streams, turn)
 
 
 class _Turns:

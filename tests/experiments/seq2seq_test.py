@@ -13,6 +13,7 @@ from tangle.compat import tf1
 from tangle.experiments import cmudict_data, run_folder, seq2seq, tasks
 from tests.experiments import spelling
 from tests.pipeline import placement_test
+from tests.training import folders
 
 SIZE = {"network": {"units": 16, "depth": 8}, "batch_size": 16}
 
@@ -61,6 +62,7 @@ class Seq2SeqTest(parameterized.TestCase):
     with open(os.path.join(self.out_dir, "metrics.jsonl")) as file:
       lines = [json.loads(line) for line in file]
     self.assertEqual(lines[-1], json.loads(json.dumps(figures)))
+    self.assertEqual(folders.without_unit(self.out_dir), [])
 
   def test_a_run_that_was_stopped_ends_with_the_same_weights(self):
     settings = {"steps": 20, "evaluations": 2, "dropout_rate": 0.3}

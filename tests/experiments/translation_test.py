@@ -40,6 +40,9 @@ class TranslationTest(parameterized.TestCase):
     self.assertGreater(min(seen), 60.0)
     self.assertEqual(figures["graphs"], 6)
     self.assertEqual(figures["steps"], 40 * 5 * 6)
+    self.assertEqual(
+      [n for n in folders.without_unit(self.out_dir) if "loss_" not in n], []
+    )
 
   def test_a_run_that_was_stopped_goes_on(self):
     whole = self.train(epochs=1.0)

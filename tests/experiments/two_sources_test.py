@@ -78,6 +78,7 @@ class TwoSourcesTest(absltest.TestCase):
     self.assertEqual(last["test_bleu"], figures["test_bleu"])
     names = [f"vocabulary_{k}.txt" for k in range(3)]
     self.assertLess(set(names), set(os.listdir(folder)))
+    self.assertEqual(folders.without_unit(folder), [])
 
   def test_a_finished_run_is_measured_again_and_not_trained(self):
     task = self.task(64)

@@ -288,7 +288,7 @@ def try_run(rng, trainer, base, wanted, folder):
     if whole and others_are_whole and not any(forged):
       return "refused", f"steps {whole} are whole: {error}"
     return "refused", ""
-  if w != wanted:
+  if w != wanted and not any(forged):
     return "went_on", f"weights {w}"
   last = whole[-1] if whole else None
   sound = outcome.resumed_from == last or any(forged) or not others_are_whole

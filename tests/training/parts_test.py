@@ -7,6 +7,8 @@ from absl.testing import absltest, parameterized
 from tangle import errors
 from tangle.training import checkpoints, meters, parts, stopping
 
+PATIENCE = {"best": 1.0, "best_step": 3, "waited": 0}
+
 
 def restored(state):
   return checkpoints.Restored(7, None, state, "run/step-7/model")
@@ -41,6 +43,10 @@ class PartsTest(parameterized.TestCase):
     ("list", {"patience": []}, "TypeError"),
     ("text", {"meter": "abc"}, "AttributeError"),
     ("none", {"meter": None}, "AttributeError"),
+    ("number", {"meter": {"all": 3.0}}, "TypeError"),
+    ("words", {"meter": {"all": ["x", 1]}}, "ValueError"),
+    ("count", {"patience": dict(PATIENCE, waited=[])}, "TypeError"),
+    ("best", {"patience": dict(PATIENCE, best="x")}, "ValueError"),
   )
   def test_a_state_that_does_not_fit_is_refused(self, changes, name):
     state = parts.state(self.parts, None, None)
