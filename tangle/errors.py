@@ -6,6 +6,24 @@ argument, what was expected, what was given, and the remedy.
 """
 
 
+def summarize(error):
+  """Returns what an error says in one line.
+
+  Args:
+    error: an exception; one of TensorFlow's says where its op was made, too,
+      and on TensorFlow 2 that comes first.
+
+  Returns:
+    A string without line breaks, "" if it says nothing.
+  """
+  text = getattr(error, "message", None) or str(error)
+  lines = [line.strip() for line in str(text).split("\n")]
+  for number, line in enumerate(lines):
+    if number and line.startswith(("[[{{node", "[[node")):
+      return lines[number - 1]
+  return lines[0]
+
+
 class TangleError(Exception):
   """Base of every exception that tangle raises on purpose."""
 
@@ -56,3 +74,10 @@ class TaskLostError(TangleError, RuntimeError):
 
 class TrainingError(TangleError, RuntimeError):
   """A training run cannot go on."""
+
+
+class FileError(TangleError, OSError):
+  """A file cannot be read or written; the message says which, and what to do.
+
+  Its `errno` is that of the system's error, or `None`.
+  """

@@ -34,6 +34,18 @@ class TreeTest(parameterized.TestCase):
     self.assertTrue(issubclass(errors.CallError, RuntimeError))
     self.assertTrue(issubclass(errors.MissingPackageError, ImportError))
 
+  def test_an_error_is_summarized_in_one_line(self):
+    texts = {
+      "": "",
+      "one": "one",
+      "one\ntwo": "one",
+      "No space\n\t [[{{node save/SaveV2}}]]": "No space",
+      "Graph execution error:\n\nDetected at node x defined at:\n  File y\n"
+      "No space\n\t [[{{node save/SaveV2}}]]\n\nOriginal stack": "No space",
+    }
+    for text, line in texts.items():
+      self.assertEqual(errors.summarize(ValueError(text)), line)
+
 
 if __name__ == "__main__":
   absltest.main()

@@ -18,6 +18,7 @@ MODULES = sorted(
 FLOORS = {
   "errors": 0,
   "compat": 0,
+  "files": 0,
   "graphs": 1,
   "nets": 1,
   "meta_graphs": 2,

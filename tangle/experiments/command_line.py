@@ -17,12 +17,13 @@ needs a type hint, such as `Optional[int]`.
 import inspect
 import os
 import re
+import signal
 import sys
 import typing
 
 from absl import app, flags
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
 from tangle.experiments import machine
 from tangle.training import records
@@ -90,7 +91,9 @@ def run(main):
   """Runs a script, and prints its figures as one line of JSON.
 
   An error of tangle's, or of a file, ends the script with its message and exit
-  code 1. TensorFlow's messages below warnings are not shown. What figures
+  code 1, and so does a lack of memory. A run that SIGINT or SIGTERM has ended,
+  whose figures have its name as `signal`, gives its figures and exit code 130
+  or 143. TensorFlow's messages below warnings are not shown. What figures
   depend on, such as the processor, is told on standard error.
 
   Args:
@@ -103,15 +106,33 @@ def run(main):
       raise app.UsageError(f"Unknown arguments: {argv[1:]}")
     tf1.logging.set_verbosity(tf1.logging.WARN)
     print(machine.summarize(), file=sys.stderr)
+    script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
     try:
       figures = main()
-    except (errors.TangleError, OSError) as error:
-      script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
+    except errors.TangleError as error:
       sys.exit(f"{script}: {error}")
+    except OSError as error:
+      sys.exit(f"{script}: {_explain(error)}")
+    except (MemoryError, tf1.errors.ResourceExhaustedError) as error:
+      reason = errors.summarize(error)
+      sys.exit(f"{script}: out of memory: {reason or 'free some, or ask less'}")
+    except KeyboardInterrupt as error:
+      name = error.args[0] if error.args else "SIGINT"
+      print(f"{script}: ended by {name}.", file=sys.stderr)
+      sys.exit(128 + signal.Signals[name])
     if figures is not None:
-      print(records.to_json(figures))
+      print(records.to_json(figures), flush=True)
+      if figures.get("signal"):
+        sys.exit(128 + signal.Signals[figures["signal"]])
 
   app.run(parsed)
+
+
+def _explain(error):
+  """Returns an error of the system, with the remedy if it names a file."""
+  if error.filename is None:
+    return error
+  return files.explain(error.filename, error, "opened")
 
 
 def settings(function):

@@ -175,15 +175,3 @@ class Translator:
         len(self._corpus.buckets(direction).cells) for direction in directions
       ),
     }
-
-
-def count_examples(batch):
-  """Returns how many examples a batch has.
-
-  Args:
-    batch: what `Translator.feeds` returned.
-
-  Returns:
-    An int.
-  """
-  return max(len(f["inputs"]) for f in batch.values() if "inputs" in f)

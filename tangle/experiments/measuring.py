@@ -129,4 +129,4 @@ class Measure:
     Args:
       state: what `state` returned.
     """
-    self.curve = list(state["curve"])
+    self.curve = [dict(record) for record in state["curve"]]

@@ -6,7 +6,6 @@ training, which a run that goes on must not change.
 """
 
 import contextlib
-import json
 import os
 from typing import Optional
 
@@ -14,22 +13,21 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import bucket_plans, tasks, translator
 from tangle.seq2seq import corpora, decoding
-from tangle.training import checkpoints, files, savers
-
-FILE = "run.json"
+from tangle.training import checkpoints, runs, savers
 
 
-def save(out_dir, task, network, training):
-  """Writes the settings of a run, or finds those that are there the same.
+def started(out_dir, task, network, training, report=None):
+  """Begins a run in a folder, or goes on with the one that is there.
 
   Args:
     out_dir: the folder; it is made if it is not there.
     task: a `tasks.Task`.
     network: a dict, the settings of the `Translator`.
     training: a dict, those of the training.
+    report: called with a line of text if versions differ.
 
-  Raises:
-    DataError: if the folder has a run with others.
+  Returns:
+    A context, see `runs.started`.
   """
   settings = {
     "tokens": list(task.tokens),
@@ -38,34 +36,16 @@ def save(out_dir, task, network, training):
     "network": network,
     "training": training,
   }
-  path = os.path.join(out_dir, FILE)
-  if os.path.exists(path):
-    _compare(out_dir, load(out_dir), json.loads(json.dumps(settings)))
-    if corpora.load_vocabularies(out_dir) != task.vocabularies:
-      raise errors.DataError(
-        f"run_folder.save: {out_dir!r} has a run with other vocabularies. "
-        f"Give the data of that run, or another folder."
-      )
-    return
-  os.makedirs(out_dir, exist_ok=True)
-  corpora.save_vocabularies(task.vocabularies, out_dir)
-  files.write_text(path, json.dumps(settings, indent=2) + "\n")
-
-
-def _compare(out_dir, old, new):
-  for group in new:
-    if old.get(group) == new[group]:
-      continue
-    before, after = old.get(group), new[group]
-    if isinstance(before, dict) and isinstance(after, dict):
-      names = sorted(set(before) | set(after))
-      odd = [n for n in names if before.get(n) != after.get(n)]
-      before = {name: before.get(name) for name in odd}
-      after = {name: after.get(name) for name in odd}
-    raise errors.DataError(
-      f"run_folder.save: {out_dir!r} has a run with the {group} {before}, not "
-      f"{after}. Go on with the settings of that run, or give another folder."
-    )
+  data = {
+    name: encoded.examples.digest() for name, encoded in task.encoded.items()
+  }
+  data.update(
+    (f"{name} references", runs.digest(zip(*found)))
+    for name, found in task.evaluations.items()
+    if name != "test"
+  )
+  texts = zip(corpora.FILES, (found.text for found in task.vocabularies))
+  return runs.started(out_dir, settings, data, dict(texts), report)
 
 
 def load(run_dir):
@@ -78,21 +58,21 @@ def load(run_dir):
     A dict: `tokens`, `layout`, `buckets`, `network`, `training`.
 
   Raises:
-    DataError: if there are none, or they are damaged.
+    DataError: if there are none, they or the vocabularies are damaged, or they
+      are those of another kind of training.
   """
-  path = os.path.join(run_dir, FILE)
-  try:
-    with open(path, encoding="utf-8") as file:
-      return json.load(file)
-  except FileNotFoundError as error:
+  settings = runs.read(run_dir)["settings"]
+  missing = [
+    name
+    for name in ("tokens", "layout", "buckets", "network", "training")
+    if name not in settings
+  ]
+  if missing:
     raise errors.DataError(
-      f"run_folder.load: {path} is missing. Give the folder of a training."
-    ) from error
-  except ValueError as error:
-    raise errors.DataError(
-      f"run_folder.load: {path} is damaged ({error}). Remove the folder and "
-      f"train again, or mend the file."
-    ) from error
+      f"run_folder.load: {run_dir!r} has a run of another kind, without "
+      f"{missing}. Give that of a run of train_seq2seq.py or train_g2p.py."
+    )
+  return settings
 
 
 @contextlib.contextmanager
@@ -139,19 +119,23 @@ def decoder(
     )
   settings = load(run_dir)
   vocabularies = corpora.load_vocabularies(run_dir)
-  buckets = bucket_plans.parse_buckets(**settings["buckets"])
   with tf1.Graph().as_default():
-    model = translator.Translator(
-      vocabularies,
-      buckets,
-      beam_size=beam_size,
-      length_penalty=length_penalty,
-      n_best=n_best,
-      trained=False,
-      devices=devices,
-      **settings["network"],
-    )
-    model.pipeline.build()
+    with runs.built_from(run_dir):
+      buckets = bucket_plans.parse_buckets(**settings["buckets"])
+      layout = tasks.LAYOUTS[settings["layout"]]
+      source_tokens, target_tokens = settings["tokens"]
+      tokenize = tasks.TOKENS[source_tokens]
+      model = translator.Translator(
+        vocabularies,
+        buckets,
+        beam_size=beam_size,
+        length_penalty=length_penalty,
+        n_best=n_best,
+        trained=False,
+        devices=devices,
+        **settings["network"],
+      )
+      model.pipeline.build()
     if checkpoint is None:
       restore = _restorer(run_dir)
     else:
@@ -168,16 +152,16 @@ def decoder(
         buckets,
         batch_size,
         unknown=unknown,
-        layout=tasks.LAYOUTS[settings["layout"]],
-        tokenize=tasks.TOKENS[settings["tokens"][0]],
-        join=("" if settings["tokens"][1] == "characters" else " ").join,
+        layout=layout,
+        tokenize=tokenize,
+        join=("" if target_tokens == "characters" else " ").join,
       )
 
 
 def _restorer(run_dir):
   """Returns a function of a session that restores the best checkpoint."""
   found = checkpoints.Checkpoints(
-    os.path.join(run_dir, "checkpoints"),
+    os.path.join(run_dir, runs.CHECKPOINTS),
     variables=tf1.trainable_variables(),
     part=True,
   )

@@ -47,6 +47,7 @@ SCHEDULES = {
 _FREE = {
   *("epochs", "words", "beam_size", "length_penalty"),
   *("cluster", "placement", "micro_batches", "pipeline_schedule"),
+  "checkpoint_every",
 }
 """Settings that a run that goes on may change, or that are kept elsewhere."""
 
@@ -138,22 +139,25 @@ def train(
     A dict of figures: `steps`, `loss` (the last one), `curve` (records of
     step, `validation_loss` in nats a symbol, `validation_perplexity`, and the
     metric of the task), `best_step`, the metric on test such as `test_wer`,
-    `train_s`, `words_per_s`, `seconds` (with evaluations), `build_s`, `graphs`,
+    `train_s`, `examples_per_s`, `words_per_s` (of targets; in spelling, words
+    spelled), `seconds` (with evaluations), `signal`, `build_s`, `graphs`,
     `graph_ops`, `joint_graphs`, `source_waste`, `target_waste` (shares of
     padding), `samples`, `reason` (why it ended).
 
   Raises:
     ArgumentError: if a setting is out of range or unknown, or the cluster has
       not the tasks of the placement.
-    DataError: if the folder has a run with other settings, or a word cannot be
-      converted; before anything is trained.
+    DataError: if the folder has a run with other settings, data or
+      vocabularies, or a damaged one, or a word cannot be converted; before
+      anything is written.
     BucketError: if a word is longer than the largest bucket; likewise.
     TrainingError: as `loop.Loop.run`, or if the cluster does not answer.
+    FileError: if a file cannot be read or written.
   """
   given = dict(locals())
   settings = {name: given[name] for name in command_line.settings(train)}
   run = _Run(task, out_dir, dict(network or {}), settings, report)
-  with tf1.Graph().as_default():
+  with run.started(), tf1.Graph().as_default():
     tf1.set_random_seed(seed)
     run.build()
     with run.open_session() as sess:
@@ -182,11 +186,18 @@ class _Run:
     self._pairs, self._source = self._make_source()
     if given.steps is None:
       given.steps = max(1, int(round(given.epochs * len(self._pairs))))
-    kept = {
-      name: value for name, value in vars(given).items() if name not in _FREE
-    }
-    run_folder.save(out_dir, task, network, kept)
     self._figures = {}
+
+  def started(self):
+    """Returns the context of the run's folder; see `runs.started`."""
+    kept = {
+      name: value
+      for name, value in vars(self._settings).items()
+      if name not in _FREE
+    }
+    return run_folder.started(
+      self._out_dir, self._task, self._network, kept, self._report
+    )
 
   def _make_source(self):
     """Returns the `PairBatches`, and the source of what is trained on."""
@@ -270,7 +281,7 @@ class _Run:
       model.start_from_frequencies(sess, targets)
     if self._load:
       self._load.restore(sess, given.init_checkpoint)
-    speed = speedometer.Speedometer(model.trainer)
+    speed = speedometer.Speedometer(model.trainer, _count(self._task))
     measure.every = max(1, given.steps // given.evaluations)
     run = loop.Loop(
       sess,
@@ -291,6 +302,7 @@ class _Run:
       progress=progress and speed.shown(progress),
       report=self._report,
       reopen=given.cluster and self.open_session,
+      locked=True,
     )
     try:
       outcome = run.run()
@@ -322,6 +334,15 @@ class _Run:
       **self._session(),
     ) as found:
       return self._measure.final(found, given.words or ())
+
+
+def _count(task):
+  """Returns how to count the words of a batch; `None` if nothing tells."""
+  if task.tokens[1] == "characters":
+    return None
+  # To spell a word is an example of one word.
+  spelling = task.tokens[0] == "characters"
+  return speedometer.count_examples if spelling else speedometer.count_words
 
 
 def _check_choice(name, value, known):

@@ -2,24 +2,66 @@
 
 import time
 
+import numpy as np
+
+from tangle.seq2seq import vocabulary
+
+
+def count_words(batch):
+  """Counts the words of the targets of a batch, without PAD and EOS.
+
+  Args:
+    batch: sub-model → feed → array. One sub-model, the decoder, is fed
+      `"inputs"`, `[B, T]`; what counts says `"weights"`, and without them each
+      position does. `"targets"` are ids, among which EOS is no word.
+
+  Returns:
+    An int.
+  """
+  fed = _decoder(batch)
+  if "weights" not in fed:
+    return int(np.size(fed["inputs"]))
+  counts = np.asarray(fed["weights"]) > 0
+  if "targets" in fed:
+    counts = counts & (np.asarray(fed["targets"]) != vocabulary.EOS_ID)
+  return int(np.sum(counts))
+
+
+def count_examples(batch):
+  """Counts the examples of a batch.
+
+  Args:
+    batch: as in `count_words`.
+
+  Returns:
+    An int.
+  """
+  return len(_decoder(batch)["inputs"])
+
+
+def _decoder(batch):
+  """Returns what the sub-model is fed that has targets."""
+  (found,) = (fed for fed in batch.values() if "inputs" in fed)
+  return found
+
 
 class Speedometer:
-  """A trainer that counts examples and seconds in its steps.
+  """A trainer that counts examples, words and seconds in its steps.
 
   A part of the state of `training.loop.Loop`.
   """
 
-  def __init__(self, trainer, count=None):
+  def __init__(self, trainer, count=count_words):
     """Wraps a trainer.
 
     Args:
-      trainer: an object with `step(sess, batch)`.
-      count: a function of a batch that returns how many examples it has; by
-        default the rows that `"decoder"` is fed as `"inputs"`.
+      trainer: an object with `step(sess, batch)`, whose batches are as in
+        `count_words`.
+      count: a function of a batch that returns how many words it has; `None`
+        if nothing tells what a word is.
     """
-    self._trainer = trainer
-    self._count = count or (lambda batch: len(batch["decoder"]["inputs"]))
-    self._seconds, self._words = 0.0, 0
+    self._trainer, self._count = trainer, count
+    self._seconds, self._examples, self._words = 0.0, 0, 0
 
   def step(self, sess, batch):
     """Makes a step.
@@ -34,7 +76,8 @@ class Speedometer:
     begin = time.perf_counter()
     result = self._trainer.step(sess, batch)
     self._seconds += time.perf_counter() - begin
-    self._words += self._count(batch)
+    self._examples += count_examples(batch)
+    self._words += self._count(batch) if self._count else 0
     return result
 
   def shown(self, progress):
@@ -46,23 +89,36 @@ class Speedometer:
     Returns:
       A function of step, number of steps, and result.
     """
+    unit = "words" if self._count else "examples"
 
     def show(step, steps, result):
-      note = f"{self.figures()['words_per_s']:,.0f} words/s"
+      note = f"{self.figures()[f'{unit}_per_s']:,.0f} {unit}/s"
       progress(step, steps, result, note)
 
     return show
 
   def figures(self):
-    """Returns the figures: `train_s`, `words_per_s` (examples a second)."""
-    return {
+    """Returns the figures, a dict.
+
+    They are `train_s`, the seconds in steps, `examples_per_s` and, if words are
+    counted, `words_per_s`.
+    """
+    per_s = 1 / self._seconds if self._seconds else 0.0
+    found = {
       "train_s": self._seconds,
-      "words_per_s": self._words / self._seconds if self._seconds else 0.0,
+      "examples_per_s": self._examples * per_s,
     }
+    if self._count:
+      found["words_per_s"] = self._words * per_s
+    return found
 
   def state(self):
     """Returns what a checkpoint needs."""
-    return {"seconds": self._seconds, "words": self._words}
+    return {
+      "seconds": self._seconds,
+      "examples": self._examples,
+      "words": self._words,
+    }
 
   def restore(self, state):
     """Goes on from a state.
@@ -70,4 +126,5 @@ class Speedometer:
     Args:
       state: what `state` returned.
     """
-    self._seconds, self._words = state["seconds"], state["words"]
+    self._seconds = float(state["seconds"])
+    self._examples, self._words = int(state["examples"]), int(state["words"])

@@ -5,6 +5,7 @@ encoder and the decoder that other directions have trained.
 """
 
 import time
+import types
 from typing import List, Optional
 
 import numpy as np
@@ -12,14 +13,17 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import (
+  command_line,
   languages,
   many_to_many,
   speedometer,
   translator,
 )
 from tangle.pipeline import sessions
-from tangle.seq2seq import metrics
-from tangle.training import determinism, loop, schedules, sources
+from tangle.seq2seq import corpora, metrics
+from tangle.training import determinism, loop, runs, schedules, sources
+
+_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared
 
 
 def train(
@@ -37,6 +41,7 @@ def train(
   batch_size=64,
   epochs=4.0,
   evaluations=4,
+  checkpoint_every=1000,
   seed=0,
   *,
   progress=None,
@@ -49,7 +54,8 @@ def train(
 
   Args:
     corpus: a `languages.Corpus`.
-    out_dir: folder of the run: checkpoints, `metrics.jsonl`.
+    out_dir: folder of the run: settings, vocabularies, checkpoints,
+      `metrics.jsonl`.
     directions: which to train and measure, such as en-de,de-en; all by
       default. One alone is a network of its own, to compare with.
     held_out: directions that are measured, but not trained.
@@ -63,6 +69,7 @@ def train(
     batch_size: examples a step.
     epochs: passes over the data of each direction, may be a fraction.
     evaluations: how often to measure on validation, at equal intervals.
+    checkpoint_every: steps between checkpoints.
     seed: of batches, initial values and dropout.
     progress: called after each step, as a `progress.Bar` is.
     report: called with lines of text.
@@ -70,47 +77,70 @@ def train(
   Returns:
     A dict of figures: `bleu`, direction → value; `validation_loss`, the best
     mean over the directions; `held_out`; `steps`, `train_s`, `seconds`,
-    `words_per_s`, `build_s`; `graphs` and `graph_ops` of encoders and decoders,
-    `joint_graphs`, how many joint graphs of all directions and buckets there
-    would be; `reason`.
+    `examples_per_s`, `words_per_s` (of targets), `build_s`; `graphs` and
+    `graph_ops` of encoders and decoders, `joint_graphs`, how many joint graphs
+    of all directions and buckets there would be; `reason` (why it ended),
+    `signal` (that has ended it, or `None`).
 
   Raises:
     ArgumentError: if a direction is unknown, none is left to train, or one
       that is held out has an encoder or a decoder that nothing trains.
+    DataError: if the folder has a run with other settings, data or
+      vocabularies, or a damaged one; before anything is written.
     TrainingError: as `loop.Loop.run`.
+    FileError: if a file cannot be read or written.
   """
+  given = dict(locals())
+  given = {name: given[name] for name in command_line.settings(train)}
   metrics.bleu(["a"], ["a"])  # fails now, not after an hour
   trained, left_out = _choose(corpus, directions or (), held_out or ())
   drawn = {
     str(d): corpus.batches("train", d, batch_size, seed) for d in trained
   }
   steps = max(1, int(round(epochs * sum(map(len, drawn.values())))))
+  given["directions"] = list(map(str, trained))
+  given["held_out"] = list(map(str, left_out))
+  given["steps"] = steps
+  with _started(out_dir, corpus, given, report):
+    directions = trained, left_out
+    return _train(corpus, out_dir, given, directions, drawn, progress, report)
+
+
+def _train(corpus, out_dir, given, directions, drawn, progress, report):
+  """Builds the graphs, trains and measures; returns the figures."""
+  given, (trained, left_out) = types.SimpleNamespace(**given), directions
   with tf1.Graph().as_default():
-    tf1.set_random_seed(seed)
+    tf1.set_random_seed(given.seed)
     begin = time.time()
-    cosine = schedules.Cosine(learning_rate, steps, final_learning_rate)
+    cosine = schedules.Cosine(
+      given.learning_rate, given.steps, given.final_learning_rate
+    )
     rate = schedules.LearningRate(cosine)
     measured = trained + left_out
-    model = many_to_many.Translator(corpus, measured, units, layers, depth)
-    trainer = translator.minimize(model.pipeline, rate, clip_norm)
+    model = many_to_many.Translator(
+      corpus, measured, given.units, given.layers, given.depth
+    )
+    trainer = translator.minimize(model.pipeline, rate, given.clip_norm)
     figures = dict(model.count_graphs(measured), build_s=time.time() - begin)
     with tf1.Session(config=sessions.session_config()) as sess:
       sess.run(tf1.global_variables_initializer())
       model.start_from_frequencies(sess, trained)
-      speed = speedometer.Speedometer(trainer, many_to_many.count_examples)
+      speed = speedometer.Speedometer(trainer)
       run = loop.Loop(
         sess,
         speed,
         sources.Alternate({n: sources.Epochs(b) for n, b in drawn.items()}),
         out_dir,
-        steps,
-        feeds=_feeds(model, trained, dropout_rate, seed),
+        given.steps,
+        feeds=_feeds(model, trained, given.dropout_rate, given.seed),
         rate=rate,
         validate=_validate(corpus, model, trained),
-        validate_every=max(1, steps // evaluations),
+        validate_every=max(1, given.steps // given.evaluations),
+        checkpoint_every=given.checkpoint_every,
         extra={"speed": speed},
         progress=progress and speed.shown(progress),
         report=report,
+        locked=True,
       )
       outcome = run.run()
       figures.update(_describe(outcome, left_out), **speed.figures())
@@ -119,6 +149,33 @@ def train(
         figures["bleu"] = {str(d): model.bleu(sess, d) for d in measured}
       run.journal.records.write(**figures)
   return figures
+
+
+def _started(out_dir, corpus, given, report):
+  """Returns the context of the run's folder; see `runs.started`."""
+  languages_there = corpus.languages.values()
+  settings = {
+    "kind": "translation",
+    "buckets": {
+      language.name: [
+        list(language.source_buckets),
+        list(language.target_buckets),
+      ]
+      for language in languages_there
+    },
+    "training": {k: v for k, v in given.items() if k not in _FREE},
+  }
+  data = {
+    f"{split}, {name}": runs.digest(corpora.read_lines(path))
+    for split, paths in corpus.paths.items()
+    if split != "test"
+    for name, path in paths.items()
+  }
+  texts = {
+    f"vocabulary_{language.name}.txt": language.symbols.text
+    for language in languages_there
+  }
+  return runs.started(out_dir, settings, data, texts, report)
 
 
 def _choose(corpus, directions, held_out):
@@ -177,4 +234,5 @@ def _describe(outcome, left_out):
     "best_step": outcome.best_step,
     "resumed_from": outcome.resumed_from,
     "seconds": outcome.seconds,
+    "signal": outcome.signal,
   }

@@ -6,18 +6,20 @@ buckets of source k and M of the target, sum_k N_k + M static graphs.
 
 import os
 import time
+import types
 
+from tangle import files
 from tangle.compat import tf1
-from tangle.experiments import speedometer
+from tangle.experiments import command_line, speedometer
 from tangle.experiments import translator as translator_lib
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.pipeline import sessions
 from tangle.seq2seq import attention_model, metrics, multi_source
 from tangle.training import (
   determinism,
-  files,
   loop,
   meters,
+  runs,
   schedules,
   sources,
 )
@@ -25,6 +27,7 @@ from tangle.training import (
 BATCH_SIZE = 256  # where nothing is trained
 
 _DECODER, _SEARCH = "decoder", "search"
+_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared
 
 
 def train(
@@ -51,8 +54,8 @@ def train(
 
   Args:
     task: an `aligned_task.Task`.
-    out_dir: folder of the run: vocabularies, checkpoints, `metrics.jsonl`, and
-      at the end `test.txt`, the translations.
+    out_dir: folder of the run: settings, vocabularies, checkpoints,
+      `metrics.jsonl`, and at the end `test.txt`, the translations.
     units: depth of the recurrent layers.
     layers: how many there are in each encoder and in the decoder.
     depth: depth of the embeddings.
@@ -71,27 +74,44 @@ def train(
     A dict of figures: `steps`, `reason` (why it ended), `loss` (the last one),
     `validation_loss` in nats a symbol (the best), `best_step`, `test_bleu`,
     `test_left_out` (lines that could not be translated), `train_s`,
-    `words_per_s` (examples a second), `seconds`, `build_s`, `graphs`,
+    `examples_per_s`, `words_per_s` (of targets), `seconds`, `signal` (that has
+    ended the run, or `None`), `build_s`, `graphs`,
     `graph_ops`, `joint_graphs` (what joint graphs would be), `source_wastes`
     and `target_waste` (shares of padding).
 
   Raises:
-    DataError: if the folder has a run of other data.
+    DataError: if the folder has a run with other settings, data or
+      vocabularies, or a damaged one; before anything is written.
     MissingPackageError: if test is to be measured and sacrebleu is missing.
     TrainingError: as `loop.Loop.run`.
+    FileError: if a file cannot be read or written.
   """
+  given = dict(locals())
+  given = {name: given[name] for name in command_line.settings(train)}
   report = report or (lambda text: None)
   drawn = multi_source.MultiSourceBatches(
     task.train.examples, task.buckets, batch_size, seed
   )
   steps = max(1, int(round(epochs * len(drawn))))
-  _begin(task, out_dir, report)
+  if task.test:
+    metrics.bleu(["a"], ["a"])  # fails now, not after an hour
+  report(f"train: {task.train.report.summary()}")
+  with _started(out_dir, task, dict(given, steps=steps), report):
+    return _train(task, out_dir, given, steps, drawn, progress, report)
+
+
+def _train(task, out_dir, given, steps, drawn, progress, report):
+  """Builds the graphs, trains and measures; returns the figures."""
+  given = types.SimpleNamespace(**given)
   with tf1.Graph().as_default():
-    tf1.set_random_seed(seed)
+    tf1.set_random_seed(given.seed)
     begin = time.time()
-    translator = Translator(task, units, layers, depth)
-    rate = schedules.LearningRate(schedules.Cosine(learning_rate, steps, 1e-5))
-    trainer = translator_lib.minimize(translator.pipeline, rate, clip_norm)
+    translator = Translator(task, given.units, given.layers, given.depth)
+    cosine = schedules.Cosine(given.learning_rate, steps, 1e-5)
+    rate = schedules.LearningRate(cosine)
+    trainer = translator_lib.minimize(
+      translator.pipeline, rate, given.clip_norm
+    )
     speed = speedometer.Speedometer(trainer)
     figures = dict(translator.count_graphs(), build_s=time.time() - begin)
     report(f"{figures['graphs']} static graphs for {task.buckets}")
@@ -104,33 +124,44 @@ def train(
         sources.Epochs(drawn),
         out_dir,
         steps,
-        feeds=translator.noise(dropout_rate, seed),
+        feeds=translator.noise(given.dropout_rate, given.seed),
         rate=rate,
         validate=translator.validate if task.validation else None,
-        validate_every=max(1, steps // evaluations),
-        checkpoint_every=checkpoint_every,
+        validate_every=max(1, steps // given.evaluations),
+        checkpoint_every=given.checkpoint_every,
         measure=meters.per_symbol(_DECODER),
         extra={"speed": speed},
         progress=progress and speed.shown(progress),
         report=report,
+        locked=True,
       )
       outcome = run.run()
       figures.update(_describe(outcome, drawn.padding_waste), **speed.figures())
       if task.test and outcome.reason != loop.INTERRUPTED:
         run.checkpoints.restore_best_or_newest(sess)
         figures.update(_test(translator, sess, task, out_dir))
-  run.journal.records.write(**figures)
+    run.journal.records.write(**figures)
   return figures
 
 
-def _begin(task, out_dir, report):
-  """Tells of the data, and saves the vocabularies."""
-  if task.test:
-    metrics.bleu(["a"], ["a"])  # fails now, not after an hour
-  report(f"train: {task.train.report.summary()}")
-  os.makedirs(out_dir, exist_ok=True)
-  for k, symbols in enumerate(task.vocabularies):
-    symbols.save(os.path.join(out_dir, f"vocabulary_{k}.txt"))
+def _started(out_dir, task, given, report):
+  """Returns the context of the run's folder; see `runs.started`."""
+  kept = {k: v for k, v in given.items() if k not in _FREE}
+  settings = {
+    "kind": "two_sources",
+    "buckets": [list(side) for side in task.buckets.sides],
+    "training": kept,
+  }
+  held_out = task.validation
+  data = {
+    "train": task.train.examples.digest(),
+    "validation": held_out and held_out.examples.digest(),
+  }
+  texts = {
+    f"vocabulary_{k}.txt": symbols.text
+    for k, symbols in enumerate(task.vocabularies)
+  }
+  return runs.started(out_dir, settings, data, texts, report)
 
 
 def _describe(outcome, waste):
@@ -142,6 +173,7 @@ def _describe(outcome, waste):
     "validation_loss": outcome.best_score,
     "best_step": outcome.best_step,
     "seconds": outcome.seconds,
+    "signal": outcome.signal,
     "source_wastes": list(waste.sources),
     "target_waste": waste.target,
   }

@@ -14,7 +14,7 @@ import tempfile
 import time
 from typing import List, Optional
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
 
 _READY = "ready"
@@ -86,6 +86,7 @@ class LocalCluster:
       ArgumentError: if `tasks` is not positive, or `ports` are not as many
         different port numbers.
       TrainingError: if a task does not start.
+      FileError: if the logs cannot be written.
     """
     if not isinstance(tasks, int) or tasks < 1:
       raise errors.ArgumentError(
@@ -104,7 +105,7 @@ class LocalCluster:
     self.addresses = [f"127.0.0.1:{port}" for port in ports]
     self.target = f"grpc://{self.addresses[0]}"
     self.log_dir = log_dir or tempfile.mkdtemp(prefix="tangle_cluster_")
-    os.makedirs(self.log_dir, exist_ok=True)
+    files.make_folder(self.log_dir)
     self._threads, self._environment = threads, dict(environment or {})
     self._processes = [None] * tasks
     try:
@@ -122,7 +123,8 @@ class LocalCluster:
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-m", "tangle.pipeline.clusters"]
     command += [",".join(self.addresses), str(task), str(self._threads)]
-    with open(self.log_of(task), "ab") as log:
+    path = self.log_of(task)
+    with files.explained(path), open(path, "ab") as log:
       self._processes[task] = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

@@ -7,13 +7,15 @@ cannot be used, and `Encoded.positions` tells where the rest was.
 """
 
 import collections
+import errno
+import functools
 import gzip
 import itertools
 import os
 import re
 import zlib
 
-from tangle import errors
+from tangle import errors, files
 from tangle.seq2seq import buckets as buckets_lib
 from tangle.seq2seq import vocabulary
 
@@ -26,6 +28,7 @@ Vocabularies = collections.namedtuple("Vocabularies", ["source", "target"])
 FILES = Vocabularies("source_vocabulary.txt", "target_vocabulary.txt")
 """What the files of `save_vocabularies` are called."""
 
+_LONGEST = 1 << 24  # bytes of a line
 _MARKS = ".,!?\"':;)("
 _TUTORIAL_WORDS = re.compile(f"[{_MARKS}]|[^ \t\n\r\x0b\x0c{_MARKS}]+")
 _DIGITS = re.compile("[0-9]")
@@ -76,13 +79,21 @@ def read_lines(path, limit=None):
 
   Raises:
     DataError: if the file is not UTF-8, starts with a byte order mark, or is
-      not what its name says; the message has the line.
+      not what its name says, or a line is longer than 16 MiB; the message has
+      the line.
+    FileError: if it cannot be read.
   """
   path = os.fspath(path)
   number = 0
   try:
     with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-      for number, line in enumerate(itertools.islice(file, limit), 1):
+      lines = iter(functools.partial(file.readline, _LONGEST), b"")
+      for number, line in enumerate(itertools.islice(lines, limit), 1):
+        if len(line) == _LONGEST and not line.endswith(b"\n"):
+          raise errors.DataError(
+            f"read_lines: line {number} of {path} is longer than {_LONGEST:,} "
+            "bytes. Cut it, or see whether the file is a text."
+          )
         if number == 1 and line.startswith(b"\xef\xbb\xbf"):
           raise errors.DataError(
             f"read_lines: {path} starts with a byte order mark, which would "
@@ -97,7 +108,7 @@ def read_lines(path, limit=None):
     ) from error
   except (EOFError, zlib.error, OSError) as error:
     if isinstance(error, OSError) and error.errno is not None:
-      raise
+      raise files.explain(path, error, "read") from error
     raise errors.DataError(
       f"read_lines: {path} is damaged, or not gzip, after line {number} "
       f"({error}). Fetch it again, or name it without .gz if it is plain."
@@ -318,7 +329,7 @@ def save_vocabularies(vocabularies, folder):
     vocabularies: a `Vocabularies`.
     folder: a folder; it is made if it is not there.
   """
-  os.makedirs(folder, exist_ok=True)
+  files.make_folder(folder)
   for symbols, name in zip(vocabularies, FILES):
     symbols.save(os.path.join(folder, name))
 
@@ -340,7 +351,9 @@ def load_vocabularies(folder):
     path = os.path.join(folder, name)
     try:
       found.append(vocabulary.Vocabulary.load(path))
-    except FileNotFoundError as error:
+    except errors.FileError as error:
+      if error.errno != errno.ENOENT:
+        raise
       raise errors.DataError(
         f"load_vocabularies: {path} is missing. A model is of no use without "
         "the vocabularies that it was trained with: take both files "

@@ -6,9 +6,8 @@ back. It does not split text into symbols; that is the data's to do.
 
 import collections
 import operator
-import os
 
-from tangle import errors
+from tangle import errors, files
 
 PAD_ID = 0
 """Fills a row up to the length of its bucket."""
@@ -21,6 +20,8 @@ EOS_ID = 2
 
 UNK_ID = 3
 """Stands for a symbol that is not in the vocabulary."""
+
+_LIMIT = 1 << 30  # bytes of a file
 
 SPECIALS = ("_PAD", "_GO", "_EOS", "_UNK")
 """What the ids 0..3 are called in a vocabulary file."""
@@ -135,10 +136,10 @@ class Vocabulary:
 
     Raises:
       DataError: if the file is not of this form; the message has the line.
+      FileError: if it cannot be read.
     """
     try:
-      with open(path, encoding="utf-8", newline="\n") as file:
-        lines = file.read().split("\n")
+      lines = files.read_bytes(path, _LIMIT).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
       raise errors.DataError(
         f"Vocabulary.load: {path} is not UTF-8 ({error}). Convert it."
@@ -170,12 +171,16 @@ class Vocabulary:
     Args:
       path: the file to write: UTF-8, one symbol a line, the specials first,
         so that the number of a line, from 0, is the id.
+
+    Raises:
+      FileError: if it cannot be written.
     """
-    # Killed between the two, a run must not leave a shorter vocabulary behind.
-    partial = f"{os.fspath(path)}.partial"
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-      file.writelines(f"{symbol}\n" for symbol in self._symbols)
-    os.replace(partial, path)
+    files.write_text(path, self.text)
+
+  @property
+  def text(self):
+    """What is in its file, a string."""
+    return "".join(f"{symbol}\n" for symbol in self._symbols)
 
   def encode(self, sequence, unknown="raise"):
     """Turns symbols into ids; adds neither GO nor EOS.

@@ -11,13 +11,14 @@ import json
 import logging
 import os
 import re
+import shutil
 from typing import Any, NamedTuple, Optional
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
-from tangle.training import files, manifests, savers
+from tangle.training import manifests, savers
 
-_FOLDER = re.compile(r"step-(\d{8,})")
+_FOLDER = re.compile(r"step-([0-9]{8}|[1-9][0-9]{8,17})")
 _MODEL = "model"
 
 
@@ -105,10 +106,14 @@ class Checkpoints:
 
     Returns:
       A list of ints, increasing.
+
+    Raises:
+      FileError: if the folder cannot be read.
     """
-    if not os.path.isdir(self.folder):
+    if not os.path.lexists(self.folder):
       return []
-    found = map(_FOLDER.fullmatch, os.listdir(self.folder))
+    with files.explained(self.folder, "read"):
+      found = map(_FOLDER.fullmatch, os.listdir(self.folder))
     return sorted(int(match.group(1)) for match in found if match)
 
   def path(self, step):
@@ -142,20 +147,26 @@ class Checkpoints:
       ArgumentError: if there is a checkpoint of this step or a later one that
         `restore` did not find damaged, or JSON would not give `state` back as
         it is.
+      FileError: if a file cannot be written, as on a full disk; the
+        checkpoints before it are left as they are.
     """
     manifest = manifests.Manifest(int(step), _number(score), state)
     manifests.check("Checkpoints.save", manifest)
     self._refuse_later(manifest.step)
-    os.makedirs(self.folder, exist_ok=True)
+    files.make_folder(self.folder)
     files.clean(self.folder)
     path = self.path(manifest.step)
     temporary = os.path.join(
       self.folder, files.WRITING + os.path.basename(path)
     )
-    os.mkdir(temporary)
-    self._saver.save(sess, os.path.join(temporary, _MODEL))
-    manifests.write(temporary, manifest)
-    if os.path.exists(path):  # a damaged one
+    try:
+      files.make_folder(temporary)
+      self._saver.save(sess, os.path.join(temporary, _MODEL))
+      manifests.write(temporary, manifest)
+    except BaseException:
+      shutil.rmtree(temporary, ignore_errors=True)  # a full disk needs the room
+      raise
+    if os.path.lexists(path):  # a damaged one
       files.remove(path)
       self._damaged.pop(manifest.step, None)
     files.publish(temporary, path)
@@ -198,6 +209,8 @@ class Checkpoints:
     lines = [f"model_checkpoint_path: {prefixes[-1]}"]
     lines += [f"all_model_checkpoint_paths: {prefix}" for prefix in prefixes]
     path = os.path.join(self.folder, "checkpoint")
+    if os.path.isdir(path):  # no such folder is ours
+      files.remove(path)
     files.write_text(path, "\n".join(lines) + "\n")
 
   def _prefix(self, step):
@@ -259,7 +272,9 @@ class Checkpoints:
     for step in self.steps():
       if step not in self._damaged:
         try:
-          scores[step] = manifests.read(self.path(step), deep=False).score
+          score = self._read(step, deep=False).score
+          # What is not a number is no score: nothing is less or more.
+          scores[step] = score if score == score else None
         except errors.DataError as error:
           self._say_damaged(step, error)
     return scores
@@ -268,19 +283,29 @@ class Checkpoints:
     self._damaged[step] = str(why)
     self._report(f"Checkpoint {self.path(step)!r} is damaged: {why}.")
 
+  def _read(self, step, deep=True):
+    """Reads the manifest of a checkpoint; see `manifests.read`."""
+    manifest = manifests.read(self.path(step), deep)
+    if manifest.step != step:
+      raise errors.DataError(
+        f"{manifests.NAME} is that of step {manifest.step}: the folder has "
+        f"been renamed or copied"
+      )
+    return manifest
+
   def _restore(self, sess, caller, steps):
     """Restores the first of `steps` that is not damaged."""
     passed_over = False
     for step in steps:
+      prefix = self._prefix(step)
       try:
-        manifest = manifests.read(self.path(step))
+        manifest = self._read(step)
+        check_fit(caller, prefix, self._variables, self._part)
+        self._saver.restore(sess, prefix)
       except errors.DataError as error:
         self._say_damaged(step, error)
         passed_over = True
         continue
-      prefix = self._prefix(step)
-      check_fit(caller, prefix, self._variables, self._part)
-      self._saver.restore(sess, prefix)
       self._damaged.pop(step, None)
       if passed_over:
         self._report(f"The checkpoint of step {step} is used instead.")
@@ -311,10 +336,14 @@ def check_fit(caller, prefix, variables, part=False):
   Raises:
     TrainingError: if a name is missing on one side, or a shape or a dtype
       differs; it names all of them.
+    DataError: if TensorFlow cannot read it.
   """
-  reader = tf1.train.load_checkpoint(prefix)
-  shapes = reader.get_variable_to_shape_map()
-  dtypes = reader.get_variable_to_dtype_map()
+  try:
+    reader = tf1.train.load_checkpoint(prefix)
+    shapes = reader.get_variable_to_shape_map()
+    dtypes = reader.get_variable_to_dtype_map()
+  except (tf1.errors.OpError, RuntimeError, ValueError) as error:
+    raise savers.unreadable(error) from error
   wanted = dict(map(_signature, variables))
   problems = [
     f"{name} is {why}"

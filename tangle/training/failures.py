@@ -1,12 +1,42 @@
-"""What stops a run: losses and weights that are not finite numbers."""
+"""What stops a run: numbers that are not finite, no room on disk, no memory."""
 
 import math
 import os
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
+
+OUT_OF_ROOM = (
+  errors.FileError,
+  MemoryError,
+  tf1.errors.ResourceExhaustedError,
+)
+"""What a full disk and a full memory raise."""
+
+
+def say_how_to_go_on(error, step):
+  """Returns what ends a run, with the remedy.
+
+  Args:
+    error: one of `OUT_OF_ROOM`.
+    step: how many steps have been done.
+
+  Returns:
+    A `FileError` for one, else a `TrainingError`.
+  """
+  advice = "Started again, the run goes on from its last checkpoint."
+  if isinstance(error, errors.FileError):
+    found = errors.FileError(f"Loop: after step {step}: {error} {advice}")
+    found.errno = error.errno
+    return found
+  reason = errors.summarize(error)
+  return errors.TrainingError(
+    f"Loop: out of memory after step {step}"
+    f"{f' ({reason})' if reason else ''}. Free memory, or give smaller batches "
+    f"or a smaller network, which is another run. {advice}"
+  )
 
 
 class Guard:
@@ -52,10 +82,14 @@ class Guard:
     for what, value in ("loss", result.loss), ("global norm", norm):
       if value is not None and not math.isfinite(value):
         path = os.path.join(self._out_dir, f"failed-step-{step:08d}.npz")
-        write_batch(path, batch, feeds)
+        try:
+          write_batch(path, batch, feeds)
+          where = f"The batch is in {path!r}."
+        except OSError as error:
+          where = f"The batch is lost: {files.explain(path, error)}"
         raise errors.TrainingError(
           f"Loop: the {what} is {value} at step {step}, in the buckets "
-          f"{getattr(result, 'buckets', None)}. The batch is in {path!r}. "
+          f"{getattr(result, 'buckets', None)}. {where} "
           f"Lower the learning rate or the norm that gradients are clipped to, "
           f"or see whether the batch is sound; started again, the run goes on "
           f"from its last checkpoint."

@@ -9,8 +9,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
   """Notes SIGINT and SIGTERM, as a context, for a loop that asks for them.
 
-  The second signal raises KeyboardInterrupt at once. Outside the main thread,
-  where Python lets nobody handle signals, nothing is noted.
+  The second signal raises KeyboardInterrupt at once, with its name. Outside the
+  main thread, where Python lets nobody handle signals, nothing is noted.
 
   Attributes:
     received: name of the first signal; `None` before.
@@ -36,6 +36,6 @@ class Interrupts:
   def _note(self, number, frame):
     del frame
     if self.received is not None:
-      raise KeyboardInterrupt
+      raise KeyboardInterrupt(signal.Signals(number).name)
     # Nothing is printed here: it could be in the midst of another print.
     self.received = signal.Signals(number).name

@@ -35,6 +35,7 @@ class Journal:
     self._with_perplexity = with_perplexity
     self._summaries = None
     self._earlier_s = 0.0
+    self._kept = None
 
   def open(self, out_dir, graph, step, goes_on):
     """Opens the files.
@@ -43,12 +44,23 @@ class Journal:
       out_dir: the folder of the run.
       graph: the graph.
       step: how many steps have been done.
-      goes_on: whether there is a run in the folder that goes on.
+      goes_on: whether there is a run in the folder that goes on, whose state
+        was restored.
+
+    Raises:
+      DataError: if the records of the run that goes on have changed, or there
+        are records of one that does not.
+      FileError: if the file of the records cannot be read or written.
     """
-    resume_step = step if goes_on else None
-    self.records = records.Records(out_dir, resume_step)
+    if not goes_on and records.is_begun(out_dir):
+      raise errors.DataError(
+        f"Loop: {out_dir!r} has {records.NAME} of a run, and none of its "
+        f"checkpoints. Put the checkpoints back, or give another folder."
+      )
+    self.records = records.Records(out_dir, self._kept if goes_on else None)
     folder = os.path.join(out_dir, "summaries")
-    self._summaries = summaries.Summaries(folder, graph, resume_step)
+    resume_step = step if goes_on else None
+    self._summaries = summaries.Summaries(folder, graph, resume_step, self.say)
     self._begun_s = self._reported_s = time.monotonic()
     self._reported_step = step
 
@@ -107,7 +119,11 @@ class Journal:
 
   def state(self):
     """Returns what a checkpoint needs, a dict."""
-    return {"meter": self.meter.state(), "seconds": self.seconds}
+    return {
+      "meter": self.meter.state(),
+      "seconds": self.seconds,
+      "records": self.records.state(),
+    }
 
   def restore(self, state):
     """Goes on from a state.
@@ -116,7 +132,11 @@ class Journal:
       state: what `state` returned.
     """
     self.meter.restore(state["meter"])
-    self._earlier_s = state["seconds"]
+    self._earlier_s = float(state["seconds"])
+    kept = state["records"]
+    self._kept = {"bytes": int(kept["bytes"]), "sha256": str(kept["sha256"])}
+    if self._kept["bytes"] < 0:
+      raise ValueError("a number of bytes is negative")
 
 
 def check_validation(figures, watch):

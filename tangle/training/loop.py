@@ -6,15 +6,16 @@ weights, slots and figures, bit by bit, as one that was not stopped. What that
 takes of the model is in `determinism`.
 """
 
+import contextlib
 import logging
 import os
 import time
 from typing import NamedTuple, Optional
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
 from tangle.training import checkpoints as checkpoints_lib
-from tangle.training import failures, files, interrupts, recovery, stopping
+from tangle.training import failures, interrupts, parts, recovery, stopping
 from tangle.training import journal as journal_lib
 
 MAX_STEPS = "max_steps"
@@ -35,6 +36,8 @@ class Outcome(NamedTuple):
     best_step: the step that it belongs to.
     resumed_from: the step where this run went on; `None` if it began.
     seconds: what training has taken, earlier runs too.
+    signal: name of the signal that has ended the run, such as `"SIGTERM"`;
+      `None` without.
   """
 
   step: int
@@ -44,6 +47,7 @@ class Outcome(NamedTuple):
   best_step: Optional[int]
   resumed_from: Optional[int]
   seconds: float
+  signal: Optional[str] = None
 
 
 def train(sess, trainer, source, out_dir, max_steps, **settings):
@@ -110,6 +114,7 @@ class Loop:
     report=None,
     reopen=None,
     reopen_s=600.0,
+    locked=False,
   ):
     """Adds the ops of checkpoints to the graph, which must be complete.
 
@@ -154,6 +159,8 @@ class Loop:
         default the error ends the run.
       reopen_s: seconds that may pass from a loss to the next step. A step
         that loses a task three times in a row, too, ends the run.
+      locked: whether the caller holds the lock of the folder, as within
+        `runs.started`; by default `run` takes it.
 
     Raises:
       ArgumentError: if a number of steps or `patience` is less than 1, there
@@ -166,7 +173,7 @@ class Loop:
         "Loop: patience counts validations. Give validate, too."
       )
     self.sess, self._trainer, self._source = sess, trainer, source
-    self._out_dir, self._max_steps = out_dir, max_steps
+    self._out_dir, self._max_steps, self._locked = out_dir, max_steps, locked
     self._feeds = feeds or (lambda batch, step: batch)
     self._rate = rate
     self._validate, self._watch = validate, watch
@@ -206,14 +213,20 @@ class Loop:
       TaskLostError: if a task of the cluster is lost, and is not back in time
         or there is no `reopen`.
       DataError: if the batches are not those of the run that goes on, or
-        `metrics.jsonl` is damaged.
+        `metrics.jsonl` is damaged, or its checkpoints are missing.
+      FileError: if a file cannot be written, as on a full disk. The run goes
+        on from its last checkpoint, as it does when memory runs out, which is
+        a `TrainingError`.
       KeyboardInterrupt: at the second signal.
     """
-    with files.lock(self._out_dir, "Loop.run"):
+    lock = files.lock(self._out_dir, "Loop.run")
+    with contextlib.nullcontext() if self._locked else lock:
       with interrupts.Interrupts() as signals:
         resumed_from = self._begin()
         try:
           reason = self._steps_and_losses(signals)
+        except failures.OUT_OF_ROOM as error:
+          raise failures.say_how_to_go_on(error, self._step) from error
         finally:
           self.journal.close()
     by = f" by {signals.received}" if signals.received else ""
@@ -226,6 +239,7 @@ class Loop:
       best_step=self._patience.best_step,
       resumed_from=resumed_from,
       seconds=self.journal.seconds,
+      signal=signals.received,
     )
 
   def _begin(self):
@@ -238,13 +252,10 @@ class Loop:
       self._step, self._loss = self._first_step(), None
     else:
       resumed_from = self._step = restored.step
-      self._check_state(restored)
-      for name, part in self._parts.items():
-        part.restore(restored.state["parts"][name])
-      self._loss = restored.state["loss"]
-      position = restored.state["position"]
+      self._loss, position = parts.restore(restored, self._parts)
       self.journal.say(f"Going on from the checkpoint of step {self._step}.")
-    self._stream = self._source.at(position)
+    with parts.explained(restored):
+      self._stream = self._source.at(position)
     self.journal.open(
       self._out_dir, self.sess.graph, self._step, restored is not None
     )
@@ -255,16 +266,6 @@ class Loop:
   def _first_step(self):
     global_step = tf1.train.get_global_step(self.sess.graph)
     return 0 if global_step is None else int(self.sess.run(global_step))
-
-  def _check_state(self, restored):
-    state = restored.state if isinstance(restored.state, dict) else {}
-    found = sorted(state.get("parts", ()))
-    if found != sorted(self._parts):
-      raise errors.TrainingError(
-        f"Loop: the checkpoint {restored.prefix!r} has the state of {found}, "
-        f"this run has {sorted(self._parts)}. Give rate and extra as in that "
-        f"run, or another folder."
-      )
 
   def _steps_and_losses(self, signals):
     """Runs the steps, after each loss of a task from the newest checkpoint."""
@@ -360,11 +361,7 @@ class Loop:
       return
     self._guard.check_weights(self.sess, self._step)
     self.journal.sync()
-    state = {
-      "position": self._stream.position,
-      "loss": self._loss,
-      "parts": {name: part.state() for name, part in self._parts.items()},
-    }
+    state = parts.state(self._parts, self._loss, self._stream.position)
     self.checkpoints.save(self.sess, self._step, state, self._score)
     self._saved_step, self._saved_s = self._step, time.monotonic()
 

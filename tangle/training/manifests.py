@@ -5,17 +5,24 @@ the SHA-256 of each other file there, the state that goes with the weights, and
 a SHA-256 of itself.
 """
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 from typing import Any, NamedTuple, Optional
 
-from tangle import errors
-from tangle.training import files
+from tangle import errors, files
 
 NAME = "manifest.json"
 
 _FORMAT = 1
+_LIMIT = 1 << 26  # bytes
+# What a damaged folder makes the system say; else the machine is at fault.
+_DAMAGES = {
+  *(None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+  *(errno.ENXIO, errno.ENAMETOOLONG, errno.EIO),
+}
 
 
 class Manifest(NamedTuple):
@@ -87,7 +94,7 @@ def write(folder, manifest):
   listed = {}
   for name in sorted(os.listdir(folder)):
     path = os.path.join(folder, name)
-    files.sync(path)
+    files.sync(path)  # FileError, if the disk is full
     listed[name] = {
       "bytes": os.path.getsize(path),
       "sha256": files.digest(path),
@@ -110,47 +117,82 @@ def read(folder, deep=True):
 
   Raises:
     DataError: if something is damaged; it says which file, and why.
+    FileError: if a file cannot be read for a reason that is not its own, such
+      as too many open files.
   """
-  path = os.path.join(folder, NAME)
-  try:
-    with open(path, encoding="utf-8") as file:
-      whole = json.loads(file.read())
-  except OSError as error:
-    raise errors.DataError(f"{NAME} cannot be read: {error.strerror}") from None
-  except ValueError as error:
-    raise errors.DataError(f"{NAME} is no JSON: {error}") from None
+  with _named(NAME):
+    whole = files.read_json(os.path.join(folder, NAME), _LIMIT)
   try:
     content = whole["content"]
     sound = whole["sha256"] == _digest(content)
     found = content["format"]
-  except (TypeError, KeyError):
+    parts = [content[name] for name in Manifest._fields]
+    listed = content["files"] if sound else {}
+  except (TypeError, KeyError, RecursionError):
     raise errors.DataError(f"{NAME} is no manifest") from None
   if not sound:
     raise errors.DataError(f"{NAME} has changed since it was written")
   if found != _FORMAT:
     raise errors.DataError(
-      f"{NAME} is of format {found}, and only format {_FORMAT} is known here"
+      f"{NAME} is of format {found!r}, and only format {_FORMAT} is known here"
     )
-  for name, wanted in content["files"].items() if deep else ():
+  if not _has_types(listed, *parts):
+    raise errors.DataError(f"{NAME} is no manifest")
+  for name, wanted in listed.items() if deep else ():
     _check_file(folder, name, wanted)
-  return Manifest(content["step"], content["score"], content["state"])
+  return Manifest(*parts)
+
+
+def _has_types(listed, step, score, state):
+  """Whether the parts of a manifest are of the types that `write` gives."""
+  del state  # it is checked by what reads it
+  return (
+    type(step) is int
+    and step >= 0
+    and (score is None or type(score) in (int, float))
+    and isinstance(listed, dict)
+    and len(listed) > 0
+    and all(
+      isinstance(wanted, dict)
+      and type(wanted.get("bytes")) is int
+      and isinstance(wanted.get("sha256"), str)
+      for wanted in listed.values()
+    )
+  )
+
+
+@contextlib.contextmanager
+def _named(name):
+  """Names the file in what is raised, when the file is at fault."""
+  try:
+    yield
+  except errors.FileError as error:
+    if error.errno not in _DAMAGES:
+      raise
+    why = os.strerror(error.errno) if error.errno else "it is no regular file"
+    raise errors.DataError(f"{name} cannot be read: {why}") from None
+  except errors.DataError as error:
+    raise errors.DataError(f"{name} is damaged: {error}") from None
 
 
 def _check_file(folder, name, wanted):
+  if name != os.path.basename(name) or name in ("", ".", "..", NAME):
+    raise errors.DataError(
+      f"{NAME} names {name!r}, which is no file of its folder"
+    )
   path = os.path.join(folder, name)
-  try:
-    size = os.path.getsize(path)
-    if size != wanted["bytes"]:
-      raise errors.DataError(
-        f"{name} has {size} bytes, and had {wanted['bytes']} when it was "
-        f"written"
-      )
-    if files.digest(path) != wanted["sha256"]:
-      raise errors.DataError(
-        f"{name} has changed since it was written: its SHA-256 is another"
-      )
-  except OSError as error:
-    raise errors.DataError(f"{name} cannot be read: {error.strerror}") from None
+  with _named(name):
+    with files.reading(path) as file:
+      size = os.fstat(file.fileno()).st_size
+    sha256 = files.digest(path) if size == wanted["bytes"] else ""
+  if size != wanted["bytes"]:
+    raise errors.DataError(
+      f"{name} has {size} bytes, and had {wanted['bytes']} when it was written"
+    )
+  if sha256 != wanted["sha256"]:
+    raise errors.DataError(
+      f"{name} has changed since it was written: its SHA-256 is another"
+    )
 
 
 def _digest(content):

@@ -99,7 +99,10 @@ class Meter:
     Args:
       state: what `state` returned.
     """
-    self._sums = {bucket: list(sums) for bucket, sums in state.items()}
+    self._sums = {
+      bucket: [float(total), float(count)]
+      for bucket, (total, count) in state.items()
+    }
 
 
 def _per_batch(result):

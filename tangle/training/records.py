@@ -1,13 +1,15 @@
 """Figures of a run, one JSON object a line."""
 
+import hashlib
 import json
 import math
 import os
 
 import numpy as np
 
-from tangle import errors
-from tangle.training import files
+from tangle import errors, files
+
+NAME = "metrics.jsonl"
 
 
 class Records:
@@ -17,59 +19,82 @@ class Records:
     path: the file.
   """
 
-  def __init__(self, out_dir, resume_step=None):
+  def __init__(self, out_dir, state=None):
     """Makes the folder and starts the file.
 
     Args:
       out_dir: the folder.
-      resume_step: `None` starts an empty file. A number goes on with the file
-        that is there: it keeps the records with a `step` up to this one, so
-        that no step is there twice. A record without a step is of the end of
-        a run; it goes, too, and so does a last line that a kill has cut off.
+      state: `None` starts an empty file. What `state` has returned goes on
+        with the file that is there: it keeps the records that were there
+        then, so that no step is there twice, and removes those after them.
 
     Raises:
-      DataError: if a line of the file, other than the last, is no JSON object.
+      DataError: if the records that were there then have changed since, or are
+        missing.
+      FileError: if the file cannot be read or written.
     """
-    os.makedirs(out_dir, exist_ok=True)
-    self.path = os.path.join(out_dir, "metrics.jsonl")
-    kept = []
-    if resume_step is not None and os.path.exists(self.path):
-      kept = _lines_up_to(self.path, resume_step)
-    files.write_text(self.path, "".join(kept))
+    files.make_folder(out_dir)
+    self.path = os.path.join(out_dir, NAME)
+    kept = b"" if state is None else _read(self.path, state)
+    self._bytes, self._digest = len(kept), hashlib.sha256(kept)
+    files.write_text(self.path, kept)
 
   def write(self, **figures):
     """Appends one record.
 
     Args:
       **figures: names and values, numpy scalars and arrays among them.
+
+    Raises:
+      FileError: if it cannot be written.
     """
-    with open(self.path, "a", encoding="utf-8", newline="\n") as file:
-      file.write(to_json(figures) + "\n")
+    line = (to_json(figures) + "\n").encode("utf-8")
+    with files.explained(self.path), open(self.path, "ab") as file:
+      file.write(line)
+    self._bytes += len(line)
+    self._digest.update(line)
 
   def sync(self):
-    """Waits until all records have reached the disk."""
+    """Waits until all records have reached the disk.
+
+    Raises:
+      FileError: if they cannot.
+    """
     files.sync(self.path)
 
+  def state(self):
+    """Returns what tells the records that are there now, a dict."""
+    return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
-def _lines_up_to(path, step):
-  """Returns the lines of the records with a step of at most `step`."""
-  with open(path, encoding="utf-8", errors="replace") as file:
-    lines = [line for line in file.read().split("\n") if line]
-  kept = []
-  for number, line in enumerate(lines, 1):
-    try:
-      record = json.loads(line)
-      found = record.get("step")
-    except (ValueError, AttributeError):
-      if number == len(lines):
-        break
-      raise errors.DataError(
-        f"Records: line {number} of {path!r} is no JSON object: {line[:60]!r}. "
-        f"Remove the line, or give another folder."
-      ) from None
-    if isinstance(found, (int, float)) and found <= step:
-      kept.append(line + "\n")
-  return kept
+
+def is_begun(out_dir):
+  """Whether a folder has records.
+
+  Args:
+    out_dir: the folder.
+
+  Returns:
+    A bool.
+  """
+  path = os.path.join(out_dir, NAME)
+  with files.explained(path, "read"):
+    return os.path.lexists(path) and os.stat(path).st_size > 0
+
+
+def _read(path, state):
+  """Returns the records that were there when `state` was made."""
+  found = b""
+  if os.path.lexists(path):
+    with files.reading(path) as file:
+      if os.fstat(file.fileno()).st_size >= state["bytes"]:
+        found = file.read(state["bytes"])
+  if hashlib.sha256(found).hexdigest() != state["sha256"]:
+    raise errors.DataError(
+      f"Records: the first {state['bytes']:,} bytes of {path!r}, which were "
+      f"there at the checkpoint, have changed since or are missing. Put a copy "
+      f"of the file back, or give another folder."
+    )
+  return found
 
 
 def to_json(figures):

@@ -5,8 +5,21 @@ the session's address on TensorFlow 2, the first one on 1.15. Where tasks have
 other disks than the process that trains, its checkpoints are not found again.
 """
 
+import contextlib
+
+from tangle import errors
 from tangle.compat import tf1
 from tangle.pipeline import faults
+
+# What TensorFlow raises for files of other bytes than it has written.
+_DAMAGES = (
+  tf1.errors.DataLossError,
+  tf1.errors.FailedPreconditionError,
+  tf1.errors.InternalError,
+  tf1.errors.InvalidArgumentError,
+  tf1.errors.NotFoundError,
+  tf1.errors.OutOfRangeError,
+)
 
 
 class Saver:
@@ -37,9 +50,16 @@ class Saver:
     Args:
       sess: a session.
       prefix: of the files; their folder must be there.
+
+    Raises:
+      FileError: if they cannot be written.
     """
     if not self._passes(sess):
-      self._saver.save(sess, prefix, write_meta_graph=False, write_state=False)
+      is_local = not faults.address_of(sess)
+      with _explained(prefix) if is_local else contextlib.nullcontext():
+        self._saver.save(
+          sess, prefix, write_meta_graph=False, write_state=False
+        )
       return
     found = {v.op.name: sess.run(v) for v in self._variables}
     with tf1.Graph().as_default(), tf1.Session() as here:
@@ -52,7 +72,8 @@ class Saver:
         shape_and_slices=[""] * len(found),
         tensors=placeholders,
       )
-      here.run(op, dict(zip(placeholders, found.values())))
+      with _explained(prefix):
+        here.run(op, dict(zip(placeholders, found.values())))
 
   def restore(self, sess, prefix):
     """Gives the variables the values of a checkpoint.
@@ -60,14 +81,48 @@ class Saver:
     Args:
       sess: a session.
       prefix: of its files.
+
+    Raises:
+      DataError: if TensorFlow cannot read them.
     """
     if not self._passes(sess):
-      self._saver.restore(sess, prefix)
+      try:
+        self._saver.restore(sess, prefix)
+      except _DAMAGES as error:
+        if faults.address_of(sess):  # a task may have been lost
+          raise
+        raise unreadable(error) from error
       return
     reader = tf1.train.load_checkpoint(prefix)
     for v in self._variables:
       value = reader.get_tensor(v.op.name)
       sess.run(v.initializer, {v.initializer.inputs[1]: value})
+
+
+def unreadable(error):
+  """Returns what is said of files that TensorFlow cannot read.
+
+  Args:
+    error: what it has raised.
+
+  Returns:
+    A `DataError`.
+  """
+  reason = errors.summarize(error)
+  return errors.DataError(f"TensorFlow cannot read the weights: {reason}")
+
+
+@contextlib.contextmanager
+def _explained(prefix):
+  """Says in one line what TensorFlow could not write."""
+  try:
+    yield
+  except (tf1.errors.OpError, OSError) as error:
+    reason = errors.summarize(error)
+    raise errors.FileError(
+      f"Saver: {prefix!r} cannot be written: {reason}. Free space on its disk "
+      f"and memory, see whether you may write there, and try again."
+    ) from error
 
 
 def _is_usual(variable):

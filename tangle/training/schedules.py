@@ -161,8 +161,8 @@ class Plateau:
     Args:
       state: what `state` returned.
     """
-    self._rate = state["rate"]
-    self._losses = list(state["losses"])[-self._window :]
+    self._rate = float(state["rate"])
+    self._losses = list(map(float, state["losses"]))[-self._window :]
 
 
 class WarmUp:

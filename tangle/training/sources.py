@@ -53,15 +53,23 @@ class Epochs:
       An iterator over batches with the attribute `position`.
 
     Raises:
-      DataError: if the position is one of other batches.
+      DataError: if the position is one of other batches, or there is none
+        such.
     """
-    position = position or {"epoch": 0, "batch": 0, "plan": self._plan}
+    if position is None:
+      position = {"epoch": 0, "batch": 0, "plan": self._plan}
     if position.get("plan") != self._plan:
       raise errors.DataError(
         f"Epochs.at: the position is one of other batches (plan "
         f"{position.get('plan')}, here {self._plan}). Give the data and the "
         f"settings of that run."
       )
+    for name, most in (("epoch", 2**32), ("batch", len(self._batches))):
+      if type(position[name]) is not int or not 0 <= position[name] <= most:
+        raise errors.DataError(
+          f"Epochs.at: there is no {name} {position[name]!r}. The position is "
+          f"damaged: go on from an older one."
+        )
     return _EpochStream(self._batches, self._epochs, position)
 
 
@@ -126,20 +134,28 @@ class Alternate:
       An iterator over pairs (name, batch) with the attribute `position`.
 
     Raises:
-      DataError: if the position is one of other sources.
+      DataError: if the position is one of other sources, or there is none
+        such.
     """
-    position = position or {"turn": 0, "streams": dict.fromkeys(self._sources)}
+    if position is None:
+      position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
     if list(position["streams"]) != list(self._sources):
       raise errors.DataError(
         f"Alternate.at: the position is one of the sources "
         f"{list(position['streams'])}, here are {list(self._sources)}. Give "
         f"those of that run."
       )
+    turn = position["turn"]
+    if type(turn) is not int or turn not in range(len(self._sources)):
+      raise errors.DataError(
+        f"Alternate.at: there is no turn {turn!r}. The position is "
+        f"damaged: go on from an older one."
+      )
     streams = {
       name: source.at(position["streams"][name])
       for name, source in self._sources.items()
     }
-    return _Turns(streams, position["turn"])
+    return _Turns(streams, turn)
 
 
 class _Turns:

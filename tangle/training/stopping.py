@@ -67,5 +67,7 @@ class Patience:
     Args:
       state: what `state` returned.
     """
-    self.best, self.best_step = state["best"], state["best_step"]
-    self.waited = state["waited"]
+    best, step = state["best"], state["best_step"]
+    self.best = None if best is None else float(best)
+    self.best_step = None if step is None else int(step)
+    self.waited = int(state["waited"])

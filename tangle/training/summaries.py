@@ -1,10 +1,14 @@
 """Scalars and the graph for TensorBoard, also of a run that goes on."""
 
+import contextlib
 import glob
 import math
 import numbers
 import os
+import socket
+import time
 
+from tangle import errors, files
 from tangle.compat import tf1
 
 
@@ -12,31 +16,65 @@ class Summaries:
   """Writes figures into a folder for TensorBoard.
 
   It writes a file of its own each time a run goes on. What an earlier one has
-  written after the step where it goes on, TensorBoard leaves out.
+  written after the step where it goes on, TensorBoard leaves out. No run ends
+  for want of summaries: when they cannot be written, it is said once.
   """
 
-  def __init__(self, folder, graph, resume_step=None):
+  def __init__(self, folder, graph, resume_step=None, report=print):
     """Opens a file, and writes the graph if there is none yet.
 
     Args:
       folder: is made if need be.
       graph: the `tf.Graph`.
       resume_step: the step where a run goes on; `None` for one that begins.
+      report: called with a line of text if summaries cannot be written.
     """
-    old = glob.glob(os.path.join(folder, "events.out.tfevents.*"))
-    begins = resume_step is None or not old
+    self._folder, self._report = folder, report
+    old = glob.glob(os.path.join(glob.escape(folder), "events.out.tfevents.*"))
     # A name has the second in it: within the same one, the run before would
     # lose its file. TensorBoard reads in the order of the names.
-    suffix = f".{len(old):06d}"
-    with graph.as_default():  # in eager mode there is no writer
-      self._writer = tf1.summary.FileWriter(folder, filename_suffix=suffix)
-      if begins:
-        self._writer.add_graph(graph)
+    name = (
+      f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
+      f".{len(old):06d}"
+    )
+    self._writer, self._path = None, os.path.join(folder, name)
+    self._try(self._open)
+    self._add(file_version="brain.Event:2")
+    if resume_step is None or not old:
+      definition = graph.as_graph_def(add_shapes=True)
+      self._add(graph_def=definition.SerializeToString())
     if old:
       start = tf1.SessionLog(status=tf1.SessionLog.START)
       step = 0 if resume_step is None else resume_step + 1
-      self._writer.add_session_log(start, global_step=step)
-    self._writer.flush()
+      self._add(step=step, session_log=start)
+    self.sync()
+    self._path = None  # from now on the file has something to keep
+
+  def _open(self):
+    files.make_folder(self._folder)
+    # A `tf.summary.FileWriter` writes in a thread, whose errors are not seen,
+    # and on 1.15 are waited for without end.
+    self._writer = tf1.io.TFRecordWriter(self._path)
+
+  def _try(self, write, *arguments):
+    """Calls a function; what it cannot write is said, and is the last."""
+    try:
+      write(*arguments)
+    except (OSError, ValueError, tf1.errors.OpError) as error:
+      self._writer = None
+      if self._path is not None:  # its room is wanted for checkpoints
+        with contextlib.suppress(OSError):
+          os.remove(self._path)
+      reason = errors.summarize(error)
+      self._report(
+        f"No more summaries are written into {self._folder!r}: {reason}"
+      )
+
+  def _add(self, step=0, **content):
+    """Appends an event."""
+    if self._writer is not None:
+      event = tf1.Event(wall_time=time.time(), step=step, **content)
+      self._try(self._writer.write, event.SerializeToString())
 
   def write(self, step, figures):
     """Writes the numbers among figures.
@@ -51,15 +89,18 @@ class Summaries:
       tf1.Summary.Value(tag=tag, simple_value=value)
       for tag, value in scalars.items()
     ]
-    self._writer.add_summary(tf1.Summary(value=values), step)
+    self._add(step=step, summary=tf1.Summary(value=values))
 
   def sync(self):
     """Waits until all is in the file."""
-    self._writer.flush()
+    if self._writer is not None:
+      self._try(self._writer.flush)
 
   def close(self):
     """Ends the file."""
-    self._writer.close()
+    if self._writer is not None:
+      self._try(self._writer.close)
+      self._writer = None
 
 
 def _scalars(prefix, figures):

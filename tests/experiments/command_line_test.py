@@ -1,9 +1,13 @@
 """Tests of command_line."""
 
+import contextlib
+import io
+import json
 from typing import List, Optional
+from unittest import mock
 
-from absl import flags
-from absl.testing import absltest
+from absl import app, flags
+from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.experiments import command_line
@@ -109,6 +113,49 @@ class CommandLineTest(absltest.TestCase):
 
     with self.assertRaisesRegex(errors.ArgumentError, "'units'.*Optional"):
       self.define(vague)
+
+
+class RunTest(parameterized.TestCase):
+  def end(self, main):
+    """Runs a script; returns its exit code or message, and its output."""
+    out = io.StringIO()
+    with mock.patch.object(app, "run", lambda parsed: parsed(["x"])):
+      with contextlib.redirect_stdout(out):
+        try:
+          command_line.run(main)
+        except SystemExit as error:
+          return error.code, out.getvalue()
+    return 0, out.getvalue()
+
+  @parameterized.parameters(("SIGINT", 130), ("SIGTERM", 143), (None, 0))
+  def test_a_run_that_a_signal_has_ended_gives_figures_and_its_code(
+    self, name, code
+  ):
+    found = self.end(lambda: {"steps": 3, "signal": name})
+    figures = json.dumps({"steps": 3, "signal": name}) + "\n"
+    self.assertEqual(found, (code, figures))
+
+  @parameterized.parameters(
+    (KeyboardInterrupt(), 130), (KeyboardInterrupt("SIGTERM"), 143)
+  )
+  def test_an_interrupt_elsewhere_has_the_code_too(self, error, code):
+    self.assertEqual(self.end(mock.Mock(side_effect=error)), (code, ""))
+
+  @parameterized.named_parameters(
+    ("tangle", errors.DataError("x is y."), ": x is y.$"),
+    (
+      "file",
+      PermissionError(13, "Permission denied", "out/x"),
+      "'out/x' cannot be opened: Permission denied. Name a folder that you",
+    ),
+    ("system", OSError("odd"), ": odd$"),
+    ("memory", MemoryError(), "out of memory: free some"),
+  )
+  def test_an_error_is_one_line(self, error, message):
+    code, out = self.end(mock.Mock(side_effect=error))
+    self.assertRegex(code, message)
+    self.assertNotIn("\n", code)
+    self.assertEqual(out, "")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Tests of run_folder."""
 
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -11,6 +10,7 @@ from absl.testing import absltest, parameterized
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import run_folder
+from tangle.training import runs
 from tests.experiments import trained
 
 
@@ -27,10 +27,9 @@ class RunFolderTest(parameterized.TestCase):
     for name in os.listdir(self.run_dir):
       if name.endswith((".txt", ".json")):
         shutil.copy(os.path.join(self.run_dir, name), self.folder)
-    settings = run_folder.load(self.folder)
-    change(settings)
-    with open(os.path.join(self.folder, run_folder.FILE), "w") as file:
-      json.dump(settings, file)
+    content = runs.read(self.folder)
+    change(content["settings"])
+    runs.write(self.folder, content)
     return self.folder
 
   @parameterized.parameters(1, 3)
@@ -73,14 +72,34 @@ class RunFolderTest(parameterized.TestCase):
         pass
 
   def test_a_folder_without_a_run_is_named(self):
-    with self.assertRaisesRegex(errors.DataError, "run.json is missing"):
+    with self.assertRaisesRegex(errors.DataError, "run.json' is missing"):
       run_folder.load(self.folder)
 
-  def test_damaged_settings_are_named(self):
-    with open(os.path.join(self.folder, run_folder.FILE), "w") as file:
-      file.write("{")
-    with self.assertRaisesRegex(errors.DataError, "damaged"):
-      run_folder.load(self.folder)
+  def test_a_run_of_another_kind_is_named(self):
+    folder = self.copy(lambda settings: settings.pop("layout"))
+    with self.assertRaisesRegex(errors.DataError, "another kind, .*'layout'"):
+      run_folder.load(folder)
+
+  @parameterized.named_parameters(
+    ("network", lambda s: s["network"].update(unit=3)),
+    ("layout", lambda s: s.update(layout="oblique")),
+    ("tokens", lambda s: s.update(tokens=3)),
+    ("buckets", lambda s: s.update(buckets={"kind": []})),
+  )
+  def test_settings_that_nothing_can_be_built_from_are_named(self, change):
+    folder = self.copy(change)
+    with self.assertRaisesRegex(errors.TangleError, "run.json|ucket"):
+      with run_folder.decoder(folder):
+        pass
+
+  def test_another_vocabulary_is_not_decoded_with(self):
+    folder = self.copy(lambda settings: None)
+    path = os.path.join(folder, "target_vocabulary.txt")
+    with open(path, "a") as file:
+      file.write("another\n")
+    with self.assertRaisesRegex(errors.DataError, "target_voc.* has changed"):
+      with run_folder.decoder(folder):
+        pass
 
   def test_a_run_without_a_checkpoint_is_named(self):
     folder = self.copy(lambda settings: None)

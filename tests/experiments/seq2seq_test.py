@@ -13,6 +13,7 @@ from tangle.compat import tf1
 from tangle.experiments import cmudict_data, run_folder, seq2seq, tasks
 from tests.experiments import spelling
 from tests.pipeline import placement_test
+from tests.training import folders
 
 SIZE = {"network": {"units": 16, "depth": 8}, "batch_size": 16}
 
@@ -61,6 +62,7 @@ class Seq2SeqTest(parameterized.TestCase):
     with open(os.path.join(self.out_dir, "metrics.jsonl")) as file:
       lines = [json.loads(line) for line in file]
     self.assertEqual(lines[-1], json.loads(json.dumps(figures)))
+    self.assertEqual(folders.without_unit(self.out_dir), [])
 
   def test_a_run_that_was_stopped_ends_with_the_same_weights(self):
     settings = {"steps": 20, "evaluations": 2, "dropout_rate": 0.3}
@@ -139,6 +141,11 @@ class Seq2SeqTest(parameterized.TestCase):
       self.train(steps=2, evaluations=1, dropout_rate=0.5)
     with self.assertRaisesRegex(errors.DataError, "network"):
       self.train(steps=2, evaluations=1, network={"units": 3})
+    held_out = self.data.validation.pop()
+    with self.assertRaisesRegex(errors.DataError, "other data: validation"):
+      self.train(steps=2, evaluations=1)
+    self.data.validation.append(held_out)
+    self.assertEqual(self.train(steps=2, evaluations=1)["resumed_from"], 2)
     self.data.train.append(("e", ("E",)))
     with self.assertRaisesRegex(errors.DataError, "other vocabularies"):
       self.train(steps=2, evaluations=1)

@@ -10,6 +10,7 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import languages, translation
 from tests.experiments import babel
+from tests.training import folders
 
 
 class TranslationTest(parameterized.TestCase):
@@ -39,6 +40,9 @@ class TranslationTest(parameterized.TestCase):
     self.assertGreater(min(seen), 60.0)
     self.assertEqual(figures["graphs"], 6)
     self.assertEqual(figures["steps"], 40 * 5 * 6)
+    self.assertEqual(
+      [n for n in folders.without_unit(self.out_dir) if "loss_" not in n], []
+    )
 
   def test_a_run_that_was_stopped_goes_on(self):
     whole = self.train(epochs=1.0)
@@ -60,6 +64,28 @@ class TranslationTest(parameterized.TestCase):
       ends.append({name: reader.get_tensor(name) for name in names})
     for name, value in ends[0].items():
       np.testing.assert_array_equal(value, ends[1][name], name)
+
+  def test_another_run_is_refused_and_nothing_written(self):
+    self.train(epochs=0.1, evaluations=1)
+    before = folders.contents(self.out_dir)
+    names = [f"vocabulary_{name}.txt" for name in babel.NAMES]
+    self.assertContainsSubset(["run.json", *names], before)
+    for changes, message in (
+      ({"learning_rate": 0.5}, "'learning_rate': 0.002}, not"),
+      ({"seed": 3, "dropout_rate": 0.9}, "'seed': 0}, not"),
+      ({"epochs": 0.3}, "'steps'"),
+      ({"held_out": ["aa-cc"]}, "'held_out': ..,.* not"),
+    ):
+      with self.assertRaisesRegex(errors.DataError, message):
+        self.train(**dict({"epochs": 0.1, "evaluations": 1}, **changes))
+    path = self.corpus.paths["validation"]["aa"]
+    with open(path, encoding="utf-8") as file:
+      text = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+      file.write(text.replace(text.split()[0], "other", 1))
+    with self.assertRaisesRegex(errors.DataError, "data: validation, aa. Give"):
+      self.train(epochs=0.1, evaluations=1)
+    self.assertEqual(folders.contents(self.out_dir), before)
 
   def test_a_direction_alone_is_a_network_of_its_own(self):
     figures = self.train(directions=["bb-aa"], epochs=0.5)

@@ -10,6 +10,7 @@ from absl.testing import absltest
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import aligned_task, two_sources
+from tests.training import folders
 
 COLOURS, THINGS = "rgbw", "stuv"
 SMALL = {"units": 12, "depth": 8, "batch_size": 16, "dropout_rate": 0.0}
@@ -77,6 +78,7 @@ class TwoSourcesTest(absltest.TestCase):
     self.assertEqual(last["test_bleu"], figures["test_bleu"])
     names = [f"vocabulary_{k}.txt" for k in range(3)]
     self.assertLess(set(names), set(os.listdir(folder)))
+    self.assertEqual(folders.without_unit(folder), [])
 
   def test_a_finished_run_is_measured_again_and_not_trained(self):
     task = self.task(64)
@@ -100,10 +102,26 @@ class TwoSourcesTest(absltest.TestCase):
     self.assertLess(after, before)
     self.assertLess(abs(after - entropy), 0.3)
 
-  def test_another_corpus_is_refused(self):
-    self.train(self.task(64), epochs=1)
-    with self.assertRaises(errors.TangleError):
-      self.train(self.task(48), epochs=1)
+  def test_another_run_is_refused_and_nothing_written(self):
+    task = self.task(64)
+    other = self.task(64)
+    self.train(task, epochs=1)
+    before = folders.contents(os.path.join(self.folder, "run"))
+    for changes, message in (
+      ({"learning_rate": 0.5}, "learning_rate.: 0.002}, not {.*0.5}"),
+      ({"dropout_rate": 0.7, "epochs": 2}, "'steps': 4.*'steps': 8"),
+      ({"task": other}, "other data: train, validation"),
+      (
+        {"task": task._replace(validation=other.validation)},
+        "other data: validation",
+      ),
+      ({"task": self.task(48)}, "buckets|data|steps"),
+    ):
+      changes = dict({"task": task, "epochs": 1}, **changes)
+      with self.assertRaisesRegex(errors.DataError, message):
+        self.train(**changes)
+    after = folders.contents(os.path.join(self.folder, "run"))
+    self.assertEqual(after, before)
 
   def test_nothing_is_measured_without_files_to_measure_on(self):
     task = self.task(32)._replace(validation=None, test=None)

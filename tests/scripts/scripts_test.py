@@ -342,6 +342,43 @@ class ScriptsTest(absltest.TestCase):
     self.assertBetween(figures["exponents"]["here"]["ops"][1], 0.6, 1.0)
     self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
 
+  def test_a_training_that_a_signal_ends_can_go_on(self):
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+      process = subprocess.Popen(
+        [
+          *(sys.executable, str(ROOT / "scripts" / "train_g2p.py")),
+          *("--limit=600", "--epochs=9000", "--units=4", "--buckets=1"),
+          *("--evaluations=1", f"--out_dir={self.out_dir}"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+      )
+      line = b"."
+      while line and b"step " not in line:  # a report
+        line = process.stderr.readline()
+      process.send_signal(number)
+      out, messages = process.communicate(timeout=120)
+      self.assertEqual(process.returncode, code, messages[-2000:])
+      figures = json.loads(out.decode().strip().split("\n")[-1])
+      self.assertEqual(figures["signal"], signal.Signals(number).name)
+      self.assertEqual(figures["reason"], "interrupted")
+      folder = os.path.join(self.out_dir, "checkpoints")
+      self.assertIn(f"step-{figures['steps']:08d}", os.listdir(folder))
+    self.assertGreater(figures["resumed_from"], 0)
+
+  def test_a_folder_that_cannot_be_made_is_named(self):
+    path = os.path.join(self.out_dir, "file")
+    with open(path, "w"):
+      pass
+    done = run("cluster.py", "--tasks=1", f"--log_dir={path}/logs")
+    self.assertEqual(done.returncode, 1)
+    self.assertRegex(done.stderr, "cluster: '.*logs' cannot be made: Not a dir")
+    done = run("train_g2p.py", "--limit=600", f"--out_dir={path}/run")
+    self.assertEqual(done.returncode, 1)
+    self.assertRegex(done.stderr, "train_g2p: '.*run' cannot be made: Not a")
+    self.assertNotIn("Traceback", done.stderr)
+
   def test_train_two_sources(self):
     paths = [os.path.join(self.out_dir, f"text.{k}") for k in range(3)]
     lines = ["a b\nb\na\n" * 8, "x\ny z\nx\n" * 8, "K\nL M\nK\n" * 8]

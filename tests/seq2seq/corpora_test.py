@@ -73,10 +73,18 @@ class ReadLinesTest(CorporaTestCase):
     with self.assertRaisesRegex(errors.DataError, "not UTF-8.*unpack it first"):
       list(corpora.read_lines(self.write("t", packed)))
 
-  def test_a_missing_file_is_python_s_to_tell(self):
+  def test_a_missing_file_is_named(self):
     for name in ("none", "none.gz"):
-      with self.assertRaisesRegex(FileNotFoundError, name):
+      with self.assertRaisesRegex(errors.FileError, name):
         list(corpora.read_lines(os.path.join(self.folder, name)))
+
+  def test_a_line_without_end_is_not_read_whole(self):
+    for name in ("t", "t.gz"):
+      path = os.path.join(self.folder, name)
+      with (gzip.open if name == "t.gz" else open)(path, "wb") as file:
+        file.write(b"a b\n" + b"\0" * (17 << 20))
+      with self.assertRaisesRegex(errors.DataError, "line 2 of .* is longer"):
+        list(corpora.read_lines(path))
 
 
 class SplitTest(parameterized.TestCase):

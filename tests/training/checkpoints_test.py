@@ -1,16 +1,20 @@
 """Tests of checkpoints."""
 
+import errno
+import math
 import os
+import resource
 import shutil
+import signal
 import tempfile
 from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
-from tangle.training import checkpoints, files, manifests
+from tangle.training import checkpoints, manifests
 from tests import case
 from tests.training import support
 
@@ -167,7 +171,12 @@ class CheckpointsTest(CheckpointsTestCase):
     ("flipped", DATA, lambda c: c[:-1] + b"~", "data-.* has changed"),
     ("index", "model.index", lambda c: c[:-1] + b"~", "index has changed"),
     ("empty", "model.index", lambda c: b"", "index has 0 bytes"),
-    ("garbage", manifests.NAME, lambda c: b"%&/", "manifest.json is no JSON"),
+    (
+      "garbage",
+      manifests.NAME,
+      lambda c: b"%&/",
+      "json is damaged: .* no JSON",
+    ),
     ("no_manifest", manifests.NAME, None, "manifest.json cannot be read"),
     ("no_data", DATA, None, "data-.* cannot be read"),
   )
@@ -185,6 +194,110 @@ class CheckpointsTest(CheckpointsTestCase):
       self.said[0], f"^Checkpoint '.*step-00000002' is damaged: .*{why}"
     )
     self.assertEqual(self.said[1], "The checkpoint of step 1 is used instead.")
+
+  def test_one_under_the_name_of_another_step_is_passed_over(self):
+    self.build()
+    self.save(1, 2)
+    shutil.copytree(self.found.path(1), self.found.path(9))
+    self.assertEqual(self.found.restore(self.sess).step, 2)
+    self.assertRegex(self.said[0], "00000009' is damaged: .* of step 1: .*copi")
+    self.save(3)
+    self.assertEqual(self.found.steps(), [1, 2, 3])
+
+  def test_what_is_no_folder_is_passed_over_and_goes(self):
+    self.build()
+    self.save(1)
+    with open(self.found.path(2), "w"):
+      pass
+    os.symlink(self.found.path(1), self.found.path(3) + "-link")
+    os.symlink("nowhere", self.found.path(3))
+    for odd in ("step-0000001", "step-000000001", "step-\u0661" + 7 * "1"):
+      os.mkdir(os.path.join(self.folder, odd))
+    self.assertEqual(self.found.steps(), [1, 2, 3])
+    self.assertEqual(self.found.restore(self.sess).step, 1)
+    self.save(2)
+    self.assertEqual(self.found.steps(), [1, 2])
+
+  def test_weights_that_tensorflow_cannot_read_are_passed_over(self):
+    """The manifest was forged: its digests are right."""
+    self.build()
+    self.save(1, 2, 3)
+    for step, name in ((2, "model.index"), (3, DATA)):
+      state = manifests.read(self.found.path(step)).state
+      self.change(step, name, lambda content: b"\x00" * len(content))
+      os.remove(os.path.join(self.found.path(step), manifests.NAME))
+      manifest = manifests.Manifest(step, None, state)
+      manifests.write(self.found.path(step), manifest)
+    self.assertEqual(self.found.restore(self.sess).step, 1)
+    self.assertEqual(self.sess.run(self.w).tolist(), [1, 1, 1])
+    for line in self.said[:2]:
+      self.assertRegex(line, "is damaged: TensorFlow cannot read the weights")
+
+  def test_a_score_that_is_no_number_is_not_the_best(self):
+    self.build(keep=5)
+    self.save(1, 2, 3, scores={1: math.nan, 2: 0.5, 3: math.nan})
+    self.assertEqual(self.found.restore_best(self.sess).step, 2)
+
+  def test_a_fault_of_the_machine_removes_nothing(self):
+    self.build()
+    self.save(1, 2)
+    error = OSError(errno.EMFILE, "Too many open files")
+    with mock.patch.object(os, "open", side_effect=error):
+      with self.assertRaisesRegex(errors.FileError, "limit on open files"):
+        self.found.restore(self.sess)
+    self.assertEqual(self.found.restore(self.sess).step, 2)
+
+  @parameterized.parameters("open", "fsync", "replace", "rename", "mkdir")
+  def test_a_full_disk_at_any_call_leaves_what_was_there(self, name):
+    self.build()
+    self.save(1)
+    original, number, full = getattr(os, name), 0, True
+    while full:
+      step, calls, full = number + 2, iter(range(10**6)), False
+
+      def call(*args, number=number, calls=calls, **kwargs):
+        nonlocal full
+        if next(calls) == number:
+          full = True
+          raise OSError(errno.ENOSPC, "No space left on device")
+        return original(*args, **kwargs)
+
+      before = self.found.steps()[-1]
+      with mock.patch.object(os, name, call):
+        if name == "open" and number > 40:
+          break
+        try:
+          self.save(step)
+        except errors.FileError as error:
+          self.assertRegex(str(error), "No space left on device. Free space")
+          self.assertNotIn("\n", str(error))
+      found = self.found.restore(self.sess).step
+      self.assertIn(found, (before, step))
+      self.assertEqual(self.sess.run(self.w).tolist(), [found] * 3)
+      number += 1
+    self.assertEqual(self.said, [])
+    self.assertGreater(number, 1)
+
+  @parameterized.parameters(0, 50, 200)
+  def test_a_limit_on_the_size_of_files_is_named(self, most):
+    """As a full disk is, to TensorFlow's own writes, too."""
+    self.build()
+    self.save(1)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+      resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+      with self.assertRaisesRegex(errors.FileError, "cannot be written") as got:
+        self.save(2)
+    finally:
+      resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+      signal.signal(signal.SIGXFSZ, before)
+    self.assertNotIn("\n", str(got.exception))
+    self.assertEqual(self.found.restore(self.sess).step, 1)
+    self.assertEqual(self.said, [])
+    self.save(2)
+    self.assertEqual(os.listdir(self.folder).count("checkpoint"), 1)
+    self.assertEqual(self.found.restore(self.sess).step, 2)
 
   def test_damage_goes_to_the_log_by_default(self):
     self.build()

@@ -84,6 +84,26 @@ class FailuresTest(case.GraphTestCase):
       self.assertStartsWith(op.name, "watch/")
     guard.check_weights(self.session(), 7)
 
+  def test_a_batch_that_cannot_be_written_hides_nothing(self):
+    self.variable("a", np.float32([1.0]))
+    guard = failures.Guard(self.graph, "/dev/full")
+    bad = types.SimpleNamespace(loss=np.nan)
+    with self.assertRaisesRegex(
+      errors.TrainingError, "loss is nan at step 3.* The batch is lost: .*dev/f"
+    ):
+      guard.check_result(3, bad, {"x": 1}, {"x": 1})
+
+  def test_says_how_a_run_without_room_goes_on(self):
+    error = errors.FileError("'x' cannot be written: full.")
+    error.errno = 28
+    found = failures.say_how_to_go_on(error, 4)
+    self.assertIsInstance(found, errors.FileError)
+    self.assertEqual(found.errno, 28)
+    self.assertRegex(str(found), "after step 4: 'x' .*from its last checkpoint")
+    found = failures.say_how_to_go_on(MemoryError(), 4)
+    self.assertIsInstance(found, errors.TrainingError)
+    self.assertRegex(str(found), "out of memory after step 4. Free memory, or")
+
   def test_a_graph_without_weights_passes(self):
     tf1.constant(0)
     guard = failures.Guard(self.graph, self.folder)

@@ -18,7 +18,7 @@ class InterruptsTest(parameterized.TestCase):
       self.assertIsNone(signals.received)
       os.kill(os.getpid(), number)
       self.assertEqual(signals.received, name)
-      with self.assertRaises(KeyboardInterrupt):
+      with self.assertRaisesRegex(KeyboardInterrupt, name):
         os.kill(os.getpid(), number)
         signal.pause()
     self.assertIs(signal.getsignal(number), before)

@@ -86,9 +86,10 @@ class JournalTest(case.GraphTestCase):
   def test_goes_on_with_the_interval_and_the_files(self):
     found = self.open()
     found.meter.add(result(1.0))
-    for step in (1, 2, 3):
+    for step in (1, 2):
       found.write(step, {"loss": float(step)})
     state = json.loads(json.dumps(found.state()))
+    found.write(3, {"loss": 3.0})
     state["seconds"] = 1000.0
     found.close()
     found = self.open(2, True, state)
@@ -100,6 +101,16 @@ class JournalTest(case.GraphTestCase):
     self.assertEqual(
       [record["loss"] for record in self.read()], [1.0, 2.0, 5.0]
     )
+
+  def test_records_without_checkpoints_are_not_overwritten(self):
+    found = self.open()
+    found.write(4, {"loss": 0.5})
+    found.close()
+    with self.assertRaisesRegex(
+      errors.DataError, "has metrics.jsonl of a run, and none of its checkp"
+    ):
+      self.open()
+    self.assertEqual(self.read(), [{"step": 4, "loss": 0.5}])
 
 
 class CheckValidationTest(absltest.TestCase):

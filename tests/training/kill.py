@@ -1,6 +1,11 @@
 """Kills a training at random moments, and compares its end with another's.
 
   python -m tests.training.kill --kills=20
+  python -m tests.training.kill --training=two_sources --kills=12 --seconds=900
+
+With `--seconds` it does so again and again until that time is over, with other
+moments each time; each round prints its line. `--training` may name several, or
+all by default then, which take turns.
 
 The last line on standard output is one JSON object; `differences` is empty if
 the run that was killed has ended with the same weights, slots, state and
@@ -26,21 +31,43 @@ from unittest import mock
 
 import numpy as np
 
+from tangle import files
 from tangle.compat import tf1
+from tangle.experiments import (
+  aligned_task,
+  cmudict_data,
+  languages,
+  seq2seq,
+  tasks,
+  translation,
+  two_sources,
+)
 from tangle.training import (
   determinism,
-  files,
   loop,
   manifests,
   meters,
   schedules,
 )
+from tests.experiments import spelling
 from tests.training import support
 
 KINDS = ("start", "step", "write")
+# The digest of the records is one of those of time, too.
+_OF_TIME = {
+  *("seconds", "train_s", "build_s", "records", "resumed_from"),
+  *("steps_per_s", "words_per_s", "examples_per_s"),
+}
 
 
-def train(out_dir, steps, slow_s=0.0, tell=lambda: None, ballast_mb=0):
+def train(
+  out_dir,
+  steps,
+  slow_s=0.0,
+  tell=lambda: None,
+  ballast_mb=0,
+  training="loop",
+):
   """Trains a small model, or goes on with it.
 
   Args:
@@ -49,6 +76,7 @@ def train(out_dir, steps, slow_s=0.0, tell=lambda: None, ballast_mb=0):
     slow_s: seconds that each stage of a checkpoint's write takes longer.
     tell: called after each step.
     ballast_mb: size of a variable that makes TensorFlow's own write longer.
+    training: which, a key of `TRAININGS`.
   """
   sync = files.sync
 
@@ -57,37 +85,111 @@ def train(out_dir, steps, slow_s=0.0, tell=lambda: None, ballast_mb=0):
     sync(path)
 
   with tf1.Graph().as_default(), mock.patch.object(files, "sync", sync_slowly):
-    model = support.Model(schedules.WarmUp(schedules.Plateau(0.05, 0.5, 1), 9))
     if ballast_mb:
       ballast = np.arange(ballast_mb << 18, dtype=np.float32)
       tf1.get_variable("ballast", initializer=ballast, trainable=False)
-    held_out = support.pair_batches(30)
+    TRAININGS[training](out_dir, steps, lambda *_: tell())
 
-    def validate(sess):
-      meter = meters.Meter(meters.per_symbol("decoder"))
-      for batch in held_out.in_order():
-        feeds = model.feeds(batch, 0)
-        meter.add(model.pipeline.forward(sess, feeds))
-      return meter.figures("validation_")
 
-    with tf1.Session(config=determinism.session_config()) as sess:
-      sess.run(tf1.global_variables_initializer())
-      loop.train(
-        sess,
-        model.trainer,
-        model.source(),
-        out_dir,
-        max_steps=steps,
-        feeds=model.feeds,
-        rate=model.rate,
-        validate=validate,
-        report_every=3,
-        validate_every=7,
-        checkpoint_every=5,
-        checkpoint_every_s=0.5,  # which also makes a few, at any step
-        measure=meters.per_symbol("decoder"),
-        progress=lambda *_: tell(),
-      )
+def _train_loop(out_dir, steps, progress):
+  """The loop with a model of the tests; the other trainings are tangle's."""
+  model = support.Model(schedules.WarmUp(schedules.Plateau(0.05, 0.5, 1), 9))
+  held_out = support.pair_batches(30)
+
+  def validate(sess):
+    meter = meters.Meter(meters.per_symbol("decoder"))
+    for batch in held_out.in_order():
+      feeds = model.feeds(batch, 0)
+      meter.add(model.pipeline.forward(sess, feeds))
+    return meter.figures("validation_")
+
+  with tf1.Session(config=determinism.session_config()) as sess:
+    sess.run(tf1.global_variables_initializer())
+    loop.train(
+      sess,
+      model.trainer,
+      model.source(),
+      out_dir,
+      max_steps=steps,
+      feeds=model.feeds,
+      rate=model.rate,
+      validate=validate,
+      report_every=3,
+      validate_every=7,
+      checkpoint_every=5,
+      checkpoint_every_s=0.5,  # which also makes a few, at any step
+      measure=meters.per_symbol("decoder"),
+      progress=progress,
+    )
+
+
+_SIZE = {"batch_size": 16, "dropout_rate": 0.3, "checkpoint_every": 5}
+
+
+def _train_seq2seq(out_dir, steps, progress):
+  data = cmudict_data.load(spelling.entries(80))
+  seq2seq.train(
+    tasks.cmudict(data, buckets=1),
+    out_dir,
+    network={"units": 8, "depth": 8},
+    steps=steps,
+    evaluations=max(1, steps // 7),
+    report_every=3,
+    deterministic=True,
+    progress=progress,
+    **_SIZE,
+  )
+
+
+def _train_two_sources(out_dir, steps, progress):
+  paths = _write_lines(out_dir, 3)
+  two_sources.train(
+    aligned_task.load(paths, paths, paths, buckets=1),
+    out_dir,
+    units=8,
+    depth=8,
+    epochs=steps / 4,
+    evaluations=max(1, steps // 7),
+    progress=progress,
+    **_SIZE,
+  )
+
+
+def _train_translation(out_dir, steps, progress):
+  folder = os.path.dirname(_write_lines(out_dir, 3)[0])
+  paths = [os.path.join(folder, "{}.txt")] * 3
+  corpus = languages.load("012", *paths, min_count=1, buckets=1)
+  translation.train(
+    corpus,
+    out_dir,
+    directions=["0-1", "1-2"],
+    units=8,
+    depth=8,
+    epochs=steps / 8,
+    evaluations=max(1, steps // 7),
+    progress=progress,
+    **_SIZE,
+  )
+
+
+def _write_lines(out_dir, sides):
+  """Writes 64 aligned lines beside the folder; returns the paths."""
+  rng = np.random.RandomState(0)
+  lines = [" ".join(rng.choice(list("abcd"), 3)) for _ in range(64)]
+  folder = out_dir + "_data"
+  os.makedirs(folder, exist_ok=True)
+  paths = [os.path.join(folder, f"{k}.txt") for k in range(sides)]
+  for path in paths:
+    files.write_text(path, "\n".join(lines) + "\n")
+  return paths
+
+
+TRAININGS = {
+  "loop": _train_loop,
+  "seq2seq": _train_seq2seq,
+  "two_sources": _train_two_sources,
+  "translation": _train_translation,
+}
 
 
 class Life:
@@ -172,7 +274,9 @@ def left_over(checkpoints):
   return [n for n in names if n.startswith((files.WRITING, files.REMOVING))]
 
 
-def run(folder, kills, steps, slow_s=0.03, seed=0, ballast_mb=0):
+def run(
+  folder, kills, steps, slow_s=0.03, seed=0, ballast_mb=0, training="loop"
+):
   """Trains once undisturbed and once killed, and compares.
 
   Args:
@@ -182,6 +286,7 @@ def run(folder, kills, steps, slow_s=0.03, seed=0, ballast_mb=0):
     slow_s: seconds that each stage of a checkpoint's write takes longer.
     seed: of the moments.
     ballast_mb: as in `train`.
+    training: as in `train`.
 
   Returns:
     A dict of figures: `in_write` counts the kills in a write or a removal, and
@@ -190,7 +295,8 @@ def run(folder, kills, steps, slow_s=0.03, seed=0, ballast_mb=0):
   rng = random.Random(seed)
   whole, killed = (os.path.join(folder, n) for n in ("whole", "killed"))
   checkpoints = os.path.join(killed, "checkpoints")
-  life = Life(whole, steps, ballast_mb=ballast_mb)
+  kind_of = {"ballast_mb": ballast_mb, "training": training}
+  life = Life(whole, steps, **kind_of)
   life.wait_for_steps(1)
   begin_s = life.age_s
   life.finish()
@@ -198,7 +304,7 @@ def run(folder, kills, steps, slow_s=0.03, seed=0, ballast_mb=0):
   in_write = in_saver = 0
   while sum(counts.values()) < kills:
     kind = KINDS[sum(counts.values()) % 3]
-    life = Life(killed, steps, slow_s, ballast_mb=ballast_mb)
+    life = Life(killed, steps, slow_s, **kind_of)
     alive = disturb(life, kind, rng, checkpoints, begin_s, slow_s)
     if not life.kill() or not alive:
       break  # it has ended before it was killed often enough
@@ -210,8 +316,9 @@ def run(folder, kills, steps, slow_s=0.03, seed=0, ballast_mb=0):
       for name in names
       if name.startswith(files.WRITING + "step")
     )
-  Life(killed, steps, ballast_mb=ballast_mb).finish()
+  Life(killed, steps, **kind_of).finish()
   return {
+    "training": training,
     "kills": sum(counts.values()),
     "kinds": dict(counts),
     "in_write": in_write,
@@ -259,7 +366,7 @@ def _without_time(value):
     return {
       key: _without_time(part)
       for key, part in value.items()
-      if key not in ("seconds", "steps_per_s")
+      if key not in _OF_TIME
     }
   return value
 
@@ -270,6 +377,42 @@ def read_figures(folder):
     return [_without_time(json.loads(line)) for line in file]
 
 
+def repeat(trainings, seconds, flags):
+  """Runs until a time is over, the trainings in turn; returns the sums."""
+  end, sums, number = time.monotonic() + seconds, collections.Counter(), 0
+  differences = []
+  while time.monotonic() < end:
+    training = trainings[number % len(trainings)]
+    figures = run_in_folder(flags, training, flags.seed + number)
+    print(json.dumps(figures), flush=True)
+    number += 1
+    differences += figures["differences"]
+    sums["rounds"] += 1
+    for name in ("kills", "in_write", "in_saver"):
+      sums[name] += figures[name]
+    sums[f"kills of {training}"] += figures["kills"]
+  return dict(sums, differences=differences)
+
+
+def run_in_folder(flags, training, seed):
+  """Runs once in a folder of its own; returns the figures."""
+  folder = tempfile.mkdtemp()
+  try:
+    steps = flags.steps or 14 * (flags.kills + 1)
+    steps -= steps % 8  # whole eighths of an epoch
+    return run(
+      folder,
+      flags.kills,
+      steps,
+      flags.slow_s,
+      seed,
+      flags.ballast_mb,
+      training,
+    )
+  finally:
+    shutil.rmtree(folder)
+
+
 def main():
   """Runs by hand; see the module."""
   parser = argparse.ArgumentParser(description=__doc__)
@@ -278,15 +421,16 @@ def main():
   parser.add_argument("--slow_s", type=float, default=0.03)
   parser.add_argument("--seed", type=int, default=0)
   parser.add_argument("--ballast_mb", type=int, default=0)
+  parser.add_argument("--seconds", type=float, default=0)
+  parser.add_argument("--training", nargs="*", choices=sorted(TRAININGS))
   flags = parser.parse_args()
-  folder = tempfile.mkdtemp()
-  try:
-    steps = flags.steps or 14 * (flags.kills + 1)
-    figures = run(
-      folder, flags.kills, steps, flags.slow_s, flags.seed, flags.ballast_mb
-    )
-  finally:
-    shutil.rmtree(folder)
+  if flags.seconds:
+    trainings = flags.training or list(TRAININGS)
+    figures = repeat(trainings, flags.seconds, flags)
+    print(json.dumps(figures))
+    return 1 if figures["differences"] else 0
+  (training,) = flags.training or ["loop"]
+  figures = run_in_folder(flags, training, flags.seed)
   print(json.dumps(figures))
   return 1 if figures["differences"] or figures["kills"] < flags.kills else 0
 

@@ -1,20 +1,22 @@
 """Tests of the loop."""
 
+import errno
 import logging
 import os
+import shutil
 import signal
 import tempfile
 import types
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
 from tangle.seq2seq import bucketing, tutorial_batches
 from tangle.training import (
   checkpoints,
-  files,
   loop,
   manifests,
   meters,
@@ -23,6 +25,13 @@ from tangle.training import (
 )
 from tests import case
 from tests.training import kill, summaries_test, support
+
+
+class ResourceExhausted(tf1.errors.ResourceExhaustedError):
+  """What TensorFlow raises when memory runs out."""
+
+  def __init__(self):
+    super().__init__(None, None, "OOM when allocating\na tensor")
 
 
 class Numbers:
@@ -426,6 +435,92 @@ class EndTest(LoopTestCase):
     )
     self.assertEqual(self.train(9).resumed_from, 4)
     self.assertEqual(self.trainer.seen, list(range(4, 9)))
+
+  @parameterized.parameters(signal.SIGTERM, signal.SIGINT)
+  def test_the_outcome_names_the_signal(self, number):
+    outcome = self.train(5, during=lambda step: os.kill(os.getpid(), number))
+    self.assertEqual(outcome.signal, signal.Signals(number).name)
+    self.assertIsNone(self.train(5).signal)
+
+  @parameterized.named_parameters(
+    ("cut", lambda path: os.truncate(path, os.path.getsize(path) - 1)),
+    ("removed", os.remove),
+  )
+  def test_records_that_are_missing_are_noticed(self, damage):
+    self.train(4)
+    path = os.path.join(self.folder, "metrics.jsonl")
+    damage(path)
+    before = os.path.exists(path) and os.path.getsize(path)
+    with self.assertRaisesRegex(errors.DataError, "metrics.jsonl'.* missing"):
+      self.train(8)
+    self.assertEqual(os.path.exists(path) and os.path.getsize(path), before)
+
+  def test_checkpoints_that_are_missing_are_noticed(self):
+    self.train(4)
+    shutil.rmtree(os.path.join(self.folder, "checkpoints"))
+    with self.assertRaisesRegex(errors.DataError, "none of its checkpoints"):
+      self.train(8)
+
+  def test_a_state_that_does_not_fit_is_named(self):
+    self.train(4)
+    path = os.path.join(self.folder, "checkpoints", "step-00000004")
+    found = manifests.read(path)
+    for position, error in (("x", "TypeError"), ([], "TypeError")):
+      os.remove(os.path.join(path, manifests.NAME))
+      found.state["position"] = position
+      manifests.write(path, found)
+      source = sources.Alternate({"a": Numbers()})
+      with self.assertRaisesRegex(errors.TrainingError, f"00004.*{error}"):
+        self.train(8, source=source)
+
+  @parameterized.parameters(MemoryError, ResourceExhausted)
+  def test_without_memory_the_run_ends_and_goes_on(self, kind):
+    whole = os.path.join(self.folder, "whole")
+    self.train(9, whole)
+
+    def fail(step):
+      if step == 5:
+        raise kind()
+
+    with self.assertRaisesRegex(
+      errors.TrainingError, "out of memory after step 4.*goes on from its last"
+    ) as got:
+      self.train(9, during=fail)
+    self.assertNotIn("\n", str(got.exception))
+    self.assertEqual(self.train(9).resumed_from, 3)
+    self.assertEqual(kill.compare(whole, self.folder), [])
+
+  def test_on_a_full_disk_the_run_ends_and_goes_on(self):
+    whole = os.path.join(self.folder, "whole")
+    self.train(9, whole)
+    replace = os.replace
+    for calls in (0, 1, 2, 3, 4):
+      left = iter(range(calls))
+
+      def fail(*names, left=left):
+        if next(left, None) is None:
+          raise OSError(errno.ENOSPC, "No space left on device")
+        replace(*names)
+
+      with mock.patch.object(os, "replace", fail):
+        with self.assertRaisesRegex(
+          errors.FileError, "No space left on device. Free space on its disk"
+        ):
+          self.train(9)
+    self.train(9)
+    self.assertEqual(kill.compare(whole, self.folder), [])
+
+  def test_without_summaries_it_goes_on(self):
+    os.makedirs(self.folder)
+    with open(os.path.join(self.folder, "summaries"), "w"):
+      pass
+    self.assertEqual(self.train(5).step, 5)
+    said = [line for line in self.said if "No more summaries" in line]
+    self.assertLen(said, 1)
+
+  def test_who_holds_the_lock_may_train(self):
+    with files.lock(self.folder, "Other"):
+      self.assertEqual(self.train(2, locked=True).step, 2)
 
   def test_the_second_signal_ends_at_once_without_a_checkpoint(self):
     def send(step):

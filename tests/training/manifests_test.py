@@ -1,9 +1,11 @@
 """Tests of manifests."""
 
+import errno
 import json
 import math
 import os
 import tempfile
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -76,12 +78,12 @@ class ManifestsTest(parameterized.TestCase):
   def test_garbage_is_no_json(self, text):
     with open(self.path, "w", encoding="utf-8") as file:
       file.write(text)
-    self.assert_damaged("manifest.json is no JSON")
+    self.assert_damaged("manifest.json is damaged: .* is no JSON")
 
   def test_bytes_that_are_no_text_are_no_json(self):
     with open(self.path, "wb") as file:
       file.write(b"\xff\xfe\x00")
-    self.assert_damaged("manifest.json is no JSON")
+    self.assert_damaged("manifest.json is damaged: .* is no JSON")
 
   @parameterized.parameters("3", "[]", "{}", '{"content": {}, "sha256": ""}')
   def test_other_json_is_no_manifest(self, text):
@@ -104,6 +106,60 @@ class ManifestsTest(parameterized.TestCase):
 
     self.change(change)
     self.assert_damaged("of format 2, and only format 1")
+
+  def test_names_stay_in_the_folder(self):
+    self.write()
+    for name in ("../data", "/etc/hostname", "a/b", "..", "manifest.json"):
+      with self.subTest(name):
+
+        def change(whole, name=name):
+          (listed,) = whole["content"]["files"].values()
+          whole["content"]["files"] = {name: listed}
+          whole["sha256"] = manifests._digest(whole["content"])
+
+        self.change(change)
+        self.assert_damaged("names .*, which is no file of its folder")
+
+  @parameterized.named_parameters(
+    ("step_text", {"step": "7"}),
+    ("step_negative", {"step": -1}),
+    ("step_bool", {"step": True}),
+    ("score", {"score": []}),
+    ("no_files", {"files": {}}),
+    ("list_of_files", {"files": ["data"]}),
+    ("no_size", {"files": {"data": {"sha256": ""}}}),
+    ("no_digest", {"files": {"data": {"bytes": 1, "sha256": 3}}}),
+  )
+  def test_a_forged_manifest_is_no_manifest(self, changes):
+    self.write()
+
+    def change(whole):
+      whole["content"].update(changes)
+      whole["sha256"] = manifests._digest(whole["content"])
+
+    self.change(change)
+    self.assert_damaged("manifest.json is no manifest")
+
+  def test_what_has_no_end_is_refused(self):
+    deep = "[" * 100000
+    for text in (deep, '{"content": ' + deep, '{"content": ' + "9" * 100000):
+      with open(self.path, "w") as file:
+        file.write(text)
+      self.assert_damaged("manifest.json is damaged: .* is no JSON")
+
+  def test_what_is_no_regular_file_is_not_waited_for(self):
+    self.write()
+    for name in ("data", "manifest.json"):
+      os.remove(os.path.join(self.folder, name))
+      os.mkfifo(os.path.join(self.folder, name))
+      self.assert_damaged(f"{name} cannot be read: it is no regular file")
+
+  def test_a_fault_of_the_machine_is_no_damage(self):
+    self.write()
+    error = OSError(errno.EMFILE, "Too many open files")
+    with mock.patch.object(os, "open", side_effect=error):
+      with self.assertRaisesRegex(errors.FileError, "limit on open files"):
+        manifests.read(self.folder)
 
   @parameterized.named_parameters(
     ("tuple", {"a": [1, (2, 3)]}, r"state\['a'\]\[1\] is a tuple"),

@@ -45,57 +45,89 @@ class RecordsTest(parameterized.TestCase):
       records.to_json(figures), '{"a": [null, null, 1.5], "b": {"c": null}}'
     )
 
-  def write_text(self, text):
-    path = records.Records(self.out_dir).path
-    with open(path, "w", encoding="utf-8", newline="") as file:
-      file.write(text)
+  def run_of(self, steps):
+    """Writes a record for each step; returns the states after them."""
+    writer = records.Records(self.out_dir)
+    states = [writer.state()]
+    for step in range(1, steps + 1):
+      writer.write(step=step, x="\u2028")
+      states.append(writer.state())
+    writer.sync()
+    return writer, states
 
-  def resume(self, step):
-    writer = records.Records(self.out_dir, resume_step=step)
-    with open(writer.path, encoding="utf-8", newline="") as file:
+  def read(self, writer):
+    with open(writer.path, "rb") as file:
       return file.read()
 
-  def test_a_run_that_goes_on_keeps_the_records_up_to_its_step(self):
-    lines = [f'{{"step": {k}, "x": "\u2028"}}\n' for k in (1, 2, 3, 4)]
-    self.write_text("".join(lines))
-    self.assertEqual(self.resume(3), "".join(lines[:3]))
-    self.assertEqual(self.resume(2), "".join(lines[:2]))
-    self.assertEqual(self.resume(0), "")
+  def steps(self, writer):
+    return [json.loads(line)["step"] for line in self.read(writer).splitlines()]
+
+  def test_a_run_that_goes_on_keeps_the_records_up_to_its_checkpoint(self):
+    writer, states = self.run_of(4)
+    for kept in (4, 3, 1, 0):
+      again = records.Records(self.out_dir, states[kept])
+      self.assertEqual(self.steps(again), list(range(1, kept + 1)))
+      self.assertEqual(again.state(), states[kept])
     self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
 
   def test_no_step_is_there_twice(self):
-    writer = records.Records(self.out_dir)
-    for step in range(6):
-      writer.write(step=step)
-    writer = records.Records(self.out_dir, resume_step=2)
+    _, states = self.run_of(5)
+    writer = records.Records(self.out_dir, states[2])
     for step in range(3, 6):
-      writer.write(step=step)
-    writer.sync()
-    with open(writer.path) as file:
-      steps = [json.loads(line)["step"] for line in file]
-    self.assertEqual(steps, list(range(6)))
+      writer.write(step=step, x="\u2028")
+    self.assertEqual(self.steps(writer), list(range(1, 6)))
+    self.assertEqual(writer.state(), states[5])
 
-  def test_a_record_of_the_end_goes_when_the_run_goes_on(self):
-    self.write_text('{"step": 1}\n{"steps": 1, "test": 0.5}\n')
-    self.assertEqual(self.resume(1), '{"step": 1}\n')
+  def test_what_comes_after_the_checkpoint_goes_whatever_it_is(self):
+    writer, states = self.run_of(2)
+    whole = self.read(writer)
+    for torn in (b'{"st', b'{"steps": 2}\n', b"\0", b"\xff"):
+      with open(writer.path, "ab") as file:
+        file.write(torn)
+      again = records.Records(self.out_dir, states[2])
+      self.assertEqual(self.read(again), whole)
 
-  def test_a_last_line_that_was_cut_off_goes(self):
-    for torn in ('{"st', '{"step": 2', '{"step": 2}x', "\0"):
-      self.write_text('{"step": 1}\n' + torn)
-      self.assertEqual(self.resume(5), '{"step": 1}\n')
-    self.write_text('{"step": 1}')  # only the end of the line is missing
-    self.assertEqual(self.resume(5), '{"step": 1}\n')
+  @parameterized.named_parameters(
+    ("cut", lambda whole: whole[:-1]),
+    ("emptied", lambda whole: b""),
+    ("changed", lambda whole: whole.replace(b"1", b"7", 1)),
+    ("line_lost", lambda whole: whole[whole.index(b"\n") + 1 :] + b"{}" * 99),
+  )
+  def test_what_has_changed_is_refused_and_left(self, change):
+    writer, states = self.run_of(3)
+    changed = change(self.read(writer))
+    with open(writer.path, "wb") as file:
+      file.write(changed)
+    with self.assertRaisesRegex(
+      errors.DataError, "bytes of .*metrics.jsonl', .*missing. Put a copy"
+    ):
+      records.Records(self.out_dir, states[3])
+    self.assertEqual(self.read(writer), changed)
 
-  def test_a_damaged_line_is_named(self):
-    for bad in ("{", "[1]", "garbage"):
-      self.write_text(f'{{"step": 1}}\n{bad}\n{{"step": 2}}\n')
-      with self.assertRaisesRegex(
-        errors.DataError, "line 2 of .*metrics.jsonl' is no JSON object: .*Rem"
-      ):
-        records.Records(self.out_dir, resume_step=2)
+  def test_a_file_that_is_missing_is_named(self):
+    writer, states = self.run_of(3)
+    os.remove(writer.path)
+    with self.assertRaisesRegex(errors.DataError, "metrics.jsonl"):
+      records.Records(self.out_dir, states[3])
+    huge = dict(states[3], bytes=1 << 60)  # of which nothing is allocated
+    with self.assertRaisesRegex(errors.DataError, "metrics.jsonl"):
+      records.Records(self.out_dir, huge)
 
-  def test_without_a_file_a_run_that_goes_on_starts_one(self):
-    self.assertEqual(self.resume(5), "")
+  def test_a_full_disk_is_named(self):
+    writer = records.Records(self.out_dir)
+    os.remove(writer.path)
+    os.symlink("/dev/full", writer.path)
+    with self.assertRaisesRegex(
+      errors.FileError, "metrics.jsonl' cannot be written: No space .* Free sp"
+    ):
+      writer.write(step=1)
+
+  def test_tells_whether_there_are_records(self):
+    self.assertFalse(records.is_begun(self.out_dir))
+    writer = records.Records(self.out_dir)
+    self.assertFalse(records.is_begun(self.out_dir))
+    writer.write(step=1)
+    self.assertTrue(records.is_begun(self.out_dir))
 
   def test_refuses_what_is_no_figure(self):
     with self.assertRaisesRegex(TypeError, "cannot write <object"):

@@ -86,6 +86,22 @@ class EpochsTest(absltest.TestCase):
     with self.assertRaisesRegex(errors.DataError, "other batches"):
       sources.Epochs(support.pair_batches(9)).at(position)
 
+  def test_refuses_a_position_that_is_none(self):
+    source = sources.Epochs(Counted(3))
+    for changes in (
+      {"epoch": -1},
+      {"batch": 4},
+      {"batch": 1.0},
+      {"epoch": "x"},
+    ):
+      position = dict(source.at().position, **changes)
+      with self.assertRaisesRegex(
+        errors.DataError, "there is no (epoch|batch)"
+      ):
+        source.at(position)
+    with self.assertRaises(AttributeError):  # which `parts` explains
+      source.at([])
+
   def test_refuses_epochs_without_batches(self):
     with self.assertRaisesRegex(errors.ArgumentError, "batches is empty"):
       sources.Epochs(Counted(0))
@@ -126,6 +142,13 @@ class AlternateTest(absltest.TestCase):
     others = sources.Alternate({"b": sources.Epochs(Counted(3))})
     with self.assertRaisesRegex(errors.DataError, r"here are \['b'\]"):
       others.at(position)
+
+  def test_refuses_a_turn_that_is_none(self):
+    source = sources.Alternate(self.sources())
+    for turn in (-1, 7, 1.0, None):
+      position = dict(source.at().position, turn=turn)
+      with self.assertRaisesRegex(errors.DataError, "there is no turn"):
+        source.at(position)
 
   def test_refuses_no_sources(self):
     with self.assertRaisesRegex(errors.ArgumentError, "sources is empty"):

@@ -1,5 +1,6 @@
 """Tests of summaries."""
 
+import functools
 import glob
 import math
 import os
@@ -108,6 +109,29 @@ class SummariesTest(case.GraphTestCase):
         written.close()
     self.assertLen(read_events(self.folder), 3)
     self.assertLen(read_scalars(self.folder), 3)
+
+  def test_what_cannot_be_written_is_said_once_and_ends_nothing(self):
+    said = []
+    with open(self.folder, "w"):  # in the place of the folder
+      pass
+    found = summaries.Summaries(self.folder, self.graph, None, said.append)
+    found.write(1, {"loss": 1.0})
+    found.sync()
+    found.close()
+    self.assertLen(said, 1)
+    self.assertRegex(said[0], "No more summaries .*new': .*File exists")
+
+  def test_a_full_disk_is_said_once_and_ends_nothing(self):
+    said = []
+    full = functools.partial(tf1.io.TFRecordWriter, "/dev/full")
+    with mock.patch.object(tf1.io, "TFRecordWriter", lambda path: full()):
+      found = summaries.Summaries(self.folder, self.graph, None, said.append)
+    for step in range(3):
+      found.write(step, {"loss": 1.0})
+      found.sync()
+    found.close()
+    self.assertLen(said, 1)
+    self.assertRegex(said[0], "No more summaries .*No space left on device")
 
   def test_a_run_that_begins_anew_leaves_all_out(self):
     written = self.open()

@@ -1,0 +1,84 @@
+"""The state of a run in a checkpoint: that of each of its parts."""
+
+import contextlib
+
+from tangle import errors
+
+# What objects raise when they are given the state of something else.
+_MISFITS = (
+  *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
+  RecursionError,
+)
+
+
+def state(parts, loss, position):
+  """Returns the state of a run.
+
+  Args:
+    parts: name → object with `state()`.
+    loss: of the last step, or `None`.
+    position: of the stream of batches.
+
+  Returns:
+    A dict, for `restore`.
+  """
+  found = {name: part.state() for name, part in parts.items()}
+  return {"position": position, "loss": loss, "parts": found}
+
+
+def restore(restored, parts):
+  """Gives the parts of a run their states.
+
+  Args:
+    restored: a `checkpoints.Restored`.
+    parts: name → object with `restore(state)`.
+
+  Returns:
+    The loss of the last step, and the position of the stream of batches.
+
+  Raises:
+    TrainingError: if the checkpoint has the state of other parts, or a part
+      cannot take its own.
+  """
+  whole = restored.state if isinstance(restored.state, dict) else {}
+  states = whole.get("parts")
+  states = states if isinstance(states, dict) else {}
+  if sorted(states) != sorted(parts):
+    raise errors.TrainingError(
+      f"Loop: the checkpoint {restored.prefix!r} has the state of "
+      f"{sorted(states)}, this run has {sorted(parts)}. Give rate and extra as "
+      f"in that run, or another folder."
+    )
+  with explained(restored):
+    for name, part in parts.items():
+      part.restore(states[name])
+    loss, position = whole["loss"], whole["position"]
+    if loss is not None and not isinstance(loss, (int, float)):
+      raise TypeError(f"the loss is {loss!r}")
+  return loss, position
+
+
+@contextlib.contextmanager
+def explained(restored):
+  """Names the checkpoint whose state does not fit what is restored within.
+
+  Args:
+    restored: a `checkpoints.Restored`, or `None`: nothing is said.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    TrainingError: for an error of Python's within.
+  """
+  try:
+    yield
+  except _MISFITS as error:
+    if restored is None or isinstance(error, errors.TangleError):
+      raise
+    raise errors.TrainingError(
+      f"Loop: the state in the checkpoint {restored.prefix!r} does not fit "
+      f"this run ({type(error).__name__}: {error}). It is of another version "
+      f"of tangle, or of other parts: go on with those, remove the folder of "
+      f"this checkpoint to go on from an older one, or give another folder."
+    ) from error

@@ -1,0 +1,257 @@
+"""How a training begins in a folder, and how it goes on there.
+
+`run.json` has what the result of a run depends on: settings, digests of the
+data, of the vocabularies that lie beside it, and versions. A run that goes on
+is compared with all of it before anything is written. Other settings, data or
+vocabularies are refused, since half a run with each is neither; other versions
+of tangle, TensorFlow or numpy are told in one line, since the run is sound,
+though its bits are not those of one version alone.
+
+Not compared is what a run is measured with at its end, such as test data, which
+may be another one each time.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+
+import numpy as np
+
+from tangle import compat, errors, files
+from tangle.compat import tf1
+from tangle.training import records
+
+FILE = "run.json"
+
+CHECKPOINTS = "checkpoints"
+"""The name of the folder of a run's checkpoints, in that of the run."""
+
+_LIMIT = 1 << 26  # bytes, of `run.json`
+_TEXT_LIMIT = 1 << 30  # bytes, of a vocabulary
+_PARTS = ("settings", "data", "texts", "versions")
+
+
+@contextlib.contextmanager
+def started(out_dir, settings, data=None, texts=None, report=None):
+  """Begins a run in a folder, or goes on with the one that is there.
+
+  Takes the lock of the folder, before anything is read or written. Give
+  `locked=True` to the `Loop` within. A run that has made neither a checkpoint
+  nor a record is none: what follows begins.
+
+  Args:
+    out_dir: the folder; it is made if it is not there.
+    settings: group → name → value, of what JSON can hold: all settings that
+      the result depends on.
+    data: name → digest of the data that the result depends on, training and
+      validation.
+    texts: name of a file → its text, such as vocabularies. They are written
+      into the folder.
+    report: called with a line of text if versions differ; by default it is
+      printed.
+
+  Yields:
+    Whether the folder has a run that goes on.
+
+  Raises:
+    DataError: if the folder has a run with other settings, data or texts; or a
+      file of it is missing or has changed. Nothing is written then.
+    TrainingError: if another run is writing to the folder.
+    FileError: if a file cannot be read or written.
+  """
+  texts = dict(texts or {})
+  new = {
+    "settings": json.loads(json.dumps(settings)),
+    "data": json.loads(json.dumps(data or {})),
+    "texts": {
+      name: hashlib.sha256(text.encode("utf-8")).hexdigest()
+      for name, text in texts.items()
+    },
+    "versions": versions(),
+  }
+  with files.lock(out_dir, "runs.started"):
+    goes_on = _is_there(out_dir)
+    if goes_on:
+      _compare(out_dir, read(out_dir), new, report or print)
+    else:
+      for name, text in texts.items():
+        files.write_text(os.path.join(out_dir, name), text)
+      write(out_dir, new)
+    yield goes_on
+
+
+def versions():
+  """Returns name → version of what numbers depend on besides settings."""
+  return {
+    "tangle": sys.modules["tangle"].__version__,
+    "TensorFlow": tf1.version.VERSION,
+    "oneDNN": "on" if compat.onednn_is_on() else "off",
+    "numpy": np.__version__,
+  }
+
+
+def _is_there(out_dir):
+  """Whether a run has trained in a folder; one without settings is refused."""
+  checkpoints = os.path.join(out_dir, CHECKPOINTS)
+  found = [records.NAME] * records.is_begun(out_dir)
+  if os.path.lexists(checkpoints):
+    with files.explained(checkpoints, "read"):
+      names = os.listdir(checkpoints)
+    found += [CHECKPOINTS] * any(name.startswith("step-") for name in names)
+  if found and not os.path.lexists(os.path.join(out_dir, FILE)):
+    raise errors.DataError(
+      f"runs.started: {out_dir!r} has {' and '.join(found)} of a run, but its "
+      f"{FILE} is missing. Put a copy of the file back, or give another folder."
+    )
+  return bool(found)
+
+
+def _compare(out_dir, old, new, report):
+  """Refuses a run that is not the one in the folder; tells of versions."""
+  for group in sorted({*old["settings"], *new["settings"]}):
+    pair = [whole["settings"].get(group) for whole in (old, new)]
+    _compare_group(out_dir, f"the {group}", *pair)
+  for what, part in (("vocabularies", "texts"), ("data", "data")):
+    _compare_group(out_dir, what, old[part], new[part])
+  before, now = (
+    {name: whole["versions"].get(name) for name in new["versions"]}
+    for whole in (old, new)
+  )
+  odd = [name for name in now if before[name] != now[name]]
+  if odd:
+    was, is_now = (
+      ", ".join(f"{name} {found[name]}" for name in odd)
+      for found in (before, now)
+    )
+    report(
+      f"This run was begun with {was} and goes on with {is_now}: its figures "
+      f"may differ from those of a run with one of them alone."
+    )
+
+
+def _compare_group(out_dir, what, before, after):
+  if before == after:
+    return
+  if isinstance(before, dict) and isinstance(after, dict):
+    names = sorted(set(before) | set(after))
+    odd = [n for n in names if before.get(n) != after.get(n)]
+    before = {name: before.get(name) for name in odd}
+    after = {name: after.get(name) for name in odd}
+  if what in ("data", "vocabularies"):
+    raise errors.DataError(
+      f"runs.started: {out_dir!r} has a run with other {what}: "
+      f"{', '.join(before)}. Give the data of that run, or another folder."
+    )
+  raise errors.DataError(
+    f"runs.started: {out_dir!r} has a run with {what} {before}, not {after}. "
+    f"Go on with the settings of that run, or give another folder."
+  )
+
+
+def write(out_dir, content):
+  """Writes `run.json`.
+
+  Args:
+    out_dir: the folder.
+    content: what `read` is to return.
+
+  Raises:
+    FileError: if it cannot be written.
+  """
+  whole = dict(content, sha256=_digest(content))
+  text = json.dumps(whole, indent=2)
+  files.write_text(os.path.join(out_dir, FILE), text + "\n")
+
+
+def read(run_dir):
+  """Reads `run.json`, and checks it and the texts beside it.
+
+  Args:
+    run_dir: the folder of a run.
+
+  Returns:
+    A dict: `settings`, `data`, `texts` and `versions`, all dicts.
+
+  Raises:
+    DataError: if there is none, it has changed since it was written, or one of
+      the texts has.
+    FileError: if a file cannot be read.
+  """
+  path = os.path.join(run_dir, FILE)
+  if not os.path.lexists(path):
+    raise errors.DataError(
+      f"runs.read: {path!r} is missing. Give the folder of a training."
+    )
+  remedy = "Put a copy of it back, or remove the folder and train again."
+  try:
+    whole = files.read_json(path, _LIMIT)
+    content = {name: whole[name] for name in _PARTS}
+    sound = whole["sha256"] == _digest(content)
+    sound = sound and all(isinstance(p, dict) for p in content.values())
+    why = "it has changed since it was written"
+  except (errors.DataError, KeyError, TypeError, RecursionError) as error:
+    sound, why = False, f"it is no record of a run: {error}"
+  if not sound:
+    raise errors.DataError(f"runs.read: {path!r} is damaged: {why}. {remedy}")
+  for name, sha256 in content["texts"].items():
+    path = os.path.join(run_dir, name)
+    if name != os.path.basename(name) or name in ("", ".", ".."):
+      raise errors.DataError(
+        f"runs.read: {os.path.join(run_dir, FILE)!r} names {name!r}, which is "
+        f"no file of its folder. {remedy}"
+      )
+    if not os.path.lexists(path):
+      raise errors.DataError(f"runs.read: {path!r} is missing. {remedy}")
+    found = hashlib.sha256(files.read_bytes(path, _TEXT_LIMIT)).hexdigest()
+    if found != sha256:
+      raise errors.DataError(
+        f"runs.read: {path!r} has changed since the training began. {remedy}"
+      )
+  return content
+
+
+def _digest(content):
+  text = json.dumps(content, sort_keys=True)
+  return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def digest(values):
+  """Returns the SHA-256 of values, for `data`.
+
+  Args:
+    values: an iterable of what JSON can hold, such as lines of a text.
+
+  Returns:
+    64 hexadecimal digits.
+  """
+  found = hashlib.sha256()
+  for value in values:
+    found.update(json.dumps(value).encode("ascii") + b"\n")
+  return found.hexdigest()
+
+
+@contextlib.contextmanager
+def built_from(run_dir):
+  """Names the settings from which what is within cannot be built.
+
+  Args:
+    run_dir: the folder of a run.
+
+  Yields:
+    Nothing.
+
+  Raises:
+    DataError: for an error of Python's within.
+  """
+  try:
+    yield
+  except (AttributeError, LookupError, TypeError, ValueError) as error:
+    if isinstance(error, errors.TangleError):
+      raise
+    raise errors.DataError(
+      f"The settings in {os.path.join(run_dir, FILE)!r} are of no training "
+      f"that is known here ({type(error).__name__}: {error}). Use the version "
+      f"of tangle that it was made with, or train again."
+    ) from error
