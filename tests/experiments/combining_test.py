@@ -1,7 +1,9 @@
 """Tests of combining trained networks."""
 
+import contextlib
 import os
 import tempfile
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
@@ -10,22 +12,50 @@ from tangle.experiments import combined_digits, combining
 from tests.experiments import combined_digits_test
 
 
+@contextlib.contextmanager
+def observed_calls():
+  """Yields a list of (name, model, result): trainings and tests, in order."""
+  events = []
+
+  def observed(name):
+    original = getattr(combined_digits.Combination, name)
+
+    def call(model, *args):
+      result = original(model, *args)
+      events.append((name, model, result))
+      return result
+
+    return mock.patch.object(combined_digits.Combination, name, call)
+
+  with observed("train"), observed("test"):
+    yield events
+
+
 class CombiningTest(parameterized.TestCase):
   def test_measures_all_and_draws_it(self):
     records, done = [], []
     data = tuple(combined_digits_test.draw_images(n, n) for n in (80, 30))
-    found = combining.measure(
-      per_class=["1", "2"],
-      seeds=1,
-      hidden=6,
-      units=4,
-      pretrain_steps=2,
-      steps=4,
-      data=data,
-      progress=lambda *counts: done.append(counts),
-      journal=lambda **record: records.append(record),
-    )
+    with observed_calls() as events:
+      found = combining.measure(
+        per_class=["1", "2"],
+        seeds=1,
+        hidden=6,
+        units=4,
+        pretrain_steps=2,
+        steps=4,
+        data=data,
+        progress=lambda *counts: done.append(counts),
+        journal=lambda **record: records.append(record),
+      )
     self.assertLen(records, 18)
+    trained, untuned, tuned = set(), [], []
+    for name, model, result in events:
+      if name == "train":
+        trained.add(model)
+      else:
+        (tuned if model in trained else untuned).append(result)
+    self.assertEqual(untuned, [found["untuned"]])
+    self.assertEqual(tuned, [record["share"] for record in records])
     self.assertEqual(done[-1], (18, 18))
     for record in records:
       points = found[record["pattern"]][record["way"]]
@@ -34,7 +64,6 @@ class CombiningTest(parameterized.TestCase):
       self.assertEqual(means[record["images"]], record["share"])
     self.assertEqual((found["loaded_changed"], found["frozen_changed"]), (0, 0))
     self.assertEqual(set(found["alone"]), {"left", "right", "whole"})
-    self.assertBetween(found["untuned"], 0, 1)
     with tempfile.TemporaryDirectory() as folder:
       path = os.path.join(folder, "combine.png")
       combining.plot(found, path)

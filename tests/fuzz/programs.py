@@ -12,7 +12,7 @@ import numpy as np
 
 import tangle
 from tangle.compat import tf1
-from tests.fuzz import ops, pieces
+from tests.fuzz import images, indices, matrices, ops, pieces, specials, tables
 
 BATCH = 3
 _LIMIT = 30.0  # how large values may become
@@ -29,6 +29,17 @@ _STORES = (
   "auto",
 )
 _POLICIES = ("frontier", "all", "none", "predicate", "min_cut", "budget")
+
+
+MODULES = {
+  "tf1": tf1,
+  "pieces": pieces,
+  "images": images,
+  "indices": indices,
+  "matrices": matrices,
+  "specials": specials,
+}
+"""What the text of a program calls by name."""
 
 
 class Program(NamedTuple):
@@ -133,8 +144,7 @@ def build(program, variation=0, joint=False):
   def state(name, dtype, shape, use_resource, trainable):
     return weight(name, dtype, shape, use_resource or joint, trainable)
 
-  names = {"tf1": tf1, "pieces": pieces, "feed": feed}
-  names.update(weight=weight, state=state)
+  names = {**MODULES, "feed": feed, "weight": weight, "state": state}
   source = stop_at_inputs(program.source) if joint else program.source
   before = tf1.control_flow_v2_enabled()
   switches = tf1.disable_control_flow_v2, tf1.enable_control_flow_v2
@@ -232,13 +242,13 @@ class _Drawing:
       fed=self.one_in(4),
       traced=not self.one_in(3),
       # Of what is assigned, the joint graph alone is no proof.
-      numeric=self.one_in(3) or ops.ASSIGNED in self.marks,
+      numeric=self.one_in(3) or tables.ASSIGNED in self.marks,
       cuts=self.cuts(),
     )
 
   def cuts(self):
-    """Draws where a pipeline's first and, perhaps, second sub-model end."""
-    found = {1 + self.pick(7) for _ in range(self.choose([1, 2, 2]))}
+    """Draws where the sub-models of a pipeline end, but for the last."""
+    found = {1 + self.pick(7) for _ in range(self.choose([1, 2, 2, 3]))}
     return tuple(sorted(found))
 
   def choose(self, options):
@@ -336,6 +346,7 @@ class _Drawing:
       *[value.name for value in arguments],
       seed=self.count,
       f=f"'{env['f']}'" if "f" in env else "",
+      z=f"'{_WHOLES[env['f']]}'" if "f" in env else "",
       **drawn,
     )
     self.lines.append(f"{', '.join(found)} = {code}")
@@ -355,28 +366,28 @@ class _Drawing:
         names.append(inner[self.pick(len(inner))])
     names = list(dict.fromkeys(names))
     below = [v for v in self.values if v.parents & set(names)]
-    floats = [v for v in below if v.dtype.startswith("float")]
+    floats = [v for v in below if _is_smooth(v.dtype)]
     if not floats:
-      floats = [v for v in self.values if v.dtype.startswith("float")]
+      floats = [v for v in self.values if _is_smooth(v.dtype)]
       names.append(floats[-1].name)
     last = floats[-1 - self.pick(min(3, len(floats)))]
     outputs = [last.name]
     # The other outputs may depend on variables alone.
     weights = {v.name for v in self.values if v.name[0] == "w"}
     others = [v for v in self.values if v.name in inner and v not in floats]
-    floats += [v for v in others if v.dtype[0] == "f" and v.parents & weights]
+    floats += [v for v in others if _is_smooth(v.dtype) and v.parents & weights]
     for _ in range(self.pick(4)):
       pool = below if below and self.one_in(3) else floats
       outputs.append(pool[len(pool) - 1 - self.pick(len(pool))].name)
     if self.one_in(2):
       outputs.reverse()
     of = {v.name: v.dtype for v in self.values}
-    floating = [of[name].startswith("float") for name in outputs]
+    floating = [_is_smooth(of[name]) for name in outputs]
     used = [flag and not self.one_in(4) for flag in floating]
     if not any(used):
       used = floating
-    if "float32" in of.values():
-      self.marks.add("narrow")
+    if {"float32", "complex64"} & set(of.values()):
+      self.marks.add(tables.NARROW)
     if not self.one_in(20):  # else some may lead nowhere, and be refused
       source = "\n".join(self.lines)
       names = needed_inputs(source, names, outputs) or names
@@ -389,7 +400,15 @@ _KINDS = {
   "f": ("float64", "float32"),
   "i": ("int32", "int64"),
   "b": ("bool",),
+  "z": ("complex128", "complex64"),
 }
+_PARTS = {"complex128": "float64", "complex64": "float32"}
+_WHOLES = {part: whole for whole, part in _PARTS.items()}
+
+
+def _is_smooth(dtype):
+  """Whether values of the dtype can have a gradient."""
+  return dtype.startswith(("float", "complex"))
 
 
 def match(pattern, value, env):
@@ -407,8 +426,10 @@ def match(pattern, value, env):
   if value.dtype not in _KINDS.get(kind, (kind,)):
     return None
   env = dict(env)
-  if kind in "fi" and env.setdefault(kind, value.dtype) != value.dtype:
+  if kind in "fiz" and env.setdefault(kind, value.dtype) != value.dtype:
     return None
+  if kind == "z":
+    env["f"] = _PARTS[value.dtype]
   shape = value.shape
   if dims[:1] == ["*"]:
     dims = dims[1:]
@@ -430,7 +451,10 @@ def match(pattern, value, env):
 def result(pattern, env):
   """Returns dtype and shape of what an op gives, by a pattern."""
   kind, *dims = pattern.split()
-  dtype = env[kind] if kind in ("f", "i") else _KINDS.get(kind, (kind,))[0]
+  if kind == "z":
+    dtype = _WHOLES[env["f"]]
+  else:
+    dtype = env[kind] if kind in ("f", "i") else _KINDS.get(kind, (kind,))[0]
   shape = ()
   if dims[:1] == ["*"]:
     shape, dims = env["*"], dims[1:]

@@ -12,7 +12,7 @@ import hypothesis
 from absl.testing import absltest, parameterized
 from hypothesis import strategies
 
-from tests.fuzz import ops, pipelines, programs, run
+from tests.fuzz import ops, pipelines, programs, run, tables
 
 
 @strategies.composite
@@ -67,10 +67,10 @@ class RandomGraphsTest(parameterized.TestCase):
     counts = collections.Counter(
       kind for program in drawn for kind in run.kinds_of(program)
     )
-    self.assertGreater(counts[ops.ASSIGNED], 75)
+    self.assertGreater(counts[tables.ASSIGNED], 75)
     self.assertGreater(counts[run.REFERENCE], 200)
     self.assertGreater(counts["flow_v1"], 40)
-    for count in (counts[ops.FLOW], counts[ops.RANDOM]):
+    for count in (counts[tables.FLOW], counts[tables.RANDOM]):
       self.assertGreater(count, 75)
 
 

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 
-from tests.fuzz import checks, ops, pipelines, programs, reasons, remedies
+from tests.fuzz import checks, pipelines, programs, reasons, remedies, tables
 
 ADVISED = "advised"
 REFERENCE = "reference variable"
@@ -143,8 +143,8 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.examine):
 
 def kinds_of(program):
   """Lists what makes a program hard: names that results are counted by."""
-  found = [mark for mark in program.marks if mark != ops.KINK]
-  if ops.FLOW in found:
+  found = [mark for mark in program.marks if mark != tables.KINK]
+  if tables.FLOW in found:
     found.append("flow_v2" if program.flow_v2 else "flow_v1")
   if re.search(r"(weight|state)\([^()]*\], False\b", program.source):
     found.append(REFERENCE)
