@@ -94,8 +94,11 @@ def sparse_sum(x):
 
 
 def from_places(x):
-  """Gives `[A, A]` with values on the diagonal, by the old op for that."""
-  size = tf1.size(x)
+  """Gives `[A, A]` with values on the diagonal, by the old op for that.
+
+  A placeholder of the values would get no gradient by default.
+  """
+  x, size = 1.0 * x, tf1.size(x)
   places = tf1.stack([tf1.range(size)] * 2, 1)
   return tf1.sparse_to_dense(places, tf1.stack([size, size]), x)
 

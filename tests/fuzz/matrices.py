@@ -5,7 +5,7 @@ Where a letter gives the size of a square matrix, it is that of `positive`.
 
 from tangle import compat
 from tangle.compat import tf1
-from tests.fuzz.tables import KINK, op, unary
+from tests.fuzz.tables import FLOW, KINK, op, unary
 
 
 def positive(x, shift=2.0):
@@ -126,7 +126,7 @@ LINEAR = (
   op("sparse_product", "f a b, f b c", "matrices.sparse_product({0}, {1})",
     "f a c", "p * q * b", (KINK, "narrow")),
   op("least_squares", "f a b, f a c", "matrices.least_squares({0}, {1})",
-    "f b c", "q * a"),
+    "f b c", "q * a", FLOW),
   op("tridiagonal", "f a b", "matrices.tridiagonal({0}, {a})", "f a b", "2 * p",
     when="a > 1"),
   op("raw_batch_matmul", "f a b c, f a c d",
@@ -138,7 +138,7 @@ LINEAR = (
   op("tensor_diag", "f a", "tf1.linalg.tensor_diag({0})", "f a a"),
   op("tensor_diag_part", "f a a", "tf1.linalg.tensor_diag_part({0})", "f a"),
   op("exponential", "f a a", "tf1.linalg.expm(0.3 * tf1.tanh({0}))", "f a a",
-    "4", when="a > 1"),
+    "4", FLOW, "a > 1"),
   op("einsum_dot", "f a b c, f a b c", "tf1.einsum('abc,abc->ab', {0}, {1})",
     "f a b", "p * q * c"),
 )  # fmt: skip

@@ -6,7 +6,7 @@ Also slopes, which put ops of gradients into the forward pass, and draws.
 from tangle import compat
 from tangle.compat import tf1
 from tests.fuzz import tables
-from tests.fuzz.tables import KINK, RANDOM, op, unary
+from tests.fuzz.tables import FLOW, KINK, RANDOM, op, unary
 
 
 def slope(x, function):
@@ -17,6 +17,7 @@ def slope(x, function):
 
 def bits(x):
   """Takes a float apart into its bits and puts it together again."""
+  x = tf1.convert_to_tensor(x)
   kind = tf1.int64 if x.dtype == tf1.float64 else tf1.int32
   ones = tf1.bitwise.invert(tf1.zeros_like(x, kind))
   found = tf1.bitwise.bitwise_and(tf1.bitcast(x, kind), ones)
@@ -320,7 +321,7 @@ LOSSES = (
     "1", KINK),
   op("moments_merged", "f a b", "tf1.nn.weighted_moments({0}, [0],"
     " tf1.sigmoid({0}))", "f b, f b", "p * p + p", KINK),
-  op("waits", "f *", "specials.waits({0})", "f *"),
+  op("waits", "f *", "specials.waits({0})", "f *", "p", FLOW),
   op("print", "f *", "tf1.Print({0}, [], first_n=0)", "f *"),
   op("lstm_block", "f a b c", "specials.block_lstm({0}, {c})", "f a b c", "1",
     (KINK, tables.NARROW)),
