@@ -14,20 +14,24 @@ from tests.experiments import combined_digits_test
 
 @contextlib.contextmanager
 def observed_calls():
-  """Yields a list of (name, model, result): trainings and tests, in order."""
+  """Yields a list of (name, model, share): trainings and tests, in order.
+
+  Each test finds another share, so that they can be told apart.
+  """
   events = []
+  train = combined_digits.Combination.train
 
-  def observed(name):
-    original = getattr(combined_digits.Combination, name)
+  def observe_training(model, *args):
+    events.append(("train", model, None))
+    return train(model, *args)
 
-    def call(model, *args):
-      result = original(model, *args)
-      events.append((name, model, result))
-      return result
+  def observe_test(model, *args):
+    events.append(("test", model, len(events) / 100))
+    return events[-1][-1]
 
-    return mock.patch.object(combined_digits.Combination, name, call)
-
-  with observed("train"), observed("test"):
+  with mock.patch.multiple(
+    combined_digits.Combination, train=observe_training, test=observe_test
+  ):
     yield events
 
 
@@ -49,11 +53,11 @@ class CombiningTest(parameterized.TestCase):
       )
     self.assertLen(records, 18)
     trained, untuned, tuned = set(), [], []
-    for name, model, result in events:
+    for name, model, share in events:
       if name == "train":
         trained.add(model)
       else:
-        (tuned if model in trained else untuned).append(result)
+        (tuned if model in trained else untuned).append(share)
     self.assertEqual(untuned, [found["untuned"]])
     self.assertEqual(tuned, [record["share"] for record in records])
     self.assertEqual(done[-1], (18, 18))

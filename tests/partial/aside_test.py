@@ -9,7 +9,6 @@ from tangle.partial import aside, split
 from tests import case
 from tests.partial import checks, zoo
 
-
 # Models that have what is not plain.
 OTHERS = (zoo.loop, zoo.recurrence, zoo.own_gradient)
 
