@@ -129,8 +129,9 @@ LINEAR = (
     "f b c", "q * a", FLOW),
   op("tridiagonal", "f a b", "matrices.tridiagonal({0}, {a})", "f a b", "2 * p",
     when="a > 1"),
-  op("raw_batch_matmul", "f a b c, f a c d",
-    "tf1.raw_ops.BatchMatMul(x={0}, y={1})", "f a b d", "p * q * c"),
+  op("raw_batch_matmul", "f a b c",
+    "tf1.raw_ops.BatchMatMul(x={0}, y={0}, adj_y=True)", "f a b b",
+    "p * p * c"),
   op("raw_diag", "f a", "tf1.raw_ops.MatrixDiag(diagonal={0})", "f a a"),
   op("raw_diag_part", "f a a", "tf1.raw_ops.MatrixDiagPart(input={0})", "f a"),
   op("raw_set_diag", "f a a, f a",
@@ -195,6 +196,6 @@ _MODERN = (
   unary("tf1.math.real(tf1.math.sin(tf1.complex({0}, 0.1 * {0})))", "3", KINK),
 )  # fmt: skip
 
-OPS = LINEAR + COMPLEX + REAL
+OPS = LINEAR + REAL
 if not compat.IS_TF1:
   OPS += _MODERN

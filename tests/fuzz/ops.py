@@ -266,3 +266,4 @@ STATES = (
 
 PLAIN = dense.OPS + OTHERS + specials.OPS + matrices.OPS + images.OPS
 PLAIN += indices.OPS
+COMPLEX = matrices.COMPLEX

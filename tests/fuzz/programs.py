@@ -222,6 +222,7 @@ class _Drawing:
     self.flows = self.one_in(3)
     self.randoms = self.one_in(4)
     self.states = self.one_in(3)
+    self.complexes = self.one_in(5)
     carried = store in ("session", "auto")
     loops = self.flows or self.states
     flow_v2 = not (loops and self.one_in(2 if carried else 5))
@@ -306,6 +307,8 @@ class _Drawing:
         table = ops.RANDOMS
       elif self.states and self.one_in(5):
         table = ops.STATES
+      elif self.complexes and not self.one_in(3):
+        table = ops.COMPLEX
       if self.try_op(self.choose(table)):
         return
 

@@ -54,13 +54,22 @@ class RandomGraphsTest(parameterized.TestCase):
   def test_the_drawn_programs_have_all_that_there_is(self):
     drawn = [run.draw(2, number) for number in range(1500)]
     text = "".join(program.source for program in drawn)
-    for table in (ops.PLAIN, ops.RANDOMS, ops.FLOWS, ops.STATES):
-      for op in table:
+    groups = (ops.PLAIN, ops.COMPLEX, ops.RANDOMS, ops.FLOWS, ops.STATES)
+    for group in groups:
+      for op in group:
         part = op.code.split("{")[0].lstrip("(")
         self.assertTrue(part in text, op.name)
     for field in ("store", "residuals", "flow_v2", "moved", "fed", "traced"):
       values = {getattr(program, field) for program in drawn}
       self.assertGreater(len(values), 1, field)
+
+  def test_forward_graphs_have_many_types_of_ops(self):
+    found = run.count_types(40, seed=2)
+    self.assertGreater(len(found), 170)
+    # A type counts once a program, and calls of functions are none.
+    self.assertLessEqual(max(found.values()), 40)
+    self.assertContainsSubset({"Placeholder", "MatMul"}, found)
+    self.assertEmpty([kind for kind in found if kind.startswith("function_")])
 
   def test_hard_programs_are_drawn_often(self):
     drawn = [run.draw(2, number) for number in range(500)]
