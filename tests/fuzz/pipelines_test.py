@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
-from tests.fuzz import checks, pipelines, programs, tables
+from tests.fuzz import checks, drawing, pipelines, programs, tables
 
 SOURCE = """\
 x1 = feed('float64', [3, 4], [None, 4])
@@ -145,7 +145,7 @@ class PipelinesTest(parameterized.TestCase):
 
   def test_cuts_are_drawn(self):
     draw = np.random.RandomState(0).randint
-    drawn = [programs.draw(lambda n: int(draw(n))) for _ in range(100)]
+    drawn = [drawing.draw(lambda n: int(draw(n))) for _ in range(100)]
     sizes = [len(pipelines.cut_up(program)) for program in drawn]
     for size in (2, 3):
       self.assertGreater(sizes.count(size), 10)

@@ -12,13 +12,13 @@ import hypothesis
 from absl.testing import absltest, parameterized
 from hypothesis import strategies
 
-from tests.fuzz import ops, pipelines, programs, run, tables
+from tests.fuzz import drawing, ops, pipelines, run, tables
 
 
 @strategies.composite
 def random_programs(draw):
   """Draws a program; what shrinks is every choice towards the first."""
-  return programs.draw(lambda n: draw(strategies.integers(0, n - 1)))
+  return drawing.draw(lambda n: draw(strategies.integers(0, n - 1)))
 
 
 class RandomGraphsTest(parameterized.TestCase):

@@ -15,7 +15,15 @@ import time
 import numpy as np
 
 from tangle.compat import tf1
-from tests.fuzz import checks, pipelines, programs, reasons, remedies, tables
+from tests.fuzz import (
+  checks,
+  drawing,
+  pipelines,
+  programs,
+  reasons,
+  remedies,
+  tables,
+)
 
 ADVISED = "advised"
 REFERENCE = "reference variable"
@@ -33,7 +41,7 @@ def draw(seed, number):
     A `Program`.
   """
   rng = np.random.RandomState([seed, number])
-  return programs.draw(lambda n: int(rng.randint(n)))
+  return drawing.draw(lambda n: int(rng.randint(n)))
 
 
 def outcome(program, check=checks.examine):

@@ -308,6 +308,8 @@ class ScriptsTest(absltest.TestCase):
         "--buckets=1,3",
         "--sub_models=",
         "--residuals=",
+        "--layers=",
+        "--outputs=",
         "--units=3",
         "--batch_size=2",
         "--bucket_steps=4",
