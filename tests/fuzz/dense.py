@@ -251,7 +251,7 @@ MOVES = (
   tables.op("halve", "f a 4", "tf1.reshape({0}, [-1, 2, 2])", "f a 2 2"),
   tables.op("merge", "f a 2 2", "tf1.reshape({0}, [-1, 4])", "f a 4"),
   tables.op("expand", "f a b", "tf1.expand_dims({0}, 1)", "f a 1 b"),
-  tables.op("squeeze", "f a 1 b", "tf1.squeeze({0}, 1)", "f a b"),
+  tables.op("squeeze", "f a b", "tf1.squeeze({0}[:, None], 1)", "f a b"),
   tables.op("tile", "f a b", "tf1.tile({0}, [1, 2])", "f a 2*b", when="b <= 4"),
   tables.op(
     "stack", "f * a, f * a", "tf1.stack([{0}, {1}], -1)", "f * a 2", "p + q"

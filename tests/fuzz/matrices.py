@@ -167,9 +167,9 @@ COMPLEX = (
   op("ifft", "z * a", "tf1.signal.ifft({0})", "z * a", "p", KINK),
   op("fft2d", "z a b", "tf1.signal.fft2d({0})", "z a b", "p * a * b", KINK),
   op("ifft2d", "z a b", "tf1.signal.ifft2d({0})", "z a b", "p", KINK),
-  op("fft3d", "z a b c", "tf1.signal.fft3d({0})", "z a b c", "p * a * b * c",
-    KINK),
-  op("ifft3d", "z a b c", "tf1.signal.ifft3d({0})", "z a b c", "p", KINK),
+  op("fft3d", "z a b", "tf1.signal.fft3d({0}[None])[0]", "z a b",
+    "p * a * b", KINK),
+  op("ifft3d", "z a b", "tf1.signal.ifft3d({0}[None])[0]", "z a b", "p", KINK),
 )  # fmt: skip
 
 # Of real numbers: the transforms are of float32 on 1.15.
