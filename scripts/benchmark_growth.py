@@ -3,12 +3,13 @@
   python scripts/benchmark_growth.py
   python scripts/benchmark_growth.py --buckets= --sub_models= --residuals=
 
-Along four axes: the length of a sequence, buckets on each side, sub-models of a
-pipeline, residuals of a sub-model; each point in a process of its own. Prints a
-table of exponents, "overall / tail": 1 is linear. `--out_dir` gets
-`metrics.jsonl`, a record a point, and a plot an axis. The last line on standard
-output is one JSON object: `exponents`, axis -> contender -> figure -> [overall,
-tail]; `steepest`, figure -> [largest tail of split, axis]; and `points`.
+Along six axes: the length of a sequence, buckets on each side, sub-models of a
+pipeline; residuals, layers and outputs of a sub-model. Each point is measured
+in a process of its own. Prints a table of exponents, "overall / tail": 1 is
+linear. `--out_dir` gets `metrics.jsonl`, a record a point, and a plot an axis.
+The last line on standard output is one JSON object: `exponents`, axis ->
+contender -> figure -> [overall, tail]; `steepest`, figure -> [largest tail of
+split, axis]; and `points`.
 """
 
 import os

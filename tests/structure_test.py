@@ -1,11 +1,20 @@
 """Tests that the house stands: floors, imports, docstrings, test files."""
 
 import ast
+import contextlib
 import importlib
 import inspect
 import pathlib
+import random
+import re
+import sys
+import warnings
 
+import numpy as np
 from absl.testing import absltest, parameterized
+
+import tangle
+from tangle.compat import tf1
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tangle"
@@ -90,15 +99,34 @@ class StructureTest(parameterized.TestCase):
   @parameterized.named_parameters(*cases(MODULES))
   def test_is_of_readable_size(self, path):
     self.assertLessEqual(len(path.read_text().splitlines()), 400)
-    for node in ast.walk(ast.parse(path.read_text())):
-      if isinstance(node, ast.FunctionDef):
-        length = (
-          node.end_lineno - node.lineno if hasattr(node, "end_lineno") else 0
-        )
-        doc = ast.get_docstring(node) or ""
-        self.assertLessEqual(
-          length - len(doc.splitlines()), 60, f"{path}: {node.name}"
-        )
+    for name, length in function_lengths(path.read_text()):
+      self.assertLessEqual(length, 60, f"{path}: {name}")
+
+  def test_the_size_of_a_function_is_measured(self):
+    text = '''
+@decorated(
+  1
+)
+def outer():
+  """One.
+
+  More.
+  """
+
+  def inner():
+    return (
+      1
+    )
+
+  return """
+text"""
+
+
+def last():
+  pass
+'''
+    found = dict(function_lengths(text))
+    self.assertEqual(found, {"outer": 9, "inner": 3, "last": 1})
 
   @parameterized.named_parameters(*cases(MODULES))
   def test_public_names_have_full_docstrings(self, path):
@@ -132,10 +160,23 @@ class StructureTest(parameterized.TestCase):
       if gives and not one_line and not is_property:
         self.assertRegex(doc, "Returns|Yields", where)
 
-  def test_importing_tangle_makes_no_ops_and_imports_no_scripts(self):
-    for path in MODULES:
-      for module, _, _ in imports_of(path):
-        self.assertNotIn(module.split(".")[0], ("scripts", "tests"))
+  @parameterized.named_parameters(*cases(MODULES))
+  def test_imports_no_scripts_and_no_tests(self, path):
+    for module, _, _ in imports_of(path):
+      self.assertNotIn(module.split(".")[0], ("scripts", "tests"))
+
+  def test_importing_all_modules_makes_no_ops_and_switches_nothing(self):
+    with imported_anew() as modules, tf1.Graph().as_default() as graph:
+      before = switches()
+      for path in MODULES:
+        try:
+          importlib.import_module(dotted(path))
+        except ModuleNotFoundError as error:
+          self.assertIn(error.name, ("jax", "torch"))  # those of the peers
+      self.assertEqual([op.name for op in graph.get_operations()], [])
+      self.assertEqual(switches(), before)
+      self.assertIsNot(modules["tangle.errors"], sys.modules["tangle.errors"])
+    self.assertIs(modules["tangle.errors"], sys.modules["tangle.errors"])
 
   def test_the_top_level_holds_little(self):
     known = {
@@ -162,10 +203,65 @@ class StructureTest(parameterized.TestCase):
       self.assertLess(len(path.read_text().splitlines()), 100, path.name)
 
   def test_the_public_face_is_what_the_readme_shows(self):
-    import tangle
-
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = set(re.findall(r"\btangle\.([A-Za-z]\w*)", text))
+    for names in re.findall(r"from tangle import ([\w, ]+)", text):
+      shown.update(names.split(", "))
+    rooms = {room(path) for path in MODULES}
+    self.assertEqual(shown - rooms - set(tangle.__all__), set())
+    # A `Call` is what `forward` returns; nobody makes one by its name.
+    self.assertEqual(set(tangle.__all__) - shown, {"Call"})
     for name in tangle.__all__:
       self.assertTrue(inspect.getdoc(getattr(tangle, name)), name)
+
+
+def function_lengths(text):
+  """Yields name and length of each function in Python text.
+
+  The length counts the lines below the first, but those of the docstring's
+  text. The nodes of Python 3.7 do not know where they end.
+  """
+  lines = [line + "\n" for line in text.splitlines()]
+  for node in ast.walk(ast.parse(text)):
+    if isinstance(node, ast.FunctionDef):
+      begin = node.lineno - 1  # on 3.7 that of the first decorator
+      while not lines[begin].lstrip().startswith("def "):
+        begin += 1
+      length = len(inspect.getblock(lines[begin:])) - 1
+      doc = ast.get_docstring(node) or ""
+      yield node.name, length - len(doc.splitlines())
+
+
+@contextlib.contextmanager
+def imported_anew():
+  """Forgets that tangle was imported; yields the modules that it then was.
+
+  They take their places again at the end.
+  """
+
+  def own():
+    names = [n for n in sys.modules if n.partition(".")[0] == "tangle"]
+    return {name: sys.modules.pop(name) for name in names}
+
+  found = own()
+  try:
+    yield found
+  finally:
+    own()
+    sys.modules.update(found)
+
+
+def switches():
+  """Returns what is switched on in TensorFlow and Python for all."""
+  return (
+    tf1.executing_eagerly(),
+    tf1.control_flow_v2_enabled(),
+    tf1.resource_variables_enabled(),
+    tf1.logging.get_verbosity(),
+    list(warnings.filters),
+    np.random.get_state()[1].tolist(),
+    random.getstate(),
+  )
 
 
 def public_definitions(tree):

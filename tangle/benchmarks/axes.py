@@ -220,10 +220,52 @@ def _make_residuals(size, sizes):
   return found, [{"chain": _batch(sizes), "head": {}}]
 
 
+def _make_layers(size, sizes):
+  """A network of `size` layers, each with weights of its own, then a loss."""
+
+  def build(bucket, reads):
+    del bucket, reads
+    inputs = x = _input(sizes)
+    for k in range(size):
+      x = feedforward.Dense(sizes.units, tf1.tanh, name=f"layer_{k}")(x)
+    return pieces.Piece(feeds={"x": inputs}, outputs={"x": x})
+
+  found = pipeline.Pipeline()
+  found.add("chain", build)
+  _add_head(found, "chain.x")
+  return found, [{"chain": _batch(sizes), "head": {}}]
+
+
+def _make_outputs(size, sizes):
+  """A layer and `size` functions of it, all of which the loss reads."""
+  layer = feedforward.Dense(sizes.units, name="layer")
+  head = feedforward.Dense(1, name="head")
+
+  def build(bucket, reads):
+    del bucket, reads
+    x = _input(sizes)
+    y = layer(x)
+    outputs = {f"y_{k}": tf1.sin(y + k) for k in range(size)}
+    return pieces.Piece(feeds={"x": x}, outputs=outputs)
+
+  def build_head(bucket, reads):
+    del bucket
+    mean = tf1.add_n(list(reads.values())) / size
+    return pieces.Piece(feeds={}, loss=_score(head, mean))
+
+  found = pipeline.Pipeline()
+  found.add("layer", build)
+  reads = {f"y_{k}": f"layer.y_{k}" for k in range(size)}
+  found.add("head", build_head, reads=reads)
+  return found, [{"layer": _batch(sizes), "head": {}}]
+
+
 LENGTH = "length"
 BUCKETS = "buckets"
 SUB_MODELS = "sub_models"
 RESIDUALS = "residuals"
+LAYERS = "layers"
+OUTPUTS = "outputs"
 
 AXES = {
   LENGTH: Axis(_make_length, "steps of a sequence", (10, 30, 100, 300, 1000)),
@@ -231,9 +273,11 @@ AXES = {
     _make_buckets, "buckets each side", (1, 2, 4, 6, 8, 12), joint_largest=6
   ),
   SUB_MODELS: Axis(
-    _make_sub_models, "sub-models", (2, 4, 8, 16, 32, 64), smallest=2
+    _make_sub_models, "sub-models", (2, 8, 32, 100, 300), smallest=2
   ),
   RESIDUALS: Axis(_make_residuals, "residuals", (10, 100, 1000, 10000)),
+  LAYERS: Axis(_make_layers, "layers", (50, 250, 1000, 5000)),
+  OUTPUTS: Axis(_make_outputs, "outputs of a sub-model", (20, 100, 500, 2000)),
 }
 """Name → `Axis`."""
 

@@ -62,6 +62,18 @@ class AxesTest(case.GraphTestCase):
     # The variables' gradients are at most two.
     self.assertEqual(self.staged()[-1], size)
 
+  @parameterized.parameters(1, 6)
+  def test_layers_have_weights_each(self, size):
+    found, _, _ = self.make(axes.LAYERS, size)
+    self.assertLen(found.nodes, 2)
+    self.assertLen(tf1.trainable_variables(), 2 * size + 2)
+
+  @parameterized.parameters(1, 7)
+  def test_outputs_are_all_read(self, size):
+    found, _, _ = self.make(axes.OUTPUTS, size)
+    self.assertLen(found.nodes["head"].reads, size)
+    self.assertLen(set(map(str, found.nodes["head"].reads.values())), size)
+
   @parameterized.parameters(*axes.NAMES)
   def test_every_axis_trains_and_all_variables_change(self, axis):
     _, trainer, batches = self.make(axis, 2)

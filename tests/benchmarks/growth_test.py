@@ -93,6 +93,9 @@ class GrowthTest(case.GraphTestCase):
     # A tangent is an op forward, its gradient and what restores its value.
     a, b, c = ops(axes.RESIDUALS, growth.SPLIT, (3, 4, 5))
     self.assertEqual(b - a, c - b)
+    for axis in (axes.LAYERS, axes.OUTPUTS):
+      a, b, c = ops(axis, growth.SPLIT, (3, 4, 5))
+      self.assertEqual(b - a, c - b)
     a, b, c = ops(axes.SUB_MODELS, growth.SPLIT, (3, 4, 5))
     self.assertAlmostEqual(b - a, c - b, delta=2)
     split = ops(axes.BUCKETS, growth.SPLIT, (1, 3))

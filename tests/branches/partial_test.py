@@ -1,6 +1,7 @@
 """Tests of branches as sub-models of a pipeline."""
 
-from absl.testing import absltest
+import numpy as np
+from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.compat import tf1
@@ -42,6 +43,58 @@ class PartialTest(case.GraphTestCase):
     changed = support.changed(before, support.state(sess))
     self.assertFalse([name for name in changed if "table" in name])
     self.assertTrue([name for name in changed if "dense" in name])
+
+  def test_each_branch_of_a_mixture_trains_and_no_other(self):
+    model = support.make(("image", "token", "pair"))
+    trainer = support.minimize(model, tf1.train.AdamOptimizer, "partial")
+    sess = self.session()
+    types = ("image", "token", "image")
+    batch = [support.record(self.rng, name) for name in types]
+    before = support.state(sess)
+    trainer.step(sess, model.schema.batch(batch))
+    changed = support.changed(before, support.state(sess))
+    for part in ("dense", "table", "end"):
+      self.assertTrue([name for name in changed if part in name], part)
+    self.assertFalse([name for name in changed if "pairs" in name])
+
+  def test_losses_of_a_mixture_are_those_of_its_records(self):
+    model = support.make()
+    keep = tf1.train.GradientDescentOptimizer(0.0)
+    trainer = support.minimize(model, keep, "partial")
+    sess = self.session()
+    types = ("token", "image", "image", "token", "token")
+    records = [support.record(self.rng, name) for name in types]
+    alone = [trainer.step(sess, model.schema.batch([r])).loss for r in records]
+    found = trainer.step(sess, model.schema.batch(records))
+    self.assertAlmostEqual(found.loss, np.mean(alone))
+    for name in ("image", "token"):
+      own = [loss for loss, kind in zip(alone, types) if kind == name]
+      self.assertAlmostEqual(found.losses[name], np.mean(own))
+
+  @parameterized.parameters(
+    ((("image",),),),
+    ((("image", "sound"),),),
+    ((("image", "image"),),),
+    ((("image", "token"), ("pair", "pairs")),),
+  )
+  def test_a_mixture_of_other_types_is_refused(self, mixtures):
+    model = support.make(("image", "token", "pair"))
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "two or more of the"
+    ) as e:
+      model.minimize(tf1.train.AdamOptimizer, "partial", mixtures=mixtures)
+    self.assertIn(repr(mixtures[-1]), str(e.exception))
+
+  def test_types_of_a_mixture_may_come_in_any_order(self):
+    model = support.make()
+    trainer = model.minimize(
+      tf1.train.AdamOptimizer, "partial", mixtures=[("token", "image")]
+    )
+    self.assertIn("mixed_image_token", trainer.pipeline.nodes)
+    sess = self.session()
+    records = [support.record(self.rng, name) for name in model.paths]
+    found = trainer.step(sess, model.schema.batch(records))
+    self.assertEqual(found.types, ("image", "token"))
 
 
 if __name__ == "__main__":

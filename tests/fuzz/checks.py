@@ -14,7 +14,7 @@ from tangle.benchmarks import executions
 from tangle.compat import tf1
 from tangle.graphs import cut, feeding, walk
 from tests import case
-from tests.fuzz import ops, programs, reference
+from tests.fuzz import programs, reference, tables
 
 RIGHT = "right"
 REFUSED = "refused"
@@ -22,7 +22,7 @@ UNBUILT = "unbuilt"  # TensorFlow itself does not build, differentiate or run it
 
 _FED = "Placeholder"
 # Kinds of ops, and of programs, that differences tell something of.
-_SMOOTH = frozenset([ops.FLOW, ops.STATE, ops.ASSIGNED])
+_SMOOTH = frozenset([tables.FLOW, tables.STATE, tables.ASSIGNED])
 
 CALLS = frozenset(["PartitionedCall", "StatefulPartitionedCall"])
 _REPEATING = ("none", "predicate", "min_cut", "budget")
@@ -83,7 +83,7 @@ class _Check:
     self.stack = stack
     self.rng = np.random.RandomState(5)
     # What draws or changes something runs as often here as there.
-    kinds = (ops.RANDOM, ops.FLOW, ops.STATE)
+    kinds = (tables.RANDOM, tables.FLOW, tables.STATE)
     self.steady = not any(mark in program.marks for mark in kinds)
     self.upstream = None
 
@@ -179,9 +179,16 @@ class _Check:
         [joint_built.inputs[k] for k in inner], joint_built.feed_dict
       )
     return {
-      k: self.rng.uniform(-1, 1, value.shape).astype(value.dtype)
+      k: self.drawn(value, lambda shape: self.rng.uniform(-1, 1, shape))
       for k, value in zip(inner, values)
     }
+
+  def drawn(self, value, draw):
+    """Draws an array of the shape and dtype of `value`."""
+    found = draw(np.shape(value))
+    if value.dtype.kind == "c":
+      found = found + 1j * draw(np.shape(value))
+    return found.astype(value.dtype)
 
   def feeds(self, built, variation=0):
     """Returns what to feed to `built`."""
@@ -210,15 +217,13 @@ class _Check:
     """Runs forward and backward, and what the program has in between."""
     feed_dict = self.feeds(built)
     # What a loop, or a function, keeps is not the same for all losses.
-    calls = ops.FLOW in self.program.marks or "repeated" in str(self.program)
+    calls = tables.FLOW in self.program.marks or "repeated" in str(self.program)
     tell = self.store == "session" or calls
     used = built.used if tell else None
     call = self.forward(sub_model, feed_dict, used)
     forward = self.counts()
     self.upstream = [
-      self.rng.standard_normal(np.shape(value)).astype(value.dtype)
-      if use
-      else None
+      self.drawn(value, self.rng.standard_normal) if use else None
       for value, use in zip(call.outputs, built.used)
     ]
     desired = self.joint.run(
@@ -270,7 +275,7 @@ class _Check:
       and not compat.in_v1_control_flow(op)
     ]
     # A loop that does not read a value in a run leaves it out.
-    loops = ops.FLOW in self.program.marks
+    loops = tables.FLOW in self.program.marks
     needed = set(walk.ancestors(built.outputs, stop=list(fed)))
     own = self.own_forward_ops(built.outputs[0].graph)
     for op in working:

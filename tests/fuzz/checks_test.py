@@ -11,7 +11,7 @@ import tangle
 from tangle import compat, errors
 from tangle.graphs import feeding
 from tangle.partial import calls, split
-from tests.fuzz import checks, ops, programs, reasons, run
+from tests.fuzz import checks, programs, reasons, run, tables
 
 SOURCE = """\
 x1 = feed('float64', [3, 4], [None, 4])
@@ -70,7 +70,7 @@ class ChecksTest(parameterized.TestCase):
 
   def test_a_refused_program_is_told_of(self):
     source = SOURCE.replace("tf1.tanh(v4)", "pieces.loop(v4, v4)")
-    program = programs.Program(source, flow_v2=False, marks=(ops.FLOW,))
+    program = programs.Program(source, flow_v2=False, marks=(tables.FLOW,))
     found, why = checks.examine(program)
     self.assertEqual(found, checks.REFUSED)
     self.assertEqual(reasons.key(why), "TF1 loop")
@@ -128,7 +128,7 @@ class ChecksTest(parameterized.TestCase):
       checks.check(programs.Program(SOURCE), make)
 
   def test_a_second_draw_is_found(self):
-    program = programs.Program(DROPOUT, marks=(ops.RANDOM,), traced=False)
+    program = programs.Program(DROPOUT, marks=(tables.RANDOM,), traced=False)
 
     class Twice(Again):
       """Draws once before the forward run."""

@@ -17,7 +17,7 @@ from tangle import compat, errors
 from tangle.benchmarks import executions
 from tangle.compat import tf1
 from tangle.graphs import cut
-from tests.fuzz import checks, ops, pieces, programs, reference
+from tests.fuzz import checks, programs, reference, tables
 
 _RATE = 0.01
 _BUCKETS = ("short", "long")
@@ -181,19 +181,25 @@ def _build(part, reads, joint=False):
   def state(name, dtype, shape, use_resource, trainable):
     return weight(name, dtype, shape, use_resource or joint, trainable)
 
-  values = {"tf1": tf1, "pieces": pieces, "feed": feed}
-  values.update(weight=weight, state=state)
+  values = dict(programs.MODULES, feed=feed, weight=weight, state=state)
   with tf1.variable_scope(tf1.get_variable_scope(), reuse=tf1.AUTO_REUSE):
     for name, tensor in reads.items():
       values[name] = scaled(name, tensor)
     exec("\n".join(part.lines), values)  # noqa: S102
   losses = [
-    tf1.reduce_sum(tf1.sin(tf1.cast(values[name], tf1.float64)))
+    tf1.reduce_sum(tf1.sin(tf1.cast(value, tf1.float64)))
     for name in part.ends
-    if values[name].dtype.is_floating
+    for value in _reals(values[name])
   ]
   loss = tf1.add_n(losses) if losses else None
   return _Built(values, feeds, arrays, loss)
+
+
+def _reals(tensor):
+  """Returns real tensors that hold what a tensor holds that is no integer."""
+  if tensor.dtype.is_complex:
+    return [tf1.real(tensor), tf1.imag(tensor)]
+  return [tensor] if tensor.dtype.is_floating else []
 
 
 class _Joint:
@@ -254,7 +260,7 @@ class _Check:
     self.stack = stack
     self.rng = np.random.RandomState(7)
     # A random op of another bucket begins to draw anew.
-    self.steps = 1 if ops.RANDOM in program.marks else 2
+    self.steps = 1 if tables.RANDOM in program.marks else 2
 
   def run(self):
     try:

@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
-from tests.fuzz import checks, ops, pipelines, programs
+from tests.fuzz import checks, drawing, pipelines, programs, tables
 
 SOURCE = """\
 x1 = feed('float64', [3, 4], [None, 4])
@@ -102,13 +102,13 @@ class PipelinesTest(parameterized.TestCase):
     source = SOURCE.replace(
       "tf1.exp(x1)", "tf1.nn.dropout(v5, rate=0.5, seed=1)"
     ).replace("+ v5", "+ v10")
-    program = PROGRAM._replace(source=source, marks=(ops.RANDOM,))
+    program = PROGRAM._replace(source=source, marks=(tables.RANDOM,))
     self.assertEqual(pipelines.check(program), checks.RIGHT)
 
   @parameterized.parameters(False, True)
   def test_loops_pass_in_both_styles(self, flow_v2):
     source = SOURCE.replace("tf1.sin(x1)", "pieces.loop(x1, x1)")
-    marks = (ops.FLOW,)
+    marks = (tables.FLOW,)
     program = PROGRAM._replace(source=source, marks=marks, flow_v2=flow_v2)
     self.assertEqual(pipelines.check(program), checks.RIGHT)
 
@@ -130,7 +130,7 @@ class PipelinesTest(parameterized.TestCase):
   )
   def test_what_is_planted_is_found(self, change, message):
     with self.assertRaisesRegex(checks.Wrong, message):
-      program = PROGRAM._replace(marks=(ops.RANDOM,))  # one step
+      program = PROGRAM._replace(marks=(tables.RANDOM,))  # one step
       pipelines.check(program, lambda: Changed(change))
 
   def test_another_loss_is_found(self):
@@ -145,7 +145,7 @@ class PipelinesTest(parameterized.TestCase):
 
   def test_cuts_are_drawn(self):
     draw = np.random.RandomState(0).randint
-    drawn = [programs.draw(lambda n: int(draw(n))) for _ in range(100)]
+    drawn = [drawing.draw(lambda n: int(draw(n))) for _ in range(100)]
     sizes = [len(pipelines.cut_up(program)) for program in drawn]
     for size in (2, 3):
       self.assertGreater(sizes.count(size), 10)

@@ -12,13 +12,13 @@ import hypothesis
 from absl.testing import absltest, parameterized
 from hypothesis import strategies
 
-from tests.fuzz import ops, pipelines, programs, run
+from tests.fuzz import drawing, ops, pipelines, run, tables
 
 
 @strategies.composite
 def random_programs(draw):
   """Draws a program; what shrinks is every choice towards the first."""
-  return programs.draw(lambda n: draw(strategies.integers(0, n - 1)))
+  return drawing.draw(lambda n: draw(strategies.integers(0, n - 1)))
 
 
 class RandomGraphsTest(parameterized.TestCase):
@@ -52,25 +52,38 @@ class RandomGraphsTest(parameterized.TestCase):
     self.assertGreaterEqual(found["right"], 20, found["table"])
 
   def test_the_drawn_programs_have_all_that_there_is(self):
-    drawn = [run.draw(2, number) for number in range(1500)]
-    text = "".join(program.source for program in drawn)
-    for table in (ops.PLAIN, ops.RANDOMS, ops.FLOWS, ops.STATES):
-      for op in table:
-        part = op.code.split("{")[0].lstrip("(")
-        self.assertTrue(part in text, op.name)
+    groups = (ops.PLAIN, ops.COMPLEX, ops.RANDOMS, ops.FLOWS, ops.STATES)
+    missing = {
+      op.name: op.code.split("{")[0].lstrip("(")
+      for group in groups
+      for op in group
+    }
+    drawn = []
+    while missing and len(drawn) < 5000:
+      drawn.append(run.draw(2, len(drawn)))
+      missing = {k: v for k, v in missing.items() if v not in drawn[-1].source}
+    self.assertEmpty(missing)
     for field in ("store", "residuals", "flow_v2", "moved", "fed", "traced"):
       values = {getattr(program, field) for program in drawn}
       self.assertGreater(len(values), 1, field)
+
+  def test_forward_graphs_have_many_types_of_ops(self):
+    found = run.count_types(40, seed=2)
+    self.assertGreater(len(found), 170)
+    # A type counts once a program, and calls of functions are none.
+    self.assertLessEqual(max(found.values()), 40)
+    self.assertContainsSubset({"Placeholder", "MatMul"}, found)
+    self.assertEmpty([kind for kind in found if kind.startswith("function_")])
 
   def test_hard_programs_are_drawn_often(self):
     drawn = [run.draw(2, number) for number in range(500)]
     counts = collections.Counter(
       kind for program in drawn for kind in run.kinds_of(program)
     )
-    self.assertGreater(counts[ops.ASSIGNED], 75)
+    self.assertGreater(counts[tables.ASSIGNED], 75)
     self.assertGreater(counts[run.REFERENCE], 200)
     self.assertGreater(counts["flow_v1"], 40)
-    for count in (counts[ops.FLOW], counts[ops.RANDOM]):
+    for count in (counts[tables.FLOW], counts[tables.RANDOM]):
       self.assertGreater(count, 75)
 
 

@@ -2,7 +2,7 @@
 
 from absl.testing import absltest, parameterized
 
-from tests.fuzz import checks, ops, programs, remedies, run
+from tests.fuzz import checks, programs, remedies, run, tables
 
 LOOP = """\
 x1 = feed('float64', [3, 2], [None, 2])
@@ -40,7 +40,7 @@ class FollowTest(parameterized.TestCase):
     (LOOP, {"store": "host"}, "variant on the host"),
   )
   def test_a_program_is_right_once_it_is_changed(self, source, fields, reason):
-    marks = (ops.FLOW,) if source is LOOP else ()
+    marks = (tables.FLOW,) if source is LOOP else ()
     program = programs.Program(source, marks=marks, **fields)
     self.assertEqual(checks.examine(program)[0], checks.REFUSED)
     found, why = run.outcome(program)

@@ -1,7 +1,8 @@
 """Checks many random programs: `python -m tests.fuzz.run --programs=10000`.
 
 Prints what failed as Python text, made as small as it goes, a table of what was
-refused and why, and last one JSON object. Ends with 1 if a program failed.
+refused and why, and last one JSON object. Ends with 1 if a program failed. With
+`--types` it only counts the types of ops that the programs have.
 """
 
 import argparse
@@ -13,7 +14,16 @@ import time
 
 import numpy as np
 
-from tests.fuzz import checks, ops, pipelines, programs, reasons, remedies
+from tangle.compat import tf1
+from tests.fuzz import (
+  checks,
+  drawing,
+  pipelines,
+  programs,
+  reasons,
+  remedies,
+  tables,
+)
 
 ADVISED = "advised"
 REFERENCE = "reference variable"
@@ -31,7 +41,7 @@ def draw(seed, number):
     A `Program`.
   """
   rng = np.random.RandomState([seed, number])
-  return programs.draw(lambda n: int(rng.randint(n)))
+  return drawing.draw(lambda n: int(rng.randint(n)))
 
 
 def outcome(program, check=checks.examine):
@@ -141,10 +151,37 @@ def run(count, seed=1, first=0, shrunk=5, out=sys.stdout, check=checks.examine):
   }
 
 
+def count_types(count, seed=1):
+  """Counts the types of ops in the graphs of programs, and their functions.
+
+  Args:
+    count: how many programs.
+    seed: of the run.
+
+  Returns:
+    A `Counter`: type → programs whose forward graph has it.
+  """
+  found = collections.Counter()
+  for number in range(count):
+    with tf1.Graph().as_default() as graph:
+      try:
+        programs.build(draw(seed, number))
+      except Exception:  # TensorFlow's own: see `reference.taken`
+        continue
+    definition = graph.as_graph_def()
+    nodes = [definition.node] + [
+      f.node_def for f in definition.library.function
+    ]
+    calls = {f.signature.name for f in definition.library.function}
+    types = {node.op for part in nodes for node in part}
+    found.update(types - calls)
+  return found
+
+
 def kinds_of(program):
   """Lists what makes a program hard: names that results are counted by."""
-  found = [mark for mark in program.marks if mark != ops.KINK]
-  if ops.FLOW in found:
+  found = [mark for mark in program.marks if mark != tables.KINK]
+  if tables.FLOW in found:
     found.append("flow_v2" if program.flow_v2 else "flow_v1")
   if re.search(r"(weight|state)\([^()]*\], False\b", program.source):
     found.append(REFERENCE)
@@ -190,7 +227,12 @@ def main():
   parser.add_argument("--seed", type=int, default=1)
   parser.add_argument("--first", type=int, default=0)
   parser.add_argument("--pipelines", action="store_true")
+  parser.add_argument("--types", action="store_true")
   args = parser.parse_args()
+  if args.types:
+    types = count_types(args.programs, args.seed)
+    print(json.dumps({"types": len(types), "programs": dict(types)}))
+    return
   check = pipelines.examine if args.pipelines else checks.examine
   found = run(args.programs, args.seed, args.first, check=check)
   print(format_reasons(found))

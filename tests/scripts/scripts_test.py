@@ -48,6 +48,10 @@ class ScriptsTest(absltest.TestCase):
     )
     self.assertEqual(figures["graphs"], 4)
     self.assertEqual(figures["steps"], 4)
+    with open(os.path.join(self.out_dir, "metrics.jsonl")) as file:
+      last = json.loads(file.readlines()[-1])
+    self.assertEqual(last["test_wer"], figures["test_wer"])
+    # Words that are no number of the dictionary's: four steps teach nothing.
     self.assertBetween(figures["test_wer"], 0.5, 1.0)
     self.assertGreater(figures["words_per_s"], 0)
     self.assertIn("at", figures["samples"])
@@ -304,6 +308,8 @@ class ScriptsTest(absltest.TestCase):
         "--buckets=1,3",
         "--sub_models=",
         "--residuals=",
+        "--layers=",
+        "--outputs=",
         "--units=3",
         "--batch_size=2",
         "--bucket_steps=4",
