@@ -14,12 +14,26 @@ from tangle.compat import tf1
 
 
 def is_half(dtype):
-  """Whether a `tf.DType` is float16 or bfloat16."""
+  """Whether a type is one of half precision.
+
+  Args:
+    dtype: a `tf.DType`.
+
+  Returns:
+    A bool: true for float16 and bfloat16.
+  """
   return dtype.base_dtype in (tf1.float16, tf1.bfloat16)
 
 
 def widen(x):
-  """Returns a tensor or an `IndexedSlices`, in float32 if it was in half."""
+  """Casts half precision to float32.
+
+  Args:
+    x: a tensor or an `IndexedSlices` of a float type.
+
+  Returns:
+    The same in float32; `x` itself if it is not of half precision.
+  """
   return tf1.cast(x, tf1.float32) if is_half(x.dtype) else x
 
 
@@ -43,7 +57,15 @@ def in_float32(function, *tensors):
 
 
 def reduce_sum(x, axis=None):
-  """Sums a tensor over `axis`, as `tf1.reduce_sum` does."""
+  """Sums a tensor, as `tf.reduce_sum` does.
+
+  Args:
+    x: a float tensor.
+    axis: what to sum over, an int or a list; everything for None.
+
+  Returns:
+    A tensor of the type of `x`.
+  """
   return in_float32(lambda x: tf1.reduce_sum(x, axis), x)
 
 
@@ -90,7 +112,14 @@ def look_up(table, ids, function=tf1.gather):
 
 
 def densify(gradient):
-  """Returns a gradient as a tensor; rows of `IndexedSlices` are summed."""
+  """Makes a gradient dense; slices of one row are summed.
+
+  Args:
+    gradient: a tensor or an `IndexedSlices`.
+
+  Returns:
+    A tensor.
+  """
   if not compat.is_indexed_slices(gradient):
     return gradient
   return in_float32(tf1.convert_to_tensor, gradient)

@@ -73,9 +73,10 @@ class LossesTest(support.LegacyTestCase):
     self.assert_close(self.session().run(loss), np.float32(desired), 1e-6)
 
   def test_weighted_sums_are_sums(self):
-    (total, size), _ = self.call(
+    (total, size, dtype), _ = self.call(
       lambda *lists: losses.weighted_sums("caller", *lists)
     )
+    self.assertEqual(dtype, tf1.float32)
     total, size = self.session().run([total, size])
     self.assert_close(total, self.by_example(False), 1e-6)
     self.assert_close(size, self.weights.sum(axis=0), 0)
