@@ -26,7 +26,6 @@ from tangle.benchmarks import axes, elsewhere, graphs, memory
 from tangle.compat import tf1
 from tangle.experiments import plots
 from tangle.nets import checks
-from tangle.partial import prepared
 from tangle.pipeline import joint, sessions
 
 SPLIT = graphs.SPLIT
@@ -48,8 +47,8 @@ FIGURES = (
 TAIL = 3
 """How many of the largest sizes the exponent of the tail is of."""
 
-WARM_UP = 2 * (prepared.TRIALS + 1)
-"""Steps before the timed ones: runs try both ways to be made."""
+WARM_UP = 5
+"""Steps before the timed ones."""
 
 
 class Exponent(NamedTuple):

@@ -62,6 +62,10 @@ class Generation:
 
     When nobody holds the call any more, it is among `lost`. No Python code runs
     for that, which a KeyboardInterrupt could end.
+
+    Args:
+      call: the `Call`.
+      sess: its session.
     """
     kept = Kept(call, self.lost.append)
     kept.sess, kept.ticket = weakref.ref(sess), None
@@ -75,10 +79,7 @@ class Generation:
       self.lost.remove(kept)
 
   def drain(self, sess):
-    """Discards the calls of `sess` that nobody can use any more.
-
-    To discard a call twice does no harm.
-    """
+    """Discards the calls of `sess` that nobody can use any more."""
 
     def drop(kept, owner):
       call = kept()
