@@ -110,7 +110,7 @@ class TwoSourcesTest(absltest.TestCase):
     for changes, message in (
       ({"learning_rate": 0.5}, "learning_rate.: 0.002}, not {.*0.5}"),
       ({"dropout_rate": 0.7, "epochs": 2}, "'steps': 4.*'steps': 8"),
-      ({"task": other}, "other data: train, validation"),
+      ({"task": other}, "other (data|vocabularies): "),
       (
         {"task": task._replace(validation=other.validation)},
         "other data: validation",
