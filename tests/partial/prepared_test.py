@@ -185,15 +185,6 @@ class ThreadsTest(case.GraphTestCase):
     # The calling thread keeps denormal numbers, so that the test can fail.
     self.assertNotEqual(feed_dict[x_ph][0] * np.float32(1e30), 0.0)
 
-  def test_an_op_may_wait_for_another_one_of_the_run(self):
-    with tf1.control_dependencies([tf1.raw_ops.Stage(values=[1.0])]):
-      start = tf1.constant(0.0)
-    value = tf1.raw_ops.Unstage(dtypes=[tf1.float32])[0] + start
-    runs = prepared.Runs()
-    with tf1.Session(graph=self.graph) as sess:
-      found = [runs.run(sess, value, {}) for _ in range(10)]
-    self.assertEqual(found, [1.0] * 10)
-
   def test_threads_that_share_a_run_agree(self):
     x_ph = tf1.placeholder(tf1.float32, [])
     runs, twice = prepared.Runs(), 2.0 * x_ph
