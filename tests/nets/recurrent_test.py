@@ -226,7 +226,7 @@ class LayerErrorsTest(support.NetTestCase):
     del step, parts
     x = tf1.placeholder(tf1.float64, [B, None, D], name="source")
     with self.assertRaisesRegex(
-      errors.ShapeError, "source:0.*set_shape.*nets.LSTM in float32"
+      errors.ShapeError, "source:0.*set_shape.*nets.LSTM in another type"
     ):
       make(U, dtype=tf1.float64)(x)
 
