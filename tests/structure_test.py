@@ -141,6 +141,8 @@ class StructureTest(parameterized.TestCase):
       "setup.py",
       "README.md",
       "BUILD_NOTES.md",
+      "CHANGELOG.md",
+      "CITATION.cff",
       "Makefile",
       "ruff.toml",
       "tangle",
