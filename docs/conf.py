@@ -23,16 +23,15 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings tell the types and shapes
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # else attributes have an entry of their own, twice
+napoleon_custom_sections = [("Attributes", "params_style")]
 default_role = "code"  # docstrings write `name` as Markdown does
-suppress_warnings = ["ref.python"]  # several classes have an attribute `inputs`
 
 
 def mark_code(app, what, name, obj, options, lines):
   """Makes reStructuredText of the Markdown of a docstring, in place.
 
-  Indented blocks and tables after an empty line are literal. Lines inside a
-  section such as `Args:` are left alone.
+  Indented blocks and tables after an empty line are literal, but in a section
+  such as `Args:`. What returns has no type: a colon in it is only a colon.
   """
   del app, what, name, obj, options
   found, section, in_block = [], False, False
@@ -40,6 +39,8 @@ def mark_code(app, what, name, obj, options, lines):
     before = lines[number - 1] if number else ""
     if line and not line.startswith(" "):
       section = bool(re.fullmatch(r"[A-Z][A-Za-z ]*:", line))
+    if before in ("Returns:", "Yields:"):
+      line = f"  : {line.strip()}"
     special = line.startswith(("    ", "|")) and not section
     if special and not before.strip() and not in_block:
       found += ["::", ""]
