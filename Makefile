@@ -66,4 +66,4 @@ docs: .venv/docs-ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-tf1 out
+	rm -rf .venv .venv-tf1 build/docs out
