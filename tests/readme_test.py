@@ -10,10 +10,12 @@ import re
 import subprocess
 import sys
 import tempfile
+import types
 import unittest.mock
 
 from absl.testing import absltest, parameterized
 
+import tangle
 from tangle import compat
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -21,6 +23,7 @@ DOCS = ROOT / "docs"
 PAGES = ["README.md"] + sorted(
   path.relative_to(ROOT).as_posix() for path in DOCS.rglob("*.md")
 )
+BY_NAME = [(re.sub(r"\W+", "_", page), page) for page in PAGES]
 ONE_PROGRAM, OLD_ONLY = "<!-- one program -->", "# TensorFlow 1.15"
 NAME = re.compile(r"\btangle(?:\.[A-Za-z_]\w*)+")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -60,7 +63,7 @@ def anchors_of(text):
 
 
 class ReadmeTest(parameterized.TestCase):
-  @parameterized.parameters(*PAGES)
+  @parameterized.named_parameters(*BY_NAME)
   def test_every_code_block_runs(self, page):
     with tempfile.TemporaryDirectory() as folder:
       self.addCleanup(os.chdir, os.getcwd())
@@ -104,7 +107,7 @@ class ReadmeTest(parameterized.TestCase):
     missing = set(done.stdout.split())
     self.assertEqual([], sorted(n for n in names if n[1] in missing))
 
-  @parameterized.parameters(*PAGES)
+  @parameterized.named_parameters(*BY_NAME)
   def test_every_link_leads_somewhere(self, page):
     text = re.sub(r"```.*?```", "", read(page), flags=re.DOTALL)
     for link in LINK.findall(text):
@@ -120,6 +123,15 @@ class ReadmeTest(parameterized.TestCase):
     table = read("docs/scripts.md")
     for script in (ROOT / "scripts").glob("*.py"):
       self.assertIn(f"`scripts/{script.name}", table)
+
+  def test_all_that_is_public_is_in_the_reference(self):
+    core = read("docs/reference/api/core.md")
+    for name in tangle.__all__:
+      if isinstance(getattr(tangle, name), types.ModuleType) and name != "tf1":
+        page = read(f"docs/reference/api/{name}.md")
+        self.assertIn(f"automodule:: tangle.{name}\n", page)
+      else:
+        self.assertRegex(core, rf"(:: |`tangle\.){name}\b")
 
   def test_readme_has_two_screens(self):
     self.assertLessEqual(len(read("README.md").splitlines()), 130)
