@@ -20,7 +20,8 @@ exclude_patterns = ["_build"]
 myst_heading_anchors = 3  # so that [text](page.md#a-heading) is checked
 
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # docstrings tell the types and shapes
+autodoc_typehints = "description"  # type hints stand beside the arguments
+autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_custom_sections = [("Attributes", "params_style")]
