@@ -19,7 +19,7 @@ test test-tf1: export TF_ENABLE_ONEDNN_OPTS ?= 0
 # Ops of tests are too small to be shared out. Does not bind a ConfigProto.
 test test-tf1: export TF_NUM_INTRAOP_THREADS ?= 1
 
-.PHONY: demo test test-tf1 lint format clean
+.PHONY: demo test test-tf1 lint format docs clean
 
 demo: .venv/ready
 	.venv/bin/python scripts/train_g2p.py --preset=demo
@@ -37,6 +37,15 @@ lint: .venv/ready
 format: .venv/ready
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+# Pages end in build/docs. A warning, such as a link to nothing, is an error.
+docs: .venv/docs-ready
+	.venv/bin/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "The first page is build/docs/index.html."
+
+.venv/docs-ready: .venv/ready
+	.venv/bin/python -m pip install --quiet -e ".[docs]"
+	touch $@
 
 .venv/ready: setup.py
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 found. Install one, \
@@ -57,4 +66,4 @@ format: .venv/ready
 	touch $@
 
 clean:
-	rm -rf .venv .venv-tf1 out
+	rm -rf .venv .venv-tf1 build/docs out

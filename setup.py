@@ -19,6 +19,8 @@ TEST = ["pytest>=7.4", "pytest-xdist>=3.5", "hypothesis>=6.75"] + MIN_CUT
 # Has the version of the TensorFlow that it is installed next to.
 KERAS = ['tf_keras>=2.15,<2.22; python_version >= "3.9"']
 LINT = ["ruff>=0.9"]
+# They want Python 3.10; `make docs` builds with the newer of the TensorFlows.
+DOCS = ["furo>=2024.8.6", "myst-parser>=4.0", "sphinx>=8.0"]
 PARTS = ["experiments", "benchmarks"]
 
 setuptools.setup(
@@ -78,5 +80,6 @@ setuptools.setup(
     "peers": PEERS,
     "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST + KERAS,
     "lint": LINT,
+    "docs": DOCS,
   },
 )

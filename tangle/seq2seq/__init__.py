@@ -1,1 +1,35 @@
 """Sequence to sequence: vocabularies, buckets, batches, metrics."""
+
+from tangle.seq2seq import (
+  attention_model,
+  batches,
+  bucketing,
+  buckets,
+  corpora,
+  decoding,
+  encoding,
+  legacy,
+  metrics,
+  planner,
+  rows,
+  search,
+  tutorial_batches,
+  vocabulary,
+)
+
+__all__ = [
+  "attention_model",
+  "batches",
+  "bucketing",
+  "buckets",
+  "corpora",
+  "decoding",
+  "encoding",
+  "legacy",
+  "metrics",
+  "planner",
+  "rows",
+  "search",
+  "tutorial_batches",
+  "vocabulary",
+]

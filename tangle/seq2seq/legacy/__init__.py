@@ -11,3 +11,27 @@ plain `tf.compat.v1.train.Saver`, and the other way round.
   `tangle.Pipeline` with independent buckets.
 - `tutorial`: what the translate tutorial's model adds to a checkpoint.
 """
+
+from tangle.seq2seq.legacy import (
+  bucketing,
+  builders,
+  cells,
+  decoders,
+  losses,
+  models,
+  parts,
+  tutorial,
+  wrappers,
+)
+
+__all__ = [
+  "bucketing",
+  "builders",
+  "cells",
+  "decoders",
+  "losses",
+  "models",
+  "parts",
+  "tutorial",
+  "wrappers",
+]
