@@ -103,6 +103,9 @@ class InterruptsTest(absltest.TestCase):
       time.sleep(0.2)
       done.append(True)
 
+    # A process that was started in the background ignores it, and so would we.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    self.addCleanup(signal.signal, signal.SIGINT, before)
     with self.assertRaises(KeyboardInterrupt):
       partial_runs.without_interrupts(work)
     self.assertEqual(done, [True])
