@@ -367,7 +367,7 @@ def check(caller, result, remedy=SESSION_STORE):
   """Refuses a cut whose tensors cannot leave the run that makes them.
 
   Args:
-    caller: what messages name as the place of the error.
+    caller: the name that error messages begin with.
     result: a `Cut`.
     remedy: what messages end with.
 

@@ -39,7 +39,7 @@ def check(caller, variables):
   """Refuses variables of which an update would reach one copy of several.
 
   Args:
-    caller: what the message names as the place of the error.
+    caller: the name that error messages begin with.
     variables: variables of a graph, components among them.
 
   Raises:

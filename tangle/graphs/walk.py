@@ -14,7 +14,7 @@ def check_tensors(caller, argument, tensors, graph=None):
   """Returns `tensors` as a list, all of them tensors of one graph.
 
   Args:
-    caller: what the messages name as the place of the error.
+    caller: the name that error messages begin with.
     argument: what the messages name as the argument.
     tensors: a sequence of `tf.Tensor` of any shapes.
     graph: the graph that they must belong to; that of the first by default.

@@ -88,7 +88,7 @@ def check_dtype(caller, source, dtype, boundary):
   """Refuses an output that cannot share a boundary with others.
 
   Args:
-    caller: what the message names as the place of the error.
+    caller: the name that error messages begin with.
     source: `"sub_model.output"`.
     dtype: its dtype.
     boundary: the `Boundary` of the outputs that a read may choose instead.

@@ -25,7 +25,7 @@ class BucketGraph:
     """Remembers the parts; adds nothing to the graph.
 
     Args:
-      caller: what messages name as the place of an error.
+      caller: the name that error messages begin with.
       bucket: the bucket.
       piece: a `Piece`.
       reads: read name → (tensor, `Boundary`, key of the producer).

@@ -60,7 +60,7 @@ def check_new(caller, name, buckets, known):
   """Checks name and buckets of a sub-model to add.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     name: its name.
     buckets: its buckets, or `None`.
     known: the names that are taken.
@@ -89,7 +89,7 @@ def check_device(caller, device):
   """Refuses what names no device.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     device: a string such as `"/job:worker/task:1"` or `"/gpu:0"`, or `None`.
 
   Raises:
@@ -112,7 +112,7 @@ def parse_reads(caller, reads, nodes):
   """Reads what `Pipeline.add` was told of the boundaries that come in.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     reads: read name → `"sub_model.output"`, or a list of such to choose from.
     nodes: name → `Node` of the sub-models that are there.
 
@@ -157,7 +157,7 @@ def group_sources(caller, nodes):
   Those do that one read may choose among, and those that share with these.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     nodes: name → `Node`.
 
   Returns:
@@ -238,7 +238,7 @@ def take(caller, piece, feeds, needed=None):
   """Checks the feeds of one sub-model and makes them arrays.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     piece: the `Piece` of any bucket.
     feeds: feed name → array, or what numpy makes one of.
     needed: names of the feeds that must be there; by default all that have no

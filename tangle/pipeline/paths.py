@@ -21,7 +21,7 @@ def join(pipeline, buckets, caller="join"):
     pipeline: the `Pipeline` whose builders and wiring to take; it need not be
       built.
     buckets: sub-model → bucket, of those that take part.
-    caller: the function to name in a message.
+    caller: the name that error messages begin with.
 
   Returns:
     An ordered dict: sub-model → `Piece`.

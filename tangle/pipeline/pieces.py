@@ -36,7 +36,7 @@ def check_piece(caller, piece, reads, graph):
   """Refuses a piece that cannot be part of a pipeline.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     piece: what a builder returned.
     reads: the tensors that the builder was given, of any shapes.
     graph: the graph of the pipeline.
@@ -131,7 +131,7 @@ def check_alike(caller, graphs):
   """Refuses buckets of one sub-model that differ in more than their shapes.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     graphs: bucket → `Piece`, at least one.
 
   Raises:
@@ -193,7 +193,7 @@ def check_shared_variables(caller, found, graph):
   """Refuses buckets that do not share their trainable variables.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     found: bucket → `Piece`.
     graph: the graph of the pipeline.
 

@@ -18,7 +18,7 @@ def check(caller, count, schedule):
   """Refuses settings that do not make sense.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     count: how many micro-batches a batch is divided into.
     schedule: the name of a schedule.
 
@@ -39,7 +39,7 @@ def divide(caller, plan, given, count):
   """Divides what is fed along its first axis.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     plan: a `runs.Plan`.
     given: for each sub-model the arrays to feed. Scalars go to all parts.
     count: how many parts to make; as equal as may be.
