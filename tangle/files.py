@@ -138,7 +138,7 @@ def write_text(path, text):
 
 
 def publish(temporary, path):
-  """Renames a complete file or folder after its content is on the disk.
+  """Renames a complete file or folder whose content is on the disk.
 
   Args:
     temporary: its present name, in the same folder as `path`.

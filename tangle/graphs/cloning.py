@@ -50,7 +50,7 @@ class Clone:
     return name
 
   def copy_of(self, name):
-    """Like `name_of`, but also for a replaced tensor that was copied."""
+    """Like `name_of`, but prefers the copy if the tensor is also replaced."""
     if name.partition(":")[0] in self._names:
       return self.scope + name
     return self.name_of(name)

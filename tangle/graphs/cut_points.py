@@ -145,16 +145,16 @@ def cut_points(inputs, outputs, most=MOST):
   All gradient paths from a variable or an input below a cut point to an output
   lead through its tensors. The exception is an input that is also read above:
   it is an input there too. Tensors without a gradient, such as masks and
-  lengths, may cross the cut: if both sides read one, both compute it. So do
-  both with tensors that depend only on variables.
+  lengths, may cross the cut: if both sides read one, both compute it. The same
+  holds for tensors that depend only on variables.
 
-  If only cheap ops (element-wise ops, reductions, moves of data) lie between
-  several single tensors, a tensor is listed if it has fewer bytes than those
-  before. Of tensors of the same size the last is listed, which later layers
-  read, or, above all variables, the output of the last layer. A set of several
-  tensors is listed if a quarter of the work or more lies between the smaller
-  sets before and after it. A place is left out if only cheap ops without a
-  variable lie below it.
+  Where several single tensors have only cheap ops (element-wise ops,
+  reductions, moves of data) between them, a tensor is listed if it has fewer
+  bytes than those before. Of tensors of the same size the last is listed, which
+  later layers read, or, above all variables, the output of the last layer. A
+  set of several tensors is listed if a quarter of the work or more lies between
+  the smaller sets before and after it. A place is left out if only cheap ops
+  without a variable lie below it.
 
   Floating-point operations are those that TensorFlow's profiler counts, by
   static shapes. An unknown dimension counts as 1. A TensorFlow 1 style loop

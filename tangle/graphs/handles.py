@@ -30,8 +30,8 @@ def source(tensor):
     tensor: a tensor of any shape.
 
   Returns:
-    The input, of the outermost loop or function call, that the handle `tensor`
-    is an unchanged output of; `tensor` itself if it is no handle.
+    The handle that was passed into the outermost loop or function call and that
+    `tensor` is an unchanged output of; `tensor` itself if there is none.
   """
   while tensor.dtype == tf1.resource:
     op, index = tensor.op, tensor.value_index

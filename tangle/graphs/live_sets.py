@@ -1,7 +1,7 @@
 """Finds the live sets of a graph: the tensors that gradients pass through.
 
 The ops through which gradients flow are sorted so that they can run in that
-order. The live set after an op are the tensors that were computed up to there
+order. The live set after an op is the set of tensors that were computed before
 and are read later. All gradient paths from below lead through it.
 
 Only tensors that a gradient flows through and that depend on the inputs count.

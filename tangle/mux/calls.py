@@ -56,8 +56,8 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
     network: callable from nest to nest.
     inputs: nest of tensors.
     scope: name scope of the branch.
-    skipped_rows: number of rows, all zero, that a skipped branch gives. Its
-      statically unknown dimensions are 0.
+    skipped_rows: number of rows, all zero, of a skipped branch. If a dimension
+      of a row is statically unknown, it is 0, and so is the number of rows.
 
   Returns:
     A `Result`.

@@ -23,7 +23,7 @@ def lazy(selector, inputs, networks, name="lazy"):
     name: name scope of the new ops.
 
   Returns:
-    What the branch gives.
+    The outputs of the branch that runs.
 
   Gradients:
     Those of the branch that runs, to any order that its ops have. The weights

@@ -299,7 +299,7 @@ class Split:
   def _gradients(self, outputs, sources, upstream):
     """Calls `tf.gradients` with the devices and control flow of the ops."""
     compat.keep_function_graphs(self.all_ops)
-    # Beside the forward ops, where these have a device; "" changes nothing.
+    # On the devices of the forward ops, if they have any; "" changes nothing.
     placed = any(op.device for op in self.ops)
     device = tf1.device(self.outputs[0].op.device)
     style = compat.control_flow_of(self.all_ops)

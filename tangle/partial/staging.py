@@ -20,12 +20,12 @@ _programs = weakref.WeakKeyDictionary()
 
 
 def new_key():
-  """Returns a random int64, unique among all calls in all processes."""
+  """Returns a random int64 that no other call in any process should have."""
   return _random.getrandbits(63)
 
 
 def _program(graph):
-  """Returns a random name for a graph, unique among all processes.
+  """Returns a random name that no other graph in any process should have.
 
   On the tasks of a cluster the content of a shelf outlives the session. Another
   program with a shelf of the same name would find it.

@@ -116,7 +116,7 @@ class HostStore:
 
   Attributes:
     restored: a dict from the name of each kept tensor to the placeholder that
-      stands for it.
+      has its value in the backward run.
   """
 
   def __init__(self, caller, kept, outputs, stable=False, name="store"):

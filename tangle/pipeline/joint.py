@@ -63,7 +63,7 @@ class JointTrainer:
       clip_norm: the global norm to which gradients are scaled down; `None` does
         not clip.
       loss_weights: sub-model name → factor of its loss; 1 by default.
-      global_step: a variable that each step adds 1 to.
+      global_step: a variable to which each step adds 1.
       combinations: dicts from sub-model to bucket; a sub-model that is left
         out takes no part. By default all combinations of all buckets.
 

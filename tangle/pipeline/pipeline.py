@@ -1,4 +1,4 @@
-"""Sub-models connected by named boundaries to an acyclic graph."""
+"""Pipelines: sub-models in an acyclic graph, connected by named boundaries."""
 
 import collections
 from typing import Any, NamedTuple

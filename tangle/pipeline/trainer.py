@@ -166,7 +166,7 @@ class Trainer:
     )
 
   def _kind(self, current):
-    """Returns the part of a pass on which a later pass's update depends."""
+    """Returns a key: passes that do not run last share updates by it."""
     group = current.variables
     return None if group is None else group.signature
 
