@@ -1,4 +1,4 @@
-"""Boundaries: carry outputs to other sub-models, and gradients back."""
+"""Boundaries carry outputs to other sub-models, and gradients back."""
 
 from tangle import errors
 from tangle.compat import tf1

@@ -50,7 +50,7 @@ _TRANSPORT = re.compile(
 class Limited:
   """A session of a cluster for one step, whose runs have a time limit.
 
-  After a run has failed with such an error, no more runs are made.
+  After a run has failed with one of `SUSPECT`, no more runs are made.
 
   Attributes:
     graph: the graph of the session.

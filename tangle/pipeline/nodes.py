@@ -155,7 +155,8 @@ def parse_reads(caller, reads, nodes):
 def group_sources(caller, nodes):
   """Finds the sources that share a boundary.
 
-  The alternatives of one read share a boundary; the relation is transitive.
+  The alternatives of one read share a boundary. So do sources that both share
+  one with a third.
 
   Args:
     caller: the name that error messages begin with.
