@@ -1,4 +1,4 @@
-"""The only place that imports TensorFlow, and knows which version it is.
+"""The only module that imports TensorFlow and depends on its version.
 
 Importing this module changes no global setting: eager execution, control flow
 version, resource variables and logging stay as the user has them. The rest of
@@ -12,8 +12,8 @@ from tensorflow.core.protobuf import config_pb2 as _config_pb2
 from tensorflow.python.framework import function as _function
 from tensorflow.python.framework import ops as _ops
 
-# They register the gradients of TensorFlow 2 style conditionals and loops. 1.15
-# imports them only when it builds one, though an imported graph may have some.
+# These register the gradients of TensorFlow 2 style conditionals and loops, for
+# imported graphs: 1.15 imports these modules only when it builds such an op.
 from tensorflow.python.ops import cond_v2 as _cond_v2
 from tensorflow.python.ops import while_v2 as _while_v2
 from tensorflow.python.profiler.internal import (
@@ -52,12 +52,13 @@ V1_CONTROL_FLOW = frozenset(
 
 
 def onednn_is_on():
-  """Whether TensorFlow computes by oneDNN's kernels where it has them.
+  """Whether TensorFlow uses oneDNN's kernels where oneDNN has one.
 
-  It decides at its import, by TF_ENABLE_ONEDNN_OPTS or else by the processor.
+  TensorFlow decides when it is imported, by the variable TF_ENABLE_ONEDNN_OPTS
+  or else by the processor.
 
   Returns:
-    A bool; false for TensorFlow 1.15 from PyPI, which has none.
+    A bool; false for TensorFlow 1.15 from PyPI, which is built without oneDNN.
   """
   return bool(_port.IsMklEnabled())
 
@@ -66,9 +67,9 @@ def in_v1_control_flow(op):
   """Whether `op` lies inside a TensorFlow 1 style `while` or `cond`.
 
   Such an op runs any number of times, or not at all, within one run of a
-  session, so that its outputs have no single value to keep. The contexts of
-  XLA and of TPUs, in which a `tf.function(jit_compile=True)` is called, only
-  mark ops; they do not count.
+  session, so that its outputs have no single value to keep. The control flow
+  contexts of XLA and of TPUs, in which a `tf.function(jit_compile=True)` is
+  called, only mark ops; they are ignored.
 
   Args:
     op: a `tf.Operation`.
@@ -76,7 +77,7 @@ def in_v1_control_flow(op):
   Returns:
     A bool.
   """
-  # No public API tells this; the accessor is the same in 1.15 and 2.x.
+  # There is no public API; the accessor is the same in 1.15 and 2.x.
   context = _loop_or_branch(op._get_control_flow_context())
   if context is not None and op.type in ("Exit", "RefExit"):
     # Its output is outside.
@@ -94,9 +95,10 @@ def _loop_or_branch(context):
 
 
 def share_handle_data(tensor, copy):
-  """Tells what lists or variables the copy of a tensor is a handle of.
+  """Copies a tensor's handle data to its copy.
 
-  Gradients of loops make zeros for it. No GraphDef knows it on 1.15.
+  These are shapes and dtypes of the lists or variables that a handle refers to.
+  Gradients of loops read them to make zeros. A GraphDef of 1.15 lacks them.
 
   Args:
     tensor: a tensor of any shape.
@@ -108,12 +110,12 @@ def share_handle_data(tensor, copy):
 
 @contextlib.contextmanager
 def control_flow(v2):
-  """Builds loops and conditionals in one style while it is open.
+  """Within this context, loops and conditionals are built in one style.
 
-  It is a setting of the process, and put back at the end.
+  This changes a setting of the process and restores it at the end.
 
   Args:
-    v2: whether in that of TensorFlow 2.
+    v2: whether to use the style of TensorFlow 2; else that of TensorFlow 1.
   """
   before = tf1.control_flow_v2_enabled()
   if before == v2:
@@ -128,11 +130,12 @@ def control_flow(v2):
 
 
 def control_flow_of(ops):
-  """Uses the style of control flow that `ops` were made in, while it is open.
+  """Within this context, control flow has the style in which `ops` were made.
 
-  The gradient of a TensorFlow 1 style tensor array, of `dynamic_rnn` for one,
-  cannot be made while TensorFlow 2 style control flow is enabled, as it is by
-  default on 2.x: a graph from a file would have none.
+  The gradient of a TensorFlow 1 style tensor array, such as one of
+  `dynamic_rnn`, cannot be made while TensorFlow 2 style control flow is
+  enabled. That is the default on 2.x, so a graph from a file could not be
+  differentiated there.
 
   Args:
     ops: a sequence of ops.
@@ -147,12 +150,12 @@ def control_flow_of(ops):
 
 
 def keep_function_graphs(ops):
-  """Lets a second gradient of a loop find what the first has added to it.
+  """Stores the function graphs of loops and conditionals on their ops.
 
-  TensorFlow 2 keeps the functions of loops and conditionals that Python has
-  built with their ops. Those of imported ops it makes anew for each gradient,
-  which gives the op still more outputs, so that a session that knows the op
-  refuses the graph. 1.15 keeps none, and needs none.
+  TensorFlow 2 stores these function graphs on ops that Python has built. For
+  imported ops it makes them again at each gradient, and a second gradient of
+  the op then adds outputs to it once more, so that a session that has run the
+  op refuses the graph. On 1.15 this is a no-op, as it needs none of this.
 
   Args:
     ops: a sequence of ops, of which loops and conditionals matter.
@@ -178,7 +181,7 @@ def keep_function_graphs(ops):
 
 
 def is_ref(tensor):
-  """Whether `tensor` is a reference, as reference variables give.
+  """Whether `tensor` has a reference dtype, as reference variables have.
 
   Args:
     tensor: a `tf.Tensor` of any shape.
@@ -227,9 +230,9 @@ def is_indexed_slices(value):
 
 
 def update_input(op, index, tensor):
-  """Lets an op that has not run yet read another tensor.
+  """Replaces an input of an op that has not run yet.
 
-  No public API does that. The method is the same in 1.15 and 2.x.
+  There is no public API for this. The method is the same in 1.15 and 2.x.
 
   Args:
     op: a `tf.Operation`.
@@ -240,10 +243,10 @@ def update_input(op, index, tensor):
 
 
 def is_plain(sess):
-  """Whether `sess` is an open local session, in nobody's wrapping.
+  """Whether `sess` is an open local `tf.Session` that nothing wraps.
 
   Args:
-    sess: a session, or what has its methods.
+    sess: a session, or an object with the same methods.
 
   Returns:
     A bool: false for a monitored session, one whose `run` a debugger or a test
@@ -262,9 +265,9 @@ def make_callable(sess, feeds, fetches, targets):
   """Prepares a run of a session, so that it needs no Python work per tensor.
 
   `Session.run` looks up, checks and converts every feed and fetch each time,
-  which costs several times what the runtime needs to start a small step. No
-  public API does that once: `Session.make_callable` goes through `run` as soon
-  as something is fed.
+  which takes several times as long as the runtime needs to start a small step.
+  No public API does that only once: `Session.make_callable` calls `run` if
+  there are feeds.
 
   Args:
     sess: a session that `is_plain`.
@@ -283,27 +286,27 @@ def make_callable(sess, feeds, fetches, targets):
   prepared = sess._make_callable_from_options(options)
 
   def call(*arrays):
-    # Adds to an error's message where its op was made, as `run` does.
+    # Like `run`, this adds to an error message where the op was made.
     return sess._do_call(prepared, *arrays)
 
   return call
 
 
 def group_by_window(dataset, key, reduce, size):
-  """Gathers elements by key, and gives each full window to `reduce`.
+  """Gathers elements by key, and passes each full window to `reduce`.
 
-  Windows that are not full are given, too, when the dataset ends. 1.15 has
-  this as a transformation only, which 2.x warns of.
+  When the dataset ends, windows that are not full are passed too. 1.15 has this
+  only as a transformation, for which 2.x gives a deprecation warning.
 
   Args:
     dataset: a `tf.data.Dataset`.
     key: a function from an element to a scalar int64.
     reduce: a function from a key and a dataset of the window to a dataset.
-    size: a function from a key to how many elements a full window has, a
+    size: a function from a key to the number of elements of a full window, a
       scalar int64.
 
   Returns:
-    A `tf.data.Dataset`: the datasets that `reduce` gives, one after another.
+    A `tf.data.Dataset`: the datasets that `reduce` returns, concatenated.
   """
   if IS_TF1:
     group = tf1.data.experimental.group_by_window
@@ -312,9 +315,9 @@ def group_by_window(dataset, key, reduce, size):
 
 
 def dataset_from_generator(function, dtypes, shapes):
-  """Makes a dataset of what a generator function yields.
+  """Makes a dataset of the elements that a generator function yields.
 
-  2.x warns of the arguments that 1.15 takes.
+  For the arguments that 1.15 takes, 2.x gives a deprecation warning.
 
   Args:
     function: a function without arguments that returns an iterable of nests.
@@ -333,20 +336,20 @@ def dataset_from_generator(function, dtypes, shapes):
 
 
 def defun(*types, **options):
-  """Returns the decorator by which TensorFlow 1 graphs define functions.
+  """Returns the decorator `Defun`, which defines functions; it is not public.
 
   Args:
     *types: dtypes of the arguments.
     **options: as `Defun` takes them.
 
   Returns:
-    A decorator. It has no public name, and is the same in 1.15 and 2.x.
+    A decorator.
   """
   return _function.Defun(*types, **options)
 
 
 def is_call(op):
-  """Whether `op` is a call of a function, of a `Defun` or a `tf.function`.
+  """Whether `op` calls a function, a `Defun` or a `tf.function`.
 
   Args:
     op: a `tf.Operation`.
@@ -354,7 +357,7 @@ def is_call(op):
   Returns:
     A bool.
   """
-  # No public API tells this; the accessor is the same in 1.15 and 2.x.
+  # There is no public API; the accessor is the same in 1.15 and 2.x.
   kinds = ("PartitionedCall", "StatefulPartitionedCall")
   return op.type in kinds or op.graph._is_function(op.type)
 
@@ -363,13 +366,14 @@ def flops_of(graph, node):
   """Returns how many floating-point operations the profiler counts of a node.
 
   Args:
-    graph: a `tf.Graph`, or what has its `get_tensor_by_name` for shapes.
+    graph: a `tf.Graph`, or an object with its `get_tensor_by_name`, which is
+      called for shapes.
     node: a `NodeDef`.
 
   Returns:
     A number; `None` if TensorFlow counts no ops of this type.
   """
-  with _deprecation.silence():  # it warns of a function that it calls itself
+  with _deprecation.silence():  # TensorFlow warns of its own call in here
     try:
       return _ops.get_stats_for_node_def(graph, node, "flops").value
     except (AssertionError, IndexError, TypeError, ValueError):
@@ -377,7 +381,7 @@ def flops_of(graph, node):
 
 
 def op_def(kind):
-  """Returns the definition of the ops of a type that TensorFlow knows.
+  """Returns the definition of a registered type of ops.
 
   Args:
     kind: the type, a string.
@@ -386,7 +390,7 @@ def op_def(kind):
     An `OpDef`, `None` if no op of this type is registered.
   """
   graph = tf1.Graph()
-  # No public API tells this.
+  # There is no public API.
   find = graph._get_op_def if IS_TF1 else graph.op_def_for_type
   try:
     return find(kind)

@@ -7,14 +7,14 @@ argument, what was expected, what was given, and the remedy.
 
 
 def summarize(error):
-  """Returns what an error says in one line.
+  """Returns the message of an error as one line.
 
   Args:
-    error: an exception; one of TensorFlow's says where its op was made, too,
-      and on TensorFlow 2 that comes first.
+    error: an exception. The message of a TensorFlow error also tells where its
+      op was made; on TensorFlow 2 this part comes first and is skipped.
 
   Returns:
-    A string without line breaks, "" if it says nothing.
+    A string without line breaks, "" if the error has no message.
   """
   text = getattr(error, "message", None) or str(error)
   lines = [line.strip() for line in str(text).split("\n")]
@@ -29,15 +29,15 @@ class TangleError(Exception):
 
 
 class ArgumentError(TangleError, ValueError):
-  """An argument has a value that the callee cannot take."""
+  """An argument has a value that the callee does not accept."""
 
 
 class ShapeError(TangleError, ValueError):
-  """A tensor or an array has another shape than it must have."""
+  """A tensor or an array has a wrong shape."""
 
 
 class DtypeError(TangleError, TypeError):
-  """A tensor or an array has another dtype than it must have."""
+  """A tensor or an array has a wrong dtype."""
 
 
 class GraphError(TangleError, ValueError):
@@ -45,7 +45,7 @@ class GraphError(TangleError, ValueError):
 
 
 class DisconnectedError(TangleError, ValueError):
-  """A tensor does not depend on what it must depend on."""
+  """A tensor does not depend on a tensor or variable on which it must."""
 
 
 class CutError(TangleError, ValueError):
@@ -53,7 +53,7 @@ class CutError(TangleError, ValueError):
 
 
 class CallError(TangleError, RuntimeError):
-  """A forward call is used twice, after its end, or with another session."""
+  """A forward call is used again after it has ended, or in another session."""
 
 
 class BucketError(TangleError, ValueError):
@@ -69,15 +69,15 @@ class MissingPackageError(TangleError, ImportError):
 
 
 class TaskLostError(TangleError, RuntimeError):
-  """A task of a cluster does not answer, or has lost what it held."""
+  """A task of a cluster does not answer, or has lost its state."""
 
 
 class TrainingError(TangleError, RuntimeError):
-  """A training run cannot go on."""
+  """A training run cannot continue."""
 
 
 class FileError(TangleError, OSError):
-  """A file cannot be read or written; the message says which, and what to do.
+  """A file cannot be read or written; the message names it and the remedy.
 
   Its `errno` is that of the system's error, or `None`.
   """

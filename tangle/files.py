@@ -1,9 +1,9 @@
-"""Files that are whole or not there, whenever the process is killed.
+"""Writes files that are complete or absent, whenever the process is killed.
 
-A name that appears by a rename, after what it stands for has reached the disk,
-never stands for a part. POSIX systems only. What the system refuses is a
-`FileError` that names the file and says what to do; what is read is a regular
-file of a size that the caller has limited, or it is refused.
+A file is written under a temporary name, and renamed once its content has
+reached the disk. This works on POSIX systems only. Errors of the system become
+a `FileError` that names the file and the remedy. Only regular files are read,
+and only up to a size that the caller sets.
 """
 
 import contextlib
@@ -19,10 +19,10 @@ import stat
 from tangle import errors
 
 WRITING = "writing-"
-"""Begins the names of what is not complete yet."""
+"""Prefix of the names of files and folders that are not yet complete."""
 
 REMOVING = "removing-"
-"""Begins the names of what is not complete any more."""
+"""Prefix of the names of files and folders that are being removed."""
 
 _REMEDIES = {
   errno.ENOSPC: "Free space on its disk",
@@ -44,12 +44,12 @@ _REMEDIES = {
 
 
 def explain(path, error, doing="written"):
-  """Returns an error of the system as one that names the file and the remedy.
+  """Converts an `OSError` to an error that names the file and the remedy.
 
   Args:
     path: of the file or folder.
     error: an `OSError`.
-    doing: what cannot be done with it, a participle.
+    doing: what could not be done with the file, a participle.
 
   Returns:
     A `FileError`, with the `errno` of `error`.
@@ -67,11 +67,11 @@ def explain(path, error, doing="written"):
 
 @contextlib.contextmanager
 def explained(path, doing="written"):
-  """Makes the system's errors within say which file, and what to do.
+  """Within this context, converts each `OSError` by `explain`.
 
   Args:
     path: of the file or folder.
-    doing: what is done with it, a participle.
+    doing: what is done with the file, a participle.
 
   Yields:
     Nothing.
@@ -92,7 +92,7 @@ def sync(path):
     path: of a file or a folder.
 
   Raises:
-    FileError: if they cannot.
+    FileError: if that fails.
   """
   with explained(path):
     descriptor = os.open(path, os.O_RDONLY)
@@ -103,7 +103,7 @@ def sync(path):
 
 
 def make_folder(path):
-  """Makes a folder, and those that it is in, unless it is there.
+  """Makes a folder and its parents, unless they exist.
 
   Args:
     path: of the folder.
@@ -116,7 +116,7 @@ def make_folder(path):
 
 
 def write_text(path, text):
-  """Puts a text file in place of the one that is there, all of it or nothing.
+  """Writes or replaces a text file, completely or not at all.
 
   Args:
     path: of the file.
@@ -138,11 +138,11 @@ def write_text(path, text):
 
 
 def publish(temporary, path):
-  """Gives a complete file or folder its name; its content is on the disk.
+  """Renames a complete file or folder whose content is on the disk.
 
   Args:
-    temporary: its name up to now, in the same folder as `path`.
-    path: its name from now on, which nothing has.
+    temporary: its present name, in the same folder as `path`.
+    path: its new name, which must not exist.
 
   Raises:
     FileError: if it cannot be renamed.
@@ -155,10 +155,10 @@ def publish(temporary, path):
 def remove(path):
   """Removes a file or a folder.
 
-  Killed in between, it has a name that `clean` knows.
+  If the process is killed meanwhile, `clean` recognizes the name of the rest.
 
   Args:
-    path: of the file or folder; of a link, the link is removed.
+    path: of the file or folder; if it is a link, the link is removed.
 
   Raises:
     FileError: if it cannot be removed.
@@ -180,7 +180,7 @@ def _delete(path):
 
 
 def clean(folder):
-  """Removes what writes and removals that were killed have left.
+  """Removes the remains of writes and removals that were killed.
 
   Args:
     folder: where to look; not in folders below it.
@@ -205,7 +205,7 @@ def clean(folder):
 
 @contextlib.contextmanager
 def reading(path):
-  """Opens a regular file to read bytes; nothing else that may wait for ever.
+  """Opens a regular file to read bytes; refuses pipes, which may block.
 
   Args:
     path: of the file.
@@ -231,10 +231,10 @@ def read_bytes(path, limit):
 
   Args:
     path: of the file.
-    limit: how many bytes it may have.
+    limit: the most bytes that it may have.
 
   Returns:
-    Its content.
+    Its content, as bytes.
 
   Raises:
     FileError: if it cannot be read, or is no regular file.
@@ -255,10 +255,10 @@ def read_json(path, limit):
 
   Args:
     path: of the file.
-    limit: how many bytes it may have.
+    limit: the most bytes that it may have.
 
   Returns:
-    What is in it.
+    The parsed content.
 
   Raises:
     FileError: if it cannot be read, or is no regular file.
@@ -275,7 +275,7 @@ _INT = re.compile("-?[0-9]{1,400}")
 
 
 def _parse_int(text):
-  """Returns an int of JSON; one of very many digits would take very long."""
+  """Parses an int of JSON; refuses very many digits, which take very long."""
   if not _INT.fullmatch(text):
     raise ValueError("an integer has too many digits")
   return int(text)
@@ -302,13 +302,13 @@ def digest(path):
 
 @contextlib.contextmanager
 def lock(folder, caller):
-  """Keeps other processes, and other callers, out of a folder.
+  """Locks a folder against other processes and other callers.
 
-  The system takes the lock back from a process that is killed.
+  The system releases the lock of a process that is killed.
 
   Args:
-    folder: the folder, which is made if need be.
-    caller: what the message names.
+    folder: the folder, which is made if it does not exist.
+    caller: the name that error messages begin with.
 
   Yields:
     Nothing.

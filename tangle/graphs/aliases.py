@@ -1,10 +1,10 @@
 """Finds the tensors that may share memory with a reference variable.
 
-To read a reference variable gives the variable's own memory, and many an op
-hands the memory of an input on: `Reshape` always, `Transpose` or `Sum` where
-there is nothing to do, and whatever the graph optimizer replaces by such an
-op, as `w * 1`. Such a tensor changes when the variable does. What kernels do
-was measured on 1.15 and 2.21; in doubt a tensor counts as sharing.
+A read of a reference variable returns the variable's own memory, and many ops
+return the memory of an input: `Reshape` always, `Transpose` or `Sum` if they
+are no-ops, and every op that the graph optimizer replaces by such an op, such
+as `w * 1`. Such a tensor changes when the variable does. The behavior of the
+kernels was measured on 1.15 and 2.21; in doubt a tensor counts as sharing.
 """
 
 from tangle import compat
@@ -57,7 +57,7 @@ _FORWARDING = (
   )
   | compat.V1_CONTROL_FLOW
 )
-"""Types of ops that may hand one input on whatever the others are."""
+"""Types of ops that may return an input's memory, whatever the others are."""
 
 _FRESH_TYPES = """
 BatchMatMul BatchMatMulV2 BatchMatMulV3 Conv2D Conv3D DeepCopy Elu Erf Exp Expm1
@@ -66,15 +66,15 @@ SparseSoftmaxCrossEntropyWithLogits SoftmaxCrossEntropyWithLogits Sqrt Square
 Tanh
 """
 _FRESH = frozenset(_FRESH_TYPES.split())
-"""Types of ops that always write their output anew."""
+"""Types of ops that always allocate their output."""
 
 
 def of_references(tensors):
   """Names those of `tensors` that may share memory with a reference variable.
 
-  An op is taken to compute its output anew if it has an input of the output's
-  dtype that varies from run to run by more than the variables, as a product
-  of data and weights has.
+  An op is assumed to allocate its output if it has an input of the output's
+  dtype that varies between runs even if no variable changes, such as the data
+  in a product of data and weights.
 
   Args:
     tensors: tensors of one graph, of any shapes.
@@ -113,7 +113,7 @@ def _sharing(ops):
   if not any(compat.is_ref(tensor) for op in ops for tensor in op.outputs):
     return sharing
   changed = True
-  while changed:  # a second round only changes something in a cyclic graph
+  while changed:  # only a cyclic graph needs more than one round
     before = len(sharing) + len(varying)
     for op in ops:
       if _varies(op, varying):
@@ -126,7 +126,7 @@ def _sharing(ops):
 
 
 def _varies(op, varying):
-  """Whether data, random numbers or other state go into what `op` gives."""
+  """Whether the outputs of `op` depend on data, random numbers or state."""
   if op.type in cut.SHAPES or op.type in cut.REFERENCES:
     return False
   if any(tensor.name in varying for tensor in op.inputs):
@@ -135,11 +135,11 @@ def _varies(op, varying):
 
 
 def _shares(tensor, sharing, varying):
-  """Whether the op of `tensor` may give it the memory of a sharing input."""
+  """Whether `tensor` may have the memory of an input of its op that shares."""
   if compat.is_ref(tensor):
     return True
   op = tensor.op
-  in_array = op.type.startswith("TensorArray")  # its flow stands for it
+  in_array = op.type.startswith("TensorArray")  # its flow represents it
   any_dtype = in_array or op.type == "Bitcast"
   fitting = {t.name for t in op.inputs if any_dtype or _fits(t, tensor)}
   if op.type in _FRESH or not fitting & sharing:
@@ -150,6 +150,6 @@ def _shares(tensor, sharing, varying):
 
 
 def _fits(source, tensor):
-  """Whether `tensor` could be `source`, or something held by it."""
+  """Whether `tensor` could be `source`, or a tensor that `source` holds."""
   kinds = (source.dtype.base_dtype, tensor.dtype.base_dtype)
   return kinds[0] == kinds[1] or tf1.variant in kinds

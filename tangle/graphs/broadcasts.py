@@ -1,16 +1,16 @@
-"""Takes sums out of gradients that broadcasting did not need.
+"""Removes no-op reductions from the gradients of broadcasting ops.
 
-The gradient of an element-wise op of two tensors is summed over what was
-broadcast, and shaped as its operand. Where sizes are unknown, TensorFlow leaves
-it to the run to see that nothing was broadcast:
+The gradient of an element-wise op of two tensors is summed over the broadcast
+axes, and reshaped to its operand. If sizes are statically unknown, only the run
+finds out that no axis was broadcast:
 
     axes = broadcast_gradient_args(shape(x), shape(y))
     reshape(reduce_sum(g, axes), shape(x))
 
-In a joint graph its optimizer sees that x and y have the same shape, and takes
-all this out. It cannot in a backward pass of its own, which reads tensors of
-unknown shape. Here it is taken out before, where `dims` knows that g has the
-shape of x, so that no shape need be kept for it, either.
+In a joint graph TensorFlow's optimizer sees that x and y have the same shape,
+and removes these ops. In a separate backward pass it cannot, as the restored
+tensors have unknown shapes. Here the ops are bypassed before, if `dims` proves
+that g has the shape of x. Then no shape has to be kept for them, either.
 """
 
 import itertools
@@ -21,17 +21,17 @@ from tangle.graphs import symbols
 
 
 def bypass(ops, new_ops, targets, given=frozenset(), alike=()):
-  """Lets gradients pass by sums over nothing.
+  """Makes gradient ops bypass no-op reductions.
 
-  The same numbers come out: a sum over no axis, or over axes of size 1.
+  The values are the same: such a sum is over no axis, or over axes of size 1.
 
   Args:
     ops: the ops that `new_ops` read, producers before consumers.
     new_ops: ops of gradients, which have not run yet, in the order in which
-      they were made. Those that read a sum over nothing are changed.
+      they were made. Those that read a no-op reduction are changed.
     targets: gradients, tensors of any shapes.
-    given: names of the tensors that may be fed, whose shapes are those of what
-      is fed.
+    given: names of the tensors that may be fed; their shapes are not inferred
+      from their ops.
     alike: pairs of tensors that have the same shape, such as an output and its
       upstream gradient.
 
@@ -57,7 +57,7 @@ def bypass(ops, new_ops, targets, given=frozenset(), alike=()):
 
 
 def _sums_nothing(op, dims):
-  """Whether `op` shapes a sum as what was summed already is."""
+  """Whether `op` reshapes a no-op sum to the shape of the summed tensor."""
   if op.type != "Reshape" or op.inputs[0].op.type != "Sum":
     return False
   value, axes = op.inputs[0].op.inputs

@@ -1,9 +1,9 @@
-"""Tells which ops are cheap to run again, and guesses what a run costs.
+"""Lists the op types that are cheap to recompute, and estimates run times.
 
 An op is cheap here if it is deterministic and its work is linear in the size
-of what it reads and gives: element by element, a reduction, a normalization,
-or a move of data. Matrix products, convolutions, sorts, loops and calls are
-not, and whatever is unknown is not.
+of its inputs and outputs: an element-wise op, a reduction, a normalization, or
+a move of data. Matrix products, convolutions, sorts, loops and calls are not
+cheap, and unknown op types are not.
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ _VIEWS = frozenset(
   ["ExpandDims", "Identity", "Reshape", "Squeeze", "StopGradient"]
 )
 
-# A core of today's; only how they relate to one another matters.
+# For a present-day core; only the ratios matter.
 _OP_NS = 2000.0
 _BYTES_A_NS = 4.0
 _SLOW_BYTES_A_NS = 1.5
@@ -64,7 +64,7 @@ _FLOPS_A_NS = 40.0
 
 
 def is_cheap(op):
-  """Whether to run `op` again costs about as much as to read its inputs.
+  """Whether rerunning `op` costs about as much as reading its inputs.
 
   Args:
     op: a `tf.Operation`.
@@ -76,7 +76,7 @@ def is_cheap(op):
 
 
 def cost(op, bytes_of):
-  """Guesses how long a run of `op` takes, to weigh ops against one another.
+  """Estimates how long a run of `op` takes, to compare ops.
 
   Args:
     op: a `tf.Operation`.

@@ -1,11 +1,11 @@
-"""Copies forward ops within their graph, TensorFlow 1 style loops among them.
+"""Copies forward ops within their graph, TensorFlow 1 style loops included.
 
-A graph that somebody else built cannot be changed: its ops may have run, and
-others read them. What must differ is changed in a copy, which runs in place of
-the originals: an input becomes a placeholder of its own, and a read of a
-reference variable becomes a value that no later assignment changes.
+The user's ops cannot be changed: they may have run, and other ops read them. So
+changes are made to a copy, which runs in place of the originals: an input
+becomes a separate placeholder, and a read of a reference variable becomes a
+value that no later assignment changes.
 
-The copy shares with the original all that does not depend on what differs:
+The copy shares with the original all ops that do not depend on a change:
 variables, placeholders, constants, tables, queues.
 """
 
@@ -16,15 +16,15 @@ from tangle.graphs import copying, handles, internals, references, walk
 FLOW_V2 = frozenset(
   ["Case", "If", "StatelessCase", "StatelessIf", "StatelessWhile", "While"]
 )
-"""Types of the ops that TensorFlow 2 style control flow is made of."""
+"""Types of the ops of TensorFlow 2 style control flow."""
 
 
 _OF_ONE_RUN = ("Stack", "TensorArray")
-"""Beginnings of the types of ops whose resources live for one run."""
+"""Prefixes of the types of ops whose resources live for one run."""
 
 
 class Clone:
-  """A copy of forward ops, and where each original is found in it.
+  """A copy of forward ops, with a map from originals to copies.
 
   Attributes:
     ops: the original ops that were copied, producers before consumers.
@@ -42,7 +42,7 @@ class Clone:
     self.copies = []
 
   def name_of(self, name):
-    """Returns the name in the copy of the op or tensor called `name`."""
+    """Returns the copy's name of the op or tensor called `name`."""
     if name in self._replace:
       return self._replace[name].name
     if name.partition(":")[0] in self._names:
@@ -50,13 +50,13 @@ class Clone:
     return name
 
   def copy_of(self, name):
-    """Returns as `name_of`, but the copy where that is replaced, too."""
+    """Like `name_of`, but prefers the copy if the tensor is also replaced."""
     if name.partition(":")[0] in self._names:
       return self.scope + name
     return self.name_of(name)
 
   def find(self, item):
-    """Returns what stands for a tensor of any shape, or an op, in the copy.
+    """Returns what replaces a tensor of any shape, or an op, in the copy.
 
     Args:
       item: a tensor, an op, a variable, or anything else that has a name.
@@ -70,7 +70,7 @@ class Clone:
     return self._graph.as_graph_element(name)
 
   def original(self, tensor):
-    """Returns the tensor, of any shape, that `tensor` stands for.
+    """Returns the original of a tensor of any shape.
 
     Args:
       tensor: a tensor of the copy, or another one.
@@ -84,16 +84,16 @@ class Clone:
     name = tensor.op.name
     if name.startswith(self.scope) and name[len(self.scope) :] in self._names:
       op = self._graph.get_operation_by_name(name[len(self.scope) :])
-      if tensor.value_index < len(op.outputs):  # a gradient may add some
+      if tensor.value_index < len(op.outputs):  # gradients may add outputs
         return op.outputs[tensor.value_index]
     return tensor
 
   def redirect(self, ops):
-    """Lets ops that have not run yet read the copies, not the originals.
+    """Makes ops that have not run yet read the copies, not the originals.
 
     Args:
-      ops: ops that `tf.gradients` has made of the copies. A gradient function
-        in Python reads the originals, which it remembers.
+      ops: ops that `tf.gradients` has made for the copies. A Python gradient
+        function may have closed over the originals.
     """
     for op in ops:
       for index, tensor in enumerate(op.inputs):
@@ -103,15 +103,15 @@ class Clone:
 
 
 def whole_loops(ends, stop=()):
-  """Lists the ops that `ends` need, and all of the loops among these.
+  """Lists the ops that `ends` depend on, with complete loops.
 
   Args:
     ends: tensors of any shapes, or ops.
     stop: tensors whose values are given.
 
   Returns:
-    A list of ops, producers before consumers; control dependencies count, and
-    a TensorFlow 1 style loop or conditional is in it with all of its ops.
+    A list of ops, producers before consumers. It follows control dependencies,
+    and has all ops of each TensorFlow 1 style loop or conditional.
   """
   ends, seen, members = list(ends), set(), None
   while True:
@@ -144,9 +144,9 @@ def clone(ends, replace, touched=(), name="clone", readers=()):
     replace: a dict from tensor name to the tensor to read in its place.
     touched: ops to copy in any case.
     name: name scope of the copies.
-    readers: ops by which a tensor in `replace` has the value of the original.
-      They read the copy of the original where an op that it needs is copied, so
-      that no op runs both as the original and as the copy.
+    readers: ops that compute a tensor in `replace` from the original. If an op
+      that the original depends on is copied, they are changed to read the copy,
+      so that no run executes an op both as original and as copy.
 
   Returns:
     A `Clone`.
@@ -156,7 +156,7 @@ def clone(ends, replace, touched=(), name="clone", readers=()):
   read = {tensor.name: tensor for op in readers for tensor in op.inputs}
   chosen = _choose(ends, stop, replace, touched)
   while True:
-    # To read a variable in the original and in the copy does no harm.
+    # A read of a variable may run both as original and as copy.
     copied = {op for op in chosen if not references.is_read(op)}
     shared = [
       tensor
@@ -199,7 +199,7 @@ def _choose(ends, stop, replace, touched):
 
 
 def _import(graph, found, replace):
-  """Adds the copies, and tells TensorFlow which loops they make up."""
+  """Adds the copies, and registers their loops with TensorFlow."""
   graph_def = tf1.GraphDef()
   graph_def.versions.CopyFrom(graph.graph_def_versions)
   links, names, waits = {}, {op.name for op in found.ops}, {}
@@ -214,7 +214,7 @@ def _import(graph, found, replace):
       frame = found.scope + node.attr["frame_name"].s.decode()
       node.attr["frame_name"].s = frame.encode()
   _rename_functions(graph, found.ops, graph_def, found.scope)
-  # The caller's control dependencies and devices are not the originals'.
+  # The caller's control dependencies and devices must not apply to the copies.
   with graph.control_dependencies(None), graph.device(None):
     tf1.import_graph_def(graph_def, input_map=links, name=found.scope)
   for op in found.ops:
@@ -222,7 +222,7 @@ def _import(graph, found, replace):
     internals.share_gradient_function(op, copy)
     internals.add_control_inputs(copy, waits.get(op.name, []))
     for tensor, other in zip(op.outputs, copy.outputs):
-      other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
+      other.set_shape(tensor.shape)  # a GraphDef does not record set_shape
       compat.share_handle_data(tensor, other)
     found.copies.append(copy)
   contexts = dict.fromkeys(internals.outermost_context(op) for op in found.ops)
@@ -240,10 +240,11 @@ def _import(graph, found, replace):
 
 
 def _rename_functions(graph, ops, graph_def, scope):
-  """Gives loops and conditionals of TensorFlow 2 functions of their own.
+  """Gives copied loops and conditionals of TensorFlow 2 their own functions.
 
-  Their gradients replace these functions by others whose names are made of
-  theirs, and would meet those that the originals' gradients have made.
+  Their gradients replace these functions by new ones, with names derived from
+  the old names. Without this, the names would clash with those that the
+  gradients of the originals have made.
   """
   known, made = None, {}
   waiting = [
@@ -253,7 +254,7 @@ def _rename_functions(graph, ops, graph_def, scope):
   ]
   while waiting:
     node, held = waiting.pop()
-    held = held if "While" in node.op else held[1:]  # no predicate, no index
+    held = held if "While" in node.op else held[1:]  # skips predicate or index
     for value in functions_of(node):
       if known is None:
         library = graph.as_graph_def().library
@@ -276,10 +277,10 @@ def _variable_of(tensor):
 
 
 def _note_variables(function, held):
-  """Notes down in a function what variables the handles in it are of.
+  """Records in a function which variables its handles refer to.
 
-  TensorFlow 2 takes a variable of which it does not know that, in a loop within
-  a loop, for one that has no gradient.
+  Without this record, TensorFlow 2 takes a variable in a loop within a loop for
+  one that has no gradient.
 
   Args:
     function: a `FunctionDef`, which is changed.
@@ -290,7 +291,7 @@ def _note_variables(function, held):
     would return for each of its inputs.
 
   Raises:
-    CutError: if one of these reads a handle that nothing is known of.
+    CutError: if one of these reads a handle of an unknown variable.
   """
   signature = function.signature
   known = {arg.name: each for arg, each in zip(signature.input_arg, held)}
@@ -309,7 +310,7 @@ def _note_variables(function, held):
   pairs = list(zip(signature.input_arg, held))
   pairs += [(arg, find(function.ret[arg.name])) for arg in signature.output_arg]
   for arg, each in pairs:
-    # 1.15 has no such field, and does without.
+    # 1.15 has no such field, and does not need it.
     if each is not None and hasattr(arg, "handle_data"):
       del arg.handle_data[:]
       arg.handle_data.add(dtype=each[0], shape=each[1])
@@ -324,7 +325,7 @@ def _note_variables(function, held):
 
 
 def _check_known(signature, held, nested):
-  """Refuses handles of unknown things, whose gradients would be lost.
+  """Refuses handles of unknown variables, whose gradients would be lost.
 
   Args:
     signature: the signature of a function.
@@ -371,7 +372,7 @@ _NAMES = (
 
 
 def _rename(record, found):
-  """Lets the record of a loop or conditional tell of its copy."""
+  """Renames the ops in the record of a loop or conditional to their copies."""
   record.context_name = found.scope + record.context_name
   fields = {field.name for field in record.DESCRIPTOR.fields}
   for field in fields.intersection(_NAMES):
@@ -384,7 +385,7 @@ def _rename(record, found):
     if field in fields
   ]
   for names in lists:
-    # A loop ends with its own op, also where others read something else.
+    # A loop exits by its own op, even if `replace` has another tensor for it.
     names[:] = [
       found.name_of(name) if name in outer else found.copy_of(name)
       for name in names

@@ -1,15 +1,15 @@
-"""Slices gradients of concatenations at places that are known.
+"""Gives slices in gradients of concatenations constant offsets.
 
-The gradient of a concatenation is cut into slices, one for each tensor that was
-concatenated. Where their shapes are not all known, TensorFlow leaves it to the
-run to find out where:
+The gradient of a concatenation is cut into slices, one for each concatenated
+tensor. If their shapes are not all static, TensorFlow computes the offsets in
+the run:
 
     offsets = concat_offset(axis, shape_n(x_1, x_2, ...))
     slice(g, offsets[k], shape of x_k)
 
-Sizes along the axis, which is nearly always that of features, are known all
-the same, and along the others a slice takes all there is. With constants there,
-no shape need be kept for it.
+But the sizes along the axis, nearly always that of features, usually are
+static, and along the others a slice takes everything. With constants for both,
+no shape has to be kept.
 """
 
 from tangle import compat
@@ -17,9 +17,9 @@ from tangle.compat import tf1
 
 
 def fix_slices(new_ops):
-  """Lets slices of gradients be at constant places where these are known.
+  """Gives slices of gradients constant begins and sizes, if these are static.
 
-  The same numbers come out.
+  The values are the same.
 
   Args:
     new_ops: ops of gradients, which have not run yet. Slices among them are
@@ -40,7 +40,7 @@ def fix_slices(new_ops):
 
 
 def _find_place(op):
-  """Returns begin and size of a slice, `None` where they are not known."""
+  """Returns begin and size of a slice, `None` if they are not static."""
   if op.type != "Slice":
     return None
   begin, size = op.inputs[1], op.inputs[2]
@@ -64,7 +64,7 @@ def _find_place(op):
 
 
 def _size_along(shape, axis):
-  """Returns the size of an axis of what `shape` is the shape of, or `None`."""
+  """Returns the size of an axis by the shape tensor `shape`, or `None`."""
   argument = shape.op.inputs[shape.value_index]
   return None if argument.shape.rank is None else argument.shape.as_list()[axis]
 

@@ -1,8 +1,8 @@
-"""Copies part of a graph within the graph, with other inputs.
+"""Copies part of a graph, with other inputs.
 
-The copy goes through `import_graph_def`, so that it needs no private API and
-keeps attributes, functions and devices. It does not copy variables, and leaves
-TensorFlow 1 style loops alone.
+The copy is made by `import_graph_def`, so that it needs no private API and
+keeps attributes, functions and devices. It does not copy variables, and cannot
+copy TensorFlow 1 style loops.
 """
 
 from tangle import compat
@@ -10,23 +10,24 @@ from tangle.compat import tf1
 
 
 def copy(ops, targets, replace, name="copy"):
-  """Copies `ops` so that they read other tensors than the original ones.
+  """Copies `ops` into the default graph, with other inputs.
 
-  An input of a copied op is, in this order: what `replace` has for it, the
-  output of the copy of its producer, or the original tensor. Control
-  dependencies among `ops` are copied, those on other ops are dropped, as are
-  colocation constraints on ops that are not copied.
+  An input of a copied op is, in this order: its value in `replace`, the output
+  of the copy of its producer, or the original tensor. Control dependencies
+  among `ops` are copied. Those on other ops are dropped, as are colocation
+  constraints on ops that are not copied.
 
   Args:
-    ops: ops of the default graph, or of another that has ops of the same names
-      as all that the copies read elsewhere.
+    ops: ops of the default graph, or of another graph. Then each tensor that
+      the copies read from outside of `ops` and `replace` must exist in the
+      default graph under the same name.
     targets: tensors to look up in the copy, of any shapes.
     replace: a dict from tensor name to the tensor to read in its place.
     name: name scope of the copies.
 
   Returns:
-    A list with, for each target, what stands for it now: its replacement, its
-    copy, or the target itself where its producer is not copied.
+    A list with, for each target, its replacement, its copy, or the tensor of
+    that name in the default graph if its producer is not copied.
   """
   graph = tf1.get_default_graph()
   copied = {op.name for op in ops}
@@ -45,7 +46,7 @@ def copy(ops, targets, replace, name="copy"):
   ]
   found = {}
   if ops:
-    # The caller's control dependencies and devices are not the originals'.
+    # The caller's control dependencies and devices must not apply here.
     with graph.control_dependencies(None), graph.device(None):
       imported = tf1.import_graph_def(
         graph_def, input_map=links, return_elements=wanted, name=name
@@ -62,20 +63,20 @@ def copy(ops, targets, replace, name="copy"):
 
 
 def move(ops, movable, targets, replace, name="copy"):
-  """Has `ops` read other tensors than now: as `copy`, with fewer new ops.
+  """Makes `ops` read other tensors: like `copy`, with fewer new ops.
 
-  Those that nothing else reads need no copies: their own inputs are changed.
+  Ops that nothing else reads are not copied: their own inputs are changed.
 
   Args:
     ops: ops of the default graph.
-    movable: those of them, or more, that no session has run and nothing outside
-      of `ops` reads.
+    movable: ops that no session has run and that nothing outside of `ops`
+      reads; only these may be changed.
     targets: as for `copy`.
     replace: as for `copy`.
     name: name scope of the copies.
 
   Returns:
-    As from `copy`; what an op gives that was moved stands for itself.
+    As from `copy`; an output of an op that was changed stays itself.
   """
   awaited = {before for op in ops for before in op.control_inputs}
   moved = [op for op in ops if op in movable and _is_free(op, awaited)]
@@ -92,7 +93,7 @@ def move(ops, movable, targets, replace, name="copy"):
 
 
 def _is_free(op, awaited):
-  """Whether `op` reads its inputs and is read by what it computes, no more."""
+  """Whether `op` has no control dependencies, colocations or functions."""
   return not (
     op in awaited
     or op.control_inputs
@@ -110,8 +111,8 @@ def add_node(graph_def, op, copied, replace, links):
     op: an op.
     copied: names of all ops that are copied.
     replace: as for `copy`.
-    links: a dict that gets what the copies read from elsewhere, as the
-      `input_map` of `tf.import_graph_def` takes it.
+    links: a dict to which the tensors that the copies read from elsewhere are
+      added, as the `input_map` of `tf.import_graph_def` takes it.
 
   Returns:
     The new node.
@@ -131,7 +132,7 @@ def add_node(graph_def, op, copied, replace, links):
 
 
 def _home(tensor, graph):
-  """Returns the tensor of that name in `graph`."""
+  """Returns the tensor of the same name in `graph`."""
   if tensor.graph is graph:
     return tensor
   return graph.get_tensor_by_name(tensor.name)

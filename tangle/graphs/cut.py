@@ -1,14 +1,14 @@
 """Finds the residuals: where a backward pass reads the forward pass.
 
-`cut` walks from gradients back to the forward ops. It gives the tensors that
-must be kept between the two passes and the ops that must be copied to read
-them from elsewhere. It changes nothing but for one op for each shape that the
-backward pass needs of a tensor which it does not need otherwise.
+`cut` walks from gradients back to the forward ops. It returns the tensors that
+must be kept between the two passes, and the ops that must be copied to read
+the restored tensors. It adds one op for each tensor of which the backward pass
+needs only the shape, and changes nothing else in the graph.
 
-Left alone, since they can be had again without running a forward op:
-constants and the handles of variables. A constant that waits for another op
-is copied, without its wait. A read of a variable is kept, because a later read
-could give a later value.
+Constants and the handles of variables are neither kept nor copied, as the
+backward run can read them directly. A constant with a control dependency is
+copied without it. A read of a variable is kept, because a later read could
+return a later value.
 """
 
 from typing import Any, Dict, FrozenSet, List, NamedTuple
@@ -18,7 +18,7 @@ from tangle.compat import tf1
 from tangle.graphs import handles
 
 FREE = frozenset(["Const", "VarHandleOp"])
-"""Types of forward ops that the backward pass may read where they stand."""
+"""Types of forward ops that the backward pass may read directly."""
 
 VARIABLE_READS = frozenset(
   ["ReadVariableOp", "ResourceGather", "ResourceGatherNd"]
@@ -29,10 +29,10 @@ REFERENCES = frozenset(["VariableV2", "Variable"])
 """Types of the ops that hold a reference variable."""
 
 SHAPES = frozenset(["Shape", "ShapeN", "Size", "Rank", "ZerosLike"])
-"""Types of ops that read no more than the shape of their argument."""
+"""Types of ops that read only the shape of their argument."""
 
 SESSION_STORE = 'Use store="session".'
-"""The way out for what lives for one run only."""
+"""The remedy, in messages, for resources that live for one run only."""
 
 _CHECKS = frozenset(
   [
@@ -48,18 +48,18 @@ _PLACEHOLDERS = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
 
 class Cut(NamedTuple):
-  """What separates a backward pass from its forward pass.
+  """The tensors and ops that separate a backward pass from its forward pass.
 
   Attributes:
     kept: the forward tensors that must be kept, in the order of the walk.
     copied: the ops that compute the gradients from `kept`.
     recomputed: those of `copied` that are forward ops.
     shaped: a dict from the name of a tensor that holds only a shape (or zeros)
-      to the op that makes it, whose argument is known by its kept shape alone.
-    handles: a dict from the name of a variable's handle that came out of a
-      loop to the handle that went in.
-    standing: names of the constants, and of variables that nobody changes,
-      that are read where they stand: one that is fed in the forward run must be
+      to the op that makes it. Of the op's argument only the shape is kept.
+    handles: a dict from the name of a variable's handle that is an output of a
+      loop to the handle that is the loop's input.
+    standing: names of constants, and of variables that do not change, that the
+      backward pass reads directly: one that is fed in the forward run must be
       fed in the backward run too.
   """
 
@@ -72,7 +72,7 @@ class Cut(NamedTuple):
 
 
 class Shapes:
-  """The shapes that backward passes need of tensors they need not otherwise.
+  """Shapes of tensors of which backward passes need only the shape.
 
   Attributes:
     tensors: a dict from the name of a tensor to the int32 vector `[rank]`
@@ -83,7 +83,7 @@ class Shapes:
     self.tensors = {}
 
   def add(self, tensor):
-    """Returns the `[rank]` shape of `tensor`, made once."""
+    """Returns the `[rank]` shape of `tensor`; adds its op at the first call."""
     if tensor.name not in self.tensors:
       with tf1.control_dependencies(None):
         shape = tf1.shape(
@@ -93,13 +93,13 @@ class Shapes:
     return self.tensors[tensor.name]
 
   def has(self, tensor, names):
-    """Whether the shape of `tensor` is made, and among `names`."""
+    """Whether the shape of `tensor` has an op, whose tensor is in `names`."""
     found = self.tensors.get(tensor.name)
     return found is not None and found.name in names
 
 
 def is_repeatable(op):
-  """Whether a second run of `op` gives what the first one gave.
+  """Whether a second run of `op` returns the same values as the first.
 
   Args:
     op: a `tf.Operation`.
@@ -113,14 +113,14 @@ def is_repeatable(op):
 
 
 def stateful_ops(ops):
-  """Lists those of `ops` that change or draw something when they run.
+  """Lists those of `ops` that change state or draw random numbers.
 
   Args:
     ops: a sequence of ops.
 
   Returns:
-    A list of ops: random ones, queues, assignments, calls out of the graph;
-    not variables and their reads.
+    A list of ops: random ones, queues, assignments, calls of Python; not
+    variables and their reads.
   """
   reads = FREE | VARIABLE_READS | REFERENCES | _PLACEHOLDERS
   harmless = reads | _CHECKS
@@ -128,7 +128,7 @@ def stateful_ops(ops):
 
 
 def _has_effects(op):
-  """Whether TensorFlow says that `op` is stateful, or changes a reference."""
+  """Whether `op` is registered as stateful, or changes a reference."""
   op_def = op.op_def
   return op_def.is_stateful or any(arg.is_ref for arg in op_def.input_arg)
 
@@ -148,20 +148,19 @@ def cut(
   Args:
     targets: gradients, tensors of any shapes.
     is_backward: a predicate of an op, true for the ops of the backward pass.
-    sources: names of tensors that the copy reads where they stand, such as
-      the upstream gradients.
+    sources: names of tensors that the copy reads directly, such as the upstream
+      gradients.
     inputs: names of the tensors where the forward pass begins. They may be
       fed, so that they are kept if the backward pass reads them.
-    keep: a predicate of a forward tensor that the backward pass, or the
-      repetition of a forward op, reads. Where it is false the tensor is
-      computed again from what is kept. What cannot be computed again (random
-      ops, reads of variables, placeholders) is kept whatever it says.
-    shapes: a `Shapes` that gets the shapes needed; with `None` nothing is
-      decided of them, and nothing added to the graph.
-    have: names of tensors that are kept already. Where a tensor is needed for
-      its shape alone, the shape is taken from these if it can be.
-    standing: types of the forward ops that the backward pass reads where they
-      stand.
+    keep: a predicate of a forward tensor that the backward pass, or a
+      recomputed forward op, reads. If it is false, the tensor is recomputed
+      from kept tensors. Tensors that cannot be recomputed (of random ops, reads
+      of variables, placeholders) are kept in any case.
+    shapes: a `Shapes` to which the needed shapes are added; with `None`, shapes
+      are not decided on, and nothing is added to the graph.
+    have: names of tensors that are kept already. If only the shape of a tensor
+      is needed, it is taken from these if possible.
+    standing: types of the forward ops that the backward pass reads directly.
 
   Returns:
     A `Cut`.
@@ -182,10 +181,10 @@ def cut(
 
 
 class _Walk:
-  """The walk from gradients back to what is kept.
+  """The walk from gradients back to the kept tensors.
 
-  The attributes `kept`, `shaped`, `handles` and `standing` are as in `Cut`, by
-  name; `visited` has the ops to copy as its keys, in order.
+  The attributes `shaped`, `handles` and `standing` are as in `Cut`; `kept` is a
+  dict from name to tensor; the keys of `visited` are the ops to copy, in order.
   """
 
   def __init__(self, is_backward, sources, inputs, keep, standing):
@@ -201,14 +200,14 @@ class _Walk:
     self.standing = set()
 
   def visit(self, roots):
-    """Walks back from tensors to where it need not go on."""
+    """Walks back from tensors until each path reaches an end."""
     stack = list(reversed(roots))
     while stack:
       tensor = stack.pop()
       if tensor.name in self._sources or tensor.name in self.kept:
         continue
-      # An input may be fed: it is kept even where its op is repeated for
-      # another output.
+      # An input may be fed: it is kept even if its op is recomputed for another
+      # output.
       repeated = tensor.op in self.visited and tensor.name not in self._inputs
       if repeated or self._ends(tensor):
         continue
@@ -216,9 +215,9 @@ class _Walk:
         stack.extend(reversed(list(op.inputs)))
 
   def _enter(self, op):
-    """Notes down an op to copy, and the backward ops that it waits for.
+    """Records an op to copy, and the backward ops that it waits for.
 
-    They may be checks, or count something, and nothing reads what they give.
+    Those may be checks or counters, whose outputs no op reads.
     """
     entered = [op]
     self.visited[op] = True
@@ -233,21 +232,21 @@ class _Walk:
   def _follows(self, control):
     """Whether to copy an op that a backward op waits for.
 
-    What lies inside a loop is not copied, and leads to forward tensors that
-    have no single shape.
+    Ops inside a loop are not copied; they read forward tensors that have no
+    single shape.
     """
     in_loop = compat.in_v1_control_flow(control)
     return self._is_backward(control) and not in_loop
 
   def _ends(self, tensor):
-    """Whether the walk ends at `tensor`; notes down what it is there."""
+    """Whether the walk ends at `tensor`; if so, records the tensor."""
     op = tensor.op
     if self._is_backward(op):
       return self._ends_backward(tensor)
     if tensor.name in self._inputs:
       self.kept[tensor.name] = tensor
     elif waits(op):
-      return False  # to read it would run what it waits for
+      return False  # a direct read would run the op that it waits for
     elif op.type in self._standing_types:
       self.standing.add(tensor.name)
     elif handles.source(tensor).op.type in FREE:
@@ -259,7 +258,7 @@ class _Walk:
     return True
 
   def _ends_backward(self, tensor):
-    """Whether a backward op can do its work in the forward run."""
+    """Whether a backward op can run in the forward run instead."""
     op = tensor.op
     if not _reads_only_forward(op, self._is_backward, self._sources):
       return False
@@ -272,18 +271,18 @@ class _Walk:
     return True
 
   def settle_shapes(self, shapes, have):
-    """Decides where each tensor in `shaped` is to come from."""
+    """Decides from what to compute each tensor in `shaped`."""
     for name, op in list(self.shaped.items()):
       argument = _argument(name, op)
       if all(t.name in self.kept or t.op in self.visited for t in op.inputs):
-        del self.shaped[name]  # its argument is at hand: it is just copied
+        del self.shaped[name]  # its argument is available: the op is copied
         self.visited[op] = True
       elif argument.shape.is_fully_defined():
         continue
       elif argument.name in have:
         self.kept[argument.name] = argument
       elif have and not shapes.has(argument, have) and not self._keep(argument):
-        del self.shaped[name]  # cheaper to compute it again than to keep it
+        del self.shaped[name]  # recomputing is cheaper than keeping
         self.visited[op] = True
         self.visit(list(op.inputs))
       else:
@@ -292,14 +291,14 @@ class _Walk:
 
 
 def _can_repeat(op):
-  """Whether a copy of the forward op `op` gives what `op` gave."""
+  """Whether a copy of the forward op `op` returns the same values."""
   return is_repeatable(op) and op.type not in compat.V1_CONTROL_FLOW
 
 
 def waits(op):
-  """Whether `op` is a constant that is there only after other ops have run.
+  """Whether `op` is a constant with a control dependency.
 
-  Those of TensorFlow 1 style loops do not count.
+  Constants in TensorFlow 1 style loops do not count.
 
   Args:
     op: a `tf.Operation`.
@@ -316,7 +315,7 @@ def rebuild_shapes(shaped, restored, shapes):
 
   Args:
     shaped: `Cut.shaped`.
-    restored: a dict from the name of a kept tensor to what stands for it.
+    restored: a dict from the name of a kept tensor to the restored tensor.
     shapes: the `Shapes` that the cut was made with.
 
   Returns:
@@ -344,7 +343,7 @@ def rebuild_shapes(shaped, restored, shapes):
 
 
 def _argument(name, op):
-  """Returns the tensor whose shape the output `name` of `op` tells."""
+  """Returns the tensor whose shape is in the output `name` of `op`."""
   return op.inputs[_index(name) if op.type == "ShapeN" else 0]
 
 
@@ -353,7 +352,7 @@ def _index(name):
 
 
 def _reads_only_forward(op, is_backward, sources):
-  """Whether no input of `op` comes from the backward pass or from outside."""
+  """Whether no input of `op` is of the backward pass or in `sources`."""
   return len(op.inputs) > 0 and not any(
     tensor.name in sources or is_backward(tensor.op) for tensor in op.inputs
   )
@@ -367,9 +366,9 @@ def check(caller, result, remedy=SESSION_STORE):
   """Refuses a cut whose tensors cannot leave the run that makes them.
 
   Args:
-    caller: what messages name as the place of the error.
+    caller: the name that error messages begin with.
     result: a `Cut`.
-    remedy: what messages end with.
+    remedy: the end of the error messages.
 
   Raises:
     CutError: if a tensor that must be kept has no single value, or belongs to

@@ -1,4 +1,4 @@
-"""Chooses among the places where a graph can be cut those worth listing."""
+"""Chooses which of the places where a graph can be cut to list."""
 
 import bisect
 import collections
@@ -8,20 +8,20 @@ from typing import NamedTuple
 from tangle.graphs import gradient_paths, live_sets
 
 _NEAR = 0.25
-"""A set is left out if a smaller one lies before and one behind it, and less
-than this share of the work is between the two."""
+"""A set is left out if less than this fraction of the work lies between the
+smaller sets (or ends of the graph) before and after it."""
 
 _ACTIVATIONS = gradient_paths.VIEWS | frozenset(
   ["Elu", "LeakyRelu", "Relu", "Relu6", "Selu", "Sigmoid", "Softplus", "Tanh"]
 )
-"""Types of ops that a layer ends with."""
+"""Types of ops with which a layer ends."""
 
 
 class Work:
-  """How much of the forward pass lies below a position."""
+  """The fraction of the forward pass that lies below a position."""
 
   def __init__(self, sweep, counter):
-    """Counts.
+    """Counts the operations.
 
     Args:
       sweep: a `live_sets.Sweep`.
@@ -37,19 +37,19 @@ class Work:
     self._length = sweep.length
 
   def share(self, position):
-    """Returns the share of floating-point operations up to there, 0 to 1."""
+    """Returns the fraction of floating-point operations up to a position."""
     total = self._below[-1]
     return self._below[position] / total if total else 0.0
 
   def between(self, first, last):
-    """Returns the share of what lies between two positions, 0 to 1.
+    """Returns the fraction of the work between two positions, 0 to 1.
 
     Args:
       first: a position, or -1.
       last: a later one.
 
     Returns:
-      The mean of the shares of floating-point operations and of ops.
+      The mean of the fractions of floating-point operations and of ops.
     """
     ops = (last - first) / self._length
     below = self.share(first) if first >= 0 else 0.0
@@ -64,7 +64,7 @@ class _Candidate(NamedTuple):
   Attributes:
     place: a `live_sets.Place`.
     bytes: of its tensors.
-    is_ended: whether neither heavy ops nor variables lie above.
+    is_ended: whether no heavy op and no variable lies above.
   """
 
   place: live_sets.Place
@@ -75,13 +75,13 @@ class _Candidate(NamedTuple):
 class Choice:
   """Chooses the places to list, smaller sets first.
 
-  In each stretch between heavy ops there is one place of a size at most, which
-  has fewer bytes than those of smaller size; of single tensors there are
-  several if each has fewer bytes than the one before.
+  Between two heavy ops it lists at most one set of each size, and only if that
+  has fewer bytes than all smaller sets there. It lists several single tensors
+  if each has fewer bytes than the one before.
   """
 
   def __init__(self, sweep, shapes, work):
-    """Knows no place yet.
+    """Begins with no places.
 
     Args:
       sweep: a `live_sets.Sweep`.
@@ -93,7 +93,7 @@ class Choice:
     self._work = work
     spans = sweep.variable_spans.values()
     self._first = min((span.first for span in spans), default=sweep.length)
-    # The last op may add what regularizes variables to the loss.
+    # The last op may add regularization of variables to the loss.
     self._last = max(
       (span.last for span in spans if span.last < sweep.top), default=-1
     )
@@ -101,7 +101,7 @@ class Choice:
     self._sets = []
 
   def add(self, place):
-    """Takes a place into account, from inputs to outputs.
+    """Adds a place; call it in the order from inputs to outputs.
 
     Args:
       place: a `live_sets.Place`.
@@ -115,10 +115,10 @@ class Choice:
     total = self._bytes(place)
     before = self._singles.setdefault(stretch, [])
     if before and total > before[-1].bytes:
-      return  # of no use: there is nothing but cheap ops between the two
+      return  # larger than the one before, with only cheap ops between
     is_ended = stretch == self._sweep.heavy[-1] and place.position >= self._last
     if before and total == before[-1].bytes:
-      # Once the last layer has ended, a loss begins.
+      # After the last layer the loss begins.
       if before[-1].is_ended and not self._is_activation(place):
         return
       if before[-1].is_ended and place.position > before[-1].place.position + 1:

@@ -1,13 +1,12 @@
-"""Lists where a graph can be cut, so that its owner need not search it.
+"""Lists the places where a graph can be cut, so that users need not search.
 
-A cut point is a tensor, or a small set of tensors, that all gradient paths from
-below lead through, so that two sub-models have the gradients of the joint
-graph:
+A cut point is a tensor, or a small set of tensors, through which all gradient
+paths from below lead. So two sub-models have the gradients of the joint graph:
 
     lower = SubModel(point.inputs_below, point.tensors)
     upper = SubModel(point.tensors + point.inputs_above, outputs)
 
-A variable or an input that both read gets its gradient as the sum of two.
+The gradient of a variable or an input that both read is the sum of two parts.
 """
 
 import itertools
@@ -18,26 +17,26 @@ from tangle.compat import tf1
 from tangle.graphs import cut, cut_choice, flops, live_sets, walk
 
 MOST = 4
-"""How many tensors a cut point has at most, unless said otherwise."""
+"""The default of the most tensors that a cut point has."""
 
 
 class CutPoint(NamedTuple):
-  """A tensor or a few, at which a graph can be cut.
+  """One or several tensors at which a graph can be cut.
 
   Attributes:
     tensors: the outputs of the sub-model below and inputs of the one above, of
       any shapes.
-    bytes: of all of them, for one example: an unknown dimension counts as 1.
+    bytes: of all tensors, for one example: an unknown dimension counts as 1.
     inputs_below: the inputs that the sub-model below reads.
-    inputs_above: the inputs that the one above reads besides `tensors`. One
-      that both read gets its gradient as the sum of two.
+    inputs_above: the inputs that the sub-model above reads besides `tensors`.
+      The gradient of an input that both read is the sum of two parts.
     variables_below: the trainable variables that get a gradient below.
-    variables_above: those that get one above; some may be among both.
-    share: of the floating-point operations of the forward pass, 0 to 1, those
-      below.
+    variables_above: those that get a gradient above; some may be in both.
+    share: the fraction, 0 to 1, of the floating-point operations of the forward
+      pass that lie below.
     drawn_twice: names of random and other stateful ops that run both below and
-      above. The two runs give other values than the joint graph, which has one,
-      unless what such an op gives is fed.
+      above. The two runs draw different values, while the joint graph draws
+      once. Feed the output of such an op to avoid this.
   """
 
   tensors: Tuple[Any, ...]
@@ -144,33 +143,33 @@ def cut_points(inputs, outputs, most=MOST):
   """Lists the tensors, and small sets of them, where a graph can be cut.
 
   All gradient paths from a variable or an input below a cut point to an output
-  lead through its tensors, but for those of an input that is read above, too,
-  and is an input there. What no gradient flows through may cross besides,
-  such as masks and lengths: what both sides read of it is computed on both, and
-  so is what depends on variables alone.
+  lead through its tensors. The exception is an input that is also read above:
+  it is an input there too. Tensors without a gradient, such as masks and
+  lengths, may cross the cut: if both sides read one, both compute it. The same
+  holds for tensors that depend only on variables.
 
-  Of single tensors that only cheap ops lie between (element-wise ops,
-  reductions, moves of data), one is listed of each size in bytes that is less
-  than that before: the last, which later layers read, or, above all variables,
-  the one that the last layer gives. A set of several tensors is listed where no
-  smaller one is near: where a quarter of the work or more lies between the
-  smaller ones before and behind it. Places are left out that only cheap ops
-  without a variable lie below.
+  Where several single tensors have only cheap ops (element-wise ops,
+  reductions, moves of data) between them, a tensor is listed if it has fewer
+  bytes than those before. Of tensors of the same size the last is listed, which
+  later layers read, or, above all variables, the output of the last layer. A
+  set of several tensors is listed if a quarter of the work or more lies between
+  the smaller sets before and after it. A place is left out if only cheap ops
+  without a variable lie below it.
 
   Floating-point operations are those that TensorFlow's profiler counts, by
   static shapes. An unknown dimension counts as 1. A TensorFlow 1 style loop
-  counts as if it ran once; what functions do, as the body of a TensorFlow 2
-  style loop, does not count.
+  counts as if it ran once. Operations inside functions, such as the body of a
+  TensorFlow 2 style loop, are not counted.
 
   Args:
-    inputs: tensors of any shapes where the graph begins. An input that a run
-      may be fed but that is not listed can be needed on both sides.
+    inputs: tensors of any shapes where the graph begins. A fed tensor that is
+      not listed here may be needed on both sides.
     outputs: tensors of any shapes that gradients come from, such as the loss.
-    most: how many tensors a cut point has at most.
+    most: the most tensors that a cut point may have.
 
   Returns:
-    A `CutPoints`, in an order in which each lies above the one before, so that
-    several can be used at once. It is empty if there is none.
+    A `CutPoints`. Each lies above the one before, so that several can be used
+    at once. It is empty if there is none.
 
   Raises:
     ArgumentError: if inputs or outputs are not sequences of tensors, or empty,
@@ -222,7 +221,7 @@ def _describe(places, sweep, work, shapes):
   ]
   for place in places:
     position, names = place.position, walk.names(place.tensors)
-    # Above, what is read of the gradient's way below is computed once more.
+    # The part above recomputes tensors below that it reads without a gradient.
     repeated = max(
       (
         made
@@ -252,12 +251,12 @@ def _describe(places, sweep, work, shapes):
 
 
 def _is_handle(op):
-  """Whether `op` only names a resource, as a queue, and draws nothing."""
+  """Whether `op` only returns the handle of a resource, such as a queue."""
   return all(tensor.dtype.base_dtype == tf1.resource for tensor in op.outputs)
 
 
 def _sides(sources, spans, position, repeated=-1):
-  """Returns those of `sources` that are read below, and those above."""
+  """Returns the `sources` that are read below, and those read above."""
   found = [(s, spans[s.name]) for s in sources if s.name in spans]
   below = tuple(source for source, span in found if span.first <= position)
   above = tuple(

@@ -1,10 +1,10 @@
-"""What is known of shapes before a run, unknown sizes by name.
+"""Static shapes in which symbols stand for unknown sizes.
 
-TensorFlow tells in Python which dimensions of a tensor are unknown, but not
-which of them are the same. `Dims` does: a dimension is an int, or a symbol, and
-two tensors whose dimensions are equal have the same shape in every run. It
-knows the ops that networks are made of; what it does not know gets symbols of
-its own, which equal nothing else.
+TensorFlow's static shapes tell which dimensions of a tensor are unknown, but
+not which of them are equal. `Dims` does: a dimension is an int or a symbol, and
+two tensors with equal dimensions have the same shape in every run. It has rules
+for the ops of common networks; outputs of other ops get new symbols, which
+equal no others.
 """
 
 from tangle import compat
@@ -13,24 +13,25 @@ from tangle.graphs import shape_rules, symbols
 
 
 class Dims:
-  """Dimensions of the tensors of ops that were noted down.
+  """Dimensions of the output tensors of the ops that `note` has seen.
 
   A dimension is an int or a symbol, which can be compared and hashed. Ops that
-  take only what is alike, such as a concatenation, make symbols the same: a run
-  in which they differ fails there.
+  require equal sizes, such as a concatenation, make symbols equal: a run in
+  which they differ fails at that op.
   """
 
   def __init__(self):
-    """Knows nothing yet."""
+    """Begins with no ops."""
     self._known = {}
-    self._same = {}  # symbol → what it is the same as
+    self._same = {}  # symbol → an equal dimension
 
   def note(self, op, given=frozenset()):
-    """Notes down the outputs of an op.
+    """Infers the dimensions of the outputs of an op.
 
     Args:
-      op: a `tf.Operation` whose inputs were noted down before.
-      given: names of tensors of which no more is to be known.
+      op: a `tf.Operation`; call this for the ops of its inputs before.
+      given: names of tensors to which the rules do not apply, as they may be
+        fed.
     """
     rule = None if compat.in_v1_control_flow(op) else shape_rules.find(op)
     for index, tensor in enumerate(op.outputs):
@@ -64,7 +65,7 @@ class Dims:
     return None if known is None else tuple(map(self._find, known))
 
   def unify(self, left, right):
-    """Takes dimensions for the same, one by one.
+    """Makes dimensions equal, one by one.
 
     Args:
       left: dimensions, or `None`.
@@ -83,7 +84,7 @@ class Dims:
         self._same[a] = b
 
   def _find(self, size):
-    """Returns what stands for a dimension and all that are the same."""
+    """Returns the representative of a dimension and of all equal ones."""
     if isinstance(size, int):
       return size
     if size[0] == symbols.SIZE:
@@ -93,13 +94,13 @@ class Dims:
         if isinstance(end, int) or end[0] != symbols.SIZE:
           end = self._find(end)
           break
-      while size != end and size in self._same:  # the next look is short
+      while size != end and size in self._same:  # shortens the next look-up
         self._same[size], size = end, self._same[size]
       return end
     return symbols.divide(*(tuple(map(self._find, part)) for part in size[1:]))
 
   def value(self, tensor):
-    """Returns what is known of a shape that a tensor holds.
+    """Returns the dimensions in a tensor whose values are a shape.
 
     Args:
       tensor: an integer tensor, `[N]` or a scalar.

@@ -1,10 +1,10 @@
-"""Tells which tensors TensorFlow forgets the fed value of.
+"""Finds tensors whose fed values TensorFlow ignores.
 
-The graph optimizer may compute the readers of an op in another way, as
-`x + x` by `2 x`, or `-(-x)` by `x`. TensorFlow 1.15 leaves a graph alone in
-which anything but placeholders is fed. 2.x does not (measured on 2.21), and its
-arithmetic rewritings do not all ask whether the op that they go around is fed:
-the run then takes what the graph computes, and says nothing.
+The graph optimizer may rewrite the readers of an op, such as `x + x` to `2 x`,
+or `-(-x)` to `x`. TensorFlow 1.15 does not optimize a graph if anything but
+placeholders is fed. 2.x does (measured on 2.21), and not all of its arithmetic
+rewritings check whether an op that they bypass is fed: the run then silently
+uses the value that the graph computes.
 """
 
 from tangle import compat
@@ -21,7 +21,7 @@ UNDONE = frozenset(
     "Transpose",
   ]
 )
-"""Types of ops that cancel with one before or after, or fold into a reader."""
+"""Types of ops that cancel with a neighbor, or are folded into a reader."""
 
 _MERGED = frozenset(
   ["AccumulateNV2", "Add", "AddN", "AddV2", "Mul", "MulNoNan"]
@@ -45,10 +45,9 @@ _DEEPEST = 50
 
 
 def is_forgotten(tensor):
-  """Whether a run may go around the value that is fed for `tensor`.
+  """Whether a run may ignore the value that is fed for `tensor`.
 
-  In doubt it may. What is fed for the `tf.identity` of a tensor is not
-  forgotten.
+  In doubt the answer is true. A fed `tf.identity` of a tensor is never ignored.
 
   Args:
     tensor: a tensor of any shape.
@@ -61,7 +60,7 @@ def is_forgotten(tensor):
     return False
   if op.type in UNDONE:
     return True
-  if op.type == "Cast":  # of indices, for what adds up rows of an embedding
+  if op.type == "Cast":  # of indices, of ops that sum rows of an embedding
     return tensor.dtype.is_integer and op.inputs[0].dtype.is_integer
   if op.type in _MERGED:
     first, known = op.inputs[0], {}
@@ -70,7 +69,7 @@ def is_forgotten(tensor):
 
 
 def _is_alike(one, other, known, depth=0):
-  """Whether two tensors may be found to be computed in the same way."""
+  """Whether the optimizer may find that two tensors are computed alike."""
   one, other = _source(one), _source(other)
   if one is other or depth > _DEEPEST:
     return True
@@ -95,7 +94,7 @@ def _is_alike_op(one, other, known, depth):
     return False
   orders = [list(right.inputs)]
   if len(right.inputs) == 2:
-    orders.append(orders[0][::-1])  # the order of a product's factors is free
+    orders.append(orders[0][::-1])  # the two inputs may be swapped
   return any(
     all(_is_alike(a, b, known, depth) for a, b in zip(left.inputs, order))
     for order in orders
@@ -103,7 +102,7 @@ def _is_alike_op(one, other, known, depth):
 
 
 def _source(tensor):
-  """Returns what `tensor` is, without ops that the optimizer takes out."""
+  """Returns the tensor below the ops that the optimizer removes."""
   while True:
     op = tensor.op
     if op.type in _PASSING:
@@ -124,7 +123,7 @@ def _below_passing(tensor):
 
 
 def _attributes(op):
-  """Returns what tells `op` from others of its type, but for its inputs."""
+  """Returns the attributes that distinguish `op` from others of its type."""
   attributes = op.node_def.attr
   return {
     name: attributes[name].SerializeToString()

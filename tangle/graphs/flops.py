@@ -1,10 +1,10 @@
 """Counts the floating-point operations of ops by their shapes, without a run.
 
-The counts are those that TensorFlow's profiler has, and those of products that
-it does not know on TensorFlow 1.15. Where a dimension is not known, as that of
-a batch, it counts as 1; dimensions that are made of it, as `batch * time`,
-count accordingly. A loop's ops count once, and what a function does that an op
-calls does not count.
+The counts are those of TensorFlow's profiler, and those of products that the
+profiler of TensorFlow 1.15 does not count. An unknown dimension, such as the
+batch size, counts as 1; sizes derived from it, such as `batch * time`, count
+accordingly. The ops of a loop count once. The ops of called functions are not
+counted.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ class Shapes:
   """Shapes of tensors in which each unknown dimension counts as 1."""
 
   def __init__(self, ops, inputs=()):
-    """Looks at the ops whose shapes are not static.
+    """Infers the shapes that are not static.
 
     Args:
       ops: ops of one graph, producers before consumers.
@@ -38,7 +38,7 @@ class Shapes:
           self._settle(tensor)
 
   def _settle(self, tensor):
-    """Takes what is not known of a shape for 1, where it is not derived."""
+    """Sets unknown dimensions of a shape to 1 if they are not derived."""
     for size in self._dims.of(tensor) or ():
       if not isinstance(size, int) and size[0] == symbols.SIZE:
         self._dims.unify([size], [1])
@@ -67,7 +67,7 @@ class Shapes:
 
 
 def _number(size):
-  """Returns a dimension as an int, where what is not known is 1."""
+  """Returns a dimension as an int; unknown sizes are 1."""
   if isinstance(size, int):
     return size
   if size[0] == symbols.SIZE:
@@ -77,19 +77,19 @@ def _number(size):
 
 
 class Counter:
-  """Counts the operations of one op after another."""
+  """Counts the floating-point operations of ops."""
 
   def __init__(self, shapes):
-    """Knows the shapes.
+    """Stores the shapes.
 
     Args:
-      shapes: the `Shapes` of the ops that it will be asked of.
+      shapes: the `Shapes` of the ops to count.
     """
     self._shapes = shapes
     self._uncounted = set()
 
   def count(self, op):
-    """Returns how many floating-point operations a run of `op` is.
+    """Returns the number of floating-point operations of a run of `op`.
 
     Args:
       op: a `tf.Operation`.
@@ -125,19 +125,19 @@ class Counter:
 
 
 class _Shaped:
-  """Stands for a graph whose tensors have the shapes that a function tells."""
+  """A stub of a graph whose tensors have the shapes that a function returns."""
 
   def __init__(self, graph, shape_of):
     self._graph = graph
     self._shape_of = shape_of
 
   def get_tensor_by_name(self, name):
-    """Returns what has the shape of the tensor called `name`."""
+    """Returns a stub with the shape of the tensor called `name`."""
     return _Shape(self._shape_of(self._graph.get_tensor_by_name(name)))
 
 
 class _Shape:
-  """Stands for a tensor, whose shape is asked for."""
+  """A stub of a tensor, of which only the shape is read."""
 
   def __init__(self, shape):
     self.shape = shape

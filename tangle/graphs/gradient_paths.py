@@ -1,9 +1,9 @@
-"""Tells which tensors gradients flow through on their way from outputs.
+"""Finds the tensors through which gradients of outputs flow.
 
-A gradient path is a chain of ops that a gradient flows back through, tensor by
-tensor. Tensors of integers and of bools end it, and so do `StopGradient` and
-ops such as `Floor`, unless another gradient was registered for one of them by
-`gradient_override_map`. In doubt a path counts as one.
+A gradient path is a chain of ops through which a gradient flows back. It ends
+at integer and bool tensors, at `StopGradient`, and at ops such as `Floor`,
+unless `gradient_override_map` set another gradient for the op. In doubt, a
+chain counts as a gradient path.
 """
 
 from tangle import compat
@@ -34,7 +34,7 @@ VIEWS = frozenset(
     "Unpack",
   ]
 )
-"""Types of ops that only show a tensor, or a part of it, in another way."""
+"""Types of ops that return a tensor, or a part of it, as a view."""
 
 _ENDS = frozenset(
   ["Ceil", "Floor", "OnesLike", "Rint", "Round", "StopGradient", "ZerosLike"]
@@ -42,10 +42,10 @@ _ENDS = frozenset(
 
 
 def can_carry(tensor):
-  """Whether a gradient can flow through `tensor`, going by its dtype.
+  """Whether a gradient can flow through `tensor`, by its dtype.
 
-  Lists of tensors are variants, and variables are known by their handles, so
-  that both count here.
+  Variants are included, as lists of tensors have this dtype, and so are
+  resources, as the handles of variables do.
 
   Args:
     tensor: a tensor of any shape.
@@ -60,11 +60,11 @@ def can_carry(tensor):
 
 
 def is_end(op):
-  """Whether no gradient flows through `op`, though its dtypes would let it."""
+  """Whether no gradient flows through `op`, though its dtypes allow one."""
   if op.type not in _ENDS:
     return False
   try:
-    op.get_attr("_gradient_op_type")  # what gradient_override_map sets
+    op.get_attr("_gradient_op_type")  # set by gradient_override_map
   except ValueError:
     return True
   return False
@@ -101,7 +101,7 @@ def arriving(outputs, ops, stop=()):
   stopped = walk.names(stop)
   ops = [op for op in reversed(list(ops)) if not is_end(op)]
   changed = True
-  while changed:  # a second round only changes something in a cyclic graph
+  while changed:  # only a cyclic graph needs more than one round
     changed = False
     for op in ops:
       names = [tensor.name for tensor in op.outputs]
@@ -140,11 +140,11 @@ def flowing(sources, outputs, ops, stop=()):
 
 
 def nearest(tensor, outputs):
-  """Finds the tensor to cut at where a gradient does not arrive at `tensor`.
+  """Finds the tensor to cut at if no gradient arrives at `tensor`.
 
-  A tensor that a model hands out may be the reshape of one that its next layer
-  reads, and be read by no layer itself: all gradients pass it by. The tensor
-  beneath it is the one to name.
+  A tensor that a model returns may be a reshape that no layer reads, while the
+  next layer reads the tensor below it. Then no gradient arrives at the reshape,
+  and the tensor below is the one to cut at.
 
   Args:
     tensor: a tensor of any shape.
@@ -152,8 +152,8 @@ def nearest(tensor, outputs):
 
   Returns:
     `tensor` itself if a gradient path from `outputs` leads to it; otherwise
-    the first tensor below to which one does, beneath views such as `Reshape`
-    and `Identity`; `None` if there is none, or it cannot be fed.
+    the first tensor with such a path below views such as `Reshape` and
+    `Identity`; `None` if there is none, or it cannot be fed.
   """
   found = arriving(outputs, walk.ancestors(outputs))
   while tensor.name not in found:
@@ -171,9 +171,9 @@ def is_nameable(tensor):
     tensor: a tensor of any shape.
 
   Returns:
-    False for what lies inside a TensorFlow 1 style loop or conditional, for the
-    flow of a tensor array, for references, for what is not floating, and for
-    what TensorFlow does not let be fed.
+    A bool: false for tensors inside a TensorFlow 1 style loop or conditional,
+    for the flow of a tensor array, for references, for tensors that are not
+    floating, and for those that TensorFlow does not allow to be fed.
   """
   op = tensor.op
   if not compat.is_differentiable(tensor.dtype) or compat.is_ref(tensor):

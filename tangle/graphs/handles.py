@@ -1,7 +1,7 @@
-"""Follows the handles of variables back to where they come from.
+"""Follows the handles of variables back to their variables.
 
-A loop hands the variables that its body reads through, each as an output, and
-so does a function that such a loop is in.
+A loop returns each variable that its body reads as an output, unchanged, and so
+does a function that contains such a loop.
 """
 
 from tangle import compat
@@ -30,8 +30,8 @@ def source(tensor):
     tensor: a tensor of any shape.
 
   Returns:
-    The tensor that the handle `tensor` was before the loops and the calls of
-    functions that it came through; `tensor` itself if it is no handle.
+    The handle that was passed into the outermost loop or function call and that
+    `tensor` is an unchanged output of; `tensor` itself if there is none.
   """
   while tensor.dtype == tf1.resource:
     op, index = tensor.op, tensor.value_index

@@ -1,7 +1,7 @@
-"""What TensorFlow knows of ops, and no public API tells.
+"""Facts about ops for which TensorFlow has no public API.
 
-The accessors are the same in 1.15 and 2.x but where it says otherwise. What has
-to be imported from TensorFlow is in `compat`.
+The accessors are the same in 1.15 and 2.x unless a comment says otherwise. Code
+that has to import TensorFlow is in `compat`.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def outermost_context(op):
     op: a `tf.Operation`.
 
   Returns:
-    A `ControlFlowContext`, which `to_proto` describes; `None` outside all.
+    A `ControlFlowContext`, which has `to_proto`; `None` if there is none.
   """
   context = op._get_control_flow_context()
   found = None
@@ -42,16 +42,16 @@ def outermost_context(op):
 
 @contextlib.contextmanager
 def in_context_of(op):
-  """Adds ops to the TensorFlow 1 style loop or conditional that `op` is in.
+  """Within this context, new ops join the TensorFlow 1 style loop of `op`.
 
-  No public API does that.
+  The same holds for conditionals. There is no public API for this.
 
   Args:
     op: a `tf.Operation`.
   """
   context = op._get_control_flow_context()
   if context is not None and op.type in ("Enter", "RefEnter"):
-    context = context.outer_context  # what it reads is outside
+    context = context.outer_context  # the inputs of an Enter op are outside
   if context is None:
     yield
     return
@@ -63,9 +63,9 @@ def in_context_of(op):
 
 
 def share_gradient_function(op, copy):
-  """Lets a copy of `op` have the gradient function that was set on `op`.
+  """Gives a copy of `op` the gradient function that was set on `op`.
 
-  The call of a `tf.function` has one on 2.x, of which no GraphDef knows.
+  On 2.x, calls of a `tf.function` have one. A GraphDef does not hold it.
 
   Args:
     op: a `tf.Operation`.
@@ -77,7 +77,7 @@ def share_gradient_function(op, copy):
 
 
 def takes_ref(op, index):
-  """Whether an input of `op` is taken as a reference, not by its value.
+  """Whether `op` takes an input as a reference, not by its value.
 
   Args:
     op: a `tf.Operation`.
@@ -100,10 +100,10 @@ def takes_ref(op, index):
 
 
 def called(op):
-  """Returns the name of the function that an op which `is_call` calls.
+  """Returns the name of the function that an op calls.
 
   Args:
-    op: a `tf.Operation`.
+    op: a `tf.Operation` for which `compat.is_call` is true.
 
   Returns:
     A string.
@@ -112,16 +112,16 @@ def called(op):
 
 
 def function_def(graph, name):
-  """Returns the definition of a function that a graph knows.
+  """Returns the definition of a function of a graph.
 
-  No public API tells it without writing out all of the graph.
+  The public API would have to serialize the whole graph.
 
   Args:
     graph: a `tf.Graph`.
     name: name of the function.
 
   Returns:
-    A `FunctionDef`, or `None` if the graph does not know it.
+    A `FunctionDef`, or `None` if the graph has no such function.
   """
   found = graph._get_function(name)
   for attribute in ("cached_definition", "definition", "function_def"):
@@ -131,7 +131,7 @@ def function_def(graph, name):
 
 
 def add_control_inputs(op, controls):
-  """Lets an op that has not run yet wait for others.
+  """Makes an op that has not run yet wait for others.
 
   Args:
     op: a `tf.Operation`.

@@ -1,12 +1,12 @@
-"""Sweeps over a graph and tells what gradients pass through, place by place.
+"""Finds the live sets of a graph: the tensors that gradients pass through.
 
-The ops that gradients flow through are put in an order in which they can run.
-After each of them stand the tensors that were computed before and are read
-later: the live set. All gradient paths from below lead through it.
+The ops through which gradients flow are sorted so that they can run in that
+order. The live set after an op is the set of tensors that were computed before
+and are read later. All gradient paths from below lead through it.
 
-Only tensors count that a gradient flows through and that depend on the inputs.
-What is computed from variables alone, as a kernel that was normalized, is
-computed on both sides of a cut, and its gradients add up.
+Only tensors that a gradient flows through and that depend on the inputs count.
+A tensor that depends only on variables, such as a normalized kernel, is
+computed on both sides of a cut, and its gradients are added.
 """
 
 import collections
@@ -23,19 +23,19 @@ SoftmaxCrossEntropyWithLogits SparseSoftmaxCrossEntropyWithLogits Switch
 TensorListConcat TensorListFromTensor TensorListStack
 """
 _LIGHT = cheap.TYPES | frozenset(_MORE_LIGHT.split())
-"""Types of ops that do not separate one place of a network from the next."""
+"""Types of ops that do not separate two places of a network."""
 
 _MOST_VIEWS = 8
-"""Of how many views of one tensor the nearest common one is looked for."""
+"""For at most this many views of a tensor, a common view is searched."""
 
 
 class Place(NamedTuple):
   """A place between two ops of the sweep.
 
   Attributes:
-    position: how many ops lie below, less one.
-    tensors: the tensors that all gradient paths from below lead through, but
-      for inputs that are read below and above.
+    position: the number of ops below, minus one.
+    tensors: the tensors through which all gradient paths from below lead,
+      except inputs that are read below and above.
   """
 
   position: int
@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
 
 class Span(NamedTuple):
-  """The first and the last position at which something is used."""
+  """The first and the last position at which a tensor or variable is used."""
 
   first: int
   last: int
@@ -54,10 +54,10 @@ class _Node:
 
   Attributes:
     ops: the ops.
-    reads: name → tensor, of what it reads and others give.
-    age: when it was made: the greatest index of its ops in the graph.
-    is_heavy: whether it does work that separates places.
-    view_of: the tensor that all it gives are views of, or `None`.
+    reads: name → tensor, of the outputs of other nodes that it reads.
+    age: the greatest index of its ops in the graph.
+    is_heavy: whether its work separates places.
+    view_of: the tensor of which all its outputs are views, or `None`.
   """
 
   def __init__(self):
@@ -73,25 +73,25 @@ class Sweep:
 
   Attributes:
     inputs, outputs: lists of tensors.
-    ops: all ops that the outputs depend on, producers before consumers, but
-      for those that only inputs depend on.
-    all_ops: those, too: they run where an input is not fed.
-    variables: the trainable variables among them.
-    length: how many positions there are: of ops that gradients flow through,
-      where a TensorFlow 1 style loop counts as one.
+    ops: all ops that the outputs depend on, producers before consumers, except
+      those that only inputs depend on.
+    all_ops: the same with these, which run if an input is not fed.
+    variables: the trainable variables among `ops`.
+    length: the number of positions: of ops through which gradients flow, where
+      a TensorFlow 1 style loop counts as one.
     position: a dict from each of these ops to its position.
     spans: a dict from every other op in `all_ops` to the `Span` of the
-      positions where what it gives is read; `length` is the end of the graph.
+      positions where its outputs are read; `length` is the end of the graph.
     input_spans: a dict from the name of an input to the `Span` of the positions
-      where it, or what is computed from it beside the gradient's way, is read.
+      where it is read, or a tensor computed from it off the gradient paths.
     variable_spans: a dict from the name of a variable to the `Span` of the
       positions where it is read and a gradient flows back to it.
     top: the last position of an op that is no view.
-    heavy: for each position how many ops up to there do more than a cheap op.
+    heavy: for each position the number of heavy ops up to there.
   """
 
   def __init__(self, inputs, outputs):
-    """Finds the order.
+    """Sorts the ops.
 
     Args:
       inputs: tensors of any shapes where the graph begins.
@@ -126,7 +126,7 @@ class Sweep:
     self.variable_spans = self._find_variable_spans()
 
   def _find_flowing(self):
-    """Returns name → tensor, of what gradients flow through above inputs."""
+    """Returns name → tensor, where gradients flow, above the inputs."""
     floats = [t for t in self.inputs if compat.is_differentiable(t.dtype)]
     handles = [variable.op.outputs[0] for variable in self.variables]
     reached = gradient_paths.reached_from(floats + handles, self.ops)
@@ -139,7 +139,7 @@ class Sweep:
     return found
 
   def _gives(self, op):
-    """Lists what `op` gives that gradients flow through, but for inputs."""
+    """Lists outputs of `op` that gradients flow through, but no inputs."""
     return [
       tensor
       for tensor in op.outputs
@@ -147,7 +147,7 @@ class Sweep:
     ]
 
   def _make_nodes(self, graph):
-    """Returns op → `_Node`, of the ops that gradients flow through."""
+    """Returns op → `_Node`, for the ops that gradients flow through."""
     ages = {op: age for age, op in enumerate(graph.get_operations())}
     by_key, found = {}, collections.OrderedDict()
     for op in self.ops:
@@ -175,10 +175,11 @@ class Sweep:
     return found
 
   def _order(self, nodes):
-    """Orders nodes so that little is live at a time.
+    """Sorts nodes so that few tensors are live at a time.
 
-    A node comes when it is first needed. Of what a node needs, that comes
-    first which was made first; what is made by cheap ops alone comes last.
+    A node comes right before the first node that needs it. Of several that a
+    node needs, the oldest comes first, but those with only cheap ops below come
+    last.
     """
     works = {}  # node → whether heavy ops lie below it
     below = {}
@@ -212,7 +213,7 @@ class Sweep:
     return order
 
   def _find_spans(self, ops, counts=None):
-    """Returns op → `Span` of what reads it, through edges that count."""
+    """Returns op → `Span` of its readers, along edges that `counts` allows."""
     spans = {}
 
     def widen(tensor, reader, span):
@@ -235,7 +236,7 @@ class Sweep:
     return spans
 
   def _find_input_spans(self):
-    """Returns input name → `Span` of what reads it or its views."""
+    """Returns input name → `Span` of the readers of it or its views."""
     spans = {}
 
     def widen(name, span):
@@ -250,13 +251,13 @@ class Sweep:
       place = self.position.get(op)
       span = self.spans.get(op) if place is None else Span(place, place)
       for tensor in op.inputs if span is not None else ():
-        root = self._root(tensor, roots)  # what is read may be a view of it
+        root = self._root(tensor, roots)  # the reader may read a view
         if root.name in self._input_names:
           widen(root.name, span)
     return spans
 
   def _find_variable_spans(self):
-    """Returns variable name → `Span` of what a gradient flows back from."""
+    """Returns variable name → `Span` of the readers that give it gradients."""
 
     def counts(tensor, reader):
       if tensor.name in self._input_names or tensor.name not in self._arrived:
@@ -271,11 +272,11 @@ class Sweep:
     }
 
   def taps(self):
-    """Finds what is read of the gradient's way, but not by a gradient.
+    """Finds tensors on gradient paths that ops off these paths read.
 
     Returns:
-      A list of a tensor, the position where it is made, and the last position
-      where what is computed from it is read; shapes do not count.
+      A list of (tensor, the position where it is made, the last position where
+      a tensor computed from it is read). Reads of its shape do not count.
     """
     found = []
     for op, span in self.spans.items():
@@ -291,12 +292,12 @@ class Sweep:
     """Yields the places with few live tensors, from inputs to outputs.
 
     Args:
-      most: how many may be live at most, apart from inputs.
+      most: the most live tensors of a place, apart from inputs.
 
     Yields:
-      A `Place` for each position where that is so, something lies above but
-      views, and all live tensors can be named. Views of one tensor count as
-      that tensor.
+      A `Place` for each position with at most `most` live tensors, if not only
+      views lie above and all live tensors may be cut at. All views of one
+      tensor count as one.
     """
     begins, ends = self._find_lives()
     groups = collections.OrderedDict()  # root → name → tensor
@@ -319,7 +320,7 @@ class Sweep:
           yield Place(position, named)
 
   def _find_lives(self):
-    """Lists for each position the tensors that begin and end to be live."""
+    """Lists for each position the tensors that become live, or cease to be."""
     begins = [[] for _ in range(self.length + 1)]
     ends = [[] for _ in range(self.length + 1)]
     used = {name: [] for name in self._flowing}
@@ -339,7 +340,7 @@ class Sweep:
     return begins, ends
 
   def _root(self, tensor, known):
-    """Returns what `tensor` is a view of in the end."""
+    """Returns the tensor that `tensor` is a view of, through all views."""
     if tensor.name not in known:
       chain = [tensor]
       while chain[-1].name in self._parents and chain[-1].name not in known:
@@ -349,7 +350,7 @@ class Sweep:
     return known[tensor.name]
 
   def _name(self, root, views):
-    """Returns the tensor to name for live views of one; `None` if none can."""
+    """Returns the tensor to cut at for live views of one tensor, or `None`."""
     tensor = self._flowing[root]
     if root not in views and len(views) <= _MOST_VIEWS:
       chains = [self._chain(view) for view in views.values()]

@@ -1,8 +1,8 @@
 """One lock for each graph, held by a thread that adds ops to it.
 
-Name scopes are a thread's own, but the stacks of control dependencies and of
-devices are the graph's: two threads that add ops at once, even for different
-sub-models, leave them in disorder.
+Each thread has its own name scopes, but the stacks of control dependencies and
+of devices belong to the graph: two threads that add ops at the same time, even
+for different sub-models, corrupt them.
 """
 
 import threading
@@ -13,7 +13,7 @@ _guard = threading.Lock()
 
 
 def of(graph):
-  """Returns the lock of a graph, made when it is first asked for.
+  """Returns the lock of a graph, made at the first call.
 
   Args:
     graph: a `tf.Graph`.
@@ -28,14 +28,14 @@ def of(graph):
 def keep_runs_out(graph):
   """Keeps other threads from running a graph while its ops are changed.
 
-  A session takes over, as it begins a run, the ops that were added since the
-  last one; a change of their inputs comes too late then.
+  When a session begins a run, it copies the ops that were added since its last
+  run. A later change of their inputs would be ignored.
 
   Args:
-    graph: a `tf.Graph`, of which this thread runs nothing until it leaves.
+    graph: a `tf.Graph`. This thread must not run it within the context.
 
   Returns:
-    A context manager. What adds ops may nest in it, in any thread.
+    A context manager. Within it, ops may be added.
   """
-  # No public API does that. The method is the same in 1.15 and 2.x.
+  # There is no public API. The method is the same in 1.15 and 2.x.
   return graph._mutation_lock()

@@ -1,23 +1,24 @@
 """Finds the tensors to keep between forward and backward by a minimum cut.
 
-Every forward op is either done, in the forward run, or repeated, in the
-backward run. A tensor is kept if its op is done and something in the backward
-run reads it. As a network from the source (done) to the sink (repeated):
+Every forward op runs either only in the forward run (done), or again in the
+backward run (repeated). A tensor is kept if its op is done and an op of the
+backward run reads it. As a network from the source (done) to the sink
+(repeated):
 
     source -> op       capacity: the price of repeating the op
     op -> tensor       capacity: the price of keeping the tensor
-    tensor -> reader   infinite: what a repeated op reads must be there
-    source -> tensor   as op -> tensor, where the op cannot be repeated
-    tensor -> sink     infinite, where the backward pass itself reads it
+    tensor -> reader   infinite: a repeated op must have its inputs
+    source -> tensor   as op -> tensor, if the op cannot be repeated
+    tensor -> sink     infinite, if the backward pass itself reads it
 
-A minimum cut then separates what is done from what is repeated at the least
-price. An op of several outputs pays for each of those that are kept.
+A minimum cut then separates done and repeated ops at the least price. An op
+with several outputs pays for each kept output.
 
-Among cuts of the same price it is the one that repeats least, which is unique,
-so that it does not depend on who finds it: SciPy, or PyMaxflow where it is
-installed (Boykov & Kolmogorov 2004, "An Experimental Comparison of
-Min-Cut/Max-Flow Algorithms for Energy Minimization in Vision"), which is far
-faster than the SciPy of Python 3.7.
+Among cuts of the same price this chooses the one that repeats the fewest ops.
+It is unique, so that the result does not depend on the solver: SciPy, or
+PyMaxflow if it is installed (Boykov & Kolmogorov 2004, "An Experimental
+Comparison of Min-Cut/Max-Flow Algorithms for Energy Minimization in Vision"),
+which is far faster than the SciPy of Python 3.7.
 """
 
 import numpy as np
@@ -30,12 +31,12 @@ except ImportError:
   maxflow = None
 
 _INFINITE = 1 << 61
-_TOTAL = 1 << 60  # what all finite capacities may come to
-_BITS = 30  # of a flow that SciPy finds, which counts in int32
+_TOTAL = 1 << 60  # the largest sum of all finite capacities
+_BITS = 30  # of a flow in SciPy, which uses int32
 
 
 class Network:
-  """What a backward pass needs, and from what that can be had.
+  """The tensors that a backward pass needs, and the ops that compute them.
 
   Attributes:
     tensors: the tensors that could be kept, in the order of the walk.
@@ -43,11 +44,11 @@ class Network:
   """
 
   def __init__(self, reach, targets):
-    """Reads a cut that goes as far back as it may.
+    """Builds the network from a cut that recomputes as much as possible.
 
     Args:
-      reach: a `cut.Cut` that keeps only what may not be computed again.
-      targets: the gradients that it was made for, tensors of any shapes.
+      reach: a `cut.Cut` that keeps only tensors that may not be recomputed.
+      targets: the gradients of that cut, tensors of any shapes.
     """
     self.ops = list(reach.recomputed)
     repeated = {op: k for k, op in enumerate(self.ops)}
@@ -70,7 +71,7 @@ class Network:
     self._needed = np.array(sorted(needed), np.int64)
 
   def _note(self, tensor, reader, needed):
-    """Notes that a forward op, or for `None` the backward pass, reads."""
+    """Records a read by a forward op, or, for `None`, by the backward pass."""
     place = self._places.get(tensor.name)
     if place is None:
       return
@@ -80,7 +81,7 @@ class Network:
       self._reads.append((place, reader))
 
   def kept(self, repeated):
-    """Tells what is kept if certain ops are repeated.
+    """Returns which tensors are kept if certain ops are repeated.
 
     Args:
       repeated: bool array `[ops]`.
@@ -152,10 +153,10 @@ def _find_by_pymaxflow(from_source, to_sink, tails, heads, capacities):
 def _find_by_scipy(from_source, to_sink, tails, heads, capacities):
   """Does the same as `_find_by_pymaxflow`.
 
-  SciPy reads capacities as int32. So it is asked for the flow in units of a
-  power of two, then for what the edges can still take in smaller ones.
+  SciPy takes capacities as int32. So this finds the flow in units of a power of
+  two, then augments it by the remaining capacities in smaller units.
   """
-  # What must be on the sink's side is the sink.
+  # Nodes that must be on the sink's side are merged with the sink.
   count = len(from_source)
   source, sink = count, count + 1
   places = np.where(to_sink >= _INFINITE, sink, np.arange(count))
@@ -187,7 +188,7 @@ def _find_by_scipy(from_source, to_sink, tails, heads, capacities):
     left.eliminate_zeros()
     if not shift:
       break
-    # Each edge of a cut takes less than a unit more.
+    # Each edge of a cut can take less than one more unit.
     shift = max(0, shift + int(left.nnz).bit_length() - _BITS)
   reach = csgraph.breadth_first_order(
     left.T.tocsr(), sink, return_predecessors=False

@@ -1,8 +1,8 @@
-"""Finds gradient functions by `tf.custom_gradient`, and what they remember.
+"""Finds gradient functions by `tf.custom_gradient`, and tensors in them.
 
-Such a function is Python: it reads the tensors that were there when the op was
-made, whichever op it is asked for. Where a copy of the op runs, what it reads
-has to be copied too, and the ops that it makes have to be redirected.
+Such a Python function closes over tensors that existed when its op was made,
+and reads them even if it is called for a copy of the op. So these tensors have
+to be copied with the op, and the ops that the function adds redirected.
 """
 
 from tangle import compat
@@ -26,15 +26,15 @@ def has_memory(node):
 
 
 def _remembers(node):
-  """Whether a node has a gradient function that needs the ops beside it.
+  """Whether a node's gradient function closes over other ops.
 
-  It is asked in a graph of its own, where it cannot read what it remembers.
+  The function is called in a scratch graph, which lacks those ops.
 
   Args:
     node: a `NodeDef`.
 
   Returns:
-    A bool; true also where that cannot be told.
+    A bool; true also if the function raises.
   """
   if not has_memory(node):
     return False
@@ -51,19 +51,20 @@ def _remembers(node):
     try:
       gradients = tf1.gradients(outputs, inputs, upstream)
     except Exception:  # pylint: disable=broad-except
-      return True  # it is anybody's code, and may raise anything
+      return True  # user code may raise anything
   return any(g is not None and g.graph is not graph for g in gradients)
 
 
 def inner_memory(op):
-  """Finds a gradient function that remembers ops of a loop or conditional.
+  """Finds a gradient function that closes over ops of a loop or conditional.
 
   Args:
     op: a `tf.Operation`.
 
   Returns:
-    The name of `op` if it has one and lies in one of TensorFlow 1 style, of a
-    node in its functions if it is one of TensorFlow 2 style, or `None`.
+    The name of `op` if it lies in a TensorFlow 1 style loop or conditional and
+    has such a function; if `op` is a TensorFlow 2 style loop or conditional,
+    the name of a node in its functions that has one; else `None`.
   """
   if internals.outermost_context(op) is not None:
     return op.name if _remembers(op.node_def) else None
@@ -83,14 +84,15 @@ def inner_memory(op):
 
 
 def remembered(ops):
-  """Lists the tensors that gradient functions in Python remember.
+  """Lists the tensors that Python gradient functions read.
+
+  The functions are called; the ops that they add to the graph never run.
 
   Args:
-    ops: a sequence of ops outside loops and conditionals. To ask a gradient
-      function adds ops to the graph, which never run.
+    ops: a sequence of ops outside loops and conditionals.
 
   Returns:
-    A list of tensors, of any shapes, that were there before.
+    A list of tensors, of any shapes, that existed before.
   """
   found = {}
   for op in ops:

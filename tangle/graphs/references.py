@@ -1,10 +1,10 @@
-"""Reference variables: who assigns them, and copies of what they held.
+"""Reference variables: the ops that assign them, and copies of their values.
 
-To read a reference variable gives its memory, not its value: whoever reads that
-later sees a later value. `keep_tensors` and `keep_reads` change the readers in
-a copy of forward ops, so that they read a copy of the value instead: one for
-each variable, or, where the forward pass assigns the variable, one for each
-moment at which it is read.
+A read of a reference variable returns its memory, not its value: an op that
+uses it later sees a later value. `keep_tensors` and `keep_reads` change the
+readers in a copy of forward ops, so that they read a copy of the value instead:
+one per variable, or, if the forward pass assigns the variable, one per moment
+at which it is read.
 """
 
 from tangle import compat
@@ -81,8 +81,8 @@ def read_of(tensor):
     tensor: a tensor of any shape.
 
   Returns:
-    The op that reads a resource variable or holds a reference variable, `None`
-    if `tensor` is not such a value, or one seen in another shape.
+    The op that reads a resource variable or holds a reference variable; `None`
+    if `tensor` is neither such a value nor a reshape of one.
   """
   while True:
     op = tensor.op
@@ -96,12 +96,12 @@ def read_of(tensor):
 
 
 def is_read(op):
-  """Whether `op` hands the memory of a reference variable on, and no more."""
+  """Whether `op` only returns the memory of a reference variable."""
   return op.type in VIEWS and compat.is_ref(op.inputs[0])
 
 
 def is_value(tensor):
-  """Whether `tensor` is the value of a reference variable and no more."""
+  """Whether `tensor` is the unchanged value of a reference variable."""
   op = read_of(tensor)
   return op is not None and op.type in cut.REFERENCES
 
@@ -120,7 +120,7 @@ def is_copyable(dtype):
 
 
 def keep_tensors(tensors, ops):
-  """Lets ops read copies of tensors, in place of the tensors.
+  """Makes ops read copies of tensors, in place of the tensors.
 
   Args:
     tensors: tensors of any shapes, outside TensorFlow 1 style loops.
@@ -143,23 +143,23 @@ def keep_tensors(tensors, ops):
 
 def copy(tensor):
   """Returns a copy of `tensor`, of any shape, that shares no memory with it."""
-  if tensor.dtype.base_dtype.is_bool:  # which DeepCopy has no kernel for
+  if tensor.dtype.base_dtype.is_bool:  # DeepCopy has no kernel for bool
     return tf1.cast(tf1.cast(tensor, tf1.int8), tf1.bool)
   with tensor.graph.gradient_override_map({"DeepCopy": "Identity"}):
     return tf1.raw_ops.DeepCopy(x=tensor)
 
 
 def keep_reads(variables, ops):
-  """Lets ops read copies of variables, each taken when the op itself can run.
+  """Makes ops read copies of variables, each taken right before its op runs.
 
   Args:
     variables: ops that hold reference variables.
-    ops: ops that have not run yet, producers before consumers. Whatever lies
-      between the variables and what reads their memory must be among them.
+    ops: ops that have not run yet, producers before consumers. They must
+      include all ops between the variables and the ops that read their memory.
   """
   held = {variable.outputs[0].name for variable in variables}
   shared, size = set(held), -1
-  while len(shared) > size:  # once more only changes something in a loop
+  while len(shared) > size:  # only a loop needs more than one round
     size = len(shared)
     for op in ops:
       for tensor in op.outputs:

@@ -1,10 +1,10 @@
-"""Reads of resource variables that gradient functions make anew.
+"""Moves reads of resource variables by gradient functions to the forward run.
 
-The gradient function of a `tf.custom_gradient` may read a variable again, and
-wait with that for the upstream gradient, so that what it computes again is not
-computed early: TensorFlow 1.15's `recompute_grad` does. In a joint graph the
-value is the one that the forward ops have read. Here it must be that of the
-forward run, in which there is no upstream gradient to wait for.
+A gradient function of a `tf.custom_gradient` may read a variable again, with a
+control dependency on the upstream gradient, so that it does not recompute too
+early: TensorFlow 1.15's `recompute_grad` does. In a joint graph it reads the
+same value as the forward ops. Here the read must happen in the forward run,
+which has no upstream gradient; so the control dependency is removed.
 """
 
 from tangle import compat
@@ -12,11 +12,10 @@ from tangle.graphs import cut
 
 
 def release(made, upstream):
-  """Has reads of variables wait for forward ops only.
+  """Makes reads of variables wait only for forward ops.
 
   Args:
-    made: the ops that have just been made to compute gradients; no session has
-      run them.
+    made: the new ops that compute gradients; no session has run them.
     upstream: the upstream gradients, tensors.
   """
   late = set(made).union(tensor.op for tensor in upstream)
@@ -26,8 +25,8 @@ def release(made, upstream):
     if late.isdisjoint(op.control_inputs):
       continue
     if any(tensor.op in late for tensor in op.inputs):
-      continue  # such as rows whose numbers come with the upstream gradient
+      continue  # such as rows selected by indices from the upstream gradient
     early = [other for other in op.control_inputs if other not in late]
-    # No public API changes control inputs; these are there on 1.15 and 2.x.
+    # No public API changes control inputs; 1.15 and 2.x both have these.
     op._remove_all_control_inputs()
     op._add_control_inputs(early)

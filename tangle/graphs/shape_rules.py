@@ -1,7 +1,7 @@
-"""What shapes ops give, of the ops that networks are made of.
+"""Rules for the output shapes of the ops of common networks.
 
 A rule is a function of a `dims.Dims`, an op and the index of an output; it
-returns the dimensions of that output, or `None` where it does not know them.
+returns the dimensions of that output, or `None` if they are unknown.
 """
 
 from tangle.graphs import symbols
@@ -151,7 +151,7 @@ def _reshape(dims, op, index):
 
 
 def _along(axis_of):
-  """Makes the rule of ops that change one axis, which Python knows or not."""
+  """Makes the rule of ops that change one axis, which may not be static."""
 
   def rule(dims, op, index):
     given, axis = axis_of(dims, op)

@@ -1,8 +1,8 @@
-"""Finds where `tf.gradients` does not stop, though it is told to.
+"""Finds tensors at which `tf.gradients` ignores `stop_gradients`.
 
-`stop_gradients` has no effect on calls of functions: from the output of one
-the gradient goes on to what the function is called with (measured on 1.15 and
-2.21). That shows where something of which a gradient is wanted lies below.
+`stop_gradients` has no effect on the outputs of function calls: the gradient
+flows on to the inputs of the call (measured on 1.15 and 2.21). This changes
+results if a variable or tensor that gets a gradient lies below.
 """
 
 from tangle import compat
@@ -13,13 +13,13 @@ def first_passed(stops, sources):
   """Finds a tensor at which a gradient does not stop, though it should.
 
   Args:
-    stops: the tensors of any shapes at which gradients are to stop.
-    sources: tensors of any shapes of which gradients are wanted: handles of
-      variables, and any of `stops`.
+    stops: the tensors of any shapes at which gradients must stop.
+    sources: tensors of any shapes that get gradients: handles of variables, and
+      any of `stops`.
 
   Returns:
-    The first of `stops` that a function gives which is called with what
-    depends on one of `sources`, or `None`.
+    The first of `stops` that is the output of a function call whose inputs
+    depend on one of `sources`, or `None`.
   """
   if not any(compat.is_call(tensor.op) for tensor in stops):
     return None

@@ -1,9 +1,9 @@
-"""Variables that a distribution strategy keeps, one component for each device.
+"""Variables of a distribution strategy, which have one component per device.
 
-What is made in the scope of a `tf.distribute.MirroredStrategy` looks like one
-variable, but neither can `tf.gradients` take it nor an optimizer outside of the
-scope. Its components are variables as any other. A `tf.distribute.
-OneDeviceStrategy` makes plain variables.
+A variable made in the scope of a `tf.distribute.MirroredStrategy` looks like
+one variable, but neither `tf.gradients` nor an optimizer outside of the scope
+accepts it. Its components are ordinary variables. A
+`tf.distribute.OneDeviceStrategy` makes plain variables.
 """
 
 from tangle import compat, errors
@@ -14,7 +14,7 @@ def components(variable):
   """Returns the variables that hold the memory of `variable`.
 
   Args:
-    variable: a `tf.Variable`, or what a strategy made in its place.
+    variable: a `tf.Variable`, or a variable of a strategy.
 
   Returns:
     A list of variables: those of the devices, or `variable` itself.
@@ -26,7 +26,7 @@ def components(variable):
 
 
 def in_replica():
-  """Whether a strategy calls this for one of its devices, by `strategy.run`.
+  """Whether this is called within `strategy.run`, for one device.
 
   Returns:
     A bool: false without a strategy, and in the scope of one.
@@ -36,15 +36,15 @@ def in_replica():
 
 
 def check(caller, variables):
-  """Refuses variables of which an update would reach one copy of several.
+  """Refuses variables if an update would change only one of their copies.
 
   Args:
-    caller: what the message names as the place of the error.
+    caller: the name that error messages begin with.
     variables: variables of a graph, components among them.
 
   Raises:
     ArgumentError: if a strategy keeps one on several devices, and this is not
-      called for one of these.
+      called within `strategy.run`.
   """
   if in_replica():
     return
@@ -65,12 +65,12 @@ def check(caller, variables):
 def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
   """Does `optimizer.apply_gradients`, in the context that the variables need.
 
-  That is a call of `strategy.run` where a strategy keeps the variables, or in
-  the scope of one, in which optimizers refuse to be called.
+  If a strategy keeps the variables, or this is called in the scope of one,
+  `strategy.run` makes the call, as optimizers refuse other calls there.
 
   Args:
     optimizer: a `tf.compat.v1.train.Optimizer`.
-    grads_and_vars: pairs of gradient and variable; an iterator will do.
+    grads_and_vars: an iterable of pairs of gradient and variable.
     global_step: as the optimizer takes it.
     name: as the optimizer takes it.
 
@@ -88,13 +88,13 @@ def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
   op = strategy.group(run(lambda: optimizer.apply_gradients(pairs, **options)))
   if global_step is None:
     return op
-  # An optimizer in a strategy takes none that was made outside of its scope.
+  # An optimizer in a strategy refuses a step counter made outside its scope.
   with tf1.control_dependencies([op]):
     return tf1.group(global_step.assign_add(1))
 
 
 def needed(variables):
-  """Returns the strategy in whose `run` an update has to be made.
+  """Returns the strategy whose `run` has to make an update.
 
   Args:
     variables: the variables that change.
@@ -113,10 +113,10 @@ def needed(variables):
 
 
 def _whole(variable):
-  """Returns what `variable` is a component of; `None` if it is none."""
+  """Returns the variable that `variable` is a component of, or `None`."""
   if getattr(variable, "distribute_strategy", None) is not None:
     return variable
-  # No public API tells this. 2.x has the attribute at the handle.
+  # There is no public API. 2.x has the attribute at the handle.
   for holder in (variable, getattr(variable, "handle", None)):
     reference = getattr(holder, "_distributed_container", None)
     if reference is not None:

@@ -1,4 +1,4 @@
-"""Dimensions that are not known before a run, as symbols.
+"""Symbols for dimensions that are not known before a run.
 
 A dimension is an int or a symbol: the size of an axis of a tensor, or a
 quotient of products of dimensions. Equal symbols are equal sizes.
@@ -16,14 +16,14 @@ def of_axis(tensor, axis):
 
 
 def mentions(size, symbol):
-  """Whether a dimension is made of `symbol`."""
+  """Whether a dimension is computed from `symbol`."""
   if isinstance(size, int) or size[0] == SIZE:
     return size == symbol
   return any(mentions(part, symbol) for parts in size[1:] for part in parts)
 
 
 def broadcast(left, right):
-  """Returns the dimensions of what two tensors give that are broadcast.
+  """Returns the dimensions of two tensors broadcast together.
 
   Args:
     left: dimensions of one, or `None`.
@@ -40,7 +40,7 @@ def broadcast(left, right):
     if a == b or b == 1:
       found.append(a)
     elif a == 1 or isinstance(b, int):
-      found.append(b)  # an int that is not 1 is what the other one must be
+      found.append(b)  # the other one must equal an int that is not 1
     elif isinstance(a, int):
       found.append(a)
     else:
@@ -74,7 +74,7 @@ def divide(given, wanted):
 
 
 def _flatten(given, wanted):
-  """Returns what is multiplied and what is divided by, without quotients."""
+  """Returns numerator and denominator factors that are not quotients."""
   above, below = [], []
   for sizes, own, other in ((given, above, below), (wanted, below, above)):
     for size in sizes:

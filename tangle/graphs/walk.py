@@ -1,8 +1,8 @@
-"""Walks through a static graph: ancestors, what lies between, variables.
+"""Walks through a static graph: ancestors, dependents, ops between, variables.
 
-Every walk is iterative, visits an op once, and gives the same order for the
-same graph, so that the work is linear in the ops and edges that are seen.
-Tensors are told apart by name: on TensorFlow 2 they cannot be hashed.
+Every walk is iterative and visits an op once, so that the work is linear in the
+ops and edges visited. The order of the results is the same for the same graph.
+Tensors are identified by name: on TensorFlow 2 they cannot be hashed.
 """
 
 from tangle import compat, errors
@@ -14,8 +14,8 @@ def check_tensors(caller, argument, tensors, graph=None):
   """Returns `tensors` as a list, all of them tensors of one graph.
 
   Args:
-    caller: what the messages name as the place of the error.
-    argument: what the messages name as the argument.
+    caller: the name that error messages begin with.
+    argument: the argument's name, for messages.
     tensors: a sequence of `tf.Tensor` of any shapes.
     graph: the graph that they must belong to; that of the first by default.
 
@@ -58,11 +58,11 @@ def names(tensors):
 
 
 def ancestors(tensors, stop=(), control=False):
-  """Lists the ops that `tensors` are computed by, in an order they can run.
+  """Lists the ops that compute `tensors`, in an order in which they can run.
 
   Args:
     tensors: tensors of one graph, of any shapes, or ops, or variables.
-    stop: tensors whose values are taken as given: no walk goes past them.
+    stop: tensors at which the walk stops, as their values are given.
     control: whether to follow control dependencies too.
 
   Returns:
@@ -104,8 +104,8 @@ def dependents(sources, ops, follow=None):
   Args:
     sources: tensors to start from, of any shapes.
     ops: the ops to look at, producers before consumers.
-    follow: a predicate of a tensor; a dependence that leads through a tensor
-      for which it is false does not count. All count by default.
+    follow: a predicate of a tensor; dependences through a tensor for which it
+      is false are ignored. By default none is ignored.
 
   Returns:
     A set of tensor names that holds the names of `sources` too.
@@ -113,7 +113,7 @@ def dependents(sources, ops, follow=None):
   reached = names(sources)
   ops = list(ops)
   changed = True
-  while changed:  # a second round only changes something in a cyclic graph
+  while changed:  # only a cyclic graph needs more than one round
     changed = False
     for op in ops:
       if any(tensor.name in reached for tensor in op.inputs):
@@ -128,8 +128,8 @@ def between(inputs, outputs):
   """Lists the ops that depend on `inputs` and that `outputs` depend on.
 
   Args:
-    inputs: tensors where the walk ends, of any shapes.
-    outputs: tensors where the walk starts, of any shapes.
+    inputs: tensors of any shapes.
+    outputs: tensors of any shapes.
 
   Returns:
     A list of ops, producers before consumers.
@@ -142,8 +142,8 @@ def between(inputs, outputs):
 def trainable_variables(ops, graph):
   """Lists the trainable variables of `graph` that `ops` hold or read.
 
-  Of a variable that a distribution strategy keeps on its devices, these are
-  the components of those devices on which `ops` are.
+  For a variable of a distribution strategy, the list has the components on the
+  devices of `ops`.
 
   Args:
     ops: ops of `graph`.
@@ -163,7 +163,7 @@ def trainable_variables(ops, graph):
 
 
 def reach(outputs, ops):
-  """Tells for each tensor among `ops` which of `outputs` depend on it.
+  """Returns for each tensor among `ops` which of `outputs` depend on it.
 
   Args:
     outputs: N tensors, of any shapes.

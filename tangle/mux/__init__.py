@@ -8,10 +8,10 @@
 | `where` | per example | every branch, on every example |
 | `route` | per example | every branch, on its own examples |
 | `lazy` | per batch | one branch |
-| `select` | per example | nothing: chooses among tensors that stand already |
+| `select` | per example | nothing: chooses among existing tensors |
 
-Which to take: `lazy` where a whole batch takes one branch, `route` where the
-examples differ, and `where` for networks that cannot take fewer rows. Measured
+Use `lazy` if a whole batch takes one branch, `route` if the examples take
+different branches, and `where` for networks that need all B rows. Measured
 with `scripts/benchmark_mux.py`, `where` is as fast as `route` only for two
 branches of 16 units; with 8, `route` takes 0.4 of its time, and with 8 of 512
 units 0.15. All give the same values and gradients, if the networks treat

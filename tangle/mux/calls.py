@@ -1,4 +1,4 @@
-"""Calls of one branch, which may be skipped where it has no rows."""
+"""Calls one branch, or skips it if it has no rows."""
 
 from typing import Any, NamedTuple
 
@@ -7,11 +7,12 @@ from tangle.mux import structures
 
 
 class Result(NamedTuple):
-  """What a branch gave.
+  """The outputs of a branch.
 
   Attributes:
-    nest: its value as it stood inside the branch: structure, types, shapes.
-    leaves: tensors, which are there whether or not the branch ran.
+    nest: the nest that the network returned, inside the conditional if there is
+      one: only its structure, types and shapes may be used.
+    leaves: its tensors, which can be used whether or not the branch ran.
   """
 
   nest: Any
@@ -19,10 +20,10 @@ class Result(NamedTuple):
 
 
 def call(caller, label, network, inputs, scope):
-  """Calls a network that gives rows, and checks what it gives.
+  """Calls a network that returns rows, and checks its outputs.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     network: callable from nest to nest.
     inputs: nest of tensors.
@@ -43,26 +44,26 @@ def call(caller, label, network, inputs, scope):
 
 
 def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
-  """Calls a network only where `runs` is true.
+  """Calls a network only if `runs` is true.
 
-  No op of the network runs elsewhere, so that neither its updates nor its
-  gradients can go wrong for want of rows.
+  Otherwise none of its ops runs, so that having no rows cannot spoil its
+  updates or its gradients.
 
   Args:
     runs: scalar bool tensor.
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     network: callable from nest to nest.
     inputs: nest of tensors.
     scope: name scope of the branch.
-    skipped_rows: number of rows, all zero, that stand for a branch that did
-      not run. Dimensions that the graph does not know are then 0.
+    skipped_rows: number of rows, all zero, of a skipped branch. If a dimension
+      of a row is statically unknown, it is 0, and so is the number of rows.
 
   Returns:
     A `Result`.
 
   Gradients:
-    Zero to everything that the network reads, where it does not run.
+    Zero to everything that the network reads, if it is skipped.
 
   Raises:
     ArgumentError: if the network gives anything but dense tensors.
@@ -91,17 +92,17 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
 
 
 def restore_shape(column, shape):
-  """Gives empty values the dimensions that the others have.
+  """Reshapes empty values to the dimensions of the others.
 
-  A branch that did not run does not know its own: `[0, 0, D]` stands for
-  `[0, T, D]`.
+  A skipped branch does not know its statically unknown dimensions: it gives
+  `[0, 0, D]` for `[0, T, D]`.
 
   Args:
     column: K tensors `[n_k, ...]`, one leaf of each branch.
     shape: the `tf.TensorShape` that they share beyond the rows.
 
   Returns:
-    As `column`, which is left alone if the graph knows all these dimensions.
+    A list like `column`; `column` itself if `shape` is fully known.
   """
   if all(value.shape[1:].is_fully_defined() for value in column):
     return column

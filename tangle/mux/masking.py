@@ -1,8 +1,8 @@
-"""Where: every branch for every example, and one of them chosen.
+"""Where: computes every branch for every example, and chooses one of them.
 
 `tf.where` on the outputs alone is not safe: the gradient to the branch not
-taken is zero, and zero times infinity is NaN. So every branch reads inputs on
-which it is safe, namely rows that take it.
+taken is zero, and zero times infinity is NaN. So every branch reads only rows
+that select it, on which it is safe.
 """
 
 from tangle.compat import tf1
@@ -20,11 +20,10 @@ def where(selector, inputs, networks, run_empty=False, name="where"):
   values nor gradients, of any order: not those of the inputs, nor of weights,
   shared or not, nor of whatever else the networks close over.
 
-  What cannot be had: a network that closes over a tensor with a row per
-  example reads all its rows, taken or not, and is not safe in it; pass it in
-  as inputs. A network that mixes rows, such as batch normalization, sees the
-  copies. A branch that no example takes has no row that is known to be safe;
-  it does not run.
+  Limits: a network that closes over a tensor with a row per example reads all
+  its rows, taken or not, and is not safe there; pass the tensor in `inputs`. A
+  network that mixes rows, such as batch normalization, sees the copies. A
+  branch that no example takes has no safe row to copy; it does not run.
 
   Source: the "double where" of the JAX documentation (FAQ, "Gradients contain
   NaN where using where"), with a row of the batch instead of a constant, which
@@ -75,8 +74,8 @@ def where(selector, inputs, networks, run_empty=False, name="where"):
       masks.append(tf1.equal(indices, k))
       runs = tf1.reduce_any(masks[k])
       # TensorFlow 2.21's graph optimizer folds the shape of one side of a
-      # conditional into its gradient, so the number must not be known. Slices
-      # of whole rows copy nothing.
+      # conditional into its gradient, so the number of rows must not be static.
+      # Slices of whole rows copy nothing.
       counts.append(rows * tf1.cast(runs, tf1.int32))
       own = [value[: counts[k]] for value in _fill(leaves, masks[k], rows)]
       own = tf1.nest.pack_sequence_as(inputs, own)
@@ -91,8 +90,8 @@ def where(selector, inputs, networks, run_empty=False, name="where"):
     columns = list(zip(*[result.leaves for result in results]))
     outputs = []
     for column, shape in zip(columns, shapes):
-      # What a branch that did not run gives has all rows already, if the graph
-      # knows the rest of its shape.
+      # A skipped branch gives all B rows already, if the other dimensions are
+      # statically known.
       whole = [
         not run_empty and value.shape[1:].is_fully_defined() for value in column
       ]
@@ -108,14 +107,14 @@ def where(selector, inputs, networks, run_empty=False, name="where"):
 
 
 def choose(masks, values):
-  """Chooses rows among tensors that stand already.
+  """Chooses rows among existing tensors.
 
   Args:
     masks: K bool tensors `[B]`, of which each row has exactly one.
     values: K tensors `[B, ...]` of one shape and type.
 
   Returns:
-    `[B, ...]`, row b of the value whose mask holds there.
+    `[B, ...]`: row b of the value whose mask is true there.
   """
   # A single value is chosen, too, so that its gradient reads the selector.
   chosen = values[0] if len(values) > 1 else tf1.zeros_like(values[0])
@@ -129,10 +128,10 @@ def _fill(leaves, mask, rows):
   """Replaces rows outside `mask` by a copy of one inside, if there is one."""
   order = tf1.range(rows)
   last = tf1.reduce_max(tf1.where(mask, order, tf1.zeros_like(order)))
-  # With no rows at all the maximum is the smallest int, and is not used.
+  # With no rows at all the maximum is the smallest int; nothing reads it.
   safe = tf1.fill([rows], tf1.maximum(last, 0))
-  # Without a gradient to the copies: theirs is zero, or the NaN that comes of
-  # zero times the infinite gradient of a row that is taken.
+  # Stop gradients from the copies. They are zero, or NaN: zero times the
+  # infinite gradient of a row that is taken.
   return [
     tf1.where(mask, leaf, tf1.gather(tf1.stop_gradient(leaf), safe))
     for leaf in leaves

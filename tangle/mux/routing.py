@@ -1,4 +1,4 @@
-"""Route: every example goes through its own branch only."""
+"""Route: every example goes only through its own branch."""
 
 from tangle.compat import tf1
 from tangle.mux import calls, selectors, structures
@@ -14,8 +14,8 @@ def route(selector, inputs, networks, run_empty=False, name="route"):
   network that mixes rows, such as batch normalization, gives other values here
   than in `where`.
 
-  What the networks close over, they share; what has a row per example must
-  come in as inputs.
+  Tensors that the networks close over are shared by all examples; a tensor with
+  a row per example must be passed in `inputs`.
 
   Args:
     selector: `[B]` indices in `[0, K)`, int32 or int64, or names.

@@ -7,11 +7,11 @@ _CALLER = "mux.select"
 
 
 def select(selector, branches, name="select"):
-  """Chooses for each example among tensors that stand already.
+  """Chooses for each example one of several existing tensors.
 
-  `outputs[b] = branches[selector[b]][b]`. This cannot be safe: a NaN or an
+  `outputs[b] = branches[selector[b]][b]`. Gradients may be NaN: a NaN or an
   infinity in a row not taken does not reach the outputs, and its gradient is
-  set to zero here, but whatever computed that row multiplies the zero by its
+  set to zero here. But the op that computed that row multiplies the zero by its
   own derivative, and zero times infinity is NaN. `mux.where` calls the
   networks itself and is safe.
 

@@ -1,7 +1,7 @@
 """Selectors: which branch an example, or a batch, takes.
 
-A selector is of indices or of names. Here it becomes int32 indices that are
-known to be in range: whatever reads them fails first where they are not.
+A selector has indices or names. Here it becomes int32 indices that are checked:
+if one is out of range, the run fails before any op reads it.
 """
 
 from typing import Any, Callable, NamedTuple, Optional, Sequence
@@ -14,7 +14,7 @@ from tangle.nets import checks
 
 
 class Branches(NamedTuple):
-  """What a selector chooses from.
+  """The branches that a selector chooses from.
 
   Attributes:
     labels: how each of the K branches is called in messages.
@@ -31,7 +31,7 @@ def list_branches(caller, argument, branches):
   """Lists the branches, in their order.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     argument: the argument's name, for messages.
     branches: a list or tuple of K items, or a mapping from name to item.
 
@@ -70,7 +70,7 @@ def list_networks(caller, networks):
   """Lists networks, which must be callable.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     networks: as `list_branches` takes them.
 
   Returns:
@@ -92,13 +92,13 @@ def list_networks(caller, networks):
 def to_indices(caller, selector, branches, rank):
   """Turns a selector into indices that are in range.
 
-  A selector that the graph knows is checked at once. Else whatever reads the
-  result fails with `InvalidArgumentError`, naming the values.
+  A statically known selector is checked at once. For any other, a run that
+  reads the result fails with an `InvalidArgumentError` that names the values.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     selector: int32 or int64 indices in `[0, K)`, or strings among the names;
-      a tensor or what TensorFlow converts to one.
+      a tensor, or a value that TensorFlow converts to one.
     branches: a `Branches` of K.
     rank: the rank it must have, 0 or 1.
 
@@ -109,9 +109,9 @@ def to_indices(caller, selector, branches, rank):
     None.
 
   Raises:
-    ArgumentError: if the selector is known and not all of it names a branch,
-      or if it is of names and the branches have none.
-    DtypeError: if it is neither of int32, int64 nor of strings.
+    ArgumentError: if the selector is statically known and has an element that
+      is no branch, or if it has names and the branches have none.
+    DtypeError: if it is neither int32, int64 nor string.
     GraphError: if it belongs to another graph.
     ShapeError: if it has another rank, or an unknown one.
   """
@@ -142,7 +142,7 @@ def to_indices(caller, selector, branches, rank):
     good = tf1.logical_and(tensor >= 0, tensor < count)
   bad = tf1.reshape(tf1.logical_not(good), [-1])
   wrong = tf1.gather_nd(tf1.reshape(tensor, [-1]), tf1.where(bad))
-  # Strings only: others would put the op into a conditional of its own.
+  # Assert puts its op into a conditional if the data is not strings only.
   if not by_name:
     wrong = tf1.as_string(wrong)
   message = f"{caller}: selector must be {_allowed(list(allowed))}, got"
@@ -154,13 +154,14 @@ def check_rows(caller, indices, inputs):
   """Checks that there is one selector per row.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     indices: `[B]`.
     inputs: list of tensors, which must be `[B, ...]`.
 
   Returns:
-    `indices`, which fails in a run with another number of rows, by the name
-    of the tensor, and knows B if any of the tensors does.
+    `indices`, with the static B of the tensors if one has it. If the number of
+    rows differs in a run, reading it fails with a message that names the
+    tensor.
 
   Raises:
     ShapeError: if a tensor is known to have another number of rows, or none,
@@ -193,7 +194,7 @@ def check_rows(caller, indices, inputs):
 
 
 def after(check_ops, tensor):
-  """Returns `tensor`, to be had only after `check_ops`.
+  """Returns a copy of `tensor` that is computed only after `check_ops`.
 
   Args:
     check_ops: ops.
@@ -207,7 +208,7 @@ def after(check_ops, tensor):
 
 
 def _known_indices(caller, known, allowed):
-  """Returns the constant indices of a selector that the graph knows."""
+  """Returns the indices of a statically known selector, as a constant."""
   values = np.asarray(known)
   if values.dtype.kind not in "iu":
     values = np.vectorize(tf1.compat.as_str_any, otypes=[object])(values)
@@ -224,6 +225,6 @@ def _known_indices(caller, known, allowed):
 
 def _allowed(allowed):
   if isinstance(allowed[0], str):
-    # Without quotes: TensorFlow escapes them in the messages of a run.
+    # No quotes, as TensorFlow escapes them in the messages of a run.
     return "one of " + ", ".join(allowed)
   return f"in [0, {len(allowed)})"

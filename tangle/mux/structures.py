@@ -1,7 +1,7 @@
-"""Nests of tensors: what branches read and give.
+"""Nests of tensors: the inputs and outputs of branches.
 
-A nest is a tensor, or a list, tuple, namedtuple or dict of nests. Branches may
-differ in what they compute, not in the structure, types and shapes they give.
+A nest is a tensor, or a list, tuple, namedtuple or dict of nests. The outputs
+of all branches must have the same structure, types and shapes.
 """
 
 from tangle import errors
@@ -13,9 +13,9 @@ def to_tensors(caller, what, nest):
   """Converts the leaves of a nest to tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     what: what the nest is, for messages.
-    nest: a nest of tensors, or of what TensorFlow converts to tensors.
+    nest: a nest of tensors, or of values that TensorFlow converts to tensors.
 
   Returns:
     The nest, with tensors.
@@ -48,17 +48,17 @@ def to_tensors(caller, what, nest):
 
 
 def check_alike(caller, labels, nests, first_row=1):
-  """Raises unless all nests have one structure, and leaves that fit.
+  """Raises unless all nests have one structure, types and shapes.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     labels: how each branch is called in messages.
-    nests: K nests of tensors, of the branches in turn.
-    first_row: from which dimension on the shapes must agree.
+    nests: K nests of tensors, one per branch.
+    first_row: the first dimension in which the shapes must agree.
 
   Returns:
-    The shapes that all share, one `tf.TensorShape` a leaf: without the first
-    `first_row` dimensions, and with what differs in knowledge filled in.
+    The merged shapes, one `tf.TensorShape` per leaf, without the first
+    `first_row` dimensions. A dimension is known if any branch knows it.
 
   Raises:
     ArgumentError: if the structures differ.
@@ -96,7 +96,7 @@ def check_rows(caller, label, nest):
   """Raises unless every leaf that a branch gives has rows.
 
   Args:
-    caller: who asks, for messages.
+    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     nest: nest of tensors.
 

@@ -10,9 +10,9 @@ def lazy(selector, inputs, networks, name="lazy"):
   """Runs one branch for the whole batch, and only its ops.
 
   `outputs = networks[selector](inputs)`. No op of another branch runs, forward
-  or backward. Variables that a network makes when it is called stand outside
-  the conditional, as TensorFlow sees to; other tensors that it makes cannot be
-  fetched, nor its update ops be run, from outside.
+  or backward. TensorFlow puts variables that a network makes when it is called
+  outside the conditional. Other tensors that the network makes cannot be
+  fetched from outside, nor can its update ops be run.
 
   Args:
     selector: scalar index in `[0, K)`, int32 or int64, or a name.
@@ -23,7 +23,7 @@ def lazy(selector, inputs, networks, name="lazy"):
     name: name scope of the new ops.
 
   Returns:
-    What the branch gives.
+    The outputs of the branch that runs.
 
   Gradients:
     Those of the branch that runs, to any order that its ops have. The weights
@@ -52,7 +52,7 @@ def lazy(selector, inputs, networks, name="lazy"):
       what = f"what branch {branches.labels[k]} gives"
       found = branches.items[k](inputs)
       nests.append(structures.to_tensors(_CALLER, what, found))
-      # Here, where it can still name the branches: the conditional cannot.
+      # Checked here, as TensorFlow's own error does not name the branches.
       labels = [branches.labels[0], branches.labels[k]]
       structures.check_alike(_CALLER, labels, [nests[0], nests[-1]], 0)
       return tf1.nest.flatten(nests[-1])
@@ -60,7 +60,7 @@ def lazy(selector, inputs, networks, name="lazy"):
     calls = [lambda k=k: run(k) for k in range(len(branches.items))]
     if len(calls) == 1:
       calls.append(lambda: [_stand_in(v) for v in tf1.nest.flatten(nests[0])])
-    # TensorFlow 1 style has no op of many branches, and chains conditionals.
+    # In TensorFlow 1 style, switch_case is a chain of conditionals.
     if tf1.control_flow_v2_enabled() and len(calls) > 2:
       found = tf1.switch_case(index, calls, name="branches")
     else:
@@ -75,7 +75,7 @@ def lazy(selector, inputs, networks, name="lazy"):
 
 
 def _bisect(index, offset, calls):
-  """Calls `calls[index - offset]`, by halves: log K conditionals run."""
+  """Calls `calls[index - offset]` by bisection: log K conditionals run."""
   if len(calls) == 1:
     return calls[0]()
   half = len(calls) // 2

@@ -1,4 +1,4 @@
-"""What is given to a sub-model: its inputs, outputs and variables, checked."""
+"""Checks the inputs, outputs and variables that a sub-model is given."""
 
 from tangle import compat, errors
 from tangle.graphs import gradient_paths, strategies, walk
@@ -8,7 +8,7 @@ def check_alive(caller, inputs, outputs, ops):
   """Refuses inputs that no output depends on.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
     ops: the ops between them, producers before consumers.
@@ -33,10 +33,10 @@ def check_alive(caller, inputs, outputs, ops):
 
 
 def check_connected(caller, inputs, outputs, reached):
-  """Refuses outputs that have a gradient of nothing.
+  """Refuses outputs that depend on no input and no variable.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
     reached: names of the tensors that depend on an input or a variable.
@@ -54,14 +54,14 @@ def check_connected(caller, inputs, outputs, reached):
 
 
 def find_wanted(caller, inputs, ops, wanted=None):
-  """Tells which inputs get gradients.
+  """Returns which inputs get gradients.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     ops: the ops of the piece.
-    wanted: those of `inputs` that do; by default all floating ones but
-      placeholders of the values of a sparse tensor.
+    wanted: those of `inputs` that get gradients; by default all floating ones
+      but placeholders of the values of a sparse tensor.
 
   Returns:
     A list with a bool for each input.
@@ -102,18 +102,19 @@ def find_variables(caller, ops, graph, variables=None):
   """Finds the variables that get gradients.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     ops: the ops of a piece, and those that hold its variables.
     graph: the `tf.Graph`.
     variables: variables; by default the trainable ones among `ops`.
 
   Returns:
-    A list of variables: the component that the piece reads of one that a
-    distribution strategy keeps.
+    A list of variables. For a variable of a distribution strategy, it has the
+    component that the piece reads.
 
   Raises:
-    ArgumentError: if `variables` holds something else, or a strategy keeps one
-      on several devices, and this is not called for one of these.
+    ArgumentError: if `variables` has an item that is no variable, or a strategy
+      keeps a variable on several devices and this is not called in the context
+      of one replica.
     GraphError: if a variable belongs to another graph.
     DisconnectedError: if a variable is not among `ops`.
   """

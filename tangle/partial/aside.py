@@ -1,14 +1,15 @@
-"""Differentiates a piece of a graph in a graph aside, where it can be done.
+"""Differentiates a piece of a graph in a scratch graph, where that is possible.
 
 `tf.gradients` makes ops that read the forward ops; what runs is a copy of them
-that reads the residuals. Made in place, the originals would stay in the graph
-for good, never run. So they are made in a graph aside, which has the same
-forward ops under the same names, and only the copy comes back.
+that reads the residuals. Made in the user's graph, the originals would stay
+there for good and never run. So they are made in a scratch graph, which has the
+same forward ops under the same names, and only the copy is added to the user's
+graph.
 
-That needs gradient functions that see no more than the ops. Where there may be
-others (custom gradients, functions and loops, calls of Python, reference
-variables, ops that TensorFlow does not have itself) nothing is done here; nor
-where a constant waits for an op, which the other graph would not know.
+This works if each gradient function depends on its op alone. The functions
+below return `None` if one may depend on more (custom gradients, functions and
+loops, calls of Python, reference variables, ops that are not TensorFlow's own),
+or if a constant has a control dependency, which the scratch graph would lose.
 """
 
 from tangle import compat
@@ -20,14 +21,14 @@ _PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
 
 
 def differentiate(piece, upstream):
-  """Makes the backward ops of a piece in a graph aside.
+  """Makes the backward ops of a piece in a scratch graph.
 
   Args:
     piece: a `split.Split`.
     upstream: as for `Split.differentiate`.
 
   Returns:
-    A `split.Backward` for `piece.connect`, or `None` where this cannot be done.
+    A `split.Backward` for `piece.connect`, or `None` if this is not possible.
   """
   found = _make_twin(piece, upstream)
   if found is None:
@@ -47,7 +48,7 @@ def differentiate(piece, upstream):
     elif tensor.op.name in known:
       original = piece.graph.get_tensor_by_name(tensor.name)
     else:
-      return None  # the backward pass reads a variable by an op of its own
+      return None  # the backward pass has its own op that reads a variable
     kept.append(original)
     names[original.name] = tensor.name
   return split.Backward(
@@ -60,9 +61,10 @@ def differentiate(piece, upstream):
 
 
 def differentiate_in_forward_run(piece, upstream, name="gradients"):
-  """Makes backward ops that run with the forward ops, and read them.
+  """Makes backward ops that read the forward ops and run with them.
 
-  They are made in a graph aside. Only those that the gradients need come back.
+  They are made in a scratch graph. Only those that the gradients need are
+  added to the graph of the piece.
 
   Args:
     piece: a `split.Split`.
@@ -71,8 +73,8 @@ def differentiate_in_forward_run(piece, upstream, name="gradients"):
     name: name scope of the new ops.
 
   Returns:
-    A `split.Gradients` in the graph of `piece`, or `None` where this cannot be
-    done; nothing has been added then.
+    A `split.Gradients` in the graph of `piece`, or `None` if this is not
+    possible; nothing has been added then.
   """
   found = _make_twin(piece, upstream)
   if found is None:
@@ -86,13 +88,13 @@ def differentiate_in_forward_run(piece, upstream, name="gradients"):
     op for op in walk.ancestors(flat, control=True) if op.name not in known
   ]
   if any(before.name in known for op in needed for before in op.control_inputs):
-    return None  # copies would not wait for it
+    return None  # copies would lose the control dependency
   with piece.graph.as_default():
     return rebuild(copying.copy(needed, flat, {}, name))
 
 
 def _make_twin(piece, upstream):
-  """Returns a `_Twin` and the names of its ops, `None` if it cannot be."""
+  """Returns a `_Twin` and the names of its ops, or `None` if impossible."""
   given = [tensor for tensor in upstream if tensor is not None]
   ends = piece.outputs + piece.inputs + given
   ops = walk.ancestors(ends + [handles.of(v) for v in piece.variables])
@@ -106,7 +108,7 @@ def _make_twin(piece, upstream):
 
 
 class _Twin(split.Split):
-  """The same piece in another graph that has the same ops."""
+  """The same piece in a scratch graph that has the same ops."""
 
   def __init__(self, piece, graph):
     variables = [_Stand(graph, v) for v in piece.variables]
@@ -141,7 +143,7 @@ class _Twin(split.Split):
 
 
 class _Stand:
-  """What stands for a variable in the other graph, which has only its op."""
+  """A stub for a variable in the scratch graph, which has only its op."""
 
   def __init__(self, graph, variable):
     self.graph = graph
@@ -150,11 +152,11 @@ class _Stand:
 
 
 def _copy_shapes(ops, graph):
-  """Gives tensors the static shapes that those of the same names have."""
+  """Copies the static shapes of tensors to those of the same names."""
   for op in ops:
     copied = graph.get_operation_by_name(op.name)
     for tensor, other in zip(op.outputs, copied.outputs):
-      other.set_shape(tensor.shape)  # what set_shape said is in no GraphDef
+      other.set_shape(tensor.shape)  # a GraphDef does not record set_shape
 
 
 def _is_plain(op):

@@ -13,7 +13,7 @@ from tangle.partial import feeds, leftovers, monitored, split
 
 
 class Kept(weakref.ref):
-  """What a call has in the runtime, and a weak reference to the call.
+  """What a call holds in the runtime, and a weak reference to the call.
 
   Attributes:
     sess: a weak reference to the session.
@@ -23,23 +23,23 @@ class Kept(weakref.ref):
   __slots__ = ("sess", "ticket")
 
   def note(self, ticket):
-    """Takes the ticket."""
+    """Stores the ticket in the attribute."""
     self.ticket = ticket
 
 
 class Generation:
-  """One set of kept tensors, and the backward passes that read it.
+  """A residual set, and the backward passes that read it.
 
   Attributes:
     kept: the kept tensors.
     store: the store that keeps them.
     passes: a dict from the outputs in use to the `Gradients`.
     standing: names of constants that the backward passes read in place.
-    repeated: names of tensors that they compute again.
-    recomputed: the forward ops that they run again, as keys, in order.
-    predicted: bytes of what is kept, as predicted, `None` if they were not.
-    open: the `Kept` of all calls that may have something in the runtime.
-    lost: those of them that nobody can use any more.
+    repeated: names of tensors that the backward passes recompute.
+    recomputed: a dict whose keys are the forward ops that they rerun, in order.
+    predicted: predicted bytes of the kept tensors, `None` if not predicted.
+    open: the `Kept` of all calls that may hold something in the runtime.
+    lost: those `Kept` whose call nobody refers to any more.
   """
 
   def __init__(self, kept, store):
@@ -52,7 +52,7 @@ class Generation:
     self.predicted = None
     self.open = set()
     self.lost = collections.deque()
-    self._lock = threading.RLock()  # held by who drops
+    self._lock = threading.RLock()  # held while something is dropped
     self.measured = None
     self.names = walk.names(kept)
     self.to_measure = None
@@ -60,8 +60,8 @@ class Generation:
   def keep(self, call, sess):
     """Returns the `Kept` of a call that is about to run.
 
-    When nobody holds the call any more, it is among `lost`. No Python code runs
-    for that, which a KeyboardInterrupt could end.
+    When nobody refers to the call any more, its `Kept` is appended to `lost`.
+    No Python code runs for that, so that no KeyboardInterrupt can prevent it.
 
     Args:
       call: the `Call`.
@@ -73,7 +73,7 @@ class Generation:
     return kept
 
   def forget(self, kept):
-    """Notes that nothing of a call is in the runtime any more."""
+    """Records that a call holds nothing in the runtime any more."""
     self.open.discard(kept)
     with contextlib.suppress(ValueError):
       self.lost.remove(kept)
@@ -83,7 +83,7 @@ class Generation:
 
     def drop(kept, owner):
       call = kept()
-      if call is not None and call.is_open:  # it will come again
+      if call is not None and call.is_open:  # it will be queued again
         return
       if owner is not None:
         self.store.discard(owner, kept.ticket)
@@ -94,18 +94,19 @@ class Generation:
         leftovers.drain(self.lost, sess, drop)
 
   def drop(self, kept, sess):
-    """Drops what a call has in the runtime; `sess` makes the run."""
+    """Drops what a call holds in the runtime, by a run of `sess`."""
     with self._lock:
-      with contextlib.suppress(errors.CallError):  # whose session has been lost
+      with contextlib.suppress(errors.CallError):  # its session has been lost
         self.store.discard(sess, kept.ticket)
       self.forget(kept)
 
 
 class Call:
-  """One forward run, and the right to one backward run.
+  """One forward run that allows one backward run.
 
-  A call ends with `backward`, `run` or `discard`, whichever comes first; as a
-  context manager it is discarded at the end of the block, if it is still open.
+  A call ends with `backward`, `run` or `discard`, whichever comes first. Used
+  as a context manager, a call that is still open at the end of the block is
+  discarded.
 
   Attributes:
     outputs: the fetched outputs, in order.
@@ -135,7 +136,7 @@ class Call:
 
   @property
   def is_open(self):
-    """Whether it has not ended."""
+    """Whether the call has not ended."""
     return self._ended is None
 
   def backward(self, upstream, sess=None):
@@ -145,7 +146,7 @@ class Call:
       upstream: one upstream gradient per output: an array of the shape and
         dtype of the output, or `None` for an output that the loss does not
         use.
-      sess: the session, if the caller wants it checked.
+      sess: the session of the forward run. If given, it is checked.
 
     Returns:
       A `Gradients(inputs, variables)` of arrays, with `None` where there is
@@ -169,7 +170,7 @@ class Call:
     )
 
   def run(self, fetches, upstream, sess=None):
-    """Runs what is built on the gradients, without fetching these.
+    """Runs ops that read the gradients, without fetching the gradients.
 
     Args:
       fetches: what to run or fetch, built on `SubModel.gradients`, or on what
@@ -188,7 +189,7 @@ class Call:
     return self._finish(fetches, feed_dict)
 
   def discard(self):
-    """Ends the call without a backward run, and frees what it kept.
+    """Ends the call without a backward run, and frees its residuals.
 
     Raises:
       CallError: if the call has ended.
@@ -228,7 +229,7 @@ class Call:
     return found
 
   def _let_go(self):
-    """Drops what is in the runtime."""
+    """Drops what the call holds in the runtime."""
     self._generation.drop(self._kept, self._bound)
     self._kept = None
 
@@ -245,7 +246,7 @@ class Call:
       )
 
   def _feeds(self, upstream, sess):
-    """Checks `upstream`; returns which outputs are used, and what to feed."""
+    """Checks `upstream`; returns which outputs are used, and a feed dict."""
     self._check_open()
     caller = f"SubModel {self._sub_model.name!r}: backward"
     if sess is not None and sess is not self._sess:
@@ -304,7 +305,7 @@ def begin(sub_model, generation, sess, feed_dict, unknown):
       generation.measured = {
         name: shape for (name, _), shape in zip(unknown, shapes)
       }
-    # The runtime hands out its own memory, which the residuals may share.
+    # The runtime returns its own memory, which the residuals may share.
     call.outputs = [feeds.own(value) for value in outputs]
     return call
   except BaseException:

@@ -1,16 +1,16 @@
-"""Chooses what is kept: from what was given for `residuals=` to a cut.
+"""Chooses the tensors to keep, as the argument `residuals=` asks.
 
-`"min_cut"` keeps the fewest bytes, and among equals repeats the least work. A
-`Budget` repeats little work and stays within some bytes. Its choice is a
-minimum cut too, in which bytes and nanoseconds are added up,
+`"min_cut"` keeps the fewest bytes, and among equal choices recomputes the least
+work. A `Budget` recomputes little work and stays within a number of bytes. Its
+choice is a minimum cut too, of
 
-    bytes kept + rate * cost of what is repeated,
+    bytes kept + rate * nanoseconds recomputed,
 
-with the highest rate that stays within the budget, found by bisection. So it
-is the best choice for the bytes that it takes, but not always for those that
-it was given: there are budgets between two such choices. Layers that are alike
-would all change sides at one rate; so the cost of an op counts a little more
-the earlier it stands, and they change one after the other.
+with the highest rate that stays within the budget, found by bisection. No
+other choice with that number of bytes recomputes less. A budget between two
+such choices is not used up, though a better choice may exist. Equal layers
+would all be recomputed from the same rate on; so the cost of an op counts a
+little more the earlier it runs, and the rate selects one layer after another.
 """
 
 from typing import Any, NamedTuple, Optional
@@ -25,17 +25,17 @@ from tangle.partial import sizes as sizes_lib
 _TILT = 0.2  # how much more the first op costs than the last
 _RATES = np.log(1e-9), np.log(1e6)  # bytes a nanosecond, least and most
 _STEPS = 40  # of the bisection
-_CLOSE = 0.005  # of the budget: what may be left unused
+_CLOSE = 0.005  # fraction of the budget that may be left unused
 
 
 class Policy(NamedTuple):
-  """What was asked of the residuals.
+  """The arguments that specify the residuals.
 
   Attributes:
     residuals: the policy.
-    recompute: a predicate of a tensor: what may be computed again too.
-    keep: a predicate of a tensor: what may not be computed again.
-    sizes: what tells the bytes of tensors, as for `sizes.of`.
+    recompute: a predicate: which tensors besides cheap ones may be recomputed.
+    keep: a predicate: which tensors may not be recomputed.
+    sizes: how to find the bytes of tensors, as for `sizes.of`.
   """
 
   residuals: Any = policies.FRONTIER
@@ -45,12 +45,12 @@ class Policy(NamedTuple):
 
 
 class Plan(NamedTuple):
-  """A cut, and what it was expected to take.
+  """A cut and its predicted memory.
 
   Attributes:
     cut: a `Cut`.
-    bytes: bytes of what it keeps, without values of variables, as predicted;
-      `None` for policies that do not weigh them.
+    bytes: predicted bytes of the kept tensors, without values of variables;
+      `None` for policies that do not predict bytes.
   """
 
   cut: Any
@@ -58,10 +58,10 @@ class Plan(NamedTuple):
 
 
 def make(caller, residuals, recompute=None, keep=None, sizes=None):
-  """Checks what was asked of the residuals.
+  """Checks the arguments that specify the residuals.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     residuals: a policy, or a `Policy`, which is returned as it is.
     recompute: a predicate of a tensor, or `None`.
     keep: a predicate of a tensor, or `None`.
@@ -71,7 +71,7 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
     A `Policy`.
 
   Raises:
-    ArgumentError: if a part is unknown, or has no meaning for `residuals`.
+    ArgumentError: if an argument is invalid, or has no effect with `residuals`.
   """
   if isinstance(residuals, Policy):
     return residuals
@@ -98,14 +98,14 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
 
 
 def seen_through(policy, copy):
-  """Lets a policy of tensors hold for a copy of their ops.
+  """Translates a policy, so that it applies to a copy of the ops.
 
   Args:
     policy: a `Policy` that knows the original tensors.
     copy: a `cloning.Clone`.
 
   Returns:
-    A `Policy` that knows those of the copy.
+    A `Policy` that takes the copied tensors.
   """
 
   def translate(function):
@@ -128,23 +128,23 @@ def seen_through(policy, copy):
 
 
 def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
-  """Finds the cut that a policy stands for.
+  """Finds the cut that a policy specifies.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     policy: a `Policy`.
     search: `cut.cut` without its arguments `keep`, `shapes` and `have`.
-    targets: the gradients that it is for, tensors of any shapes.
+    targets: the gradients to compute, tensors of any shapes.
     shapes: the `Shapes` of the piece.
-    have: names of tensors that are kept already and cost nothing more.
-    bytes_of: a function from tensor to bytes, for policies that weigh them.
-    besides: tensors that are kept besides.
+    have: names of tensors that are kept already and add no bytes.
+    bytes_of: a function from tensor to bytes, for policies that predict them.
+    besides: tensors that are kept in any case.
 
   Returns:
     A `Plan`.
 
   Raises:
-    CutError: if a budget is less than the least that can be kept.
+    CutError: if a budget is smaller than the fewest bytes that can be kept.
   """
   if not policies.is_planned(policy.residuals):
     keep = policies.predicate(caller, policy.residuals)
@@ -175,18 +175,18 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
     total = sum(bytes_of(tensor) for tensor in together.values())
     if total <= limit:
       return Plan(found, total)
-    extra = total - problem.bytes_kept(repeated)  # shapes: known by now
+    extra = total - problem.bytes_kept(repeated)  # includes shapes by now
 
 
 class _Problem:
-  """The choice of what to keep and what to repeat."""
+  """The choice which tensors to keep and which ops to recompute."""
 
   def __init__(self, policy, reach, targets, have, bytes_of):
     self._network = min_cut.Network(reach, targets)
     self._tensors = self._network.tensors
     self.bytes = np.array([bytes_of(t) for t in self._tensors], np.float64)
     known = np.array([t.name in have for t in self._tensors], bool)
-    if policy.keep is not None:  # what is to be kept is had for nothing
+    if policy.keep is not None:  # what must be kept costs nothing more
       known |= np.array([bool(policy.keep(t)) for t in self._tensors], bool)
     self._prices = np.where(known, 0.0, self.bytes)
     costs = [cheap.cost(op, bytes_of) for op in self._network.ops]
@@ -195,7 +195,7 @@ class _Problem:
     self._costs = np.array(costs, np.float64) * tilt[places]
 
   def least(self):
-    """Returns what to repeat so that the fewest bytes are kept."""
+    """Returns which ops to recompute so that the fewest bytes are kept."""
     # All costs together count less than the smallest difference of bytes.
     return self._solve(0.5 / max(self._costs.sum(), 1.0))
 
@@ -203,7 +203,7 @@ class _Problem:
     return self._network.solve(self._prices, rate * self._costs)
 
   def bytes_kept(self, repeated):
-    """Returns the bytes that are kept where `repeated` is repeated."""
+    """Returns the bytes that are kept if the ops `repeated` are recomputed."""
     return float(self.bytes[self._network.kept(repeated)].sum())
 
   def kept_names(self, repeated):
@@ -212,18 +212,19 @@ class _Problem:
     return walk.names([self._tensors[k] for k in kept])
 
   def within(self, caller, budget, extra):
-    """Chooses what to repeat so that little is, within a budget.
+    """Chooses few ops to recompute, so that a budget suffices.
 
     Args:
-      caller: what messages name as the place of an error.
+      caller: the name that error messages begin with.
       budget: a `Budget`.
       extra: bytes that are kept in any case.
 
     Returns:
-      A bool array `[ops]`, and the bytes that all may come to.
+      A bool array `[ops]`, true for those to recompute, and the budget in
+      bytes.
 
     Raises:
-      CutError: if there is no choice within it.
+      CutError: if no choice stays within the budget.
     """
     nothing = np.zeros(len(self._costs), bool)
     frontier = extra + self.bytes_kept(nothing)
@@ -255,9 +256,9 @@ class _Problem:
 
 
 def _places(ops, kept):
-  """Returns for each of `ops` its place when they run one after the other."""
+  """Returns the position of each of `ops` when they run one by one."""
   stop = walk.names(kept)
-  # An op of which one output is kept may be repeated for another.
+  # An op with one kept output may be recomputed for another output.
   ends = [t for op in ops for t in op.outputs if t.name not in stop]
   among = {op.name for op in ops}
   order = [op for op in walk.ancestors(ends, kept) if op.name in among]

@@ -1,11 +1,11 @@
-"""Draws the cut of a sub-model: what is kept, computed again, and read.
+"""Draws the cut of a sub-model: which tensors are kept, recomputed, and read.
 
-The picture is text in graphviz's language, by which the `graphviz` package and
-its program `dot` make an SVG. What `tangle.cut_points` gives has a double
-border: places where the piece could be cut in two. A small piece is drawn op by
-op. In a large one scopes that differ in their numbers alone are joined, as the
-steps of an unrolled network; where that is not enough, ops are joined by their
-scopes.
+The picture is text in graphviz's language, from which the `graphviz` package
+and its program `dot` make an SVG. The tensors that `tangle.cut_points` returns,
+at which the piece could be cut in two, have a double border. A small piece is
+drawn op by op. In a large one, scopes that differ only in numbers, such as the
+steps of an unrolled network, are drawn as one; if that is not enough, so are
+all ops of a scope.
 """
 
 import collections
@@ -15,7 +15,7 @@ from tangle import errors
 from tangle.graphs import cut, cut_points
 
 MOST = 60
-"""How many boxes a picture has at most, unless single scopes are too many."""
+"""The most boxes in a picture, unless there are more top-level scopes."""
 
 _KINDS = {
   "input": ("#dddddd", "input"),
@@ -30,11 +30,11 @@ def draw(caller, path, piece, residuals, recomputed):
   """Writes the picture of a cut.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     path: the file to write, which ends with `.dot` or `.svg`.
     piece: a `split.Split`.
     residuals: its `Residuals`.
-    recomputed: the forward ops that run again.
+    recomputed: the forward ops that the backward pass reruns.
 
   Raises:
     ArgumentError: if `path` has another ending.
@@ -75,13 +75,13 @@ def _renderer(caller):
 
 
 def to_dot(piece, residuals, recomputed, most=MOST):
-  """Tells the picture in graphviz's language.
+  """Returns the picture in graphviz's language.
 
   Args:
     piece: a `split.Split`.
     residuals: its `Residuals`.
-    recomputed: the forward ops that run again.
-    most: how many boxes to have at most, if scopes can be drawn as one.
+    recomputed: the forward ops that the backward pass reruns.
+    most: the most boxes, if enough scopes can be joined.
 
   Returns:
     A string.
@@ -94,7 +94,7 @@ def to_dot(piece, residuals, recomputed, most=MOST):
 
 
 def _missing(piece, residuals, ops):
-  """Lists the ops of what is kept that the outputs do not depend on."""
+  """Lists ops of kept tensors that the outputs do not depend on."""
   known = {op.name for op in ops}
   names = [record.name.split(":")[0] for record in residuals]
   names += [tensor.op.name for tensor in piece.inputs]
@@ -132,7 +132,7 @@ def _join_all(name):
 
 
 class _Graph:
-  """The ops of a piece, and what becomes of each."""
+  """The ops of a piece, each kept, recomputed, or run once."""
 
   def __init__(self, piece, residuals, recomputed, ops):
     self._ops = ops
@@ -162,7 +162,7 @@ class _Graph:
     return "input" if op.name in self._inputs else "once"
 
   def lines(self, group):
-    """Yields the lines of the text, with ops that `group` joins as one."""
+    """Yields the lines of the text; `group` maps an op name to its box."""
     boxes = collections.OrderedDict()
     for op in self._ops:
       boxes.setdefault(group(op.name), []).append(op)

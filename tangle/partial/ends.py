@@ -1,19 +1,19 @@
-"""Tells inputs at which TensorFlow's gradients would not end as they must."""
+"""Finds inputs at which `tf.gradients` would not stop correctly."""
 
 from tangle.graphs import stopping
 
 
 def is_passed(inputs, sources, ops):
-  """Whether a gradient would not stop at the inputs, or stop elsewhere too.
+  """Whether `tf.gradients` would pass the inputs, or stop elsewhere too.
 
-  `stop_gradients` holds for all outputs of an op, so that a gradient which
-  flows through another one of them would be lost. For calls of functions it
-  does not hold, so that a gradient which flows on to another input or a
-  variable would be counted there.
+  `stop_gradients` applies to all outputs of an op. If one output is an input
+  of the piece, a gradient through another output of the op would be lost. For
+  outputs of function calls `stop_gradients` has no effect: a gradient would
+  flow on, and be added to that of another input or of a variable.
 
   Args:
     inputs: the tensors where a piece begins, of any shapes.
-    sources: tensors of which gradients are wanted: the floating inputs, and the
+    sources: the tensors that get gradients: the floating inputs, and the
       handles of the variables.
     ops: the ops of the piece that a gradient flows through.
 

@@ -1,4 +1,4 @@
-"""What is fed to a forward run, tensor by tensor, as arrays of our own."""
+"""Checks the feeds of a forward run, and copies the fed arrays."""
 
 import warnings
 
@@ -10,33 +10,33 @@ from tangle.graphs import feeding
 
 
 def take(caller, feed_dict, graph, repeated, find=None):
-  """Checks what is fed to a forward run, and copies its arrays.
+  """Checks the feeds of a forward run, and copies the fed arrays.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     feed_dict: a dict as `tf.Session.run` takes it.
     graph: the graph of the session.
-    repeated: names of tensors that the backward pass computes again.
-    find: a function from tensor to what is fed in its place.
+    repeated: names of tensors that the backward pass recomputes.
+    find: a function from tensor to the tensor that is fed in its place.
 
   Returns:
-    A dict from tensor to array, or to what else was fed for it.
+    A dict from tensor to array, or to the fed value if that is no array.
 
   Raises:
     GraphError: if a tensor belongs to another graph, may not be fed, is in
-      `repeated`, or TensorFlow would forget what is fed.
+      `repeated`, or TensorFlow's graph optimizer would ignore the feed.
     ShapeError: if an array does not fit its tensor.
     DtypeError: as `convert`.
     ArgumentError: as `flat`.
   """
-  # The runtime may read a fed array in place (measured on 1.15 and 2.21), so
-  # that a residual would change with it.
+  # The runtime may use a fed array in place (measured on 1.15 and 2.21); a
+  # later change of the array would then change a residual.
   owned = {}
   for tensor, value in flat(feed_dict, graph):
     own_graph = tensor.graph is graph
     tensor = find(tensor) if find is not None and own_graph else tensor
     if tensor.dtype == tf1.resource or not _is_plain(value):
-      owned[tensor] = own(value)  # a handle, for one
+      owned[tensor] = own(value)  # such as a handle
     else:
       array = convert(caller, tensor.name, value, tensor.dtype)
       owned[tensor] = own(array) if array is value else array
@@ -112,22 +112,23 @@ def flat(feed_dict, graph):
 
 
 def convert(caller, name, value, dtype):
-  """Makes what is fed an array of a dtype, which has the same values.
+  """Converts a fed value to an array of a dtype, without changing its values.
 
-  Fractions may become less exact, as float64 in float32. TensorFlow alone feeds
-  1.5 into an int32 placeholder as 1, and 2**40 in an array as 0.
+  Only fractions may lose precision, such as float64 in float32. TensorFlow
+  itself would feed 1.5 to an int32 placeholder as 1, and 2**40 in an array as
+  0.
 
   Args:
-    caller: what the message names as the place of an error.
-    name: what is fed.
-    value: an array, or what numpy makes one of.
+    caller: the name that error messages begin with.
+    name: the name of the fed tensor.
+    value: an array, or a value that numpy converts to one.
     dtype: a `tf.DType`.
 
   Returns:
     An array.
 
   Raises:
-    DtypeError: if there is no such array.
+    DtypeError: if `dtype` cannot represent the values.
   """
   wanted = dtype.base_dtype.as_numpy_dtype
   if dtype.base_dtype == tf1.string or getattr(value, "dtype", None) == wanted:
@@ -135,7 +136,7 @@ def convert(caller, name, value, dtype):
   try:
     array = np.asarray(value)
     with np.errstate(all="ignore"), warnings.catch_warnings():
-      warnings.simplefilter("ignore")  # complex numbers lose a part
+      warnings.simplefilter("ignore")  # numpy warns of lost imaginary parts
       found = array.astype(wanted)
     if dtype.is_integer or dtype.is_bool or array.dtype.kind == "c":
       changed = found != array
@@ -157,23 +158,23 @@ def convert(caller, name, value, dtype):
 
 
 def _is_plain(value):
-  """Whether `value` is numbers or texts, which numpy makes an array of."""
+  """Whether `value` is numbers or strings, which numpy makes an array of."""
   return isinstance(value, (np.ndarray, np.generic, int, float, complex, list))
 
 
 def _show(value):
-  """Returns a text of what was fed, not too long."""
+  """Returns the fed value as a short string, for messages."""
   text = repr(value)
   return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def own(value):
-  """Copies the array `value`, which may change later.
+  """Copies an array that may change later.
 
   Args:
-    value: what is fed for one tensor, or was fetched for it.
+    value: the fed or fetched value of one tensor.
 
   Returns:
-    Another array, or `value` itself if it is none.
+    A copy of the array, or `value` itself if it is no array.
   """
   return np.array(value) if isinstance(value, np.ndarray) else value

@@ -1,4 +1,4 @@
-"""What lies in the runtime for nobody, and goes when the next call is made."""
+"""Frees values in the runtime that nobody will read, at the next call."""
 
 import collections
 import contextlib
@@ -11,17 +11,19 @@ from tangle.partial import monitored
 
 
 def drain(queue, sess, drop):
-  """Drops what lies in the runtime of a session for nobody.
+  """Drops queued values that nobody will read from a session's runtime.
 
-  An item leaves the queue when it has been dropped, so that one whose dropping
-  is interrupted is dropped again by the next call. The caller holds a lock that
-  all have who drop such items: two threads that dropped one key at once could
-  wait for ever.
+  An item leaves the queue after it has been dropped, so that the next call
+  repeats a drop that was interrupted. The caller must hold the lock that every
+  caller with such items holds: two threads that dropped one key at the same
+  time could wait for ever.
 
   Args:
     queue: a deque of items, each with a weak reference `sess` to its session.
-    sess: the session; items of others stay, unless their session is gone.
-    drop: a function of an item and its session, `None` if that is gone.
+    sess: the session; items of other sessions stay queued, unless their
+      session no longer exists.
+    drop: a function of an item and its session, which is `None` if it no
+      longer exists.
   """
   for _ in range(len(queue)):
     try:
@@ -43,25 +45,25 @@ class _Item(NamedTuple):
 
 
 class Leftovers:
-  """What steps may have left in the runtime that failed or were interrupted."""
+  """Values that failed or interrupted steps may have left in the runtime."""
 
   def __init__(self):
-    """Holds nothing yet."""
+    """Begins with no items."""
     self._items = collections.deque()
     self._lock = threading.RLock()
 
   def add(self, sess, clean):
-    """Notes how to remove something, which `clear` will do.
+    """Records a function for `clear` to call.
 
     Args:
       sess: the session of the step.
-      clean: a function of a session, which removes what there is, if there is
-        any.
+      clean: a function of a session, which removes what the step has left
+        there, if anything.
     """
     self._items.append(_Item(weakref.ref(_root(sess)), clean))
 
   def clear(self, sess):
-    """Removes what lies in the runtime of a session; errors are no matter.
+    """Removes what steps have left in a session's runtime; ignores errors.
 
     Args:
       sess: the session.
@@ -78,6 +80,6 @@ class Leftovers:
 
 
 def _root(sess):
-  """Returns the session that lasts longer than a step."""
+  """Returns the session behind wrappers that last for one step only."""
   sess = getattr(sess, "limited", sess)
   return sess.within if isinstance(sess, monitored.Bound) else sess

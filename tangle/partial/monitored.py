@@ -1,15 +1,15 @@
 """Monitored sessions, which replace the session within them when it fails.
 
-A `tf.train.MonitoredSession` answers the loss of a worker by a new session, in
-which it makes the same run again. What an earlier run kept is not there, so
-that a run that takes it would wait for ever.
+When a worker is lost, a `tf.train.MonitoredSession` makes a new session and
+repeats the run in it. The new session lacks what earlier runs kept, so that a
+run that reads it would wait for ever.
 """
 
 from tangle import errors
 
 
 def bind(sess):
-  """Returns a session whose runs are made in the session that is there now.
+  """Binds a monitored session to the `tf.Session` that is now within it.
 
   Args:
     sess: a session.
@@ -21,9 +21,9 @@ def bind(sess):
 
 
 class Bound:
-  """The runs of a monitored session, for as long as it is not replaced.
+  """A monitored session, usable until the session within it is replaced.
 
-  Its hooks see what `run` runs, and nothing of a partial run.
+  The hooks are called for `run`, but not for partial runs.
 
   Attributes:
     graph: the graph of the session.
@@ -31,7 +31,7 @@ class Bound:
   """
 
   def __init__(self, sess):
-    """Notes which session is within `sess` now.
+    """Records which session is within `sess` now.
 
     Args:
       sess: a `tf.train.MonitoredSession`.
@@ -41,7 +41,7 @@ class Bound:
     self.within = _within(sess)
 
   def run(self, fetches, feed_dict=None, options=None):
-    """Does what `sess.run` does, but not again in another session.
+    """Does what `sess.run` does, but does not retry in a new session.
 
     Args:
       fetches: as a session takes them.

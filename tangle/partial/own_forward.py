@@ -1,11 +1,11 @@
-"""Gives a piece forward ops of its own, where those of the graph will not do.
+"""Gives a piece its own copy of the forward ops, if the originals cannot serve.
 
-What somebody else built stays as it is. A copy of the forward ops runs in its
-place, with the same numbers, where
+The user's ops are not changed. A copy of the forward ops, with the same values,
+runs in their place if
 
 - TensorFlow would not stop a gradient at an input, or would stop it elsewhere;
-- the graph optimizer of TensorFlow 2 would go around what is fed for an input;
-- the forward pass assigns a reference variable that it reads, too;
+- the graph optimizer of TensorFlow 2 would ignore the feed of an input;
+- the forward pass assigns a reference variable that it also reads;
 - residuals lie inside a loop or a function, and may be the memory of a
   reference variable.
 """
@@ -44,7 +44,7 @@ def settle(piece, fetched=(), in_one_run=False):
   held = [op for op in piece.all_ops if op.type in cut.REFERENCES]
   if any(op.type in cut.REFERENCES for op in run):
     piece.assigned = references.assigned(run)
-  # What is assigned within a loop has no single moment at which it is read.
+  # A variable assigned within a loop is read at no single moment.
   changed = [
     variable
     for variable, ops in piece.assigned.items()
@@ -52,7 +52,7 @@ def settle(piece, fetched=(), in_one_run=False):
   ]
   assigned = [variable for variable in changed if variable in set(held)]
   may_change = bool(held) and not piece.weights_unchanged
-  given = []  # the variables that functions are called with
+  given = []  # variables that are arguments of functions
   if may_change:
     given = _given_to_functions(piece.all_ops)
     given = [v for v in given if v not in piece.assigned]
@@ -101,11 +101,11 @@ def settle(piece, fetched=(), in_one_run=False):
 
 
 def _check_memory(piece, for_variables):
-  """Refuses gradient functions that could not be made to read the copy.
+  """Refuses gradient functions that would read the originals, not the copy.
 
   Args:
-    piece: a `split.Split` of whose forward ops a copy is to be made.
-    for_variables: whether reference variables are the reason for it.
+    piece: the `split.Split` whose forward ops will be copied.
+    for_variables: whether reference variables are the reason for the copy.
 
   Raises:
     CutError: if a gradient flows through a loop or conditional that has an op
@@ -131,7 +131,7 @@ def _check_memory(piece, for_variables):
 
 
 def _assigned_inputs(piece):
-  """Names the inputs that may be memory which the forward pass assigns."""
+  """Names the inputs whose memory the forward pass may assign."""
   if not piece.assigned:
     return set()
   return {
@@ -143,7 +143,7 @@ def _assigned_inputs(piece):
 
 
 def _given_to_functions(ops):
-  """Lists the reference variables that loops and other functions may keep."""
+  """Lists the reference variables that are inputs of loops and functions."""
   found = {}
   for op in ops:
     if op.type in cloning.FLOW_V2 or compat.is_call(op):
@@ -170,7 +170,9 @@ def check_cut(piece, found):
 
 
 def differentiate_in_one_run(piece, copy, upstream, has_run=False):
-  """Makes backward ops that read the forward ops, in the second part of a run.
+  """Makes backward ops for the second part of a partial run.
+
+  They read the forward ops, not copies or restored tensors.
 
   Args:
     piece: a `split.Split` that `settle` returned.
@@ -226,7 +228,7 @@ def _read_by(made):
 
 
 def _check_moments(piece, tensors):
-  """Refuses values of variables of which nobody knows when they were read."""
+  """Refuses values of variables that the forward pass overwrites."""
   behind = aliases.variables_behind(tensors) if piece.assigned else []
   if not any(variable in piece.assigned for variable in behind):
     return
@@ -243,7 +245,7 @@ def _check_moments(piece, tensors):
 
 
 def _loses_inputs(piece):
-  """Whether a gradient or a feed would not stop at the inputs."""
+  """Whether gradients would pass the inputs, or their feeds be ignored."""
   return any(
     feeding.is_forgotten(tensor) or _ends_a_loop(tensor)
     for tensor in piece.inputs
@@ -258,7 +260,7 @@ def _ends_a_loop(tensor):
 
 
 def _stand_in(tensor, name):
-  """Returns what is fed in the place of `tensor`, or has its value."""
+  """Returns a placeholder that has the value of `tensor` unless it is fed."""
   if tensor.dtype.base_dtype in (tf1.resource, tf1.variant):
     return tensor
   return tf1.placeholder_with_default(tensor, tensor.shape, name)

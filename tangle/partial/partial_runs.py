@@ -1,7 +1,7 @@
-"""Runs of a session that are made in two parts, forward and backward.
+"""Runs of a session in two parts, forward and backward.
 
-TensorFlow's `partial_run` holds a run open between the two. A run that is not
-finished is never freed, and one that fails cancels its session for good
+TensorFlow's `partial_run` holds a run open between the two. An unfinished run
+is never freed, and after one that fails its session cannot be used any more
 (measured on 1.15 and 2.21).
 """
 
@@ -11,7 +11,7 @@ from tangle import errors
 
 
 class PartialRun:
-  """What the two parts of a run are fed and fetch."""
+  """The feeds and fetches of the two parts of a run."""
 
   def __init__(self, feeds, fetches, late_feeds, late_fetches):
     """Adds nothing to the graph.
@@ -67,11 +67,11 @@ class PartialRun:
 
 
 def raw_session(sess):
-  """Returns the session that has partial runs behind `sess`.
+  """Returns the session that makes the partial runs of `sess`.
 
   Args:
-    sess: a `tf.Session`, or a monitored session, whose hooks do not see what is
-      run by the session within.
+    sess: a `tf.Session`, or a monitored session, whose hooks are not called for
+      runs of the session within.
 
   Returns:
     A `tf.Session`.
@@ -90,10 +90,10 @@ def raw_session(sess):
 
 
 def without_interrupts(function):
-  """Calls a function, which a KeyboardInterrupt does not end.
+  """Calls a function that a KeyboardInterrupt must not end.
 
-  Only the main thread meets one, so that another thread makes the call. What
-  comes meanwhile is raised when it is over.
+  Only the main thread gets a KeyboardInterrupt, so another thread makes the
+  call. An interrupt during the call is raised when the call has returned.
 
   Args:
     function: a function without arguments.
@@ -107,7 +107,7 @@ def without_interrupts(function):
 
   def work():
     try:
-      right.pop()  # of two threads that try, one succeeds
+      right.pop()  # if two threads try, only one succeeds
     except IndexError:
       return
     try:
@@ -121,7 +121,7 @@ def without_interrupts(function):
     done.wait()
   except BaseException:
     try:
-      right.pop()  # it has not begun, and will not
+      right.pop()  # the call has not begun, and now will not
     except IndexError:
       done.wait()
     raise

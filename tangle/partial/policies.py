@@ -1,4 +1,4 @@
-"""Which forward tensors are kept for the backward pass."""
+"""Policies that select the forward tensors to keep for the backward pass."""
 
 from typing import NamedTuple, Optional
 
@@ -12,11 +12,12 @@ MIN_CUT = "min_cut"
 
 
 class Budget(NamedTuple):
-  """What residuals may take: a policy between `"frontier"` and `"min_cut"`.
+  """A memory limit for residuals: between `"frontier"` and `"min_cut"`.
 
   Attributes:
     bytes: the most bytes, without values of variables; or `None`.
-    fraction: the most of what `"frontier"` keeps, from 0 to 1; or `None`.
+    fraction: the largest fraction of the bytes that `"frontier"` keeps, from 0
+      to 1; or `None`.
   """
 
   bytes: Optional[int] = None
@@ -24,10 +25,12 @@ class Budget(NamedTuple):
 
 
 def is_planned(residuals):
-  """Whether `residuals` is a policy that weighs bytes: a least cut, a budget.
+  """Whether `residuals` is a policy that predicts bytes.
+
+  These are `"min_cut"` and budgets.
 
   Args:
-    residuals: what was given for `residuals=`.
+    residuals: the argument `residuals=`.
 
   Returns:
     A bool.
@@ -38,15 +41,15 @@ def is_planned(residuals):
 
 
 def check_budget(caller, budget):
-  """Refuses a budget that says nothing, or too much.
+  """Refuses a budget without exactly one valid limit.
 
   Args:
-    caller: what the messages name as the place of the error.
+    caller: the name that error messages begin with.
     budget: a `Budget`.
 
   Raises:
-    ArgumentError: if not just one of its parts is given, or one is out of
-      range.
+    ArgumentError: if not exactly one of `bytes` and `fraction` is given, or it
+      is out of range.
   """
   given = [value for value in budget if value is not None]
   is_number = all(
@@ -62,14 +65,14 @@ def check_budget(caller, budget):
 
 
 def predicate(caller, residuals):
-  """Returns the predicate of a tensor that a residual policy stands for.
+  """Returns the predicate of a tensor that a residual policy specifies.
 
   Args:
-    caller: what the messages name as the place of the error.
-    residuals: `"frontier"` keeps just what the backward pass reads; `"all"`
-      keeps that and whatever else can be had between inputs and outputs;
-      `"none"` keeps nothing that can be computed again; a callable of a
-      `tf.Tensor` keeps that for which it is true.
+    caller: the name that error messages begin with.
+    residuals: `"frontier"` keeps exactly the tensors that the backward pass
+      reads; `"all"` also keeps every other tensor between inputs and outputs
+      that can be kept; `"none"` keeps no tensor that can be recomputed; a
+      callable of a `tf.Tensor` keeps the tensors for which it is true.
 
   Returns:
     A callable of a tensor that returns a bool.
@@ -97,8 +100,8 @@ def everything(ops, graph):
     graph: a `tf.Graph`.
 
   Returns:
-    A list of the tensors that may be fetched and fed, which handles of
-    resources and the insides of TensorFlow 1 style loops may not.
+    A list of the tensors that may be fetched and fed: not handles of resources,
+    and nothing inside TensorFlow 1 style loops.
   """
   skipped = (tf1.resource, tf1.variant)
   return [

@@ -1,12 +1,12 @@
-"""Runs of a session that are prepared once and made many times.
+"""Prepares runs of a session once, to repeat them at little cost.
 
-A training step of a few milliseconds is mostly `Session.run` looking up what to
-fetch and to feed. Here that is done once for each session.
+In a training step of a few milliseconds, `Session.run` spends most of the time
+looking up what to fetch and to feed. Here that is done once per session.
 
-The ops run in TensorFlow's threads, as those of `Session.run` do. Its runtime
+The ops run in TensorFlow's threads, as those of `Session.run` do. The runtime
 can also run them in the calling thread, which takes some 25 microseconds less
-for a run. But its threads flush denormal numbers to zero and the calling
-thread does not, so that the results would have other bits.
+per run. But TensorFlow's threads flush denormal numbers to zero and the calling
+thread does not, so that the results would not be bit-identical.
 """
 
 import operator
@@ -21,23 +21,24 @@ _ATTRIBUTE = "_tangle_callables"
 
 
 class Runs:
-  """The runs that something makes over and over, prepared."""
+  """A cache of prepared runs."""
 
   def __init__(self):
-    """Holds nothing yet."""
+    """Begins with an empty cache."""
     self._runs = {}
     self._lock = threading.Lock()
 
   def run(self, sess, fetches, feed_dict):
     """Does what `sess.run(fetches, feed_dict)` does.
 
-    The shapes of what is fed are not checked. A session that is not a plain
-    local one is run as it is.
+    The shapes of fed arrays are not checked. For a session that is not a plain
+    local one, this calls `sess.run`.
 
     Args:
       sess: a session.
       fetches: dicts, lists and tuples of tensors, of ops, or of whatever else
-        a session fetches: always the same objects, lest runs heap up.
+        a session fetches. Pass the same objects each time: every new object
+        adds a run to the cache.
       feed_dict: tensor → array; tensors of any shapes.
 
     Returns:
@@ -51,7 +52,7 @@ class Runs:
     return self.get(fetches, feed_dict)(sess, feed_dict.values(), plain=True)
 
   def get(self, fetches, feeds):
-    """Returns the run of certain fetches and feeds, which is there but once.
+    """Returns the run of these fetches and feeds, made at the first call.
 
     Args:
       fetches: as for `run`.
@@ -60,8 +61,8 @@ class Runs:
     Returns:
       A `Run`.
     """
-    # By identity, as tensors cannot be hashed everywhere on 2.x. The run holds
-    # on to them, so that no others take their places.
+    # Keys are ids, as tensors cannot always be hashed on 2.x. The run holds
+    # references to the objects, so that no others get the same ids.
     key = (tuple(map(id, feeds)), _identify(fetches))
     found = self._runs.get(key)
     if found is None:
@@ -71,9 +72,9 @@ class Runs:
 
 
 class Run:
-  """One run: what it is fed and what it fetches.
+  """One run: its feeds and fetches.
 
-  Sessions keep what is prepared for them, so that it goes with them.
+  Each session holds its own callable, which is freed with the session.
   """
 
   def __init__(self, fetches, feeds):
@@ -92,7 +93,7 @@ class Run:
     self._restore = self._compile(fetches)
 
   def _compile(self, fetches):
-    """Returns a function from the list of arrays to what was fetched."""
+    """Returns a function from the list of arrays to the nest of `fetches`."""
     if isinstance(fetches, dict):
       parts = [(key, self._compile(value)) for key, value in fetches.items()]
       return lambda found: {key: part(found) for key, part in parts}
@@ -102,7 +103,7 @@ class Run:
     if isinstance(fetches, tf1.Operation):
       self._targets.append(fetches)
       return lambda found: None
-    # What is fed and fetched at once, too, only a session itself gives back.
+    # A callable cannot fetch a fed tensor; `Session.run` can.
     is_tensor = isinstance(fetches, tf1.Tensor)
     self._is_simple &= is_tensor and fetches.name not in self._fed
     # One array for each tensor, however often it is fetched, as `run` gives it.
@@ -116,8 +117,9 @@ class Run:
 
     Args:
       sess: a session.
-      arrays: what is fed, one for each of the feeds, in their order.
-      plain: whether the caller knows that `sess` is a plain local session.
+      arrays: one for each of the feeds, in their order.
+      plain: whether the caller has checked that `sess` is a plain local
+        session.
 
     Returns:
       As `Runs.run`.
@@ -140,13 +142,13 @@ class Run:
     try:
       values = [_convert(a, dtype) for a, dtype in zip(arrays, self._dtypes)]
     except (TypeError, ValueError, OverflowError, NotImplementedError):
-      # The session says best what is wrong with it.
+      # The session's own error message is the clearest.
       return sess.run(self._fetches, dict(zip(self._feeds, arrays)))
     return self._restore(call(*values))
 
 
 def _convert(value, dtype):
-  """Returns an array of what is fed."""
+  """Returns a fed value as an array of `dtype`."""
   array = np.asarray(value, dtype)
   if isinstance(value, int) and array != value:
     raise ValueError(f"{value} is no {dtype}")
@@ -154,7 +156,7 @@ def _convert(value, dtype):
 
 
 def _identify(fetches):
-  """Returns what tells `fetches` from others, by identity."""
+  """Returns a key for `fetches`, made of the ids of its leaves."""
   if isinstance(fetches, dict):
     return tuple((key, _identify(value)) for key, value in fetches.items())
   if type(fetches) in (list, tuple):

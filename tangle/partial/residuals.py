@@ -1,4 +1,4 @@
-"""What a sub-model keeps between forward and backward, as records."""
+"""Records of the tensors that a sub-model keeps for its backward pass."""
 
 import collections
 from typing import NamedTuple, Optional
@@ -16,11 +16,11 @@ class Residual(NamedTuple):
     op_type: type of the op that makes it.
     dtype: its `tf.DType`.
     shape: its static `tf.TensorShape`.
-    bytes: its size in bytes: of the static shape, else of the first run;
+    bytes: its size in bytes: by the static shape, else by the first run;
       `None` before that, and for variants and strings.
     variable: the name of the variable whose memory it shares, so that it takes
-      none of its own until the variable changes; `None` for real residuals, and
-      for copies of reference variables.
+      no memory of its own until the variable changes; `None` for all others,
+      such as copies of reference variables.
   """
 
   name: str
@@ -41,9 +41,10 @@ class Residuals(tuple):
 
   Attributes:
     recomputed: names of the forward ops that the backward pass runs again.
-    recomputed_types: how many of them are of each type, most first.
-    predicted_bytes: what `bytes` was expected to be when a least cut or a
-      budget chose; `None` for other policies.
+    recomputed_types: pairs of op type and number of these ops, most frequent
+      first.
+    predicted_bytes: the prediction of `bytes` by which `"min_cut"` or a budget
+      chose; `None` for other policies.
   """
 
   recomputed = ()
@@ -90,7 +91,7 @@ def describe(kept, measured=None, recomputed=(), predicted=None):
     measured: a dict from tensor name to its shape in a run, for tensors whose
       shape is not known statically.
     recomputed: the forward ops that run again.
-    predicted: the bytes that were expected, if they were.
+    predicted: the predicted bytes, or `None`.
 
   Returns:
     A `Residuals`.
@@ -124,7 +125,7 @@ def describe(kept, measured=None, recomputed=(), predicted=None):
 
 
 def needs_measuring(tensor):
-  """Whether only a run can tell the size of `tensor`, of any shape."""
+  """Whether the size of `tensor`, of any shape, is known only in a run."""
   return static_bytes(tensor) is None and _has_size(tensor)
 
 

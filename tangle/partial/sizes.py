@@ -1,9 +1,9 @@
 """How many bytes tensors take: by static shapes, assumed shapes, or a run.
 
-A least cut weighs tensors against one another before anything runs. Where a
-static shape is not known, the shapes of what is fed are assumed, and those of
-the other tensors inferred from them, by TensorFlow, on a copy of the ops in a
-graph aside. `measure` takes all sizes from one run instead.
+The policy `"min_cut"` compares sizes of tensors before anything runs. If a
+static shape is not fully known, the shapes of the fed tensors are assumed, and
+TensorFlow infers the other shapes from them, on a copy of the ops in a scratch
+graph. `measure` takes all sizes from one run instead.
 """
 
 from tangle import compat, errors
@@ -12,31 +12,31 @@ from tangle.graphs import copying, cut, references, walk
 from tangle.partial import policies, residuals
 
 ASSUMED = 32
-"""What an unknown dimension counts as where nothing is said of it."""
+"""The assumed size of an unknown dimension that `sizes` does not specify."""
 
 _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
 
 def of(caller, sizes, inputs, ops, strict=False):
-  """Returns a function that tells the bytes of the tensors of a piece.
+  """Returns a function from the tensors of a piece to their bytes.
 
   Args:
-    caller: what messages name as the place of an error.
-    sizes: `None`, or an int that unknown dimensions of what is fed count as;
-      or a dict from fed tensors, or their names, to shapes; or a function
-      from tensor to bytes, such as `measure` returns.
+    caller: the name that error messages begin with.
+    sizes: `None`, or an int, the assumed size of unknown dimensions of fed
+      tensors; or a dict from fed tensors, or their names, to shapes; or a
+      function from tensor to bytes, such as `measure` returns.
     inputs: the tensors where the piece begins, of any shapes.
     ops: its forward ops, producers before consumers.
-    strict: whether to refuse an unknown dimension that `sizes` says nothing
-      of.
+    strict: whether to refuse an unknown dimension that `sizes` does not
+      specify.
 
   Returns:
-    A function from tensor to an int. A value of a variable counts nothing,
-    as does what has no size, such as a variant.
+    A function from tensor to an int, which is 0 for values of variables and
+    for tensors without a size in bytes, such as variants.
 
   Raises:
-    ArgumentError: if `sizes` is none of these, or a shape does not fit; and
-      from the function if `strict`.
+    ArgumentError: if `sizes` is none of these, or a shape does not fit; if
+      `strict`, the returned function may raise it too.
   """
   if callable(sizes):
     return lambda tensor: 0 if is_free(tensor) else int(sizes(tensor) or 0)
@@ -70,14 +70,14 @@ def is_free(tensor):
 
 
 class Measured:
-  """Bytes of tensors as a run had them; calling it tells those of a tensor.
+  """Bytes of tensors, measured in a run; a callable from tensor to bytes.
 
   Attributes:
     bytes: a dict from tensor name to int.
   """
 
   def __init__(self, found):
-    """Takes the dict."""
+    """Copies a dict from tensor name to bytes."""
     self.bytes = dict(found)
 
   def __call__(self, tensor):
@@ -87,10 +87,10 @@ class Measured:
 
 
 def measure(sess, inputs, outputs, feed_dict=None):
-  """Runs a piece forward once and takes the sizes of all its tensors.
+  """Runs a piece forward once and measures the sizes of all its tensors.
 
-  Adds an op for each tensor whose shape is not static, and fetches no tensor
-  itself.
+  Adds an op for each tensor without a static shape. Fetches these sizes and
+  the outputs, not the other tensors.
 
   Args:
     sess: a session on the graph, with variables that are initialized.
@@ -126,7 +126,7 @@ def measure(sess, inputs, outputs, feed_dict=None):
 
 
 def _parse(caller, sizes):
-  """Returns fed tensor name → shape, and what other dimensions count as."""
+  """Returns a dict from fed tensor name to shape, and the assumed size."""
   if sizes is None:
     return {}, ASSUMED
   if isinstance(sizes, int) and not isinstance(sizes, bool) and sizes > 0:
@@ -149,21 +149,21 @@ def name_of(key):
 
 
 def check(caller, sizes):
-  """Refuses a value of `sizes=` that `of` would not take.
+  """Refuses a value of `sizes=` that `of` does not accept.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     sizes: as for `of`.
 
   Raises:
-    ArgumentError: if it is of no kind that `of` takes.
+    ArgumentError: if `of` does not accept its type.
   """
   if not callable(sizes):
     _parse(caller, sizes)
 
 
 def _infer(caller, fed, assumed, inputs, ops):
-  """Returns tensor name → shape, inferred from what is assumed of feeds."""
+  """Returns tensor name → shape, inferred from assumed shapes of feeds."""
   begins = {tensor.name: tensor for tensor in inputs}
   copied = []
   for op in ops:
@@ -189,7 +189,7 @@ def _infer(caller, fed, assumed, inputs, ops):
       copying.copy(copied, [], stands, name="copy")
     except ValueError as error:
       if not fed:
-        return found  # what is assumed of feeds does not go together
+        return found  # the assumed shapes contradict each other
       raise errors.ArgumentError(
         f"{caller}: the shapes in sizes do not go together with one another, "
         f"or with {assumed} for what is not said: {error}"
@@ -202,7 +202,7 @@ def _infer(caller, fed, assumed, inputs, ops):
 
 
 def _is_copyable(op):
-  """Whether `op` means the same in a graph that has its inputs alone."""
+  """Whether `op` means the same in a graph that has only its inputs."""
   return (
     not compat.in_v1_control_flow(op)
     and hasattr(tf1.raw_ops, op.type)  # else it calls a function of the graph
@@ -213,7 +213,10 @@ def _is_copyable(op):
 
 
 def _merge(shape, other, caller=None, name=None):
-  """Returns `shape` with what `other` knows besides, if it fits."""
+  """Returns `shape` merged with `other`; if they disagree, `shape`.
+
+  With a `caller`, an `other` that disagrees is an error.
+  """
   if other is None:
     return shape
   if not shape.is_compatible_with(other):
@@ -227,7 +230,7 @@ def _merge(shape, other, caller=None, name=None):
 
 
 def _filled(shape, assumed):
-  """Returns `shape` with `assumed` in the place of what is not known."""
+  """Returns `shape` with `assumed` for each unknown dimension."""
   if shape.ndims is None:
     return tf1.TensorShape([assumed, assumed])
   return tf1.TensorShape(

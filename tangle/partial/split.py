@@ -1,8 +1,8 @@
-"""A piece of a static graph and its backward pass, apart from each other.
+"""Separates a piece of a static graph from its backward pass.
 
-No session and no store here: `Split` makes the backward ops of a piece of the
-current graph, finds the residuals, and has the backward ops, or copies of them,
-read the residuals from wherever they are restored.
+`Split` makes the backward ops of a piece of the current graph, finds the
+residuals, and makes the backward ops, or copies of them, read the restored
+residuals. It runs no session and stores nothing.
 """
 
 import functools
@@ -42,13 +42,13 @@ class Backward(NamedTuple):
 
   Attributes:
     gradients: a `Gradients` of tensors in the graph of the forward pass, or
-      in one aside.
+      in a scratch graph.
     cut: the `Cut` between it and the forward pass.
-    shapes: the `Shapes` that it was made with in a graph aside; `None` for
+    shapes: the `Shapes` that it was made with in a scratch graph; `None` for
       those of the `Split`.
-    names: name of a kept tensor → what it is called in a graph aside.
-    bytes: of what is kept, as predicted; `None` where bytes are not weighed.
-    made: ops that were made for it alone in the graph of the forward pass.
+    names: name of a kept tensor → its name in the scratch graph.
+    bytes: predicted bytes of the kept tensors; `None` if not predicted.
+    made: ops added to the forward graph for this backward pass alone.
   """
 
   gradients: Gradients
@@ -69,14 +69,14 @@ class Split:
     ops: the forward ops of the piece that depend on its inputs or variables,
       producers before consumers.
     shapes: the `Shapes` that its backward passes need.
-    fed: what else a run may be fed, as was told.
-    wanted: for each input whether it gets a gradient.
-    weights_unchanged: whether variables keep their values until the backward
-      run, as was promised.
-    assigned: a dict from each op that holds a reference variable which the
-      forward run assigns to the ops that do.
+    fed: the argument `fed` as a list: other tensors that a run may be fed.
+    wanted: one bool per input: whether it gets a gradient.
+    weights_unchanged: the argument: whether the caller promises that variables
+      keep their values until the backward run.
+    assigned: a dict from the op of each reference variable that the forward
+      run assigns to the ops that assign it.
     copy: the `cloning.Clone` that the piece is; `None` if it is no copy.
-    bytes_of: a function from tensor to bytes, as known, told or assumed.
+    bytes_of: a function from tensor to bytes, known, specified or assumed.
   """
 
   def __init__(
@@ -94,16 +94,16 @@ class Split:
     """Checks the piece; adds nothing to the graph.
 
     Args:
-      caller: what messages name as the place of an error.
+      caller: the name that error messages begin with.
       inputs: tensors of any shapes where the piece begins.
       outputs: tensors of any shapes where it ends.
       variables: variables to get gradients for; by default the trainable
         ones between `inputs` and `outputs`.
       residuals: a policy, or a `choice.Policy`.
-      connected: whether there must be inputs, all of which lead to outputs, and
-        every output must depend on one of them or on a variable.
+      connected: whether to require inputs, a path from each input to an output,
+        and for each output a path from an input or a variable.
       fed: all tensors besides `inputs` that a run may be fed; `None` if that
-        is not known. Where it is known, shapes that the ops imply are trusted.
+        is not known. If it is known, shapes that the ops imply are trusted.
       weights_unchanged: whether no variable changes between a forward run and
         its backward run, so that reference variables need not be copied.
       wanted: those of `inputs` to get gradients for; by default all floating
@@ -161,7 +161,7 @@ class Split:
     )
 
   def float_sources(self):
-    """Lists floating inputs, and handles of the variables."""
+    """Lists the inputs that get gradients, and the variables' handles."""
     sources = [t for t, use in zip(self.inputs, self.wanted) if use]
     return sources + [handles.of(variable) for variable in self.variables]
 
@@ -181,8 +181,8 @@ class Split:
     """Finds an op whose residuals cannot leave the run that makes them.
 
     Returns:
-      An op that a gradient flows through, of a TensorFlow 1 style loop,
-      conditional or tensor array; `None` if there is none.
+      An op of a TensorFlow 1 style loop, conditional or tensor array through
+      which a gradient flows; `None` if there is none.
     """
     for op in self.differentiable_ops():
       if op.type.startswith("TensorArray") or compat.in_v1_control_flow(op):
@@ -190,10 +190,10 @@ class Split:
     return None
 
   def check_control_flow(self, remedy):
-    """Refuses TensorFlow 1 style control flow, for stores in the runtime.
+    """Refuses TensorFlow 1 style control flow, for all stores but `"session"`.
 
     Args:
-      remedy: what the message ends with.
+      remedy: the end of the error message.
 
     Raises:
       CutError: if a gradient flows through such a loop or conditional, or
@@ -208,10 +208,10 @@ class Split:
       )
 
   def prepare_partial_use(self):
-    """Makes the shapes that are needed where only some outputs are used.
+    """Adds the shape tensors for losses that use only some outputs.
 
-    The gradient of an op of which only some outputs are used reads the shape
-    of the others, to make zeros of it.
+    If a loss uses only some outputs of an op, the op's gradient function makes
+    zeros for the others, and reads their shapes.
 
     Returns:
       A list of shape tensors to keep besides the residuals.
@@ -228,14 +228,14 @@ class Split:
     return self._besides
 
   def differentiate(self, upstream, find_cut=True, have=frozenset()):
-    """Makes the backward ops, which read the forward ops for now.
+    """Makes the backward ops; until `connect` they read the forward ops.
 
     Args:
       upstream: for each output its upstream gradient, a tensor of its shape
         and dtype, or `None` where the loss does not use it.
-      find_cut: whether to look for the residuals.
-      have: names of tensors that are kept already, for another backward pass:
-        no others are kept if these will do.
+      find_cut: whether to find the residuals.
+      have: names of tensors that another backward pass keeps already. If they
+        suffice, no others are kept.
 
     Returns:
       A `Backward`, whose cut is `None` without `find_cut`.
@@ -297,9 +297,9 @@ class Split:
     return Backward(gradients, result, bytes=plan.bytes, made=made)
 
   def _gradients(self, outputs, sources, upstream):
-    """Calls `tf.gradients` as suits the forward ops."""
+    """Calls `tf.gradients` with the devices and control flow of the ops."""
     compat.keep_function_graphs(self.all_ops)
-    # Beside the forward ops, where these have a device; "" changes nothing.
+    # On the devices of the forward ops, if they have any; "" changes nothing.
     placed = any(op.device for op in self.ops)
     device = tf1.device(self.outputs[0].op.device)
     style = compat.control_flow_of(self.all_ops)
@@ -313,7 +313,7 @@ class Split:
       )
 
   def _search(self, *args, **options):
-    """Finds a cut that keeps reference variables once, not each read."""
+    """Finds a cut that keeps a reference variable once, not once per read."""
     keep, standing = options.pop("keep"), cut.FREE
     if self.weights_unchanged:
       standing = standing | cut.REFERENCES
@@ -338,17 +338,17 @@ class Split:
     return result._replace(kept=result.kept + extra)
 
   def connect(self, backward, restored, name):
-    """Has the backward ops, or copies, read the restored residuals.
+    """Makes the backward ops, or copies, read the restored residuals.
 
     Args:
       backward: what `differentiate` returned.
       restored: a dict from the name of each kept tensor to the tensor that
-        stands for it, of its shape and dtype.
+        replaces it, of its shape and dtype.
       name: name scope of the copies.
 
     Returns:
-      A `Gradients` of tensors that depend on `restored` and on the upstream
-      gradients alone.
+      A `Gradients` of tensors that depend only on `restored` and on the
+      upstream gradients.
     """
     flat, rebuild = flatten(backward.gradients)
     with tf1.name_scope(name), tf1.control_dependencies(None):
@@ -362,7 +362,7 @@ class Split:
 
 
 def flatten(gradients) -> Tuple[list, Any]:
-  """Lists the dense tensors that `gradients` is made of.
+  """Lists the dense tensors of `gradients`; splits sparse ones into parts.
 
   Args:
     gradients: a `Gradients`.

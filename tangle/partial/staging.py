@@ -1,8 +1,8 @@
-"""Tensors that wait in the runtime, under a key, between two runs.
+"""Keeps tensors in the runtime, under a key, between two runs.
 
-`Staging` adds the ops and runs none of them. It carries residuals, boundaries
-and gradients alike: whatever one run makes and another run reads, without a
-trip through Python.
+`Staging` adds the ops and runs none of them. It carries any tensors that one
+run makes and another run reads, such as residuals, boundaries and gradients,
+without a copy to Python.
 """
 
 import collections
@@ -15,20 +15,20 @@ from tangle.graphs import aliases, references
 
 _HOST_ONLY = (tf1.string,)
 
-_random = random.SystemRandom()  # what a fork does not repeat
+_random = random.SystemRandom()  # differs between forked processes
 _programs = weakref.WeakKeyDictionary()
 
 
 def new_key():
-  """Returns an int64 that no other call, in any process, is likely to have."""
+  """Returns a random int64 that no other call in any process should have."""
   return _random.getrandbits(63)
 
 
 def _program(graph):
-  """Names a graph, as no other graph in any process is likely to be named.
+  """Returns a random name that no other graph in any process should have.
 
-  On the tasks of a cluster, what a shelf holds outlives the session, and would
-  meet a shelf of the same name that another program has.
+  On the tasks of a cluster the content of a shelf outlives the session. Another
+  program with a shelf of the same name would find it.
   """
   if graph not in _programs:
     _programs[graph] = f"{_random.getrandbits(64):016x}"
@@ -36,14 +36,14 @@ def _program(graph):
 
 
 def own_values(caller, tensors):
-  """Copies what shares memory with a reference variable.
+  """Copies the tensors that share memory with a reference variable.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     tensors: tensors of any shapes.
 
   Returns:
-    The list of tensors, with a copy in the place of each that may change.
+    The list of tensors, with a copy in place of each that may change.
 
   Raises:
     CutError: if a tensor may change with a variable and cannot be copied.
@@ -62,7 +62,7 @@ def check_copyable(caller, tensor):
   """Refuses the value of a reference variable that cannot be copied.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     tensor: a tensor of any shape.
 
   Raises:
@@ -79,11 +79,11 @@ def check_copyable(caller, tensor):
 
 
 class Shelf:
-  """A place in the runtime for lists of tensors of fixed dtypes, by key.
+  """A staging area in the runtime: from key to a list of tensors.
 
-  Puts and reads may stand in different parts of one graph: those of the same
-  name, dtypes and device meet, and those of another graph never. To put under
-  a key that is there changes nothing (measured on 1.15 and 2.21).
+  Put and read ops of the same name, dtypes and device use the same area,
+  wherever they are in a graph; those of different graphs never do. A put under
+  a key that exists has no effect (measured on 1.15 and 2.21).
 
   Attributes:
     dtypes: the dtypes of the tensors.
@@ -94,8 +94,8 @@ class Shelf:
 
     Args:
       dtypes: the dtypes of the tensors, at least one.
-      shared_name: what tells this place from others of the default graph.
-      device: where it is; by default where TensorFlow places it.
+      shared_name: a name, unique among the shelves of the default graph.
+      device: its device; by default TensorFlow chooses it.
     """
     self.dtypes = [dtype.base_dtype for dtype in dtypes]
     program = _program(tf1.get_default_graph())
@@ -107,7 +107,7 @@ class Shelf:
 
   @classmethod
   def of(cls, op):
-    """Returns the shelf of an op, for use in any graph.
+    """Returns the shelf that a put op writes to, for use in any graph.
 
     Args:
       op: a `MapStage` op.
@@ -141,19 +141,19 @@ class Shelf:
       The op.
     """
     after = list(collections.OrderedDict.fromkeys(after))
-    # A device of None undoes the devices around it.
+    # `tf.device(None)` cancels the device scopes around it.
     with tf1.device(None), tf1.device(self._device):
       options = self._options(key)
       with tf1.control_dependencies(after):
         return tf1.raw_ops.MapStage(values=values, name=name, **options)
 
   def read(self, shapes, key, peek=False, name="restore"):
-    """Returns the tensors under `key`; to run that waits until it is there.
+    """Returns the tensors under `key`; a run of them waits until it exists.
 
     Args:
-      shapes: their static shapes.
+      shapes: the static shapes of the tensors.
       key: a scalar int64 tensor.
-      peek: whether they stay, to be read again.
+      peek: whether the tensors stay on the shelf; else they are taken out.
       name: name of the op.
 
     Returns:
@@ -167,14 +167,14 @@ class Shelf:
     return list(found)
 
   def drop(self, key, name="drop"):
-    """Returns the op that takes `key` out, if it is there, and never waits.
+    """Returns the op that removes `key`, if it exists, and never waits.
 
     Args:
       key: a scalar int64 tensor.
       name: name of the op.
 
     Returns:
-      The op; to be run in a run that puts and reads nothing under `key`.
+      The op. No other op of the same run may put or read under `key`.
     """
     with tf1.device(None), tf1.device(self._device):
       empty = {dtype: _empty(dtype) for dtype in dict.fromkeys(self.dtypes)}
@@ -188,18 +188,17 @@ class Shelf:
 class Staging:
   """Puts tensors under a key in one run and takes them out in another.
 
-  One `Shelf` for each device that the tensors are placed on. Nothing is put
-  before all of `after` has run, so that a run that fails leaves nothing
-  behind.
+  There is one `Shelf` per device of the tensors. Nothing is put before all of
+  `after` has run, so that a run that fails before then keeps nothing.
 
   Attributes:
     key: the scalar int64 tensor that the ops read their key from.
-    put: the op that puts, `None` if there are no tensors.
-    restored: for each tensor what stands for it in a later run, of its shape.
-      An op that reads one of these waits for ever unless the key is there.
-    take: the op that runs all reads of `restored`, so that nothing of the key
-      stays behind; `None` if there are no tensors.
-    drop: the op that takes a key out, if it is there; `None` if there are no
+    put: the op that puts all tensors; `None` if there are no tensors.
+    restored: for each tensor the one that has its value in a later run, of the
+      same shape. A run that reads one waits for ever if the key does not exist.
+    take: the op that runs all reads of `restored`, so that the key is removed
+      from every shelf; `None` if there are no tensors.
+    drop: the op that removes a key, if it exists; `None` if there are no
       tensors.
   """
 
@@ -219,7 +218,7 @@ class Staging:
       host = tensor.dtype.base_dtype in _HOST_ONLY
       groups.setdefault((_device_of(tensor.op), host), []).append(k)
     waits = [getattr(item, "op", item) for item in after]
-    if len(groups) > 1:  # all groups are put, or none
+    if len(groups) > 1:  # so that all groups are put, or none
       waits += [tensor.op for tensor in tensors]
     puts, takes, drops = [], [], []
     with tf1.name_scope(name) as scope, tf1.control_dependencies(None):
@@ -239,7 +238,7 @@ class Staging:
 
 
 def _device_of(op):
-  """Returns the device of an op, of its variable's if it reads a variable."""
+  """Returns the device of an op, or else of the variable that it reads."""
   for tensor in op.inputs:
     if not op.device and tensor.dtype.base_dtype == tf1.resource:
       return tensor.op.device
@@ -257,7 +256,7 @@ def _empty(dtype):
 
 
 def _host_of(device):
-  """Names the host's device beside `device`."""
+  """Names the CPU device on the same task as `device`."""
   spec = tf1.DeviceSpec.from_string(device or "")
   return tf1.DeviceSpec(
     job=spec.job,

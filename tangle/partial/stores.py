@@ -1,8 +1,9 @@
 """Where residuals wait between the forward run and the backward run.
 
 `DeviceStore` keeps them in the runtime, `HostStore` in numpy arrays, and
-`SessionStore` in a run of the session that is not finished yet. Each turns a
-forward run into a ticket, and a ticket into a backward run or a discard.
+`SessionStore` in an unfinished partial run of the session. Each has a method
+for a forward run, which returns a ticket, and methods for the backward run and
+for a discard, which take the ticket.
 """
 
 import contextlib
@@ -16,21 +17,22 @@ from tangle.partial import feeds, partial_runs, prepared, staging
 
 
 def _ignore(ticket):
-  """Notes nothing."""
+  """Does nothing."""
 
 
 class DeviceStore:
   """Keeps residuals in the runtime; Python holds only their key.
 
   Attributes:
-    restored: a dict from the name of each kept tensor to what stands for it.
+    restored: a dict from the name of each kept tensor to the tensor that has
+      its value in the backward run.
   """
 
   def __init__(self, caller, kept, outputs, stable=False, name="store"):
     """Adds the ops of the store.
 
     Args:
-      caller: what messages name as the place of an error.
+      caller: the name that error messages begin with.
       kept: the tensors to keep, of any shapes.
       outputs: the tensors that a forward run fetches, of any shapes.
       stable: whether no variable changes before the backward run.
@@ -59,8 +61,8 @@ class DeviceStore:
       sess: the session.
       feed_dict: what to feed.
       extra: more tensors to fetch.
-      note: called with the ticket before anything is kept. If the run fails or
-        is interrupted, the caller discards it.
+      note: a function that is called with the ticket before anything is kept.
+        If the run fails or is interrupted, the caller must discard the ticket.
 
     Returns:
       The fetched outputs, the fetched `extra`, and the ticket.
@@ -83,10 +85,10 @@ class DeviceStore:
       sess: the session of the forward run.
       ticket: what `forward` returned.
       fetches: what to fetch, computed from `restored`.
-      feed_dict: what to feed, the upstream gradients above all.
+      feed_dict: what to feed, including the upstream gradients.
 
     Returns:
-      The fetched values. If the run fails, the caller discards the ticket.
+      The fetched values. If the run fails, the caller must discard the ticket.
     """
     if ticket is None:
       return self._runs.run(sess, fetches, feed_dict)
@@ -96,10 +98,10 @@ class DeviceStore:
     return found
 
   def discard(self, sess, ticket):
-    """Drops the residuals of `ticket`, whether they are there or not.
+    """Drops the residuals of `ticket`, if they still exist.
 
     Args:
-      sess: the session of the forward run; one that is closed holds nothing.
+      sess: the session of the forward run, which may be closed.
       ticket: what `forward` returned.
     """
     if ticket is None:
@@ -114,14 +116,14 @@ class HostStore:
 
   Attributes:
     restored: a dict from the name of each kept tensor to the placeholder that
-      stands for it.
+      has its value in the backward run.
   """
 
   def __init__(self, caller, kept, outputs, stable=False, name="store"):
     """Adds the placeholders; the arguments are those of `DeviceStore`.
 
     Raises:
-      CutError: if a tensor cannot be fetched, or not be copied.
+      CutError: if a tensor cannot be fetched, or cannot be copied.
     """
     values = kept if stable else staging.own_values(caller, kept)
     for tensor in kept:
@@ -132,7 +134,7 @@ class HostStore:
         )
     with tf1.name_scope(name):
       graph = tf1.get_default_graph()
-      # The outputs of a conditional cannot be fetched themselves on 2.x.
+      # The outputs of a conditional cannot be fetched directly on 2.x.
       self._values = [
         tensor if graph.is_fetchable(tensor) else tf1.identity(tensor)
         for tensor in values
@@ -149,7 +151,7 @@ class HostStore:
     """Runs forward and fetches the residuals; see `DeviceStore.forward`."""
     fetches = [self._outputs, list(extra), self._values]
     outputs, more, kept = self._runs.run(sess, fetches, feed_dict)
-    # A tensor that is fetched twice comes as one array.
+    # A tensor that is fetched twice is returned as the same array.
     shared = {id(value) for value in outputs}
     kept = [feeds.own(v) if id(v) in shared else v for v in kept]
     note(kept)
@@ -169,10 +171,10 @@ class SessionStore:
   """Keeps residuals in a partial run, which the backward call finishes.
 
   The gradients leave the partial run through a `Staging`, so that they can be
-  fetched or applied like those of the other stores. A partial run that is not
-  finished is never freed, so that a discard finishes it, with upstream
-  gradients of zero. One that fails cancels its session for good (TensorFlow
-  does, measured on 1.15 and 2.21), so that what can be is checked before.
+  fetched or applied like those of the other stores. TensorFlow never frees an
+  unfinished partial run, so a discard finishes it with upstream gradients of
+  zero. After a partial run that fails, the session cannot be used any more
+  (measured on 1.15 and 2.21), so feeds are checked before as far as possible.
   """
 
   def __init__(self, outputs, gradients, upstream, copies=(), name="store"):
@@ -190,8 +192,8 @@ class SessionStore:
       self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
       with tf1.control_dependencies([tensor.op for tensor in copies]):
         self._outputs = [tf1.identity(tensor) for tensor in outputs]
-      # A gradient that is just an upstream gradient is a fed tensor, which a
-      # partial run does not take for a fetch.
+      # A gradient may be the upstream placeholder itself, but a partial run
+      # cannot fetch a tensor that it is fed.
       gradients = [tf1.identity(tensor) for tensor in gradients]
       self._staging = staging.Staging(gradients, self._key)
       put = [self._staging.put] if gradients else []
@@ -241,7 +243,7 @@ class SessionStore:
   def _check_fed(self, feed_dict):
     fed = walk.names(feed_dict)
     missing = [ph for ph in self._placeholders if ph.name not in fed]
-    if missing:  # unless what reads it is fed
+    if missing:  # no error if a fed tensor makes the placeholder unnecessary
       needed = walk.ancestors(self._outputs, list(feed_dict), control=True)
       for ph in missing:
         if ph.op in set(needed):
@@ -262,11 +264,11 @@ class SessionStore:
     return found
 
   def discard(self, sess, ticket):
-    """Finishes the partial run for nothing; see `DeviceStore.discard`."""
+    """Finishes the partial run, without result; see `DeviceStore.discard`."""
     if ticket is None:
       return
     run, handle, key, zeros = ticket
-    # One that is finished already, or whose session is closed.
+    # The run may be finished already, or its session closed.
     with contextlib.suppress(tf1.errors.OpError, RuntimeError):
       run.finish(sess, handle, zeros + [key])
     if self.gradients:

@@ -1,4 +1,4 @@
-"""Sub-models: run forward once, train elsewhere, then run backward alone."""
+"""Sub-models: the forward and the backward pass are separate session runs."""
 
 import collections
 
@@ -33,16 +33,15 @@ class SubModel:
 
       d loss / d v = sum_k upstream[k]^T (d outputs[k] / d v)
 
-  for every input and variable `v`, as of the weights that the forward run
-  saw. No forward op runs again.
+  for every input and variable `v`, at the weights that the forward run read.
+  No forward op runs again, unless `store` or `residuals` asks to recompute.
 
   Attributes:
     inputs, outputs: lists of tensors.
     variables: the variables that get gradients.
-    store: the name of the store; where `"auto"` was asked for, the one that
-      it picked.
+    store: the name of the store; for `"auto"` the one that was picked.
     upstream: for each output the placeholder of its upstream gradient, `None`
-      for an output that can have none.
+      for an output that is not differentiable.
     name: name of the sub-model.
   """
 
@@ -60,7 +59,7 @@ class SubModel:
     weights_unchanged=False,
     input_gradients=None,
   ):
-    """Cuts the piece out; adds its backward ops to the graph.
+    """Adds the backward ops of the piece to the graph.
 
     Args:
       inputs: tensors of any shapes where the sub-model begins. They need not
@@ -69,31 +68,35 @@ class SubModel:
         may depend on another, or be an input.
       variables: variables to get gradients for; by default the trainable
         ones that `outputs` depend on between `inputs` and `outputs`.
-      store: where residuals wait: `"device"` in the runtime, `"host"` in
-        numpy arrays, `"session"` in a partial run, which alone carries
-        TensorFlow 1 style loops; `"recompute"` keeps inputs, weights and what
-        random and other stateful ops gave, and runs the other forward ops
-        again. `"auto"` is `"device"`, or `"session"` where that cannot carry
-        the residuals.
-      residuals: `"frontier"` keeps what the backward pass reads, `"all"`
-        every tensor between inputs and outputs that can be had, `"none"`
-        what cannot be computed again; a predicate of a tensor keeps that for
-        which it is true, and what cannot be computed again. `"min_cut"` keeps
-        the fewest bytes from which the backward pass can be had by computing
-        again what is cheap: element-wise ops, reductions, moves of data. A
-        `tangle.Budget` computes less again and stays within some bytes.
+      store: where residuals are kept: `"device"` in the runtime, `"host"` in
+        numpy arrays, `"session"` in a partial run, the only one that supports
+        TensorFlow 1 style loops; `"recompute"` keeps inputs, weights and the
+        results of random and other stateful ops, and reruns the other forward
+        ops. `"auto"` picks `"device"`, or `"session"` if `"device"` cannot
+        keep the residuals.
+      residuals: `"frontier"` keeps the tensors that the backward pass reads,
+        `"all"` every tensor between inputs and outputs that can be kept,
+        `"none"` only tensors that cannot be recomputed. A predicate of a
+        tensor keeps those for which it is true, and those that cannot be
+        recomputed. `"min_cut"` keeps the fewest bytes, if cheap ops may be
+        recomputed: element-wise ops, reductions, moves of data. A
+        `tangle.Budget` recomputes less and stays within a number of bytes.
       name: name of the sub-model and name scope of its ops.
-      recompute: with these two, a predicate of a tensor: what may be computed
-        again too, such as matrix products; never what is random or stateful.
-      keep: with these two, a predicate of a tensor: what is kept where the
-        backward pass or what is computed again reads it.
-      sizes: with these two, what tells bytes where static shapes do not: an
-        int, for every unknown dimension of what is fed (32 by default), or a
-        dict from fed tensors to shapes, or what `tangle.measure` returned.
+      recompute: for `"min_cut"` and a budget, a predicate: which tensors may
+        be recomputed besides cheap ones, such as matrix products. Results of
+        random and stateful ops are never recomputed.
+      keep: for `"min_cut"` and a budget, a predicate: which tensors are kept
+        if the backward pass or a recomputed op reads them.
+      sizes: for `"min_cut"` and a budget, the bytes of tensors without static
+        shapes: an int, the assumed size of unknown dimensions of fed tensors
+        (32 by default), or a dict from fed tensors to shapes, or the result of
+        `tangle.measure`.
       weights_unchanged: your promise that no variable changes between a
         forward run and its backward run. Reference variables, the default of
         TensorFlow 1.15, are then not copied at each forward run. Resource
         variables need no promise: they are copied only when they change.
+      input_gradients: those of `inputs` to get gradients for; by default all
+        floating ones but placeholders of the values of a sparse tensor.
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
@@ -103,8 +106,8 @@ class SubModel:
       GraphError: if the tensors belong to several graphs.
       DisconnectedError: if an input leads to no output, or an output depends on
         no input and no variable.
-      CutError: if the store cannot carry the residuals, or a budget is less
-        than the least that can be kept.
+      CutError: if the store cannot keep the residuals, or a budget is smaller
+        than the fewest bytes that can be kept.
     """
     self.name = name or "sub_model"
     caller = f"SubModel {self.name!r}"
@@ -144,7 +147,7 @@ class SubModel:
       self._pick(caller, is_planned)
 
   def _pick(self, caller, is_planned):
-    """Makes it with the first store that works."""
+    """Builds the sub-model with the first store that works."""
     self.store = DEVICE
     try:
       self._make(caller)
@@ -162,7 +165,7 @@ class SubModel:
     tf1.logging.info("%s: store='auto' picked %r.", caller, self.store)
 
   def _make(self, caller):
-    """Checks the store, and adds what every run needs to the graph."""
+    """Checks the store, and adds the ops that every run needs."""
     self._check(caller)
     with self._lock, self.graph.as_default(), tf1.name_scope(
       self.name
@@ -197,17 +200,18 @@ class SubModel:
   def prepare(self, used):
     """Adds the backward pass for a loss that uses only some outputs.
 
-    `Call.backward` does that itself where the graph can still be added to.
+    `Call.backward` does this itself, unless the graph is finalized.
 
     Args:
       used: one bool for each output.
 
     Returns:
-      The `Gradients` in the graph of that pass: tensors to build on, for
-      `Call.run`.
+      The `Gradients` of that pass, as tensors of the graph. Ops built on them
+      run by `Call.run`.
 
     Raises:
       ArgumentError: if `used` does not fit the outputs, or uses none.
+      DtypeError: if a used output is not differentiable.
     """
     used = tuple(bool(use) for use in used)
     caller = f"SubModel {self.name!r}"
@@ -226,17 +230,17 @@ class SubModel:
 
   @property
   def gradients(self):
-    """The `Gradients` in the graph, of a loss that uses all outputs.
+    """The `Gradients` of a loss that uses all outputs, as graph tensors.
 
-    To apply them without fetching them, build on them and hand the train op
-    to `Call.run`:
+    To apply them without fetching them, build the train op from them and pass
+    it to `Call.run`:
 
         pairs = list(zip(sub_model.gradients.variables, sub_model.variables))
         train_op = optimizer.apply_gradients(pairs)
         call.run(train_op, upstream)
 
-    Where a distribution strategy keeps the variables, `optimizer` has to be
-    called by it (TensorFlow 1.15: by `strategy.experimental_run_v2`):
+    If a distribution strategy keeps the variables, the strategy has to call
+    `optimizer` (TensorFlow 1.15: by `strategy.experimental_run_v2`):
 
         train_op = strategy.group(
           strategy.run(lambda: optimizer.apply_gradients(pairs)))
@@ -245,7 +249,7 @@ class SubModel:
 
   @property
   def residuals(self):
-    """What is kept between forward and backward, as a `Residuals`."""
+    """The tensors kept between forward and backward, as a `Residuals`."""
     generation = self._pass(tuple(self._usable))
     return residuals_lib.describe(
       generation.kept,
@@ -255,7 +259,7 @@ class SubModel:
     )
 
   def draw(self, path):
-    """Draws what is kept and what is computed again.
+    """Draws which tensors are kept and which are recomputed.
 
     Args:
       path: the file to write: `.dot`, for graphviz, or `.svg`.
@@ -274,7 +278,7 @@ class SubModel:
     )
 
   def _pass(self, used):
-    """Returns the generation that has a backward pass for `used`."""
+    """Returns the `Generation` that has a backward pass for `used`."""
     with self._lock:
       if used in self._generations:
         return self._generations[used]
@@ -311,7 +315,7 @@ class SubModel:
     if generation.predicted is None:
       generation.predicted = backward.bytes
     for op in backward.cut.recomputed:
-      # An input is never computed again, though another output beside it is.
+      # An input is never recomputed, though other outputs of its op may be.
       ends = generation.names | walk.names(self._split.inputs)
       generation.repeated |= walk.names(op.outputs) - ends
     generation.passes[used] = self._split.connect(
@@ -342,11 +346,11 @@ class SubModel:
         Only `store="session"` needs to know it before `backward`.
 
     Returns:
-      A `Call`, with the fetched outputs and the way back.
+      A `Call`, with the fetched outputs and methods for the backward run.
 
     Raises:
-      GraphError: if `sess` runs another graph, or something fed may not be.
-      ShapeError: if an array that is fed does not fit its tensor.
+      GraphError: if `sess` runs another graph, or a tensor may not be fed.
+      ShapeError: if a fed array does not fit its tensor.
     """
     used = tuple(self._usable) if used is None else tuple(map(bool, used))
     self.prepare(used)
@@ -358,7 +362,7 @@ class SubModel:
     return calls.begin(self, generation, sess, feed_dict, unknown)
 
   def _to_measure(self, generation):
-    """Lists names and shape tensors of what only a run can tell the size of."""
+    """Lists (name, shape tensor) of kept tensors without a static size."""
     if generation.measured is not None or self.store == SESSION:
       return []
     with self._lock:
@@ -375,7 +379,7 @@ class SubModel:
       return generation.to_measure
 
   def _own_feeds(self, sess, feed_dict, repeated):
-    """Returns what `feed_dict` feeds, as a dict from tensor to an own array."""
+    """Returns a dict from each fed tensor to a copy of its array."""
     caller = f"SubModel {self.name!r}: forward"
     if sess.graph is not self.graph:
       raise errors.GraphError(

@@ -1,4 +1,4 @@
-"""Sub-models wired by named boundaries, with buckets, trained as one."""
+"""Sub-models with buckets, connected by named boundaries, trained as one."""
 
 from tangle.pipeline import clusters, joint, paths, replicas
 

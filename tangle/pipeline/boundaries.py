@@ -1,4 +1,4 @@
-"""Boundaries: how outputs reach other sub-models, and gradients come back."""
+"""Boundaries carry outputs to other sub-models, and gradients back."""
 
 from tangle import errors
 from tangle.compat import tf1
@@ -6,11 +6,11 @@ from tangle.partial import staging
 
 
 class Boundary:
-  """One tensor on its way from a sub-model to those that read it.
+  """One tensor that a sub-model produces and others read.
 
-  Outputs that a read may choose among share one boundary. A value lies in the
-  runtime under the key that its producer has in a step; so does the gradient
-  on its way back, the sum over all readers so far.
+  Outputs that a read may choose among share one boundary. A value is kept in
+  the runtime under the key of its producer in a step; so is its gradient, the
+  sum over all readers so far.
 
   Attributes:
     dtype: dtype of the tensor.
@@ -24,8 +24,8 @@ class Boundary:
     Args:
       dtype: dtype of the tensor.
       shape: its static shape.
-      shared_name: what tells this boundary from others in the runtime.
-      device: the device of the producer, where value and gradient lie.
+      shared_name: a name, unique among all boundaries in the runtime.
+      device: the device of the producer, which holds value and gradient.
     """
     self.dtype = dtype.base_dtype
     self.shape = shape
@@ -35,7 +35,7 @@ class Boundary:
     self._gradients = staging.Shelf([dtype], shared_name + "/gradients", device)
 
   def put(self, tensor, key):
-    """Returns the op that hands `tensor` over under `key`."""
+    """Returns the op that puts `tensor` under `key`."""
     return self._values.put([tensor], key)
 
   def peek(self, key, device=None):
@@ -43,7 +43,7 @@ class Boundary:
 
     Args:
       key: the key of the producer.
-      device: the device of the reader, to which the value goes once.
+      device: the device of the reader, to which the value is copied once.
     """
     value = self._values.read([self.shape], key, peek=True)[0]
     if device == self._device:
@@ -52,7 +52,7 @@ class Boundary:
       return tf1.identity(value, name="arrived")
 
   def take(self, key):
-    """Returns the op that removes the value under `key`, which is there."""
+    """Returns the op that removes the value under `key`, which must exist."""
     return self._values.read([self.shape], key, name="take")[0].op
 
   def drop(self, key):
@@ -60,7 +60,7 @@ class Boundary:
     return tf1.group(self._values.drop(key), self._gradients.drop(key))
 
   def put_gradient(self, gradient, key):
-    """Returns the ops that hand a gradient back.
+    """Returns the ops that put the gradient of one reader.
 
     Args:
       gradient: the gradient of one reader, of the boundary's shape.
@@ -68,19 +68,19 @@ class Boundary:
 
     Returns:
       An op for the first reader of a step, and one for later readers, which
-      adds to what is there; `None` if there is only one reader.
+      adds to the present sum; `None` if there is only one reader.
     """
     first = self._gradients.put([gradient], key)
     if self.readers < 2:
       return first, None
-    # In a run of two parts the key is there in the first.
+    # In a partial run, the first part feeds the key.
     with tf1.device(self._device), tf1.control_dependencies([gradient]):
       before = self._gradients.read([self.shape], key)[0]
       total = before + gradient
     return first, self._gradients.put([total], key)
 
   def take_gradient(self, shape, key):
-    """Returns the gradient that all readers together gave, of `shape`."""
+    """Returns the sum of the readers' gradients, of `shape`; removes it."""
     return self._gradients.read([shape], key)[0]
 
 
@@ -88,7 +88,7 @@ def check_dtype(caller, source, dtype, boundary):
   """Refuses an output that cannot share a boundary with others.
 
   Args:
-    caller: what the message names as the place of the error.
+    caller: the name that error messages begin with.
     source: `"sub_model.output"`.
     dtype: its dtype.
     boundary: the `Boundary` of the outputs that a read may choose instead.

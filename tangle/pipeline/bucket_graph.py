@@ -12,20 +12,20 @@ class BucketGraph:
   Attributes:
     bucket: the bucket.
     piece: the `Piece` that the builder made.
-    puts: output name → op that hands it to its readers.
+    puts: output name → op that puts it on its boundary.
     boundaries: output name → `Boundary`, of the outputs that are read.
     reads: read name → (tensor, `Boundary`, key of the producer).
     key: the scalar int64 key of the sub-model in a step.
     residuals: its residual policy.
     device: the device of the sub-model, or `None`.
-    op_count: how many ops it has added to the graph so far.
+    op_count: the number of ops that it has added to the graph so far.
   """
 
   def __init__(self, caller, bucket, piece, reads, key, residuals, device=None):
-    """Remembers the parts; adds nothing to the graph.
+    """Stores the arguments; adds nothing to the graph.
 
     Args:
-      caller: what messages name as the place of an error.
+      caller: the name that error messages begin with.
       bucket: the bucket.
       piece: a `Piece`.
       reads: read name → (tensor, `Boundary`, key of the producer).
@@ -48,7 +48,7 @@ class BucketGraph:
     self.graph = key.graph
 
   def add_puts(self, boundaries):
-    """Adds the ops that hand outputs over.
+    """Adds the ops that put outputs on their boundaries.
 
     Args:
       boundaries: output name → `Boundary`, of the outputs that are read.
@@ -58,7 +58,7 @@ class BucketGraph:
     self.boundaries = boundaries
 
   def feeds_of(self, outputs):
-    """Finds the feeds that some outputs depend on.
+    """Finds the feeds on which some outputs depend.
 
     Args:
       outputs: names of outputs.
@@ -78,7 +78,7 @@ class BucketGraph:
     return self._feeds[key]
 
   def training_pass(self, pattern, scope, weights_unchanged=False):
-    """Returns the pass for a pattern, made when it is first asked for.
+    """Returns the pass for a pattern, made at the first call.
 
     Args:
       pattern: a `passes.Pattern` that has something to differentiate.
@@ -89,7 +89,7 @@ class BucketGraph:
       A `Pass`.
 
     Raises:
-      GraphError: if the pass is not there and the graph is finalized.
+      GraphError: if the pass does not exist and the graph is finalized.
       CutError: if the graph cannot be cut.
     """
     key = pattern, weights_unchanged

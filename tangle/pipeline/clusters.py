@@ -1,8 +1,8 @@
 """Clusters of `tf.train.Server`s on this machine, for trials and tests.
 
-Each task is a process of its own that listens on a free port and ends with the
+Each task is a separate process that listens on a free port and ends with the
 process that started it. A server has no authentication and listens on all
-interfaces: on a machine that others reach, start none.
+interfaces: do not start one on a machine that others can reach.
 """
 
 import os
@@ -34,10 +34,10 @@ def device(task):
 
 
 def free_ports(count):
-  """Finds ports that nobody listens on now.
+  """Finds ports that are free now.
 
   Args:
-    count: how many.
+    count: the number of ports.
 
   Returns:
     A list of ints.
@@ -59,7 +59,7 @@ class LocalCluster:
 
   Attributes:
     addresses: `host:port` of each task.
-    target: what `tf.compat.v1.Session` takes, of the first task.
+    target: the target of the first task, for `tf.compat.v1.Session`.
     log_dir: the folder of the tasks' logs, `task_0.log` and so on.
   """
 
@@ -75,12 +75,13 @@ class LocalCluster:
     """Starts the tasks and waits until all of them answer.
 
     Args:
-      tasks: how many.
-      threads: each task computes with so many threads, and one more hands
-        values over; 0 leaves it to TensorFlow.
-      log_dir: gets a log of each task; by default a new temporary folder.
+      tasks: the number of tasks.
+      threads: the number of threads with which each task computes; one more
+        transfers values. With 0, TensorFlow chooses.
+      log_dir: the folder for the tasks' logs; by default a temporary one.
       ports: a port for each task; free ones by default.
-      environment: variables that the tasks get besides those of this process.
+      environment: environment variables of the tasks besides those of this
+        process.
 
     Raises:
       ArgumentError: if `tasks` is not positive, or `ports` are not as many
@@ -118,7 +119,7 @@ class LocalCluster:
       raise
 
   def _start(self, task):
-    """Starts a task, and does not wait for it."""
+    """Starts a task without waiting for it."""
     environment = {**os.environ, **self._environment}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
     command = [sys.executable, "-m", "tangle.pipeline.clusters"]
@@ -152,11 +153,11 @@ class LocalCluster:
     return self._processes[task].pid
 
   def is_alive(self, task):
-    """Whether a task's process is there; a stopped one is."""
+    """Whether a task's process exists; true also for a halted one."""
     return self._processes[task].poll() is None
 
   def kill(self, task):
-    """Ends a task at once, as a machine does that loses power."""
+    """Kills a task at once, as a power failure of its machine would."""
     self._processes[task].kill()
     self._processes[task].wait()
     self._close_pipes(task)
@@ -166,11 +167,11 @@ class LocalCluster:
     self._processes[task].send_signal(signal.SIGSTOP)
 
   def resume(self, task):
-    """Lets a task go on that was halted."""
+    """Resumes a halted task."""
     self._processes[task].send_signal(signal.SIGCONT)
 
   def restart(self, task):
-    """Ends a task and starts it anew, at the same address, with nothing in it.
+    """Kills a task and starts a new one, without state, at the same address.
 
     Args:
       task: its index.
@@ -215,9 +216,9 @@ def _check_ports(ports):
 
 
 def _serve(addresses, task, threads):
-  """Is a task until standard input ends."""
-  # With one thread, another task would wait for a value as long as this one
-  # computes: to hand it over is an op, too.
+  """Runs a task until standard input ends."""
+  # Sending a value is an op, too: with only one thread, another task would wait
+  # for the value as long as this one computes.
   config = tf1.ConfigProto(
     inter_op_parallelism_threads=threads and threads + 1,
     intra_op_parallelism_threads=threads,
@@ -229,7 +230,7 @@ def _serve(addresses, task, threads):
   while sys.stdin.buffer.read(1):
     time.sleep(0.01)
   del server
-  os._exit(0)  # a server cannot be ended in an orderly way
+  os._exit(0)  # a server has no method to shut down
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What happens to a step when a task of the cluster is lost.
+"""Detects that a task of the cluster is lost, and ends the step.
 
-Runs in a local session are made as they are. In a session of a cluster each run
-has a time limit, since a run that waits for a lost task may never end. When a
-run fails for want of a task, the tasks are asked, each by a session of its own,
-which also removes what the step has left on them.
+Runs in a local session are not changed. In a session of a cluster each run has
+a time limit, since a run that waits for a lost task may never end. When a run
+fails and a lost task may be the cause, each task is queried by a separate
+session, which also removes what the step has left there.
 
-A lost task takes its variables along: only a checkpoint has them.
+The variables of a lost task are lost, too: only a checkpoint has them.
 """
 
 import contextlib
@@ -21,15 +21,15 @@ from tangle.compat import tf1
 from tangle.partial import monitored, staging
 
 TIMEOUT_S = 300.0
-"""Seconds that a run on a cluster may take, if nothing else is said."""
+"""The default time limit of a run on a cluster, in seconds."""
 
 GRACE_S = 1.0
-"""Seconds after which a run is given up that does not keep its time limit."""
+"""Seconds to wait, beyond its time limit, for a run to return."""
 
 ANSWER_S = 3.0
-"""Seconds in which a task must answer that is not lost."""
+"""Seconds within which a task must answer, else it counts as lost."""
 
-_MARGIN_S = 1.8  # after the time limit, to find out who is lost
+_MARGIN_S = 1.8  # after the time limit, to find out which task is lost
 
 SUSPECT = (
   tf1.errors.UnavailableError,
@@ -37,7 +37,7 @@ SUSPECT = (
   tf1.errors.DeadlineExceededError,
   tf1.errors.CancelledError,
 )
-"""What runs raise for want of a task, and sometimes for another reason."""
+"""Errors that runs raise when a task is lost, and sometimes otherwise."""
 
 _RESTARTED = re.compile(r'"(/job:\w+/replica:\d+/task:\d+)"\)? (?:just|was)')
 _REMOTE = re.compile(r"remote target (/job:\w+/replica:\d+/task:\d+)")
@@ -50,15 +50,15 @@ _TRANSPORT = re.compile(
 class Limited:
   """A session of a cluster for one step, whose runs have a time limit.
 
-  After a run that failed for want of a task no more are made.
+  After a run has failed with one of `SUSPECT`, no more runs are made.
 
   Attributes:
     graph: the graph of the session.
     limited: the session.
-    address: what the session was opened on.
+    address: the target that the session was opened with.
     keys: the keys that runs have been fed.
-    timed_out: whether a run took longer than it may.
-    due: when to say who is lost, by `time.monotonic`.
+    timed_out: whether a run exceeded its time limit.
+    due: the time by which to report the lost tasks, by `time.monotonic`.
     updating: whether the run that changes the variables has begun.
   """
 
@@ -67,8 +67,8 @@ class Limited:
 
     Args:
       sess: a session.
-      address: what it was opened on.
-      timeout_s: the time limit.
+      address: the target that it was opened with.
+      timeout_s: the time limit of a run, in seconds.
     """
     self.graph, self.limited, self.address = sess.graph, sess, address
     self.keys, self.timed_out, self.updating = set(), False, False
@@ -123,7 +123,7 @@ class Limited:
     return self._call(self.limited.partial_run, handle, fetches, feed_dict)
 
   def _call(self, function, *arguments):
-    """Calls a method of the session in a thread that may be left behind."""
+    """Calls a method of the session in a thread that may be abandoned."""
     if self._failure is not None:
       raise self._failure
     begin = time.monotonic()
@@ -139,7 +139,7 @@ class Limited:
 
 
 class _Thread:
-  """A call in a thread of its own, which nobody has to wait for."""
+  """A call in a separate thread, which need not be waited for."""
 
   def __init__(self, function, arguments, graph):
     self._found, self._error = None, None
@@ -172,7 +172,7 @@ def check_timeout(name, timeout_s):
 
   Args:
     name: of the pipeline, for the message.
-    timeout_s: the time limit.
+    timeout_s: the time limit, in seconds.
 
   Returns:
     `timeout_s`.
@@ -189,7 +189,7 @@ def check_timeout(name, timeout_s):
 
 
 def address_of(sess):
-  """Returns what a session was opened on, empty if it is a local one.
+  """Returns the target of a session, empty if the session is local.
 
   Args:
     sess: a session, or what `monitored.bind` returned.
@@ -241,13 +241,13 @@ def call(pipeline, sess, work):
     raise errors.TaskLostError(message) from error
   except Exception:
     raise
-  except BaseException:  # such as a key press; a run may still be under way
+  except BaseException:  # such as KeyboardInterrupt; a run may be in progress
     pipeline.left_keys.update(limited.keys)
     raise
 
 
 def close(sess):
-  """Closes a session in a thread, as that may last until a lost task is back.
+  """Closes a session in a thread, as it may wait until a lost task is back.
 
   Args:
     sess: a session, which may be closed already.
@@ -261,7 +261,7 @@ def close(sess):
 
 
 def _explain(pipeline, limited, text, lost):
-  """Returns the message of a loss, `None` if no task has been lost."""
+  """Returns the error message, or `None` if no task has been lost."""
   named = _RESTARTED.findall(text) or _REMOTE.findall(text)
   limit = f"timeout_s={pipeline.timeout_s:g}"
   if lost:
@@ -290,13 +290,13 @@ def _explain(pipeline, limited, text, lost):
 
 
 def sweep(graph, address, keys, seconds=ANSWER_S):
-  """Removes what lies under certain keys, on each task that answers.
+  """Removes the values under certain keys, on each task that answers.
 
-  Tasks that do not answer in time go on being asked in threads.
+  Threads continue to query the tasks that do not answer in time.
 
   Args:
     graph: the graph whose shelves are emptied.
-    address: what a session is opened on.
+    address: the target to open sessions with.
     keys: ints.
     seconds: how long to wait for answers.
 
@@ -322,18 +322,18 @@ def sweep(graph, address, keys, seconds=ANSWER_S):
 
 
 def ask(address, tasks, seconds=ANSWER_S):
-  """Asks tasks of a cluster whether they are there.
+  """Finds out whether tasks of a cluster answer.
 
-  `Session.list_devices` would wait for a lost task, and no other thread would
-  run meanwhile.
+  `Session.list_devices` would wait for a lost task, and block all other Python
+  threads meanwhile.
 
   Args:
-    address: what a session is opened on.
+    address: the target to open sessions with.
     tasks: such as `"/job:worker/task:1"`; `""` for all tasks together.
     seconds: how long to wait for answers.
 
   Returns:
-    Task → the error, of those that do not answer.
+    A dict from each task that does not answer to the error.
   """
   threads = {
     task: _Thread(_drop, (address, [task] if task else [], [], ()), tf1.Graph())
@@ -343,7 +343,7 @@ def ask(address, tasks, seconds=ANSWER_S):
 
 
 def _failed(threads, seconds):
-  """Returns task → the error, of those whose threads do not end in time."""
+  """Returns task → error, for threads that failed or did not end in time."""
   found, end = {}, time.monotonic() + seconds
   for task, thread in threads.items():
     try:
@@ -354,7 +354,7 @@ def _failed(threads, seconds):
 
 
 def tells_of_loss(error):
-  """Whether the message of an error of TensorFlow's is one of a lost task."""
+  """Whether the message of a TensorFlow error says that a task is lost."""
   text = str(error)
   return any(
     pattern.search(text) for pattern in (_RESTARTED, _REMOTE, _TRANSPORT)
@@ -362,7 +362,7 @@ def tells_of_loss(error):
 
 
 def _tasks(graph):
-  """Returns the tasks that ops of a graph are placed on."""
+  """Returns the tasks on which ops of a graph are placed."""
   devices = {op.device for op in graph.get_operations()}
   return {_task_of(device) for device in devices} - {""}
 
@@ -374,7 +374,7 @@ def _task_of(device):
 
 
 def _drop(address, tasks, puts, keys):
-  """Runs on certain tasks only, in a new session, the drops of keys."""
+  """Drops keys on certain tasks only, in a new session."""
   config = tf1.ConfigProto(device_filters=tasks, operation_timeout_in_ms=16000)
   with tf1.Graph().as_default() as graph:
     key_ph = tf1.placeholder(tf1.int64, [])

@@ -1,8 +1,8 @@
-"""The joint model of a pipeline: the reference, one graph a combination.
+"""The joint model of a pipeline: one joint graph per combination of buckets.
 
-The same builders, wired in one graph for each combination of buckets and
-trained by plain `tf.gradients`: what a pipeline is measured against, and what
-bucketing was before there were pipelines.
+It calls the same builders, connects their tensors in one graph per combination
+of buckets, and trains by plain `tf.gradients`. This is the reference to which a
+pipeline is compared, and the way of bucketing without pipelines.
 """
 
 import itertools
@@ -25,7 +25,7 @@ class Combination(NamedTuple):
     update: the op that trains, `None` if no sub-model has a loss.
     global_norm: the norm of the gradients, `None` without clipping.
     variables: the variables that it trains.
-    op_count: how many ops it has added to the graph.
+    op_count: the number of ops that it has added to the graph.
   """
 
   buckets: Dict[str, Any]
@@ -41,7 +41,7 @@ class JointTrainer:
 
   Attributes:
     pipeline: the `Pipeline`.
-    combinations: the `Combination`s, in the order in which a batch is fitted.
+    combinations: the `Combination`s, in the order in which a batch tries them.
     variables: the trainable variables of all combinations.
   """
 
@@ -54,16 +54,16 @@ class JointTrainer:
     global_step=None,
     combinations=None,
   ):
-    """Builds a joint graph for each combination, with an update of its own.
+    """Builds a joint graph and an update for each combination.
 
     Args:
-      pipeline: the `Pipeline` whose builders and wiring to take; it need not
-        be built.
+      pipeline: the `Pipeline` whose builders and connections to use; it need
+        not be built.
       optimizer: a `tf.compat.v1.train.Optimizer`.
-      clip_norm: global norm that gradients are scaled down to; `None` leaves
-        them.
+      clip_norm: the global norm to which gradients are scaled down; `None` does
+        not clip.
       loss_weights: sub-model name → factor of its loss; 1 by default.
-      global_step: a variable that each step adds 1 to.
+      global_step: a variable to which each step adds 1.
       combinations: dicts from sub-model to bucket; a sub-model that is left
         out takes no part. By default all combinations of all buckets.
 
@@ -106,7 +106,7 @@ class JointTrainer:
       ]
       update, norm, variables = None, None, []
       if losses:
-        # What a step returns is of before its update, as in a pipeline.
+        # A step returns values from before its update, as in a pipeline.
         seen = losses + [
           metric
           for piece in built.values()

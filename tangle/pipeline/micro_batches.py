@@ -1,9 +1,10 @@
-"""Steps whose batch is divided, so that sub-models work at the same time.
+"""Steps with micro-batches, so that sub-models work at the same time.
 
-A batch is cut along the first axis of what is fed. Its parts, the
-micro-batches, go through the pipeline one behind another: while one sub-model
-runs a part forward, another runs the next one, or an earlier one backward. The
-gradients of all parts are summed where the weights are, and applied at once.
+A batch is divided along the first axis of the fed arrays. Its parts, the
+micro-batches, go through the pipeline one after another: while one sub-model
+runs a part forward, another runs another part, forward or backward. The
+gradients of all parts are summed on the devices of the weights, and applied at
+once.
 """
 
 import collections
@@ -23,12 +24,12 @@ WEIGHT = "weight of a micro-batch"
 
 
 class Ran(NamedTuple):
-  """One run of a step, as it was made.
+  """A record of one run of a step.
 
   Attributes:
     sub_model: its name, `None` for the update.
-    is_backward: whether it went backward; a sub-model that nobody reads does
-      so in its run forward.
+    is_backward: whether it was a backward run; a sub-model that no other reads
+      has none, as its forward run computes its gradients too.
     micro_batch: its number.
     begin_s: when the client began it, by `time.perf_counter`.
     end_s: when the client had its results.
@@ -45,8 +46,8 @@ class Sums:
   """The ops that add up the gradients of micro-batches, for one trainer.
 
   Attributes:
-    weight: the placeholder of a micro-batch's share of the rows.
-    timeline: a list that gets a `Ran` of each run; `None` to record none.
+    weight: the placeholder of a micro-batch's fraction of the rows.
+    timeline: a list to which a `Ran` per run is appended; `None` for no record.
   """
 
   timeline = None
@@ -58,7 +59,7 @@ class Sums:
     self._ops = {}
 
   def key(self, name):
-    """Returns the placeholder of the key under which a sub-model's sum lies."""
+    """Returns the placeholder of the key of a sub-model's gradient sum."""
     if name not in self._keys:
       self._keys[name] = tf1.placeholder(tf1.int64, [], name="sum_key_ph")
     return self._keys[name]
@@ -72,7 +73,7 @@ class Sums:
       device: its device, or `None`.
 
     Returns:
-      The op of the first micro-batch of a step, and that of later ones.
+      An op for the first micro-batch of a step, and one for later ones.
     """
     if id(group) not in self._ops:
       key = self.key(name)
@@ -99,7 +100,7 @@ class Sums:
 
 
 class MicroProgram:
-  """The steps of one `Plan`, of which a batch is divided."""
+  """The steps of one `Plan`, with micro-batches."""
 
   def __init__(
     self, pipeline, plan, passes, update, weights, sums, count, schedule, pool
@@ -109,13 +110,13 @@ class MicroProgram:
     Args:
       pipeline: the `Pipeline`.
       plan: a `Plan`.
-      passes: sub-model → `Pass`, of those that have gradients to make.
+      passes: sub-model → `Pass`, of those that compute gradients.
       update: an `updates.Update` that takes all gradients from shelves.
       weights: sub-model → factor of its loss.
       sums: the `Sums` of the trainer.
       count: the number of micro-batches.
       schedule: the name of a schedule.
-      pool: the executor of runs that may be made at once.
+      pool: the executor of runs that do not depend on one another.
     """
     self._caller = f"Pipeline {pipeline.name!r}"
     self._prepared = pipeline.prepared
@@ -130,8 +131,8 @@ class MicroProgram:
     self._tasks = []  # work: run, sub-model or None, micro-batch
     self._labels = {}  # run and micro-batch → as in `Ran`
     self._forward = {}  # (sub-model, micro-batch) → its task
-    self._givers = {}  # (source, micro-batch) → the tasks that give
-    self._has_sum = set()  # sub-models of which an earlier task gives a sum
+    self._givers = {}  # (source, micro-batch) → tasks that put its gradient
+    self._has_sum = set()  # sub-models whose sum an earlier task began
     self._takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
     self._add_all(schedule)
     keys = [(a.node.key, ("sum", a.node.name)) for a in plan.active]
@@ -167,7 +168,7 @@ class MicroProgram:
         left[m] -= 1
         if name in done:
           after.add(done[name])
-        if not left[m]:  # nobody reads the boundaries of this part any more
+        if not left[m]:  # no run reads the boundaries of this part any more
           after.update(
             k for k, task in enumerate(self._tasks) if task.work[2] == m
           )
@@ -175,7 +176,7 @@ class MicroProgram:
         self._add(active, is_backward, m, after, not left[m])
 
   def _needed(self, active, is_backward, m):
-    """Returns the tasks that a run needs, `None` if they are not there yet."""
+    """Returns the tasks that a run needs, `None` if one is not yet added."""
     name = active.node.name
     if not is_backward:
       before = [(source.sub_model, m) for source in active.sources.values()]
@@ -228,7 +229,7 @@ class MicroProgram:
     self._tasks.append(tasks.Task(work, frozenset(after)))
 
   def _give(self, active, m, after):
-    """Returns the ops that hand gradients back, of the task to come."""
+    """Returns the ops of the next task that put gradients of its reads."""
     ops, name = [], active.node.name
     for read, (first, later) in self._passes[name].reads.items():
       source = active.sources[read]
@@ -299,7 +300,7 @@ class MicroProgram:
     return runs.make_result(self._plan, found, self._weights, global_norm=norm)
 
   def _clean(self, sess, keys_of_parts, shared):
-    """Removes whatever a step that failed has left in the runtime."""
+    """Removes what a failed step has left in the runtime."""
     keys = runs.key_feeds(self._plan)
     sums = {name: shared["sum", name] for _, name in keys}
     for found in keys_of_parts + [sums]:
@@ -308,7 +309,7 @@ class MicroProgram:
 
 
 def _join(found, shares, tensors):
-  """Joins what the forward runs of one sub-model fetched."""
+  """Joins the fetched values of the forward runs of one sub-model."""
   losses = zip(*(values["loss"] for values in found))  # one or none
   metrics = {}
   for name in found[0]["metrics"]:
@@ -320,7 +321,7 @@ def _join(found, shares, tensors):
 
 
 def has_rows(metric):
-  """Whether the first dimension of a metric goes with the batch.
+  """Whether the first dimension of a metric is taken to be the batch.
 
   Args:
     metric: a tensor.
@@ -335,5 +336,5 @@ def has_rows(metric):
 
 
 def _mean(shares, values):
-  """Returns the mean of values that count as much as their shares."""
+  """Returns the mean of values, weighted by `shares`."""
   return sum(share * value for share, value in zip(shares, values))

@@ -1,4 +1,4 @@
-"""The sub-models of a pipeline before a batch: wiring, buckets, feeds."""
+"""The sub-models of a pipeline: their connections, buckets and feeds."""
 
 import collections
 import re
@@ -13,7 +13,7 @@ from tangle.pipeline import pieces
 
 
 class Source(NamedTuple):
-  """Where a read comes from."""
+  """The output of a sub-model that another one reads."""
 
   sub_model: str
   output: str
@@ -23,20 +23,20 @@ class Source(NamedTuple):
 
 
 class Node(NamedTuple):
-  """One sub-model as `Pipeline.add` was told of it.
+  """One sub-model: the arguments of `Pipeline.add`, and its graphs.
 
   Attributes:
     name: its name.
     build: builds its graph: `build(bucket, reads)` returns a `Piece`.
     buckets: its buckets, `[None]` if it has none.
     reads: read name → the `Source`s that it may come from.
-    pad: feed name → the value that arrays are padded with.
-    bucket_of: chooses the bucket from the feeds, `None` for the first that
-      they fit.
+    pad: feed name → the value with which arrays are padded.
+    bucket_of: a function from the feeds to the bucket; `None` for the first
+      bucket that they fit.
     residuals: its residual policy.
-    key: the int64 scalar under which its tensors lie in a step.
+    key: the int64 scalar tensor, the key of its tensors in a step.
     graphs: bucket → `BucketGraph`, once they are built.
-    device: the device that it lives on, `None` where TensorFlow is to choose.
+    device: its device, `None` if TensorFlow chooses.
   """
 
   name: str
@@ -52,7 +52,7 @@ class Node(NamedTuple):
 
 
 def op_name(text):
-  """Returns `text` with `_` for what the name of an op may not have."""
+  """Returns `text` with `_` for characters that op names may not have."""
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
 
 
@@ -60,16 +60,16 @@ def check_new(caller, name, buckets, known):
   """Checks name and buckets of a sub-model to add.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     name: its name.
     buckets: its buckets, or `None`.
-    known: the names that are taken.
+    known: the names that are in use.
 
   Returns:
     The list of its buckets.
 
   Raises:
-    ArgumentError: if the name is taken or has a dot, or buckets are the same.
+    ArgumentError: if the name is in use or has a dot, or two buckets are equal.
   """
   if name in known or "." in name:
     raise errors.ArgumentError(
@@ -86,10 +86,10 @@ def check_new(caller, name, buckets, known):
 
 
 def check_device(caller, device):
-  """Refuses what names no device.
+  """Refuses a string that names no device.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     device: a string such as `"/job:worker/task:1"` or `"/gpu:0"`, or `None`.
 
   Raises:
@@ -109,19 +109,20 @@ def check_device(caller, device):
 
 
 def parse_reads(caller, reads, nodes):
-  """Reads what `Pipeline.add` was told of the boundaries that come in.
+  """Parses the argument `reads` of `Pipeline.add`.
 
   Args:
-    caller: what messages name as the place of an error.
-    reads: read name → `"sub_model.output"`, or a list of such to choose from.
-    nodes: name → `Node` of the sub-models that are there.
+    caller: the name that error messages begin with.
+    reads: read name → `"sub_model.output"`, or a list of these, the
+      alternatives.
+    nodes: name → `Node` of the sub-models added before.
 
   Returns:
     An ordered dict from read name to a list of `Source`.
 
   Raises:
-    ArgumentError: if a source is malformed, read twice, or its sub-model is
-      not there; if a read has no source, or two of one sub-model.
+    ArgumentError: if a source is malformed, read twice, or its sub-model does
+      not exist; if a read has no source, or two of one sub-model.
   """
   parsed = collections.OrderedDict()
   for read, sources in (reads or {}).items():
@@ -154,19 +155,20 @@ def parse_reads(caller, reads, nodes):
 def group_sources(caller, nodes):
   """Finds the sources that share a boundary.
 
-  Those do that one read may choose among, and those that share with these.
+  The alternatives of one read share a boundary. So do sources that both share
+  one with a third.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     nodes: name → `Node`.
 
   Returns:
-    A dict from each `Source` that is read to the one that stands for all that
+    A dict from each `Source` that is read to the representative of all that
     share its boundary.
 
   Raises:
-    ArgumentError: if two outputs of one sub-model would share a boundary,
-      where the key of the sub-model could not tell them apart.
+    ArgumentError: if two outputs of one sub-model would share a boundary, as
+      both would have the same key there.
   """
   group = {}
   for node in nodes.values():
@@ -235,21 +237,21 @@ def choose_bucket(node, feeds, needed=None):
 
 
 def take(caller, piece, feeds, needed=None):
-  """Checks the feeds of one sub-model and makes them arrays.
+  """Checks the feeds of one sub-model and converts them to arrays.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     piece: the `Piece` of any bucket.
-    feeds: feed name → array, or what numpy makes one of.
-    needed: names of the feeds that must be there; by default all that have no
-      default of their own.
+    feeds: feed name → array, or a value that numpy converts to one.
+    needed: names of the required feeds; by default all placeholders without a
+      default.
 
   Returns:
     Feed name → array.
 
   Raises:
     ArgumentError: if `feeds` is no dict, or a feed is missing or unknown.
-    DtypeError: if a placeholder's dtype has no such values.
+    DtypeError: if a placeholder's dtype cannot represent the values.
   """
   if not hasattr(feeds, "items"):
     raise errors.ArgumentError(
@@ -281,7 +283,7 @@ def fit(piece, arrays, pad):
   Args:
     piece: a `Piece`.
     arrays: feed name → array.
-    pad: feed name → the value that its arrays are padded with.
+    pad: feed name → the value with which its arrays are padded.
 
   Returns:
     A feed dict, `None` if an array does not fit.
@@ -318,6 +320,6 @@ def _pad(placeholder, array, value):
   ]
   if not any(width for _, width in widths):
     return array
-  # In the dtype that is fed, lest a narrower one of the array cut the value.
+  # In the placeholder's dtype, as the array's may be too narrow for the value.
   array = array.astype(placeholder.dtype.as_numpy_dtype)
   return np.pad(array, widths, mode="constant", constant_values=value)

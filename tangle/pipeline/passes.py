@@ -1,8 +1,8 @@
 """The ops of a training pass through the static graph of a sub-model.
 
-Residuals wait in the runtime between forward and backward run. Where they
-cannot leave the run that makes them, as those of TensorFlow 1 style loops, the
-two are parts of one run.
+Residuals are kept in the runtime between the forward and the backward run. If
+they cannot leave the run that makes them, such as those of TensorFlow 1 style
+loops, the two are the two parts of one partial run.
 """
 
 import functools
@@ -17,10 +17,10 @@ from tangle.partial import aside, own_forward, policies, split, staging
 
 
 class Pattern(NamedTuple):
-  """What the loss of a step depends on a sub-model by.
+  """The outputs of a sub-model through which a step's loss depends on it.
 
   Attributes:
-    outputs: the outputs that gradients come back for.
+    outputs: the outputs that get gradients from their readers.
     loss_weight: factor of its own loss, `None` if it has none.
   """
 
@@ -29,14 +29,14 @@ class Pattern(NamedTuple):
 
 
 class VariableGradients(NamedTuple):
-  """Where a pass leaves the gradients of the variables.
+  """The gradients of a pass for variables, and the shelf for them.
 
   Attributes:
-    signature: pairs of variable name and, where its gradient is sparse, the
-      name of the dtype of the indices, `None` where it is dense.
-    shelf: the `Shelf` that holds the tensors they are made of.
+    signature: pairs of variable name and `None` for a dense gradient; for a
+      sparse one the name of the dtype of its indices.
+    shelf: the `Shelf` of the tensors that make up the gradients.
     shapes: the static shapes of those tensors.
-    tensors: those tensors, in the run that makes them.
+    tensors: those tensors, in the run that computes them.
     put: the op that puts them on the shelf.
   """
 
@@ -52,20 +52,20 @@ class Pass(NamedTuple):
 
   Attributes:
     forward: ops to run with the forward run.
-    backward: ops of the backward run, which take out all that was kept for it;
-      `None` where the forward run does all.
-    reads: read name → ops that hand its gradient back: for the first reader
-      of a step, and for later ones.
-    variables: a `VariableGradients`, `None` if there are none. Who runs the
-      pass puts them, or uses them in the same run.
-    drops: ops that remove what the pass keeps, if it is there.
+    backward: ops of the backward run, which remove all that was kept for it;
+      `None` if the forward run computes the gradients too.
+    reads: read name → ops that put its gradient: for the first reader of a
+      step, and for later ones.
+    variables: a `VariableGradients`, `None` if there are none. The caller runs
+      their `put`, or uses them in the same run.
+    drops: ops that remove what the pass keeps, if it exists.
     residuals: the tensors that are kept from forward to backward.
-    own: a function from tensor or op of the forward run to what this pass has
-      in its place.
-    is_real: where forward and backward run are two parts of one run, which
-      fetches tensors only: the bool placeholder of the second part, whether
-      there are upstream gradients or the run is given up. `None` where
-      residuals wait in the runtime.
+    own: a function from a tensor or op of the forward run to its replacement in
+      this pass.
+    is_real: a bool placeholder if forward and backward run are the two parts of
+      a partial run, which can fetch only tensors. The second part is fed true
+      if there are upstream gradients, false if the run is abandoned. `None` if
+      residuals are kept in the runtime.
   """
 
   forward: List[Any]
@@ -127,7 +127,7 @@ class PassMaker:
     return self._in_one_run(given)
 
   def _split(self):
-    """Returns the `Split` of the sub-model as the graph has it."""
+    """Returns the `Split` of the sub-model's original ops."""
     piece = self._piece
     outputs = [piece.outputs[name] for name in self._names]
     if self._pattern.loss_weight is not None:
@@ -143,7 +143,7 @@ class PassMaker:
     )
 
   def _settle(self, given, in_one_run=False):
-    """Returns the `Split` to use, its `Clone`, and what `Pass.own` is."""
+    """Returns the `Split` to use, its `Clone`, and `Pass.own`."""
     piece = self._piece
     fetched = [*piece.metrics.values(), *piece.updates]
     fetched += self._graph.puts.values()
@@ -152,7 +152,7 @@ class PassMaker:
     return found, copy, _itself if copy is None else copy.find
 
   def _upstream(self, tensors, is_real=None):
-    """Returns upstream gradients of outputs, and the ops that take them out."""
+    """Returns upstream gradients of outputs, and the ops that remove them."""
     upstream = [
       self._take_gradient(name, tensor, is_real)
       for name, tensor in zip(self._names, tensors)
@@ -164,7 +164,7 @@ class PassMaker:
     return upstream, takes
 
   def _take_gradient(self, name, tensor, is_real):
-    """Returns the gradient that the readers of an output gave."""
+    """Returns the sum of the gradients of an output's readers."""
     boundary = self._graph.boundaries[name]
     if is_real is None:
       return boundary.take_gradient(tensor.shape, self._key)
@@ -178,7 +178,7 @@ class PassMaker:
     return gradient
 
   def _in_forward_run(self, given):
-    """Makes the pass of a sub-model that no loss above depends on."""
+    """Makes the pass of a sub-model on which no loss above depends."""
     piece, _, own = self._settle(given)
     upstream, _ = self._upstream([])
     gradients = aside.differentiate_in_forward_run(piece, upstream)
@@ -188,7 +188,7 @@ class PassMaker:
     return Pass([], None, reads, variables, drops, [], own)
 
   def _in_two_runs(self, given, remedy):
-    """Makes a pass whose residuals wait in the runtime."""
+    """Makes a pass whose residuals are kept in the runtime."""
     piece, _, own = self._settle(given)
     caller = self._graph.caller
     upstream, takes = self._upstream(piece.outputs)
@@ -213,7 +213,7 @@ class PassMaker:
     return Pass(forward, takes, reads, variables, drops, kept, own)
 
   def _in_one_run(self, given):
-    """Makes a pass whose backward run is the second part of a run."""
+    """Makes a pass whose backward run is the second part of a partial run."""
     piece, copy, own = self._settle(given, in_one_run=True)
     is_real = tf1.placeholder(tf1.bool, [], name="is_real_ph")
     upstream, takes = self._upstream(piece.outputs, is_real)
@@ -233,7 +233,7 @@ class PassMaker:
     )
 
   def _put(self, piece, gradients, is_real=None):
-    """Hands gradients over.
+    """Adds the ops that put gradients of reads and of variables.
 
     Returns:
       `Pass.reads`, `Pass.variables` and the ops that remove the latter.
@@ -254,15 +254,15 @@ class PassMaker:
     return reads, variables, drops
 
   def _after(self, op):
-    """Returns a scalar that is there when `op` has run."""
+    """Returns a scalar that is computed after `op` has run."""
     with tf1.control_dependencies([op]):
       return tf1.identity(self._key, name="ran")
 
   def _when_real(self, is_real, make):
-    """Makes ops, which a run that is given up leaves out.
+    """Makes ops that an abandoned run skips.
 
     Args:
-      is_real: a bool placeholder, `None` in a run that makes them anyhow.
+      is_real: a bool placeholder; `None` in a run that always runs the ops.
       make: a function that adds ops and returns a sequence of ops and `None`s.
 
     Returns:
@@ -285,7 +285,7 @@ class PassMaker:
     return tuple(None if op is None else next(rest) for op in made)
 
   def _tensors(self, own):
-    """Returns a function as `own` that gives tensors that can be fetched."""
+    """Returns a function like `own` that returns only fetchable tensors."""
     piece = self._piece
     losses = [] if piece.loss is None else [piece.loss]
     found = {

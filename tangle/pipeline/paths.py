@@ -1,7 +1,8 @@
-"""Sub-models of a pipeline joined in one piece of graph: a path.
+"""Paths: sub-models of a pipeline as one joint graph.
 
-The builders are called anew, wired tensor to tensor, with no boundary between
-them. So a path can be trained or run by one call of a session, and exported.
+The builders are called again, and their tensors connected directly, without
+boundaries. So one session run can train or evaluate a path, and a path can be
+exported.
 """
 
 import collections
@@ -18,10 +19,10 @@ def join(pipeline, buckets, caller="join"):
   """Builds sub-models at certain buckets as one joint graph.
 
   Args:
-    pipeline: the `Pipeline` whose builders and wiring to take; it need not be
-      built.
+    pipeline: the `Pipeline` whose builders and connections to use; it need not
+      be built.
     buckets: sub-model → bucket, of those that take part.
-    caller: the function to name in a message.
+    caller: the name that error messages begin with.
 
   Returns:
     An ordered dict: sub-model → `Piece`.
@@ -59,15 +60,15 @@ def _build(pipeline, caller, name, bucket, sources, built):
 
 
 def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):
-  """Writes a path as a SavedModel that TensorFlow alone loads and serves.
+  """Writes a path as a SavedModel, which TensorFlow can serve without tangle.
 
-  The weights become constants, as the session has them now. The model has the
+  The present values of the weights become constants. The model has the
   signature `serving_default`.
 
   Args:
     pipeline: the `Pipeline`.
     sess: a session on its graph.
-    folder: a folder that is not there yet.
+    folder: a folder that does not exist yet.
     buckets: sub-model → bucket, of those that take part; `None` for a
       sub-model without buckets.
     inputs: name in the signature → `"sub_model.feed"`.
@@ -76,7 +77,7 @@ def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):
 
   Raises:
     ArgumentError: if a name is unknown, there are no outputs, the outputs need
-      a feed that is not among the inputs, or the folder is there.
+      a feed that is not among the inputs, or the folder exists.
     GraphError: if the graph is finalized.
   """
   caller = "paths.export"
@@ -98,13 +99,13 @@ def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):
       built = join(pipeline, buckets, caller)
       fed = _find(caller, "inputs", inputs, built, "feeds")
       found = _find(caller, "outputs", outputs, built, "outputs")
-      # An op of its own for each, so that one tensor may have two names.
+      # A separate op for each, so that one tensor may have two names.
       found = {key: tf1.identity(tensor) for key, tensor in found.items()}
   _write(caller, sess, folder, fed, found)
 
 
 def _find(caller, argument, named, built, part):
-  """Returns name → tensor for `"sub_model.feed"` texts."""
+  """Returns name → tensor for strings such as `"sub_model.feed"`."""
   tensors = {
     f"{sub_model}.{name}": tensor
     for sub_model, piece in built.items()
@@ -119,7 +120,7 @@ def _find(caller, argument, named, built, part):
 
 
 def _write(caller, sess, folder, fed, found):
-  """Writes a frozen copy of what lies between tensors."""
+  """Writes a frozen copy of the graph between two sets of tensors."""
   with sess.graph.as_default():
     frozen = tf1.graph_util.convert_variables_to_constants(
       sess,

@@ -1,4 +1,4 @@
-"""What a user hands to a pipeline: the parts of one sub-model's graph."""
+"""Pieces: the feeds, outputs, loss and metrics that a builder returns."""
 
 import types
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
@@ -15,14 +15,14 @@ class Piece(NamedTuple):
   """The static graph of one sub-model, at one bucket.
 
   Attributes:
-    feeds: name → placeholder that a batch feeds. One that has a default may
-      be left out of a batch.
+    feeds: name → placeholder that a batch feeds. A batch may omit one that has
+      a default.
     outputs: name → tensor that other sub-models may read, of any shape.
     loss: a scalar to be minimized, or `None`.
     metrics: name → tensor that a step returns, of any shape.
-    updates: ops to run once in each training step, such as those of the
-      moving averages of a batch normalization; once for each micro-batch of it,
-      if the step has some.
+    updates: ops to run once per training step, such as those of the moving
+      averages of a batch normalization; with micro-batches, once per
+      micro-batch.
   """
 
   feeds: Mapping[str, Any]
@@ -36,7 +36,7 @@ def check_piece(caller, piece, reads, graph):
   """Refuses a piece that cannot be part of a pipeline.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     piece: what a builder returned.
     reads: the tensors that the builder was given, of any shapes.
     graph: the graph of the pipeline.
@@ -69,7 +69,7 @@ def check_piece(caller, piece, reads, graph):
         f"placeholder."
       )
   for name, tensor in piece.outputs.items():
-    # A gradient could flow through, which a boundary would not carry back.
+    # A gradient could flow through it, but a boundary would not carry it back.
     if tensor.dtype.base_dtype in _NOT_VALUES:
       raise errors.DtypeError(
         f"{caller}: the output {name!r}, {tensor.name!r}, must be a tensor of "
@@ -97,7 +97,7 @@ def _check_loss(caller, loss, graph):
 
 
 def _check_placeholders(caller, piece, reads):
-  """Refuses a piece that no step could run, since nothing feeds it."""
+  """Refuses a piece with a placeholder that no step feeds."""
   parts = {
     "outputs": piece.outputs.values(),
     "loss": [] if piece.loss is None else [piece.loss],
@@ -117,7 +117,7 @@ def unfed(items, fed):
   """Lists the placeholders without a default that nothing feeds.
 
   Args:
-    items: tensors of any shapes, variables and ops that are to be run.
+    items: tensors of any shapes, variables and ops to be run.
     fed: the tensors that have a value in that run.
 
   Returns:
@@ -131,7 +131,7 @@ def check_alike(caller, graphs):
   """Refuses buckets of one sub-model that differ in more than their shapes.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     graphs: bucket → `Piece`, at least one.
 
   Raises:
@@ -151,7 +151,7 @@ def check_alike(caller, graphs):
 
 
 def _signature(piece):
-  """Tells what a piece has, by the words in which messages say it."""
+  """Describes the parts of a piece, in words for messages."""
 
   def dtypes(tensors):
     return {name: tensor.dtype.name for name, tensor in tensors.items()}
@@ -165,7 +165,7 @@ def _signature(piece):
 
 
 def is_optional(placeholder):
-  """Whether a batch may leave out what `placeholder` stands for."""
+  """Whether a batch may omit the feed `placeholder`."""
   return placeholder.op.type == "PlaceholderWithDefault"
 
 
@@ -193,7 +193,7 @@ def check_shared_variables(caller, found, graph):
   """Refuses buckets that do not share their trainable variables.
 
   Args:
-    caller: what the message names as the place of an error.
+    caller: the name that error messages begin with.
     found: bucket → `Piece`.
     graph: the graph of the pipeline.
 

@@ -1,4 +1,4 @@
-"""Sub-models wired into an acyclic graph by named boundaries."""
+"""Pipelines: sub-models in an acyclic graph, connected by named boundaries."""
 
 import collections
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from tangle.pipeline import bucket_graph, faults, nodes, pieces, runs, trainer
 
 
 class GraphCount(NamedTuple):
-  """How much graph a sub-model is at one bucket.
+  """The size of the graph of a sub-model at one bucket.
 
   Attributes:
     sub_model: name of the sub-model.
     bucket: its bucket.
-    ops: how many ops it has added to the graph.
+    ops: the number of ops that it has added to the graph.
   """
 
   sub_model: str
@@ -26,11 +26,11 @@ class GraphCount(NamedTuple):
 
 
 class Pipeline:
-  """Sub-models, each with buckets of its own, that are trained as one network.
+  """Sub-models, each with its own buckets, that are trained as one network.
 
-  A step picks a bucket for each sub-model on its own, so that N and M buckets
-  of two sub-models cost N + M static graphs, where one joint graph for each
-  pair costs N × M. Boundary values and gradients stay in the runtime.
+  A step picks a bucket per sub-model, independently, so that N and M buckets of
+  two sub-models need N + M static graphs; one joint graph per pair would need
+  N × M. Boundary values and gradients stay in the runtime.
 
       pipeline = tangle.Pipeline()
       pipeline.add("encoder", build_encoder, buckets=[10, 20],
@@ -43,16 +43,17 @@ class Pipeline:
 
   Attributes:
     name: name of the pipeline.
-    graph: the graph that all sub-models are built in.
+    graph: the graph of all sub-models.
     nodes: name → `Node`, in the order of `add`.
     scope: name scope of its ops.
-    lock: that of the graph, held by a thread that adds ops to it.
-    prepared: the `prepared.Runs` that steps and forward runs are made of.
-    choices: names of sub-models → where each of their reads comes from.
-    plans: buckets and feeds → the `Plan` of such batches.
-    timeout_s: the time limit of a run.
+    lock: the lock of the graph; a thread that adds ops must hold it.
+    prepared: the `prepared.Runs` of steps and forward runs.
+    choices: a cache: names of sub-models → the source of each of their reads.
+    plans: a cache: buckets and feeds → the `Plan` of such batches.
+    timeout_s: the time limit of a run on a cluster, in seconds.
     leftovers: what failed steps may have left in the runtime.
-    left_keys: keys of steps that lost a task; the next step empties them.
+    left_keys: keys of steps that lost a task; the next step removes their
+      values.
   """
 
   def __init__(self, name="pipeline", timeout_s=faults.TIMEOUT_S):
@@ -60,7 +61,7 @@ class Pipeline:
 
     Args:
       name: name scope of the pipeline's own ops.
-      timeout_s: how many seconds a run on a cluster may take before its task
+      timeout_s: the seconds that a run on a cluster may take before its task
         counts as lost. Runs in a local session have no limit.
 
     Raises:
@@ -104,10 +105,10 @@ class Pipeline:
       build: called as `build(bucket, reads)` once for each bucket, with a
         dict of the tensors read; returns a `tangle.Piece`. All buckets must
         share their variables.
-      buckets: its buckets, from small to large; by default it has just one,
+      buckets: its buckets, from small to large; by default it has only one,
         `None`.
-      reads: read name → `"sub_model.output"` of a sub-model added before. A
-        list of such may be given: each step reads from that which takes part.
+      reads: read name → `"sub_model.output"` of a sub-model added before, or a
+        list of these: each step reads from the one that takes part.
       pad: feed name → value; arrays for these feeds are padded at their ends
         to the static shape of the bucket's placeholder. Other feeds must fit.
       bucket_of: a function from the feeds of a batch (name → array) to the
@@ -116,15 +117,15 @@ class Pipeline:
       recompute: as in `SubModel`.
       keep: as in `SubModel`.
       sizes: as in `SubModel`.
-      device: the device that it lives on, such as `"/job:worker/task:1"` or
-        `"/gpu:0"`: its variables, forward and backward ops, residuals, slots
-        and updates. What it reads comes to it once a step, and the gradient
-        goes back once. By default TensorFlow places its ops.
+      device: the device of its variables, forward and backward ops, residuals,
+        slots and updates, such as `"/job:worker/task:1"` or `"/gpu:0"`. Each
+        tensor that it reads is copied there once per step, and its gradient
+        back once. By default TensorFlow places the ops.
 
     Raises:
-      ArgumentError: if the name is taken or has a dot, a source is unknown,
-        the pipeline is built already, `device` names none, or `residuals` and
-        what goes with it are not as they must be.
+      ArgumentError: if the name is in use or has a dot, a source is unknown,
+        the pipeline is built already, `device` names no device, or
+        `residuals`, `recompute`, `keep` or `sizes` is invalid.
     """
     caller = f"Pipeline.add({name!r})"
     if self._boundaries is not None:
@@ -155,13 +156,13 @@ class Pipeline:
   def build(self):
     """Builds the forward graphs of all sub-models at all buckets, once.
 
-    `minimize` does that too; this is for pipelines that only run forward.
+    `minimize` does this too; call this if the pipeline only runs forward.
 
     Raises:
-      ArgumentError: if a builder returns something else than a `Piece`, a read
+      ArgumentError: if a builder returns something other than a `Piece`, a read
         names no output, alternatives make two outputs of one sub-model share
-        a boundary, the buckets of a sub-model are not alike or do not share
-        variables, or `pad` names no feed.
+        a boundary, the buckets of a sub-model differ in more than shapes or do
+        not share variables, or `pad` names no feed.
       DtypeError: if a read may choose among outputs of several dtypes, an
         output is a handle, or a loss is not floating.
       GraphError: if a tensor belongs to another graph.
@@ -172,7 +173,7 @@ class Pipeline:
         self._boundaries = {}
         try:
           self._build()
-        except BaseException:  # so that another attempt says the same again
+        except BaseException:  # so that another attempt raises the same error
           self._boundaries = None
           for node in self.nodes.values():
             node.graphs.clear()
@@ -234,15 +235,15 @@ class Pipeline:
     return boundary.peek(key, node.device), boundary, key
 
   def read_key(self, name, read):
-    """Returns the placeholder of the key of what a sub-model reads.
+    """Returns the placeholder of the key of a read's producer.
 
     Args:
       name: name of the sub-model.
       read: name of the read.
 
     Returns:
-      A scalar int64: the producer's key, or a placeholder of its own where
-      the read may choose among producers.
+      A scalar int64: the producer's key, or a separate placeholder if the read
+      may choose among producers.
     """
     sources = self.nodes[name].reads[read]
     if len(sources) == 1:
@@ -259,14 +260,14 @@ class Pipeline:
     return self._drops[source]
 
   def take_op(self, source):
-    """Returns the op that takes what is on the boundary of a `Source`."""
+    """Returns the op that removes the value on the boundary of a `Source`."""
     return self._takes[source]
 
   def _any_piece(self, name):
     return next(iter(self.nodes[name].graphs.values())).piece
 
   def _make_boundaries(self, node, group, shared):
-    """Makes the boundaries that begin at `node`, and the ops that put."""
+    """Makes the boundaries of the outputs of `node`, and their put ops."""
     caller = f"Pipeline sub-model {node.name!r}"
     own = collections.OrderedDict()
     for output in self._any_piece(node.name).outputs:
@@ -319,28 +320,27 @@ class Pipeline:
     Args:
       optimizer: a `tf.compat.v1.train.Optimizer`, one for all sub-models.
       clip_norm: the global norm, over all sub-models that take part in a step,
-        that gradients are scaled down to; `None` leaves them.
+        to which gradients are scaled down; `None` does not clip.
       loss_weights: sub-model name → factor of its loss; 1 by default.
-      global_step: a variable that each step adds 1 to.
-      overlap: whether runs that do not depend on one another, such as those of
-        two encoders, are made at once, by threads. The results are the same.
-        A monitored session, or one that is wrapped, makes them in turn.
+      global_step: a variable to which each step adds 1.
+      overlap: whether threads make runs that do not depend on one another, such
+        as those of two encoders, at the same time. The results are the same.
+        In a monitored or wrapped session the runs are made in turn.
       weights_unchanged: your promise that nothing but the trainer's own
         updates changes variables during a step, as for `SubModel`.
-      micro_batches: how many parts a batch is divided into, along the first
-        axis of all that is fed but scalars. Sub-models work on different parts
-        at once. The gradient is that of the whole batch where each loss is a
-        mean over its rows; a batch normalization sees one part.
+      micro_batches: the number of parts into which a batch is divided, along
+        the first axis of all fed arrays but scalars. Sub-models work on
+        different parts at once. The gradient is that of the whole batch if each
+        loss is a mean over its rows; a batch normalization sees one part.
       schedule: `"1f1b"`, which keeps fewer residuals, or `"gpipe"`.
 
     Returns:
       A `Trainer`.
 
     Raises:
-      ArgumentError: if no sub-model has a loss, a weight names none, no
-        trainable variable gets a gradient, `clip_norm` is not positive, or the
-        update needs a placeholder, or `micro_batches` or `schedule` are not
-        as they must be.
+      ArgumentError: if no sub-model has a loss, a weight names no sub-model, no
+        trainable variable gets a gradient, `clip_norm` is not positive, the
+        update needs a placeholder, or `micro_batches` or `schedule` is invalid.
       CutError: if a sub-model that others read cannot be cut.
     """
     self.build()
@@ -365,10 +365,10 @@ class Pipeline:
         here run; one that needs no feeds is named with an empty dict.
       fetch: `"sub_model.output"` names to return.
       with_loss: whether to compute losses and metrics. If not, feeds that only
-        they need, such as labels, may be left out.
+        they need, such as labels, may be omitted.
 
     Returns:
-      A `Result`, with `outputs` as asked for.
+      A `Result`, whose `outputs` has those named by `fetch`.
 
     Raises:
       ArgumentError: if a name is unknown, or a read has no source.
@@ -387,10 +387,10 @@ class Pipeline:
     )
 
   def graph_counts(self):
-    """Lists the static graphs that the pipeline is made of.
+    """Lists the static graphs of the pipeline.
 
     Returns:
-      A list of `GraphCount`, one for each sub-model and bucket: N + M + ....
+      A list of `GraphCount`, one per sub-model and bucket: N + M + ....
     """
     return [
       GraphCount(node.name, bucket, graph.op_count)

@@ -1,4 +1,4 @@
-"""The runs of a training step, prepared once for each choice of buckets."""
+"""The runs of a training step, prepared once per choice of buckets."""
 
 from tangle import compat
 from tangle.compat import tf1
@@ -6,12 +6,12 @@ from tangle.pipeline import runs, step_runs, tasks
 
 
 class Program:
-  """The steps of one `Plan`: its runs, and which must come before which.
+  """The steps of one `Plan`: its runs and their dependencies.
 
-  A run forward for each sub-model; a run backward for each that keeps
-  something for it, in the opposite order; and the update, which is part of the
-  last run backward where that has gradients of variables, and a run of its own
-  elsewhere.
+  There is a forward run per sub-model; a backward run per sub-model that keeps
+  residuals, in the opposite order; and the update. The update is part of the
+  last backward run if that computes gradients of variables, and otherwise a
+  separate run.
   """
 
   def __init__(self, pipeline, plan, passes, update, weights, pool=None):
@@ -20,7 +20,7 @@ class Program:
     Args:
       pipeline: the `Pipeline`.
       plan: a `Plan`.
-      passes: sub-model → `Pass`, of those that have gradients to make.
+      passes: sub-model → `Pass`, of those that compute gradients.
       update: an `updates.Update` of their gradients.
       weights: sub-model → factor of its loss.
       pool: the executor of runs that do not depend on one another; `None` to
@@ -31,7 +31,7 @@ class Program:
     self._plan = plan
     self._weights = weights
     self._passes = passes
-    self._givers = {}  # source → the tasks that give its gradient, in order
+    self._givers = {}  # source → the tasks that put its gradient, in order
     self._tasks = []
     self._in_parts = {}  # sub-model → its `RunInParts`
     self._add_forward()
@@ -44,12 +44,12 @@ class Program:
     self._pool = pool if tasks.may_overlap(self._tasks) else None
 
   def _add(self, fetches, keys, after, feeds=(), turn=None):
-    """Adds a run; `turn` is the place of its arrays among what is given."""
+    """Adds a run; `turn` is the index of its arrays in `given` of `step`."""
     run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
     self._tasks.append(tasks.Task((run, turn), frozenset(after)))
 
   def _add_forward(self):
-    """Adds the runs forward, the first tasks, in the order of the plan."""
+    """Adds the forward runs, the first tasks, in the order of the plan."""
     turns = {a.node.name: k for k, a in enumerate(self._plan.active)}
     for active, feeds in zip(self._plan.active, self._plan.feeds):
       current = self._passes.get(active.node.name)
@@ -66,14 +66,14 @@ class Program:
         self._add(fetches, active.keys, after, feeds, turn)
 
   def _add_begin(self, active, fetches, after, feeds, turn):
-    """Adds the first part of a run, of which a later task is the second."""
+    """Adds the first part of a partial run; a later task is the second."""
     current = self._passes[active.node.name]
     run = step_runs.RunInParts(fetches, active.keys, feeds, current.is_real)
     self._in_parts[active.node.name] = run
     self._tasks.append(tasks.Task((run.begin, turn), frozenset(after)))
 
   def _add_backward(self, closing, last):
-    """Adds the runs backward; the ops of `closing` go to those of `last`."""
+    """Adds the backward runs; adds the ops of `closing` to fetches `last`."""
     for turn, active in reversed(list(enumerate(self._plan.active))):
       name = active.node.name
       current = self._passes.get(name)
@@ -99,15 +99,15 @@ class Program:
         self._add(ops + _puts(current), active.keys, after)
 
   def _give(self, active):
-    """Hands the gradients of a sub-model's reads back, in the next task.
+    """Makes the next task put the gradients of a sub-model's reads.
 
     Returns:
-      The ops, and the tasks that give to the same sources before.
+      The ops, and the earlier tasks that put gradients of the same sources.
     """
     ops, before = [], set()
     for read, (first, later) in self._passes[active.node.name].reads.items():
       source = active.sources[read]
-      if source.sub_model in self._passes:  # where somebody takes it
+      if source.sub_model in self._passes:  # else no run takes the gradient
         givers = self._givers.setdefault(source, [])
         ops.append(later if givers else first)
         before.update(givers)
@@ -137,7 +137,7 @@ class Program:
       return run(step, () if turn is None else given[turn])
 
     try:
-      # A session of a cluster, too, is one that several threads may run.
+      # Several threads may run a session of a cluster, too.
       session = getattr(sess, "limited", None)
       at_once = plain or isinstance(session, tf1.Session)
       if self._pool is not None and at_once:
@@ -155,7 +155,7 @@ class Program:
     return runs.make_result(self._plan, found, self._weights, global_norm=norm)
 
   def _clean(self, sess, step):
-    """Removes whatever a step that failed has left in the runtime."""
+    """Removes what a failed step has left in the runtime."""
     keys = runs.key_feeds(self._plan)
     feed_dict = {key: step.keys[name] for key, name in keys}
     for run in self._in_parts.values():
@@ -164,5 +164,5 @@ class Program:
 
 
 def _puts(current):
-  """Returns the ops that put the gradients of a pass's variables away."""
+  """Returns the ops that put the gradients of a pass for variables."""
   return [] if current.variables is None else [current.variables.put]

@@ -1,9 +1,9 @@
 """Replicas of sub-models: each takes a part of the batch, on its own device.
 
-The weights are there once, where the first replica lives. The others read them
-there in each step, and the update sums the gradients of all replicas there. The
-result is that of one replica with the whole batch where losses are means over
-rows.
+Only the device of the first replica holds the weights. The other replicas read
+them from there in each step, and the update sums the gradients of all replicas
+there. The result is that of one replica with the whole batch, if losses are
+means over rows.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from tangle import errors
 from tangle.compat import tf1
 
 SHARE = "share"
-"""The feed of a replica with a loss: its share of the rows of the batch."""
+"""Name of the feed of a replica with a loss: its fraction of the rows."""
 
 
 class Replicas:
@@ -25,20 +25,21 @@ class Replicas:
       trainer = pipeline.minimize(optimizer, overlap=True)
       trainer.step(sess, replicas.divide(batch))
 
-  The sub-models are named `encoder_0`, `encoder_1` and so on. Losses of results
-  are multiplied by the replica's share of the rows, so that they add up.
+  The sub-models are named `encoder_0`, `encoder_1` and so on. In results, the
+  loss of a replica is multiplied by its fraction of the rows, so that the sum
+  of the losses is that of the whole batch.
 
   Attributes:
     pipeline: the `Pipeline`.
-    count: how many replicas there are.
+    count: the number of replicas.
   """
 
   def __init__(self, pipeline, count):
-    """Adds nothing yet.
+    """Adds nothing to the pipeline.
 
     Args:
       pipeline: a `Pipeline`.
-      count: how many replicas to make.
+      count: the number of replicas to make.
 
     Raises:
       ArgumentError: if `count` is not a positive int.
@@ -54,17 +55,17 @@ class Replicas:
     """Adds the replicas of a sub-model.
 
     Args:
-      name: what the sub-model is called in `divide` and in reads.
-      build: as for `Pipeline.add`. It is called for each replica and bucket,
-        and the first call makes the variables, as for buckets.
+      name: the name of the sub-model in `divide` and in reads.
+      build: as for `Pipeline.add`. It is called for each replica and bucket.
+        The first call makes the variables, which the others share.
       reads: as for `Pipeline.add`, from sub-models that were added here. Each
-        replica reads from that of its own number.
+        replica reads from the replica of the same number.
       devices: the device of each replica; by default TensorFlow places ops.
-      **settings: others of `Pipeline.add`.
+      **settings: other arguments of `Pipeline.add`.
 
     Raises:
-      ArgumentError: if there are not as many devices, a read is from elsewhere,
-        or as `Pipeline.add`.
+      ArgumentError: if there is not one device per replica, a read is from a
+        sub-model that was not added here, or as `Pipeline.add`.
     """
     caller = f"Replicas.add({name!r})"
     devices = [None] * self.count if devices is None else list(devices)
@@ -87,7 +88,7 @@ class Replicas:
     self._with_loss[name] = False
 
   def _sources(self, caller, sources, k):
-    """Returns what the k-th replica reads from."""
+    """Returns the sources from which the k-th replica reads."""
     if not isinstance(sources, str):
       return [self._sources(caller, source, k) for source in sources]
     sub_model, dot, output = sources.partition(".")
@@ -100,7 +101,7 @@ class Replicas:
     return f"{sub_model}_{k}{dot}{output}"
 
   def _builder(self, name, build, k):
-    """Returns the builder of a replica, whose loss counts by its share."""
+    """Returns the builder of a replica; scales its loss by its fraction."""
 
     def build_replica(bucket, reads):
       before = len(tf1.trainable_variables())
@@ -135,8 +136,8 @@ class Replicas:
         Scalars go to all replicas.
 
     Returns:
-      What `Trainer.step` and `Pipeline.forward` take. Rows are divided as
-      equally as may be, in their order.
+      A batch for `Trainer.step` and `Pipeline.forward`. Rows are divided as
+      equally as possible, in their order.
 
     Raises:
       ArgumentError: if a name is unknown, arrays differ in their number of
@@ -158,7 +159,7 @@ class Replicas:
     return found
 
   def _count_rows(self, batch):
-    """Returns how many rows all arrays of a batch have."""
+    """Returns the number of rows that all arrays of a batch have."""
     rows = {}
     for name, feeds in batch.items():
       if name not in self._with_loss:

@@ -1,4 +1,7 @@
-"""What one batch makes of a pipeline: which sub-models run, fed with what."""
+"""The plan of a batch: which sub-models run, at which bucket, with what feeds.
+
+It also makes forward runs and their results.
+"""
 
 from typing import Any, Dict, List, NamedTuple, Tuple
 
@@ -15,8 +18,8 @@ class Active(NamedTuple):
   Attributes:
     node: its `Node`.
     graph: the `BucketGraph` that was picked.
-    keys: pairs of placeholder and the sub-model whose key it is fed.
-    sources: read name → the `Source` that it comes from in this step.
+    keys: pairs of a placeholder and the sub-model whose key is fed to it.
+    sources: read name → the `Source` that it reads in this step.
     outputs: names of the outputs that another active sub-model reads.
   """
 
@@ -28,10 +31,12 @@ class Active(NamedTuple):
 
 
 class Plan(NamedTuple):
-  """What a batch runs; batches of the same buckets share one.
+  """The sub-models that a batch runs, with one bucket each.
+
+  Batches with the same sub-models, buckets and feeds share one plan.
 
   Attributes:
-    active: the sub-models of a step in the order they run forward.
+    active: the sub-models of a step, in the order in which they run forward.
     feeds: for each of them the placeholders that the batch feeds.
   """
 
@@ -40,7 +45,7 @@ class Plan(NamedTuple):
 
 
 class Result(NamedTuple):
-  """What a step returns.
+  """The result of a step.
 
   Attributes:
     loss: the sum of the losses, a float, weighted in a training step; `None`
@@ -48,8 +53,9 @@ class Result(NamedTuple):
     losses: sub-model → its own loss.
     metrics: sub-model → metric name → array.
     buckets: sub-model → the bucket that was picked.
-    outputs: `"sub_model.output"` → array, as asked for.
-    global_norm: the norm of all gradients before clipping; `None` without.
+    outputs: `"sub_model.output"` → array, for the names in `fetch`.
+    global_norm: the norm of all gradients before clipping; `None` without
+      clipping.
   """
 
   loss: Any
@@ -95,7 +101,7 @@ def make_plan(pipeline, sess, batch, needed=None):
     )
     graphs.append((graph, feed_dict))
     given.append(list(feed_dict.values()))
-    # By identity, as tensors cannot be hashed everywhere on 2.x.
+    # By `id`, as tensors cannot always be hashed on 2.x.
     signature += [name, graph.bucket, *map(id, feed_dict)]
   signature = tuple(signature)
   plan = pipeline.plans.get(signature)
@@ -106,7 +112,7 @@ def make_plan(pipeline, sess, batch, needed=None):
 
 
 def _make_plan(pipeline, chosen, graphs):
-  """Returns the `Plan` of certain bucket graphs and feeds."""
+  """Returns the `Plan` of some bucket graphs and feeds."""
   read = {source for sources in chosen.values() for source in sources.values()}
   active = []
   for (name, sources), (graph, _) in zip(chosen.items(), graphs):
@@ -121,7 +127,7 @@ def _make_plan(pipeline, chosen, graphs):
 
 
 def distinct(pairs):
-  """Returns the pairs that begin with a placeholder, each placeholder once.
+  """Removes pairs whose placeholder has occurred before.
 
   Args:
     pairs: a sequence of pairs.
@@ -141,7 +147,7 @@ def new_keys(plan):
 
 
 def choose_sources(pipeline, names):
-  """Finds where the reads come from when certain sub-models take part.
+  """Finds the source of each read when certain sub-models take part.
 
   Args:
     pipeline: the `Pipeline`.
@@ -180,7 +186,7 @@ def fetches_of(active, with_loss=True, own=None):
   Args:
     active: an `Active`.
     with_loss: whether losses and metrics are among them.
-    own: a function from tensor or op to what is fetched in its place.
+    own: a function from a tensor or op to the one to fetch in its place.
 
   Returns:
     A dict.
@@ -196,7 +202,7 @@ def fetches_of(active, with_loss=True, own=None):
 
 
 def training_fetches(active, current):
-  """Returns the fetches of a run forward of a training step.
+  """Returns the fetches of a forward run of a training step.
 
   Args:
     active: an `Active`.
@@ -214,7 +220,7 @@ def training_fetches(active, current):
 
 
 def sources_of(plan):
-  """Returns the `Source` of each boundary that a plan puts values on."""
+  """Returns the `Source` of each boundary on which a plan puts values."""
   return [
     nodes_lib.Source(active.node.name, output)
     for active in plan.active
@@ -223,12 +229,12 @@ def sources_of(plan):
 
 
 def drop_boundaries(pipeline, plan):
-  """Returns the ops that remove all that lies on boundaries of a plan."""
+  """Returns the ops that remove all values on the boundaries of a plan."""
   return [pipeline.drop_op(source) for source in sources_of(plan)]
 
 
 def drop_all(pipeline, plan, passes):
-  """Returns the ops that remove all that a training step may leave.
+  """Returns the ops that remove all that a training step may leave behind.
 
   Args:
     pipeline: the `Pipeline`.
@@ -256,7 +262,7 @@ def make_result(plan, found, weights, outputs=None, global_norm=None):
     plan: the `Plan`.
     found: sub-model → the fetched values of `fetches_of`.
     weights: sub-model → factor of its loss.
-    outputs: what the caller asked for.
+    outputs: `Result.outputs`.
     global_norm: the norm of the gradients.
 
   Returns:
@@ -272,14 +278,14 @@ def make_result(plan, found, weights, outputs=None, global_norm=None):
 
 
 def join_result(found, weights, buckets, outputs=None, global_norm=None):
-  """Makes a `Result` of what was fetched of each sub-model.
+  """Makes a `Result` of the fetched values of each sub-model.
 
   Args:
     found: sub-model → its fetched `loss`, a list of one or none, and
       `metrics`.
     weights: sub-model → factor of its loss.
     buckets: sub-model → bucket.
-    outputs: what the caller asked for.
+    outputs: `Result.outputs`.
     global_norm: the norm of the gradients.
 
   Returns:

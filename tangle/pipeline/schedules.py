@@ -1,9 +1,10 @@
 """How a batch is divided, and in which order sub-models work on the parts.
 
-Two schedules: GPipe (Huang et al., 2019) runs all parts forward, then all
-backward. 1F1B (one forward, one backward; PipeDream, Narayanan et al., 2019)
-begins to go back as soon as it can, so that a sub-model keeps the residuals of
-no more parts than sub-models lie on the longest way from it to a loss.
+There are two schedules. GPipe (Huang et al., 2019) runs all parts forward, then
+all backward. 1F1B (one forward, one backward; PipeDream, Narayanan et al.,
+2019) begins backward runs as soon as possible, so that a sub-model keeps the
+residuals of no more parts than there are sub-models on the longest path from it
+to a loss.
 """
 
 import numpy as np
@@ -15,11 +16,11 @@ SCHEDULES = ("1f1b", "gpipe")
 
 
 def check(caller, count, schedule):
-  """Refuses settings that do not make sense.
+  """Refuses invalid settings.
 
   Args:
-    caller: what messages name as the place of an error.
-    count: how many micro-batches a batch is divided into.
+    caller: the name that error messages begin with.
+    count: the number of micro-batches into which a batch is divided.
     schedule: the name of a schedule.
 
   Raises:
@@ -36,16 +37,16 @@ def check(caller, count, schedule):
 
 
 def divide(caller, plan, given, count):
-  """Divides what is fed along its first axis.
+  """Divides the fed arrays along their first axis.
 
   Args:
-    caller: what messages name as the place of an error.
+    caller: the name that error messages begin with.
     plan: a `runs.Plan`.
     given: for each sub-model the arrays to feed. Scalars go to all parts.
-    count: how many parts to make; as equal as may be.
+    count: the number of parts to make, as equal as possible.
 
   Returns:
-    A list of as many lists like `given`, and the rows that each part has.
+    A list of `count` lists like `given`, and the number of rows of each part.
 
   Raises:
     ArgumentError: if the arrays differ in their number of rows, there are
@@ -90,15 +91,15 @@ def divide(caller, plan, given, count):
 
 
 def depths(plan, passes):
-  """Tells how far each sub-model is from the end.
+  """Returns the distance of each sub-model from the end of the pipeline.
 
   Args:
     plan: a `runs.Plan`.
-    passes: sub-model → `Pass`, of those that have gradients to make.
+    passes: sub-model → `Pass`, of those that compute gradients.
 
   Returns:
-    Sub-model → the number of sub-models with a pass on the longest way from it
-    to one that nobody reads, itself not counted.
+    Sub-model → the number of sub-models with a pass on the longest path from it
+    to one that no other reads, itself not counted.
   """
   found = {}
   for active in reversed(plan.active):
@@ -111,14 +112,14 @@ def depths(plan, passes):
 
 
 def order_of(count, ahead):
-  """Lists what one sub-model does.
+  """Lists the runs of one sub-model in order.
 
   Args:
     count: the number of micro-batches.
-    ahead: how many it runs forward before it runs the first one backward.
+    ahead: the number of forward runs before the first backward run.
 
   Returns:
-    Pairs of whether to go backward, and the micro-batch.
+    Pairs of a bool, whether the run is backward, and the micro-batch.
   """
   found = [(False, m) for m in range(min(ahead, count))]
   for m in range(count):

@@ -1,4 +1,4 @@
-"""How to configure the sessions of a graph of which many parts are run."""
+"""Configures sessions for graphs of which many different parts are run."""
 
 from tangle.compat import tf1
 
@@ -6,17 +6,17 @@ from tangle.compat import tf1
 def session_config(config=None):
   """Returns a configuration with which first steps take less time and memory.
 
-  Each time that a session makes a run for the first time, TensorFlow's graph
-  optimizer (Grappler) copies the whole graph, however few of its ops run. A
-  pipeline makes a few runs for each bucket, so that this takes most of the
-  time of its first steps, and more than in proportion to the buckets. With
-  this configuration sessions do without that optimizer. They still fold
-  constants and share equal ops, and steps of the recurrent networks that were
-  measured take the same time; losses differ by rounding.
+  When a session makes a run for the first time, TensorFlow's graph optimizer
+  (Grappler) copies the whole graph, however few of its ops run. A pipeline
+  makes several runs per bucket, so that this takes most of the time of its
+  first steps; the total grows faster than the number of buckets. This
+  configuration switches Grappler off. Sessions still fold constants and share
+  equal ops. In measurements with recurrent networks, the time per step was the
+  same; losses differed by rounding.
 
-  It does not pay for few runs that are made very often where Grappler fuses
-  or reorders ops: convolutions on a GPU above all. It also switches off what
-  Grappler does on request, such as automatic mixed precision.
+  Do not use it for a few runs that are repeated often and whose ops Grappler
+  fuses or reorders, especially convolutions on a GPU. It also switches off the
+  options of Grappler, such as automatic mixed precision.
 
   Args:
     config: a `tf.compat.v1.ConfigProto` to begin with, which is not changed.

@@ -1,4 +1,4 @@
-"""The runs that a training step is made of, prepared before the first one."""
+"""The prepared runs of a training step."""
 
 import contextlib
 from typing import Any, Dict, NamedTuple
@@ -8,13 +8,13 @@ from tangle.partial import partial_runs
 
 
 class Step(NamedTuple):
-  """What the runs of one step have in common.
+  """The values that all runs of one step share.
 
   Attributes:
     sess: the session.
     keys: sub-model → key.
     plain: as `prepared.Run` takes it.
-    begun: run in parts → handle of its first part, by identity.
+    begun: `id` of a `RunInParts` → handle of its first part.
   """
 
   sess: Any
@@ -24,20 +24,20 @@ class Step(NamedTuple):
 
 
 class PreparedRun:
-  """A run of a plan, of which each step gives the keys and arrays.
+  """A run of a plan; each step passes its keys and arrays.
 
-  Plans that make the same run share it, so that N and M buckets of two
+  Plans with the same run share its preparation, so that N and M buckets of two
   sub-models are prepared N + M times, not N × M times.
   """
 
   def __init__(self, prepared, fetches, keys, feeds=()):
-    """Prepares nothing yet.
+    """Gets the run from `prepared`.
 
     Args:
-      prepared: the `prepared.Runs` that it is one of.
-      fetches: as `prepared` takes them.
-      keys: pairs of placeholder and the sub-model whose key it is fed.
-      feeds: the placeholders that are fed besides.
+      prepared: the `prepared.Runs` that holds the run.
+      fetches: as for `prepared.Runs.run`.
+      keys: pairs of a placeholder and the sub-model whose key is fed to it.
+      feeds: the other placeholders that are fed.
     """
     placeholders = list(feeds) + [placeholder for placeholder, _ in keys]
     self._owners = [owner for _, owner in keys]
@@ -51,7 +51,7 @@ class PreparedRun:
       arrays: one for each of the feeds.
 
     Returns:
-      What was fetched.
+      The fetched values.
 
     Raises:
       OpError, RuntimeError: as `Session.run`.
@@ -61,7 +61,7 @@ class PreparedRun:
 
 
 class RunInParts:
-  """A run of a plan whose second part is the run backward."""
+  """A partial run of a plan, whose second part is the backward run."""
 
   def __init__(self, fetches, keys, feeds, is_real):
     """Prepares the first part.
@@ -105,7 +105,7 @@ class RunInParts:
     self._end(step, True)
 
   def give_up(self, step):
-    """Makes the second part, if it has not been made, without gradients."""
+    """Makes the second part without gradients, if it has not been made."""
     if id(self) in step.begun:
       # Its end may have been interrupted, or have failed.
       with contextlib.suppress(tf1.errors.OpError, RuntimeError):

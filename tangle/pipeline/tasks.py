@@ -1,16 +1,16 @@
-"""Tasks that depend on one another, done in turn or at once."""
+"""Executes tasks with dependencies, one after another or in threads."""
 
 import threading
 from typing import Any, FrozenSet, NamedTuple
 
 
 class Task(NamedTuple):
-  """Something to do.
+  """A unit of work with its dependencies.
 
   Attributes:
-    work: what is to be done, whatever `call` makes of it.
-    after: indices of the tasks that must be done before, all of them earlier
-      ones.
+    work: any object; the argument with which `call` is called for this task.
+    after: indices of the tasks that must be done before; all of them come
+      earlier in the list.
   """
 
   work: Any
@@ -18,7 +18,7 @@ class Task(NamedTuple):
 
 
 def may_overlap(tasks):
-  """Whether two of the tasks could be done at once.
+  """Whether any two of the tasks may be done at the same time.
 
   Args:
     tasks: a list of `Task`.
@@ -26,7 +26,7 @@ def may_overlap(tasks):
   Returns:
     A bool.
   """
-  before = []  # for each task all that must be done before, however far
+  before = []  # for each task all direct and indirect dependencies
   for k, task in enumerate(tasks):
     before.append(task.after.union(*(before[n] for n in task.after)))
     if len(before[k]) < k:
@@ -39,7 +39,7 @@ def run_in_turn(tasks, call):
 
   Args:
     tasks: a list of `Task`.
-    call: a function of what is to be done.
+    call: a function that does the `work` of a task.
 
   Returns:
     A list of what `call` returned, one for each task.
@@ -48,15 +48,15 @@ def run_in_turn(tasks, call):
 
 
 def run_at_once(tasks, call, pool, takes_part=True):
-  """Does tasks as soon as those that they depend on are done.
+  """Does each task as soon as those that it depends on are done.
 
-  The thread that ends a task goes on with one that could not begin before, and
-  hands others over to the pool: no third thread has to wake up in between.
-  When a task fails, no more are begun, and those under way are waited for.
+  The thread that ends a task continues with one that this task makes ready, and
+  submits others to the pool: no third thread has to wake up in between.
+  When a task fails, no more are begun, and this waits for those in progress.
 
   Args:
     tasks: a list of `Task`.
-    call: a function of what is to be done, for any thread.
+    call: a function that does the `work` of a task, in any thread.
     pool: a `concurrent.futures.Executor`.
     takes_part: whether the calling thread does tasks, too.
 
@@ -70,10 +70,10 @@ def run_at_once(tasks, call, pool, takes_part=True):
 
 
 class _Progress:
-  """How far a list of tasks is done.
+  """The progress of a list of tasks.
 
-  A KeyboardInterrupt may end whatever the calling thread does here, at any
-  line. So the threads of the pool alone are counted, when they begin.
+  A KeyboardInterrupt may stop the calling thread at any line here. So only the
+  busy threads of the pool are counted, and each counts itself.
   """
 
   def __init__(self, tasks, call, pool):
@@ -86,8 +86,8 @@ class _Progress:
         self._readers[before].append(k)
     self._lock = threading.Lock()
     self._left = len(tasks)
-    self._busy = 0  # threads of the pool that do a task
-    self._idle = threading.Event()  # no more is begun, and nothing under way
+    self._busy = 0  # number of pool threads that do a task
+    self._idle = threading.Event()  # no task is in progress, none will begin
     self._stopped, self._error = False, None
 
   def run(self, takes_part):
@@ -100,7 +100,7 @@ class _Progress:
     except BaseException as error:
       self._stop(error)
       self._idle.wait()
-      if not isinstance(error, Exception):  # such as a key press
+      if not isinstance(error, Exception):  # such as KeyboardInterrupt
         raise
     error, self._error = self._error, None
     if error is not None:
@@ -108,11 +108,11 @@ class _Progress:
     return self._results
 
   def _work(self, ready, takes_part=True):
-    """Does one of some tasks, and goes on with what that lets begin.
+    """Does one ready task, then those that it makes ready.
 
     Args:
-      ready: indices of tasks that can begin; the pool does all but the first.
-      takes_part: whether this thread does that one, or the pool, too.
+      ready: indices of ready tasks; the pool does all but the first.
+      takes_part: whether this thread does the first one; else the pool does.
     """
     while ready:
       for k in ready[int(takes_part) :]:
@@ -138,7 +138,7 @@ class _Progress:
       self._look()
 
   def _end(self, k):
-    """Notes that a task is done; returns those that can begin now."""
+    """Records that a task is done; returns those that become ready."""
     ready = []
     with self._lock:
       self._left -= 1
@@ -150,13 +150,13 @@ class _Progress:
       return [] if self._stopped else ready
 
   def _stop(self, error):
-    """Has no more tasks begin, after an error."""
+    """Prevents more tasks from beginning, after an error."""
     with self._lock:
       self._stopped = True
       self._error = self._error or error
       self._look()
 
   def _look(self):
-    """Lets the calling thread go on, if it may."""
+    """Wakes the calling thread if nothing is left to wait for."""
     if not self._busy and (self._stopped or not self._left):
       self._idle.set()

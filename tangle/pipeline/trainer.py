@@ -1,4 +1,4 @@
-"""Training steps over a pipeline: one optimizer, no update before its time."""
+"""Training steps of a pipeline: one update after all gradients are ready."""
 
 import collections
 import itertools
@@ -14,11 +14,11 @@ from tangle.pipeline import passes as passes_lib
 
 
 class Trainer:
-  """Minimizes the sum of a pipeline's losses, one batch a step.
+  """Minimizes the sum of a pipeline's losses, one batch per step.
 
-  A step runs the sub-models forward in order, those that others depend on
-  keeping their residuals; then backward in the opposite order; the last of
-  these runs applies all gradients at once. The result is that of the joint
+  A step runs the sub-models forward in order, and keeps the residuals of those
+  that others read. Then it runs them backward in the opposite order. The last
+  backward run applies all gradients at once. The result is that of the joint
   graph.
 
   Attributes:
@@ -52,7 +52,7 @@ class Trainer:
     schedules.check(f"Pipeline {pipeline.name!r}", micro_batches, schedule)
     threads = len(pipeline.nodes)
     if micro_batches == 1:
-      threads -= 1  # the calling thread does its part
+      threads -= 1  # the calling thread makes runs too
     if (overlap or micro_batches > 1) and threads:
       self._pool = futures.ThreadPoolExecutor(threads, f"{pipeline.name}_runs")
     self._check_settings()
@@ -93,14 +93,14 @@ class Trainer:
         )
 
   def record(self, timeline):
-    """Records the runs of later steps whose batches are divided.
+    """Records the runs of later steps with micro-batches.
 
     Args:
-      timeline: a list that gets a `micro_batches.Ran` of each run, in the
-        order in which they end; `None` to record no more.
+      timeline: a list to which a `micro_batches.Ran` is appended when a run
+        ends; `None` to stop recording.
 
     Raises:
-      ArgumentError: if the trainer divides no batches.
+      ArgumentError: if the trainer has no micro-batches.
     """
     if self._sums is None:
       raise errors.ArgumentError(
@@ -110,15 +110,16 @@ class Trainer:
     self._sums.timeline = timeline
 
   def prepare(self, sub_models):
-    """Builds what the steps of certain sub-models need, at all buckets.
+    """Adds the ops for steps of certain sub-models, at all buckets.
 
-    `step` builds what is not there when a batch first names just these. A
-    graph that is finalized, as by `tf.train.MonitoredTrainingSession`, takes
-    no more ops: prepare before for each choice of sub-models that batches will
-    make. The choice of all sub-models is prepared from the start.
+    `step` adds missing ops when a batch first has exactly these sub-models. No
+    ops can be added to a finalized graph, such as one of a
+    `tf.train.MonitoredTrainingSession`: call this before for each set of
+    sub-models that batches will have. The set of all sub-models is prepared
+    from the start.
 
     Args:
-      sub_models: the names that such a batch has.
+      sub_models: the names of the sub-models in such a batch.
 
     Raises:
       ArgumentError: if a name is unknown, a read has no source or several, or
@@ -137,7 +138,7 @@ class Trainer:
       The variables that the updates change.
     """
     gradients_of = {}
-    found = collections.OrderedDict()  # sub-model → what tells passes → pass
+    found = collections.OrderedDict()  # sub-model → `_kind` → passes
     with self.pipeline.lock:
       for node in reversed(list(self.pipeline.nodes.values())):
         if node.name not in names:
@@ -165,7 +166,7 @@ class Trainer:
     )
 
   def _kind(self, current):
-    """Returns what updates know of a pass that is not the last to run."""
+    """Returns a key: passes that do not run last share updates by it."""
     group = current.variables
     return None if group is None else group.signature
 
@@ -186,11 +187,12 @@ class Trainer:
     return useful
 
   def _representatives(self, order, found):
-    """Yields passes, one of each sub-model, so that all updates are met.
+    """Yields combinations of passes that cover all updates.
 
-    The update is part of the last run backward, so that all passes of that
-    sub-model count. Of the others one of each kind does: nearly always one,
-    and more where buckets differ in what has a gradient.
+    The update is part of the last backward run, so that each pass of that
+    sub-model has its own update. Of each other sub-model one pass per kind is
+    enough. It nearly always has one kind; it has more if buckets differ in
+    which variables have a gradient.
     """
     last = next(
       (
@@ -300,7 +302,7 @@ class Trainer:
     Args:
       sess: a session on the pipeline's graph.
       batch: sub-model name → feed name → array. Only the sub-models named
-        here run and change; one that needs no feeds is named with an empty
+        here run and are trained; one that needs no feeds is named with an empty
         dict.
 
     Returns:
@@ -310,11 +312,11 @@ class Trainer:
       ArgumentError: if a name is unknown, a read has no source, no sub-model
         that takes part has a loss, or no variable gets a gradient.
       BucketError: if an array fits no bucket.
-      CallError: if a monitored session has replaced its session in the midst
-        of the step; repeat it.
+      CallError: if a monitored session has replaced its session during the
+        step; repeat the step.
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks what such a step needs.
-      TaskLostError: if a task of the cluster is lost; its variables are, too.
+      TaskLostError: if a task of the cluster is lost, and so are its variables.
     """
     plan, given = runs.make_plan(self.pipeline, sess, batch)
     program = self._programs.get(id(plan))
@@ -328,7 +330,7 @@ class Trainer:
     )
 
   def _make_program(self, plan):
-    """Returns the `Program` of a plan, which the pipeline keeps."""
+    """Makes the `Program` of a plan."""
     passes = self._passes(plan)
     given = self.pipeline, plan, passes, self._update(passes), self._weights
     if self._sums is None:
@@ -341,9 +343,10 @@ class Trainer:
     return found
 
   def _passes(self, plan):
-    """Returns sub-model → pass, of those whose variables have gradients.
+    """Returns sub-model → pass, for passes that lead to variables, in order.
 
-    Those that pass a gradient on to such are among them; all in order.
+    Each computes gradients of its own variables, or passes a gradient to
+    sub-models that do.
     """
     if not any(a.graph.piece.loss is not None for a in plan.active):
       names = [active.node.name for active in plan.active]

@@ -10,13 +10,13 @@ from tangle.pipeline import pieces
 
 
 class Update(NamedTuple):
-  """What changes the variables.
+  """The op that updates the variables.
 
   Attributes:
     op: the op.
     norm: the global norm before clipping, a scalar; `None` without clipping.
-    closing: the sub-model whose backward run the op belongs to, as it uses the
-      gradients that are made there; `None` where all come from shelves.
+    closing: the sub-model whose backward run includes the op, which reads the
+      gradients computed there; `None` if it takes all gradients from shelves.
   """
 
   op: Any
@@ -24,10 +24,10 @@ class Update(NamedTuple):
   closing: Optional[str]
 
   def fetches(self, others=()):
-    """Returns what the run fetches that applies it.
+    """Returns the fetches of the run that applies the update.
 
     Args:
-      others: ops that the run makes besides.
+      others: other ops of that run.
 
     Returns:
       A dict.
@@ -42,7 +42,7 @@ class Part(NamedTuple):
   Attributes:
     name: the sub-model.
     variables: its `VariableGradients`.
-    direct: whether they are made in the run that applies them.
+    direct: whether they are computed in the run that applies them.
   """
 
   name: str
@@ -51,14 +51,14 @@ class Part(NamedTuple):
 
 
 def parts_of(passes, apart=False):
-  """Tells whose gradients a step applies, and how it comes by them.
+  """Lists the gradients that a step applies, and where they are computed.
 
-  The last run backward, of the first sub-model that has one, applies them all,
-  unless it is the second part of a run.
+  The last backward run, of the first sub-model that has one, applies them all,
+  unless it is the second part of a partial run.
 
   Args:
     passes: sub-model → `Pass`, in the order of the pipeline.
-    apart: whether a run of its own applies them.
+    apart: whether a separate run applies them.
 
   Returns:
     A list of `Part`.
@@ -75,7 +75,7 @@ def parts_of(passes, apart=False):
 
 
 def identify(parts):
-  """Returns what tells updates apart: those of the same value are the same."""
+  """Returns a key for an update: updates with equal keys are the same."""
   return tuple(
     (name, id(variables) if direct else variables.signature)
     for name, variables, direct in parts
@@ -86,15 +86,15 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
   """Adds an update to the default graph.
 
   A variable of several sub-models gets the sum of its gradients. Nothing is
-  applied before all gradients are there.
+  applied before all gradients are computed.
 
   Args:
     pipeline: the `Pipeline`.
     parts: a list of `Part`.
     variables: the variables that have gradients.
     optimizer: a `tf.compat.v1.train.Optimizer`.
-    clip_norm: the global norm to scale down to, or `None`.
-    global_step: a variable to add 1 to, or `None`.
+    clip_norm: the global norm to which gradients are scaled down, or `None`.
+    global_step: a variable to which 1 is added, or `None`.
 
   Returns:
     An `Update`.
@@ -105,7 +105,7 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
   found = _gather(pipeline, parts)
   totals = []
   for variable in variables:
-    with tf1.device(variable.device):  # "", if it has none, changes nothing
+    with tf1.device(variable.device):  # an empty string changes nothing
       totals.append(gradients.total(found[variable.name]))
   norm, waits = None, []
   closing = next((part.name for part in parts if part.direct), None)
