@@ -9,7 +9,7 @@ from tangle.nets import attention, half, losses, recurrent
 from tests import case
 
 ROWS, B, T = 6400, 640, 10
-TYPES = [("float16", tf1.float16, 2e-2), ("bfloat16", tf1.bfloat16, 1e-1)]
+TYPES = [("float16", tf1.float16, 5e-2), ("bfloat16", tf1.bfloat16, 1e-1)]
 
 
 def each_type(*cases):
