@@ -6,10 +6,10 @@ Each network is trained in a graph of its own, and saved. Three patterns:
   each trained to classify the digit. Their codes are concatenated, and a new
   head reads them.
 - `sequential`: a network that predicts the right half from the left, trained
-without labels, and one that classifies the digit of a whole image. In a row
-they classify the digit of a left half.
+  without labels, and one that classifies the digit of a whole image. In a row
+  they classify the digit of a left half.
 - `shared`: a network that classifies the digit, cut at its code. Two new heads
-classify whether the digit is odd, and whether it is above four.
+  classify whether the digit is odd, and whether it is above four.
 """
 
 import os
@@ -178,8 +178,7 @@ def build_guesser(hidden):
 
 
 class Combination:
-  """A model made of trained networks in the default graph, and its training
-  ops.
+  """A model of trained networks in the default graph, and its training ops.
 
   Attributes:
     weights: the `weights.Weights` of the model.

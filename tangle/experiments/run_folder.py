@@ -176,8 +176,7 @@ def _restorer(run_dir):
 
 
 def saved_weights(prefix):
-  """Returns the weights of the default graph, after finding all in a
-  checkpoint.
+  """Returns the default graph's weights, after finding all in a checkpoint.
 
   Counters and optimizer slots are not included, so that a training that loads
   the weights begins at its first step.
