@@ -15,7 +15,7 @@ from absl.testing import absltest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 PHRASES = {
-  "share right": "accuracy",
+  "shares? right": "accuracy",
   "from nothing": "from scratch",
   "(sums?|reductions?) over nothing": "no-op sum",
   "in nobody's": "say what it is not: 'not wrapped by another session'",
@@ -26,7 +26,7 @@ PHRASES = {
   "(as|is|are|was|were) told[.,;:]": "given, specified",
   "(is|are|was|were) told by": "is described by, is measured by",
   "known, told or": "known, specified or",
-  "cannot be told": "cannot be determined",
+  "cannot be told(?! apart)": "cannot be determined",
   "(stands?|standing|stood) already": "already exists",
   "(known )?to stand against": "known to fail",
   "as ever": "as before",
@@ -48,8 +48,7 @@ PHRASES = {
   "a kill at any moment": "survives a kill at any time",
   "know their damage": "detects damage",
   "nobody was asked": "was not requested",
-  "there the same": "compares with the existing one",
-  "there are the same": "are equal",
+  "those that are there the same": "compares with the existing ones",
   "all of which a checkpoint": "a checkpoint has all of them",
   "whatever `call` makes": "arguments of `call`",
   "neither gets nor takes": "say which tensor has no effect",
@@ -58,7 +57,9 @@ PHRASES = {
   "on the way of a gradient": "on the gradient's path",
   "graph aside": "scratch graph",
   "what it takes for the same": "say when two sizes count as equal",
-  "(a|each) (loss|step|seed|class|bucket) each": "per loss, per step",
+  "(examples|rows|words) a (batch|second|step)": "per batch, per second",
+  "(images|labels) a class": "per class",
+  "nats a (symbol|token|phoneme)": "nats per symbol",
 }
 
 
@@ -120,7 +121,7 @@ def find(texts):
 
 
 def find_in_files(paths, texts_of):
-  """Returns what is found in files, one message a line, with the file."""
+  """Returns the findings in files: one line per finding, with the file."""
   return "\n".join(
     f"{path.relative_to(ROOT)}:{message}"
     for path in paths

@@ -245,7 +245,7 @@ def compare(
       found[name] = Contender(name, sizes, cluster.target, *plan)
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
     steps = {name: contender.step for name, contender in found.items()}
-    seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # losses were
+    seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # warm already
     rows_of, runs_of = {}, {}
     for name, contender in found.items():
       ratio = timing.ratio(seconds[name], seconds[JOINT])
@@ -303,8 +303,8 @@ def _record(contender, sent):
 def _measure_held(sizes, plans):
   """Returns contender → by how much the first task grows in a step."""
   found = {}
-  # Memory that is free again goes back at once, so that what a task holds can
-  # be seen; that takes time.
+  # Freed memory returns to the system at once, so that the memory of a task is
+  # what it holds. This takes time.
   environment = {"MALLOC_MMAP_THRESHOLD_": "65536"}
   with clusters.LocalCluster(
     sizes.stages, threads=1, environment=environment

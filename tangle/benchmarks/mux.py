@@ -103,7 +103,7 @@ class Contender:
       train_op = optimizer.apply_gradients(
         [(g, v) for g, v in zip(gradients, variables) if g is not None]
       )
-      # A number is fetched, as the graph optimizer prunes what is only run.
+      # Fetches a number, as the graph optimizer prunes ops that are only run.
       self._step_ops.append([train_op, tf1.reduce_sum(slope)])
 
   def step(self, sess=None):
@@ -145,7 +145,7 @@ class Contender:
     with executions.Tracer(self.graph) as tracer:
       tracer.session.run(self._init_op)
       own = f"net_{self.step(tracer)}"
-      # The conditional's switches bear the scope of the branch; names that
+      # The conditional's switches are in the scope of the branch; names that
       # begin with "_" are the session's fetches.
       return sum(
         count

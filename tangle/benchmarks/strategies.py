@@ -204,7 +204,7 @@ class Strategy:
       loss = self._model.upper(boundary, self._upper_phs)
       return pieces.Piece(feeds=self._upper_phs, loss=loss)
 
-    # How many outputs there are is known only once they are built.
+    # The number of outputs is known only once they are built.
     with tf1.Graph().as_default():
       count = len(self._model.lower(_placeholders(self._model.lower_feeds)))
     found = pipeline.Pipeline()

@@ -392,7 +392,7 @@ def plot(found, path):
     lines = {}
     for run, points in found["shares"].items():
       twins = [label for label in lines if lines[label] == points.get(name)]
-      if twins:  # a line under another would not be seen
+      if twins:  # a line hidden by another would be invisible
         lines[f"{twins[0]} = {run}"] = lines.pop(twins[0])
       elif name in points:
         lines[run.replace("_", " ")] = points[name]

@@ -133,7 +133,7 @@ def train(build, arguments, examples, seed, steps, learning_rate, folder):
     inputs_ph, targets_ph, outputs, loss = build(*arguments)
     saver = tf1.train.Saver(tf1.trainable_variables())
     prefix = os.path.join(folder, "model")
-    saver.export_meta_graph(prefix + ".meta")  # without what trains
+    saver.export_meta_graph(prefix + ".meta")  # without training ops
     train_op = tf1.train.AdamOptimizer(learning_rate).minimize(loss)
     values = weights.Weights(tf1.trainable_variables())
     with tf1.Session() as sess:

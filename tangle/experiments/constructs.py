@@ -196,7 +196,7 @@ def _dropout_in_while(x, w):
     noise = tf1.random_uniform([3, 4], dtype=y.dtype, seed=3)
     return _dense(tf1.where(noise > 0.5, 2 * y, tf1.zeros_like(y)), w)
 
-  # One by one, so that the draws of a run come in the same order each time.
+  # One iteration at a time, so that each run draws in the same order.
   return _loop(x, w, body, parallel_iterations=1)
 
 

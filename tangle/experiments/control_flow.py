@@ -95,7 +95,7 @@ def _attempt(construct, store, expected, use_resource):
       given = run(cut, [upstream for upstream, _ in expected])
     except tf1.errors.DeadlineExceededError as error:
       return dict(found, outcome=HANGS, text=error.message)
-    except Exception as error:  # whatever it is that a user would meet
+    except Exception as error:  # any error that a user would meet
       return dict(found, outcome=FAILS, text=f"{type(error)}: {error}")
   worst = max(
     np.max(np.abs(a - b) / (np.max(np.abs(b)) + 1e-3))
@@ -111,7 +111,7 @@ def _values():
   """Returns a generator, the kernel, and inputs."""
   rng = np.random.RandomState(5)
   kernel = rng.uniform(-0.8, 0.8, (4, 4))
-  # Of one sign and of the other, so that conditionals go both ways.
+  # One input is positive, one negative: conditionals take both branches.
   return rng, kernel, [s * rng.uniform(0.1, 1.0, _SHAPE) for s in (1, -1)]
 
 
@@ -150,7 +150,7 @@ class _Pipeline:
 
   def __init__(self, construct, use_resource):
     kernel = _values()[1]
-    # What is added to the input has its gradient.
+    # `shift` is added to the input, so that both have the same gradient.
     self.variables = [
       tf1.get_variable(name, initializer=value, use_resource=use_resource)
       for name, value in (("shift", np.zeros(_SHAPE)), ("w", kernel))
@@ -271,7 +271,7 @@ def tabulate_elsewhere(python, names=None, variables=VARIABLES[0]):
     "names, kind = json.loads(sys.argv[1]); "
     "print(json.dumps([c.version(), c.tabulate(names, variables=kind)]))"
   )
-  # Beside the package, so that it is found if it is not installed there.
+  # Run from the package's parent folder, as it may not be installed there.
   done = subprocess.run(
     [python, "-W", "ignore", "-c", program, json.dumps([names, variables])],
     cwd=pathlib.Path(errors.__file__).resolve().parent.parent,

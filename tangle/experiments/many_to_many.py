@@ -9,7 +9,7 @@ from tangle.experiments import translator
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.seq2seq import attention_model, decoding, metrics
 
-BATCH_SIZE = 256  # where nothing is trained
+BATCH_SIZE = 256  # for evaluation
 
 
 class Translator:

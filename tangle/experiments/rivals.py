@@ -63,7 +63,7 @@ class Rivals:
     elif method in BALANCES:
       balance = BALANCES[method](losses, code)
       self._ops = [[make().minimize(balance.loss), balance.update_op]]
-      if method == "average":  # a step sees all there is: it is an epoch
+      if method == "average":  # a step uses all data: it is an epoch
         self._ops.append(balance.end_epoch_op)
     else:
       found = gradients.of_losses(losses, variables, method, boundary=[code])

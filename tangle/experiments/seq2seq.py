@@ -311,7 +311,7 @@ class _Run:
       if run.sess is not sess:
         run.sess.close()
     figures = dict(self._figures, **outcome._asdict())
-    figures["steps"] = figures.pop("step")  # so that it is a record of the end
+    figures["steps"] = figures.pop("step")  # so that it reads as the final record
     figures.update(speed.figures(), curve=measure.curve)
     if outcome.reason != loop.INTERRUPTED:
       figures.update(self._finish())
@@ -341,7 +341,7 @@ def _count(task):
   """Returns what counts a batch's words; `None` where words are undefined."""
   if task.tokens[1] == "characters":
     return None
-  # To spell a word is an example of one word.
+  # When spelling, each example is one word.
   spelling = task.tokens[0] == "characters"
   return speedometer.count_examples if spelling else speedometer.count_words
 

@@ -100,7 +100,7 @@ def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
     vocabulary.Vocabulary.build(phones for _, phones in data.train),
   )
   counts = planner.count_lengths(data.train)
-  # So that a longer word of another split can be converted too.
+  # So that longer words of other splits can be converted, too.
   everything = data.train + data.validation + data.test
   longest = max(len(word) for word, _ in everything)
   chosen = bucket_plans.make_buckets(

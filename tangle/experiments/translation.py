@@ -23,7 +23,7 @@ from tangle.pipeline import sessions
 from tangle.seq2seq import corpora, metrics
 from tangle.training import determinism, loop, runs, schedules, sources
 
-_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared
+_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared instead
 
 
 def train(

@@ -24,10 +24,10 @@ from tangle.training import (
   sources,
 )
 
-BATCH_SIZE = 256  # where nothing is trained
+BATCH_SIZE = 256  # for evaluation
 
 _DECODER, _SEARCH = "decoder", "search"
-_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared
+_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared instead
 
 
 def train(

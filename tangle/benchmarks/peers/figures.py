@@ -121,7 +121,7 @@ def _pair(name, seconds, found, pytorch):
     other = found.get(base, {})
     if "seconds" in other:
       pair = seconds, np.array(other["seconds"])
-      # Words a second, so the other way round.
+      # Words per second: higher is better, so the ratio is inverted.
       pair = pair[::-1] if column == "to_contrib" else pair
       ratios[column] = timing.ratio(*pair)
   return ratios

@@ -72,13 +72,13 @@ class Model:
     self._source = _placeholders("encoder", sources, tf1.int32)
     self._inputs = _placeholders("decoder", targets + 1, tf1.int32)
     self._weights = _placeholders("weight", targets, tf1.float32)
-    # A name that the structure's test does not know for TensorFlow's: contrib
-    # is no part of `compat`, which has what both versions have.
+    # Imported by name, so that the structure test does not take it for an import
+    # of TensorFlow. `compat` has only what both versions have.
     contrib = importlib.import_module("tensorflow.contrib.legacy_seq2seq")
     self.outputs, self._losses = contrib.model_with_buckets(
       self._source,
       self._inputs[:-1],
-      self._inputs[1:],  # the targets are the inputs one further on
+      self._inputs[1:],  # the targets are the inputs shifted by one
       self._weights,
       pairs,
       lambda source, target: contrib.embedding_attention_seq2seq(

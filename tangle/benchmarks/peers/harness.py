@@ -232,7 +232,7 @@ def join(before, found):
     if "reason" in other or "reason" in row:
       found[name] = other if "reason" in other else row
       continue
-    # In all rows the same turns, so that entries of one index are pairs.
+    # All rows keep the same turns, so that entries of one index are pairs.
     row["seconds"] = other["seconds"] + row["seconds"]
     row["values"] = other["values"] + row["values"]
     row["cpu_s"] = other["cpu_s"] + row["cpu_s"]

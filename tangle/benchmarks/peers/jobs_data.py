@@ -70,7 +70,8 @@ def draw(name, sizes, seed, count):
   ranks = np.arange(sizes.source_symbols - _FIRST)
   shares = 1 / (ranks + 1 + found.flatness)
   ids = rng.choice(ranks, sources.sum(), p=shares / shares.sum())
-  # The target's k-th symbol is a function of the source's at the same share.
+  # The target's k-th symbol depends on the source symbol at the same relative
+  # position.
   begins = np.repeat(np.cumsum(sources) - sources, targets)
   places = np.arange(targets.sum()) - np.repeat(
     np.cumsum(targets) - targets, targets

@@ -200,8 +200,8 @@ def make_contender(name, task, settings, data=""):
     "TF_CPP_MIN_LOG_LEVEL": "3",
   }
   if entry.python == "python1":
-    # TensorFlow 2 sets it in its process, and 1.15 in a process below would
-    # take half of its behaviour over: contrib's cells fail then.
+    # TensorFlow 2 sets this variable. 1.15 in a child process would inherit it
+    # and take on half of TensorFlow 2's behaviour, and contrib's cells fail.
     environment["TF2_BEHAVIOR"] = "0"
   environment.update(settings.environment)
   command = [settings.pythons[entry.python], "-W", "ignore", _LAUNCH]
