@@ -311,7 +311,7 @@ class _Run:
       if run.sess is not sess:
         run.sess.close()
     figures = dict(self._figures, **outcome._asdict())
-    figures["steps"] = figures.pop("step")  # so that it reads as the final record
+    figures["steps"] = figures.pop("step")  # as in the final record
     figures.update(speed.figures(), curve=measure.curve)
     if outcome.reason != loop.INTERRUPTED:
       figures.update(self._finish())

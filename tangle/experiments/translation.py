@@ -23,7 +23,7 @@ from tangle.pipeline import sessions
 from tangle.seq2seq import corpora, metrics
 from tangle.training import determinism, loop, runs, schedules, sources
 
-_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared instead
+_FREE = ("epochs", "checkpoint_every")  # the steps are compared instead
 
 
 def train(

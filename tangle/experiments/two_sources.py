@@ -27,7 +27,7 @@ from tangle.training import (
 BATCH_SIZE = 256  # for evaluation
 
 _DECODER, _SEARCH = "decoder", "search"
-_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared instead
+_FREE = ("epochs", "checkpoint_every")  # the steps are compared instead
 
 
 def train(

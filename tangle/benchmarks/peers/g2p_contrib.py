@@ -72,8 +72,8 @@ class Model:
     self._source = _placeholders("encoder", sources, tf1.int32)
     self._inputs = _placeholders("decoder", targets + 1, tf1.int32)
     self._weights = _placeholders("weight", targets, tf1.float32)
-    # Imported by name, so that the structure test does not take it for an import
-    # of TensorFlow. `compat` has only what both versions have.
+    # Imported by name, so that the structure test does not see an import of
+    # TensorFlow. `compat` has only what both versions have.
     contrib = importlib.import_module("tensorflow.contrib.legacy_seq2seq")
     self.outputs, self._losses = contrib.model_with_buckets(
       self._source,
