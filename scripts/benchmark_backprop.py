@@ -1,12 +1,12 @@
-"""Compares ways to get gradients of a network that is trained in two parts.
+"""Compares strategies for gradients of a network trained in two parts.
 
   python scripts/benchmark_backprop.py --model=attention
   python scripts/benchmark_backprop.py --model=mlp --strategies=joint,device
   python scripts/benchmark_backprop.py --model=reference_rnn \
     --strategies=auto,unchanged,pipeline,pipeline_unchanged
 
-Strategies step in turn in one process, so that ratios pair. The last line on
-standard output is one JSON object: strategy -> figures.
+Strategies step in turn in one process, so that ratios are paired. The last line
+on standard output is one JSON object: strategy -> figures.
 """
 
 import sys

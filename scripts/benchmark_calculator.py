@@ -3,9 +3,9 @@
   python scripts/benchmark_calculator.py
   python scripts/benchmark_calculator.py --batch_size=10 --units=32 --hidden=64
 
-Contenders step in turn in one process, so that ratios pair; memory is taken in
-a process of its own for each. The last line on standard output is one JSON
-object: contender, figures.
+Contenders step in turn in one process, so that ratios are paired; memory is
+measured in a separate process per contender. The last line on standard output
+is one JSON object: contender -> figures.
 """
 
 from absl import flags

@@ -1,13 +1,13 @@
-"""Measures a pipeline laid over tasks of this machine, against one process.
+"""Compares a pipeline over several tasks of this machine with one process.
 
   python scripts/benchmark_cluster.py --micro_batches=2,4,8
   python scripts/benchmark_cluster.py --wait_s=0.2 --rows=64 --units=4
 
 Each stage is on a task that computes with one thread; the joint graph runs in
-one process of one thread. With `--wait_s` stages wait as well, so that it does
-not matter how many cores there are. `--out_dir` gets a plot of the ratios and,
-for each contender, a Gantt chart of one step as it ran. The last line on
-standard output is one JSON object: contender -> figures, and the load.
+one process of one thread. With `--wait_s` stages also wait, so that the number
+of cores does not matter. A plot of the ratios and, per contender, a Gantt chart
+of one step are written to `--out_dir`. The last line on standard output is one
+JSON object: contender -> figures, and the load.
 """
 
 import os

@@ -1,11 +1,11 @@
-"""Compares a graph for each pair of buckets with a graph for each bucket.
+"""Compares one graph per pair of buckets with one graph per bucket.
 
   python scripts/benchmark_graphs.py
   python scripts/benchmark_graphs.py --cell=lstm --layers=2 --rounds=1
 
-Each contender has a process of its own; both must have the same losses. The
-last line on standard output is one JSON object: `joint`, `split` and `ratios`,
-joint over split, each figure -> value.
+Each contender runs in its own process; both must have the same losses. The last
+line on standard output is one JSON object: `joint`, `split`, and `ratios`
+(joint over split), each a dict figure -> value.
 """
 
 import sys

@@ -1,15 +1,15 @@
-"""Measures how time, memory and ops grow, split and joint.
+"""Measures how time, memory and ops of split and joint training grow.
 
   python scripts/benchmark_growth.py
   python scripts/benchmark_growth.py --buckets= --sub_models= --residuals=
 
-Along six axes: the length of a sequence, buckets on each side, sub-models of a
-pipeline; residuals, layers and outputs of a sub-model. Each point is measured
-in a process of its own. Prints a table of exponents, "overall / tail": 1 is
-linear. `--out_dir` gets `metrics.jsonl`, a record a point, and a plot an axis.
-The last line on standard output is one JSON object: `exponents`, axis ->
-contender -> figure -> [overall, tail]; `steepest`, figure -> [largest tail of
-split, axis]; and `points`.
+There are six axes: the length of a sequence, buckets on each side, sub-models
+of a pipeline; residuals, layers and outputs of a sub-model. Each point is
+measured in its own process. Prints a table of exponents, "overall / tail"; 1 is
+linear. `metrics.jsonl`, with a record per point, and a plot per axis are
+written to `--out_dir`. The last line on standard output is one JSON object:
+`exponents`, axis -> contender -> figure -> [overall, tail]; `steepest`, figure
+-> [largest tail of split, axis]; and `points`.
 """
 
 import os

@@ -3,10 +3,10 @@
   python scripts/benchmark_mux.py
   python scripts/benchmark_mux.py --branches=8 --units=512 --contenders=route
 
-Contenders step in turn in one process, so that ratios pair; memory is taken in
-a process of its own for each. `--out_dir` gets `metrics.jsonl`, a record for
-each K, size and contender, and `mux.png`. The last line on standard output is
-one JSON object: units -> K -> contender -> figures.
+Contenders step in turn in one process, so that ratios are paired; memory is
+measured in a separate process per contender. `metrics.jsonl`, with a record per
+K, size and contender, and `mux.png` are written to `--out_dir`. The last line
+on standard output is one JSON object: units -> K -> contender -> figures.
 """
 
 import os

@@ -1,11 +1,12 @@
-"""Measures what it is worth to make independent runs of a step at once.
+"""Measures the speed-up from running independent runs of a step in parallel.
 
   python scripts/benchmark_overlap.py --encoders=2 --units=64
 
-Several recurrent encoders and a classifier of their states: in one graph, as
-sub-models whose runs are made in turn, and with `overlap=True`. All step in
-turn in one process. `--out_dir` gets a plot. The last line on standard output
-is one JSON object: contender -> figures.
+The network has several recurrent encoders and a classifier of their states. It
+is trained in one graph, as sub-models that run one after another, and with
+`overlap=True`. All three step in turn in one process. A plot is written to
+`--out_dir`. The last line on standard output is one JSON object: contender ->
+figures.
 """
 
 import os

@@ -4,13 +4,13 @@
   python scripts/benchmark_peers.py --size=small --tasks=lstm,mlp
   python scripts/benchmark_peers.py --tasks=g2p_demo,multi30k
 
-Each contender runs in a process of its own, from the same weights on the same
-batch; they step in turn, so that ratios pair. One without its interpreter or
-package gets a row that says so. `--out_dir` gets `metrics.jsonl`, a record for
-each task and contender, plots, and `peers.html`, a page of all that opens on
-its own. The last line on standard output is one JSON object: task ->
-contender -> figures, and machine -> what they depend on.
-g2p_demo and multi30k are whole jobs: epoch, step by itself, and decoding.
+Each contender runs in its own process, from the same weights on the same batch;
+they step in turn, so that ratios are paired. If a contender's interpreter or
+package is missing, its row says so. `metrics.jsonl`, with a record per task and
+contender, plots, and `peers.html`, a self-contained page of all results, are
+written to `--out_dir`. The last line on standard output is one JSON object:
+task -> contender -> figures, and machine -> the properties that they depend on.
+g2p_demo and multi30k are whole jobs: an epoch, the step alone, and decoding.
 """
 
 import sys

@@ -1,13 +1,14 @@
-"""Compares ways to choose what is kept between forward and backward.
+"""Compares policies for the residuals kept between forward and backward.
 
   python scripts/benchmark_residuals.py --model=lstm
   python scripts/benchmark_residuals.py --model=transformer --batch_size=8
   python scripts/benchmark_residuals.py --model=attention --large_ops=100000
 
-Contenders step in turn in one process, so that ratios pair. `--large_ops`
-times the least cut of a graph of that many ops, too. `--out_dir` gets
-`metrics.jsonl`, a record for each contender, and a plot of the steps. The last
-line on standard output is one JSON object: contender -> figures.
+Contenders step in turn in one process, so that ratios are paired. With
+`--large_ops` it also times the minimum cut of a graph of that many ops.
+`metrics.jsonl`, with a record per contender, and a plot of the steps are
+written to `--out_dir`. The last line on standard output is one JSON object:
+contender -> figures.
 """
 
 import os

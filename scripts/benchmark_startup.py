@@ -3,15 +3,16 @@
   python scripts/benchmark_startup.py
   python scripts/benchmark_startup.py --against=../older_checkout --rounds=3
 
-The attention model of g2p training with N + N buckets: seconds until every pair
-of buckets has had a training step, and memory above that after the import, with
-exponents of their growth, "overall / tail": 1 is linear. Then the time of
-`train_g2p.py --preset=demo` from the shell to its first training step. Each has
-a process of its own; `--against` measures another checkout in turn. `--out_dir`
-gets `metrics.jsonl`, a record a point. The last line on standard output is one
-JSON object: `points`, checkout -> list of figures; `exponents`, checkout ->
-figure -> [overall, tail]; and `first_step`, checkout -> `import_s` and
-`beyond_import_s`, the seconds of `import tensorflow` and all others.
+The model is the attention model of g2p training with N + N buckets. Measured
+are the seconds until every pair of buckets has had a training step, the memory
+above that after the import, and exponents of their growth, "overall / tail"; 1
+is linear. Then follows the time of `train_g2p.py --preset=demo` from the shell
+to its first training step. Each measurement has its own process; `--against`
+measures another checkout in turn. `metrics.jsonl`, with a record per point, is
+written to `--out_dir`. The last line on standard output is one JSON object:
+`points`, checkout -> list of figures; `exponents`, checkout -> figure ->
+[overall, tail]; and `first_step`, checkout -> `import_s` and `beyond_import_s`,
+the seconds of `import tensorflow` and all others.
 """
 
 import shlex

@@ -1,11 +1,11 @@
-"""Measures what each part of tangle, and each setting, is worth.
+"""Ablations: measures the effect of each part of tangle and each setting.
 
   python scripts/benchmark_variants.py --tasks=lstm,mlp
   python scripts/benchmark_variants.py --size=small --mode=joint
 
-The same training with one thing changed at a time, each in a process of its
-own, stepped in turn. `--out_dir` gets `metrics.jsonl`, a record for each task
-and variant, and plots. The last line on standard output is one JSON object:
+Each variant is the same training with one change, in its own process; all step
+in turn. `metrics.jsonl`, with a record per task and variant, and plots are
+written to `--out_dir`. The last line on standard output is one JSON object:
 task -> variant -> figures.
 """
 

@@ -1,13 +1,14 @@
-"""Compares what a sub-model keeps with resource and reference variables.
+"""Compares the residuals of a sub-model by kind of variable.
 
   python scripts/benchmark_weights.py
   python scripts/benchmark_weights.py --size=small --kinds=reference
 
-A Transformer of the size of BERT-base, of plain `tf.get_variable`, each kind of
-variable in a process of its own: residual bytes, and what open calls add to the
-resident memory. `reference_unchanged` promises that no variable changes between
-a forward run and its backward run. `--out_dir` gets `metrics.jsonl`. The last
-line on standard output is one JSON object: kind -> figures.
+For a Transformer of the size of BERT-base, with plain `tf.get_variable`, it
+measures the residual bytes and the resident memory that open calls add. Each
+kind of variable, resource or reference, has its own process.
+`reference_unchanged` promises that no variable changes between a forward run
+and its backward run. `metrics.jsonl` is written to `--out_dir`. The last line
+on standard output is one JSON object: kind -> figures.
 """
 
 import sys

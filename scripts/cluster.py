@@ -1,14 +1,14 @@
-"""Starts the tasks of a cluster on this machine, for trials, and ends them.
+"""Starts the tasks of a cluster on this machine, for tests, and ends them.
 
   python scripts/cluster.py --tasks=2 --threads=1 --ports=2222,2223
   python scripts/train_seq2seq.py --cluster=grpc://127.0.0.1:2222 \\
     --placement=encoder=0,decoder=1 ...
 
 Each task is a process with a `tf.train.Server`. They run until Ctrl-C, SIGTERM
-or `--seconds`, and are ended then. The last line on standard output, printed
-when all tasks answer, is one JSON object: `target`, `addresses`,
-`process_ids`, `log_dir`. A server has no authentication and listens on all
-interfaces: use it on private networks only.
+or the end of `--seconds`. The last line on standard output, printed when all
+tasks answer, is one JSON object: `target`, `addresses`, `process_ids`,
+`log_dir`. A server has no authentication and listens on all interfaces: use it
+on private networks only.
 """
 
 import signal

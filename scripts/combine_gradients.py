@@ -1,15 +1,16 @@
-"""Combines gradients of losses that pull against each other.
+"""Combines gradients of losses that conflict.
 
   python scripts/combine_gradients.py --experiment=toy
   python scripts/combine_gradients.py --experiment=calculator
   python scripts/combine_gradients.py --experiment=cost
 
 `toy`: paths of all methods on two losses whose Pareto front is known.
-`calculator`: two decoders of the calculator, one loss scaled by 1000. `cost`: a
-step with four heads on a deep trunk, in turn in one process, against a weighted
-sum. `--out_dir` gets `metrics.jsonl` and a plot. The last line on standard
-output is one JSON object: `reached` and `distances` from the front; `final` and
-`mean` shares right; or contender, figures.
+`calculator`: two decoders of the calculator, one loss scaled by 1000. `cost`:
+the time of a step with four heads on a deep trunk, relative to a weighted sum;
+all step in turn in one process. `metrics.jsonl` and a plot are written to
+`--out_dir`. The last line on standard output is one JSON object: `reached` and
+`distances` from the front; `final` and `mean` accuracies; or contender ->
+figures.
 """
 
 import os

@@ -3,13 +3,14 @@
   python scripts/combine_networks.py
   python scripts/combine_networks.py --per_class=1,10 --seeds=2
 
-Side by side: a network for each half of an image. In a row: one that guesses
-the right half, and one that tells the digit. On a shared trunk: a network cut
-at its code, with two new heads. Frozen: only what is above is trained;
-fine-tuned: all, the lower part later and more slowly; from nothing: all, and
-nothing was trained before. `--out_dir` gets `metrics.jsonl` and `combine.png`.
-The last line on standard output is one JSON object: pattern -> way -> images a
-class -> shares right on images held out, one for each seed, and their means.
+There are three patterns. Side by side: one network per half of an image. In a
+row: one network predicts the right half, another classifies the digit. Shared
+trunk: a network is cut at its code and gets two new heads. There are three
+modes. Frozen: only the new upper part is trained. Fine-tuned: all is trained,
+the lower part later and more slowly. From scratch: all is trained, without
+pre-training. `metrics.jsonl` and `combine.png` are written to `--out_dir`. The
+last line on standard output is one JSON object: pattern -> mode -> images per
+class -> accuracies on held-out images, one per seed, and their means.
 """
 
 import os

@@ -1,16 +1,17 @@
-"""Decodes a file, or what is typed, with the weights of a training.
+"""Decodes a file, or lines that are typed, with trained weights.
 
   python scripts/decode_seq2seq.py --run_dir=out/en_de --in=test.en
   python scripts/decode_seq2seq.py --run_dir=out/en_de    # a prompt
 
 With --beam_size=5 --n_best=5 lines read "index ||| symbols ||| score", best
-first. The last line on standard output is one JSON object, but for the prompt.
+first. Except at the prompt, the last line on standard output is one JSON
+object.
 """
 
 import os
 import sys
 
-# Before TensorFlow is imported: its faster kernels, on every processor tried.
+# Set before TensorFlow is imported: its faster kernels, on every CPU tried.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags

@@ -1,13 +1,13 @@
-"""Trains a TensorFlow 1 style loop for long, and shows what memory does.
+"""Trains a TensorFlow 1 style loop for many steps, and measures memory.
 
   python scripts/soak_loops.py
   python scripts/soak_loops.py --size=small --strategies=joint,auto
 
-Each strategy trains a small `dynamic_rnn` on reference variables in a process
-of its own. TensorFlow's `partial_run`, which carries such loops, leaks on 2.x;
-`partial_run` is a program without tangle that shows how much. `--out_dir` gets
-`metrics.jsonl`. The last line on standard output is one JSON object: strategy
--> figures.
+Each strategy trains a small `dynamic_rnn` on reference variables in its own
+process. TensorFlow's `partial_run`, which such loops need, leaks on 2.x; the
+strategy `partial_run` is a program without tangle that shows how much.
+`metrics.jsonl` is written to `--out_dir`. The last line on standard output is
+one JSON object: strategy -> figures.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Makes many steps and shows that resident memory stays flat.
+"""Makes many steps and shows whether resident memory grows.
 
   python scripts/soak_memory.py --what=sub_model --disturb
   python scripts/soak_memory.py --what=pipeline

@@ -5,8 +5,8 @@
 
 Eight threads share two sub-models and a session; each runs 1,000 pairs of
 forward and backward, several open at once, some calls discarded. The last line
-on standard output is one JSON object: store → figures; `--out_dir` gets the
-same as `metrics.jsonl`.
+on standard output is one JSON object: store → figures. The same is written to
+`metrics.jsonl` in `--out_dir`.
 """
 
 from absl import flags

@@ -1,14 +1,14 @@
-"""Says whether and how the graph of a .meta file can be split.
+"""Reports whether and how the graph of a .meta file can be split.
 
   python scripts/split_meta_graph.py model.ckpt.meta
   python scripts/split_meta_graph.py model.ckpt.meta --inputs=x --outputs=h
 
-Without names it lists placeholders, ends and variables. With them, where the
-graph can be cut between them, and what a sub-model between them would be: its
-variables, what else must be fed, which stores can carry it, and what it would
-keep in how many bytes. It tells what had to be repaired in memory to import the
-file. The last line on standard output is one JSON object with all of it;
-`--out_dir` gets `split.json`.
+Without names it lists placeholders, ends and variables. With names it lists
+where the graph can be cut between them, and describes the sub-model between
+them: its variables, other tensors that must be fed, the stores that support it,
+and its residuals and their bytes. It also reports what had to be repaired in
+memory to import the file. The last line on standard output is one JSON object
+with all results; `split.json` is written to `--out_dir`.
 """
 
 import json

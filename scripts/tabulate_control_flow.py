@@ -1,12 +1,12 @@
-"""Tries every store on every construct of control flow, and writes a table.
+"""Tries every store on every control flow construct, and writes a table.
 
   python scripts/tabulate_control_flow.py
   python scripts/tabulate_control_flow.py --pythons=.venv-tf1/bin/python
 
-Gradients must be those of the joint graph and of central differences, or the
-sub-model must be refused when it is made. `--pythons` names other interpreters,
-with other TensorFlows, to try as well. `--out_dir` gets
-`control_flow_<variables>.md`, and `.json` with what each refusal said. The last
+Gradients must equal those of the joint graph and central differences, or the
+sub-model must be refused when it is made. `--pythons` names further
+interpreters to try, with other TensorFlows. `control_flow_<variables>.md`, and
+`.json` with the message of each refusal, are written to `--out_dir`. The last
 line on standard output is one JSON object: kind of variables → version →
 outcome → how often.
 """

@@ -3,14 +3,15 @@
   python scripts/train_branches.py
   python scripts/train_branches.py --schedule=by_loss --vocabulary=200
 
-Handwritten digits come as 64 floats, or as the identifier of a token: the
-number of the nearest image of a codebook, whose meaning is to be learned. Each
-has a branch, both share an end, trained by alternating batches, mixed batches
-and as sub-models of a pipeline; and one branch alone, to compare. A stream of
-numbered records is read, too, and each counted. `--out_dir` gets
-`metrics.jsonl` and `branches.png`. The last line on standard output is one JSON
-object: `accuracy`, run -> type -> share right on images held out, and
-`same_order`: how much the weights of the three ways differ after the same
+Handwritten digits are given as 64 floats, or as a token: the index of the
+nearest image of a codebook. The model must learn the digit of each token. Each
+type has its own branch, and both share a head. The model is trained in three
+modes: with alternating batches, with mixed batches, and as sub-models of a
+pipeline. For comparison, each branch is also trained alone. A stream of
+numbered records is read, too, to check that none is lost. `metrics.jsonl` and
+`branches.png` are written to `--out_dir`. The last line on standard output is
+one JSON object: `accuracy`, run -> type -> accuracy on held-out images, and
+`same_order`: how much the weights of the three modes differ after the same
 batches, and how many numbers of inactive branches have changed.
 """
 

@@ -4,9 +4,10 @@
   python scripts/train_calculator.py --training=six_graphs --seeds=10
   python scripts/train_calculator.py --experiment=gaps
 
-The last of these trains with paths held out and tests them afterwards, beside
-eight separate networks. Results beyond 9 wrap modulo 10. The last line on
-standard output is one JSON object, with `accuracy`: path, share right.
+The last of these trains with some paths held out, and tests them afterwards;
+eight separate networks are trained for comparison. Results above 9 wrap modulo
+10. The last line on standard output is one JSON object with `accuracy`: path ->
+accuracy.
 """
 
 import os

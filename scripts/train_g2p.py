@@ -3,13 +3,13 @@
   python scripts/train_g2p.py --preset=demo     # about three minutes
   python scripts/train_g2p.py --preset=full     # the real training
 
-It is `train_seq2seq.py --data=cmudict` with sizes by name. The last line on
+It is `train_seq2seq.py --data=cmudict` with presets of sizes. The last line on
 standard output is one JSON object with the figures.
 """
 
 import os
 
-# Before TensorFlow is imported: its faster kernels, on every processor tried.
+# Set before TensorFlow is imported: its faster kernels, on every CPU tried.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags
@@ -30,7 +30,7 @@ PRESETS = {
   "demo": dict(zip(_NAMES, (128, 1, 64, 3.5, 0.2, 3e-3))),
   "full": dict(zip(_NAMES, (256, 1, 128, 16.0, 0.3, 2e-3))),
 }
-# Ops of this size are faster in one thread each, and they repeat bit for bit.
+# Ops of this size are faster in one thread each, and bit-reproducible.
 PRESETS["demo"]["deterministic"] = True
 
 flags.DEFINE_enum("preset", "demo", sorted(PRESETS), "Size and length.")

@@ -6,13 +6,13 @@
 
 Presets: g2p (2 x 64 LSTM on CMUdict), wmt (the set-up of the translate
 tutorial; give it --train), self_test (the tutorial's self-test). Flags after a
-flagfile change it. A run that was stopped goes on if it is started again. The
-last line on standard output is one JSON object with the figures.
+flagfile override it. A run that was stopped resumes when it is started again.
+The last line on standard output is one JSON object with the figures.
 """
 
 import os
 
-# Before TensorFlow is imported: its faster kernels, on every processor tried.
+# Set before TensorFlow is imported: its faster kernels, on every CPU tried.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags

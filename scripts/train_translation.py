@@ -3,15 +3,16 @@
   python scripts/train_translation.py --languages=en,de,fr \\
     --train=train.{}.gz --validation=val.{}.gz --test=test.{}.gz
 
-An encoder and a decoder for each language, trained a direction a step through
-one pipeline. --held_out=en-de leaves a direction out and measures it;
---directions=en-de trains one alone, to compare with. The last line on standard
-output is one JSON object with the figures, `bleu` by direction among them.
+Each language has an encoder and a decoder. One pipeline trains them, one
+direction per step. --held_out=en-de does not train this direction, but measures
+it; --directions=en-de trains one direction alone, for comparison. The last line
+on standard output is one JSON object with the figures, including `bleu` by
+direction.
 """
 
 import os
 
-# Before TensorFlow is imported: its faster kernels, on every processor tried.
+# Set before TensorFlow is imported: its faster kernels, on every CPU tried.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags

@@ -1,17 +1,17 @@
-"""Trains a translator that reads two sources at once, or more.
+"""Trains a translator that reads two or more sources at once.
 
   python scripts/train_two_sources.py --train=train.de,train.fr,train.en \\
     --validation=val.de,val.fr,val.en --test=test.de,test.fr,test.en
 
-Line n of all files belongs together; the target is the last. There is an
-encoder for each source, and each side has buckets of its own. A run that was
-stopped goes on if it is started again. The last line on standard output is one
-JSON object with the figures.
+The lines n of all files belong together; the target is the last file. There is
+one encoder per source, and each side has its own buckets. A run that was
+stopped resumes when it is started again. The last line on standard output is
+one JSON object with the figures.
 """
 
 import os
 
-# Before TensorFlow is imported: its faster kernels, on every processor tried.
+# Set before TensorFlow is imported: its faster kernels, on every CPU tried.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags

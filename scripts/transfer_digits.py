@@ -3,13 +3,13 @@
   python scripts/transfer_digits.py
   python scripts/transfer_digits.py --per_class=1,10 --seeds=3
 
-The encoder gets few labelled images. Frozen: only it is trained; fine-tuned:
-all weights are; from nothing: all are, with a calculator that knows nothing.
-Labels are given for all four paths of an image, or for one of them, and the
-other three are tested. `--out_dir` gets `metrics.jsonl` and `transfer.png`. The
-last line on standard output is one JSON object: `all_paths` and `one_path`, way
--> images a class -> shares right on images held out, one for each seed, with
-their means and quartiles.
+The encoder gets few labelled images. Frozen: only the encoder is trained.
+Fine-tuned: all weights are trained. From scratch: all weights are trained, with
+an untrained calculator. Either all four paths of an image have labels, or only
+one has and the other three are tested. `metrics.jsonl` and `transfer.png` are
+written to `--out_dir`. The last line on standard output is one JSON object:
+`all_paths` and `one_path`, mode -> images per class -> accuracies on held-out
+images, one per seed, with their means and quartiles.
 """
 
 import os

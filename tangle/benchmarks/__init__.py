@@ -1,1 +1,1 @@
-"""Paired timing of ways to train, with what they keep and what they run."""
+"""Paired timing of training strategies, with their residuals and op runs."""

@@ -1,7 +1,7 @@
-"""Pipelines that grow along one axis, all else being the same.
+"""Pipelines that grow along one axis while all else stays the same.
 
-Everything is small but for what grows, so that a figure shows that alone. The
-same pipeline trains split and joint.
+Everything else is small, so that a figure shows the effect of that axis alone.
+The same pipeline trains split and joint.
 """
 
 from typing import Any, Callable, NamedTuple, Optional, Tuple
@@ -15,12 +15,12 @@ from tangle.pipeline import pieces, pipeline
 
 
 class Sizes(NamedTuple):
-  """What does not grow.
+  """The sizes that do not grow.
 
   Attributes:
     units: depth of layers and inputs.
-    batch_size: examples a batch.
-    bucket_steps: steps of the middle bucket; the others lie around it.
+    batch_size: examples per batch.
+    bucket_steps: steps of the middle bucket; the others are shorter and longer.
   """
 
   units: int = 32
@@ -29,11 +29,11 @@ class Sizes(NamedTuple):
 
 
 class Axis(NamedTuple):
-  """What grows.
+  """One axis along which a pipeline grows.
 
   Attributes:
-    make: from a size and `Sizes` to a `Pipeline`, not yet built, and a list of
-      batches for its steps, one for each choice of buckets.
+    make: a function of a size and `Sizes` that returns a `Pipeline`, not yet
+      built, and a list of batches for its steps, one per choice of buckets.
     label: what the size counts.
     points: sizes to measure at.
     smallest: the smallest size.
@@ -53,14 +53,14 @@ def make(axis, size, sizes):
 
   Args:
     axis: one of `NAMES`.
-    size: how far it has grown along the axis.
+    size: size along the axis.
     sizes: a `Sizes`.
 
   Returns:
     A `Pipeline` that is not built yet, and a list of batches for its steps.
 
   Raises:
-    ArgumentError: if the axis is unknown or the size cannot be.
+    ArgumentError: if the axis is unknown or the size is not possible.
   """
   check(axis, [size], sizes)
   return AXES[axis].make(size, sizes)
@@ -75,7 +75,7 @@ def check(axis, points, sizes):
     sizes: a `Sizes`.
 
   Raises:
-    ArgumentError: if the axis is unknown or a size cannot be.
+    ArgumentError: if the axis is unknown or a size is not possible.
   """
   if axis not in AXES:
     raise errors.ArgumentError(
@@ -141,10 +141,10 @@ def _make_length(size, sizes):
 
 
 def _make_buckets(size, sizes):
-  """An LSTM that goes on where another has ended, each in `size` buckets.
+  """An LSTM that starts from another's final state, each in `size` buckets.
 
-  However many they are, they have `bucket_steps` steps in the mean, but for
-  half a step. The batches begin with that of the middle pair.
+  The mean length of the buckets is `bucket_steps` for any `size`, to within
+  half a step. The first batch is that of the middle pair.
   """
   lower = recurrent.LSTM(sizes.units, name="lower")
   upper = recurrent.LSTM(sizes.units, name="upper")
@@ -201,8 +201,8 @@ def _make_sub_models(size, sizes):
 def _make_residuals(size, sizes):
   """A layer and a chain of hyperbolic tangents that keep `size` tensors.
 
-  Of those one is the input, which the gradient of the kernel reads; the
-  gradient of a tangent reads what the tangent gave.
+  One of them is the input, which the gradient of the kernel reads; the gradient
+  of each tangent reads its output.
   """
   layer = feedforward.Dense(sizes.units, name="layer")
 
@@ -221,7 +221,7 @@ def _make_residuals(size, sizes):
 
 
 def _make_layers(size, sizes):
-  """A network of `size` layers, each with weights of its own, then a loss."""
+  """A network of `size` layers, each with its own weights, then a loss."""
 
   def build(bucket, reads):
     del bucket, reads

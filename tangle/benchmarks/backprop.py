@@ -1,4 +1,4 @@
-"""Compares ways to get the gradient of a lower part of a network."""
+"""Compares strategies for the gradient of the lower part of a network."""
 
 import contextlib
 import os
@@ -30,25 +30,25 @@ def compare(
   threads=0,
   out_dir=None,
 ):
-  """Measures strategies on one model, step by step in turn.
+  """Measures strategies on one model, stepping them in turn.
 
   Args:
     model_name: one of `models.NAMES`.
     strategy_names: some of `strategies.NAMES`; joint and double forward are
-      measured too where they are missing, as all others relate to them.
+      always measured, as the ratios are relative to them.
     sizes: a `models.Sizes`.
     rounds: timed steps of each strategy.
-    threads: threads within and between ops; 0 leaves it to TensorFlow.
-    out_dir: folder that gets `backprop_<model>.png`; `None` for no plot.
+    threads: threads within and between ops; 0 for TensorFlow's default.
+    out_dir: folder where `backprop_<model>.png` is written; `None` for no plot.
 
   Returns:
     A dict from strategy to `step_s` (median seconds), `to_joint`,
     `to_double` and `to_published` (medians of paired ratios), `forward_runs`
-    (executions a step of an op of the lower part, on average, without ops of
+    (average executions per step of an op of the lower part, without ops of
     TensorFlow 1 style loops; `None` for partial runs), `residuals` (their
     number), `residual_bytes`, `max_difference` (largest difference of a
-    gradient to joint, relative to the largest gradient of its variable);
-    `None` where there is no such figure. For a strategy that cannot run:
+    gradient from joint's, relative to the largest gradient of its variable);
+    `None` where a figure does not apply. For a strategy that cannot run:
     `reason`.
 
   Raises:

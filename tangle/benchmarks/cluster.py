@@ -1,9 +1,9 @@
-"""What it is worth to lay a pipeline over tasks of this machine.
+"""Speed-up of a pipeline distributed over tasks of this machine.
 
 A chain of equal heavy stages, each on a task that computes with one thread. The
 baseline is one process with one thread that trains the joint graph on the
-whole batch. Where the machine has no core for each task, stages can wait
-instead of computing.
+whole batch. If the machine has fewer cores than tasks, stages can wait instead
+of computing.
 """
 
 import numpy as np
@@ -30,17 +30,17 @@ JOINT = "joint"
 
 
 class Contender:
-  """One way to train the network, in a graph and session of its own."""
+  """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, sizes, target="", micro_batches=1, schedule="1f1b"):
     """Builds it.
 
     Args:
-      name: a scope for its variables: those of one name on one cluster would
-        be the same variable.
+      name: a scope for its variables; variables of the same name on one cluster
+        would be shared.
       sizes: a `Sizes`.
-      target: of a cluster with a task for each stage; `""` for the joint graph
-        in this process.
+      target: target of a cluster with one task per stage; `""` for the joint
+        graph in this process.
       micro_batches: M.
       schedule: as `Pipeline.minimize` takes it.
     """
@@ -73,14 +73,14 @@ class Contender:
 
 
 class Sizes:
-  """How large the network and its batches are."""
+  """Sizes of the network and its batches."""
 
   def __init__(self, stages, rows, units, layers, wait_s):
     """Checks them.
 
     Args:
       stages: S.
-      rows: B, of a batch.
+      rows: B, rows of a batch.
       units: U, of each layer and boundary.
       layers: dense layers of a stage.
       wait_s: seconds that a stage waits in a step, half of them forward.
@@ -104,20 +104,20 @@ class Sizes:
 
   @property
   def boundary_bytes(self):
-    """What boundaries, their gradients and the feed take in a step."""
+    """Bytes of boundaries, their gradients and the feed in a step."""
     return (2 * (self.stages - 1) + 1) * self.rows * self.units * 4
 
   def held_bytes(self, sets, count):
-    """Returns what a step adds to the memory of the first stage.
+    """Returns the bytes that a step adds to the memory of the first stage.
 
     Args:
-      sets: of how many parts it holds residuals at once.
-      count: into how many parts a batch is divided.
+      sets: number of micro-batches whose residuals it holds at once.
+      count: number of micro-batches of a batch.
 
     Returns:
-      An int: the input and the value of each layer for each set, and twice the
+      An int: the input and the output of each layer per set, and twice the
       gradients of the variables: their sum, and the next one. The values of
-      variables take no memory of their own.
+      variables take no additional memory.
     """
     rows = -(-self.rows // count)
     values = sets * rows * self.units * (self.layers + 1)
@@ -162,13 +162,13 @@ def _wire(sizes, is_placed):
 
 
 def wait(x, row_s):
-  """Returns `x` after a while in which no core is busy, on any task.
+  """Returns `x` after a wait that keeps no core busy, on any task.
 
-  The gradient takes as long.
+  The gradient waits equally long.
 
   Args:
     x: a float32 tensor of `[B, ...]`.
-    row_s: seconds for each row.
+    row_s: seconds per row.
 
   Returns:
     A tensor like `x`.
@@ -182,8 +182,8 @@ def wait(x, row_s):
 
 
 def _sleep(x, row_s):
-  """Returns `x` after a while."""
-  # The data set sleeps before its element, and before it tells that there is
+  """Returns `x` after a wait."""
+  # The data set sleeps before its element, and before it reports that there is
   # no other one.
   micros = tf1.cast(tf1.shape(x)[0], tf1.float32) * (row_s / 2 * 1e6)
   kind = {"output_types": [x.dtype], "output_shapes": [[]]}
@@ -213,24 +213,24 @@ def compare(
   """Measures the joint graph and the pipeline on tasks, in turn.
 
   Args:
-    stages: how many there are, S, each on a task.
+    stages: S, number of stages, each on its own task.
     rows: examples of a batch, B.
     units: depth of the layers, U.
     layers: dense layers of a stage.
-    micro_batches: the numbers of parts of a batch, M, each 2 or more.
+    micro_batches: numbers of micro-batches to measure, M, each 2 or more.
     orders: names of schedules, 1f1b or gpipe.
     rounds: timed steps of each.
-    wait_s: seconds that a stage waits in a step, half of them forward, besides
-      what it computes.
+    wait_s: seconds that a stage waits in a step, half of them forward, in
+      addition to its computation.
 
   Returns:
     Contender → `step_s`; `to_joint`, the median of pairs with quartiles;
-    `ideal`, `(M + S - 1) / (S M)`; `sent_bytes`, what went over loopback in a
-    step, and `boundary_bytes`, what boundaries, their gradients and the feed
-    take; `held_sets`, of how many parts the first stage held residuals at
-    once; `held_bytes`, by how much its task grew in a step, and
-    `predicted_bytes`, what so many sets and the gradients take; `same_losses`,
-    to 1e-4. And contender → its timeline.
+    `ideal`, `(M + S - 1) / (S M)`; `sent_bytes`, sent over loopback in a step,
+    and `boundary_bytes`, those of boundaries, their gradients and the feed;
+    `held_sets`, how many micro-batches' residuals the first stage held at once;
+    `held_bytes`, by how much its task grew in a step, and `predicted_bytes`,
+    those of so many sets and the gradients; `same_losses`, to 1e-4. And
+    contender → its timeline.
 
   Raises:
     ArgumentError: if a size, `micro_batches` or a schedule is out of range.
@@ -245,7 +245,7 @@ def compare(
       found[name] = Contender(name, sizes, cluster.target, *plan)
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
     steps = {name: contender.step for name, contender in found.items()}
-    seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # losses were
+    seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # warm already
     rows_of, runs_of = {}, {}
     for name, contender in found.items():
       ratio = timing.ratio(seconds[name], seconds[JOINT])
@@ -272,7 +272,7 @@ def compare(
 
 
 def _plans(micro_batches, orders, rows):
-  """Returns contender → number of parts and schedule."""
+  """Returns contender → number of micro-batches and schedule."""
   found = {}
   for given in micro_batches:
     count = int(given) if str(given).isdigit() else 0
@@ -303,8 +303,8 @@ def _record(contender, sent):
 def _measure_held(sizes, plans):
   """Returns contender → by how much the first task grows in a step."""
   found = {}
-  # Memory that is free again goes back at once, so that what a task holds can
-  # be seen; that takes time.
+  # Freed memory returns to the system at once, so that the memory of a task is
+  # what it holds. This takes time.
   environment = {"MALLOC_MMAP_THRESHOLD_": "65536"}
   with clusters.LocalCluster(
     sizes.stages, threads=1, environment=environment

@@ -1,9 +1,9 @@
-"""What it costs to combine gradients: several heads on a deep trunk.
+"""Cost of combining gradients: several heads on a deep trunk.
 
 A step is forward, backward and Adam. `weighted` is one backward pass; the other
-methods are on the boundary, between trunk and heads; `<method>_shared` is on
-the trunk's variables, which takes a whole backward pass a head; `turns` is an
-optimizer's step a head.
+methods combine gradients at the boundary between trunk and heads;
+`<method>_shared` combines those of the trunk's variables, which takes a whole
+backward pass per head; `turns` makes one optimizer step per head.
 """
 
 import contextlib
@@ -23,13 +23,13 @@ COLUMNS = ("step_s", "to_weighted", "ops")
 
 
 class Sizes(NamedTuple):
-  """How large the networks are.
+  """Sizes of the networks.
 
   Attributes:
-    batch: B, examples a step.
+    batch: B, examples per step.
     units: width of the trunk.
-    layers: how many layers the trunk has.
-    heads: K.
+    layers: number of layers of the trunk.
+    heads: K, number of heads.
   """
 
   batch: int = 256
@@ -39,10 +39,10 @@ class Sizes(NamedTuple):
 
 
 class Contender:
-  """One way to train, in a graph and session of its own.
+  """One way to train, in its own graph and session.
 
   Attributes:
-    ops: how many ops the graph has.
+    ops: number of ops in the graph.
   """
 
   def __init__(self, name, sizes, threads=0):
@@ -51,7 +51,7 @@ class Contender:
     Args:
       name: one of `NAMES`.
       sizes: a `Sizes`.
-      threads: threads within and between ops; 0 leaves it to TensorFlow.
+      threads: threads within and between ops; 0 for TensorFlow's default.
 
     Raises:
       ArgumentError: if there is no contender of that name.
@@ -116,16 +116,17 @@ def compare(
   heads=4,
   threads=0,
 ):
-  """Measures contenders step by step in turn.
+  """Measures contenders, stepping them in turn.
 
   Args:
-    contenders: some of NAMES; weighted is measured too, as others relate to it.
+    contenders: some of NAMES; weighted is always measured, as ratios are
+      relative to it.
     rounds: timed steps of each contender.
-    batch_size: examples a step.
+    batch_size: examples per step.
     width: units of each layer of the trunk.
     layers: of the trunk.
-    heads: how many, each with a loss.
-    threads: threads within and between ops; 0 leaves it to TensorFlow.
+    heads: number of heads, each with a loss.
+    threads: threads within and between ops; 0 for TensorFlow's default.
 
   Returns:
     A dict from contender to `step_s` (median seconds), `to_weighted` (median

@@ -1,4 +1,4 @@
-"""Measures in a new process, whose memory holds nothing of other work."""
+"""Measures in a new process, whose memory is not affected by other work."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from tangle import errors
 
 
 def run(caller, module, *arguments, remedy="measure something smaller"):
-  """Runs a module as a program; what it prints last is what it found.
+  """Runs a module as a program, and returns the JSON that it prints last.
 
   Args:
-    caller: who asks, for the message.
+    caller: name of the caller, for the error message.
     module: dotted name of the module.
-    *arguments: for its command line, numbers, strings, lists and dicts; each
-      is handed over as JSON.
-    remedy: what to do if the process was killed, for the message.
+    *arguments: command-line arguments: numbers, strings, lists and dicts; each
+      is passed as JSON.
+    remedy: what to do if the process was killed, for the error message.
 
   Returns:
-    What the last line on its standard output says, as JSON.
+    The last line of its standard output, parsed as JSON.
 
   Raises:
     TrainingError: if it fails.

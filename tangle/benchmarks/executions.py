@@ -9,10 +9,10 @@ from tangle.graphs import cut
 class Tracer:
   """A session that counts the executions of every op it runs.
 
-  The graph optimizer must be off for that, or it renames and merges ops.
+  The graph optimizer must be off, since it renames and merges ops.
 
   Attributes:
-    session: the session, for what is not to be counted.
+    session: the session, for runs that are not to be counted.
     counts: op name → number of executions so far.
   """
 
@@ -21,7 +21,7 @@ class Tracer:
 
     Args:
       graph: the graph to run.
-      config: the `ConfigProto` to begin from, which is changed.
+      config: the `ConfigProto` to use; it is changed.
     """
     config = config or tf1.ConfigProto()
     config.graph_options.optimizer_options.opt_level = -1

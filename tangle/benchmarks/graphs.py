@@ -1,10 +1,10 @@
-"""What N x M joint graphs cost against N + M graphs, for a bucketed model.
+"""Cost of N x M joint graphs and of N + M graphs, for a bucketed model.
 
 The model is the legacy one with attention, unrolled, trained as the translate
 tutorial trains it: stochastic gradient descent with clipping. Joint has one
-graph for each pair of a source and a target bucket, split one for each bucket.
-Each contender runs in a process of its own, on the same weights and batches,
-and the losses of both must agree.
+graph per pair of a source and a target bucket, split one per bucket. Each
+contender runs in its own process, on the same weights and batches, and the
+losses of both must agree.
 """
 
 import gc
@@ -43,10 +43,10 @@ FIGURES = (
   "all_pairs_s",
   "step_s",
 )
-"""Figures of a contender of which less is better."""
+"""Figures of a contender for which lower is better."""
 
 TOLERANCE = 1e-4
-"""How much the losses of the contenders may differ, relatively."""
+"""The largest allowed relative difference of the contenders' losses."""
 
 
 class Setting(NamedTuple):
@@ -56,11 +56,11 @@ class Setting(NamedTuple):
     source_buckets: N lengths, rising.
     target_buckets: M lengths, rising.
     cell: one of `CELLS`.
-    layers: cells one above the other.
+    layers: number of stacked cells.
     heads: number of attention heads.
     units: depth of cells and embeddings.
     symbols: number of source symbols, and of target symbols.
-    batch_size: examples a batch.
+    batch_size: examples per batch.
     rounds: how often all pairs are timed, after one round of warm-up.
   """
 
@@ -76,22 +76,21 @@ class Setting(NamedTuple):
 
 
 def compare(setting=None):
-  """Measures joint and split, each in a process of its own.
+  """Measures joint and split, each in its own process.
 
   Args:
     setting: a `Setting`.
 
   Returns:
-    A dict. `joint` and `split` have, each: `ops`; `graph_bytes`, those of the
-    GraphDef; `build_s`, until all that trains is built; `build_cpu_s`, the
-    processor's share of that, which other programs do not lengthen;
-    `rss_bytes`, resident memory after one step in every pair;
-    `above_import_bytes`, that without what was there before building;
-    `all_pairs_s`, from the start of building until the last pair has had its
-    first step; `step_s`, the median over steps through all pairs; `graphs`, how
-    many there are. `ratios` has joint over
-    split of each of `FIGURES`. `loss_difference` is the largest relative
-    difference of a loss, over the first step in every pair.
+    A dict. `joint` and `split` each have: `ops`; `graph_bytes`, those of the
+    GraphDef; `build_s`, seconds to build the training ops; `build_cpu_s`,
+    processor time of that, which other programs affect less; `rss_bytes`,
+    resident memory after one step in every pair; `above_import_bytes`, the same
+    minus that before building; `all_pairs_s`, from the start of building until
+    the last pair has had its first step; `step_s`, the median over steps
+    through all pairs; `graphs`, their number. `ratios` has joint over split for
+    each of `FIGURES`. `loss_difference` is the largest relative difference of a
+    loss, over the first step in every pair.
 
   Raises:
     ArgumentError: if a setting is out of range.
@@ -122,7 +121,7 @@ def check(setting):
     setting: a `Setting`.
 
   Raises:
-    ArgumentError: if a part of it is out of range.
+    ArgumentError: if a field is out of range.
   """
   caller = "graphs.Setting"
   if setting.cell not in CELLS:
@@ -150,7 +149,7 @@ def loss_difference(losses, other_losses):
 
   Args:
     losses: list of floats.
-    other_losses: list of as many.
+    other_losses: list of equally many floats.
 
   Returns:
     A float.
@@ -169,15 +168,15 @@ def loss_difference(losses, other_losses):
 
 
 def measure(name, setting, say=lambda text: None):
-  """Measures one contender in this process, which should have done no more.
+  """Measures one contender in this process, which should be a fresh one.
 
   Args:
     name: one of `NAMES`.
     setting: a `Setting`.
-    say: called with a line of text now and then.
+    say: called with a line of text from time to time.
 
   Returns:
-    A dict as `compare` has it for each, with `losses`, those of the first step
+    A dict with the figures of `compare`, and `losses`, those of the first step
     in every pair.
 
   Raises:
@@ -243,7 +242,7 @@ def make_trainer(name, setting):
     setting: a `Setting`.
 
   Returns:
-    What has a method `step`, and the number of graphs.
+    An object with a method `step`, and the number of graphs.
   """
   made = [CELLS[setting.cell](setting.units) for _ in range(setting.layers)]
   model = parts.AttentionModel(
@@ -295,7 +294,7 @@ def make_batches(setting):
 
 
 def load_weights(sess):
-  """Gives all variables of the default graph values that their names decide.
+  """Sets all variables of the default graph to values drawn by their names.
 
   Args:
     sess: a session on the default graph.

@@ -1,16 +1,16 @@
-"""How time, memory and ops grow with what is trained.
+"""How time, memory and ops grow with the size of a model.
 
 Along each of `axes.NAMES` the same pipeline is measured at several sizes,
-split and joint, each in a process of its own. How a figure y grows with the
-size x is told by an exponent e of y ~ x^e: 0 does not grow, 1 is linear, 2
-quadratic. It is the slope of the line of least squares through the points
-(log x, log y):
+split and joint, each in its own process. The growth of a figure y with the size
+x is given by the exponent e of y ~ x^e: 0 is constant, 1 is linear, 2
+quadratic. It is the slope of the least-squares line through the points (log x,
+log y):
 
     overall: through all sizes
     tail: through the last `TAIL` sizes
 
-Fixed costs flatten the small sizes, so that `overall` is too low where they
-are high; `tail` comes nearer to what large sizes do.
+Fixed costs dominate at small sizes, so that `overall` is too low where they are
+high; `tail` is closer to the growth at large sizes.
 """
 
 import gc
@@ -45,21 +45,21 @@ FIGURES = (
 """Figures that grow."""
 
 TAIL = 3
-"""How many of the largest sizes the exponent of the tail is of."""
+"""Number of largest sizes from which the exponent of the tail is fitted."""
 
 WARM_UP = 5
 """Steps before the timed ones."""
 
 
 class Exponent(NamedTuple):
-  """How a figure grows: exponents of the size, as the module defines them."""
+  """Exponents of a figure's growth, as defined in the module."""
 
   overall: float
   tail: float
 
 
 def compare(points=None, sizes=None, steps=15, progress=None):
-  """Measures all contenders at all sizes, each in a process of its own.
+  """Measures all contenders at all sizes, each in its own process.
 
   Args:
     points: axis → sizes to measure at; by default those of `axes.AXES`.
@@ -71,7 +71,7 @@ def compare(points=None, sizes=None, steps=15, progress=None):
     Axis → contender → list of dicts, each as `measure` returns it.
 
   Raises:
-    ArgumentError: if an axis is unknown, or a size or `steps` cannot be.
+    ArgumentError: if an axis is unknown, or a size or `steps` is not possible.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
@@ -108,23 +108,23 @@ def compare(points=None, sizes=None, steps=15, progress=None):
 
 
 def measure(axis, contender, size, sizes, steps):
-  """Measures one contender in this process, which should have done no more.
+  """Measures one contender in this process, which should be a fresh one.
 
   Args:
     axis: one of `axes.NAMES`.
     contender: one of `NAMES`.
-    size: how far to grow along the axis.
+    size: size along the axis.
     sizes: an `axes.Sizes`.
     steps: timed steps.
 
   Returns:
-    A dict: `size`; `build_s`, until all that trains is built, and
-    `build_cpu_s`, the processor's share of that, which other programs do not
-    lengthen; `first_cpu_s`, the processor's share of the first step in every
-    pair of buckets, or the first step; `step_s` and `step_cpu_s`, medians over
-    steps in one pair of buckets; `above_import_bytes`, resident memory after
-    them without what was there before building; `ops`; `loss`, that of the
-    first step, which is the same for all contenders.
+    A dict: `size`; `build_s`, seconds to build the training ops, and
+    `build_cpu_s`, processor time of that, which other programs affect less;
+    `first_cpu_s`, processor time of the first step in every pair of buckets, or
+    of the first step; `step_s` and `step_cpu_s`, medians over steps in one pair
+    of buckets; `above_import_bytes`, resident memory after them, minus that
+    before building; `ops`; `loss`, that of the first step, which is the same
+    for all contenders.
 
   Raises:
     ArgumentError: if the axis or the contender is unknown.
@@ -173,7 +173,7 @@ def measure(axis, contender, size, sizes, steps):
 
 
 def _now():
-  """Returns the time by the clock and by the processor, in seconds."""
+  """Returns wall time and processor time, in seconds."""
   return np.array([time.perf_counter(), time.process_time()])
 
 
@@ -184,7 +184,7 @@ def _time_step(trainer, sess, batch):
 
 
 def fit(xs, ys):
-  """Fits exponents, as the module defines them.
+  """Fits exponents, as defined in the module.
 
   Args:
     xs: positive sizes, rising.
@@ -225,7 +225,7 @@ def exponents(found):
 
 
 def table_rows(fitted):
-  """Lays exponents out for `tables.format_table`.
+  """Arranges exponents for `tables.format_table`.
 
   Args:
     fitted: what `exponents` returned.
@@ -244,15 +244,15 @@ def table_rows(fitted):
 
 
 def steepest(fitted, contender=SPLIT):
-  """Finds what grows most at large sizes.
+  """Finds the axis along which each figure grows most at large sizes.
 
   Args:
     fitted: what `exponents` returned.
     contender: one of `NAMES`.
 
   Returns:
-    A dict from figure to a pair: the largest exponent of a tail, and its axis;
-    `None` where nothing could be fitted.
+    A dict from figure to a pair: the largest tail exponent, and its axis;
+    `None` where none could be fitted.
   """
   found = {}
   for figure in FIGURES:
@@ -271,8 +271,8 @@ def plot(found, axis, path):
   Args:
     found: what `compare` returned.
     axis: one of its axes.
-    path: the PNG file to write. A dashed line shows what linear growth from
-      the last split point on down would be.
+    path: the PNG file to write. A dashed line shows linear growth through the
+      last split point.
 
   Raises:
     MissingPackageError: if matplotlib is not installed.

@@ -1,7 +1,7 @@
 """Memory over many steps of a TensorFlow 1 style loop on reference variables.
 
-Such a loop is carried by TensorFlow's `partial_run`, which leaks on 2.x; how
-much of the growth is its own is told by a program that has nothing of tangle.
+Such a loop runs through TensorFlow's `partial_run`, which leaks on 2.x. A
+program without tangle measures how much of the growth is due to `partial_run`.
 """
 
 import gc
@@ -32,12 +32,12 @@ _MARKS = 10
 
 
 def compare(names=NAMES, steps=10000, warm_up=2000, sizes=SIZES, progress=None):
-  """Measures strategies, each in a process of its own.
+  """Measures strategies, each in its own process.
 
   Args:
     names: some of `strategies.NAMES`.
     steps: how many steps to run.
-    warm_up: how many of them pass before memory is watched.
+    warm_up: how many of them run before memory is measured.
     sizes: a `models.Sizes`.
     progress: called as `progress(done, total)` after each process.
 
@@ -64,19 +64,19 @@ def compare(names=NAMES, steps=10000, warm_up=2000, sizes=SIZES, progress=None):
 
 
 def measure(name, steps, warm_up, sizes=SIZES):
-  """Trains a loop for long in this process, and watches the resident memory.
+  """Trains a loop for many steps in this process, and measures resident memory.
 
   Args:
     name: one of `strategies.NAMES`.
     steps: how many steps to run.
-    warm_up: how many of them pass before memory is watched.
+    warm_up: how many of them run before memory is measured.
     sizes: a `models.Sizes`.
 
   Returns:
     A dict: `steps`; `rss_bytes`, resident memory at equal intervals from the
     end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
     these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
-    of the line of least squares through them; `loss`, that of the last step.
+    of the least-squares line through them; `loss`, that of the last step.
 
   Raises:
     ArgumentError: as `compare`.

@@ -1,4 +1,4 @@
-"""What a process takes: resident memory, and bytes over loopback."""
+"""Resident memory of a process, and bytes sent over loopback."""
 
 import threading
 
@@ -6,10 +6,10 @@ from tangle import errors
 
 
 def meter(caller, process_id=None):
-  """Returns a function that tells the resident memory, in bytes.
+  """Returns a function that returns the resident memory in bytes.
 
   Args:
-    caller: who asks, for the message.
+    caller: name of the caller, for the error message.
     process_id: of the process; this one by default.
 
   Returns:
@@ -23,12 +23,12 @@ def meter(caller, process_id=None):
 
 
 def loopback(caller):
-  """Returns a function that tells the bytes sent over loopback so far.
+  """Returns a function that returns the bytes sent over loopback so far.
 
-  All processes count.
+  The bytes of all processes count.
 
   Args:
-    caller: who asks, for the message.
+    caller: name of the caller, for the error message.
 
   Returns:
     A function without arguments that returns an int.
@@ -45,19 +45,19 @@ def loopback(caller):
 
 
 class Peak:
-  """Measures by how much a process grows while it is open.
+  """A context that measures by how much a process grows inside it.
 
   Attributes:
-    bytes: the peak of the resident memory, less that at the begin.
+    bytes: the peak of the resident memory, minus that at the start.
   """
 
   def __init__(self, caller, process_id, every_s=0.001):
     """Measures nothing yet.
 
     Args:
-      caller: who asks, for the message.
+      caller: name of the caller, for the error message.
       process_id: of the process.
-      every_s: seconds between two looks.
+      every_s: seconds between two samples.
 
     Raises:
       MissingPackageError: if psutil is not installed.

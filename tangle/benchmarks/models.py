@@ -1,8 +1,8 @@
-"""Networks to measure on, each in a lower and an upper part.
+"""Networks for the benchmarks, each in a lower and an upper part.
 
-The lower part is what a strategy runs forward and backward on its own; the
-upper part gives the loss. Inputs are drawn by numpy, so that every strategy
-and both TensorFlows see the same numbers.
+A strategy runs the lower part forward and backward on its own; the upper part
+computes the loss. Inputs are drawn by numpy, so that every strategy and both
+TensorFlows see the same numbers.
 """
 
 from typing import Any, Callable, Dict, NamedTuple
@@ -22,8 +22,9 @@ class Model(NamedTuple):
   Attributes:
     lower_feeds: name → array that the lower part reads.
     upper_feeds: name → array that the upper part reads.
-    lower: from a dict of tensors to the list of tensors at the boundary.
-    upper: from that list and a dict of tensors to the scalar loss.
+    lower: a function from a dict of tensors to the list of tensors at the
+      boundary.
+    upper: a function from that list and a dict of tensors to the scalar loss.
   """
 
   lower_feeds: Dict[str, Any]
@@ -50,10 +51,10 @@ def make(name, sizes, seed=0):
     seed: of the data.
 
   Returns:
-    A `Model`. Its parts make their variables anew in each graph.
+    A `Model`. Its parts make new variables in each graph.
 
   Raises:
-    ArgumentError: if there is no model of that name.
+    ArgumentError: if the name is unknown.
   """
   if name not in _MAKERS:
     raise errors.ArgumentError(
@@ -277,8 +278,8 @@ def _attention(by_cells):
   """An LSTM encoder and an LSTM decoder that attends to it.
 
   Args:
-    by_cells: whether cells are called step by step, as programs for TensorFlow
-      1 do, not layers over all steps.
+    by_cells: whether to call cells step by step, as programs for TensorFlow 1
+      do, instead of layers over all steps.
 
   Returns:
     A maker of a `Model`.

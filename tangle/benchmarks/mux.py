@@ -2,8 +2,8 @@
 
 A step is the forward pass, the gradients to inputs and weights, and plain
 gradient descent, on a batch whose examples are spread evenly. For `lazy` the
-whole batch takes one branch, another at each step. `separate` runs the session
-once per branch, on the branch's own rows, which Python gathers.
+whole batch takes one branch, a different one in each step. `separate` runs the
+session once per branch, on the branch's own rows, which Python gathers.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ _STATUS = "/proc/self/status"
 
 
 class Sizes(NamedTuple):
-  """How large the networks are.
+  """Sizes of the networks.
 
   Attributes:
-    batch: B, examples a step.
+    batch: B, examples per step.
     depth: D, depth of inputs and outputs.
     units: depth of the two hidden layers.
   """
@@ -42,7 +42,7 @@ class Sizes(NamedTuple):
 
 
 class Contender:
-  """One way to run K branches, in a graph and session of its own.
+  """One way to run K branches, in its own graph and session.
 
   Attributes:
     variables: the weights, in the order of the branches.
@@ -57,10 +57,10 @@ class Contender:
       name: one of `NAMES`.
       branches: K.
       sizes: a `Sizes`.
-      threads: threads within and between ops; 0 leaves it to TensorFlow.
+      threads: threads within and between ops; 0 for TensorFlow's default.
 
     Raises:
-      ArgumentError: if there is no contender of that name.
+      ArgumentError: if the name is unknown.
     """
     if name not in NAMES:
       raise errors.ArgumentError(
@@ -103,7 +103,7 @@ class Contender:
       train_op = optimizer.apply_gradients(
         [(g, v) for g, v in zip(gradients, variables) if g is not None]
       )
-      # A number is fetched, as the graph optimizer prunes what is only run.
+      # Fetches a number, as the graph optimizer prunes ops that are only run.
       self._step_ops.append([train_op, tf1.reduce_sum(slope)])
 
   def step(self, sess=None):
@@ -128,13 +128,13 @@ class Contender:
     return selector if self.name == LAZY else None
 
   def op_s(self):
-    """Returns the seconds of all ops of a step, as its trace has them."""
+    """Returns the summed seconds of all ops of a step, from its trace."""
     timed = _TimedSession(self.session)
     self.step(timed)
     return timed.seconds
 
   def untaken_runs(self):
-    """Counts the executions of ops of branches that nothing takes.
+    """Counts the executions of ops of branches that no row takes.
 
     Returns:
       An int for `lazy`, None for others, which take every branch.
@@ -145,7 +145,7 @@ class Contender:
     with executions.Tracer(self.graph) as tracer:
       tracer.session.run(self._init_op)
       own = f"net_{self.step(tracer)}"
-      # The conditional's switches bear the scope of the branch; names that
+      # The conditional's switches are in the scope of the branch; names that
       # begin with "_" are the session's fetches.
       return sum(
         count
@@ -163,23 +163,24 @@ class Contender:
 def compare(
   branches, sizes=None, names=NAMES, rounds=10, threads=0, memory=True
 ):
-  """Measures contenders step by step in turn.
+  """Measures contenders, stepping them in turn.
 
   Args:
     branches: K.
     sizes: a `Sizes`.
-    names: some of `NAMES`; `where` is measured too, as others relate to it.
+    names: some of `NAMES`; `where` is always measured, as ratios are relative
+      to it.
     rounds: timed steps of each contender.
-    threads: threads within and between ops; 0 leaves it to TensorFlow.
+    threads: threads within and between ops; 0 for TensorFlow's default.
     memory: whether to measure memory, in a new process per contender.
 
   Returns:
     A dict from contender to `step_s` (median seconds), `to_where` (median of
     paired ratios) with `to_where_quartiles`, `gflop` (of the matrix products,
     by formula), `op_s` (seconds of all ops of one step, added up), `peak_bytes`
-    (highest resident memory of a process less that before the first step: so
-    with what TensorFlow needs to prepare it; None without `memory`, or outside
-    Linux), and `untaken_runs` (`lazy` only).
+    (highest resident memory of a process minus that before the first step, so
+    including what TensorFlow needs to prepare the step; None without `memory`,
+    or outside Linux), and `untaken_runs` (`lazy` only).
 
   Raises:
     ArgumentError: if there is no contender of some name.
@@ -217,11 +218,11 @@ def peak_bytes(name, branches, sizes, threads=0):
     name: one of `NAMES`.
     branches: K.
     sizes: a `Sizes`.
-    threads: threads within and between ops; 0 leaves it to TensorFlow.
+    threads: threads within and between ops; 0 for TensorFlow's default.
 
   Returns:
-    Bytes: the highest resident size less that before the first step; None
-    where the system does not tell, as only Linux does.
+    Bytes: the highest resident size minus that before the first step; None
+      outside Linux, where it is not available.
   """
   if not os.path.exists(_STATUS):
     return None
@@ -292,7 +293,7 @@ def _network(k, sizes):
 
 
 def _gflop(name, branches, sizes):
-  """Two a weight and row forward, four backward."""
+  """Two per weight and row forward, four backward."""
   weights = 2 * sizes.depth * sizes.units + sizes.units**2
   rows = sizes.batch * (branches if name.startswith(WHERE) else 1)
   return 6e-9 * weights * rows

@@ -1,8 +1,8 @@
-"""What it is worth to make independent runs at once: several encoders.
+"""Speed-up from running independent runs in parallel: several encoders.
 
 K recurrent encoders, each a sub-model, and a classifier of their last states.
-A joint graph runs the encoders side by side, as no op of one needs the other;
-a pipeline does so with `overlap=True` only.
+A joint graph runs the encoders in parallel, as they do not depend on each
+other; a pipeline does so only with `overlap=True`.
 """
 
 import numpy as np
@@ -21,18 +21,18 @@ CLASSES = 10
 
 
 class Contender:
-  """One way to train the network, in a graph and session of its own."""
+  """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, encoders, batch_size, units, steps, threads=0):
     """Builds it.
 
     Args:
       name: one of `NAMES`.
-      encoders: K, how many.
+      encoders: K, number of encoders.
       batch_size: B.
       units: U, depth of inputs and states.
       steps: T.
-      threads: threads within and between ops; 0 leaves it to TensorFlow.
+      threads: threads within and between ops; 0 for TensorFlow's default.
     """
     rng = np.random.RandomState(0)
     shape = batch_size, steps, units
@@ -100,7 +100,7 @@ def _make_encoder(k, shape):
 def compare(
   encoders=2, batch_size=32, units=64, steps=40, rounds=30, threads=0
 ):
-  """Measures all contenders, step by step in turn.
+  """Measures all contenders, stepping them in turn.
 
   Args:
     encoders: K.
@@ -112,8 +112,8 @@ def compare(
 
   Returns:
     Contender → `step_s`, `to_joint` and `to_in_turn`, medians of pairs with
-    quartiles, and `same_losses`: whether the first ten losses are those of the
-    joint graph, to 1e-5.
+    quartiles, and `same_losses`: whether the first ten losses equal those of
+    the joint graph, to 1e-5.
   """
   sizes = encoders, batch_size, units, steps, threads
   contenders = {name: Contender(name, *sizes) for name in NAMES}

@@ -1,4 +1,4 @@
-"""What keeping fewer residuals costs: bytes against the time of a step."""
+"""Cost of keeping fewer residuals: bytes against the time of a step."""
 
 import contextlib
 import functools
@@ -35,8 +35,8 @@ CONTENDERS = {
     "recompute": _is_product,
   },
 }
-"""Name → options of a sub-model; with `products` any op but what is random or
-stateful may be computed again, else what is cheap."""
+"""Name → options of a sub-model; with `products` all ops except random and
+stateful ones may be recomputed, otherwise only cheap ones."""
 
 NAMES = tuple(CONTENDERS)
 """Names of the contenders."""
@@ -55,24 +55,24 @@ COLUMNS = (
 
 
 def compare(model_name, names=NAMES, sizes=None, rounds=30, threads=0):
-  """Measures ways to choose the residuals of one model, in turn.
+  """Measures residual policies on one model, stepping them in turn.
 
   Args:
     model_name: one of `models.NAMES`.
     names: some of `NAMES`; the frontier is measured in any case.
     sizes: a `models.Sizes`.
     rounds: timed steps of each.
-    threads: threads within and between ops; 0 leaves it to TensorFlow.
+    threads: threads within and between ops; 0 for TensorFlow's default.
 
   Returns:
-    A dict from name to `bytes` (predicted, besides values of variables),
-    `to_frontier_bytes` (over those of the frontier), `measured_bytes` (those
-    of the arrays of a run), `residuals` and `recomputed` (how many tensors
-    are kept and ops are computed again), `cut_s` (seconds to build all),
-    `step_s` (median seconds of a training step), `to_frontier` (median of
-    paired ratios) with `to_frontier_quartiles`, `max_difference` (largest of
-    a gradient to those of the frontier, relative to the largest gradient of
-    its variable). For a budget that cannot be met: `reason`.
+    A dict from name to `bytes` (predicted, without values of variables),
+    `to_frontier_bytes` (relative to the frontier), `measured_bytes` (of the
+    arrays of a run), `residuals` and `recomputed` (how many tensors are kept
+    and how many ops are recomputed), `cut_s` (seconds to build all), `step_s`
+    (median seconds of a training step), `to_frontier` (median of paired ratios)
+    with `to_frontier_quartiles`, `max_difference` (largest difference of a
+    gradient from the frontier's, relative to the largest gradient of its
+    variable). For a budget that cannot be met: `reason`.
 
   Raises:
     ArgumentError: if a model or a name is unknown.
@@ -138,15 +138,15 @@ def _describe(strategy, sess, model):
 
 
 def time_cut(ops=100000):
-  """Times the least cut of a large graph: an LSTM of thousands of steps.
+  """Times the minimum cut of a large graph: an LSTM of thousands of steps.
 
   Args:
-    ops: how many ops the graph has at least, forward and backward.
+    ops: the least number of ops of the graph, forward and backward.
 
   Returns:
-    A dict: `ops`; `gradients_s`, what `tf.gradients` takes; `cut_s`, what it
-    takes to find the least cut, and `cut_cpu_s`, the processor's share of it;
-    `kept` and `recomputed`, how many.
+    A dict: `ops`; `gradients_s`, seconds in `tf.gradients`; `cut_s`, seconds to
+    find the minimum cut, and `cut_cpu_s`, its processor time; `kept` and
+    `recomputed`, how many tensors and ops.
 
   Raises:
     ArgumentError: if `ops` is not positive.

@@ -1,4 +1,4 @@
-"""Runs a sub-model and a pipeline for long, and watches the memory."""
+"""Runs a sub-model and a pipeline for many steps, and measures memory."""
 
 import contextlib
 import gc
@@ -21,17 +21,17 @@ NAMES = (SUB_MODEL, PIPELINE, CALLS, OVERLAP)
 
 
 class Soak(NamedTuple):
-  """What a long run did.
+  """The result of a long run.
 
   Attributes:
-    steps: how many steps it had.
-    discarded: how many of their calls were discarded.
-    raised: how many raised between forward and backward.
+    steps: number of steps.
+    discarded: number of discarded calls.
+    raised: number of steps that raised between forward and backward.
     rss_bytes: resident memory at equal intervals after the warm-up.
-    growth: the last of these over the first, less 1.
-    seconds: how long it took.
-    wrong: how many gave other bits than the joint graph, `None` where that is
-      not looked at.
+    growth: the last of these over the first, minus 1.
+    seconds: duration of the run.
+    wrong: number of steps whose result is not bit-identical to the joint
+      graph's; `None` where this is not compared.
   """
 
   steps: int
@@ -44,7 +44,7 @@ class Soak(NamedTuple):
 
 
 class _Interruption(Exception):
-  """What the user's code may raise between forward and backward."""
+  """An error that user code may raise between forward and backward."""
 
 
 def run(
@@ -55,14 +55,14 @@ def run(
   Args:
     what: `"sub_model"` or `"pipeline"` trains a small recurrent network.
       `"calls"` calls a tiny sub-model forward and backward, and `"overlap"`
-      trains a tiny pipeline with two encoders at once; both compare each step
-      with the joint graph.
+      trains a tiny pipeline with two encoders in parallel; both compare each
+      step with the joint graph.
     store: the store of the sub-model.
     steps: how many steps to run.
-    warm_up: how many of them pass before memory is watched.
+    warm_up: how many of them run before memory is measured.
     disturb: whether every third call is discarded and every fifth raises
       between forward and backward. In a pipeline every third step only runs
-      forward, and every fifth meets a session that fails.
+      forward, and in every fifth the session fails.
     sizes: a `models.Sizes` of the recurrent network.
 
   Returns:
@@ -154,7 +154,7 @@ def _pipeline_steps(model, store):
 
 
 def _calls(model, store):
-  """Returns a step of a tiny sub-model, which looks at the gradients."""
+  """Returns a step of a tiny sub-model, which checks the gradients."""
   del model
   rng = np.random.RandomState(0)
   fed = [rng.standard_normal([4, 3]).astype(np.float32) for _ in range(8)]
@@ -178,7 +178,7 @@ def _calls(model, store):
     if kind == "raised":
       if not calls[0] % 50 and store != "session":  # it would end the session
         call.run(checked, [np.nan * upstream])
-      raise _Interruption()  # and nobody holds the call
+      raise _Interruption()  # and drops the call
     if kind == "discarded":
       return call.discard()
     gradients = call.backward([upstream])
@@ -249,7 +249,7 @@ def _overlapping_steps(model, store):
 
 
 class _FailingSession:
-  """A session that raises once after so many runs."""
+  """A session that raises once after a given number of runs."""
 
   def __init__(self, sess):
     self._sess = sess
@@ -257,7 +257,7 @@ class _FailingSession:
     self.runs_left = None
 
   def run(self, *args, **kwargs):
-    """Runs, or raises when it is time to."""
+    """Runs, or raises if no runs are left."""
     if self.runs_left == 0:
       self.runs_left = None
       raise _Interruption()

@@ -1,9 +1,9 @@
-"""How long a bucketed model takes to start, and how much memory it then has.
+"""Start-up time of a bucketed model, and its memory after that.
 
 The model is the attention model of g2p training, with N + N buckets. TensorFlow
-reads the whole graph each time that a run is made for the first time, so that
-this grows faster than the buckets do. Another checkout of tangle, such as an
-older one, can be measured in turn. Each measurement has a process of its own.
+reads the whole graph whenever a run is made for the first time, so that the
+time grows faster than the number of buckets. Another checkout of tangle, such
+as an older one, can be measured in turn. Each measurement has its own process.
 """
 
 import gc
@@ -57,8 +57,8 @@ class Setting(NamedTuple):
 
   Attributes:
     units: U, depth of its layers and embeddings.
-    symbols: V, how many source symbols, and target symbols, there are.
-    batch_size: examples a batch.
+    symbols: V, number of source symbols, and of target symbols.
+    batch_size: examples per batch.
     shortest: steps of the first bucket.
     apart: steps from bucket to bucket.
   """
@@ -76,12 +76,12 @@ def compare(points, setting=None, rounds=1, against=None, progress=None):
   Args:
     points: numbers of buckets on each side, from small to large.
     setting: a `Setting`.
-    rounds: how often each is measured; the least of each figure counts.
+    rounds: how often each is measured; the lowest value of each figure counts.
     against: folder of another checkout of tangle, measured in turn.
     progress: called as `progress(done, total)` after each process.
 
   Returns:
-    Checkout → list of dicts, each as `measure` returns it, one for each point.
+    Checkout → list of dicts, each as `measure` returns it, one per point.
 
   Raises:
     ArgumentError: if `points` do not rise from 1 or more, or a number of the
@@ -120,12 +120,12 @@ def time_script(arguments, rounds=1, against=None):
   Args:
     arguments: the script's path in the checkout and its arguments, a list;
       `--out_dir` is added, a new folder each time.
-    rounds: how often; the run with the least seconds counts.
+    rounds: how often to run; the fastest run counts.
     against: folder of another checkout of tangle, measured in turn.
 
   Returns:
-    Checkout → dict: `import_s`, that `import tensorflow` takes; and
-    `beyond_import_s`, the other seconds until the first step has been made.
+    Checkout → dict: `import_s`, seconds of `import tensorflow`; and
+    `beyond_import_s`, the other seconds until the end of the first step.
 
   Raises:
     ArgumentError: if `rounds` is not positive.
@@ -181,18 +181,18 @@ def _run(root, *arguments):
 
 
 def measure(size, setting):
-  """Measures in this process, which should have done no more.
+  """Measures in this process, which should be a fresh one.
 
   Args:
     size: buckets on each side.
     setting: a `Setting`.
 
   Returns:
-    A dict: `size`; `build_s`, until all that trains is built; `all_pairs_s`,
+    A dict: `size`; `build_s`, seconds to build the training ops; `all_pairs_s`,
     from the start of building until every pair of buckets has had a step, and
-    `all_pairs_cpu_s`, the processor's share of that; `first_cpu_s`, the
-    processor's share of those steps; `above_import_bytes`, resident memory
-    after them without what was there before building; `ops`.
+    `all_pairs_cpu_s`, processor time of that; `first_cpu_s`, processor time of
+    those steps; `above_import_bytes`, resident memory after them, minus that
+    before building; `ops`.
 
   Raises:
     MissingPackageError: if psutil is not installed.
@@ -259,14 +259,14 @@ def _batch(setting, source, target):
 
 
 def _now():
-  """Returns the time by the clock and by the processor, in seconds."""
+  """Returns wall time and processor time, in seconds."""
   return np.array([time.perf_counter(), time.process_time()])
 
 
 def run_script(arguments, import_s):
   """Runs a script in this process, which ends after the first step.
 
-  Prints, as JSON, the time then and what it was given.
+  Prints, as JSON, the time at that point and its arguments.
 
   Args:
     arguments: the script's path and its arguments.
@@ -285,7 +285,7 @@ def run_script(arguments, import_s):
 
 
 def exponents(found):
-  """Fits how figures grow with the buckets.
+  """Fits exponents of growth with the number of buckets.
 
   Args:
     found: what `compare` returned.
@@ -305,14 +305,14 @@ def exponents(found):
 
 
 def table_rows(found):
-  """Lays figures out for `tables.format_table`.
+  """Arranges figures for `tables.format_table`.
 
   Args:
     found: what `compare` returned.
 
   Returns:
     "checkout N + N" → figure → number; and "checkout grows by" → figure →
-    "overall / tail", exponents as `growth` defines them.
+    "overall / tail", exponents as defined in `growth`.
   """
   rows = {}
   for name, points in found.items():

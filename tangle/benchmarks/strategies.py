@@ -1,7 +1,7 @@
-"""Ways to train a network in two parts, each as a step to be timed.
+"""Strategies to train a network in two parts, each as a step to be timed.
 
-Every strategy trains the same network with the same optimizer, which is
-applied in the graph. They differ in how the lower part gets its gradient.
+Every strategy trains the same network with the same optimizer, which is applied
+in the graph. They differ in how the gradient of the lower part is computed.
 """
 
 import numpy as np
@@ -37,21 +37,23 @@ DEFAULTS = (JOINT, DOUBLE, PUBLISHED, HOST, DEVICE, SESSION, PIPELINE)
 """Names of the strategies that are compared unless others are asked for."""
 
 NAMES = DEFAULTS + (AUTO, UNCHANGED, PIPELINE_UNCHANGED, PARTIAL_RUN)
-"""Names of the strategies; `auto` leaves the store to tangle, `unchanged`
+"""Names of the strategies; `auto` lets tangle choose the store, `unchanged`
 promises that no variable changes between forward and backward run, and
-`partial_run` is split by TensorFlow's partial runs alone, without tangle."""
+`partial_run` uses only TensorFlow's partial runs, without tangle."""
 
 
 class Strategy:
-  """One strategy on one model, in a graph of its own.
+  """One strategy on one model, in its own graph.
 
   Attributes:
     graph: its graph.
     forward_ops: the ops of the lower part.
     residuals: the kept tensors as `Residuals`, `None` where none are kept.
     sub_model: the `SubModel` of the lower part, if the strategy has one.
-    step: trains on the model's data once: from a session to the loss.
-    forward: for the pipeline, only runs forward: likewise.
+    step: a function that trains on the model's data once, from a session to the
+      loss.
+    forward: for the pipeline, a function that only runs forward, from a session
+      to the loss.
   """
 
   def __init__(self, name, model, options=None):
@@ -60,10 +62,10 @@ class Strategy:
     Args:
       name: one of `NAMES`.
       model: a `models.Model`.
-      options: more options of the `SubModel`, where the strategy has one.
+      options: additional options of the `SubModel`, if the strategy has one.
 
     Raises:
-      ArgumentError: if there is no such strategy.
+      ArgumentError: if the strategy is unknown.
       TangleError: if the strategy cannot run this model.
     """
     if name not in NAMES:
@@ -202,7 +204,7 @@ class Strategy:
       loss = self._model.upper(boundary, self._upper_phs)
       return pieces.Piece(feeds=self._upper_phs, loss=loss)
 
-    # How many outputs there are is known only once they are built.
+    # The number of outputs is known only once they are built.
     with tf1.Graph().as_default():
       count = len(self._model.lower(_placeholders(self._model.lower_feeds)))
     found = pipeline.Pipeline()
@@ -219,8 +221,8 @@ class Strategy:
   def _apply(self, gradients, variables, others=()):
     """Applies gradients; `others` are the other tensors that a step fetches.
 
-    An update of a reference variable writes to the memory that gradients are
-    still computed from, unless it waits for all of them.
+    An update of a reference variable overwrites memory that other gradients
+    still read, unless it waits for all of them.
     """
     waits = []
     if not all(map(compat.is_resource_variable, variables)):
@@ -290,6 +292,6 @@ def _feed_dict(placeholders, feeds):
 
 
 def _gradients(ys, xs, grad_ys=None):
-  """Returns `tf.gradients`, also of TensorFlow 1 style loops on 2.x."""
+  """Returns `tf.gradients`, even of TensorFlow 1 style loops on 2.x."""
   with compat.control_flow_of(tf1.get_default_graph().get_operations()):
     return tf1.gradients(ys, xs, grad_ys)

@@ -4,10 +4,10 @@ from tangle.experiments import plots
 
 
 def format_table(rows, columns):
-  """Lays rows out as text.
+  """Formats rows as a text table.
 
   Args:
-    rows: row name → column → value; a row with a `reason` shows just that.
+    rows: row name → column → value; a row with a `reason` shows only that.
     columns: the columns to show.
 
   Returns:
@@ -42,7 +42,7 @@ def _format(value):
 
 
 def plot_ratios(rows, column, title, path):
-  """Draws the ratios of all rows that have them as bars, with quartiles.
+  """Draws the ratios of all rows that have one, as bars with quartiles.
 
   Args:
     rows: row name → column → value, with `<column>_quartiles`.

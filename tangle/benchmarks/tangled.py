@@ -1,10 +1,10 @@
-"""What the calculator's trainings cost: one graph, six graphs, joint graphs.
+"""Cost of the calculator's trainings: one graph, six graphs, joint graphs.
 
-All make the same updates' worth of examples: each of the four pairs of encoder
-and operation sees B examples, of which both decoders are trained. `one_graph`
-takes them mixed in one step, `where` too, computing every branch for every
-example; `six_graphs` and `joint` take a pair a step. `joint` has a graph for
-each pair and so for all eight paths, without boundaries.
+All train on the same number of examples: B for each of the four pairs of
+encoder and operation, with both decoders. `one_graph` takes them mixed in one
+step. `where` does so too, and computes every branch for every example.
+`six_graphs` and `joint` take one pair per step. `joint` has one graph per pair,
+which covers all eight paths, and no boundaries.
 """
 
 import gc
@@ -26,7 +26,7 @@ COLUMNS = ("example_s", "to_one_graph", "ops", "graph_bytes", "rss_bytes")
 
 
 class Contender:
-  """One way to train the calculator, in a graph and session of its own.
+  """One way to train the calculator, in its own graph and session.
 
   Attributes:
     graph: its graph.
@@ -90,7 +90,7 @@ def _repeat(lessons, count):
 
 
 def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
-  """Measures all contenders, step by step in turn.
+  """Measures all contenders, stepping them in turn.
 
   Args:
     batch_size: B, examples of each pair of encoder and operation.
@@ -99,10 +99,10 @@ def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
     rounds: timed steps over all four pairs.
 
   Returns:
-    A dict from contender to `example_s` (median seconds an example),
+    A dict from contender to `example_s` (median seconds per example),
     `to_one_graph` (median of paired ratios) with `to_one_graph_quartiles`,
-    `ops`, `graph_bytes`, and `rss_bytes`: what building it and three steps add
-    to the resident memory of a new process.
+    `ops`, `graph_bytes`, and `rss_bytes`: what building and three steps add to
+    the resident memory of a new process.
 
   Raises:
     MissingPackageError: if psutil is not installed.

@@ -1,4 +1,4 @@
-"""Many threads that share sub-models and a session, and check their numbers."""
+"""Many threads that share sub-models and a session, and check gradients."""
 
 import threading
 from typing import NamedTuple
@@ -14,14 +14,14 @@ _TOLERANCE = 1e-12
 
 
 class Outcome(NamedTuple):
-  """What the threads saw.
+  """The result of all threads.
 
   Attributes:
-    pairs: how many pairs of forward and backward were run in all.
-    discarded: how many further calls were discarded.
-    wrong: how many pairs had a gradient that is not that of the joint graph.
-    largest_error: relative to the largest gradient.
-    failures: what exceptions said, at most ten.
+    pairs: total number of pairs of forward and backward.
+    discarded: number of additional calls that were discarded.
+    wrong: number of pairs with a gradient that differs from the joint graph's.
+    largest_error: the largest error, relative to the largest gradient.
+    failures: messages of exceptions, at most ten.
   """
 
   pairs: int
@@ -34,16 +34,16 @@ class Outcome(NamedTuple):
 def run(threads=8, pairs=1000, store="device", seed=0, *, progress=None):
   """Runs forward and backward from many threads over two shared sub-models.
 
-  Every thread takes other examples through the lower and the upper one, with up
-  to three calls open at once, ended in any order; some are discarded. Weights
-  do not change, so that every gradient is known before.
+  Each thread runs its own examples through the lower and the upper sub-model,
+  with up to three calls open at once, ended in any order; some are discarded.
+  Weights do not change, so that every gradient is known in advance.
 
   Args:
-    threads: how many.
+    threads: number of threads.
     pairs: how many forward and backward pairs each thread runs.
     store: the store of both sub-models.
     seed: of weights, examples and the order of calls.
-    progress: called with the number of pairs done, now and then, if given.
+    progress: called from time to time with the number of pairs done, if given.
 
   Returns:
     An `Outcome`.
@@ -77,7 +77,7 @@ def run(threads=8, pairs=1000, store="device", seed=0, *, progress=None):
 
 
 class _Part(NamedTuple):
-  """A sub-model, the examples to take through it, and their gradients."""
+  """A sub-model, the examples to run through it, and their gradients."""
 
   cut: sub_model.SubModel
   examples: list
@@ -150,7 +150,7 @@ class _Worker(threading.Thread):
     try:
       while self.done < self._pairs and not self.failures:
         self._run_some()
-    except Exception as error:  # all of them are told of
+    except Exception as error:  # all of them are reported
       self.failures.append(f"{type(error).__name__}: {error}")
 
   def _run_some(self):

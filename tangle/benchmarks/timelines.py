@@ -1,10 +1,10 @@
-"""Steps of divided batches as they ran."""
+"""Timelines of steps with micro-batches."""
 
 from tangle.experiments import plots
 
 
 def held_sets(timeline, name):
-  """Returns how many micro-batches have residuals at once in a sub-model.
+  """Returns how many micro-batches' residuals a sub-model holds at once.
 
   Args:
     timeline: a list of `micro_batches.Ran`.

@@ -1,4 +1,4 @@
-"""Paired timing: contenders step in turn, so that a noisy machine hits all."""
+"""Paired timing: contenders step in turn, so that noise affects all alike."""
 
 import time
 from typing import NamedTuple
@@ -20,7 +20,7 @@ def run_in_turn(steps, rounds, warm_up=3):
   Args:
     steps: name → callable without arguments.
     rounds: how often each is timed.
-    warm_up: how often each runs before.
+    warm_up: how often each runs before the timed steps.
 
   Returns:
     Name → array `[rounds]` of seconds; entries of one index are a pair.

@@ -1,4 +1,4 @@
-"""What variables add to what a sub-model keeps, by their kind.
+"""How many bytes each kind of variable adds to the residuals of a sub-model.
 
 The backward pass of a Transformer reads nearly all weights. The value of a
 resource variable is shared until the variable changes; that of a reference
@@ -51,7 +51,7 @@ SMALL = Sizes(layers=1, units=16, heads=2, hidden=32, steps=4)
 
 
 def compare(names=NAMES, sizes=None, calls=4, progress=None):
-  """Measures kinds of variables, each in a process of its own.
+  """Measures kinds of variables, each in its own process.
 
   Args:
     names: some of `NAMES`.
@@ -87,9 +87,9 @@ def compare(names=NAMES, sizes=None, calls=4, progress=None):
 def measure(name, sizes, calls):
   """Opens calls of a Transformer in this process.
 
-  Memory is that before any forward run of the sub-model, so that no call takes
-  what another one has left; a plain run of the network comes before, which
-  starts threads and makes buffers.
+  The baseline is the memory before any forward run of the sub-model, so that no
+  call reuses what another one has freed. Before that, a plain run of the
+  network starts threads and makes buffers.
 
   Args:
     name: one of `NAMES`.
@@ -98,10 +98,10 @@ def measure(name, sizes, calls):
 
   Returns:
     A dict: `weights_bytes`, of all variables; `residual_bytes`, which the
-    sub-model says it keeps; `residuals`, how many; `open_calls`;
+    sub-model reports; `residuals`, their number; `open_calls`;
     `open_calls_bytes`, what they add to the resident memory, and
-    `open_calls_to_weights`, in units of the weights; `rss_bytes`, what the
-    first, the first two, ... calls add.
+    `open_calls_to_weights`, the same relative to the weights; `rss_bytes`, what
+    the first, the first two, ... calls add.
 
   Raises:
     ArgumentError: as `compare`.
@@ -148,7 +148,7 @@ def measure(name, sizes, calls):
 
 
 def transformer(x, sizes):
-  """Builds the layers of a Transformer, of plain `tf.get_variable`.
+  """Builds the layers of a Transformer with plain `tf.get_variable`.
 
   Source: Devlin et al. 2019, "BERT", section 3, the encoder. Departures: no
   embeddings and no dropout.

@@ -1,4 +1,4 @@
-"""Translation out of several sources: vocabularies, buckets, examples."""
+"""Translation from several sources: vocabularies, buckets, examples."""
 
 import collections
 from typing import Any, List, NamedTuple, Optional
@@ -45,12 +45,12 @@ def load(
       between spaces, gzip-compressed if they end in .gz.
     validation: such files to measure on in training.
     test: such files to translate at the end.
-    max_vocabulary: how many words a vocabulary has at most, the four special
-      ones among them.
+    max_vocabulary: the most words in a vocabulary, including the four special
+      ones.
     min_count: how often a word must occur to be in a vocabulary.
     buckets: how many to plan for each side.
-    longest: the longest source, and target with EOS, to make buckets for; what
-      is longer is left out and counted.
+    longest: the longest source, and target with EOS, to make buckets for;
+      longer examples are left out and counted.
     limit: how many lines of each file to read.
 
   Returns:
@@ -58,7 +58,8 @@ def load(
 
   Raises:
     ArgumentError: if there are fewer than three files, or none to train on.
-    DataError: if a file cannot be read, or files have not as many lines.
+    DataError: if a file cannot be read, or the files have different numbers of
+      lines.
   """
   corpus = _align("train", train, limit)
   sides = len(corpus.paths)
@@ -87,11 +88,11 @@ def load(
 
 
 def plan(tuples, count, longest=None):
-  """Returns the buckets of each side that pad least, planned side by side.
+  """Returns the buckets with the least padding, planned for each side alone.
 
   Args:
     tuples: tuples of sequences, the target the last.
-    count: how many buckets a side has at most.
+    count: the most buckets per side.
     longest: the longest source, and target with EOS, to plan for; None for
       all.
 

@@ -1,9 +1,9 @@
 """Digits that come as images or as identifiers, and a model of both.
 
-Each handwritten digit is seen in one of two forms: as 64 floats, or as a token,
-the number of the image of a codebook that is nearest. What a token means has to
-be learned, token by token; some mean no digit for sure. Each form has a branch
-of its own, and both share the end that tells the digit.
+Each handwritten digit is given in one of two forms: as 64 floats, or as a
+token, the index of the nearest image of a codebook. The model must learn the
+digit of each token; some tokens stand for images of several digits. Each form
+has its own branch, and both share the head that classifies the digit.
 """
 
 import collections
@@ -25,7 +25,7 @@ from tangle.nets import feedforward
 TYPES = mixed_streams.TYPES
 WAYS = ("alternate", "mixed", "partial")
 RUNS = WAYS + ("image_alone", "token_alone")
-"""The ways, and one branch with the end, on the same records of its type."""
+"""The modes, and one branch with the head, on the same records of its type."""
 
 SCHEDULES = collections.OrderedDict(
   [
@@ -38,7 +38,7 @@ CHECKED_STEPS = 6
 
 
 def make_records(images, tokens, rng):
-  """Makes a record of each image, of a type that is drawn.
+  """Makes a record of each image, of a random type.
 
   Args:
     images: `handwriting.Images`, B of them.
@@ -59,11 +59,11 @@ def make_records(images, tokens, rng):
 
 
 class Digits:
-  """The model of both types, and a trainer for each way.
+  """The model of both types, and a trainer per mode.
 
   Attributes:
     model: the `branches.Model`.
-    trainers: way → `Trainer`, all of the same weights.
+    trainers: mode → `Trainer`; all train the same weights.
     weights: the `weights.Weights`.
   """
 
@@ -72,9 +72,9 @@ class Digits:
 
     Args:
       vocabulary: V, number of tokens.
-      units: depth of the codes, and of the end's hidden layer.
+      units: depth of the codes, and of the head's hidden layer.
       learning_rate: of Adam.
-      batch_size: records a full batch has.
+      batch_size: records of a full batch.
     """
     hidden = feedforward.Dense(units, tf1.nn.relu, name="end_0")
     logits = feedforward.Dense(10, name="end_1")
@@ -121,8 +121,8 @@ class Digits:
     Args:
       sess: a session.
       records: a list of records.
-      epoch: a number, which decides the order.
-      mixed: whether a batch has records of both types, or of one.
+      epoch: an int that determines the order.
+      mixed: whether a batch has records of both types, not of one.
 
     Returns:
       An iterator over batches.
@@ -139,7 +139,7 @@ class Digits:
       held_out: type → `Batch`.
 
     Returns:
-      Type → share right.
+      Type → accuracy.
     """
     return {
       name: float(
@@ -150,7 +150,7 @@ class Digits:
 
 
 def train(digits, sess, run, records, held_out, epochs, order, seed):
-  """Trains in one of `RUNS`, from the weights that are set.
+  """Trains one of `RUNS`, from the current weights.
 
   Args:
     digits: a `Digits`.
@@ -160,11 +160,10 @@ def train(digits, sess, run, records, held_out, epochs, order, seed):
     held_out: type → `Batch`.
     epochs: how often all records are seen.
     order: one of `SCHEDULES`, for batches of one type each.
-    seed: decides the order.
+    seed: determines the order.
 
   Returns:
-    A list: after each epoch, type → share right on records held out; and the
-    number of steps.
+    A list: type → held-out accuracy after each epoch; and the number of steps.
   """
   alone = run.partition("_alone")[0] if run not in WAYS else None
   if alone is not None:
@@ -185,7 +184,7 @@ def train(digits, sess, run, records, held_out, epochs, order, seed):
 
 
 def compare(digits, sess, start, batches):
-  """Trains in all ways on the same batches, of one type each.
+  """Trains in all modes on the same batches, each of one type.
 
   Args:
     digits: a `Digits`.
@@ -194,9 +193,10 @@ def compare(digits, sess, start, batches):
     batches: a list of `Batch`es.
 
   Returns:
-    A dict: `difference`, the largest of a weight between two ways at the end;
-    `inactive_changed`, way → how many numbers of inactive branches, of their
-    slots and of their optimizers changed in any bit in the first steps.
+    A dict: `difference`, the largest difference of a weight between two modes
+    at the end; `inactive_changed`, mode → how many numbers of inactive
+    branches, of their slots and of their optimizers changed in any bit in the
+    first steps.
   """
   ends, changed = [], {}
   kept = {v.op.name: v for v in tf1.global_variables()}
@@ -239,34 +239,34 @@ def measure(
   progress=None,
   journal=None,
 ):
-  """Trains digits of two types in three ways, and each type alone.
+  """Trains on digits of two types in three modes, and on each type alone.
 
   Each seed draws a codebook, the type of each image, and weights. All runs
-  begin with the same weights and see the same records as often.
+  begin with the same weights and see the same records equally often.
 
   Args:
     seeds: how many trainings of each kind.
     epochs: how often each record is seen.
     vocabulary: number of tokens.
-    units: depth of the codes, and of the end's hidden layer.
+    units: depth of the codes, and of the head's hidden layer.
     batch_size: records of a full batch.
     learning_rate: of Adam.
-    schedule: round_robin, proportional or by_loss: the order of batches of one
-      type each.
-    stream_records: how many numbered records to read by type, beside the
+    schedule: round_robin, proportional or by_loss: order of batches of one type
+      each.
+    stream_records: how many numbered records to read by type, apart from the
       training.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(done, trainings)`.
     journal: called after each training with its figures.
 
   Returns:
-    A dict. `accuracy`: run → type → mean share right on images held out, in
-    the form of that type; `shares`: run → type → epoch → list, one for each
-    seed; `steps`: run → steps of one training; `majority`: share of held-out
-    tokens whose digit is the one most frequent among all images of the token
-    that may be trained on, a bound of what can be learned; `same_order`, as
-    `compare` gives it, the worst of all seeds; `records`, of one epoch;
-    `stream`, what `mixed_streams.read_stream` gives.
+    A dict. `accuracy`: run → type → mean accuracy on held-out images, in the
+    form of that type; `shares`: run → type → epoch → list of accuracies, one
+    per seed; `steps`: run → steps of one training; `majority`: held-out
+    accuracy of predicting each token's most frequent digit among the images for
+    training, a bound on what can be learned; `same_order`, as from `compare`,
+    the worst of all seeds; `records`, of one epoch; `stream`, as from
+    `mixed_streams.read_stream`.
 
   Raises:
     ArgumentError: if a number is out of range, or the schedule unknown.
@@ -378,7 +378,7 @@ class _Tally:
 
 
 def plot(found, path):
-  """Draws the share right of each type over the epochs.
+  """Draws the accuracy of each type over the epochs.
 
   Args:
     found: what `measure` returned.
@@ -392,7 +392,7 @@ def plot(found, path):
     lines = {}
     for run, points in found["shares"].items():
       twins = [label for label in lines if lines[label] == points.get(name)]
-      if twins:  # a line under another would not be seen
+      if twins:  # a line hidden by another would be invisible
         lines[f"{twins[0]} = {run}"] = lines.pop(twins[0])
       elif name in points:
         lines[run.replace("_", " ")] = points[name]

@@ -1,11 +1,11 @@
-"""Buckets as users ask for them: by number, written out, or from a file."""
+"""Buckets as users specify them: by number, by lengths, or from a file."""
 
 from tangle import errors
 from tangle.seq2seq import bucketing, planner, proposals
 
 
 def choose_buckets(pairs, kind, written, count, strict=False, longest=None):
-  """Returns the buckets that a user has written, or else plans them.
+  """Returns the buckets that a user has specified, or plans them.
 
   Args:
     pairs: an iterable of (source, target) to plan for.
@@ -20,7 +20,7 @@ def choose_buckets(pairs, kind, written, count, strict=False, longest=None):
     An `IndependentBuckets` or a `JointBuckets`.
 
   Raises:
-    ArgumentError: as the other functions.
+    ArgumentError: as the other functions of this module.
   """
   if any(written):
     return parse_buckets(kind, *written, strict=strict)
@@ -71,7 +71,7 @@ def make_buckets(
 
 
 def parse_buckets(kind, pairs, source_buckets, target_buckets, strict=False):
-  """Makes buckets of what a user has written.
+  """Makes buckets from what a user has specified.
 
   Args:
     kind: `"independent"` or `"joint"`.
@@ -84,7 +84,8 @@ def parse_buckets(kind, pairs, source_buckets, target_buckets, strict=False):
     An `IndependentBuckets` or a `JointBuckets`.
 
   Raises:
-    ArgumentError: if they are not those that `kind` needs, or not numbers.
+    ArgumentError: if the arguments are not those that `kind` needs, or not
+      numbers.
   """
   check_kind(kind)
   needed = {"joint": [pairs], "independent": [source_buckets, target_buckets]}
@@ -110,7 +111,7 @@ def parse_buckets(kind, pairs, source_buckets, target_buckets, strict=False):
 
 
 def describe_buckets(buckets):
-  """Returns buckets as JSON can hold them, for `parse_buckets`.
+  """Returns buckets as JSON-compatible values, for `parse_buckets`.
 
   Args:
     buckets: an `IndependentBuckets` or a `JointBuckets`.

@@ -1,8 +1,8 @@
-"""Six networks, eight paths: a calculator trained in tangle.
+"""A calculator of six networks, shared by the eight paths through them.
 
 Two encoders, two operations and two decoders, for `digits`. `OneGraph` selects
 encoder and operation for each example by multiplexers in one graph;
-`SixGraphs` has a sub-model for each network, and a batch composes a path. Both
+`SixGraphs` has a sub-model per network, and each batch chooses a path. Both
 have the same networks, losses and, for the same batches, gradients.
 """
 
@@ -21,7 +21,7 @@ FORMATS, OPERATIONS = digits_lib.FORMATS, tuple(digits_lib.OPERATIONS)
 
 
 class Networks:
-  """The six networks: each a hidden layer and an output layer.
+  """The six networks, each with a hidden layer and an output layer.
 
   Attributes:
     encoders: format → network from digits `[B, 4 or 10]` to a code `[B, U]`.
@@ -36,7 +36,7 @@ class Networks:
       units: U, depth of the codes.
       hidden: depth of the hidden layers.
       dtype: float type.
-      scope: begins the names of all.
+      scope: prefix of all variable names.
     """
 
     def network(name, size, activation=None):
@@ -96,7 +96,7 @@ class OneGraph:
     Args:
       networks: the `Networks`.
       multiplexer: `mux.route` or `mux.where`.
-      forms: the encoders there are.
+      forms: formats of the encoders.
     """
     floats, ints = networks.dtype, tf1.int32
     self._forms = tuple(forms)
@@ -132,7 +132,7 @@ class OneGraph:
     self._update_op = optimizer.minimize(self.loss)
 
   def feeds(self, lessons):
-    """Returns the feed dict of lessons, one after the other.
+    """Returns the feed dict of the concatenated lessons.
 
     Args:
       lessons: a dict from (encoder, operation) to `digits.Lesson`.
@@ -279,7 +279,7 @@ class SixGraphs:
     return float(np.mean(losses))
 
   def batch(self, encoder, operation, lesson):
-    """Returns the batch of a lesson: who takes part, and what each is fed.
+    """Returns the batch of a lesson: its sub-models and their feeds.
 
     Args:
       encoder: format of the encoder.
@@ -332,7 +332,7 @@ class SixGraphs:
     Args:
       sess: a session.
       path: a `digits.Path`.
-      folder: a folder that is not there yet.
+      folder: a folder that does not exist yet.
     """
     encoder, decoder = f"{path.encoder}_encoder", f"{path.decoder}_decoder"
     paths.export(

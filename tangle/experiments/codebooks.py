@@ -1,22 +1,22 @@
-"""Images as tokens: the number of the image of a codebook that is nearest."""
+"""Images as tokens: the index of the nearest image of a codebook."""
 
 import numpy as np
 
 
 def make_codebook(pixels, count, rng, rounds=10):
-  """Finds images that stand for all: k-means.
+  """Computes a codebook of images by k-means.
 
   Source: Lloyd 1982, "Least squares quantization in PCM", from images drawn at
-  random. A mean that is nearest to none stays where it is.
+  random. A mean that is not the nearest of any image stays as it is.
 
   Args:
     pixels: `[B, 64]` images.
-    count: V, how many to find, at most B.
+    count: V, number of images in the codebook, at most B.
     rng: a `np.random.RandomState`.
-    rounds: how often each is moved to the mean of those it stands for.
+    rounds: how often each is moved to the mean of its nearest images.
 
   Returns:
-    `[V, 64]`, in no order.
+    `[V, 64]`, in no particular order.
   """
   means = pixels[rng.permutation(len(pixels))[:count]].copy()
   for _ in range(rounds):
@@ -27,7 +27,7 @@ def make_codebook(pixels, count, rng, rounds=10):
 
 
 def find_tokens(pixels, codebook):
-  """Returns the number of the image of a codebook that is nearest to each.
+  """Returns the index of the nearest codebook image of each image.
 
   Args:
     pixels: `[B, 64]` images.
@@ -42,15 +42,16 @@ def find_tokens(pixels, codebook):
 
 
 def share_of_majority(tokens, digits, batch):
-  """Returns the share right of who knows what each token means.
+  """Returns the accuracy of predicting each token's most frequent digit.
 
   Args:
-    tokens: `[N]` ints, of the images that are known.
-    digits: `[N]` ints, what these are.
+    tokens: `[N]` ints, the tokens of N labelled images.
+    digits: `[N]` ints, the digits of these images.
     batch: a `branches.Batch` of tokens, with digits as targets.
 
   Returns:
-    How much of the batch has the most frequent digit of its token.
+    A float: the share of the batch whose digit is the most frequent one of its
+    token.
   """
   values = batch.inputs["token"]
   counts = np.zeros([max(tokens.max(), values.max()) + 1, 10])

@@ -1,14 +1,15 @@
-"""Networks of handwritten digits, trained one by one, and models of them.
+"""Networks for handwritten digits, trained one by one, and combinations.
 
 Each network is trained in a graph of its own, and saved. Three patterns:
 
 - `parallel`: a network for the left half of an image and one for the right,
-  each trained to tell the digit; their codes side by side, and a new head.
-- `sequential`: a network that guesses the right half from the left, trained
-  without labels, and one that tells the digit of a whole image; in a row they
-  tell it of a left half.
-- `shared`: a network that tells the digit, cut at its code; two new heads tell
-  whether it is odd, and whether it is above four.
+  each trained to classify the digit. Their codes are concatenated, and a new
+  head reads them.
+- `sequential`: a network that predicts the right half from the left, trained
+  without labels, and one that classifies the digit of a whole image. In a row
+  they classify the digit of a left half.
+- `shared`: a network that classifies the digit, cut at its code. Two new heads
+  classify whether the digit is odd, and whether it is above four.
 """
 
 import os
@@ -24,8 +25,8 @@ from tangle.nets import feedforward
 PATTERNS = ("parallel", "sequential", "shared")
 
 WAYS = ("frozen", "fine_tuned", "from_nothing")
-"""What is below the last network is frozen; it is unfrozen after a quarter of
-the steps, with a rate 2.6 times lower; all weights are drawn anew."""
+"""All below the last network is frozen; it is unfrozen after a quarter of the
+steps, with a learning rate 2.6 times lower; all weights are drawn anew."""
 
 HALF = 32
 """Pixels of half an image."""
@@ -66,7 +67,7 @@ def make_encoder(hidden, units, name="encoder"):
 
 
 def make_guesser(hidden, name="guesser"):
-  """Returns a network from the left half of an image to the right one.
+  """Returns a network from the left half of an image to the right half.
 
   Args:
     hidden: depth of its hidden layer.
@@ -100,11 +101,11 @@ def cross_entropy(logits, labels):
 
 
 class Trained(NamedTuple):
-  """A network that was trained before.
+  """A pre-trained network.
 
   Attributes:
-    prefix: of its checkpoint, with a `.meta` file beside it.
-    outputs: what it gives for images that it was not trained on.
+    prefix: prefix of its checkpoint, which has a `.meta` file.
+    outputs: its outputs for images that it was not trained on.
   """
 
   prefix: str
@@ -115,14 +116,14 @@ def train(build, arguments, examples, seed, steps, learning_rate, folder):
   """Trains a network in a graph of its own, and saves it.
 
   Args:
-    build: adds it to the default graph; returns its input, its placeholder of
-      targets, its output and the loss.
-    arguments: of `build`.
+    build: a function that adds the network to the default graph and returns its
+      input, its placeholder of targets, its output and the loss.
+    arguments: those of `build`.
     examples: three arrays: inputs, targets, and inputs to test it on.
     seed: of the weights.
-    steps: how many, on all examples at once.
+    steps: number of steps, each on all examples.
     learning_rate: of Adam.
-    folder: gets the checkpoint.
+    folder: where to save the checkpoint.
 
   Returns:
     A `Trained`.
@@ -132,7 +133,7 @@ def train(build, arguments, examples, seed, steps, learning_rate, folder):
     inputs_ph, targets_ph, outputs, loss = build(*arguments)
     saver = tf1.train.Saver(tf1.trainable_variables())
     prefix = os.path.join(folder, "model")
-    saver.export_meta_graph(prefix + ".meta")  # without what trains
+    saver.export_meta_graph(prefix + ".meta")  # without training ops
     train_op = tf1.train.AdamOptimizer(learning_rate).minimize(loss)
     values = weights.Weights(tf1.trainable_variables())
     with tf1.Session() as sess:
@@ -144,7 +145,7 @@ def train(build, arguments, examples, seed, steps, learning_rate, folder):
 
 
 def build_classifier(depth, hidden, units):
-  """Builds a network that tells the digit, to be trained.
+  """Builds a network that classifies the digit, for training.
 
   Args:
     depth: pixels of an image.
@@ -162,7 +163,7 @@ def build_classifier(depth, hidden, units):
 
 
 def build_guesser(hidden):
-  """Builds a network that guesses the right half, to be trained.
+  """Builds a network that predicts the right half, for training.
 
   Args:
     hidden: depth of its hidden layer.
@@ -177,25 +178,25 @@ def build_guesser(hidden):
 
 
 class Combination:
-  """A model of trained networks in the default graph, and its trainings.
+  """A model of trained networks in the default graph, and its training ops.
 
   Attributes:
     weights: the `weights.Weights` of the model.
-    lower: names of the weights that the way `frozen` does not train.
-    sources: after `load`, name of a weight → name of a trained network, and of
-      what is saved of it.
+    lower: names of the weights that the mode `frozen` does not train.
+    sources: after `load`, name of a weight → pair of the trained network's name
+      and the name in its checkpoint.
   """
 
   def __init__(self, pattern, pieces, hidden, units, learning_rate, steps):
-    """Builds the model, and the ops of each way.
+    """Builds the model, and the ops of each mode.
 
     Args:
       pattern: one of `PATTERNS`.
-      pieces: name of a network that it takes → `Trained`.
+      pieces: name of a pre-trained network → `Trained`.
       hidden: depth of hidden layers.
       units: depth of codes.
       learning_rate: of Adam, for the last network.
-      steps: of each training.
+      steps: steps of each training.
     """
     self._steps = steps
     builder = getattr(self, f"_build_{pattern}")
@@ -306,15 +307,15 @@ class Combination:
     )
 
   def load(self, sess, pieces, drawn):
-    """Sets weights: those that were trained before, and drawn ones elsewhere.
+    """Sets the weights: pre-trained ones where there are any, else drawn ones.
 
     Args:
       sess: a session.
-      pieces: as for the constructor, perhaps others.
+      pieces: as for the constructor; the checkpoints may be other ones.
       drawn: name → array, all weights.
 
     Returns:
-      A dict from name to array, all weights then.
+      A dict from name to array: all weights after loading.
     """
     self.weights.load(sess, drawn)
     for name, part, scope in self._loads:
@@ -343,7 +344,7 @@ class Combination:
       images: `handwriting.Images`.
 
     Returns:
-      The share of right answers, the mean of all heads.
+      The accuracy, mean over all heads.
     """
     return float(np.mean(sess.run(self._right, self._feed(images))))
 

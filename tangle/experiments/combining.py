@@ -1,8 +1,8 @@
-"""What trained networks are worth to a model of several, with few labels.
+"""What pre-trained networks gain for a combined model with few labels.
 
-Networks of `combined_digits` are trained on half of the images that there are
-to train on; a model of them gets few labelled images of the other half. It is
-compared with the same model of which no network was trained before.
+Networks of `combined_digits` are trained on half of the training images; a
+model of them gets few labelled images of the other half. It is compared with
+the same model without pre-training.
 """
 
 import os
@@ -30,33 +30,33 @@ def measure(
   progress=None,
   journal=None,
 ):
-  """Trains networks, combines them, and tunes the models in all ways.
+  """Trains networks, combines them, and tunes the models in all modes.
 
-  Each seed draws weights, trains the networks that a pattern takes, and draws
-  labelled images. All ways then get the same images, the same new weights, the
+  Each seed draws weights, trains the networks that a pattern needs, and draws
+  labelled images. All modes then get the same images, the same new weights, the
   same number of steps and the same optimizer.
 
   Args:
-    per_class: how many labelled images a class, each number in turn.
+    per_class: numbers of labelled images per class, to try in turn.
     seeds: how many trainings of each kind.
     hidden: depth of hidden layers.
     units: depth of codes.
-    pretrain_steps: of the training of each network before, 600 images a step.
-    steps: of each training of a model, all labelled images a step.
-    learning_rate: of Adam, everywhere but where a way lowers it.
+    pretrain_steps: steps of each pre-training, 600 images per step.
+    steps: steps of each training of a model, all labelled images per step.
+    learning_rate: of Adam, except where a mode lowers it.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
     journal: called after each training, as `journal(pattern=, way=, images=,
-      seed=, share=)`, the images a class.
+      seed=, share=)`; `images` is per class and `share` the accuracy.
 
   Returns:
-    A dict. `parallel`, `sequential` and `shared`: way → images a class → list
-    of shares right on the images held out, one for each seed; `means` of these;
-    `alone`: `left`, `right` and `whole`, the mean share right of the trained
-    networks that tell the digit, before they are combined; `untuned`, that of
-    the sequence with no label of a left half; `loaded_changed` and
-    `frozen_changed`, how many numbers differ in a bit from what was saved, and
-    after training of what was frozen.
+    A dict. `parallel`, `sequential` and `shared`: mode → images per class →
+    list of accuracies on held-out images, one per seed; `means` of these;
+    `alone`: `left`, `right` and `whole`, the mean accuracy of the trained
+    networks that classify the digit, before they are combined; `untuned`, that
+    of the sequence without a label of a left half; `loaded_changed`, how many
+    loaded numbers differ in any bit from the saved ones; `frozen_changed`, how
+    many frozen numbers differ in any bit after training.
 
   Raises:
     ArgumentError: if a number is out of range.
@@ -98,7 +98,7 @@ def measure(
 
 
 def _tune(model, pattern, pieces, seed, counts, images, held_out, tally):
-  """Trains a model in all ways, with all numbers of images."""
+  """Trains a model in all modes, with all numbers of images."""
   with tf1.Session() as sess:
     starts = make_starts(model, sess, pieces, seed)
     tally.check_loaded(pieces, model, starts["frozen"])
@@ -119,20 +119,21 @@ def _tune(model, pattern, pieces, seed, counts, images, held_out, tally):
 
 
 def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
-  """Trains all networks that the patterns take, each in a graph of its own.
+  """Trains all networks that the patterns need, each in its own graph.
 
   Args:
     images: labelled `handwriting.Images`.
-    held_out: others, to test the networks on.
+    held_out: other `Images`, to test the networks on.
     sizes: depth of hidden layers, and of codes.
     seed: of the weights.
-    steps: how many.
+    steps: number of steps.
     learning_rate: of Adam.
-    folder: gets a folder for each checkpoint.
+    folder: where to make a folder per checkpoint.
 
   Returns:
     A dict from name to `combined_digits.Trained`: `left`, `right` and `whole`
-    tell the digit of that part of an image, `guesser` guesses the right half.
+    classify the digit from that part of an image, `guesser` predicts the right
+    half.
   """
   left, right = combined_digits.make_halves(images.pixels)
   test_left, test_right = combined_digits.make_halves(held_out.pixels)
@@ -157,7 +158,7 @@ def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
 
 
 def make_starts(model, sess, pieces, seed):
-  """Says with which weights each way begins.
+  """Returns the initial weights of each mode.
 
   Args:
     model: a `combined_digits.Combination`.
@@ -166,7 +167,7 @@ def make_starts(model, sess, pieces, seed):
     seed: of the weights that are drawn.
 
   Returns:
-    A dict from way to a dict from name to array.
+    A dict from mode to a dict from name to array.
   """
   drawn = model.weights.draw(np.random.RandomState([seed, 100]))
   known = model.load(sess, pieces, drawn)
@@ -186,8 +187,8 @@ class _Tally:
   """Collects the figures of `measure`.
 
   Attributes:
-    untuned: shares right of the sequence before it is tuned.
-    frozen_changed: how many frozen numbers have changed.
+    untuned: accuracies of the sequence before it is tuned.
+    frozen_changed: how many frozen numbers have changed in any bit.
   """
 
   def __init__(self, trainings, progress, journal):
@@ -211,13 +212,13 @@ class _Tally:
       self._progress(self._done, self._trainings)
 
   def test_alone(self, pieces, images):
-    """Tests the trained networks that tell the digit."""
+    """Tests the trained networks that classify the digit."""
     for name, shares in self._alone.items():
       answers = np.argmax(pieces[name].outputs, 1)
       shares.append(np.mean(answers == images.digits))
 
   def check_loaded(self, pieces, model, start):
-    """Compares what was loaded with what was saved, by another reader."""
+    """Compares loaded weights with the checkpoint, read in another way."""
     for name, (piece, saved) in model.sources.items():
       reader = tf1.train.load_checkpoint(pieces[piece].prefix)
       before = {name: reader.get_tensor(saved)}

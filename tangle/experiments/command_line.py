@@ -1,8 +1,8 @@
-"""What scripts have in common: their flags, and how they end.
+"""Code that scripts share: their flags, output and exit codes.
 
-An argument with a default becomes a flag of its name; its help is what the
-docstring says of it. So a setting stands in one place. Keyword-only arguments,
-those after a `*`, become none. A default of `None`
+An argument with a default becomes a flag of the same name; its help text is the
+argument's entry in the docstring. So each setting is defined in one place.
+Keyword-only arguments, those after a `*`, get no flag. A default of `None`
 needs a type hint, such as `Optional[int]`.
 
     command_line.define(experiment.train)
@@ -35,15 +35,16 @@ _ARGUMENT = re.compile(r"^([a-z_][a-z0-9_]*): (.*)$")
 def define(*functions, **defaults):
   """Defines a flag for each argument with a default.
 
-  An argument that several functions have gets one flag.
+  If several functions have an argument of the same name, they share one flag.
 
   Args:
     *functions: functions or classes, with Google-style docstrings.
-    **defaults: name → default of the flag, where it is not that of the
+    **defaults: name → default of the flag, where it differs from that of the
       function; `None` for an argument that gets no flag.
 
   Raises:
-    ArgumentError: if a type cannot be told, or an argument has no help.
+    ArgumentError: if a type cannot be determined, or an argument has no help
+      text.
   """
   flags.disclaim_key_flags()  # so that --help lists them as the script's
   known = set()
@@ -68,15 +69,15 @@ def define(*functions, **defaults):
 
 
 def take(function, flag_values, **known):
-  """Returns the keyword arguments of a function as the flags have them.
+  """Returns the keyword arguments of a function, with the values of the flags.
 
   Args:
     function: one of those given to `define`.
     flag_values: `absl.flags.FLAGS`, parsed.
-    **known: values that take the place of flags.
+    **known: name → value, used instead of the flag.
 
   Returns:
-    A dict from name to value, without what has no flag.
+    A dict from name to value, without arguments that have no flag.
   """
   values = {
     name: flag_values[name].value
@@ -90,15 +91,15 @@ def take(function, flag_values, **known):
 def run(main):
   """Runs a script, and prints its figures as one line of JSON.
 
-  An error of tangle's, or of a file, ends the script with its message and exit
-  code 1, and so does a lack of memory. A run that SIGINT or SIGTERM has ended,
-  whose figures have its name as `signal`, gives its figures and exit code 130
-  or 143. TensorFlow's messages below warnings are not shown. What figures
-  depend on, such as the processor, is told on standard error.
+  An error of tangle's, a file error or a lack of memory ends the script with
+  its message and exit code 1. A run that SIGINT or SIGTERM has ended, whose
+  figures have the signal's name as `signal`, prints its figures and exits with
+  code 130 or 143. TensorFlow's messages below warnings are not shown. What the
+  figures depend on, such as the processor, is printed on standard error.
 
   Args:
-    main: a function without arguments that returns a dict of figures, or
-      `None` for no line; it is called when the flags are parsed.
+    main: a function without arguments that returns a dict of figures, or `None`
+      to print no line; it is called after the flags are parsed.
   """
 
   def parsed(argv):
@@ -129,14 +130,14 @@ def run(main):
 
 
 def _explain(error):
-  """Returns an error of the system, with the remedy if it names a file."""
+  """Returns the text of an OSError, with the remedy if it names a file."""
   if error.filename is None:
     return error
   return files.explain(error.filename, error, "opened")
 
 
 def settings(function):
-  """Returns the arguments of a function that can be flags.
+  """Returns the arguments of a function that can become flags.
 
   Args:
     function: a function.
@@ -154,13 +155,13 @@ def settings(function):
 
 
 def describe(function):
-  """Returns what a docstring says of each argument.
+  """Returns the description of each argument in a docstring.
 
   Args:
     function: a function with a Google-style docstring.
 
   Returns:
-    A dict from name to a text of one line.
+    A dict from name to its description in one line.
   """
   texts, name, inside = {}, None, False
   for line in inspect.getdoc(_inner(function)).split("\n"):
@@ -183,7 +184,7 @@ def _inner(function):
 
 
 def _definer(function, name, hint, default):
-  """Returns the function of absl that defines such a flag."""
+  """Returns the absl function that defines a flag of this type."""
   inner = [kind for kind in getattr(hint, "__args__", ()) or () if kind]
   kind = type(default) if default is not None else hint
   if default is None and type(None) in inner:  # Optional[...]

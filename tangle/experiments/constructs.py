@@ -1,7 +1,7 @@
-"""Constructs of control flow that graphs have, each as a small network.
+"""Control flow constructs, each as a small network.
 
 Each is a function of an input `[3, 4]` and a weight `[4, 4]` of the input's
-dtype, and returns a tensor. They are what `control_flow` tries every store on.
+dtype, and returns a tensor. `control_flow` tries every store on each of them.
 """
 
 import collections
@@ -79,7 +79,7 @@ def _positive(x):
 
 
 def _while_until(x, w):
-  """A loop whose number of steps hangs on the values."""
+  """A loop whose number of steps depends on the values."""
   return tf1.while_loop(
     lambda y: tf1.reduce_sum(tf1.abs(y)) > 1,
     lambda y: 0.7 * tf1.tanh(tf1.matmul(y, w)),
@@ -101,7 +101,7 @@ def _tensor_array(x, w):
 
 
 def _gather_loop(x, w):
-  """A loop that reads rows of a variable by a number it computes."""
+  """A loop that gathers rows of a variable by an index it computes."""
 
   def step(t, y):
     return t + 1, y * tf1.gather(w, t)
@@ -196,7 +196,7 @@ def _dropout_in_while(x, w):
     noise = tf1.random_uniform([3, 4], dtype=y.dtype, seed=3)
     return _dense(tf1.where(noise > 0.5, 2 * y, tf1.zeros_like(y)), w)
 
-  # One by one, so that the draws of a run come in the same order each time.
+  # One iteration at a time, so that each run draws in the same order.
   return _loop(x, w, body, parallel_iterations=1)
 
 

@@ -1,9 +1,10 @@
-"""Which store carries which construct of control flow.
+"""Which store supports which control flow construct.
 
 Each construct is cut with each store, in both styles of control flow and on
-both kinds of variables, and run. Its gradients must be those of the joint
-graph, and of central differences, or it must be refused when the sub-model is
-made. A pipeline, in which another sub-model has the loss, counts as a store.
+both kinds of variables, and run. Its gradients must equal those of the joint
+graph and central differences, or the construct must be refused when the
+sub-model is made. A pipeline, in which another sub-model has the loss, counts
+as a store.
 """
 
 import json
@@ -42,13 +43,13 @@ def tabulate(names=None, stores=STORES, styles=STYLES, variables=VARIABLES[0]):
 
   Args:
     names: keys of `constructs.ALL`; all by default.
-    stores: names of stores, `"pipeline"` among them.
+    stores: names of stores, which may include `"pipeline"`.
     styles: `"v1"`, control flow of TensorFlow 1, and `"v2"`.
     variables: one of `VARIABLES`.
 
   Returns:
     A dict: construct → style → store → dict of `outcome`, one of `OUTCOMES`,
-    `text`, what an error said, and `store`, the one that was picked.
+    `text`, the message of an error, and `store`, the one that was chosen.
 
   Raises:
     ArgumentError: if a construct, or the kind of variables, is unknown.
@@ -94,7 +95,7 @@ def _attempt(construct, store, expected, use_resource):
       given = run(cut, [upstream for upstream, _ in expected])
     except tf1.errors.DeadlineExceededError as error:
       return dict(found, outcome=HANGS, text=error.message)
-    except Exception as error:  # whatever it is that a user would meet
+    except Exception as error:  # any error that a user would meet
       return dict(found, outcome=FAILS, text=f"{type(error)}: {error}")
   worst = max(
     np.max(np.abs(a - b) / (np.max(np.abs(b)) + 1e-3))
@@ -110,7 +111,7 @@ def _values():
   """Returns a generator, the kernel, and inputs."""
   rng = np.random.RandomState(5)
   kernel = rng.uniform(-0.8, 0.8, (4, 4))
-  # Of one sign and of the other, so that conditionals go both ways.
+  # One input is positive, one negative: conditionals take both branches.
   return rng, kernel, [s * rng.uniform(0.1, 1.0, _SHAPE) for s in (1, -1)]
 
 
@@ -143,13 +144,13 @@ def _run_split(cut, upstream):
 
 
 class _Pipeline:
-  """A construct in a sub-model that another one reads, which has the loss."""
+  """A construct in a sub-model; the sub-model that reads it has the loss."""
 
   store = PIPELINE
 
   def __init__(self, construct, use_resource):
     kernel = _values()[1]
-    # What is added to the input has its gradient.
+    # `shift` is added to the input, so that both have the same gradient.
     self.variables = [
       tf1.get_variable(name, initializer=value, use_resource=use_resource)
       for name, value in (("shift", np.zeros(_SHAPE)), ("w", kernel))
@@ -195,7 +196,7 @@ def _run_joint(construct, use_resource):
   """Returns the upstream gradient and the gradients for each input.
 
   Raises:
-    AssertionError: if they are not those of central differences.
+    AssertionError: if the gradients differ from central differences.
   """
   rng, _, values = _values()
   with tf1.Graph().as_default():
@@ -239,7 +240,7 @@ def _check_numbers(loss, point, gradients, rng):
 
 
 def _dense(gradients):
-  """Returns fetched gradients as arrays, sparse ones summed up."""
+  """Returns fetched gradients as dense arrays."""
   found = []
   for gradient in gradients:
     if hasattr(gradient, "indices"):
@@ -251,10 +252,10 @@ def _dense(gradients):
 
 
 def tabulate_elsewhere(python, names=None, variables=VARIABLES[0]):
-  """Does the same in another Python, which may have another TensorFlow.
+  """Runs `tabulate` in another Python, which may have another TensorFlow.
 
   Args:
-    python: the interpreter; one that can import tangle.
+    python: the interpreter, which must be able to import tangle.
     names: as for `tabulate`.
     variables: as for `tabulate`.
 
@@ -270,7 +271,7 @@ def tabulate_elsewhere(python, names=None, variables=VARIABLES[0]):
     "names, kind = json.loads(sys.argv[1]); "
     "print(json.dumps([c.version(), c.tabulate(names, variables=kind)]))"
   )
-  # Beside the package, so that it is found if it is not installed there.
+  # Run from the package's parent folder, as it may not be installed there.
   done = subprocess.run(
     [python, "-W", "ignore", "-c", program, json.dumps([names, variables])],
     cwd=pathlib.Path(errors.__file__).resolve().parent.parent,
@@ -291,15 +292,16 @@ def version():
 
 
 def format_markdown(tables):
-  """Writes tables as one, a row for each construct.
+  """Writes several tables as one, with a row per construct.
 
   Args:
     tables: version of TensorFlow → what `tabulate` returns, all of the same
       constructs, styles and stores.
 
   Returns:
-    Lines of Markdown: "right" where the gradients are on all versions, "–"
-    where the sub-model is refused; otherwise what they are on each.
+    Lines of Markdown: "right" where the gradients are right on all versions,
+    "–" where the sub-model is refused on all; otherwise the outcome on each
+    version.
   """
   first = next(iter(tables.values()))
   columns = [

@@ -1,4 +1,4 @@
-"""Decoding of files with the weights of a training."""
+"""Decoding of files with trained weights."""
 
 import time
 
@@ -15,10 +15,11 @@ def decode_file(
   Args:
     run_dir: the folder of a training.
     in_path: text file, one source a line; gzip-compressed if it ends in .gz.
-    out_path: the file to write: line n for line n, or an n-best list, see
-      `decoding.LineDecoder.write`.
+    out_path: the file to write, with one line per input line, or an n-best
+      list, see `decoding.LineDecoder.write`.
     references: text files with as many lines, to measure the best against.
-    progress: called after each batch with the lines done and those in all.
+    progress: called after each batch with the number of lines done and the
+      total.
     **search: settings of `run_folder.decoder`.
 
   Returns:
@@ -27,7 +28,8 @@ def decode_file(
     `signature`.
 
   Raises:
-    DataError: if a file cannot be read, or a reference has not as many lines.
+    DataError: if a file cannot be read, or a reference has another number of
+      lines.
   """
   cut = tasks.TOKENS[run_folder.load(run_dir)["tokens"][1]]
   accepted = [
@@ -61,7 +63,7 @@ def decode_file(
 
 
 def _best_of(path, n_best):
-  """Returns the best text for each line of what was written."""
+  """Reads the best text for each input line from the written file."""
   lines = list(corpora.read_lines(path))
   if not n_best:
     return lines

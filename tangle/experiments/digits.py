@@ -58,14 +58,15 @@ def write(digits, form):
 
 
 def read(logits, form):
-  """Reads what a decoder says.
+  """Converts logits of a decoder to digits.
 
   Args:
     logits: `[B, 4]`, positive for a 1, or `[B, 10]`, the largest for the digit.
     form: `"binary"` or `"decimal"`.
 
   Returns:
-    `[B]` ints; binary ones may be beyond 9, and are wrong then.
+    `[B]` ints; those from binary logits may be above 9, which is a wrong
+    answer.
   """
   if form == "decimal":
     return np.argmax(logits, 1)
@@ -82,7 +83,7 @@ def parse_path(text):
     A `Path`.
 
   Raises:
-    ArgumentError: if there is no such path.
+    ArgumentError: if there is no path of this name.
   """
   for path in PATHS:
     if str(path) == str(text):
@@ -94,10 +95,11 @@ def parse_path(text):
 
 
 def make_lessons(held_out=None):
-  """Lists what is to be learned: who reads which digits, and who answers.
+  """Lists the lessons: per encoder and operation, the digits and the answers.
 
   Args:
-    held_out: `Path` → the digits that it is not shown, or `None` for all.
+    held_out: `Path` → the digits that are held out of its training, or `None`
+      for all.
 
   Returns:
     A dict from a pair (encoder, operation) to a `Lesson` of all ten digits.
@@ -137,10 +139,10 @@ Attributes:
 
 
 def share_right(logits, path, digits=None):
-  """Returns the share of digits that a path gets right.
+  """Returns the accuracy of a path.
 
   Args:
-    logits: `[10, D]`, what its decoder says of the digits 0 to 9.
+    logits: `[10, D]`, its decoder's logits for the digits 0 to 9.
     path: the `Path`.
     digits: the digits to count; all by default.
 

@@ -20,16 +20,16 @@ def measure(
   *,
   progress=None,
 ):
-  """Trains with gaps, and measures what was never shown.
+  """Trains with some examples held out, and tests on these.
 
-  Two series, each for several seeds and for tangled and separate networks,
-  which are given the same examples. In `paths`, whole paths are held out,
-  drawn so that each of the six networks still has a path. In `digits`, one
-  path is shown only some of the ten digits.
+  Two series, each for several seeds, and for shared (tangled) and separate
+  networks, which get the same examples. In `paths`, whole paths are held out,
+  drawn so that each of the six networks still has a path. In `digits`, one path
+  is trained only on some of the ten digits.
 
   Args:
     seeds: how many trainings of each kind.
-    max_held_out: at most how many of the eight paths to hold out, up to 6.
+    max_held_out: the most of the eight paths to hold out, up to 6.
     units: depth of the codes between networks.
     hidden: depth of the hidden layer of each network.
     steps: of each training.
@@ -37,9 +37,9 @@ def measure(
     progress: called as `progress(trainings done, trainings)`.
 
   Returns:
-    A dict: `paths`, kind → number held out → list of shares right on them, one
-    for each seed; `digits`, kind → digits shown → list of shares right on the
-    others; `shown`, kind → the least share right on what was shown.
+    A dict: `paths`, kind → number held out → list of accuracies on them, one
+    per seed; `digits`, kind → digits shown → list of accuracies on the others;
+    `shown`, kind → the lowest accuracy on examples that were trained on.
 
   Raises:
     ArgumentError: if a number is out of range.
@@ -98,10 +98,10 @@ def draw_paths(count, seed):
 
 
 def draw_digits(shown, seed):
-  """Draws a path, and the digits that it is not shown.
+  """Draws a path, and the digits to hold out of its training.
 
   Args:
-    shown: how many digits it is shown.
+    shown: how many digits it is trained on.
     seed: of the draw.
 
   Returns:
@@ -113,7 +113,7 @@ def draw_digits(shown, seed):
 
 
 def _train(model, sess, held_out, steps):
-  """Returns the share right on what was held out, and the least of the rest."""
+  """Returns the accuracy on what was held out, and the lowest on the rest."""
   lessons = digits_lib.make_lessons(held_out)
   for _ in range(steps):
     model.step(sess, lessons)

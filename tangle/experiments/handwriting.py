@@ -7,7 +7,7 @@ import numpy as np
 from tangle import errors
 
 HELD_OUT = 597
-"""How many images are never trained on."""
+"""Number of held-out images, which are never trained on."""
 
 Images = collections.namedtuple("Images", ["pixels", "digits"])
 Images.__doc__ = """Labelled images.
@@ -51,7 +51,7 @@ def draw(images, count, rng):
 
   Args:
     images: the `Images` to draw from.
-    count: how many a class.
+    count: how many per class.
     rng: a `np.random.RandomState`.
 
   Returns:

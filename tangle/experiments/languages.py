@@ -30,7 +30,7 @@ class Language(NamedTuple):
     name: its name, such as `"en"`.
     symbols: its `Vocabulary`.
     source_buckets: lengths of the buckets of its encoder.
-    target_buckets: those of its decoder, EOS counted.
+    target_buckets: the same for its decoder, including EOS.
   """
 
   name: str
@@ -103,7 +103,7 @@ class Corpus(NamedTuple):
     Args:
       split: name of the split.
       direction: a `Direction`.
-      batch_size: examples a batch.
+      batch_size: examples per batch.
       seed: of the order.
 
     Returns:
@@ -129,7 +129,7 @@ def load(
 
   Args:
     names: names of the languages, at least two.
-    train: path of the training files with `{}` for the language.
+    train: path of the training files, with `{}` in place of the language.
     validation: the same for validation.
     test: the same for test.
     min_count: how often a word must occur to be in a vocabulary.
@@ -139,8 +139,7 @@ def load(
     A `Corpus`.
 
   Raises:
-    ArgumentError: if there are fewer than two languages, or a path has no
-      place for the language.
+    ArgumentError: if there are fewer than two languages, or a path has no `{}`.
     DataError: if a file cannot be read.
   """
   if len(set(names)) < 2 or len(set(names)) < len(names):

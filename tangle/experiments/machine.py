@@ -8,7 +8,7 @@ from tangle.compat import tf1
 
 
 def summarize():
-  """Returns a line for people, that goes with figures.
+  """Returns a line for people to read along with the figures.
 
   Returns:
     A string: TensorFlow's version, its kernels, the processor and the load.
@@ -22,7 +22,7 @@ def summarize():
 
 
 def describe():
-  """Returns what figures depend on, of the machine: a dict of plain values."""
+  """Returns the properties of the machine that figures depend on, a dict."""
   model, flags = _read_processor()
   found = {
     "tensorflow": tf1.VERSION,
@@ -39,7 +39,7 @@ def describe():
 
 
 def describe_load():
-  """Returns how many processes wanted to run, the mean of the last minute."""
+  """Returns the load average of the last minute."""
   if not hasattr(os, "getloadavg"):
     return "unknown"
   return round(os.getloadavg()[0], 2)

@@ -1,7 +1,7 @@
 """An encoder and a decoder for each of several languages, in one pipeline.
 
-L languages take 2 L networks for L (L - 1) directions; a batch names the two
-that it takes.
+L languages need 2 L networks for L (L - 1) directions; a batch names the two
+networks that it uses.
 """
 
 from tangle.compat import tf1
@@ -9,7 +9,7 @@ from tangle.experiments import translator
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.seq2seq import attention_model, decoding, metrics
 
-BATCH_SIZE = 256  # where nothing is trained
+BATCH_SIZE = 256  # for evaluation
 
 
 class Translator:
@@ -24,9 +24,9 @@ class Translator:
 
     Args:
       corpus: a `languages.Corpus`.
-      directions: the `Direction`s there are to be.
+      directions: the `Direction`s to support.
       units: depth of the recurrent layers.
-      layers: how many there are in each network.
+      layers: number of recurrent layers of each network.
       depth: depth of the embeddings.
     """
     self._corpus = corpus
@@ -80,12 +80,12 @@ class Translator:
       sess.run(initializer, {initializer.inputs[1]: found})
 
   def feeds(self, direction, batch, **noise):
-    """Returns what the two networks of a direction are fed.
+    """Returns the feeds of the two networks of a direction.
 
     Args:
       direction: a `Direction`.
       batch: a `rows.Batch`.
-      **noise: `dropout_rate` and `seed`, or nothing.
+      **noise: `dropout_rate` and `seed`, or neither.
 
     Returns:
       A dict from sub-model to feeds.

@@ -7,16 +7,16 @@ BATCH_SIZE = 256
 
 
 class Measure:
-  """Measures a task; remembers the curve, as a part of a checkpoint.
+  """Measures a task, and keeps the curve as part of a checkpoint.
 
   Attributes:
     curve: the records of all validations.
     every: steps between validations, for the curve.
-    watch: the figure that tells the best checkpoint, lower is better.
+    watch: the figure that selects the best checkpoint; lower is better.
   """
 
   def __init__(self, task):
-    """Checks that the metric can be had.
+    """Checks that the package of the metric is installed.
 
     Args:
       task: a `tasks.Task`.
@@ -57,9 +57,9 @@ class Measure:
       sess: its session.
 
     Returns:
-      A dict: `validation_loss` in nats a symbol, `validation_perplexity`, and
+      A dict: `validation_loss` in nats per symbol, `validation_perplexity`, and
       the metric such as `validation_wer`. Without validation data the loss is
-      that of the training data.
+      measured on the training data.
     """
     task = self._task
     split = "validation" if "validation" in task.encoded else "train"
@@ -89,7 +89,7 @@ class Measure:
     return record
 
   def final(self, decoder, lines):
-    """Measures on test, and converts samples.
+    """Measures on the test split, and converts sample lines.
 
     Args:
       decoder: a `decoding.LineDecoder` that reads lines.
@@ -124,7 +124,7 @@ class Measure:
     return {"curve": self.curve}
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.

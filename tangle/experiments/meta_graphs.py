@@ -1,7 +1,7 @@
-"""Graphs of others, from `.meta` files: what could be cut, before any code.
+"""Where graphs in `.meta` files can be cut, without any code.
 
-A `.meta` file is what `tf.train.Saver` writes beside its checkpoints. The ops
-in it, and the names of the variables, are all that is needed to cut it.
+A `.meta` file is what `tf.train.Saver` writes beside its checkpoints. Its ops
+and the names of its variables are all that is needed to cut it.
 """
 
 from tangle import compat, errors, meta_graphs
@@ -23,8 +23,8 @@ def survey(path, limit=20):
   Returns:
     A dict: `ops`, how many there are; `placeholders`, `ends` (floating tensors
     below them that nothing reads, apart from gradients) and trainable
-    `variables`: name → dtype and shape; `repairs`, as `meta_graphs.load` tells
-    them.
+    `variables`: name → dtype and shape; `repairs`, as `meta_graphs.load`
+    reports them.
 
   Raises:
     GraphError: as `meta_graphs.load`.
@@ -63,7 +63,7 @@ def list_cut_points(path, inputs, outputs):
   Args:
     path: the file.
     inputs: names of the tensors where the graph begins.
-    outputs: names of those that gradients come from, such as the loss.
+    outputs: names of the tensors from which gradients come, such as the loss.
 
   Returns:
     A `CutPoints`, as `tangle.cut_points` gives it.
@@ -84,24 +84,24 @@ def report(
   residual_policy=policies.FRONTIER,
   unknown=sizes.ASSUMED,
 ):
-  """Says what a cut of a `.meta` file would be, store by store.
+  """Reports what a cut of a `.meta` file would need, for each store.
 
   Args:
     path: the file.
     inputs: names of the tensors where the sub-model begins.
-    outputs: names of those where it ends.
+    outputs: names of the tensors where it ends.
     residual_policy: `residuals=` of the `SubModel`.
-    unknown: what an unknown dimension of what is fed, such as the batch,
-      counts as.
+    unknown: size to assume for unknown dimensions of fed tensors, such as the
+      batch.
 
   Returns:
     A dict: `ops` of the file; `forward_ops` of the sub-model; `inputs`,
     `outputs`, `variables` and `feeds` (what else it must be fed): name → dtype
-    and shape; `stores`: name of a store → `None` if it can carry the cut,
-    otherwise why not; `store`: the first that can, or `None`; `residuals`: a
-    list of dicts of `name`, `op`, `kind` (dtype and shape) and `bytes` there;
-    `residual_bytes`, their sum without values of variables; `backward_ops`;
-    `repairs`, as `meta_graphs.load` tells them.
+    and shape; `stores`: name of a store → `None` if it supports the cut,
+    otherwise the reason why not; `store`: the first that can, or `None`;
+    `residuals`: a list of dicts of `name`, `op`, `kind` (dtype and shape) and
+    `bytes` there; `residual_bytes`, their sum without values of variables;
+    `backward_ops`; `repairs`, as `meta_graphs.load` reports them.
 
   Raises:
     ArgumentError, GraphError: as `meta_graphs.load`, or if a name cannot be an
@@ -137,13 +137,13 @@ def report(
 
 
 def _policy_of(store, policy):
-  """Returns the policy for a store; two of them have one of their own."""
+  """Returns the residual policy for a store; two stores have their own."""
   fixed = (sub_model.SESSION, sub_model.RECOMPUTE)
   return policies.FRONTIER if store in fixed else policy
 
 
 def _describe_repairs(loaded):
-  """Returns repairs as a dict, which tells them in `lines`, too."""
+  """Returns repairs as a dict, whose `lines` also describe them as text."""
   repairs = loaded.repairs
   lines = str(repairs).splitlines() if repairs else []
   return dict(repairs._asdict(), lines=lines)
@@ -186,7 +186,7 @@ def _describe_residuals(graph, imported, cut, unknown):
 
 
 def format_survey(found):
-  """Lays a survey out as text.
+  """Formats a survey as text.
 
   Args:
     found: what `survey` returned.
@@ -202,7 +202,7 @@ def format_survey(found):
 
 
 def format_report(found, limit=20):
-  """Lays a report out as text.
+  """Formats a report as text.
 
   Args:
     found: what `report` returned.

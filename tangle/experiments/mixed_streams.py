@@ -1,4 +1,4 @@
-"""Whether a stream of records of several types loses any; how fast it is."""
+"""Tests whether a stream of mixed records loses any, and its speed."""
 
 import time
 
@@ -20,7 +20,7 @@ def read_stream(count, batch_size=512, seed=0):
     seed: decides types and order.
 
   Returns:
-    A dict: `records`; `seen_once`, how many were in just one batch;
+    A dict: `records`; `seen_once`, how many records were in exactly one batch;
     `short_batches`, and `records_per_s`.
   """
   types = np.random.RandomState(seed).choice(TYPES, count, p=[0.3, 0.7])

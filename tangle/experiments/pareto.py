@@ -1,4 +1,4 @@
-"""Two losses of two numbers whose Pareto front is known: paths of all methods.
+"""Paths of all methods on two losses with a known Pareto front.
 
 Source: Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task
 Learning", appendix: losses, and starts that lie on slopes where the gradients
@@ -93,10 +93,10 @@ def follow(
   starts=STARTS,
   progress=None,
 ):
-  """Walks from all starts by all methods, with Adam.
+  """Minimizes from all starts with all methods, with Adam.
 
   Args:
-    methods: the methods, each of them with its own defaults.
+    methods: names of the methods; each uses its own defaults.
     toy_steps: steps of each path.
     toy_rate: learning rate of Adam, constant for half the steps, then falling
       to zero along half a cosine.
@@ -109,7 +109,7 @@ def follow(
     method → how many of the N ended within 0.1 of it.
 
   Raises:
-    ArgumentError: if there is no such method, or the number of steps is not
+    ArgumentError: if a method is unknown, or the number of steps is not
       positive.
   """
   for method in methods:
@@ -167,7 +167,7 @@ def _walk(method, steps, rate, starts):
 
 
 def plot(figures, path):
-  """Draws the paths over the contours of the mean loss, a panel a method.
+  """Draws the paths over the contours of the mean loss, one panel per method.
 
   Args:
     figures: what `follow` returned.

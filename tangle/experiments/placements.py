@@ -1,4 +1,4 @@
-"""Which task of a cluster a sub-model lives on, as a script is told of it."""
+"""Flags of scripts that place sub-models on tasks of a cluster."""
 
 import re
 import socket
@@ -10,17 +10,17 @@ from tangle.pipeline import clusters, faults
 _NUMBER = re.compile(r"[0-9]+")
 
 CONNECT_S = 5.0
-"""Seconds in which a cluster must take a connection."""
+"""Seconds in which a cluster must accept a connection."""
 
 ANSWER_S = 10.0
-"""Seconds in which all its tasks must answer then."""
+"""Seconds in which all its tasks must then answer."""
 
 TIMEOUT_S = 300.0
-"""Seconds that a run of a session may take, so that none waits for ever."""
+"""Seconds that a session run may take, so that none waits forever."""
 
 
 def devices(cluster, placement, sub_models=("encoder", "decoder", "search")):
-  """Returns where sub-models live, once the cluster has been asked for it.
+  """Returns the devices of sub-models, after checking the cluster.
 
   Args:
     cluster: the address of a task, or `None`.
@@ -51,14 +51,13 @@ def parse(texts, sub_models):
 
   Args:
     texts: such as `["encoder=0", "decoder=1"]`.
-    sub_models: names of the sub-models that there are.
+    sub_models: names of the existing sub-models.
 
   Returns:
     A dict from sub-model to the index of a task.
 
   Raises:
-    ArgumentError: if a text is no such thing, or a name is unknown or given
-      twice.
+    ArgumentError: if a text is malformed, or a name is unknown or given twice.
   """
   found = {}
   for text in texts:
@@ -83,7 +82,7 @@ def parse(texts, sub_models):
 
 
 def check_cluster(target, tasks):
-  """Asks a cluster for its tasks.
+  """Checks that a cluster has the tasks needed, and that they answer.
 
   Args:
     target: `grpc://host:port` of any of them.
@@ -91,7 +90,7 @@ def check_cluster(target, tasks):
 
   Raises:
     ArgumentError: if `target` is malformed, or the cluster has not all tasks.
-    TrainingError: if nobody listens at `target`, or a task does not answer.
+    TrainingError: if no server listens at `target`, or a task does not answer.
   """
   scheme, _, address = target.partition("://")
   host, _, port = address.rpartition(":")
@@ -133,7 +132,7 @@ def session_config(config=None):
   """Returns the configuration of a session on a cluster.
 
   Args:
-    config: a `tf.compat.v1.ConfigProto` to begin with, which is not changed.
+    config: a `tf.compat.v1.ConfigProto` to copy; it is not changed.
 
   Returns:
     A `tf.compat.v1.ConfigProto` with a time limit for each run.

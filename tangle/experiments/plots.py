@@ -1,4 +1,4 @@
-"""Plots: an empty drawing, and lines over a few places with their spread."""
+"""Plots: an empty figure, and lines over a few x values with their spread."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ COLORS = ("#4c72b0", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
 
 
 def open_drawing(caller, width, height):
-  """Makes an empty drawing, which needs no display.
+  """Makes an empty figure, which needs no display.
 
   Args:
-    caller: who asks, for the message.
+    caller: name of the caller, for the error message.
     width: in inches.
     height: in inches.
 
@@ -38,10 +38,9 @@ def draw_series(panels, path, logarithmic=False):
   """Draws panels side by side: means as lines, quartiles as bands.
 
   Args:
-    panels: a list of (label below, label at the side, name of a line → place →
-      list of values).
+    panels: a list of (x label, y label, name of a line → x → list of values).
     path: the PNG file to write.
-    logarithmic: whether places are spread by their logarithms.
+    logarithmic: whether the x axis is logarithmic.
 
   Raises:
     MissingPackageError: if matplotlib is not installed.
@@ -76,11 +75,11 @@ def draw_series(panels, path, logarithmic=False):
 
 
 def draw_by_labels(found, sides, path):
-  """Draws what several ways to train come to by the number of labels.
+  """Draws the accuracy of several modes over the number of labels.
 
   Args:
-    found: series → way → labelled images a class → list of shares.
-    sides: series → label at the side of its panel; the series to draw.
+    found: series → mode → labelled images per class → list of accuracies.
+    sides: series to draw → y label of its panel.
     path: the PNG file to write.
 
   Raises:

@@ -1,4 +1,4 @@
-"""Two decoders of a calculator that pull against each other.
+"""Two decoders of a calculator whose losses compete for shared networks.
 
 The calculator's six networks in one graph, but the loss of one decoder is
 multiplied by 1000. The code, which both decoders read, is the boundary on which
@@ -18,7 +18,7 @@ BALANCES = {
   "random": lambda losses, code: gradients.RandomWeighting(losses),
   "average": lambda losses, code: gradients.DynamicWeightAveraging(losses),
 }
-"""Name → function from losses and code to what weighs them."""
+"""Name → function from losses and code to the object that balances them."""
 
 METHODS = (
   tuple(m for m in gradients.METHODS if m not in ("mean", "weighted"))
@@ -63,7 +63,7 @@ class Rivals:
     elif method in BALANCES:
       balance = BALANCES[method](losses, code)
       self._ops = [[make().minimize(balance.loss), balance.update_op]]
-      if method == "average":  # a step sees all there is: it is an epoch
+      if method == "average":  # a step uses all data: it is an epoch
         self._ops.append(balance.end_epoch_op)
     else:
       found = gradients.of_losses(losses, variables, method, boundary=[code])
@@ -72,7 +72,7 @@ class Rivals:
     self._reset_op = tf1.global_variables_initializer()
 
   def start(self, sess, rng):
-    """Draws all weights, and sets optimizers and balances back.
+    """Draws all weights, and resets optimizers and loss balances.
 
     Args:
       sess: a session.
@@ -91,7 +91,7 @@ class Rivals:
       sess.run(step_op, self._feeds)
 
   def test(self, sess):
-    """Returns decoder → share right of its four paths."""
+    """Returns decoder → accuracy of its four paths."""
     shares = {form: [] for form in digits_lib.FORMATS}
     for path, logits in self._model.answer(sess, self._lessons).items():
       shares[path.decoder].append(digits_lib.share_right(logits, path))
@@ -110,15 +110,15 @@ def compare(
   *,
   progress=None,
 ):
-  """Trains the calculator by each method, one loss scaled up.
+  """Trains the calculator with each method, with one loss scaled up.
 
   Each seed draws the same weights for all methods.
 
   Args:
     rival_methods: some of METHODS.
     seeds: how many trainings by each method.
-    steps: of each training; a step sees all digits through all paths.
-    every: steps between looks.
+    steps: of each training; a step uses all digits on all paths.
+    every: steps between evaluations.
     scale: factor of the decimal decoder's loss.
     units: depth of the codes between networks.
     hidden: depth of the hidden layer of each network.
@@ -126,12 +126,12 @@ def compare(
     progress: called as `progress(trainings done, trainings)`.
 
   Returns:
-    A dict: `curves`, decoder → method → step → list of shares right, one for
-    each seed; `final`, method → decoder → mean after the last step; `mean`,
-    method → decoder → mean over all looks, which tells who is faster.
+    A dict: `curves`, decoder → method → step → list of accuracies, one per
+    seed; `final`, method → decoder → mean after the last step; `mean`, method →
+    decoder → mean over all evaluations, which is higher for faster learning.
 
   Raises:
-    ArgumentError: if there is no such method, or a number is not positive.
+    ArgumentError: if a method is unknown, or a number is not positive.
   """
   for method in rival_methods:
     if method not in METHODS:
@@ -178,7 +178,7 @@ def compare(
 
 
 def plot(figures, path):
-  """Draws the share right of each decoder over steps, a panel a method.
+  """Draws the accuracy of each decoder over steps, one panel per method.
 
   Args:
     figures: what `compare` returned.

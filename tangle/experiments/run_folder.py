@@ -1,8 +1,8 @@
 """The folder of a run: its settings, vocabularies and weights.
 
-`run.json` has what is needed to build the networks again: how lines are cut
-and laid out, the buckets, the settings of the `Translator`, and those of the
-training, which a run that goes on must not change.
+`run.json` has what is needed to rebuild the networks: tokenization and layout
+of lines, the buckets, the settings of the `Translator`, and those of the
+training, which a resumed run must not change.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from tangle.training import checkpoints, runs, savers
 
 
 def started(out_dir, task, network, training, report=None):
-  """Begins a run in a folder, or goes on with the one that is there.
+  """Begins a run in a folder, or resumes the existing one.
 
   Args:
-    out_dir: the folder; it is made if it is not there.
+    out_dir: the folder; it is made if it does not exist.
     task: a `tasks.Task`.
     network: a dict, the settings of the `Translator`.
-    training: a dict, those of the training.
+    training: a dict, the settings of the training.
     report: called with a line of text if versions differ.
 
   Returns:
@@ -58,8 +58,8 @@ def load(run_dir):
     A dict: `tokens`, `layout`, `buckets`, `network`, `training`.
 
   Raises:
-    DataError: if there are none, they or the vocabularies are damaged, or they
-      are those of another kind of training.
+    DataError: if there are no settings, they or the vocabularies are damaged,
+      or they are those of another kind of training.
   """
   settings = runs.read(run_dir)["settings"]
   missing = [
@@ -89,18 +89,18 @@ def decoder(
   devices=None,
   config=None,
 ):
-  """Builds what decodes with the weights of a run, in a graph of its own.
+  """Builds a decoder with the weights of a run, in its own graph.
 
   Args:
     run_dir: the folder of the run.
-    beam_size: sequences that are open at once; 1 is greedy search.
+    beam_size: number of open sequences per source; 1 is greedy search.
     length_penalty: favours longer sequences, see `search.beam`.
     n_best: how many sequences to find, at most the beam size.
-    batch_size: lines at once.
-    unknown: drop (nothing is found for a line with an unknown symbol) or unk.
+    batch_size: lines per batch.
+    unknown: drop (no result for a line with an unknown symbol) or unk.
     checkpoint: prefix of a checkpoint, such as one of the tutorial's; by
       default the best of the run, or the newest if none was measured.
-    target: what the session is opened on; by default this process.
+    target: target of the session; by default this process.
     devices: sub-model → device, as for `Translator`.
     config: of the session.
 
@@ -176,21 +176,21 @@ def _restorer(run_dir):
 
 
 def saved_weights(prefix):
-  """Returns the weights of the default graph, all of which a checkpoint has.
+  """Returns the default graph's weights, after finding all in a checkpoint.
 
-  Not among them are counters and what an optimizer keeps, so that a training
-  that takes the weights begins at its first step.
+  Counters and optimizer slots are not included, so that a training that loads
+  the weights begins at its first step.
 
   Args:
-    prefix: of the checkpoint, as `tf.train.Saver.save` returned it.
+    prefix: prefix of the checkpoint, as `tf.train.Saver.save` returned it.
 
   Returns:
     A list of the trainable variables.
 
   Raises:
-    DataError: if it cannot be read.
-    TrainingError: if it does not have a trainable variable, or has one of
-      another shape or dtype.
+    DataError: if the checkpoint cannot be read.
+    TrainingError: if a trainable variable is missing from it, or has another
+      shape or dtype there.
   """
   try:
     tf1.train.load_checkpoint(prefix)

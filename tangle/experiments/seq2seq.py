@@ -49,7 +49,7 @@ _FREE = {
   *("cluster", "placement", "micro_batches", "pipeline_schedule"),
   "checkpoint_every",
 }
-"""Settings that a run that goes on may change, or that are kept elsewhere."""
+"""Settings that a resumed run may change, or that are saved elsewhere."""
 
 
 def train(
@@ -87,7 +87,7 @@ def train(
   progress=None,
   report=None,
 ):
-  """Trains a translator and measures it; goes on with a run that was stopped.
+  """Trains a translator and measures it; resumes a run that was stopped.
 
   Args:
     task: a `tasks.Task`.
@@ -104,16 +104,16 @@ def train(
     dropout_rate: of embeddings and layers' outputs; not for the legacy model.
     output_bias: of the attention model, at first: zeros, frequencies (of the
       target symbols, in logs) or auto (frequencies from 1,000 symbols on).
-    batch_size: examples a step.
-    positions: source and target positions, padding with them, that a batch may
-      have, so that batches of short buckets have up to batch_size examples
-      and those of long ones fewer; no limit by default.
-    sampling: epochs (each example once an epoch) or tutorial (a bucket by its
-      share of the data, then examples of it, with replacement).
+    batch_size: examples per step.
+    positions: the most source and target positions of a batch, including
+      padding; batches of short buckets have up to batch_size examples, those of
+      long ones fewer; no limit by default.
+    sampling: epochs (each example once per epoch) or tutorial (draws a bucket
+      by its share of the data, then examples of it, with replacement).
     epochs: passes over the training data, may be a fraction.
-    steps: steps in place of epochs.
+    steps: number of steps, instead of epochs.
     evaluations: how often to measure on validation, at equal intervals.
-    patience: end after so many evaluations without a better one.
+    patience: end after this many evaluations without an improvement.
     report_every: steps between reports of loss and perplexity.
     checkpoint_every: steps between checkpoints.
     beam_size: of the search on test; 1 is greedy.
@@ -121,15 +121,15 @@ def train(
     seed: of batches, initial values and dropout.
     init_checkpoint: checkpoint to take weights from, such as one of the
       tutorial's; before the first step only.
-    deterministic: one thread inside an op, so that gradient descent repeats
-      bit by bit, too.
+    deterministic: one thread inside each op, so that gradient descent is
+      bit-reproducible, too.
     words: lines to convert at the end, as samples.
     cluster: address of a task of a cluster, such as grpc://127.0.0.1:2222; by
       default this process trains.
     placement: on which tasks of the cluster sub-models live, such as
       encoder=0,decoder=1.
     micro_batches: how many parts a batch is divided into, so that encoder and
-      decoder work at once.
+      decoder run in parallel.
     pipeline_schedule: the order of micro-batches, 1f1b or gpipe.
     network: a dict with the settings of the `Translator`.
     progress: called after each step, as a `progress.Bar` is.
@@ -137,7 +137,7 @@ def train(
 
   Returns:
     A dict of figures: `steps`, `loss` (the last one), `curve` (records of
-    step, `validation_loss` in nats a symbol, `validation_perplexity`, and the
+    step, `validation_loss` in nats per symbol, `validation_perplexity`, and the
     metric of the task), `best_step`, the metric on test such as `test_wer`,
     `train_s`, `examples_per_s`, `words_per_s` (of targets; in spelling, words
     spelled), `seconds` (with evaluations), `signal`, `build_s`, `graphs`,
@@ -145,12 +145,13 @@ def train(
     padding), `samples`, `reason` (why it ended).
 
   Raises:
-    ArgumentError: if a setting is out of range or unknown, or the cluster has
-      not the tasks of the placement.
+    ArgumentError: if a setting is out of range or unknown, or the cluster does
+      not have the tasks of the placement.
     DataError: if the folder has a run with other settings, data or
       vocabularies, or a damaged one, or a word cannot be converted; before
       anything is written.
-    BucketError: if a word is longer than the largest bucket; likewise.
+    BucketError: if a word is longer than the largest bucket; before anything is
+      written.
     TrainingError: as `loop.Loop.run`, or if the cluster does not answer.
     FileError: if a file cannot be read or written.
   """
@@ -165,7 +166,7 @@ def train(
 
 
 class _Run:
-  """One run of `train`: what is made of its settings."""
+  """One run of `train`: the objects made from its settings."""
 
   def __init__(self, task, out_dir, network, settings, report):
     self._task, self._out_dir, self._network = task, out_dir, network
@@ -200,7 +201,7 @@ class _Run:
     )
 
   def _make_source(self):
-    """Returns the `PairBatches`, and the source of what is trained on."""
+    """Returns the `PairBatches`, and the source of training batches."""
     task, given = self._task, self._settings
     examples = task.encoded["train"].examples
     layout = tasks.LAYOUTS[task.layout]
@@ -258,7 +259,7 @@ class _Run:
     )
 
   def open_session(self):
-    """Returns a session, of the cluster if there is one."""
+    """Returns a session, on the cluster if there is one."""
     given = self._session()
     given["config"] = sessions.session_config(given["config"])
     return tf1.Session(**given)
@@ -310,7 +311,7 @@ class _Run:
       if run.sess is not sess:
         run.sess.close()
     figures = dict(self._figures, **outcome._asdict())
-    figures["steps"] = figures.pop("step")  # so that it is a record of the end
+    figures["steps"] = figures.pop("step")  # as in the final record
     figures.update(speed.figures(), curve=measure.curve)
     if outcome.reason != loop.INTERRUPTED:
       figures.update(self._finish())
@@ -324,7 +325,7 @@ class _Run:
     return self._settings.output_bias == "frequencies"
 
   def _finish(self):
-    """Decodes test, and the samples, with the best weights."""
+    """Decodes the test split and the samples, with the best weights."""
     given = self._settings
     with run_folder.decoder(
       self._out_dir,
@@ -337,10 +338,10 @@ class _Run:
 
 
 def _count(task):
-  """Returns how to count the words of a batch; `None` if nothing tells."""
+  """Returns what counts a batch's words; `None` where words are undefined."""
   if task.tokens[1] == "characters":
     return None
-  # To spell a word is an example of one word.
+  # When spelling, each example is one word.
   spelling = task.tokens[0] == "characters"
   return speedometer.count_examples if spelling else speedometer.count_words
 

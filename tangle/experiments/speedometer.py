@@ -1,4 +1,4 @@
-"""How fast a training is, over all runs that it has taken."""
+"""Throughput of a training, over all its runs."""
 
 import time
 
@@ -12,8 +12,8 @@ def count_words(batch):
 
   Args:
     batch: sub-model → feed → array. One sub-model, the decoder, is fed
-      `"inputs"`, `[B, T]`; what counts says `"weights"`, and without them each
-      position does. `"targets"` are ids, among which EOS is no word.
+      `"inputs"`, `[B, T]`. Positions of positive weight in `"weights"` count;
+      without weights all do. `"targets"` are ids; EOS does not count as a word.
 
   Returns:
     An int.
@@ -40,15 +40,15 @@ def count_examples(batch):
 
 
 def _decoder(batch):
-  """Returns what the sub-model is fed that has targets."""
+  """Returns the feeds of the sub-model that has targets."""
   (found,) = (fed for fed in batch.values() if "inputs" in fed)
   return found
 
 
 class Speedometer:
-  """A trainer that counts examples, words and seconds in its steps.
+  """Wraps a trainer, and counts the examples, words and seconds of its steps.
 
-  A part of the state of `training.loop.Loop`.
+  It is a part of the state of `training.loop.Loop`.
   """
 
   def __init__(self, trainer, count=count_words):
@@ -57,8 +57,8 @@ class Speedometer:
     Args:
       trainer: an object with `step(sess, batch)`, whose batches are as in
         `count_words`.
-      count: a function of a batch that returns how many words it has; `None`
-        if nothing tells what a word is.
+      count: a function of a batch that returns how many words it has; `None` if
+        words are not defined.
     """
     self._trainer, self._count = trainer, count
     self._seconds, self._examples, self._words = 0.0, 0, 0
@@ -81,10 +81,10 @@ class Speedometer:
     return result
 
   def shown(self, progress):
-    """Returns a callable for the loop that shows the speed, too.
+    """Returns a callable for the loop that also shows the throughput.
 
     Args:
-      progress: a `progress.Bar`, or what is called like one.
+      progress: a `progress.Bar`, or a callable with the same arguments.
 
     Returns:
       A function of step, number of steps, and result.
@@ -100,8 +100,8 @@ class Speedometer:
   def figures(self):
     """Returns the figures, a dict.
 
-    They are `train_s`, the seconds in steps, `examples_per_s` and, if words are
-    counted, `words_per_s`.
+    They are `train_s`, the seconds spent in steps, `examples_per_s` and, if
+    words are counted, `words_per_s`.
     """
     per_s = 1 / self._seconds if self._seconds else 0.0
     found = {
@@ -121,7 +121,7 @@ class Speedometer:
     }
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.

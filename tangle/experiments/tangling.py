@@ -1,4 +1,4 @@
-"""What tangling buys: the calculator's trainings, whole and with gaps."""
+"""Trainings of the calculator: shared (tangled) or separate networks."""
 
 import collections
 import os
@@ -17,7 +17,7 @@ TRAININGS = ("one_graph", "six_graphs", "separate")
 
 
 class Separate:
-  """Eight networks, one a path, that share nothing; all in one graph."""
+  """Eight networks, one per path, that share no weights; all in one graph."""
 
   def __init__(self, units, hidden):
     """Builds the graph in the default graph.
@@ -95,13 +95,13 @@ def make(training, units=32, hidden=64, multiplexer="route"):
     training: one of `TRAININGS`.
     units: depth of the codes.
     hidden: depth of the hidden layers.
-    multiplexer: route or where, of the one graph.
+    multiplexer: route or where, for the one graph.
 
   Returns:
     A `calculator.OneGraph`, a `calculator.SixGraphs` or a `Separate`.
 
   Raises:
-    ArgumentError: if there is no such training or multiplexer.
+    ArgumentError: if the training or multiplexer is unknown.
   """
   if training not in TRAININGS or multiplexer not in MULTIPLEXERS:
     raise errors.ArgumentError(
@@ -133,21 +133,20 @@ def train(
   Args:
     training: one_graph (encoder and operation selected per example),
       six_graphs (six sub-models, a path composed per batch) or separate (eight
-      networks that share nothing).
+      networks that share no weights).
     seeds: how many trainings, from seed 0 on.
     units: depth of the codes between networks.
     hidden: depth of the hidden layer of each network.
     multiplexer: of the one graph: route or where.
     learning_rate: of Adam.
-    max_steps: after how many steps to give up; a step sees all ten digits
-      through both encoders and both operations.
+    max_steps: the most steps; a step uses all ten digits with both encoders and
+      both operations.
     export_dir: folder to write each path to, as a SavedModel; six_graphs only.
     progress: called as `progress(seeds done, seeds)`.
 
   Returns:
-    A dict of figures: `accuracy`, path → share right (mean over the seeds);
-    `perfect_seeds`; `steps` and `seconds` of each seed; `exported`, path →
-    folder.
+    A dict of figures: `accuracy`, path → mean over the seeds; `perfect_seeds`;
+    `steps` and `seconds` of each seed; `exported`, path → folder.
 
   Raises:
     ArgumentError: if a setting is out of range.
@@ -197,11 +196,11 @@ def teach(model, sess, lessons, max_steps, every=20):
     model: what `make` returned, with its op that trains.
     sess: a session.
     lessons: a dict from (encoder, operation) to `digits.Lesson`.
-    max_steps: after how many steps to give up.
-    every: steps between looks.
+    max_steps: the most steps.
+    every: steps between evaluations.
 
   Returns:
-    Path → share right, and the number of steps.
+    Path → accuracy, and the number of steps.
   """
   found = {}
   for step in range(1, max_steps + 1):

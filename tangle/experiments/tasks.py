@@ -19,22 +19,22 @@ TOKENS = {
   "tutorial": corpora.split_as_tutorial,
   "characters": tuple,
 }
-"""How a line is cut into symbols, by name."""
+"""Tokenizers of source and target lines, by name."""
 
 LAYOUTS = {
   "plain": rows.PLAIN,
   "tutorial": rows.TUTORIAL,
   "self_test": rows.TUTORIAL._replace(add_eos=False),
 }
-"""How examples lie in a batch, by name; see `rows.Layout`."""
+"""Layouts of examples in a batch, by name; see `rows.Layout`."""
 
 
 class Evaluation(NamedTuple):
-  """What is to be decoded and compared.
+  """Sources to decode, and references to compare the results with.
 
   Attributes:
     sources: N sequences of symbols.
-    references: for each a list of accepted sequences of symbols.
+    references: for each source, a list of accepted sequences of symbols.
   """
 
   sources: Any
@@ -47,11 +47,11 @@ class Task(NamedTuple):
   Attributes:
     vocabularies: a `corpora.Vocabularies`.
     buckets: an `IndependentBuckets` or a `JointBuckets`.
-    encoded: split name → `encoding.Encoded`; there is `"train"`.
+    encoded: split name → `encoding.Encoded`; `"train"` is always there.
     evaluations: split name → `Evaluation`.
     metric: `"error_rates"` or `"bleu"`.
-    tokens: how a source line and a target line are cut, keys of `TOKENS`.
-    layout: how examples lie in a batch, a key of `LAYOUTS`.
+    tokens: tokenizers of source and target lines, keys of `TOKENS`.
+    layout: layout of examples in a batch, a key of `LAYOUTS`.
   """
 
   vocabularies: Any
@@ -88,19 +88,19 @@ def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
   Args:
     data: a `cmudict_data.Data`.
     bucketing: `"independent"` or `"joint"`.
-    buckets: how many buckets each side gets, or how many pairs, those with the
-      least padding of the training data.
+    buckets: how many buckets per side, or how many pairs, planned for the least
+      padding of the training data.
     layout: a key of `LAYOUTS`.
 
   Returns:
-    A `Task`, whose metric is the error rates over the different words.
+    A `Task` whose metric is the error rates over distinct words.
   """
   both = corpora.Vocabularies(
     vocabulary.Vocabulary.build(word for word, _ in data.train),
     vocabulary.Vocabulary.build(phones for _, phones in data.train),
   )
   counts = planner.count_lengths(data.train)
-  # So that a longer word of another split can be converted too.
+  # So that longer words of other splits can be converted, too.
   everything = data.train + data.validation + data.test
   longest = max(len(word) for word, _ in everything)
   chosen = bucket_plans.make_buckets(
@@ -153,30 +153,31 @@ def parallel(
     test: two such files to measure on at the end.
     vocabularies: a folder with `source_vocabulary.txt` and
       `target_vocabulary.txt` to use; by default they are built by frequency.
-    max_vocabulary: how many symbols a vocabulary has at most, the four special
-      ones among them.
+    max_vocabulary: the most symbols in a vocabulary, including the four special
+      ones.
     min_count: how often a symbol must occur to be in a vocabulary.
-    tokens: how lines are cut: words (at white space), tutorial (as the
-      translate tutorial does) or characters.
+    tokens: how lines are tokenized: words (at white space), tutorial (as in the
+      translate tutorial) or characters.
     limit: how many lines of each file to read.
     bucketing: independent or joint.
     source_buckets: lengths of the source buckets; planned by default.
-    target_buckets: lengths of the target buckets, EOS counted; planned by
+    target_buckets: lengths of the target buckets, including EOS; planned by
       default.
     pairs: joint buckets, such as 5:10,10:15,20:25; planned by default.
-    buckets: how many to plan for each side, or how many pairs.
+    buckets: how many buckets to plan per side, or how many pairs.
     longest: the longest source and the longest target, with EOS, that planned
-      buckets hold; what is longer is left out and counted.
+      buckets hold; longer examples are left out and counted.
     strict_buckets: whether a length must be less than its bucket, as in the
-      tutorial, not at most.
-    layout: how batches lie: plain, or tutorial (source reversed, PAD first).
+      tutorial, instead of at most equal to it.
+    layout: layout of batches: plain, or tutorial (source reversed, PAD first).
 
   Returns:
-    A `Task`, whose metric is BLEU.
+    A `Task` whose metric is BLEU.
 
   Raises:
     ArgumentError: if `train` is missing, or settings contradict each other.
-    DataError: if a file cannot be read, or files have not as many lines.
+    DataError: if a file cannot be read, or the files have different numbers of
+      lines.
   """
   if tokens not in TOKENS or layout not in LAYOUTS:
     raise errors.ArgumentError(
@@ -227,7 +228,7 @@ def self_test():
   Source: TensorFlow's translate tutorial (2015, `translate.self_test`).
 
   Returns:
-    A `Task` with nothing to evaluate.
+    A `Task` without evaluation data.
   """
   examples = [
     ([1, 1], [2, 2]),

@@ -1,9 +1,9 @@
-"""Transfer: what a trained calculator is worth to a third encoder.
+"""Transfer: what a trained calculator gains for a third encoder.
 
 The encoder reads 8 × 8 images of handwritten digits, of which few have labels.
-It is joined to the operations and decoders of the calculator: the digit of an
-image goes through both operations and both decoders, of which all or only one
-path may have labels.
+It is joined to the operations and decoders of the calculator: an image can take
+four paths, through either operation and either decoder. Either all four paths
+or only one of them have labels.
 """
 
 import collections
@@ -17,14 +17,14 @@ from tangle.experiments import digits as digits_lib
 from tangle.nets import feedforward
 
 WAYS = ("frozen", "fine_tuned", "from_nothing")
-"""Only the new encoder is trained; all weights are; all are, drawn anew."""
+"""Train only the new encoder; train all weights; train all, drawn anew."""
 
 PATHS = tuple(
   digits_lib.Path("image", operation, decoder)
   for operation in digits_lib.OPERATIONS
   for decoder in digits_lib.FORMATS
 )
-"""The four that an image takes."""
+"""The four paths of an image."""
 
 SERIES = collections.OrderedDict(
   [
@@ -32,14 +32,14 @@ SERIES = collections.OrderedDict(
     ("one_path", (PATHS[1:2], PATHS[:1] + PATHS[2:])),
   ]
 )
-"""Name → the paths whose answers are labels, and those that are tested: all
-and all, or `image/plus1/decimal` and the three others."""
+"""Name → the paths that have labels, and those that are tested: all and all, or
+`image/plus1/decimal` and the three others."""
 
 PER_CLASS = (1, 2, 5, 10, 50)
 
 
 class Joined:
-  """The calculator in one graph, with an encoder of images beside it.
+  """The calculator in one graph, with an additional encoder of images.
 
   Attributes:
     weights: the `weights.Weights` of all seven networks.
@@ -86,7 +86,7 @@ class Joined:
 
     Args:
       sess: a session.
-      steps: how many.
+      steps: number of steps.
     """
     for _ in range(steps):
       self._calculator.step(sess, self._lessons)
@@ -98,19 +98,19 @@ class Joined:
       sess: a session.
 
     Returns:
-      The mean share of right answers of its eight paths.
+      The mean accuracy of its eight paths.
     """
     answers = self._calculator.answer(sess, self._lessons)
     shares = [digits_lib.share_right(a, path) for path, a in answers.items()]
     return float(np.mean(shares))
 
   def train(self, sess, images, steps, frozen, paths=PATHS):
-    """Trains on all images at once, step after step.
+    """Trains for some steps, each on all images.
 
     Args:
       sess: a session.
       images: labelled `handwriting.Images`.
-      steps: how many.
+      steps: number of steps.
       frozen: whether only the encoder of images is trained.
       paths: those of `PATHS` whose losses are added.
 
@@ -137,7 +137,7 @@ class Joined:
       paths: those of `PATHS` to test.
 
     Returns:
-      The mean share of right answers of the paths.
+      The mean accuracy of the paths.
     """
     logits = {path: self._logits[path] for path in paths}
     found = sess.run(logits, {self._pixels_ph: images.pixels})
@@ -162,32 +162,33 @@ def measure(
   progress=None,
   journal=None,
 ):
-  """Trains an encoder of images in all ways, with few labelled images.
+  """Trains an encoder of images in all modes, with few labelled images.
 
   Each seed draws weights, trains a calculator, and draws labelled images. All
-  ways then get the same images, the same new encoder to begin with, the same
-  number of steps and the same optimizer. Everything runs in one graph, its
-  weights set anew for each training.
+  modes then get the same images, the same initial new encoder, the same number
+  of steps and the same optimizer. Everything runs in one graph, its weights set
+  anew for each training.
 
   Args:
-    per_class: how many labelled images a class, each number in turn.
+    per_class: numbers of labelled images per class, to try in turn.
     seeds: how many trainings of each kind.
     units: depth of the codes between networks.
     hidden: depth of the hidden layer of each network.
-    calculator_steps: of the calculator's training, all eight paths a step.
-    steps: of each training on images, all labelled images a step.
+    calculator_steps: steps of the calculator's training, all eight paths per
+      step.
+    steps: steps of each training on images, all labelled images per step.
     learning_rate: of Adam, everywhere.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
     journal: called after each training, as `journal(series=, way=, images=,
-      seed=, share=)`, the images a class.
+      seed=, share=)`; `images` is per class and `share` the accuracy.
 
   Returns:
-    A dict. `all_paths` and `one_path`, as in `SERIES`: way → images a class →
-    list of shares right on the images held out, one for each seed; `means` and
-    `quartiles` of these; `calculator`, the share right of its eight paths:
-    `before`, the worst of all seeds, and `after`, way → series → mean;
-    `frozen_changed`, how many frozen numbers differ in a bit afterwards.
+    A dict. `all_paths` and `one_path`, as in `SERIES`: mode → images per class
+    → list of accuracies on held-out images, one per seed; `means` and
+    `quartiles` of these; `calculator`, the accuracy of its eight paths:
+    `before`, the worst of all seeds, and `after`, mode → series → mean;
+    `frozen_changed`, how many frozen numbers differ in any bit after training.
 
   Raises:
     ArgumentError: if a number is out of range.
@@ -238,16 +239,16 @@ def _read_counts(per_class):
 
 
 def make_starts(joined, sess, seed, steps):
-  """Trains a calculator, and says with which weights each way begins.
+  """Trains a calculator, and returns the initial weights of each mode.
 
   Args:
     joined: a `Joined`.
     sess: a session.
     seed: decides all weights that are drawn.
-    steps: of the calculator's training.
+    steps: steps of the calculator's training.
 
   Returns:
-    A dict from way to a dict from name to array. The encoder of images is the
+    A dict from mode to a dict from name to array. The encoder of images is the
     same in all; the calculator is the trained one, or one drawn anew.
   """
   rng = np.random.RandomState(seed)
@@ -263,7 +264,7 @@ class _Tally:
   """Collects the figures of `measure`.
 
   Attributes:
-    before: share right of each calculator.
+    before: accuracy of each calculator.
     done: trainings so far.
   """
 
@@ -277,7 +278,7 @@ class _Tally:
     self.done += 1
 
   def look(self, joined, sess, series, way, start):
-    """Looks at what became of the calculator."""
+    """Tests the calculator again; counts changed frozen numbers."""
     if way in self._after:
       self._after[way][series].append(joined.test_calculator(sess))
     if way == "frozen":

@@ -1,7 +1,7 @@
-"""Training of many-to-many translation, a direction a step.
+"""Training of many-to-many translation, one direction per step.
 
-A direction that is held out of training can be translated nevertheless, by the
-encoder and the decoder that other directions have trained.
+A direction that is held out of training can still be translated, by the encoder
+and the decoder that other directions have trained.
 """
 
 import time
@@ -23,7 +23,7 @@ from tangle.pipeline import sessions
 from tangle.seq2seq import corpora, metrics
 from tangle.training import determinism, loop, runs, schedules, sources
 
-_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared
+_FREE = ("epochs", "checkpoint_every")  # the steps are compared instead
 
 
 def train(
@@ -49,24 +49,24 @@ def train(
 ):
   """Trains directions in turn, and measures all of them by BLEU.
 
-  Adam, with a rate that falls along half a cosine. A run that was stopped goes
-  on if it is started again.
+  Adam, with a rate that falls along half a cosine. A run that was stopped
+  resumes when it is started again.
 
   Args:
     corpus: a `languages.Corpus`.
     out_dir: folder of the run: settings, vocabularies, checkpoints,
       `metrics.jsonl`.
     directions: which to train and measure, such as en-de,de-en; all by
-      default. One alone is a network of its own, to compare with.
+      default. A single one gives separate networks, for comparison.
     held_out: directions that are measured, but not trained.
     units: depth of the recurrent layers.
-    layers: how many there are in each encoder and decoder.
+    layers: number of recurrent layers of each encoder and decoder.
     depth: depth of the embeddings.
     learning_rate: the first one.
     final_learning_rate: the last one.
     clip_norm: global norm to clip gradients to.
     dropout_rate: of embeddings and layers' outputs.
-    batch_size: examples a step.
+    batch_size: examples per step.
     epochs: passes over the data of each direction, may be a fraction.
     evaluations: how often to measure on validation, at equal intervals.
     checkpoint_every: steps between checkpoints.
@@ -78,13 +78,13 @@ def train(
     A dict of figures: `bleu`, direction → value; `validation_loss`, the best
     mean over the directions; `held_out`; `steps`, `train_s`, `seconds`,
     `examples_per_s`, `words_per_s` (of targets), `build_s`; `graphs` and
-    `graph_ops` of encoders and decoders, `joint_graphs`, how many joint graphs
-    of all directions and buckets there would be; `reason` (why it ended),
-    `signal` (that has ended it, or `None`).
+    `graph_ops` of encoders and decoders, `joint_graphs`, the number of joint
+    graphs that all directions and buckets would need; `reason` (why it ended),
+    `signal` (the one that ended it, or `None`).
 
   Raises:
-    ArgumentError: if a direction is unknown, none is left to train, or one
-      that is held out has an encoder or a decoder that nothing trains.
+    ArgumentError: if a direction is unknown, none is left to train, or no
+      trained direction uses the encoder or the decoder of a held-out one.
     DataError: if the folder has a run with other settings, data or
       vocabularies, or a damaged one; before anything is written.
     TrainingError: as `loop.Loop.run`.
@@ -179,7 +179,7 @@ def _started(out_dir, corpus, given, report):
 
 
 def _choose(corpus, directions, held_out):
-  """Returns the directions to train, and those held out."""
+  """Returns the directions to train, and the held-out ones."""
   every = languages.parse_directions(corpus, directions)
   left_out = languages.parse_directions(corpus, held_out)
   every = every or list(corpus.directions)

@@ -1,7 +1,7 @@
-"""An encoder-decoder for a task, wired for either kind of bucketing.
+"""An encoder-decoder for a task, with either kind of bucketing.
 
-With independent buckets it is a pipeline, N + M static graphs; with joint
-buckets one graph for each pair. The rest of the program sees no difference.
+With independent buckets it is a pipeline of N + M static graphs; with joint
+buckets there is one graph per pair. Both have the same interface.
 """
 
 from typing import Any, NamedTuple, Optional
@@ -26,15 +26,15 @@ MODELS = ("attention", "legacy")
 
 
 class Parts(NamedTuple):
-  """What a pipeline is made of.
+  """The parts from which a pipeline is made.
 
   Attributes:
     encoder: builder of the encoder.
-    decoder: builder of the decoder that is trained.
-    search: builder of the decoder that searches.
-    reads: what both decoders read.
+    decoder: builder of the training decoder.
+    search: builder of the decoder for search.
+    reads: boundaries that both decoders read.
     inputs: pairs (feed of the encoder, field of a `rows.Batch`).
-    noisy: whether encoder and decoder feed `dropout_rate` and `seed`.
+    noisy: whether encoder and decoder have feeds `dropout_rate` and `seed`.
     output_bias: a function that returns the bias of the logits, or `None`.
   """
 
@@ -52,8 +52,7 @@ class Translator:
 
   Attributes:
     pipeline: the `Pipeline` that has their builders.
-    trainer: what trains, once `minimize` was called: a `Trainer` or a
-      `JointTrainer`.
+    trainer: a `Trainer` or a `JointTrainer`, once `minimize` was called.
   """
 
   def __init__(
@@ -83,22 +82,24 @@ class Translator:
       model: attention (bidirectional encoder, Luong attention) or legacy (the
         embedding attention model of the translate tutorial).
       units: depth of the recurrent layers.
-      layers: how many there are in encoder and decoder each.
+      layers: number of recurrent layers of encoder and decoder each.
       depth: depth of the embeddings; the same as units by default.
-      cell: of the legacy model: gru or lstm. The other has LSTM layers.
+      cell: of the legacy model: gru or lstm; the attention model has LSTM
+        layers.
       heads: attention heads of the legacy model.
-      samples: symbols that the legacy model's softmax samples; all by default.
+      samples: number of symbols that the legacy model's softmax samples; all by
+        default.
       beam_size: of the search; 1 is greedy.
       length_penalty: of the search, see `search.beam`.
       n_best: how many sequences the search finds.
-      trained: whether there is a decoder that is trained.
-      devices: a dict from sub-model to the device that it lives on. `search`,
-        which has the weights of `decoder`, lives on the same by default.
-      micro_batches: how many parts a batch is divided into in training. A
-        batch of fewer rows gets rows of weight 0.
+      trained: whether to add the training decoder.
+      devices: a dict from sub-model to its device. `search`, which shares the
+        weights of `decoder`, has the same device by default.
+      micro_batches: how many parts a batch is divided into in training. A batch
+        with fewer rows is padded with rows of weight 0.
 
     Raises:
-      ArgumentError: if a setting is unknown, or not one of the model, or
+      ArgumentError: if a setting is unknown, or does not apply to the model, or
         `devices` or `micro_batches` are given for joint buckets, or
         `micro_batches` for the legacy model.
     """
@@ -158,7 +159,7 @@ class Translator:
     add("search", found.search, self._sides[1][-1:], **settings)
 
   def minimize(self, optimizer, clip_norm, global_step, schedule="1f1b"):
-    """Builds what training needs.
+    """Builds the training ops.
 
     Args:
       optimizer: a `tf.compat.v1.train.Optimizer`.
@@ -210,7 +211,7 @@ class Translator:
     return self.trainer if self._joint and self.trainer else self.pipeline
 
   def feeds(self, batch, dropout_rate=0.0, seed=None):
-    """Returns what encoder and decoder are fed.
+    """Returns the feeds of encoder and decoder.
 
     Args:
       batch: a `rows.Batch`.
@@ -218,8 +219,8 @@ class Translator:
       seed: `[2]` ints, of its masks; needed if the rate is not 0.
 
     Returns:
-      A dict from sub-model to feeds; those of a batch that can be divided if
-      there are micro-batches.
+      A dict from sub-model to feeds. With micro-batches the batch is padded so
+      that it can be divided.
 
     Raises:
       ArgumentError: if the model has no dropout.
@@ -254,7 +255,7 @@ class Translator:
       seed: of the run.
 
     Returns:
-      A function that returns what `trainer.step` takes.
+      A function that returns a batch for `trainer.step`.
     """
     return lambda batch, step: self.feeds(
       batch, dropout_rate, determinism.step_seed(seed, step)
@@ -278,7 +279,7 @@ class Translator:
     return total / symbols
 
   def converter(self, sess):
-    """Returns a `convert` as `decoding.LineDecoder` takes it.
+    """Returns a function for the argument `convert` of `decoding.LineDecoder`.
 
     Args:
       sess: a session.
@@ -294,8 +295,8 @@ class Translator:
     """Counts the static graphs of encoders and trained decoders.
 
     Returns:
-      A dict: `graphs`, `graph_ops` and `joint_graphs`, how many a joint model
-      takes that has a graph for each of all pairs of buckets.
+      A dict: `graphs`, `graph_ops` and `joint_graphs`, the number of graphs of
+      a joint model with a graph per pair of buckets.
     """
     if self._joint:
       counts = [
@@ -349,7 +350,7 @@ def _take_apart(model, library, reads, inputs, search, divided):
 
 
 def minimize(pipeline, rate, clip_norm):
-  """Builds what training a pipeline with Adam needs.
+  """Builds the ops that train a pipeline with Adam.
 
   Args:
     pipeline: the `Pipeline`.
@@ -367,19 +368,20 @@ def minimize(pipeline, rate, clip_norm):
 
 
 def log_frequencies(targets, size):
-  """Returns the log of each symbol's share of target symbols, EOS counted.
+  """Returns the log frequency of each symbol among targets, including EOS.
 
-  If the bias of the logits is zero at first, the first steps with a large
-  vocabulary learn frequencies with all weights at once, which drives the tanh
-  of the attentional vector to where it has no gradient: 98 % of it after 16
-  steps, once measured.
+  If the bias of the logits starts at zero and the vocabulary is large, the
+  first steps change all weights to learn the frequencies. This saturates the
+  tanh of the attentional vector: 98 % of it was saturated after 16 steps in one
+  measurement.
 
   Args:
     targets: `rows.Rows`, without EOS.
     size: V.
 
   Returns:
-    `[V]` floats; a symbol that does not occur counts as a tenth.
+    `[V]` floats; a symbol that does not occur counts as one tenth of an
+    occurrence.
   """
   counts = np.full([size], 0.1)
   for ids in targets:

@@ -1,7 +1,7 @@
-"""Translation out of several sources at once, each side in its own buckets.
+"""Translation from several sources, each side in its own buckets.
 
-One encoder for each source and a decoder that attends to all of them: with N_k
-buckets of source k and M of the target, sum_k N_k + M static graphs.
+There is one encoder per source, and a decoder that attends to all of them: with
+N_k buckets of source k and M of the target, sum_k N_k + M static graphs.
 """
 
 import os
@@ -24,10 +24,10 @@ from tangle.training import (
   sources,
 )
 
-BATCH_SIZE = 256  # where nothing is trained
+BATCH_SIZE = 256  # for evaluation
 
 _DECODER, _SEARCH = "decoder", "search"
-_FREE = ("epochs", "checkpoint_every")  # the number of steps is compared
+_FREE = ("epochs", "checkpoint_every")  # the steps are compared instead
 
 
 def train(
@@ -48,7 +48,7 @@ def train(
   progress=None,
   report=None,
 ):
-  """Trains a translator, and measures it; goes on with a run that was stopped.
+  """Trains a translator and measures it; resumes a run that was stopped.
 
   Adam, with a rate that falls along half a cosine.
 
@@ -57,12 +57,12 @@ def train(
     out_dir: folder of the run: settings, vocabularies, checkpoints,
       `metrics.jsonl`, and at the end `test.txt`, the translations.
     units: depth of the recurrent layers.
-    layers: how many there are in each encoder and in the decoder.
+    layers: number of recurrent layers of each encoder and of the decoder.
     depth: depth of the embeddings.
     learning_rate: the first one.
     clip_norm: global norm to clip gradients to.
     dropout_rate: of embeddings and layers' outputs.
-    batch_size: examples a step.
+    batch_size: examples per step.
     epochs: passes over the training data, may be a fraction.
     evaluations: how often to measure on validation, at equal intervals.
     checkpoint_every: steps between checkpoints.
@@ -72,11 +72,11 @@ def train(
 
   Returns:
     A dict of figures: `steps`, `reason` (why it ended), `loss` (the last one),
-    `validation_loss` in nats a symbol (the best), `best_step`, `test_bleu`,
+    `validation_loss` in nats per symbol (the best), `best_step`, `test_bleu`,
     `test_left_out` (lines that could not be translated), `train_s`,
-    `examples_per_s`, `words_per_s` (of targets), `seconds`, `signal` (that has
-    ended the run, or `None`), `build_s`, `graphs`,
-    `graph_ops`, `joint_graphs` (what joint graphs would be), `source_wastes`
+    `examples_per_s`, `words_per_s` (of targets), `seconds`, `signal` (the one
+    that ended the run, or `None`), `build_s`, `graphs`, `graph_ops`,
+    `joint_graphs` (the number that joint bucketing would need), `source_wastes`
     and `target_waste` (shares of padding).
 
   Raises:
@@ -180,7 +180,7 @@ def _describe(outcome, waste):
 
 
 def _test(translator, sess, task, out_dir):
-  """Translates test, writes it down, and returns its figures."""
+  """Translates the test split, writes the result, and returns its figures."""
   found = [""] * len(task.references)
   for position, symbols in translator.translate(sess, task.test):
     found[position] = " ".join(symbols)
@@ -206,7 +206,7 @@ class Translator:
     Args:
       task: an `aligned_task.Task`, for its vocabularies and buckets.
       units: depth of the recurrent layers.
-      layers: how many there are in each encoder and in the decoder.
+      layers: number of recurrent layers of each encoder and of the decoder.
       depth: depth of the embeddings.
     """
     self._task = task
@@ -247,7 +247,7 @@ class Translator:
       seed: of the run.
 
     Returns:
-      A function that returns what the trainer takes.
+      A function that returns a batch for the trainer.
     """
 
     def feeds(batch, step):
@@ -266,7 +266,7 @@ class Translator:
       sess: a session.
 
     Returns:
-      A dict: `validation_loss`, in nats a target symbol.
+      A dict: `validation_loss`, in nats per target symbol.
     """
     total, symbols = 0.0, 0.0
     for batch in self._in_order(self._task.validation):
@@ -284,7 +284,7 @@ class Translator:
       encoded: an `encoding.Encoded`.
 
     Yields:
-      Where an example was among all that was given, and the symbols found.
+      Pairs: index of an example in the order given, and the symbols found.
     """
     target = self._task.vocabularies[-1]
     fetch = f"{_SEARCH}.symbols"
@@ -304,8 +304,8 @@ class Translator:
     """Counts the static graphs of encoders and trained decoder.
 
     Returns:
-      A dict: `graphs`, `graph_ops` and `joint_graphs`, how many a joint model
-      takes that has a graph for each combination of buckets.
+      A dict: `graphs`, `graph_ops` and `joint_graphs`, the number of graphs of
+      a joint model with a graph per combination of buckets.
     """
     counts = [
       count.ops

@@ -12,7 +12,7 @@ class Weights:
     """Adds the ops.
 
     Args:
-      variables: those that are meant, in the default graph.
+      variables: the variables, in the default graph.
     """
     self._variables = {v.op.name: v for v in variables}
     self._reset_op = tf1.global_variables_initializer()
@@ -43,7 +43,7 @@ class Weights:
     return sess.run(self._variables)
 
   def load(self, sess, values):
-    """Sets the weights, and the optimizers' state to where it begins.
+    """Sets the weights, and resets the optimizers' state.
 
     Args:
       sess: a session.
@@ -59,8 +59,8 @@ def count_changed(before, after, names=None):
 
   Args:
     before: name → float32 array.
-    after: the same later.
-    names: those to look at; all by default.
+    after: the same names, with later values.
+    names: the names to compare; all by default.
 
   Returns:
     An int.

@@ -1,4 +1,4 @@
-"""Figures of contenders: ratios of pairs, the limit, whether losses agree."""
+"""Figures of contenders: paired ratios, the limit, agreement of losses."""
 
 import collections
 
@@ -26,19 +26,19 @@ COLUMNS = (
   "same_losses",
   "same_symbols",
 )
-"""What a table shows, of what there is; see `columns_of`."""
+"""Columns that a table shows if a row has them; see `columns_of`."""
 
 RATIOS = tuple(column for column in COLUMNS if column.startswith("to_"))
-"""Those that have quartiles, and are drawn."""
+"""Columns that have quartiles, and are plotted."""
 
 CONTRIB = "contrib_joint"
-"""Whom `to_contrib` is held against."""
+"""The contender that `to_contrib` is relative to."""
 
 TOLERANCE = 1e-4
-"""How much a loss may differ from the median of all, relatively."""
+"""Largest allowed relative difference of a loss from the median of all."""
 
 LIMIT = "limit"
-"""Begin of the names of those that take matrix products, and a row's name."""
+"""Prefix of contenders that only compute matrix products; name of a row."""
 
 
 def columns_of(rows):
@@ -55,24 +55,24 @@ def columns_of(rows):
 
 
 def make_rows(found, flops, words=0, pytorch=None):
-  """Makes figures of what a harness has measured.
+  """Computes figures from the measurements of a harness.
 
   Args:
     found: name → dict, as `harness.measure` returns it. Names end in `_split`
       or `_joint`; those that begin with `LIMIT` return rates.
     flops: floating-point operations of a step.
-    words: how many a step trains on; 0 if there are none.
-    pytorch: whom `to_pytorch` is held against; by default PyTorch in the same
-      mode.
+    words: words that a step trains on; 0 if there are none.
+    pytorch: contender that `to_pytorch` is relative to; by default PyTorch in
+      the same mode.
 
   Returns:
     Name → figures, or a `reason`. `to_own_joint` is the median ratio to the
-    same contender joint; `to_pytorch` that to PyTorch in the same mode;
-    `to_limit` is the median step over the limit's. With words there are
-    `words_per_s`, and `to_contrib`, the median ratio to those of `CONTRIB`: it
-    alone is the better the larger. Ratios that pair have quartiles, too. The
-    row `LIMIT` has `flops`, the best `rate` of a product,
-    and `step_s`, that of a step with nothing but products at this rate.
+    same contender's joint training; `to_pytorch` that to PyTorch in the same
+    mode; `to_limit` is the median step time over the limit's. With words there
+    are `words_per_s`, and `to_contrib`, their median ratio to those of
+    `CONTRIB`, the only ratio for which higher is better. Paired ratios have
+    quartiles, too. The row `LIMIT` has `flops`, the best `rate` of a product,
+    and `step_s`, the time of a step with only products at this rate.
   """
   rows = {}
   limit = _find_limit(found, flops)
@@ -109,7 +109,7 @@ def make_rows(found, flops, words=0, pytorch=None):
 
 
 def _pair(name, seconds, found, pytorch):
-  """Returns column → `timing.ratio` of those that a contender pairs with."""
+  """Returns column → `timing.ratio` to the contender of that column."""
   mode = name.rsplit("_", 1)[-1]
   bases = {
     "to_own_joint": name[: -len(mode)] + "joint",
@@ -121,14 +121,14 @@ def _pair(name, seconds, found, pytorch):
     other = found.get(base, {})
     if "seconds" in other:
       pair = seconds, np.array(other["seconds"])
-      # Words a second, so the other way round.
+      # Words per second: higher is better, so the ratio is inverted.
       pair = pair[::-1] if column == "to_contrib" else pair
       ratios[column] = timing.ratio(*pair)
   return ratios
 
 
 def _find_limit(found, flops):
-  """Returns the row of the limit; empty if nobody was asked for it."""
+  """Returns the row of the limit; empty if the limit was not measured."""
   asked = {k: v for k, v in found.items() if k.startswith(LIMIT)}
   rates = {
     name: max(measured["values"] + measured["losses"])
@@ -174,7 +174,7 @@ def summarize(tasks):
 
   Returns:
     Contender → `to_own_joint` and `to_pytorch`, each with `median` and `worst`
-    over the tasks that have it. Those that have neither are left out.
+    over the tasks that have it. Contenders that have neither are left out.
   """
   found = {}
   for rows in tasks.values():

@@ -2,10 +2,10 @@
 
 The network is the embedding attention model of `tf.contrib.legacy_seq2seq` with
 layers of `BasicLSTMCell`, which tangle has, too; other frameworks have no such
-model. A step of this task is the whole cycle, a training step for each batch;
-its value is the mean of the batches' losses. All contenders read the batches
-from one file, which `g2p_data` writes, and so pad alike: the legacy attention
-sees padding, so that losses could not be compared otherwise.
+model. A step of this task is the whole cycle, one training step per batch; its
+value is the mean of the batches' losses. All contenders read the batches from
+one file, which `g2p_data` writes, so that they use the same padding. The legacy
+attention reads padding, so that otherwise losses could not be compared.
 """
 
 import zlib
@@ -19,15 +19,15 @@ NAME = "g2p"
 
 
 class Sizes(NamedTuple):
-  """How large the task is.
+  """Sizes of the task.
 
   Attributes:
-    batch: B, words a batch.
+    batch: B, words per batch.
     units: U, depth of layers and embeddings.
-    layers: of the encoder, and of the decoder.
-    longest: words of more letters or phonemes are left out.
-    buckets: on each side.
-    batches: how many a cycle has.
+    layers: number of layers of the encoder, and of the decoder.
+    longest: words with more letters or phonemes are left out.
+    buckets: number of buckets on each side.
+    batches: number of batches in a cycle.
   """
 
   batch: int = 128
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
   """A batch in the tutorial's layout, padded to its buckets S and T.
 
   Attributes:
-    source: `[B, S]` int32, last letter first, PAD in front.
+    source: `[B, S]` int32, reversed, with PAD first.
     inputs: `[B, T]` int32, GO first.
     targets: `[B, T]` int32.
     weights: `[B, T]` float32, 0 where there is no target.
@@ -68,16 +68,16 @@ class Batch(NamedTuple):
 
 
 class Task(NamedTuple):
-  """The cycle, with all that training on it needs.
+  """The cycle, and all else that training needs.
 
   Attributes:
     name: `NAME`.
     sizes: a `Sizes`.
     seed: of the weights.
-    symbols: how many source symbols and target symbols there are.
+    symbols: numbers of source symbols and of target symbols.
     batches: the `Batch`es of a cycle, in order.
-    words: how many a cycle has.
-    flops: of the matrix products of a cycle, forward and backward.
+    words: number of words in a cycle.
+    flops: operations of the matrix products of a cycle, forward and backward.
   """
 
   name: str
@@ -94,7 +94,7 @@ class Task(NamedTuple):
     return sorted({batch.pair for batch in self.batches})
 
   def draw(self, shapes):
-    """Draws the initial weights, each by its name, seed and shape alone.
+    """Draws the initial weights; each depends only on its name, seed and shape.
 
     Args:
       shapes: name of a variable → its shape.
@@ -106,7 +106,7 @@ class Task(NamedTuple):
 
 
 def draw(shapes, seed):
-  """Draws weights, each by its name, the seed and its shape alone.
+  """Draws weights; each depends only on its name, the seed and its shape.
 
   Args:
     shapes: name of a variable → its shape.
@@ -128,7 +128,7 @@ def save(path, symbols, batches):
 
   Args:
     path: an `.npz` file to write.
-    symbols: how many source symbols and target symbols there are.
+    symbols: numbers of source symbols and of target symbols.
     batches: a list of `Batch`.
   """
   arrays = {
@@ -151,7 +151,7 @@ def make(sizes, seed, path):
     A `Task`.
 
   Raises:
-    DataError: if there is no such file.
+    DataError: if the file does not exist.
   """
   try:
     with np.load(path) as file:
@@ -182,11 +182,11 @@ def make(sizes, seed, path):
 def count_flops(sizes, symbols, pair):
   """Counts the operations of the matrix products for one word.
 
-  Both operands of each product have a gradient, which is a product, too.
+  The gradient of each operand of a product is another product.
 
   Args:
     sizes: a `Sizes`.
-    symbols: V, how many target symbols there are.
+    symbols: V, number of target symbols.
     pair: the buckets (S, T).
 
   Returns:

@@ -1,11 +1,11 @@
 """`tf.contrib.legacy_seq2seq` on g2p training, as its tutorial trains it.
 
-A placeholder for each step, a graph for each bucket pair by
-`model_with_buckets`, clipped gradients for each pair, and plain runs of the
-session for the update, the norm and the loss.
+It has a placeholder per time step, a graph per bucket pair from
+`model_with_buckets`, clipped gradients per pair, and plain session runs that
+fetch the update, the norm and the loss.
 
 Source: `Seq2SeqModel` of TensorFlow's translate tutorial (2015,
-`seq2seq_model.py`). Departures: the cell is made anew for each pair, as contrib
+`seq2seq_model.py`). Departures: a new cell is made for each pair, as contrib
 cannot copy one that has been called; the bucket pairs need not be nested.
 """
 
@@ -25,15 +25,15 @@ def build(task, optimizer, threads, mode="joint"):
   Args:
     task: a `g2p.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and of ops at once.
-    mode: joint, the only one.
+    threads: threads within an op, and between ops.
+    mode: joint, the only mode.
 
   Returns:
     A function without arguments that trains on the cycle and returns the mean
     loss, and a dict of versions.
 
   Raises:
-    ArgumentError: if this is not TensorFlow 1.15, or the mode is another.
+    ArgumentError: if this is not TensorFlow 1.15, or for another mode.
   """
   if not IS_TF1 or mode != "joint":
     raise errors.ArgumentError(
@@ -58,27 +58,27 @@ class Model:
   """The graphs of all pairs."""
 
   def __init__(self, pairs, symbols, sizes, depth, feed_previous=False):
-    """Builds them, but not what trains.
+    """Builds the graphs, without training ops.
 
     Args:
       pairs: the bucket pairs (S, T), sorted.
-      symbols: how many source symbols and target symbols there are.
+      symbols: numbers of source symbols and of target symbols.
       sizes: has `units` and `layers`.
       depth: of the embeddings.
-      feed_previous: whether the decoder reads what it has predicted.
+      feed_previous: whether the decoder reads its own predictions.
     """
     self.pairs = pairs
     sources, targets = (max(side) for side in zip(*pairs))
     self._source = _placeholders("encoder", sources, tf1.int32)
     self._inputs = _placeholders("decoder", targets + 1, tf1.int32)
     self._weights = _placeholders("weight", targets, tf1.float32)
-    # A name that the structure's test does not know for TensorFlow's: contrib
-    # is no part of `compat`, which has what both versions have.
+    # Imported by name, so that the structure test does not see an import of
+    # TensorFlow. `compat` has only what both versions have.
     contrib = importlib.import_module("tensorflow.contrib.legacy_seq2seq")
     self.outputs, self._losses = contrib.model_with_buckets(
       self._source,
       self._inputs[:-1],
-      self._inputs[1:],  # the targets are the inputs one further on
+      self._inputs[1:],  # the targets are the inputs shifted by one
       self._weights,
       pairs,
       lambda source, target: contrib.embedding_attention_seq2seq(
@@ -93,7 +93,7 @@ class Model:
     self._fetches = {}
 
   def minimize(self, optimizer):
-    """Builds what trains, for each pair.
+    """Builds the training ops of each pair.
 
     Args:
       optimizer: a `tasks.Optimizer`.
@@ -107,18 +107,18 @@ class Model:
       self._fetches[pair] = [op, norm, loss]
 
   def search_feeds(self, source, pair):
-    """Returns the feeds of a search by one of the pairs.
+    """Returns the feeds of a search with the graph of one pair.
 
     Args:
       source: `[B, S]` ids in the tutorial's layout.
-      pair: the pair, whose S it is.
+      pair: the bucket pair (S, T).
     """
     zeros = np.zeros([len(source), pair[1] + 1], np.int32)
     inputs = zeros + np.eye(1, pair[1] + 1, dtype=np.int32) * vocabulary.GO_ID
     return self._feed(source, inputs, zeros[:, 1:].astype(np.float32))
 
   def feeds(self, batch):
-    """Returns what a step on a `g2p.Batch`, `batch`, fetches and feeds."""
+    """Returns the fetches and feeds of a step on a `g2p.Batch`, `batch`."""
     inputs = np.concatenate([batch.inputs, batch.targets[:, -1:]], 1)
     feeds = self._feed(batch.source, inputs, batch.weights)
     return self._fetches[batch.pair], feeds

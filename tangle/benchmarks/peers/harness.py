@@ -1,8 +1,9 @@
-"""Steps contenders in turn, each in a process of its own.
+"""Steps contenders in turn, each in its own process.
 
-A B C A B C ..., one process at work at a time, so that a machine busy with
-something else hits all alike and figures of one round pair. A contender that
-cannot start, fails or does not answer gets a `reason`; the others go on.
+The order is A B C A B C ..., with one process working at a time, so that other
+load on the machine affects all alike and the figures of one round are pairs. A
+contender that cannot start, fails or does not answer gets a `reason`; the
+others continue.
 """
 
 import contextlib
@@ -23,12 +24,13 @@ FIRST_STEPS = 3
 
 
 class Contender(NamedTuple):
-  """What to start.
+  """How to start a contender.
 
   Attributes:
-    command: interpreter and arguments of a process that speaks as `worker`.
-    environment: variables on top of those of this process.
-    single: whether a turn is one step, whatever it is for the others.
+    command: interpreter and arguments of a process with the protocol of
+      `worker`.
+    environment: environment variables, added to those of this process.
+    single: whether a turn always has one step.
   """
 
   command: List[str]
@@ -37,23 +39,24 @@ class Contender(NamedTuple):
 
 
 class Settings(NamedTuple):
-  """How long to measure.
+  """Settings of the measurement.
 
   Attributes:
-    rounds: most turns of each contender.
-    least_rounds: turns that are taken in any case.
-    budget_s: no round begins later than this.
-    turn_s: the fastest takes about so many steps a turn that they last this.
-    most_steps: most steps a turn.
-    settle: steps that begin a turn and do not count, as the process wakes up
-      with what it works on in no cache.
-    warm_up: turns before those that count.
-    pause_s: between turns, in which threads of the last one stop spinning.
-    at_once: how many processes start together.
-    start_s: how long building may take.
-    answer_s: how long a turn may take.
-    repeats: how often all of it is done, with new processes: where a process
-      has its memory makes some percent of a step.
+    rounds: the most turns of each contender.
+    least_rounds: the least number of turns.
+    budget_s: no round begins after this time.
+    turn_s: intended duration of a turn of the fastest contender.
+    most_steps: the most steps per turn.
+    settle: untimed steps at the beginning of a turn, as the caches hold none of
+      the process's data then.
+    warm_up: untimed turns at the beginning.
+    pause_s: pause between turns, in which threads of the last process stop
+      spinning.
+    at_once: how many processes are started in parallel.
+    start_s: time limit of building.
+    answer_s: time limit of a turn.
+    repeats: how often to repeat everything with new processes, since the memory
+      layout of a process changes step times by some percent.
   """
 
   rounds: int = 20
@@ -71,16 +74,16 @@ class Settings(NamedTuple):
 
 
 class Process:
-  """A contender that runs."""
+  """A running contender."""
 
   def __init__(self, contender):
-    """Starts it.
+    """Starts the process.
 
     Args:
       contender: a `Contender`.
 
     Raises:
-      TrainingError: if there is no such program.
+      TrainingError: if the program does not exist.
     """
     self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed by close
     try:
@@ -108,13 +111,13 @@ class Process:
     """Waits for an answer.
 
     Args:
-      timeout_s: how long.
+      timeout_s: how long to wait.
 
     Returns:
       A dict.
 
     Raises:
-      TrainingError: if none comes, or one that is no JSON object or has a
+      TrainingError: if there is no answer, it is not a JSON object, or it has a
         `reason`.
     """
     try:
@@ -140,14 +143,14 @@ class Process:
     return f"{lines[-1][:200]} (exit code {self._process.returncode})"
 
   def steps(self, count, timeout_s):
-    """Has it take steps.
+    """Requests steps.
 
     Args:
-      count: how many.
+      count: number of steps.
       timeout_s: how long to wait.
 
     Returns:
-      The answer, as `worker.take_steps` gives it.
+      The answer, as `worker.take_steps` returns it.
 
     Raises:
       TrainingError: if it fails or does not answer.
@@ -171,7 +174,7 @@ class Process:
       self._process.stdin.write((json.dumps(request) + "\n").encode())
       self._process.stdin.flush()
     except OSError:
-      pass  # it has ended; the answer tells why
+      pass  # it has ended; the answer has the reason
     return self.answer(timeout_s)
 
   def close(self):
@@ -195,9 +198,9 @@ def measure(contenders, settings=None):
 
   Returns:
     Name → dict: `reason`, or `build_s`, `versions`, `first_step_s`, `losses`
-    of the first steps, `seconds` a step `[rounds]`, where entries of one index
-    are a pair, `values` `[rounds]`, what the last step of each turn returned,
-    `cpu_s` `[rounds]`, the processor time of a step, and `rss_bytes`.
+    of the first steps, `seconds` per step `[rounds]`, where entries of one
+    index are a pair, `values` `[rounds]`, the results of the last step of each
+    turn, `cpu_s` `[rounds]`, the processor time per step, and `rss_bytes`.
   """
   settings = settings or Settings()
   found = {}
@@ -213,14 +216,14 @@ def measure(contenders, settings=None):
 
 
 def join(before, found):
-  """Joins what two repeats have found.
+  """Merges the results of two repeats.
 
   Args:
-    before: what all repeats before have found together; empty at first.
-    found: what `Turns.measure` has returned; it is changed.
+    before: the merged results of all earlier repeats; empty at first.
+    found: what `Turns.measure` returned; it is changed.
 
   Returns:
-    What all have found together.
+    The merged results of all repeats.
   """
   if not before:
     return found
@@ -229,7 +232,7 @@ def join(before, found):
     if "reason" in other or "reason" in row:
       found[name] = other if "reason" in other else row
       continue
-    # In all rows the same turns, so that entries of one index are pairs.
+    # All rows keep the same turns, so that entries of one index are pairs.
     row["seconds"] = other["seconds"] + row["seconds"]
     row["values"] = other["values"] + row["values"]
     row["cpu_s"] = other["cpu_s"] + row["cpu_s"]
@@ -240,10 +243,10 @@ def join(before, found):
 
 
 class Turns:
-  """The processes that still run, and what they have told."""
+  """The running processes, and their results."""
 
   def __init__(self, contenders, settings):
-    """Starts nothing yet.
+    """Does not start the processes yet.
 
     Args:
       contenders: name → `Contender`.
@@ -255,7 +258,7 @@ class Turns:
     self._found = {name: {} for name in contenders}
 
   def start(self):
-    """Starts all, a few at once; waits until all have built."""
+    """Starts all, a few in parallel; waits until all have built."""
     names = list(self._contenders)
     waiting = []
     while names or waiting:
@@ -273,7 +276,7 @@ class Turns:
           self._found[name].update(ready)
 
   def _attempt(self, name, call, *arguments):
-    """Calls; on failure notes the reason, and lets the contender go."""
+    """Calls; on failure records the reason, and drops the contender."""
     try:
       return call(*arguments)
     except errors.TrainingError as error:
@@ -289,28 +292,28 @@ class Turns:
 
   @property
   def running(self):
-    """Names of those that still run, a list."""
+    """A list of the names of the running contenders."""
     return list(self._running)
 
   def call(self, name, function, timeout_s, **arguments):
     """Has a contender call one of its functions.
 
     Args:
-      name: of a contender that runs.
+      name: name of a running contender.
       function: name of the function.
       timeout_s: how long to wait.
-      **arguments: of the function.
+      **arguments: arguments of the function.
 
     Returns:
-      The answer, as `worker.take_call` gives it; None if it has failed, and
-      so does not run any more.
+      The answer, as `worker.take_call` returns it; None if the contender failed
+      and so was stopped.
     """
     ask = self._running[name].ask
     request = {"call": function, "arguments": arguments}
     return self._attempt(name, ask, request, timeout_s)
 
   def first_steps(self):
-    """Takes the first steps, whose values are compared."""
+    """Takes the first steps, whose losses are compared."""
     for name in list(self._running):
       answer = self._ask(name, FIRST_STEPS)
       if answer is not None:
@@ -325,7 +328,7 @@ class Turns:
         self._found[name]["last_s"] = answer["seconds"][-1]
 
   def measure(self):
-    """Takes turns; returns what was found."""
+    """Takes turns; returns the results."""
     settings, found = self._settings, self._found
     last = [
       found[name].pop("last_s")

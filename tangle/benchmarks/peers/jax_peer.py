@@ -1,8 +1,9 @@
 """JAX on the tasks: `vjp` across two compiled functions, or one.
 
-Split: a compiled function runs the lower part and returns the boundary and the
-function that goes backward, which is a pytree of residuals; another takes that
-and the gradient that came. So nothing is traced or computed twice.
+Split: one compiled function runs the lower part and returns the boundary and
+its backward function, which is a pytree of residuals. Another compiled function
+takes this pytree and the upstream gradient. So nothing is traced or computed
+twice.
 """
 
 import functools
@@ -105,7 +106,7 @@ class Net:
     return x + y
 
   def concat(self, x, y):
-    """Returns `x` and `y` side by side."""
+    """Returns the concatenation of `x` and `y`."""
     return jnp.concatenate([x, y], -1)
 
   def cross_entropy(self, logits, targets):
@@ -115,12 +116,12 @@ class Net:
 
 
 def update(optimizer, weights, slots, gradients):
-  """Clips gradients by their global norm, and makes a step with them.
+  """Clips gradients by their global norm, and applies them.
 
   Args:
     optimizer: a `tasks.Optimizer`.
     weights: name → array.
-    slots: Adam's count of steps, first and second moments; else empty.
+    slots: Adam's count of steps, first and second moments; empty for SGD.
     gradients: name → array.
 
   Returns:
@@ -152,8 +153,8 @@ def make_slots(weights):
     weights: name → array.
 
   Returns:
-    The count, and first and second moments, name → array: each array has a
-    buffer of its own, since a step takes over those that it is given.
+    The count, and first and second moments, name → array: each array has its
+    own buffer, since a step donates the buffers of its arguments.
   """
   both = [
     {name: jnp.zeros_like(array) for name, array in weights.items()}
@@ -168,7 +169,7 @@ def build(task, optimizer, threads, mode):
   Args:
     task: a `tasks.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: not used; XLA takes as many as the process has processors.
+    threads: not used; XLA uses as many threads as the process has processors.
     mode: split or joint.
 
   Returns:

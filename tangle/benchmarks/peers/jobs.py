@@ -2,10 +2,10 @@
 
 The network is that of `scripts/train_g2p.py` and `scripts/train_seq2seq.py`,
 `seq2seq.attention_model` with one layer: a bidirectional LSTM encoder, Luong
-attention and an LSTM decoder. Other frameworks have their own code for it, on
-the same weights. All contenders read the same examples, as ids, from one file
-that `jobs_data` writes. What they do from there on is their own and part of
-the measurement: they plan buckets, or sort by length, and pad.
+attention and an LSTM decoder. Other frameworks have their own implementations,
+with the same weights. All contenders read the same examples, as ids, from one
+file that `jobs_data` writes. Everything after that differs between contenders
+and is part of the measurement: they plan buckets, or sort by length, and pad.
 """
 
 import itertools
@@ -19,20 +19,20 @@ from tangle.seq2seq import rows, vocabulary
 
 
 class Sizes(NamedTuple):
-  """How large a job is.
+  """Sizes of a job.
 
   Attributes:
-    examples: pairs of the training data.
-    decoded: sources that are decoded.
+    examples: number of pairs of training data.
+    decoded: number of sources to decode.
     source_symbols: size of the source vocabulary.
     target_symbols: V, size of the target vocabulary.
-    batch: B, examples a step.
+    batch: B, examples per step.
     units: U, depth of the layers.
     depth: D, of the embeddings.
-    buckets: how many each side gets, or how many pairs.
+    buckets: number of buckets per side, or of pairs.
     dropout_rate: of the embeddings and of the attentional vector.
     learning_rate: of Adam.
-    decode_batch: sources that are decoded at once.
+    decode_batch: number of sources that are decoded at once.
   """
 
   examples: int
@@ -62,7 +62,7 @@ SIZES = {
   },
 }
 """Task → name → `Sizes`: those of the demo preset, and of the training on
-Multi30k that BUILD_NOTES has."""
+Multi30k in BUILD_NOTES."""
 
 NAMES = tuple(SIZES)
 """Names of the tasks."""
@@ -85,8 +85,8 @@ class Task(NamedTuple):
     seed: of the weights, the order of the examples and dropout.
     train: the `rows.Examples` of an epoch.
     test: the `rows.Examples` that are decoded, with empty targets.
-    words: examples a step trains on, B.
-    flops: of the matrix products of a step on `step_batch`.
+    words: examples per step, B.
+    flops: operations of the matrix products of a step on `step_batch`.
   """
 
   name: str
@@ -111,14 +111,14 @@ class Task(NamedTuple):
     )
 
   def draw(self, shapes=None):
-    """Draws the initial weights, each by its name, seed and shape alone.
+    """Draws the initial weights; each depends only on its name, seed and shape.
 
     Args:
       shapes: name → shape; by default those of the attention model.
 
     Returns:
-      Name → float32 array. With 1,000 target symbols or more, `logits/bias`
-      has the logs of their frequencies, as the scripts begin.
+      Name → float32 array. With 1,000 target symbols or more, `logits/bias` has
+      the logs of their frequencies, as in the scripts.
     """
     found = g2p.draw(shapes or make_shapes(self.sizes), self.seed)
     size = self.sizes.target_symbols
@@ -138,7 +138,7 @@ def make_shapes(sizes):
     sizes: a `Sizes`.
 
   Returns:
-    Name, as the variable of `seq2seq.attention_model` has it, → shape.
+    Name of the variable in `seq2seq.attention_model` → shape.
   """
   units, depth = sizes.units, sizes.depth
   lstm = {"kernel": (depth + units, 4 * units), "bias": (4 * units,)}
@@ -162,15 +162,15 @@ LAYERS = (
   "encoder_bidirectional/backward/lstm",
   "decoder_lstm_0",
 )
-"""What the names of the LSTM layers' weights begin with."""
+"""Prefixes of the names of the LSTM layers' weights."""
 
 
 def step_indices(examples, size):
-  """Returns examples of the most usual lengths, for the step that is timed.
+  """Returns examples of the most frequent lengths, for the timed step.
 
   Args:
     examples: a `rows.Examples`.
-    size: how many.
+    size: number of examples.
 
   Returns:
     `[size]` ints: the middle ones in order of target and source length.
@@ -181,7 +181,7 @@ def step_indices(examples, size):
 
 
 def step_batch(task, layout=rows.PLAIN):
-  """Returns the batch of the step that is timed, padded to its longest.
+  """Returns the batch of the timed step, padded to its longest example.
 
   Args:
     task: a `Task`.
@@ -195,11 +195,11 @@ def step_batch(task, layout=rows.PLAIN):
 
 
 def pad(examples, indices, layout=rows.PLAIN):
-  """Returns some examples as a batch that is no longer than its longest.
+  """Returns some examples as a batch, padded to its longest example.
 
   Args:
     examples: a `rows.Examples`.
-    indices: which.
+    indices: their indices.
     layout: a `rows.Layout`.
 
   Returns:
@@ -218,7 +218,7 @@ def save(path, train, test):
   Args:
     path: an `.npz` file to write.
     train: a `rows.Examples`.
-    test: likewise, with empty targets.
+    test: a `rows.Examples` with empty targets.
   """
   arrays: Dict[str, Any] = {}
   for name, part in (("train", train), ("test", test)):
@@ -244,7 +244,7 @@ def make(name, sizes, seed, path):
     A `Task`.
 
   Raises:
-    DataError: if there is no such file.
+    DataError: if the file does not exist.
   """
   try:
     with np.load(path) as file:

@@ -1,7 +1,7 @@
-"""What all contenders of the real jobs do, whatever framework they are of.
+"""Base of the contenders of the real jobs, for any framework.
 
-A contender of a job is called for a step, as every other one, and has more
-that the driver calls by name: `epoch`, `losses`, `save` and `decode`.
+A contender of a job is called to make a step, like every contender, and has
+methods that the driver calls by name: `epoch`, `losses`, `save` and `decode`.
 """
 
 import time
@@ -15,10 +15,9 @@ from tangle.seq2seq import planner, vocabulary
 
 
 class Contender:
-  """Base of the contenders: a subclass gives four functions of its framework.
+  """Base of the contenders: a subclass implements four methods.
 
-  Nothing is built before it is asked for, so that an epoch begins with the
-  examples alone.
+  Nothing is built in advance, so that an epoch starts with only the examples.
   """
 
   def __init__(self, task):
@@ -31,14 +30,14 @@ class Contender:
     self._trained, self._stepped = None, None
 
   def plan(self):
-    """Returns what an epoch's batches are padded to, for `batches`, `make`."""
+    """Returns the padding plan of an epoch, for `batches` and `make`."""
     raise NotImplementedError
 
   def batches(self, plan):
     """Draws the batches of the first epoch.
 
     Args:
-      plan: what `plan` has returned.
+      plan: what `plan` returned.
 
     Returns:
       An iterable of `rows.Batch`.
@@ -46,35 +45,36 @@ class Contender:
     raise NotImplementedError
 
   def make(self, plan, weights, rate):
-    """Builds what trains.
+    """Builds the training.
 
     Args:
-      plan: what `plan` has returned, or None for the step's batch alone.
-      weights: name → array; None for those that the task draws.
+      plan: what `plan` returned, or None to train only on the step's batch.
+      weights: name → array; None for the weights that the task draws.
       rate: dropout rate, a number.
 
     Returns:
       An object with `train(batch, number)`, which makes a step and returns the
-      loss, a number or what `float` takes; and `weights()`, name → array.
+      loss, a number or an object that `float` takes; and `weights()`, name →
+      array.
     """
     raise NotImplementedError
 
   def searcher(self, weights, beam_size):
-    """Builds what decodes.
+    """Builds the decoding.
 
     Args:
-      weights: name → array; None for those of the epoch.
+      weights: name → array; None for the weights after the epoch.
       beam_size: how many sequences are open at once; 1 is greedy.
 
     Returns:
       A function without arguments that decodes all of `task.test`, and yields
-      pairs: indices `[B]`, and the best symbols `[B, S]`; or None if there is
-      none.
+      pairs: indices `[B]`, and the best symbols `[B, S]`; or None if it has no
+        such search.
     """
     raise NotImplementedError
 
   def step_batch(self):
-    """Returns the batch of the step that is timed."""
+    """Returns the batch of the timed step."""
     return jobs.step_batch(self.task)
 
   def epoch(self):
@@ -82,8 +82,8 @@ class Contender:
 
     Returns:
       A dict: `examples`; `steps`; `first_step_s` from the beginning to the end
-      of the first step; `positions`, source and target positions with padding;
-      `loss`, the mean of the last tenth of the steps.
+      of the first step; `positions`, source and target positions, including
+      padding; `loss`, the mean of the last tenth of the steps.
     """
     begin = time.perf_counter()
     plan = self.plan()
@@ -110,7 +110,7 @@ class Contender:
     """Trains on the step's batch without dropout, from the drawn weights.
 
     Args:
-      count: how many steps.
+      count: number of steps.
 
     Returns:
       A dict of `losses`.
@@ -120,7 +120,7 @@ class Contender:
     return {"losses": found}
 
   def __call__(self):
-    """Makes the step that is timed; returns the loss."""
+    """Makes the timed step; returns the loss."""
     if self._stepped is None:
       rate = self.task.sizes.dropout_rate
       self._stepped = self.make(None, None, rate), self.step_batch()
@@ -134,22 +134,22 @@ class Contender:
       path: an `.npz` file to write.
 
     Returns:
-      A dict of `saved`, whether it has written any.
+      A dict of `saved`, whether it has written weights.
     """
     np.savez(path, **self._trained.weights())
     return {"saved": True}
 
   def decode(self, beam_size, path=None):
-    """Decodes all sources twice, the second time against the clock.
+    """Decodes all sources twice, and times the second time.
 
     Args:
       beam_size: how many sequences are open at once; 1 is greedy.
-      path: weights that `save` has written; None for those of the epoch.
+      path: file of weights that `save` wrote; None for those after the epoch.
 
     Returns:
       A dict: `seconds`, None if it has no such search; `first_s` of the first
-      time, what is built among it; `lengths`, the mean one, and `checksums`,
-      one for each source.
+      time, including building; `lengths`, the mean length, and `checksums`, one
+      per source.
     """
     begin = time.perf_counter()
     if path is None:

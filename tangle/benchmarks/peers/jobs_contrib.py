@@ -1,8 +1,8 @@
 """`tf.contrib.legacy_seq2seq` on the real jobs, as its tutorial trains it.
 
-The network is another one than that of the others, contrib's own: the embedding
-attention model, of the same sizes, without dropout. So losses are not compared,
-and it decodes with its own weights, by greedy search, the only one it has.
+The network differs from that of the other contenders: it is contrib's own
+embedding attention model, of the same sizes, without dropout. So losses are not
+compared, and it decodes with its own weights. It only has greedy search.
 """
 
 from typing import NamedTuple
@@ -23,14 +23,14 @@ from tangle.seq2seq import batches, rows
 
 
 class _Layers(NamedTuple):
-  """What `g2p_contrib.Model` takes for sizes."""
+  """The sizes that `g2p_contrib.Model` needs."""
 
   units: int
   layers: int = 1
 
 
 class Contender(jobs_contender.Contender):
-  """Contrib's model, a graph for each pair of joint buckets."""
+  """Contrib's model, one graph per pair of joint buckets."""
 
   def __init__(self, task, optimizer, threads):
     """Keeps the settings.
@@ -38,7 +38,7 @@ class Contender(jobs_contender.Contender):
     Args:
       task: a `jobs.Task`.
       optimizer: a `tasks.Optimizer`.
-      threads: threads of an op, and of ops at once.
+      threads: threads within an op, and between ops.
     """
     super().__init__(task)
     self._optimizer, self._threads = optimizer, threads
@@ -55,20 +55,20 @@ class Contender(jobs_contender.Contender):
     ).epoch(0)
 
   def step_batch(self):
-    """Returns the batch of the step that is timed, in contrib's layout."""
+    """Returns the batch of the timed step, in contrib's layout."""
     return jobs.step_batch(self.task, rows.TUTORIAL)
 
   def make(self, plan, weights, rate):
-    """Builds what trains; see the base class. There is no dropout."""
+    """Builds the training; see the base class. There is no dropout."""
     del rate
     pairs = list(plan.cells) if plan else [_pair_of(self.step_batch())]
     return _Trainer(self, pairs, weights)
 
   def losses(self, count=3):
-    """Returns no losses that can be compared: NaN.
+    """Returns NaN, since losses cannot be compared.
 
     Args:
-      count: how many.
+      count: number of losses.
 
     Returns:
       A dict of `losses`.
@@ -76,7 +76,7 @@ class Contender(jobs_contender.Contender):
     return {"losses": [float("nan")] * count}
 
   def save(self, path):
-    """Saves nothing for others.
+    """Saves nothing, as other contenders cannot use the weights.
 
     Args:
       path: not used.
@@ -123,7 +123,7 @@ class Contender(jobs_contender.Contender):
 
     Args:
       pairs: its bucket pairs.
-      **settings: more of its arguments.
+      **settings: additional arguments.
     """
     sizes = self.task.sizes
     return g2p_contrib.Model(
@@ -138,7 +138,7 @@ class Contender(jobs_contender.Contender):
     """Opens a session with weights.
 
     Args:
-      graph: the default graph, which is complete.
+      graph: the default graph, complete with all ops.
       weights: name → array; None for drawn ones.
 
     Returns:
@@ -160,7 +160,7 @@ def _pair_of(batch):
 
 
 class _Trainer:
-  """Graphs that train, and a session of theirs."""
+  """The training graphs, and their session."""
 
   def __init__(self, contender, pairs, weights):
     self._graph = tf1.Graph()
@@ -190,14 +190,14 @@ def build(task, optimizer, threads, mode="joint"):
   Args:
     task: a `jobs.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and of ops at once.
-    mode: joint, the only one.
+    threads: threads within an op, and between ops.
+    mode: joint, the only mode.
 
   Returns:
     A `Contender`, and a dict of versions.
 
   Raises:
-    ArgumentError: if this is not TensorFlow 1.15, or the mode is another.
+    ArgumentError: if this is not TensorFlow 1.15, or for another mode.
   """
   if not IS_TF1 or mode != "joint":
     raise errors.ArgumentError(

@@ -1,9 +1,10 @@
 """The examples of the real jobs: drawn, or read from parallel files.
 
-No data set is part of the project. Drawn examples have the lengths of those
-that the job is named after, and Zipf's law for their symbols; each target
-symbol is that of a source symbol near its place, so that there is something to
-learn, and what is decoded has sensible lengths.
+No data set is part of the project. The lengths of drawn examples are
+distributed as in the data set that the job is named after, and their symbols
+follow Zipf's law. Each target symbol is a function of a source symbol at about
+the same place, so that there is something to learn, and decoded sequences have
+sensible lengths.
 """
 
 from typing import NamedTuple
@@ -19,9 +20,9 @@ class Lengths(NamedTuple):
   """Log-normal lengths of pairs.
 
   Attributes:
-    means: of the logs of source and target lengths.
-    deviations: likewise.
-    correlation: of both logs.
+    means: means of the logs of source and target lengths.
+    deviations: standard deviations of these logs.
+    correlation: correlation of these logs.
     most: the longest source, and the longest target without EOS.
     flatness: q of Zipf's law, `p(rank) ~ 1 / (rank + q)`.
   """
@@ -50,7 +51,7 @@ def draw(name, sizes, seed, count):
     name: one of `jobs.NAMES`.
     sizes: a `jobs.Sizes`.
     seed: of what is drawn.
-    count: how many.
+    count: number of examples.
 
   Returns:
     A `rows.Examples`.
@@ -69,7 +70,8 @@ def draw(name, sizes, seed, count):
   ranks = np.arange(sizes.source_symbols - _FIRST)
   shares = 1 / (ranks + 1 + found.flatness)
   ids = rng.choice(ranks, sources.sum(), p=shares / shares.sum())
-  # The target's k-th symbol is a function of the source's at the same share.
+  # The target's k-th symbol depends on the source symbol at the same relative
+  # position.
   begins = np.repeat(np.cumsum(sources) - sources, targets)
   places = np.arange(targets.sum()) - np.repeat(
     np.cumsum(targets) - targets, targets
@@ -87,14 +89,15 @@ def read(paths, sizes):
 
   Args:
     paths: source and target, text files, maybe .gz.
-    sizes: a `jobs.Sizes`; its vocabularies are the most that there may be.
+    sizes: a `jobs.Sizes`; its vocabulary sizes are upper limits.
 
   Returns:
-    A `rows.Examples`, of as many pairs as there are, up to those of the sizes
-    with those that are decoded.
+    A `rows.Examples` with all pairs, at most as many as `sizes` has for
+    training and decoding together.
 
   Raises:
-    DataError: if a file cannot be read, or both have not as many lines.
+    DataError: if a file cannot be read, or the files have different numbers of
+      lines.
   """
   limit = sizes.examples + sizes.decoded
   corpus = list(corpora.ParallelCorpus(*paths, limit=limit))
@@ -118,10 +121,11 @@ def write(path, name, sizes, seed, files=None):
     name: one of `jobs.NAMES`.
     sizes: a `jobs.Sizes`.
     seed: of what is drawn.
-    files: source and target to read in place of drawn examples.
+    files: source and target file to read instead of drawing examples.
 
   Raises:
-    DataError: if the files have no more pairs than are decoded.
+    DataError: if the files have no pairs left for training after those for
+      decoding.
   """
   if files:
     everything = read(files, sizes)

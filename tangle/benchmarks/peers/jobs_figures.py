@@ -7,11 +7,11 @@ import numpy as np
 from tangle.benchmarks.peers import figures, jobs_measure
 
 PYTORCH = "pytorch_joint"
-"""Whom all are held against."""
+"""The contender that ratios are relative to."""
 
 
 def make_rows(found, flops):
-  """Makes figures of what contenders have measured.
+  """Computes figures from the measurements of contenders.
 
   Args:
     found: name → dict, as `jobs_measure.measure` returns it.
@@ -19,14 +19,14 @@ def make_rows(found, flops):
 
   Returns:
     Name → figures, as `figures.make_rows` returns them, with `to_pytorch` for
-    either mode. Further `step_cpu_s`, the least processor time of a step;
-    `epoch_s`, with the reading of the examples but without the import of the
-    framework; `examples_per_s` of the epoch; `epoch_cpu_s`;
-    `epoch_to_pytorch`, a ratio of seconds; `padding`, the share of positions
-    above PyTorch's; `greedy_per_s` and `beam_per_s`, sources a second;
-    `same_symbols`, the share of sources for which greedy search has found what
-    it found for the first contender. A contender of another network has losses
-    of NaN, and no `same_losses`.
+    either mode. In addition `step_cpu_s`, the lowest processor time of a step;
+    `epoch_s`, including the reading of the examples but not the import of the
+    framework; `examples_per_s` of the epoch; `epoch_cpu_s`; `epoch_to_pytorch`,
+    a ratio of seconds; `padding`, the share of positions above PyTorch's;
+    `greedy_per_s` and `beam_per_s`, sources per second; `same_symbols`, the
+    share of sources for which greedy search has found the same symbols as the
+    first contender. A contender with another network has losses of NaN, and no
+    `same_losses`.
   """
   rows = figures.make_rows(found, flops, pytorch=PYTORCH)
   expected = None

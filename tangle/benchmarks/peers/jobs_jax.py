@@ -1,9 +1,10 @@
-"""JAX on the real jobs: padded buckets, a compiled function for each.
+"""JAX on the real jobs: padded buckets, a compiled function per bucket.
 
 A training step is one compiled function of weights, slots and batch, whose
-buffers it takes over; layers are `lax.scan` loops that keep the state where an
-example has ended. JAX compiles for each shape, so that there are few of them:
-joint buckets, planned as tangle plans its own. It is joint: nothing is cut.
+buffers are donated; layers are `lax.scan` loops that keep the state after the
+end of an example. JAX compiles once per shape. To have few shapes, it uses
+joint buckets, planned as tangle plans its own. Training is joint, without a
+cut.
 """
 
 import functools
@@ -57,7 +58,7 @@ def run_layer(weights, prefix, inputs, state, mask=None, reverse=False):
 
 
 def drop(x, rate, key):
-  """Returns `x` after dropout at `rate`, a number; `key` is of its mask."""
+  """Returns `x` after dropout at `rate`, a number; `key` is the mask's key."""
   if not rate:
     return x
   return jnp.where(jax.random.bernoulli(key, 1 - rate, x.shape), x, 0) / (
@@ -73,7 +74,7 @@ def encode(weights, source, lengths, rate=0.0, key=None):
     source: `[B, S]` ids.
     lengths: `[B]` ints.
     rate: dropout rate, a number.
-    key: of the mask.
+    key: random key of the mask.
 
   Returns:
     The memory `[B, S, 2 U]`, its mask `[B, S]`, and the decoder's first state,
@@ -100,11 +101,11 @@ def decode(weights, memory, mask, state, inputs, rate=0.0, key=None):
   Args:
     weights: name → array.
     memory: as `encode` returns it.
-    mask: likewise.
-    state: likewise, or what this has returned.
+    mask: as `encode` returns it.
+    state: as `encode` or `decode` returns it.
     inputs: ids `[B, T]`.
     rate: dropout rate, a number.
-    key: of the masks.
+    key: random key of the masks.
 
   Returns:
     Logits `[B, T, V]`, and the state after the last step.
@@ -128,7 +129,7 @@ def loss(weights, arrays, rate, key):
     weights: name → array.
     arrays: source, lengths, inputs, targets and weights of a batch.
     rate: dropout rate, a number.
-    key: of the masks.
+    key: random key of the masks.
   """
   source, lengths, inputs, targets, real = arrays
   keys = jax.random.split(key)
@@ -164,13 +165,13 @@ class Contender(jobs_contender.Contender):
     ).epoch(0)
 
   def make(self, plan, weights, rate):
-    """Builds what trains; see the base class."""
+    """Builds the training; see the base class."""
     del plan
     weights = self.task.draw() if weights is None else weights
     return _Trainer(weights, self._optimizer, rate, self.task.seed)
 
   def searcher(self, weights, beam_size):
-    """Builds what decodes; see the base class."""
+    """Builds the decoding; see the base class."""
     weights = {name: jnp.asarray(array) for name, array in weights.items()}
     run = jobs_jax_search.make(encode, decode, self.task.longest[1], beam_size)
     task = self.task
@@ -186,7 +187,7 @@ class Contender(jobs_contender.Contender):
 
 
 class _Trainer:
-  """Weights, slots, and the function that makes a step."""
+  """Weights, slots, and the compiled training step."""
 
   def __init__(self, weights, optimizer, rate, seed):
     weights = {name: jnp.asarray(array) for name, array in weights.items()}
@@ -225,14 +226,14 @@ def build(task, optimizer, threads, mode="joint"):
   Args:
     task: a `jobs.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: not used; XLA takes as many as the process has processors.
-    mode: joint, the only one.
+    threads: not used; XLA uses as many threads as the process has processors.
+    mode: joint, the only mode.
 
   Returns:
     A `Contender`, and a dict of versions.
 
   Raises:
-    ArgumentError: if the mode is another.
+    ArgumentError: for another mode.
   """
   del threads
   if mode != "joint":

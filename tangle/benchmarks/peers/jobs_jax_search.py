@@ -1,8 +1,8 @@
-"""Greedy and beam search in JAX: a compiled `while_loop` for each bucket.
+"""Greedy and beam search in JAX: a compiled `while_loop` per bucket.
 
-They take the steps of `jobs_torch_search`: a sequence that has ended stays in
-the beam as it is, and an example is done when its best sequence has ended.
-Greedy search is that with one sequence.
+The algorithm is that of `jobs_torch_search`: a sequence that has ended stays
+unchanged in the beam, and an example is done when its best sequence has ended.
+Greedy search is beam search with one sequence.
 """
 
 import jax
@@ -17,7 +17,7 @@ def make(encode, decode, steps, beam_size):
   Args:
     encode: as `jobs_jax.encode`.
     decode: as `jobs_jax.decode`.
-    steps: S, how many symbols to predict at most.
+    steps: S, the most symbols to predict.
     beam_size: K.
 
   Returns:

@@ -1,7 +1,7 @@
-"""Has contenders do the real jobs: an epoch each, then steps in turn.
+"""Runs the real jobs with all contenders: an epoch each, then steps in turn.
 
-In the order of an epoch in a process that has done nothing else, the losses
-that are compared, decoding with weights that all share, and paired steps.
+The order: an epoch in a fresh process, the losses for comparison, decoding with
+the same weights for all, and paired steps.
 """
 
 import os
@@ -12,7 +12,7 @@ from tangle.benchmarks.peers import harness
 BEAM_SIZE = 4
 
 SEARCHES = (("greedy", 1), ("beam", BEAM_SIZE))
-"""What decoding is called in figures, and its beam size."""
+"""Name of each decoding in figures → its beam size."""
 
 _LIMIT_S = 7200.0  # of an epoch, or of decoding
 
@@ -26,9 +26,9 @@ def measure(contenders, settings=None):
 
   Returns:
     Name → dict as `harness.measure` returns it, and `epoch`, `greedy` and
-    `beam`: what `epoch` and `decode` have returned, of the fastest repeat,
-    with `wall_s` and `cpu_s`. `losses` are those without dropout, and
-    `first_step_s` goes from the beginning of the epoch to its first step.
+    `beam`: the results of `epoch` and `decode` in the fastest repeat, with
+    `wall_s` and `cpu_s`. `losses` are those without dropout, and `first_step_s`
+    is the time from the beginning of the epoch to the end of its first step.
     Contenders that are `single` only take steps.
   """
   settings = settings or harness.Settings()
@@ -57,7 +57,7 @@ def measure(contenders, settings=None):
 
 
 def _work(turns, names):
-  """Has contenders do all but the paired steps; returns name → results."""
+  """Runs all but the paired steps; returns name → results."""
   done = {name: {} for name in names}
   for name in _running(turns, names):
     answer = turns.call(name, "epoch", _LIMIT_S)

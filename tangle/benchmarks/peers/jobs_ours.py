@@ -1,7 +1,7 @@
 """Tangle on the real jobs, as the scripts wire it: `experiments.translator`.
 
 Split: independent buckets, a pipeline of encoder and decoder. Joint: joint
-buckets, a graph for each pair of them.
+buckets, one graph per pair.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ class Contender(jobs_contender.Contender):
     Args:
       task: a `jobs.Task`.
       optimizer: a `tasks.Optimizer`.
-      threads: threads of an op, and of ops at once.
+      threads: threads within an op, and between ops.
       mode: one of `ours.MODES`.
     """
     super().__init__(task)
@@ -42,7 +42,7 @@ class Contender(jobs_contender.Contender):
     ).epoch(0)
 
   def make(self, plan, weights, rate):
-    """Builds what trains; see the base class."""
+    """Builds the training; see the base class."""
     return _Trainer(self, plan or self._step_buckets(), weights, rate)
 
   def _step_buckets(self):
@@ -53,7 +53,7 @@ class Contender(jobs_contender.Contender):
     return bucketing.IndependentBuckets(*[[length] for length in cell])
 
   def searcher(self, weights, beam_size):
-    """Builds what decodes; see the base class."""
+    """Builds the decoding; see the base class."""
     task, buckets = self.task, self.plan()
     graph = tf1.Graph()
     with graph.as_default():
@@ -75,7 +75,7 @@ class Contender(jobs_contender.Contender):
 
     Args:
       buckets: its buckets.
-      **settings: more of its arguments.
+      **settings: additional arguments.
     """
     sizes = self.task.sizes
     vocabularies = [range(size) for size in self.task.symbols]
@@ -96,8 +96,8 @@ class Contender(jobs_contender.Contender):
     """Opens a session with weights.
 
     Args:
-      graph: the default graph, which is complete.
-      weights: name → array; None for those that the task draws.
+      graph: the default graph, complete with all ops.
+      weights: name → array; None for the weights that the task draws.
 
     Returns:
       A `tf1.Session`.
@@ -111,7 +111,7 @@ class Contender(jobs_contender.Contender):
 
 
 class _Trainer:
-  """Graphs that train, and a session of theirs."""
+  """The training graphs, and their session."""
 
   def __init__(self, contender, buckets, weights, rate):
     self._task, self._rate = contender.task, rate
@@ -138,14 +138,14 @@ def build(task, optimizer, threads, mode):
   Args:
     task: a `jobs.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and of ops at once.
+    threads: threads within an op, and between ops.
     mode: one of `ours.MODES`.
 
   Returns:
     A `Contender`, and a dict of versions.
 
   Raises:
-    ArgumentError: if there is no such mode.
+    ArgumentError: if the mode is unknown.
   """
   ours.check_mode("peers.jobs_ours.build", mode)
   versions = {"tensorflow": tf1.VERSION}

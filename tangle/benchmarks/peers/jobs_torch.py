@@ -1,9 +1,9 @@
-"""PyTorch on the real jobs, as its users write an attention model.
+"""PyTorch on the real jobs, with an attention model as its users write it.
 
-Batches of like lengths, padded to their own longest; the encoder reads packed
-sequences, longest first, and plain ones where all are as long; Adam in its
-fused form. It is joint: nothing is cut. Decoding is a loop in Python over
-steps of the whole batch.
+Batches have similar lengths, and are padded to their longest example. The
+encoder reads packed sequences, longest first, or plain ones if all lengths are
+equal. Adam is the fused version. Training is joint, without a cut. Decoding is
+a Python loop over steps of the whole batch.
 """
 
 import numpy as np
@@ -79,8 +79,8 @@ class Net(nn.Module):
 
     Args:
       memory: as `encode` returns it.
-      mask: likewise.
-      state: likewise, or what this has returned.
+      mask: as `encode` returns it.
+      state: as `encode` or `decode` returns it.
       inputs: ids `[B, T]`.
 
     Returns:
@@ -97,14 +97,14 @@ class Net(nn.Module):
     return self.logits(self.dropout(joined)), state
 
   def forward(self, source, lengths, inputs, targets):
-    """Returns the mean cross entropy of the targets, PAD left out."""
+    """Returns the mean cross entropy of the targets, without PAD."""
     logits, _ = self.decode(*self.encode(source, lengths), inputs)
     return functional.cross_entropy(
       logits.flatten(0, 1), targets.flatten(), ignore_index=vocabulary.PAD_ID
     )
 
   def places(self):
-    """Returns name in `jobs.make_shapes` → parameter, but for the layers'."""
+    """Returns name in `jobs.make_shapes` → parameter, except the layers'."""
     return {
       "source_embedding/table": self.source_embedding.weight,
       "target_embedding/table": self.target_embedding.weight,
@@ -126,7 +126,7 @@ class Net(nn.Module):
     }
 
   def load(self, weights):
-    """Takes weights as `jobs.Task.draw` has them, `weights`."""
+    """Loads `weights`, as `jobs.Task.draw` returns them."""
     with torch.no_grad():
       for name, parameter in self.places().items():
         array = weights[name]
@@ -155,13 +155,13 @@ def _set(parameter, array):
 
 
 def _swap(array):
-  """Turns the gates i, g, f, o into PyTorch's i, f, g, o, or back."""
+  """Reorders the gates i, g, f, o to PyTorch's i, f, g, o, or back."""
   i, one, other, o = np.split(array, 4, axis=-1)
   return np.concatenate([i, other, one, o], axis=-1)
 
 
 def _forget(bias):
-  """Returns what tangle's layers add to the forget gate, PyTorch's second."""
+  """Returns the bias that tangle adds to the forget gate, PyTorch's second."""
   found = np.zeros(bias.shape, np.float32)
   units = len(found) // 4
   found[units : 2 * units] = 1
@@ -182,10 +182,10 @@ class Contender(jobs_contender.Contender):
     self._optimizer = optimizer
 
   def plan(self):
-    """Returns nothing: batches are as long as their longest."""
+    """Returns `None`: batches are padded to their longest example."""
 
   def batches(self, plan):
-    """Sorts some batches' examples at a time by length, and shuffles batches.
+    """Sorts the examples of some batches at a time, and shuffles the batches.
 
     Args:
       plan: not used.
@@ -209,7 +209,7 @@ class Contender(jobs_contender.Contender):
       yield jobs.pad(examples, parts[k])
 
   def make(self, plan, weights, rate):
-    """Builds what trains; see the base class."""
+    """Builds the training; see the base class."""
     del plan
     net = self._net(weights, rate)
     return _Trainer(net, self._optimizer)
@@ -220,7 +220,7 @@ class Contender(jobs_contender.Contender):
     return net
 
   def searcher(self, weights, beam_size):
-    """Builds what decodes; see the base class."""
+    """Builds the decoding; see the base class."""
     examples, size = self.task.test, self.task.sizes.decode_batch
     net = self._net(weights, 0.0).eval()
     order = np.argsort(-examples.sources.lengths, kind="stable")
@@ -244,7 +244,7 @@ class Contender(jobs_contender.Contender):
 
 
 class _Trainer:
-  """A network and what updates it."""
+  """A network and its optimizer."""
 
   def __init__(self, net, optimizer):
     self._net, self._clip_norm = net, optimizer.clip_norm
@@ -279,14 +279,14 @@ def build(task, optimizer, threads, mode="joint"):
   Args:
     task: a `jobs.Task`.
     optimizer: a `tasks.Optimizer`, Adam.
-    threads: threads of an op.
-    mode: joint, the only one.
+    threads: threads within an op.
+    mode: joint, the only mode.
 
   Returns:
     A `Contender`, and a dict of versions.
 
   Raises:
-    ArgumentError: if the mode is another.
+    ArgumentError: for another mode.
   """
   if mode != "joint":
     raise errors.ArgumentError(

@@ -13,8 +13,8 @@ def search(net, source, lengths, steps, beam_size):
     net: a `jobs_torch.Net`.
     source: `[B, S]` ids, longest first.
     lengths: `[B]` ints in numpy.
-    steps: how many symbols to predict at most.
-    beam_size: K, how many sequences are open at once; 1 is greedy.
+    steps: the most symbols to predict.
+    beam_size: K, number of open sequences; 1 is greedy.
 
   Returns:
     The best symbols, an array `[B, T]`, EOS beyond the end.
@@ -25,14 +25,14 @@ def search(net, source, lengths, steps, beam_size):
 
 
 def greedy(net, memory, mask, state, steps, beam_size=1):
-  """Takes the most probable symbol at each step, until all have ended.
+  """Takes the most probable symbol at each step, until all examples have ended.
 
   Args:
     net: a `jobs_torch.Net`.
     memory: as `Net.encode` returns it.
-    mask: likewise.
-    state: likewise.
-    steps: how many symbols at most.
+    mask: as `Net.encode` returns it.
+    state: as `Net.encode` returns it.
+    steps: the most symbols to predict.
     beam_size: 1.
 
   Returns:
@@ -54,17 +54,17 @@ def greedy(net, memory, mask, state, steps, beam_size=1):
 
 
 def beam(net, memory, mask, state, steps, beam_size):
-  """Keeps the K best sequences; one that has ended stays as it is.
+  """Keeps the K best sequences; one that has ended stays unchanged.
 
-  Scores are sums of log probabilities, which only fall, so that an example is
-  done when its best sequence has ended.
+  Scores are sums of log probabilities, which can only decrease. So an example
+  is done when its best sequence has ended.
 
   Args:
     net: a `jobs_torch.Net`.
     memory: as `Net.encode` returns it.
-    mask: likewise.
-    state: likewise.
-    steps: how many symbols at most.
+    mask: as `Net.encode` returns it.
+    state: as `Net.encode` returns it.
+    steps: the most symbols to predict.
     beam_size: K.
 
   Returns:

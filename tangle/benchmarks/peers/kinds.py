@@ -1,8 +1,8 @@
-"""The kinds of tasks: what the harness must know of each.
+"""The kinds of tasks, and what the harness needs to know of each.
 
-A task of any kind has `name`, `flops` and `words`, how many words a step trains
-on, 0 where there are none. What trains it is a module for each kind and
-framework; `roster` lists them.
+A task of any kind has `name`, `flops` and `words`, the words that a step trains
+on, 0 if there are none. One module per kind and framework trains it; `roster`
+lists them.
 """
 
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple
@@ -15,11 +15,11 @@ class Kind(NamedTuple):
   """A kind of tasks.
 
   Attributes:
-    names: of its tasks.
-    sizes_type: a namedtuple, how large a task is.
+    names: names of its tasks.
+    sizes_type: a namedtuple of a task's sizes.
     sizes: name → sizes.
     make: function of name, sizes, seed and data, the path of a file that the
-      driver has written; returns the task.
+      driver wrote; returns the task.
     optimizer: function of sizes that returns the `tasks.Optimizer`; None if
       the user chooses it.
   """
@@ -49,7 +49,7 @@ KINDS.update(
   (name, Kind((name,), jobs.Sizes, sizes, jobs.make, jobs.optimizer))
   for name, sizes in jobs.SIZES.items()
 )
-"""Name → `Kind`; each of the real jobs is one of its own."""
+"""Name → `Kind`; each of the real jobs is its own kind."""
 
 NAMES = tuple(name for kind in KINDS.values() for name in kind.names)
 """Names of all tasks."""
@@ -65,7 +65,7 @@ def find(name):
     A key of `KINDS`.
 
   Raises:
-    ArgumentError: if there is no task of that name.
+    ArgumentError: if the name is unknown.
   """
   for key, kind in KINDS.items():
     if name in kind.names:
@@ -76,7 +76,7 @@ def find(name):
 
 
 def choose_sizes(name, size):
-  """Returns how large a task is.
+  """Returns the sizes of a task.
 
   Args:
     name: one of `NAMES`.
@@ -86,7 +86,7 @@ def choose_sizes(name, size):
     Sizes of the task's kind.
 
   Raises:
-    ArgumentError: if there is no task or no size of that name.
+    ArgumentError: if the name of the task or of the size is unknown.
   """
   sizes = KINDS[find(name)].sizes
   if size not in sizes:
@@ -102,7 +102,7 @@ def make(name, sizes, seed=0, data=""):
 
   Args:
     name: one of `NAMES`.
-    sizes: of its kind, or a list of their values.
+    sizes: the sizes of its kind, or a list of their values.
     seed: of all that is drawn.
     data: path of the file of batches, for tasks that read one.
 
@@ -110,7 +110,7 @@ def make(name, sizes, seed=0, data=""):
     A task.
 
   Raises:
-    ArgumentError: if there is no task of that name.
+    ArgumentError: if the name is unknown.
   """
   kind = KINDS[find(name)]
   return kind.make(name, kind.sizes_type(*sizes), seed, data)

@@ -1,8 +1,8 @@
 """Starts a contender in this process: `python launch.py '<spec as JSON>'`.
 
-It is run by its path and not as a module, since a framework's interpreter need
-not have TensorFlow, which the package imports: there `tangle` becomes an empty
-package with the same folders.
+It is run by its path and not as a module, since the package imports TensorFlow,
+which a framework's interpreter may not have. In that case `tangle` becomes an
+empty package with the same folders.
 """
 
 import json
@@ -15,14 +15,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def take_part(spec):
-  """Readies the process, and answers requests until the input ends.
+  """Prepares the process, and answers requests until the input ends.
 
-  What is printed goes to the standard error, so that the standard output has
-  the answers alone.
+  Printed text goes to standard error, so that standard output has only the
+  answers.
 
   Args:
-    spec: a dict, as `worker.serve` takes it. `threads` is how many processors
-      the process keeps to, and `light` whether to do without TensorFlow.
+    spec: a dict, as `worker.serve` takes it. `threads` is the number of
+      processors that the process may use, and `light` whether to run without
+      TensorFlow.
   """
   sys.path[0] = str(ROOT)
   if spec["light"]:

@@ -1,4 +1,4 @@
-"""The limit: how fast matrix products of float32 are, with nothing around."""
+"""The limit: the speed of float32 matrix products alone."""
 
 import time
 
@@ -12,16 +12,16 @@ def build(task, optimizer, threads, library, shapes=SHAPES):
   """Builds the products of one library.
 
   Args:
-    task: not used; here as for the contenders.
+    task: not used; the contenders need it.
     optimizer: not used.
-    threads: of a product; numpy's are set before the process starts.
+    threads: threads per product; numpy's are set before the process starts.
     library: numpy, torch or tensorflow.
-    shapes: triples as `SHAPES`.
+    shapes: triples like those of `SHAPES`.
 
   Returns:
-    A function without arguments that takes each product once and returns the
-    best rate, in operations a second, a multiplication and an addition being
-    two; and a dict of versions.
+    A function without arguments that computes each product once and returns the
+    best rate, in operations per second (a multiplication and an addition are
+    two); and a dict of versions.
   """
   del task, optimizer
   make, versions = _LIBRARIES[library](threads)

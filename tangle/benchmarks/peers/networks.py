@@ -2,8 +2,8 @@
 
 A network is two functions, `lower(net, sizes, feeds)`, which returns a list of
 tensors, the boundary, and `upper(net, sizes, boundary, feeds)`, which returns
-the loss. `net` is what a framework gives: a few layers, by their names. All
-compute in float32, batch-major:
+the loss. `net` is a framework's implementation of a few layers. All compute in
+float32, batch-major:
 
     dense(name, x, units)      x kernel + bias; kernel [D, units]
     normalize(name, x)         gain (x - mean) / sqrt(variance + 1e-5) + offset,
@@ -21,17 +21,18 @@ compute in float32, batch-major:
         axis; causal: query t sees keys up to t only
     cross_entropy(logits, targets): the mean over all targets, a scalar
 
-The recurrent networks are an encoder over T steps, whose last state begins a
-decoder over S steps; each output h of the decoder attends to all outputs of the
-encoder by their products, and softmax(V tanh(W [h, context] + b) + d) is the
-distribution of the target. The context is not fed to the next step, so that a
-framework may use its fastest layer over whole sequences.
+The recurrent networks are an encoder over T steps, whose last state is the
+first state of a decoder over S steps; each output h of the decoder attends to
+all outputs of the encoder by dot products, and softmax(V tanh(W [h, context] +
+b) + d) is the distribution of the target. The context is not fed to the next
+step, so that a framework may use its fastest layer over whole sequences.
 
 Sources: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
 Neural Machine Translation", eq. 5 and 7 ("dot"); Vaswani et al. 2017,
-"Attention Is All You Need", section 3. Departures: no embeddings, features are
-given; the Transformer is normalized before each part, and has no dropout. The
-GRU multiplies by the reset gate after the product, as cuDNN's; its bias is one.
+"Attention Is All You Need", section 3. Departures: no embeddings, as the inputs
+are features; the Transformer is normalized before each part, and has no
+dropout. The GRU multiplies by the reset gate after the product, as cuDNN's; it
+has one bias.
 """
 
 CLASSES = 10
@@ -102,7 +103,7 @@ def recurrent(kind):
 
 
 def _attention(net, sizes, name, x, memory, causal):
-  """Returns `x` and what its heads find in `memory`, `x` itself if `None`."""
+  """Returns `x` plus attention to `memory`; self-attention if it is `None`."""
   found = net.normalize(f"{name}_norm", x)
   memory = found if memory is None else memory
   queries = net.dense(f"{name}_queries", found, sizes.units)

@@ -15,13 +15,13 @@ IMPLEMENTATIONS = {
     cells.LSTMCell(units, 0.0, name=name)
   ),
 }
-"""Name → a function of units and name that makes a layer."""
+"""Name → function of units and name that makes a layer."""
 
 
 class ResetAfterCell(cells.GRUCell):
   """A GRU whose reset gate comes after the product; see `networks`.
 
-  It reads inputs that have been through their product, `[B, 3 U]`.
+  Its inputs are already multiplied by the input kernel, `[B, 3 U]`.
   """
 
   def weights(self, depth):
@@ -41,7 +41,7 @@ class Net:
   """The layers of `networks`, in a graph."""
 
   def __init__(self, implementation="fused"):
-    """Makes no layer yet.
+    """Does not make layers yet.
 
     Args:
       implementation: one of `IMPLEMENTATIONS` of the LSTM.
@@ -134,7 +134,7 @@ class Net:
     return x + y
 
   def concat(self, x, y):
-    """Returns `x` and `y` side by side."""
+    """Returns the concatenation of `x` and `y`."""
     return tf1.concat([x, y], -1)
 
   def cross_entropy(self, logits, targets):
@@ -185,14 +185,14 @@ def _make_pipeline(task, implementation):
 
 
 def check_mode(caller, mode):
-  """Checks how a contender is to train.
+  """Checks the mode of a contender.
 
   Args:
-    caller: who asks, for the message.
+    caller: name of the caller, for the error message.
     mode: one of `MODES`.
 
   Raises:
-    ArgumentError: if there is no such mode.
+    ArgumentError: if the mode is unknown.
   """
   if mode not in MODES:
     raise errors.ArgumentError(
@@ -216,7 +216,7 @@ def fetch_weights(graph, sess):
 
 
 class _Unprepared:
-  """A session of which nothing is known but that it has `run`."""
+  """A wrapper of a session that only has `run`."""
 
   def __init__(self, sess):
     self.graph = sess.graph
@@ -232,23 +232,23 @@ def build(
   runs="prepared",
   op_threads=None,
 ):
-  """Builds a contender in a graph and session of its own.
+  """Builds a contender in its own graph and session.
 
   Args:
     task: a `tasks.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of ops at once.
+    threads: threads between ops.
     mode: one of `MODES`.
     implementation: one of `IMPLEMENTATIONS` of the LSTM.
-    runs: one of `RUNS`: prepared once, or made by `Session.run`.
-    op_threads: threads inside an op; `threads` for `None`.
+    runs: one of `RUNS`: prepared once, or through `Session.run`.
+    op_threads: threads within an op; `None` for as many as `threads`.
 
   Returns:
     A function without arguments that trains for a step and returns the loss,
     and a dict of versions.
 
   Raises:
-    ArgumentError: if there is no such mode, or way to make runs.
+    ArgumentError: if the mode or `runs` is unknown.
   """
   check_mode("peers.ours.build", mode)
   if runs not in RUNS:

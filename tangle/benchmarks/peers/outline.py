@@ -1,9 +1,9 @@
-"""A network's shapes: its layers, its weights, and what a step must compute.
+"""A network's layers, the shapes of its weights, and the operations of a step.
 
-`Outline` is a framework of its own that computes nothing: run through it, a
-network tells the shapes of its weights and the floating-point operations of
-its matrix products. Element-wise work is not counted: it is little where
-arithmetic counts, and no limit would be safe with it.
+`Outline` implements the layers of `networks` without computing anything: it
+records the shapes of a network's weights and the floating-point operations of
+its matrix products. Element-wise work is not counted: it is small where
+arithmetic dominates, and no limit including it would be reliable.
 """
 
 from typing import NamedTuple, Tuple
@@ -24,7 +24,7 @@ class Layer(NamedTuple):
 
 
 class Shape(NamedTuple):
-  """What stands for a tensor.
+  """Shape of a tensor.
 
   Attributes:
     shape: its dimensions.
@@ -38,17 +38,17 @@ class Shape(NamedTuple):
 class Outline:
   """The layers of `networks`, on `Shape`s.
 
-  A recurrent layer's first step from zeros is counted as the others.
+  The first step of a recurrent layer, from zeros, is counted like the others.
 
   Attributes:
     layers: name → `Layer`, in order of their first use.
     weights: name → shape.
-    flops: those of the products of a step so far, forward and backward; a
+    flops: operations of the products of a step so far, forward and backward; a
       multiplication and an addition are two.
   """
 
   def __init__(self):
-    """Begins with nothing."""
+    """Begins without layers."""
     self.layers = {}
     self.weights = {}
     self.flops = 0
@@ -70,7 +70,7 @@ class Outline:
     return Shape(x.shape[:-1] + (units,), True)
 
   def normalize(self, name, x):
-    """Returns the shape of `x`, and notes the layer `name`."""
+    """Returns the shape of `x`, and records the layer `name`."""
     depth = x.shape[-1]
     self._add(name, "normalize", x, depth, gain=[depth], offset=[depth])
     return Shape(x.shape, True)
@@ -88,7 +88,7 @@ class Outline:
     return Shape(x.shape, x.trained or y.trained)
 
   def concat(self, x, y):
-    """Returns the shape of `x` and `y` side by side."""
+    """Returns the shape of the concatenation of `x` and `y`."""
     joined = x.shape[:-1] + (x.shape[-1] + y.shape[-1],)
     return Shape(joined, x.trained or y.trained)
 
@@ -115,15 +115,16 @@ class Outline:
     return Shape((batch, steps, units), True), Shape((batch, units), True)
 
   def attend(self, queries, keys, values, heads=1, scale=1.0, causal=False):
-    """Returns the shape of what `queries` find; see `networks`.
+    """Returns the shape of the attention result; see `networks`.
 
     Args:
       queries: `[B, S, D]`.
       keys: `[B, T, D]`.
       values: `[B, T, D]`.
-      heads: number of heads, which changes no count.
+      heads: number of heads, which does not affect the count.
       scale: factor of the scores.
-      causal: whether half of the scores are not used; they are counted.
+      causal: whether the upper half of the scores is masked; it is counted
+        nevertheless.
 
     Returns:
       A `Shape`.

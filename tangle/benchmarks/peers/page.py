@@ -1,4 +1,4 @@
-"""One HTML page of all results, which opens without a server or a network."""
+"""One HTML page of all results, which needs no server and no network."""
 
 import base64
 import html
@@ -75,7 +75,7 @@ def write(path, results, facts, images=None):
     path: the HTML file to write.
     results: task → contender → figures, as `figures.make_rows` returns them.
     facts: name → text or number: machine, settings.
-    images: task → list of PNG files, to be put into the page.
+    images: task → list of PNG files to embed in the page.
   """
   parts = [
     "<!DOCTYPE html>",

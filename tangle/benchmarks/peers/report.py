@@ -1,4 +1,4 @@
-"""Compares contenders on several tasks, and writes down what was found."""
+"""Compares contenders on several tasks, and writes the results."""
 
 import os
 
@@ -11,21 +11,22 @@ from tangle.training import records
 def compare(names, size, contenders, settings, timing, out_dir, **facts):
   """Compares contenders on tasks, one task after another.
 
-  Prints a table of each task as soon as it is there.
+  Prints the table of each task as soon as it is measured.
 
   Args:
-    names: of the tasks.
+    names: names of the tasks.
     size: name of their size.
     contenders: names of `roster.NAMES`.
     settings: a `roster.Settings`, whose sizes are those of each task.
     timing: a `harness.Settings`.
-    out_dir: folder that gets `metrics.jsonl`, a record for each task and
-      contender; a plot of each ratio; and `peers.html`, a page of all.
-    **facts: what else the page is to say of all results.
+    out_dir: folder where to write `metrics.jsonl`, with a record per task and
+      contender; a plot of each ratio; and `peers.html`, a page with all
+      results.
+    **facts: name → further text or number for the page.
 
   Returns:
-    An ordered dict: task → contender → figures, as `roster.compare` gives
-    them; and `machine` → what else the page says of all results.
+    An ordered dict: task → contender → figures, as `roster.compare` returns
+    them; and `machine` → the further facts of the page.
 
   Raises:
     ArgumentError: if a name is unknown.

@@ -1,4 +1,4 @@
-"""Who contends, and the comparison of all of them on a task."""
+"""The list of contenders, and their comparison on a task."""
 
 import collections
 import json
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
   """A contender.
 
   Attributes:
-    python: whose interpreter: python2, python1 or torch_python.
+    python: its interpreter: python2, python1 or torch_python.
     modules: kind of task → module of this folder.
     options: arguments of its `build`.
   """
@@ -82,18 +82,19 @@ _WITHOUT_TENSORFLOW = ("torch_peer", "jax_peer", "jobs_torch", "jobs_jax")
 
 
 class Settings(NamedTuple):
-  """What all contenders of a comparison share.
+  """Settings that all contenders of a comparison share.
 
   Attributes:
     pythons: python2, python1, torch_python → path of an interpreter, empty if
       there is none.
-    sizes: those of the task's kind.
+    sizes: the sizes of the task's kind.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and processors of a process.
+    threads: threads within an op, and processors per process.
     seed: of weights and batches.
-    options: module → more arguments of its `build`.
-    environment: more variables of all processes, such as `OMP_WAIT_POLICY`.
-    files: task → source and target file, in place of drawn examples.
+    options: module → additional arguments of its `build`.
+    environment: additional environment variables of all processes, such as
+      `OMP_WAIT_POLICY`.
+    files: task → source and target file, instead of drawn examples.
   """
 
   pythons: Dict[str, str]
@@ -111,7 +112,7 @@ def compare(task, names, settings, timing=None):
 
   Args:
     task: one of `kinds.NAMES`.
-    names: of the contenders, of `NAMES`.
+    names: names of the contenders, from `NAMES`.
     settings: a `Settings`.
     timing: a `harness.Settings`.
 
@@ -119,7 +120,7 @@ def compare(task, names, settings, timing=None):
     Name → figures, as `figures.make_rows` returns them.
 
   Raises:
-    ArgumentError: if there is no such task or contender.
+    ArgumentError: if a task or contender is unknown.
   """
   for name in names:
     if name not in ENTRIES:
@@ -149,7 +150,7 @@ def compare(task, names, settings, timing=None):
 
 
 def _write_data(folder, kind, settings):
-  """Returns the path of the file that tasks of a kind read; empty for none."""
+  """Returns the path of the file that tasks of a kind read; empty if none."""
   path = os.path.join(folder, "data.npz")
   if kind == g2p.NAME:
     g2p_data.write(path, settings.sizes, settings.seed)
@@ -162,7 +163,7 @@ def _write_data(folder, kind, settings):
 
 
 def make_contender(name, task, settings, data=""):
-  """Returns what to start.
+  """Returns how to start a contender.
 
   Args:
     name: one of `NAMES`.
@@ -199,8 +200,8 @@ def make_contender(name, task, settings, data=""):
     "TF_CPP_MIN_LOG_LEVEL": "3",
   }
   if entry.python == "python1":
-    # TensorFlow 2 sets it in its process, and 1.15 in a process below would
-    # take half of its behaviour over: contrib's cells fail then.
+    # TensorFlow 2 sets this variable. 1.15 in a child process would inherit it
+    # and take on half of TensorFlow 2's behaviour, and contrib's cells fail.
     environment["TF2_BEHAVIOR"] = "0"
   environment.update(settings.environment)
   command = [settings.pythons[entry.python], "-W", "ignore", _LAUNCH]

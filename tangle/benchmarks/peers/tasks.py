@@ -1,7 +1,7 @@
-"""The tasks: networks with sizes, initial weights and a batch, all by numpy.
+"""The tasks: networks with sizes, initial weights and a batch, from numpy.
 
-Every contender trains the same network from the same weights on the same
-batch, so that its losses can be compared with those of the others.
+Every contender trains the same network from the same weights on the same batch,
+so that losses can be compared.
 """
 
 import collections
@@ -17,16 +17,16 @@ NAMES = tuple(networks.NETWORKS)
 
 
 class Sizes(NamedTuple):
-  """How large a task is.
+  """Sizes of a task.
 
   Attributes:
-    batch: B, examples a step.
+    batch: B, examples per step.
     units: U, depth of layers and of features.
     steps: T, of the source.
     target_steps: S, of the target.
-    symbols: how many targets there are to choose from.
-    layers: of a Transformer's encoder, and of its decoder.
-    heads: of its attention.
+    symbols: number of target classes.
+    layers: layers of a Transformer's encoder, and of its decoder.
+    heads: heads of its attention.
   """
 
   batch: int = 64
@@ -47,7 +47,7 @@ SIZES = {
 
 
 class Task(NamedTuple):
-  """A network in two parts, with all that its training needs.
+  """A network in two parts, and all else that training needs.
 
   Attributes:
     name: one of `NAMES`.
@@ -55,13 +55,14 @@ class Task(NamedTuple):
     lower_feeds: name → array, for the lower part.
     upper_feeds: name → array, for the upper part.
     lower_layers: name → `outline.Layer` of the lower part, in order.
-    upper_layers: likewise, of the upper part.
+    upper_layers: name → `outline.Layer` of the upper part, in order.
     weights: name → initial array.
     boundary: shapes of the tensors between the parts.
-    flops: of the matrix products of a step, forward and backward.
-    lower: from a framework's layers and feeds to the boundary, a list.
-    upper: from layers, boundary and feeds to the loss.
-    words: that a step trains on; none.
+    flops: operations of the matrix products of a step, forward and backward.
+    lower: a function from a framework's layers and feeds to the boundary, a
+      list.
+    upper: a function from layers, boundary and feeds to the loss.
+    words: words that a step trains on: 0.
   """
 
   name: str
@@ -79,7 +80,7 @@ class Task(NamedTuple):
 
 
 class Optimizer(NamedTuple):
-  """How a contender changes the weights.
+  """The optimizer of all contenders.
 
   Attributes:
     name: sgd or adam (Kingma & Ba 2015, with its default settings).
@@ -104,7 +105,7 @@ def make(name, sizes, seed=0):
     A `Task`.
 
   Raises:
-    ArgumentError: if there is no task of that name.
+    ArgumentError: if the name is unknown.
   """
   if name not in NAMES:
     raise errors.ArgumentError(
@@ -161,7 +162,7 @@ def _shapes(feeds):
 
 
 def _draw(name, shape, rng):
-  """Draws a weight; none is zero, so that all of them count in the loss."""
+  """Draws a weight; no entry is zero, so that all affect the loss."""
   values = rng.standard_normal(shape)
   if len(shape) == 2:
     values = values / np.sqrt(shape[0])

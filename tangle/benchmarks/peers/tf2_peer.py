@@ -1,7 +1,7 @@
 """TensorFlow 2 on the tasks: compiled parts and two tapes, or one function.
 
-Split: `tf.function`s run the parts, eager code holds the boundary and a tape
-for each part. Recurrent layers are unrolled in the function, with one product
+Split: a `tf.function` runs each part; eager code holds the boundary and one
+tape per part. Recurrent layers are unrolled in the function, with one product
 of the inputs for all steps.
 """
 
@@ -78,7 +78,7 @@ def build(task, optimizer, threads, mode):
   Args:
     task: a `tasks.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op, and of ops at once.
+    threads: threads within an op, and between ops.
     mode: split or joint.
 
   Returns:

@@ -1,8 +1,9 @@
-"""PyTorch on the tasks: as two modules with a cut between, or as one.
+"""PyTorch on the tasks: as two modules with a cut between them, or as one.
 
-Split, as a user does it: the boundary is detached, the loss goes backward to
-it, then the boundary goes backward with the gradient that came. Layers are
-PyTorch's own over whole sequences, run eagerly; `torch.compile` is left out.
+Split is done as users do it: the boundary is detached, the loss is
+differentiated down to it, and then the boundary's `backward` is called with
+this gradient. Layers are PyTorch's own over whole sequences, run eagerly,
+without `torch.compile`.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ class Net(nn.Module):
 
     Args:
       layers: name → `outline.Layer`.
-      weights: name → array, as `tasks` has them.
+      weights: name → array, as in `tasks`.
     """
     super().__init__()
     self._layers = nn.ModuleDict()
@@ -84,7 +85,7 @@ class Net(nn.Module):
     return x + y
 
   def concat(self, x, y):
-    """Returns `x` and `y` side by side."""
+    """Returns the concatenation of `x` and `y`."""
     return torch.cat([x, y], -1)
 
   def cross_entropy(self, logits, targets):
@@ -111,7 +112,7 @@ def _make_normalize(name, layer, weights):
 
 
 def _make_lstm(name, layer, weights):
-  """Takes PyTorch's order of the gates, which is i, f, g, o."""
+  """Reorders the gates to PyTorch's order i, f, g, o."""
 
   def turn(array):
     i, g, f, o = np.split(array, 4, axis=-1)
@@ -136,7 +137,7 @@ def _make_gru(name, layer, weights):
 
 
 def _freeze_second_bias(layer):
-  """Leaves one bias of the two, as the other frameworks have."""
+  """Keeps one of the two biases, as the other frameworks have one."""
   nn.init.zeros_(layer.bias_hh_l0)
   layer.bias_hh_l0.requires_grad_(False)
 
@@ -155,7 +156,7 @@ def build(task, optimizer, threads, mode):
   Args:
     task: a `tasks.Task`.
     optimizer: a `tasks.Optimizer`.
-    threads: threads of an op.
+    threads: threads within an op.
     mode: split or joint.
 
   Returns:

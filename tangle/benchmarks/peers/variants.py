@@ -1,9 +1,9 @@
-"""What each part of tangle, and each setting of a process, is worth.
+"""Ablations: the effect of each part of tangle and each process setting.
 
 The same training with one thing changed at a time: how runs are made, how
-recurrent layers are built, what TensorFlow and the C library's allocator are
-told. Each variant is a process of its own, stepped in turn with all others, so
-that its ratio to the default is one of pairs.
+recurrent layers are built, settings of TensorFlow and of the C library's
+allocator. Each variant has its own process. All step in turn, so that ratios to
+the default are paired.
 """
 
 import collections
@@ -18,16 +18,16 @@ from tangle.benchmarks.peers import figures, harness, roster
 DEFAULT = "default"
 
 COLUMNS = ("step_s", "to_default", "first_step_s", "rss_bytes", "same_losses")
-"""What a table shows."""
+"""Columns of the table."""
 
 
 class Variant(NamedTuple):
-  """One thing that is changed.
+  """One change to the default.
 
   Attributes:
-    about: what it is.
+    about: a description.
     options: arguments of `ours.build`.
-    environment: variables of the process.
+    environment: environment variables of the process.
   """
 
   about: str
@@ -91,8 +91,8 @@ def compare(task, names, settings, mode="split", timing=None):
 
   Args:
     task: one of `tasks.NAMES`.
-    names: of the variants, of `NAMES`, the default among them.
-    settings: a `roster.Settings`, of which `pythons` has python2.
+    names: names of the variants, from `NAMES`, including the default.
+    settings: a `roster.Settings` whose `pythons` has python2.
     mode: split or joint.
     timing: a `harness.Settings`.
 
@@ -101,7 +101,7 @@ def compare(task, names, settings, mode="split", timing=None):
     `rss_bytes`, `same_losses`, or a `reason`.
 
   Raises:
-    ArgumentError: if there is no such variant, or the default is missing.
+    ArgumentError: if a variant is unknown, or the default is missing.
   """
   for name in names:
     if name not in VARIANTS:
@@ -125,7 +125,7 @@ def compare(task, names, settings, mode="split", timing=None):
 
 
 def make_rows(found):
-  """Makes figures of what a harness has measured.
+  """Computes figures from the measurements of a harness.
 
   Args:
     found: name → dict, as `harness.measure` returns it.

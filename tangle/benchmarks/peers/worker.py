@@ -1,12 +1,12 @@
-"""The process of one contender: builds, then steps as often as it is told.
+"""The process of one contender: builds it, then makes the requested steps.
 
 Requests and answers are lines of JSON. The first answer, when all is built, has
 `build_s` and `versions`, or a `reason` why the contender cannot run. Then each
-request `{"steps": n}` is answered by `seconds`, one a step, `values`, what the
-steps returned, `cpu_s`, the processor time of a step, and `rss_bytes`, the peak
-so far. A contender that has functions beside the step (`jobs_contender`) is
-asked by `{"call": name, "arguments": {...}}`, and answers with what it has
-returned.
+request `{"steps": n}` is answered with `seconds`, one number per step,
+`values`, the results of the steps, `cpu_s`, the processor time per step, and
+`rss_bytes`, the peak so far. A contender that has further functions
+(`jobs_contender`) also takes requests `{"call": name, "arguments": {...}}`, and
+answers with the function's result.
 """
 
 import importlib
@@ -37,7 +37,7 @@ def serve(spec, requests, answers):
     answer = {"build_s": time.perf_counter() - begin, "import_s": import_s}
     versions.update(python=platform.python_version(), numpy=np.__version__)
     answer["versions"] = versions
-  except Exception as error:  # whatever a framework raises is told
+  except Exception as error:  # whatever a framework raises is reported
     step, answer = None, {"reason": describe(error)}
   _write(answers, answer)
   if step is None:
@@ -55,7 +55,7 @@ def serve(spec, requests, answers):
 
 
 def _build(found, spec):
-  """Returns the step of a contender, and the versions of what it runs on."""
+  """Returns the step of a contender, and the versions of its framework."""
   task = kinds.make(spec["task"], spec["sizes"], spec["seed"], spec["data"])
   optimizer = tasks.Optimizer(*spec["optimizer"])
   return found.build(task, optimizer, spec["threads"], **spec["options"])
@@ -66,7 +66,7 @@ def take_steps(step, count):
 
   Args:
     step: a callable without arguments that returns a number.
-    count: how many steps.
+    count: number of steps.
 
   Returns:
     A dict of `seconds`, `values`, `cpu_s` and `rss_bytes`.
@@ -89,12 +89,13 @@ def take_call(contender, name, arguments):
   """Calls a function of a contender.
 
   Args:
-    contender: what has it.
-    name: of the function.
-    arguments: a dict, for it.
+    contender: an object with the function.
+    name: name of the function.
+    arguments: a dict of its arguments.
 
   Returns:
-    A dict: `wall_s`, `cpu_s` and `rss_bytes`, and what the function returned.
+    A dict: `wall_s`, `cpu_s` and `rss_bytes`, and the items that the function
+    returned.
   """
   begin, start = time.perf_counter(), time.process_time()
   found = getattr(contender, name)(**arguments)
@@ -107,9 +108,9 @@ def take_call(contender, name, arguments):
 
 
 def peak_memory():
-  """Returns the most memory that has been resident, in bytes; 0 if unknown.
+  """Returns the peak resident memory in bytes; 0 if unknown.
 
-  `getrusage` would count what the starting process had, too.
+  `getrusage` would include the peak of the process that started this one.
   """
   try:
     with open("/proc/self/status", encoding="utf-8") as file:
@@ -122,7 +123,7 @@ def peak_memory():
 
 
 def describe(error):
-  """Returns one line that tells of an exception, `error`."""
+  """Returns one line that describes an exception, `error`."""
   if isinstance(error, ImportError) and getattr(error, "name", None):
     return f"{error.name} is not installed here"
   lines = str(error).strip().split("\n")
