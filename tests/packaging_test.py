@@ -40,7 +40,9 @@ class PackagingTest(absltest.TestCase):
   def test_a_script_beside_the_clone_finds_the_package(self):
     if sys.version_info < (3, 8):  # it would install into this environment
       self.skipTest("Its pip knows no editable wheels.")
-    self.pip("install", "--prefix", "installed", "--editable")
+    # Else pip would remove the installation of this environment.
+    options = ["--ignore-installed", "--prefix", "installed"]
+    self.pip("install", *options, "--editable")
     (sites,) = (self.folder / "installed").glob("lib/python*/site-packages")
     program = (
       "import importlib.util, site, sys; site.addsitedir(sys.argv[1]); "
