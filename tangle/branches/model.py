@@ -31,7 +31,7 @@ WAYS = collections.OrderedDict(
     ("partial", partial.Partial),
   ]
 )
-"""Name → the class that trains in that way."""
+"""Name → the class that implements it."""
 
 END = "_end"  # no type can have this name
 

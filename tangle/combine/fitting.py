@@ -13,7 +13,7 @@ from tangle.compat import tf1
 from tangle.nets import checks, feedforward
 
 ADAPTERS = ("dense", "reshape", "cast")
-"""What can be put between two networks that do not fit."""
+"""The adapters that can be put between two networks that do not fit."""
 
 
 def check_adapters(caller, adapter):

@@ -7,7 +7,7 @@ from tangle.compat import tf1
 from tangle.nets import checks
 
 MERGES = ("concat", "sum", "mean", "max", "product")
-"""The merges that have a name."""
+"""The merges that can be given by name."""
 
 
 def check_merge(caller, merge):

@@ -3,9 +3,9 @@
 Lists name, shape and type of each variable, but no values. Four formats are
 read: a checkpoint of `tf.train.Saver`, a SavedModel of TensorFlow 1, a Keras
 file, and an object-based checkpoint, such as a SavedModel of TensorFlow 2 or
-the files of `tf.train.Checkpoint`. In the last, a variable has two names: its original name,
-if that is unique, and its path among the objects. In a Keras file, the path is
-that of an array in the file.
+the files of `tf.train.Checkpoint`. In the last, a variable has two names: its
+original name, if that is unique, and its path among the objects. In a Keras
+file, the path is that of an array in the file.
 """
 
 import os

@@ -13,7 +13,7 @@ ASSIGNMENTS = {
   "AssignAddVariableOp": "assign_add",
   "AssignSubVariableOp": "assign_sub",
 }
-"""Type of an op that changes a variable → the variable's method for it."""
+"""Type of an op that changes a variable → the matching variable method."""
 
 
 def listed(network):

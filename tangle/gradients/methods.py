@@ -239,7 +239,7 @@ WEIGHTINGS = {
   "aligned_mtl": aligned_mtl,
   "upgrad": upgrad,
 }
-"""Name → method, of those that weigh by the Gramian."""
+"""Name → method, for the methods that use only the Gramian."""
 
 
 def weights_of(gram, method, precision, **options):

@@ -14,7 +14,7 @@ LINEAR = ("sum", "mean", "weighted")
 """The methods whose weights do not depend on gradients."""
 
 DROP = "graddrop"
-"""The method that weighs each entry on its own."""
+"""The method that weighs each entry separately."""
 
 METHODS = LINEAR + tuple(methods.WEIGHTINGS) + (DROP,)
 """The names of all methods."""

@@ -7,7 +7,7 @@ computation is in float64, and no gradient flows through a solution.
 from tangle.compat import tf1
 
 TOLERANCE = 1e-12
-"""Where a solver stops, relative to the size of what it was given."""
+"""The tolerance of the solvers, relative to the size of the input."""
 
 _MAX_STEPS = 50
 _TINY = 1e-300

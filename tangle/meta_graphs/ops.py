@@ -65,8 +65,8 @@ CONTRIB = {
     UpdateModelV4""",
   "text": "SkipGramGenerateCandidates",
 }
-"""Module of `tf.contrib` → the ops that its libraries register in 1.15.5. Those
-of `framework` are registered by its library only, not by an import."""
+"""Module of `tf.contrib` → the ops that its libraries register in 1.15.5. The
+ops of `framework` are registered by its library only, not by an import."""
 
 _REMOVED = """BigQueryReader GcsConfigureBlockCache GcsConfigureCredentials
   GenerateBigQueryReaderPartitions RemoteFusedGraphExecute Rpc
@@ -74,13 +74,13 @@ _REMOVED = """BigQueryReader GcsConfigureBlockCache GcsConfigureCredentials
   TensorForestTreeIsInitializedOp TensorForestTreePredict
   TensorForestTreeResourceHandleOp TensorForestTreeSerialize
   TensorForestTreeSize TryRpc"""
-"""Ops of the core of 1.15 that 2.x has no more."""
+"""Ops in the core of 1.15 that 2.x has removed."""
 
 _PACKAGES = (
   ("Addons>", "tensorflow_addons"),
   ("Horovod", "horovod.tensorflow"),
 )
-"""How the names of a package's ops begin, and what to import."""
+"""Prefixes of the names of a package's ops, and the module to import."""
 
 _WITHOUT_EFFECT = {
   # For debuggers.
@@ -95,7 +95,7 @@ _WITHOUT_EFFECT = {
   # A check of the assigned shape; 1.15 makes it when the graph is built.
   ("AssignVariableOp", "validate_shape"),
 }
-"""Newer attributes that change no value whatever they are."""
+"""Newer attributes that change no value, whatever they are set to."""
 
 _INT32, _FLOAT, _COMPLEX64 = 3, 1, 8  # DataType
 _DEFAULTS = {
@@ -113,9 +113,9 @@ _DEFAULTS = {
   "reshuffle_each_iteration": {"b": True},
   "use_default_device": {"b": True},
 }
-"""Defaults of attributes that 2.x has added to ops of 1.15, but for those that
-are false, 0 or empty. A file lists the defaults of its ops, but not of those
-that only the functions of loops and conditionals have."""
+"""Defaults of attributes that 2.x has added to ops of 1.15, except for defaults
+that are false, 0 or empty. A file lists the defaults of its ops, but not of ops
+that occur only in the functions of loops and conditionals."""
 
 
 def check_known(caller, path, meta):

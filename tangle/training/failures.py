@@ -13,7 +13,7 @@ OUT_OF_ROOM = (
   MemoryError,
   tf1.errors.ResourceExhaustedError,
 )
-"""What a full disk and a full memory raise."""
+"""The errors raised when the disk or the memory is full."""
 
 
 def say_how_to_go_on(error, step):

@@ -6,7 +6,7 @@ from tangle import errors
 from tangle.pipeline import faults
 
 ERRORS = (errors.TaskLostError, *faults.SUSPECT)
-"""What a run raises when a task is lost."""
+"""The errors that a run raises when a task is lost."""
 
 PAUSE_S = 1.0
 """Seconds between two attempts."""

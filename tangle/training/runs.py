@@ -26,7 +26,7 @@ from tangle.training import records
 FILE = "run.json"
 
 CHECKPOINTS = "checkpoints"
-"""The name of the folder of a run's checkpoints, in that of the run."""
+"""The name of the folder of checkpoints, within the run's folder."""
 
 _LIMIT = 1 << 26  # bytes, of `run.json`
 _TEXT_LIMIT = 1 << 30  # bytes, of a vocabulary
