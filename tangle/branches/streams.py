@@ -6,7 +6,6 @@
     for batch in reader.epoch(sess):
       trainer.step(sess, batch)
 
-
 An element of the stream is one record, a dict
 
     type      scalar string, the name of its type
