@@ -32,7 +32,6 @@ class Trainer:
 
   A step changes the branches whose types are in the batch, and the end. All
   other variables, and their optimizer slots, stay unchanged, bit by bit.
-  else, and what the optimizer keeps for it, stays as it is, bit by bit.
 
   Attributes:
     model: the `Model`.

@@ -19,7 +19,6 @@ def total(gradients, name="total"):
 
   Args:
     gradients: K gradients of the shape of the variable, or `None`.
-      none.
     name: name scope of the new ops.
 
   Returns:

@@ -5,7 +5,6 @@ precision. A sum then stops growing: at 2,048 terms in float16 and at 256 in
 bfloat16, if the terms are equal. Which kernels do so differs between versions,
 see `docs/surprises.md`. The gradients of broadcast tensors, of biases and of
 embedding tables are such sums.
-of embeddings are such sums.
 
 For float32 and float64, each function here is TensorFlow's own.
 """

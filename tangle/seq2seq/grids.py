@@ -139,5 +139,5 @@ class GridBuckets(Buckets):
 
 
 def _turn(row, place, count):
-  """Returns the place within a row; every second row runs backward."""
+  """Returns the place in a row of `count`; every second row runs backward."""
   return place + row % 2 * (count - 1 - 2 * place)

@@ -141,7 +141,6 @@ def beam(
   for the score, without its coverage penalty and its pruning by score;
   Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks",
   sec. 3.2, for setting ended sequences aside. That only the first K of 2 K
-  sec. 3.2, for setting ended sequences aside. That only the first K of 2 K
   extensions may end is taken from fairseq (Ott et al. 2019,
   `sequence_generator.py`); but there EOS is forced after S steps, and the
   search ends as soon as K sequences have ended. The end of the search is that

@@ -36,7 +36,7 @@ class TutorialBatches:
 
   Source: TensorFlow's translate tutorial (2015, `translate.train` and
   `seq2seq_model.get_batch`). Departures: one explicit `RandomState`, where the
-  the tutorial draws buckets by numpy's global generator and examples by
+  tutorial draws buckets by numpy's global generator and examples by
   Python's; arrays are `[B, T]`, where the tutorial has T arrays `[B]`; a weight
   is 0 after EOS, where the tutorial looks for PAD among the targets, which is
   the same for targets without PAD; the targets are a separate array, where the

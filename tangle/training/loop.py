@@ -38,7 +38,6 @@ class Outcome(NamedTuple):
     seconds: the time spent on training, including earlier runs.
     signal: name of the signal that ended the run, such as `"SIGTERM"`; `None`
       if no signal did.
-      `None` without.
   """
 
   step: int
@@ -161,7 +160,6 @@ class Loop:
       reopen_s: the most seconds from the loss of a task to the next step. The
         run also ends if the same step loses a task three times in a row.
       locked: whether the caller holds the lock of the folder, as within
-        `runs.started`; by default `run` takes it.
         `runs.started`; by default `run` takes it.
 
     Raises:

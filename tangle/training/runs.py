@@ -48,7 +48,6 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     data: name → digest of the training and validation data.
     texts: file name → text, such as vocabularies. They are written into the
       folder.
-      into the folder.
     report: called with a line of text if versions differ; by default it is
       printed.
 

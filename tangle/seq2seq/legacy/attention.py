@@ -149,7 +149,6 @@ class Step:
 
     Args:
       caller: the function to name in messages.
-      caller: who asks, for messages.
       cell: a cell.
       depth: E, depth of the inputs.
       attention_states: `[B, T, D]`; B and T may be unknown.
@@ -221,7 +220,7 @@ def check_states(caller, states, dtype):
   """Returns the states to attend to, as a tensor.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     states: `[B, T, D]`; D must be known.
     dtype: float type.
 

@@ -139,7 +139,7 @@ def check_cell(caller, cell):
   """Raises unless `cell` is a cell of this package.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     cell: any value.
 
   Raises:
@@ -157,7 +157,7 @@ def check_state(caller, argument, state, cell):
   """Returns `state` as tensors in the structure of a cell's state.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     state: the parts of a state.
     cell: the cell.

@@ -8,7 +8,7 @@ def encoder(caller, encoder_inputs, cell, dtype):
   """Runs a cell over features from a zero state, in the current scope.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     encoder_inputs: T tensors `[B, D]`.
     cell: a cell.
     dtype: float type.
@@ -33,7 +33,7 @@ def embedding_encoder(
   """Runs a cell over embedded symbols, below `rnn` in the current scope.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     encoder_inputs: T int tensors `[B]`.
     cell: a cell.
     num_symbols: number of symbols.

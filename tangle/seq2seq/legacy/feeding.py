@@ -111,7 +111,7 @@ def check_feed_previous(caller, value):
   """Returns `feed_previous` as a Python bool or a scalar bool tensor.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     value: a bool, or a scalar bool tensor.
 
   Returns:
@@ -141,7 +141,7 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
   """Returns an output projection as tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     projection: pair of weights `[O, V]` and biases `[V]`, or None.
     depth: O, depth of the outputs.
     num_symbols: V.
@@ -184,7 +184,7 @@ def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
   """Returns the ids that a decoder reads, after checking the sizes.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     decoder_inputs: T int tensors `[B]`.
     num_symbols: V.
     embedding_size: E.

@@ -100,7 +100,7 @@ def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
   """Sums each example's weighted losses, and its weights.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
     targets: T int tensors `[B]`.
     weights: T float tensors `[B]`.

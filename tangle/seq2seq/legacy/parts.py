@@ -359,7 +359,7 @@ def unstack(caller, argument, batch):
   """Splits batch-major ids into steps.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     batch: `[B, T]` int; T must be known.
 

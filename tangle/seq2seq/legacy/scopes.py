@@ -13,7 +13,7 @@ def opened(caller, scope, default, dtype=None):
   """Opens a variable scope, and the name scope that goes with it.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     scope: a string or a `tf1.VariableScope`; None for `default`.
     default: a string.
     dtype: default dtype of the variables; None for the enclosing scope's.
@@ -35,7 +35,7 @@ def reusing(caller, scope=None, dtype=None):
   one.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     scope: a string; None for the current scope.
     dtype: default dtype of the variables; None for the enclosing scope's.
 
@@ -59,7 +59,7 @@ def check_graph_mode(caller):
   """Raises if eager execution is on.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
 
   Raises:
     GraphError: if eager execution is on.
@@ -162,7 +162,7 @@ def check_ids(caller, argument, values):
   """Returns time-major ids as tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     values: T int tensors `[B]`, in a list or tuple.
 
@@ -187,7 +187,7 @@ def check_vectors(caller, argument, values):
   """Returns time-major features as tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     values: T float tensors `[B, D]`, in a list or tuple; D the same for all.
 
@@ -226,7 +226,7 @@ def check_list(caller, argument, values):
   """Returns `values` if it is a list of at least one tensor.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     argument: the argument's name, for the message.
     values: any value.
 
