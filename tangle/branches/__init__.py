@@ -1,11 +1,11 @@
-"""Branches by type of data: a branch for each type, and a shared end.
+"""Multi-branch models: one branch per type of data, and a shared end.
 
     model = branches.Model({"image": branches.Branch(...), ...}, end, loss, ...)
     trainer = model.minimize(tf1.train.AdamOptimizer, way="mixed")
     trainer.step(sess, model.schema.batch(records))
 
-Batches come from `Schema.batch`, or from `tf.data` through `streams`; in which
-order, `schedules` say.
+Batches come from `Schema.batch`, or from `tf.data` through `streams`;
+`schedules` decide their order.
 """
 
 from tangle.branches import schedules, streams

@@ -1,4 +1,4 @@
-"""Batches of one type each, each type with a graph of its own."""
+"""Training on batches of one type each, with one graph per type."""
 
 from tangle import errors
 from tangle.branches import trainers
@@ -6,7 +6,7 @@ from tangle.compat import tf1
 
 
 class Alternate(trainers.Trainer):
-  """Trains on the path of the type that a batch has."""
+  """Trains on the path of the batch's type."""
 
   way = "alternate"
 
@@ -33,7 +33,7 @@ class Alternate(trainers.Trainer):
   def _run(self, sess, types, batch):
     (k,) = types
     path = self.model.paths[k]
-    # In the order of the type's values, which may be another than the batch's.
+    # The losses are in the order of the type's values, not of the batch.
     places = batch.places[k]
     feed_dict = {
       path.input_ph: batch.inputs[k],
@@ -49,7 +49,7 @@ def reorder(losses, places):
   """Puts losses in the order of the batch.
 
   Args:
-    losses: `[B]`, the k-th of row `places[k]`.
+    losses: `[B]`; entry k belongs to row `places[k]` of the batch.
     places: `[B]` ints.
 
   Returns:

@@ -1,9 +1,9 @@
-"""Batches of any types, routed record by record in one graph.
+"""Training on batches of mixed types, routed record by record in one graph.
 
-Each branch is fed the values of its own type; their codes are stitched together
-in the order of the batch, and the end runs on them once. The code of a branch
-whose type the batch lacks is fed, with no rows, so that nothing of the branch
-runs, neither forward nor backward.
+Each branch is fed the values of its own type; the codes are stitched together
+in the order of the batch, and the end runs on them once. If the batch has no
+records of a type, an empty code is fed in place of the branch's, so that
+nothing of the branch runs, neither forward nor backward.
 """
 
 import collections
@@ -24,7 +24,7 @@ class Mixed(trainers.Trainer):
   way = "mixed"
 
   def __init__(self, model, optimizer, clip_norm, global_step):
-    """Builds the graph, and the update of all types; see `Model.minimize`."""
+    """Builds the graph, and the update for all types; see `Model.minimize`."""
     super().__init__(model, optimizer, clip_norm, global_step)
     with tf1.name_scope("mixed") as scope:
       self._scope = scope
@@ -35,7 +35,7 @@ class Mixed(trainers.Trainer):
       self._end = model.call_end(code, self._targets_ph)
       with tf1.name_scope("gradients"):
         self._differentiate()
-    # All slots of the optimizer are made here; other updates add only ops.
+    # Makes all slots of the optimizer; later updates only add ops.
     self._prepare(tuple(model.paths))
 
   def _differentiate(self):
@@ -93,8 +93,8 @@ def stitch(codes, name="stitch"):
     name: name scope of the new ops.
 
   Returns:
-    Type → placeholder `[n_k]` of the rows in the batch; and a nest of
-    `[B, ...]`.
+    A dict: type → placeholder `[n_k]` of its rows in the batch; and the
+    stitched nest of `[B, ...]`.
   """
   with tf1.name_scope(name):
     places = collections.OrderedDict(

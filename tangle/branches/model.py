@@ -31,16 +31,16 @@ WAYS = collections.OrderedDict(
     ("partial", partial.Partial),
   ]
 )
-"""Name → the class that trains in that way."""
+"""Name → the class that implements it."""
 
 END = "_end"  # no type can have this name
 
 
 class Branch(NamedTuple):
-  """A branch, and what it reads.
+  """A branch, and the values that it reads.
 
   Attributes:
-    network: a callable from `[n, ...]` values to a code, a nest of
+    network: a callable from values `[n, ...]` to a code, a nest of
       `[n, ...]`.
     dtype: the `tf.DType` of a value.
     shape: the shape of one value; `()` for a number.
@@ -52,7 +52,7 @@ class Branch(NamedTuple):
 
 
 class Ended(NamedTuple):
-  """What the shared end makes of codes of n records.
+  """The results of the shared end for n records.
 
   Attributes:
     outputs: nest of `[n, ...]`.
@@ -66,12 +66,12 @@ class Ended(NamedTuple):
 
 
 class Path(NamedTuple):
-  """The graph that n records of one type run through.
+  """The graph for n records of one type.
 
   Attributes:
     input_ph: placeholder `[n, ...]`.
     targets_ph: placeholder `[n, ...]`.
-    code: nest of `[n, ...]`, what the branch gives.
+    code: nest of `[n, ...]`, the output of the branch.
     end: the `Ended`.
   """
 
@@ -84,14 +84,14 @@ class Path(NamedTuple):
 class Model:
   """Branches and a shared end, and which variables belong to which.
 
-  The loss of a batch is the mean over its records, of whatever types. Update
-  ops, such as those of moving averages of a batch normalization, are not run.
+  The loss of a batch is the mean over its records of all types. Update ops,
+  such as those of the moving averages of batch normalization, are not run.
 
   Attributes:
     schema: the `Schema` of the records.
-    graph: the graph it is built in.
+    graph: the graph in which it is built.
     paths: type → `Path`.
-    variables: type, or `END` → the trainable variables of that part.
+    variables: a dict from a type, or `END`, to the part's trainable variables.
   """
 
   def __init__(self, branches, end, loss, target, name="branches"):
@@ -99,8 +99,8 @@ class Model:
 
     Args:
       branches: an ordered mapping from the name of a type to a `Branch`. All
-        give codes of the same structure, dtypes and shapes.
-      end: a callable from a code to outputs, a nest of `[n, ...]`. It is
+        codes must have the same structure, dtypes and shapes.
+      end: a callable from a code to the outputs, a nest of `[n, ...]`. It is
         called several times, and must use the same variables each time.
       loss: a function of outputs and `[n, ...]` targets that returns `[n]`
         losses.
@@ -108,11 +108,11 @@ class Model:
       name: name scope of the new ops.
 
     Raises:
-      ArgumentError: if there are no branches, a name is none, a network cannot
-        be called, codes differ in structure, or a network that is called again
-        does not use the variables that it has.
+      ArgumentError: if there are no branches, a name is not valid, a network
+        is not callable, codes differ in structure, or a network that is called
+        again does not reuse its variables.
       DtypeError: if codes differ in dtypes, or losses are not floating.
-      ShapeError: if codes differ in shapes, a shape of a record is not fully
+      ShapeError: if codes differ in shapes, the shape of a record is not fully
         known, or losses are not `[n]`.
     """
     self._caller = f"branches.Model {name!r}"
@@ -146,7 +146,7 @@ class Model:
     self._find_variables()
 
   def _find_variables(self):
-    """Finds the variables of each part, and that the end has but one set."""
+    """Finds the variables of each part; checks that the end shares its own."""
     self.variables = collections.OrderedDict()
     for k, path in self.paths.items():
       leaves = tf1.nest.flatten(path.code)
@@ -177,9 +177,9 @@ class Model:
       The placeholder `[n, ...]`, and the code, a nest of `[n, ...]`.
 
     Raises:
-      ArgumentError: if the network gives anything but dense tensors, or makes
-        new variables when it is called again.
-      ShapeError: if what it gives has no rows.
+      ArgumentError: if the network returns anything but dense tensors, or
+        makes new variables when it is called again.
+      ShapeError: if its output has no batch dimension.
     """
     field = self.schema.fields[k]
     shape = [None] + list(field.shape)
@@ -188,7 +188,7 @@ class Model:
       self._caller, repr(k), self._networks[k], input_ph, "branch"
     ).nest
     self._check_reuse(k, tf1.nest.flatten(code))
-    # Tensors of their own, which may be fed where the branch does not run.
+    # Separate tensors, which can be fed when the branch does not run.
     return input_ph, tf1.nest.map_structure(tf1.identity, code)
 
   def make_targets(self):
@@ -207,10 +207,10 @@ class Model:
       An `Ended`.
 
     Raises:
-      ArgumentError: if it gives anything but dense tensors, or makes new
-        variables when it is called again.
+      ArgumentError: if the end returns anything but dense tensors, or makes
+        new variables when it is called again.
       DtypeError: if the losses are not floating.
-      ShapeError: if outputs have no rows, or the losses are not `[n]`.
+      ShapeError: if outputs have no batch dimension, or losses are not `[n]`.
     """
     result = calls.call(self._caller, "end", self._end, code, "end")
     with tf1.name_scope("loss"):
@@ -231,7 +231,7 @@ class Model:
     return Ended(result.nest, losses, loss)
 
   def _check_reuse(self, label, tensors):
-    """Refuses variables that were not there when the model was built."""
+    """Refuses variables that did not exist when the model was built."""
     if getattr(self, "_known", None) is None:
       return
     ops = walk.ancestors(tensors)
@@ -244,13 +244,13 @@ class Model:
       )
 
   def variables_of(self, types):
-    """Lists what a step with records of certain types may change.
+    """Lists the variables that a step with certain types may change.
 
     Args:
       types: names of types.
 
     Returns:
-      A list of trainable variables: those of the branches, and of the end.
+      A list of trainable variables: those of the branches and of the end.
     """
     groups = [self.variables[k] for k in list(types) + [END]]
     names = {variable.name for group in groups for variable in group}
@@ -258,10 +258,10 @@ class Model:
     return [variable for variable in found if variable.name in names]
 
   def owners(self):
-    """Says to which part each variable belongs.
+    """Returns the part that each variable belongs to.
 
     Returns:
-      A dict: name of a variable → the one type that uses it, or else the end.
+      A dict: name of a variable → the only type that uses it, else the end.
     """
     users = collections.OrderedDict()
     for part, variables in self.variables.items():
@@ -280,28 +280,28 @@ class Model:
     global_step=None,
     mixtures=(),
   ):
-    """Builds what training needs.
+    """Builds the trainer.
 
     Args:
       optimizer: a function without arguments that makes a
         `tf.compat.v1.train.Optimizer`, called for each branch and for the end;
-        or one optimizer for all. What it keeps for itself, such as Adam's
-        powers of beta, then counts the steps of the part; or all steps.
-      way: `"alternate"`, each batch of one type, each type with a graph of its
-        own; `"mixed"`, one graph that takes batches of any types; or
-        `"partial"`, branches and end as sub-models of a pipeline.
-      clip_norm: the global norm, over what a step changes, that gradients are
-        scaled down to; `None` leaves them.
-      global_step: a variable that each step adds 1 to.
-      mixtures: for `"partial"`, groups of types that batches may mix.
+        or one optimizer for all. State that is not per variable, such as Adam's
+        powers of beta, then counts the steps of the part, or all steps.
+      way: `"alternate"`: each batch has one type, and each type its own graph;
+        `"mixed"`: one graph that takes batches of any types; or `"partial"`:
+        branches and end are sub-models of a pipeline.
+      clip_norm: gradients are scaled down to this global norm, taken over all
+        variables that a step changes; `None` for no clipping.
+      global_step: a variable that each step increments by 1.
+      mixtures: for `"partial"`, the groups of types that a batch may mix.
 
     Returns:
       A `trainers.Trainer`.
 
     Raises:
-      ArgumentError: if `way` is none, `optimizer` is none, `clip_norm` is not
-        positive, `mixtures` is for another way or has a group that is none, or
-        no trainable variable gets a gradient.
+      ArgumentError: if `way` or `optimizer` is not valid, `clip_norm` is not
+        positive, `mixtures` is given for another way or has an invalid group,
+        or no trainable variable gets a gradient.
     """
     if way not in WAYS:
       raise errors.ArgumentError(
@@ -326,10 +326,10 @@ class Model:
       batch: a `Batch` of B records; its targets are not used.
 
     Returns:
-      Nest of arrays `[B, ...]`, the outputs, in the order of the batch.
+      The outputs, a nest of arrays `[B, ...]` in the order of the batch.
 
     Raises:
-      ArgumentError, DtypeError, ShapeError: as `Schema.check`.
+      ArgumentError, DtypeError, ShapeError: see `Schema.check`.
     """
     self.schema.check(f"{self._caller}, predict", batch)
     found = sess.run(

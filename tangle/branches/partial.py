@@ -1,7 +1,7 @@
 """Branches and end as sub-models of a pipeline.
 
-The end reads its code from the branch that takes part in a step. No graph has
-more than one branch and there is one end, however many types there are.
+The end reads its code from the branch that takes part in a step. However many
+types there are, no graph has more than one branch, and there is only one end.
 """
 
 import collections
@@ -19,7 +19,7 @@ class Partial(trainers.Trainer):
   """Trains a pipeline whose end reads from one of the branches.
 
   A batch of several types needs a sub-model that reads from all of their
-  branches, another one for each mixture.
+  branches, one for each mixture.
 
   Attributes:
     pipeline: the `Pipeline`.
@@ -74,7 +74,7 @@ class Partial(trainers.Trainer):
       input_ph, code = self.model.call_branch(k)
       leaves = tf1.nest.flatten(code)
       outputs = {f"code_{i}": leaf for i, leaf in enumerate(leaves)}
-      if mixing:  # under a second name, to be read beside other branches
+      if mixing:  # a second name for the read, beside those of other branches
         outputs.update((f"part_{i}", leaf) for i, leaf in enumerate(leaves))
       return pieces.Piece(feeds={"input": input_ph}, outputs=outputs)
 

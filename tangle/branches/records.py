@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")  # also names a scope
 
 
 class Field(NamedTuple):
-  """What one value of a record is.
+  """The dtype and shape of one value of a record.
 
   Attributes:
     dtype: its `tf.DType`.
@@ -30,8 +30,8 @@ class Record(NamedTuple):
 
   Attributes:
     type: name of its type.
-    value: an array, or a Python number, as the field of its type says.
-    target: the same, as the field of targets says.
+    value: an array or a Python number, as the field of its type declares.
+    target: likewise, as the field of targets declares.
   """
 
   type: str
@@ -40,11 +40,11 @@ class Record(NamedTuple):
 
 
 class Batch(NamedTuple):
-  """B records, those of each type together.
+  """B records, grouped by type.
 
   Attributes:
-    inputs: type → `[n, ...]` values, for the types that have any, n > 0.
-    places: type → `[n]` int32, which rows of the batch these are.
+    inputs: type → values `[n, ...]`, for the types with n > 0 records.
+    places: type → `[n]` int32, the rows of the batch that these belong to.
     targets: `[B, ...]`, in the order of the batch.
   """
 
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
 
 
 class Schema:
-  """The types of records that there are, and their targets.
+  """The types of records, and their targets.
 
   Attributes:
     fields: type → `Field` of its values.
@@ -62,7 +62,7 @@ class Schema:
   """
 
   def __init__(self, fields, target):
-    """Takes the types.
+    """Stores the types.
 
     Args:
       fields: an ordered mapping from the name of a type to a `Field`.
@@ -94,15 +94,15 @@ class Schema:
 
     Args:
       records: a sequence of `Record`s.
-      first: the number of the first of them, for messages.
+      first: the number of the first record, for messages.
 
     Returns:
       A `Batch`, its rows in the order of `records`.
 
     Raises:
       ArgumentError: if there are no records.
-      DataError: if one is of no declared type, or has a value or target of
-        another dtype or shape.
+      DataError: if the type of a record is not declared, or a value or target
+        has another dtype or shape than declared.
     """
     inputs, places, targets = {}, {}, []
     for row, record in enumerate(records):
@@ -122,18 +122,18 @@ class Schema:
     )
 
   def convert(self, record, number):
-    """Makes arrays of what a record holds.
+    """Returns the content of a record as arrays.
 
     Args:
       record: a `Record`.
-      number: which record it is, for messages.
+      number: the number of the record, for messages.
 
     Returns:
       Its value and its target, arrays of the declared dtypes and shapes.
 
     Raises:
-      DataError: if it is no `Record`, of no declared type, or has a value or
-        target of another dtype or shape.
+      DataError: if it is not a `Record`, its type is not declared, or its value
+        or target has another dtype or shape than declared.
     """
     if not isinstance(record, Record):
       raise errors.DataError(
@@ -151,17 +151,17 @@ class Schema:
     )
 
   def check(self, caller, batch):
-    """Refuses a batch that is none of these types.
+    """Raises if a batch does not match the schema.
 
     Args:
-      caller: who asks, for messages.
+      caller: the function to name in messages.
       batch: a `Batch`.
 
     Raises:
-      ArgumentError: if it is no `Batch`, has no records, a type that is not
-        declared, or places that are not each row once.
+      ArgumentError: if it is not a `Batch`, has no records, a type that is not
+        declared, or places that do not have each row exactly once.
       DtypeError: if an array has another dtype than declared.
-      ShapeError: if an array has another shape.
+      ShapeError: if an array has another shape than declared.
     """
     if not isinstance(batch, Batch):
       raise errors.ArgumentError(
@@ -210,7 +210,7 @@ def _check_field(what, field):
 
 
 def _check_rows(where, values, field, count):
-  """Refuses what is not `count` rows of a field."""
+  """Raises unless `values` are `count` rows of a field."""
   wanted = (count,) + field.shape
   if np.shape(values) != wanted:
     raise errors.ShapeError(
@@ -228,8 +228,7 @@ def _check_rows(where, values, field, count):
 def _convert(who, value, field):
   """Returns `value` as an array of a field.
 
-  What has a dtype of its own must have that of the field; numbers of Python
-  have none.
+  A value with a dtype must have that of the field; Python numbers have none.
   """
   wanted = field.dtype.as_numpy_dtype
   array = np.asarray(value)
@@ -250,7 +249,7 @@ def _convert(who, value, field):
 
 
 def _fits(array, dtype):
-  """Whether numbers of Python, as numpy takes them, fit a dtype."""
+  """Whether Python numbers, as converted by numpy, fit a dtype."""
   if array.dtype.kind == "i" and dtype.is_integer:
     return not array.size or (
       dtype.min <= array.min() and array.max() <= dtype.max

@@ -1,14 +1,15 @@
-"""In which order batches of one type each are trained on.
+"""Schedules: the order of training on batches of one type each.
 
 A schedule is an object with
 
-    choose(waiting)          the next type, of an ordered dict from each type
-                             that has a batch waiting to its number of records
-    report(losses)           is told type → loss of each step
-    state(), restore(state)  for a checkpoint, as JSON gives it back exactly
+    choose(waiting)          returns the next type; `waiting` is an ordered dict
+                             from each type with waiting batches to its number
+                             of records
+    report(losses)           takes a dict type → loss after each step
+    state(), restore(state)  for checkpoints, an exact JSON value
 
-What is drawn depends on the seed and on how much was drawn before, so that a
-state is a few numbers.
+Random draws depend only on the seed and on the number of earlier draws, so that
+a state is a few numbers.
 """
 
 import collections
@@ -20,10 +21,10 @@ from tangle import errors
 
 
 class RoundRobin:
-  """The types in turn; one that has nothing waiting is left out."""
+  """Takes the types in turn; skips types without waiting batches."""
 
   def __init__(self, types):
-    """Takes the order.
+    """Stores the order.
 
     Args:
       types: the names of the types.
@@ -42,13 +43,13 @@ class RoundRobin:
     """Returns the next type that has a batch waiting.
 
     Args:
-      waiting: type → how many records wait.
+      waiting: type → number of waiting records.
 
     Returns:
-      A type of `waiting`.
+      A key of `waiting`.
 
     Raises:
-      ArgumentError: if it has a type that was not given.
+      ArgumentError: if `waiting` has an unknown type.
     """
     _check_known("RoundRobin", waiting, self._types)
     while True:
@@ -65,11 +66,11 @@ class RoundRobin:
     """
 
   def state(self):
-    """Returns whose turn it is, a dict."""
+    """Returns a dict with the next turn."""
     return {"next": self._next}
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.
@@ -78,15 +79,15 @@ class RoundRobin:
 
 
 class Proportional:
-  """Draws a type by its weight, or by how many of its records wait."""
+  """Draws a type by its weight, or by the number of its waiting records."""
 
   def __init__(self, weights=None, seed=0):
-    """Takes the weights.
+    """Stores the weights.
 
     Args:
-      weights: type → weight, positive. By default, the records that wait: all
-        that remain, if `arrange` looks ahead to the end.
-      seed: decides what is drawn.
+      weights: type → weight, positive. By default the number of waiting
+        records: of all remaining records, if `arrange` has no limit `ahead`.
+      seed: seed of the draws.
 
     Raises:
       ArgumentError: if there are no weights, or one is not positive or not
@@ -111,13 +112,13 @@ class Proportional:
     """Draws a type that has a batch waiting.
 
     Args:
-      waiting: type → how many records wait.
+      waiting: type → number of waiting records.
 
     Returns:
-      A type of `waiting`.
+      A key of `waiting`.
 
     Raises:
-      ArgumentError: if it has a type without a weight.
+      ArgumentError: if `waiting` has a type without a weight.
     """
     weights = waiting
     if self._weights is not None:
@@ -134,11 +135,11 @@ class Proportional:
     """
 
   def state(self):
-    """Returns how often was drawn, a dict."""
+    """Returns a dict with the number of draws."""
     return {"drawn": self._drawn}
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.
@@ -147,20 +148,20 @@ class Proportional:
 
 
 class ByLoss:
-  """Draws a type by its recent loss, the largest most often.
+  """Draws a type by its recent loss; types with a larger loss more often.
 
   The weight of a type is `floor + m`, where `m` is the moving mean of its
-  losses, `m ← decay * m + (1 - decay) * loss`, that begins with the first loss.
-  A type without one comes first.
+  losses, `m ← decay * m + (1 - decay) * loss`, initially the first loss. Types
+  without a loss so far come first.
   """
 
   def __init__(self, decay=0.9, floor=0.01, seed=0):
-    """Sets how fast losses are forgotten.
+    """Sets the decay and the seed.
 
     Args:
       decay: from 0 to below 1.
-      floor: positive; keeps a type alive whose loss is next to 0.
-      seed: decides what is drawn.
+      floor: positive; with it, a type whose loss is near 0 is still drawn.
+      seed: seed of the draws.
 
     Raises:
       ArgumentError: if `decay` or `floor` is out of range.
@@ -180,10 +181,10 @@ class ByLoss:
     """Draws a type that has a batch waiting.
 
     Args:
-      waiting: type → how many records wait.
+      waiting: type → number of waiting records.
 
     Returns:
-      A type of `waiting`.
+      A key of `waiting`.
     """
     for name in waiting:
       if name not in self._means:
@@ -193,7 +194,7 @@ class ByLoss:
     return _draw([self._seed, self._drawn], weights)
 
   def report(self, losses):
-    """Takes the losses of a step into the means.
+    """Adds the losses of a step to the moving means.
 
     Args:
       losses: type → loss, as `Result.losses`.
@@ -211,11 +212,11 @@ class ByLoss:
       self._means[name] = self._decay * mean + (1 - self._decay) * loss
 
   def state(self):
-    """Returns the means, and how often was drawn, a dict."""
+    """Returns a dict with the means and the number of draws."""
     return {"means": dict(self._means), "drawn": self._drawn}
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.
@@ -224,15 +225,16 @@ class ByLoss:
 
 
 def arrange(batches, schedule, ahead=None):
-  """Gives batches in the order of a schedule, each once.
+  """Yields batches in the order of a schedule, each once.
 
-  Batches of one type stay in their order. A type can be chosen only while one
-  of its batches waits: the further ahead, the better a schedule is kept.
+  Batches of one type keep their order. A type can be chosen only while one of
+  its batches waits: with a larger `ahead`, the order is closer to the schedule.
 
   Args:
     batches: an iterable of `Batch`es of one type each.
-    schedule: a schedule; tell it losses by `report` as they come.
-    ahead: how many batches wait at most, at least 1; by default all do.
+    schedule: a schedule; call its `report` with the losses of each step.
+    ahead: the largest number of waiting batches, at least 1; no limit by
+      default.
 
   Yields:
     The batches.
@@ -281,7 +283,7 @@ def _check_known(caller, waiting, known):
 
 
 def _draw(seed, weights):
-  """Draws a key of `weights`, the n-th draw from a seed of its own."""
+  """Draws a key of `weights`; each draw has its own seed."""
   names = list(weights)
   values = np.array([weights[name] for name in names], np.float64)
   limits = np.cumsum(values) / values.sum()

@@ -1,4 +1,4 @@
-"""From one stream of records of all types to batches, through `tf.data`.
+"""Batches through `tf.data`, from one stream of records of all types.
 
     dataset = streams.encode(model.schema, read_records)  # or one of your own
     dataset = streams.by_type(model.schema, dataset.shuffle(10000), 32)
@@ -9,13 +9,13 @@
 An element of the stream is one record, a dict
 
     type      scalar string, the name of its type
-    inputs    a dict: type → value; that of its own type as declared, those of
-              the others of any shape, such as zeros, or empty
+    inputs    a dict: type → value. The record's own value has the declared
+              shape; those of other types have any shape, such as zeros or empty
     target    its target
 
-as it comes from files of `tf.train.Example`s, with defaults for the features
-that a record does not have. Each record is in one batch: none is dropped, and
-the last batches may be short.
+as parsed from files of `tf.train.Example`s, with defaults for missing features.
+Each record is in exactly one batch: none is dropped, and the last batches may
+be smaller.
 """
 
 import re
@@ -32,13 +32,13 @@ _MESSAGE = re.compile(r"Record \d+[ ,][^\n]*")
 
 
 def encode(schema, records):
-  """Makes a stream of records of Python.
+  """Makes a stream of Python records.
 
   Args:
     schema: the `Schema`.
     records: a function without arguments that returns an iterable of
-      `Record`s; it is called for each epoch. One that does not fit the schema
-      fails when it is read, as in `Reader.epoch`.
+      `Record`s; it is called for each epoch. A record that does not fit the
+      schema raises when it is read, as in `Reader.epoch`.
 
   Returns:
     A `tf.data.Dataset`, in the default graph.
@@ -69,7 +69,7 @@ def encode(schema, records):
           yield _columns(chunk, fillers)
           chunk = []
     except errors.DataError:
-      # What came before is not to be lost; then it fails.
+      # Yield the records before the error first, then raise it.
       if chunk:
         yield _columns(chunk, fillers)
       raise
@@ -80,12 +80,12 @@ def encode(schema, records):
   shapes = tf1.nest.map_structure(
     lambda shape: tf1.TensorShape([None]).concatenate(shape), shapes
   )
-  # In chunks, as each step of a generator of Python costs as much as many.
+  # In chunks, since each step of a Python generator has a large fixed cost.
   return compat.dataset_from_generator(chunks, dtypes, shapes).unbatch()
 
 
 def _columns(chunk, fillers):
-  """Returns records as one element of many rows."""
+  """Returns records as one element with many rows."""
   types, values, targets = zip(*chunk)
   inputs = {}
   for name, filler in fillers.items():
@@ -99,13 +99,13 @@ def _columns(chunk, fillers):
 
 
 def by_type(schema, dataset, batch_size):
-  """Makes batches of one type each, in the order in which they are full.
+  """Makes batches of one type each, in the order in which they fill up.
 
-  At the end of the stream come the records that have filled no batch.
+  At the end of the stream come the batches that are not full.
 
   Args:
     schema: the `Schema`.
-    dataset: a `tf.data.Dataset` of records, as this module tells.
+    dataset: a `tf.data.Dataset` of records, see the module's description.
     batch_size: how many records a full batch has.
 
   Returns:
@@ -114,28 +114,29 @@ def by_type(schema, dataset, batch_size):
   Raises:
     ArgumentError: if elements have another structure, or `batch_size` is not
       positive.
-    DtypeError: if they have other dtypes than declared.
-    ShapeError: if the target is known to have another shape.
+    DtypeError: if elements have other dtypes than declared.
+    ShapeError: if the static shape of the target differs from the declared one.
   """
   caller = "streams.by_type"
   size = checks.check_positive(caller, "batch_size", batch_size)
   count = len(schema.fields)
 
-  # Keys are computed for many records at once: each op costs more than a key.
+  # Keys are computed for many records at once: running an op costs more than
+  # computing a key.
   records = _check(caller, schema, dataset).batch(size)
   records = records.map(lambda *chunk: (_keys(schema, *chunk), *chunk))
   grouped = compat.group_by_window(
     records.unbatch(),
     lambda key, *record: key,
     lambda key, window: window.batch(size),
-    # What is of no declared type fails at once.
+    # A record of an undeclared type fails at once.
     lambda key: tf1.where(key < count, tf1.constant(size, tf1.int64), 1),
   )
   return grouped.map(lambda key, *columns: _split(schema, *columns))
 
 
 def _keys(schema, numbers, columns):
-  """Returns the index of each record's type, their count for an unknown."""
+  """Returns the index of each record's type; their count if it is unknown."""
   del numbers
   names = list(schema.fields)
   same = tf1.equal(tf1.expand_dims(columns["type"], 1), names)
@@ -145,18 +146,18 @@ def _keys(schema, numbers, columns):
 
 
 def mixed(schema, dataset, batch_size):
-  """Makes batches of records as they come, of whatever types.
+  """Makes batches of records of any types, in the order of the stream.
 
   Args:
     schema: the `Schema`.
-    dataset: a `tf.data.Dataset` of records, as this module tells.
+    dataset: a `tf.data.Dataset` of records, see the module's description.
     batch_size: how many records a full batch has.
 
   Returns:
     A `tf.data.Dataset` of batches, for `Reader`.
 
   Raises:
-    ArgumentError, DtypeError, ShapeError: as `by_type`.
+    ArgumentError, DtypeError, ShapeError: see `by_type`.
   """
   caller = "streams.mixed"
   size = checks.check_positive(caller, "batch_size", batch_size)
@@ -171,12 +172,12 @@ class Reader:
     """Adds the iterator to the default graph.
 
     Args:
-      dataset: what `by_type` or `mixed` returned, or that with `prefetch` and
-        the like.
+      dataset: the result of `by_type` or `mixed`, possibly with `prefetch` or
+        the like applied.
       name: name scope of the new ops.
 
     Raises:
-      ArgumentError: if the dataset is not one of batches.
+      ArgumentError: if the dataset does not consist of batches.
     """
     structure = tf1.data.get_output_types(dataset)
     if not isinstance(structure, dict) or set(structure) != {
@@ -193,21 +194,21 @@ class Reader:
       self._next = self._iterator.get_next()
 
   def epoch(self, sess, feed_dict=None):
-    """Reads the stream from its beginning to its end.
+    """Reads the stream from beginning to end.
 
-    A shuffle with a seed gives the same order in each epoch. For another one,
+    A shuffle with a fixed seed repeats its order in each epoch. For a new order
     make the seed a placeholder, and feed it the number of the epoch.
 
     Args:
       sess: a session; one epoch at a time.
-      feed_dict: what the dataset needs, by placeholders.
+      feed_dict: values of placeholders that the dataset depends on.
 
     Yields:
       `Batch`es.
 
     Raises:
-      DataError: if a record is of no declared type, or has a value of another
-        shape; or is one of Python that does not fit the schema.
+      DataError: if a record has an undeclared type, or a value of another
+        shape, or if a Python record does not fit the schema.
     """
     sess.run(self._iterator.initializer, feed_dict)
     while True:
@@ -245,7 +246,7 @@ def _structure(schema):
 
 
 def _check(caller, schema, dataset):
-  """Returns records, each with its number, of shapes that the graph knows."""
+  """Returns numbered records, with the shapes that are known statically."""
   wanted, shapes = _structure(schema)
   dtypes = tf1.data.get_output_types(dataset)
   try:
@@ -278,7 +279,7 @@ def _check(caller, schema, dataset):
 
 
 def _fit(schema, number, element):
-  """Checks the shapes of a record, and makes them known."""
+  """Checks the shapes of a record, and sets them as static shapes."""
   kind = element["type"]
   who = tf1.strings.join(["Record ", tf1.as_string(number), ", of type ", kind])
   inputs, check_ops = {}, []
@@ -316,7 +317,7 @@ def _own(who, what, value, field, is_own):
       return tf1.fill(field.shape, "")
     return tf1.zeros(field.shape, field.dtype)
 
-  # What is not its own, or does not fit, is as good as any.
+  # For another type, or after a misfit, any value will do.
   use = tf1.logical_and(is_own, fits)
   value = tf1.cond(use, lambda: tf1.identity(value), filler)
   value.set_shape(field.shape)

@@ -1,4 +1,4 @@
-"""What the ways to train branches have in common."""
+"""The parts that all ways of training branches share."""
 
 import numbers
 from typing import Any, Mapping, NamedTuple, Optional, Sequence
@@ -11,13 +11,14 @@ from tangle.compat import tf1
 
 
 class Result(NamedTuple):
-  """What a step returns.
+  """The result of a step.
 
   Attributes:
     loss: the mean over the batch's records, a float.
-    losses: type → the mean over its records.
+    losses: type → mean loss over its records.
     types: the types that took part, in the order of the model.
-    global_norm: the norm of all gradients before clipping; `None` without.
+    global_norm: the norm of all gradients before clipping; `None` without
+      clipping.
   """
 
   loss: float
@@ -27,10 +28,10 @@ class Result(NamedTuple):
 
 
 class Trainer:
-  """One of the ways to train a model; see `Model.minimize`.
+  """Base class of the ways to train a model; see `Model.minimize`.
 
-  A step changes the branches that the batch has records of, and the end. All
-  else, and what the optimizer keeps for it, stays as it is, bit by bit.
+  A step changes the branches whose types are in the batch, and the end. All
+  other variables, and their optimizer slots, stay unchanged, bit by bit.
 
   Attributes:
     model: the `Model`.
@@ -39,13 +40,13 @@ class Trainer:
   way = None
 
   def __init__(self, model, optimizer, clip_norm, global_step):
-    """Keeps the settings.
+    """Stores the settings.
 
     Args:
       model: the `Model`.
-      optimizer: what has `apply_gradients`.
+      optimizer: an object with `apply_gradients`.
       clip_norm: global norm that gradients are scaled down to, or `None`.
-      global_step: a variable that each step adds 1 to, or `None`.
+      global_step: a variable that each step increments by 1, or `None`.
 
     Raises:
       ArgumentError: if `clip_norm` is not positive.
@@ -63,15 +64,15 @@ class Trainer:
       )
 
   def prepare(self, types):
-    """Builds what steps with records of just these types need.
+    """Builds the ops for steps with records of exactly these types.
 
-    `step` builds what is not there, which a graph that is finalized forbids.
+    `step` builds them on demand, unless the graph is finalized.
 
     Args:
       types: names of types.
 
     Raises:
-      ArgumentError: if a type is not declared, or such a batch is not taken.
+      ArgumentError: if a type is not declared, or the mix is not supported.
       GraphError: if the graph is finalized.
     """
     for k in types:
@@ -93,11 +94,11 @@ class Trainer:
       A `Result`.
 
     Raises:
-      ArgumentError: if the batch is empty, of undeclared types, or of a mix
-        that this way does not take.
+      ArgumentError: if the batch is empty, has undeclared types, or a mix that
+        this way does not support.
       DtypeError: if an array of the batch has another dtype than declared.
       GraphError: if the session runs another graph, or the graph is finalized
-        and lacks what such a step needs.
+        and lacks the ops for such a step.
       ShapeError: if an array has another shape.
     """
     if sess.graph is not self.model.graph:
@@ -117,7 +118,7 @@ class Trainer:
     return tuple(k for k in self.model.paths if k in types)
 
   def _prepare(self, types):
-    """Builds what such a step needs, if it is not there."""
+    """Builds the ops for such a step, unless they exist."""
     if types in self._updates:
       return
     self._check_types(types)
@@ -134,11 +135,11 @@ class Trainer:
     """Refuses types that may not be in one batch."""
 
   def _build(self, types):
-    """Returns whatever `_run` needs for a batch of just these types."""
+    """Returns the ops that `_run` needs for a batch of exactly these types."""
     raise NotImplementedError
 
   def _run(self, sess, types, batch):
-    """Makes a step; returns `[B]` losses, and the global norm or `None`."""
+    """Runs a step; returns `[B]` losses, and the global norm or `None`."""
     raise NotImplementedError
 
   def _apply(self, loss, gradients, variables):
@@ -168,7 +169,7 @@ def fetch(sess, update, losses, feed_dict) -> Any:
     sess: a session.
     update: the op, and the tensor of the norm or `None`.
     losses: tensor `[B]`.
-    feed_dict: what to feed.
+    feed_dict: the feeds.
 
   Returns:
     The losses, and the norm or `None`.

@@ -1,4 +1,4 @@
-"""Updates of the weights that one step may change, and of no others."""
+"""Updates of only those weights that a step may change."""
 
 import collections
 
@@ -10,29 +10,29 @@ from tangle.nets import half
 class Optimizers:
   """One optimizer, or one for each part of a model, used as one optimizer.
 
-  What an optimizer keeps for itself rather than for a variable, such as the
-  powers of beta by which Adam corrects its moments, counts its own steps. With
-  one for each part, a branch that first takes part in step 1000 begins as in
-  step 1.
+  State that an optimizer has once, not per variable, such as the powers of beta
+  by which Adam corrects its moments, counts the optimizer's own steps. With one
+  optimizer per part, a branch whose first step is step 1000 therefore starts
+  with the corrections of step 1.
 
   Attributes:
     of_part: part → optimizer.
   """
 
   def __init__(self, caller, optimizer, owners, scope):
-    """Takes the optimizer, or makes those of the parts.
+    """Stores the optimizer, or makes one per part.
 
     Args:
-      caller: who asks, for messages.
+      caller: the function to name in messages.
       optimizer: a `tf.compat.v1.train.Optimizer`, or a function without
-        arguments that makes one, a new one each time.
+        arguments that makes a new one at each call.
       owners: name of a variable → its part.
-      scope: name scope of the update ops, with a `/` at the end. What it holds
-        of variables thus has the same names however often it is used.
+      scope: name scope of the update ops, ending with `/`. Variables created in
+        it thus have the same names, however often it is entered.
 
     Raises:
-      ArgumentError: if it is neither, or the function gives no optimizer, or
-        the same twice.
+      ArgumentError: if `optimizer` is neither, or the function returns
+        something else, or the same optimizer twice.
     """
     self._owners = dict(owners)
     self._scope = scope
@@ -55,11 +55,11 @@ class Optimizers:
       self.of_part[part] = made
 
   def apply_gradients(self, grads_and_vars, global_step=None):
-    """Applies gradients, those of each part by its optimizer.
+    """Applies gradients, each by the optimizer of its part.
 
     Args:
       grads_and_vars: pairs of gradient and variable.
-      global_step: a variable to add 1 to, once.
+      global_step: a variable to increment by 1, once.
 
     Returns:
       An op.
@@ -84,16 +84,16 @@ class Optimizers:
 
 
 def apply(optimizer, gradients, variables, loss, clip_norm, global_step):
-  """Makes the op that applies gradients, once all of them are there.
+  """Makes the op that applies gradients, after all of them are computed.
 
   Args:
     optimizer: an optimizer.
     gradients: a tensor or `IndexedSlices` for each variable.
     variables: the variables.
-    loss: a tensor to be computed before anything changes.
-    clip_norm: global norm that gradients are scaled down to; `None` leaves
-      them.
-    global_step: a variable to add 1 to, or `None`.
+    loss: a tensor to compute before anything changes.
+    clip_norm: gradients are scaled down to this global norm; `None` for no
+      clipping.
+    global_step: a variable to increment by 1, or `None`.
 
   Returns:
     The op, and the tensor of the global norm or `None`.
@@ -101,7 +101,7 @@ def apply(optimizer, gradients, variables, loss, clip_norm, global_step):
   norm = None
   if clip_norm is not None:
     gradients, norm = half.clip_by_global_norm(gradients, clip_norm)
-  # With reference variables an update could else come before a read.
+  # With reference variables, an update could otherwise run before a read.
   gradients = tf1.tuple(list(gradients), control_inputs=[loss.op])
   pairs = list(zip(gradients, variables))
   return optimizer.apply_gradients(pairs, global_step=global_step), norm

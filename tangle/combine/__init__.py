@@ -1,4 +1,4 @@
-"""Combination: one model of several networks, trained before or not.
+"""Combination: one model made of several networks, pre-trained or new.
 
     model = combine.sequential(
       combine.parallel(("left", left), ("right", right), inputs="each"),
@@ -10,7 +10,7 @@
     step = combine.minimize(loss, groups, frozen=[model.part("parallel")])
 
 A network is any callable from tensors to tensors: one of `tangle.nets`, a Keras
-layer, a Sonnet module, a plain function. A combination is one too.
+layer, a Sonnet module, a plain function. A combination is a network too.
 """
 
 from tangle.combine.cutting import Cut, cut

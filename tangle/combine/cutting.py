@@ -1,7 +1,7 @@
-"""Cuts a trunk out of a network that stands in a graph already.
+"""Cuts a trunk out of a network that is already in a graph.
 
-It takes a tensor, its name, or the name of a layer, and needs nothing of who
-built the network: an imported graph will do.
+It takes a tensor, its name, or the name of a layer, and needs no access to the
+code that built the network: an imported graph will do.
 """
 
 import difflib
@@ -15,17 +15,17 @@ _CALLER = "combine.cut"
 
 
 class Cut:
-  """The lower part of a network that stands already; see `cut`.
+  """The lower part of a network in a graph; see `cut`.
 
   Attributes:
-    name: its name.
-    inputs: the tensors where it begins.
-    output: the tensor where it ends.
-    variables: the variables that it reads, not only trainable ones.
+    name: the name of the part.
+    inputs: the tensors where the part begins.
+    output: the tensor where the part ends.
+    variables: the variables that the part reads, not only trainable ones.
   """
 
   def __init__(self, inputs, output, ops, name):
-    """Keeps what `cut` found."""
+    """Stores what `cut` found."""
     self.name, self.inputs, self.output = name, list(inputs), output
     self._ops = ops
     graph = output.graph
@@ -44,25 +44,25 @@ class Cut:
     return tf1.dimension_value(shape[-1]) if shape.ndims else None
 
   def __call__(self, inputs, name=None):
-    """Returns the output, for these inputs or others.
+    """Returns the output, for the original inputs or for others.
 
-    For the very inputs of the cut, that is the tensor that stands. For others
-    the ops between are copied; the variables are shared, and no update of
-    moving averages is copied.
+    For the original inputs, this is the existing tensor. For others, the ops
+    between inputs and output are copied; the variables are shared, and ops that
+    update moving averages are not copied.
 
     Args:
-      inputs: a tensor in place of the input, or a list of one for each.
+      inputs: a tensor that replaces the input, or a list with one per input.
       name: name scope of the new ops.
 
     Returns:
       A tensor like `output`.
 
     Raises:
-      ArgumentError: if there is not one for each input.
+      ArgumentError: if the number of inputs is wrong.
       CutError: if a TensorFlow 1 style loop or conditional would be copied.
-      DtypeError: if one has another type.
-      GraphError: if one belongs to another graph.
-      ShapeError: if one has a shape that does not fit.
+      DtypeError: if an input has a different type.
+      GraphError: if an input belongs to another graph.
+      ShapeError: if an input has a shape that does not fit.
     """
     many = isinstance(inputs, (list, tuple))
     given = list(inputs) if many else [inputs]
@@ -102,24 +102,23 @@ class Cut:
 
 
 def cut(at, inputs=None, graph=None, name=None):
-  """Takes the lower part of a network that stands already as a network.
+  """Makes a network of the lower part of a network in a graph.
 
   Args:
     at: where the part ends: a tensor, its name (`encoder/Relu:0`), or the name
-      of a layer, which is that of an op or a name scope of which one tensor
-      comes out.
-    inputs: where it begins: a list of tensors, or one; by default the
+      of a layer: an op or a name scope with exactly one output tensor.
+    inputs: where the part begins: a tensor or a list of tensors; by default the
       placeholders on which the end depends.
-    graph: where names are looked up; the default graph.
-    name: of the part; by default made of `at`.
+    graph: the graph in which names are looked up; the default graph by default.
+    name: name of the part; by default derived from `at`.
 
   Returns:
-    A `Cut`, a network that shares the variables: `cut(x)` for the same input
-    is the tensor that stands, for another the ops are copied.
+    A `Cut`, a network that shares the variables. Called on the original inputs,
+    it returns the existing tensor; for others, the ops are copied.
 
   Raises:
-    ArgumentError: if there is no such tensor or layer, or several tensors come
-      out of the layer.
+    ArgumentError: if there is no such tensor or layer, or the layer has several
+      output tensors.
     DisconnectedError: if the end depends on no placeholder, or not on `inputs`.
     GraphError: if tensors belong to different graphs.
   """
@@ -154,7 +153,7 @@ def cut(at, inputs=None, graph=None, name=None):
 
 
 def _find(at, graph):
-  """Returns the tensor that a name means."""
+  """Returns the tensor with a name."""
   operations = graph.get_operations()
   ops = {op.name: op for op in operations}
   op_name, _, index = at.partition(":")
@@ -191,8 +190,8 @@ def _find(at, graph):
 def _leaving(operations, scope):
   """Lists the tensors of a scope that no op of the scope reads.
 
-  Only those that depend on a placeholder: no variables, initial values and
-  what is read of them.
+  Only those that depend on a placeholder, which excludes variables, initial
+  values and reads of variables.
   """
   sources = [
     op.outputs[0]

@@ -1,8 +1,8 @@
-"""Fine-tuning: what is frozen, what learns how fast, and from which step on.
+"""Fine-tuning: freezing, learning rates per part, and gradual unfreezing.
 
-A part that is frozen keeps its weights, its moving averages and the state of
-its optimizer, bit by bit. A zero gradient would not do: Adam and momentum move
-by what they remember, and decay moves everything.
+A frozen part keeps its weights, its moving averages and its optimizer state,
+bit by bit. Zero gradients would not do that: Adam and momentum move by their
+accumulated state, and weight decay moves every weight.
 """
 
 import collections
@@ -20,13 +20,13 @@ _CALLER = "combine.minimize"
 
 
 class Group(NamedTuple):
-  """Parts that learn alike, from some step on.
+  """Parts that train alike, from some step on.
 
   Attributes:
-    part: a part or network that has made its variables, or a list of them or of
-      variables.
+    part: a part or network that has created its variables, or a list of these
+      or of variables.
     learning_rate: a number, or a scalar tensor.
-    unfreeze_step: the global step from which on it learns; frozen before.
+    unfreeze_step: the global step at which training starts; frozen before.
   """
 
   part: Any
@@ -35,13 +35,13 @@ class Group(NamedTuple):
 
 
 class Tuning(NamedTuple):
-  """What `minimize` makes.
+  """The result of `minimize`.
 
   Attributes:
-    train_op: does a step.
+    train_op: runs a training step.
     variables: for each group the list of the variables that it trains.
-    optimizers: for each group its optimizer.
-    active: for each group a scalar bool tensor, whether it learns now.
+    optimizers: the optimizer of each group.
+    active: for each group a scalar bool tensor: whether it trains at this step.
   """
 
   train_op: Any
@@ -51,7 +51,7 @@ class Tuning(NamedTuple):
 
 
 class _Members(NamedTuple):
-  """The variables of a group, and the ops that change them in a call."""
+  """The variables of a group, and the ops of its calls that change them."""
 
   trained: Any
   names: Any
@@ -61,24 +61,24 @@ class _Members(NamedTuple):
 def gradual(networks, learning_rate, steps, decay=2.6):
   """Makes groups for gradual unfreezing with discriminative learning rates.
 
-  The last network learns from the beginning, the one before from `steps` on,
-  and so on; each has the rate of the one after it divided by `decay`.
+  The last network trains from the beginning, the one before from step `steps`
+  on, and so on. Each has the rate of the one after it, divided by `decay`.
 
   Source: Howard & Ruder 2018, "Universal Language Model Fine-tuning for Text
   Classification", sections 3.2 and 3.3; there `steps` is an epoch.
 
   Args:
     networks: from the lowest to the highest, as `Group.part` takes them.
-    learning_rate: that of the highest, a number or scalar tensor.
-    steps: how many steps between one and the next.
+    learning_rate: the rate of the highest network, a number or scalar tensor.
+    steps: how many steps later each lower network starts.
     decay: at least 1 in the source.
 
   Returns:
     A list of `Group`, in the order of `networks`.
 
   Raises:
-    ArgumentError: if `steps` is no whole number, at least 0, or `decay` is not
-      positive.
+    ArgumentError: if `steps` is not a whole number of at least 0, or `decay` is
+      not positive.
   """
   if not isinstance(steps, numbers.Integral) or steps < 0:
     raise errors.ArgumentError(
@@ -106,44 +106,45 @@ def minimize(
   gradients=None,
   name="fine_tune",
 ):
-  """Trains groups of parts, each with an optimizer and a rate of its own.
+  """Trains groups of parts, each with its own optimizer and learning rate.
 
-  A group that is frozen until a step does nothing before: the ops that change
-  its variables and the slots of its optimizer stand in a conditional. The ops
-  of its calls that update moving averages (`Part.updates`, and those in the
+  Before its `unfreeze_step`, a group does nothing: the ops that change its
+  variables and the slots of its optimizer are inside a conditional. The ops of
+  its calls that update moving averages (`Part.updates`, and those in the
   collection of update ops) run with it.
 
   Source: discriminative learning rates and gradual unfreezing, Howard & Ruder
   2018, "Universal Language Model Fine-tuning for Text Classification".
 
   Args:
-    loss: a scalar. What was made in the scope of a distribution strategy is
-      trained in a call of its `run`; only one of a single device will do.
+    loss: a scalar. If it was made in the scope of a distribution strategy, it
+      is trained in a call of the strategy's `run`; only strategies with a
+      single device are supported.
     groups: list of `Group`.
-    frozen: list of what is never trained, as `Group.part` takes it. A trainable
-      variable that the loss reaches must be in one group, or here.
+    frozen: list of parts that are never trained, each as for `Group.part`. A
+      trainable variable that the loss reaches must be in a group or here.
     optimizer: called with a group's learning rate; returns a
       `tf.compat.v1.train.Optimizer`.
-    global_step: a variable that counts steps; needed where a group begins
-      later than at step 0.
-    clip_norm: the gradients of the groups that learn now are scaled down to
-      this global norm; None to leave them alone.
-    gradients: list of pairs of gradient and variable in place of those of
-      `loss`, such as those that join several losses.
+    global_step: a variable that counts steps; required if a group starts later
+      than at step 0.
+    clip_norm: the gradients of the groups that train at a step are scaled down
+      to this global norm; None for no clipping.
+    gradients: list of pairs of gradient and variable to use instead of the
+      gradients of `loss`, such as gradients combined from several losses.
     name: name scope of the new ops.
 
   Returns:
     A `Tuning`.
 
   Raises:
-    ArgumentError: if there is no group, two have a variable in common, one has
-      no trainable variable, a rate or a step is out of range, the loss reaches
-      a variable that is in no group, a step is given without `global_step`, or
-      an update or a reference variable of a group that begins later cannot be
-      put into a conditional.
-    CutError: if an update of a part that is frozen runs with the loss.
+    ArgumentError: if there is no group, two groups share a variable, one has no
+      trainable variable, a rate or a step is out of range, the loss reaches a
+      variable that is in no group, a step is given without `global_step`, or an
+      update or a reference variable of a group that starts later cannot be put
+      into a conditional.
+    CutError: if an update of a frozen part runs with the loss.
     DisconnectedError: if the loss reaches no variable of a group.
-    ShapeError: if the loss is no scalar.
+    ShapeError: if the loss is not a scalar.
   """
   groups = [Group(*group) for group in groups]
   _check_groups(groups, global_step, clip_norm)
@@ -181,21 +182,21 @@ def minimize(
     train_op = tf1.group(*[_op(item) for item in done], name="train")
     if global_step is not None:
       with tf1.control_dependencies([train_op]):
-        # Compared with before any change is made, since all depend on that.
+        # The comparison with the step runs before any change: all depend on it.
         train_op = _op(tf1.assign_add(global_step, 1, name="step"))
   trained = [[variable for _, variable in pairs] for pairs in lists]
   return Tuning(train_op, trained, optimizers, active)
 
 
 class _Changes:
-  """What a step changes of a group."""
+  """The changes that a step makes to a group."""
 
   def __init__(self, optimizer, pairs, updates):
     self._optimizer, self._pairs = optimizer, pairs
     self._updates = updates
 
   def now(self):
-    """Makes the ops; returns them."""
+    """Makes the ops outside any conditional; returns them."""
     return [
       strategies.apply_gradients(self._optimizer, self._pairs)
     ] + self._updates
@@ -224,16 +225,16 @@ def _op(item):
 
 
 def _assign(op, value):
-  """Makes an op that does what `op` does."""
+  """Makes an op with the same effect as `op`."""
   variable = variables_lib.changed_by(op)
   return getattr(variable, variables_lib.ASSIGNMENTS[op.type])(value)
 
 
 def _members(part, running):
-  """Returns the variables and updates of what stands in a group.
+  """Returns the variables and updates of the members of a group.
 
-  Of a part, the updates of those calls of which `running` has something: there
-  may be others, on other inputs.
+  For a part, only the updates of those calls that have an op in `running`:
+  there may be further calls, on other inputs.
   """
   several = isinstance(part, (list, tuple))
   found, updates = collections.OrderedDict(), collections.OrderedDict()
@@ -244,7 +245,7 @@ def _members(part, running):
       variables_lib.unwrapped([item]) if itself else variables_lib.listed(item)
     ):
       found[variable.op.name] = variable
-    # Keras 1.15 lists updates that the graph's collection does not have.
+    # The updates that Keras 1.15 lists are not in the graph's collection.
     listed = [] if itself else getattr(item, "updates", None) or []
     if hasattr(item, "updates_for"):
       other.update(op.name for op in listed)
@@ -289,7 +290,7 @@ def _check_groups(groups, global_step, clip_norm):
 
 
 def _check_members(loss, below, members, still):
-  """Checks that each variable which the loss reaches has one place."""
+  """Checks that each variable that the loss reaches has exactly one place."""
   places = dict.fromkeys(still.names, "frozen")
   for k, group in enumerate(members):
     if not group.trained:
@@ -314,7 +315,7 @@ def _check_members(loss, below, members, still):
 
 
 def _check_updates(running, waiting, still):
-  """Checks that what is frozen, for good or for now, can be kept so."""
+  """Checks that the updates of frozen parts can be held back."""
   for kept in [still] + waiting:
     for op in kept.updates:
       if op.name in running:
@@ -375,11 +376,11 @@ def _gradients(loss, members, given):
 
 
 def _clip(lists, active, later, clip_norm):
-  """Scales the gradients of the groups that learn now to a global norm."""
+  """Clips the gradients of the groups that train now to a global norm."""
   squares = []
   for pairs, learns, wait in zip(lists, active, later):
     square = tf1.square(half.global_norm([gradient for gradient, _ in pairs]))
-    # Not a product: a frozen part's gradient may be infinite.
+    # No multiplication by 0: the gradient of a frozen part may be infinite.
     zero = tf1.zeros_like(square)
     squares.append(tf1.where(learns, square, zero) if wait else square)
   norm = tf1.sqrt(tf1.add_n(squares))

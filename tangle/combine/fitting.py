@@ -1,9 +1,9 @@
-"""Whether what one network gives fits the next one, and adapters.
+"""Checks whether the output of one network fits the next, and adapters.
 
-What a network takes is known if it says so: one of `tangle.nets` knows its
-depth after its first call, a Keras layer when it is built, and
-`combine.Part(network, input_shape=, input_dtype=)` says it for any other. Else
-the call shows it.
+The input shape of a network is known if it declares one: those of `tangle.nets`
+know their input depth after the first call, a Keras layer once it is built, and
+`combine.Part(network, input_shape=, input_dtype=)` declares it for any other.
+Otherwise a misfit shows at the call.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from tangle.compat import tf1
 from tangle.nets import checks, feedforward
 
 ADAPTERS = ("dense", "reshape", "cast")
-"""What can be put between two networks that do not fit."""
+"""The adapters that can be put between two networks that do not fit."""
 
 
 def check_adapters(caller, adapter):
-  """Returns the kinds of adapters that are asked for.
+  """Returns the kinds of adapters that may be used.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     adapter: None, one of `ADAPTERS`, or a list of them.
 
   Returns:
@@ -40,16 +40,16 @@ def check_adapters(caller, adapter):
 
 
 def check_declared(caller, first, second, adapters=()):
-  """Raises if two networks say that they do not fit.
+  """Raises if the declared shapes of two networks do not fit.
 
   Args:
-    caller: who asks, for the message.
-    first: the `Part` that gives.
-    second: the `Part` that takes.
-    adapters: the kinds that may be put between them.
+    caller: the function to name in the message.
+    first: the `Part` whose output is passed on.
+    second: the `Part` that takes it.
+    adapters: the kinds of adapters that may be put between them.
 
   Raises:
-    ShapeError: if the depths that they tell differ.
+    ShapeError: if their declared depths differ.
   """
   gives, takes = first.output_depth, second.input_depth
   if None in (gives, takes) or gives == takes:
@@ -63,24 +63,24 @@ def check_declared(caller, first, second, adapters=()):
 
 
 def fit(caller, first, second, value, adapters, make_dense):
-  """Makes a value fit the network that takes it next.
+  """Makes a value fit the network that takes it.
 
   Args:
-    caller: who asks, for messages.
-    first: what gives the value, as messages call it.
+    caller: the function to name in messages.
+    first: the name in messages of the network that computed the value.
     second: the `Part` that takes it.
-    value: a tensor; a nest is returned as it is.
+    value: a tensor; a nest is returned unchanged.
     adapters: the kinds of adapters that may be used.
-    make_dense: called with the depth that is needed, type and value; returns
+    make_dense: called with the required depth, the type and the value; returns
       the output of the dense layer, as `call` wraps it.
 
   Returns:
-    A tensor that fits what `second` says it takes; `value` itself if it does
-    already, or `second` says nothing.
+    A tensor of the declared shape and type of `second`; `value` itself if it
+    fits already, or if `second` declares nothing.
 
   Raises:
-    DtypeError: if the type differs, and no cast may be used.
-    ShapeError: if the shape differs, and no adapter that would do may be used.
+    DtypeError: if the type differs, and no cast is allowed.
+    ShapeError: if the shape differs, and no suitable adapter is allowed.
   """
   if not isinstance(value, tf1.Tensor):
     return value
@@ -108,7 +108,7 @@ def fit(caller, first, second, value, adapters, make_dense):
 
 
 def _wanted(part, value):
-  """Returns the shape that a part takes in place of that of `value`."""
+  """Returns the shape, like that of `value`, that a part takes."""
   if part.input_shape is not None:
     return part.input_shape if part.input_shape.ndims else None
   if part.input_depth is None or not value.shape.ndims:
@@ -117,7 +117,7 @@ def _wanted(part, value):
 
 
 def _able(shape, wanted):
-  """Lists the kinds of adapters that lead from one shape to another."""
+  """Lists the kinds of adapters that turn one shape into another."""
   able = []
   if shape.ndims:
     here, there = shape[1:], wanted[1:]
@@ -136,21 +136,21 @@ def _able(shape, wanted):
 
 
 def call(caller, first, second, value):
-  """Calls a network on what another gives; says who does not fit if it fails.
+  """Calls a network on a value; an error names the networks that do not fit.
 
   Args:
-    caller: who asks, for messages.
-    first: what gives the value, as messages call it.
+    caller: the function to name in messages.
+    first: the name in messages of the network that computed the value.
     second: the `Part` that takes it.
     value: a tensor or a nest.
 
   Returns:
-    What `second` gives.
+    The output of `second`.
 
   Raises:
-    DtypeError: if it raises `TypeError`.
-    ShapeError: if it raises `ValueError`, but for errors of tangle's that have
-      nothing to do with shapes.
+    DtypeError: if `second` raises `TypeError`.
+    ShapeError: if `second` raises `ValueError`, except for tangle's own errors
+      that are not about shapes.
   """
   try:
     return second(value)
@@ -168,7 +168,7 @@ def call(caller, first, second, value):
 
 
 def describe(value):
-  """Says name, type and static shape of a tensor or of a nest of them.
+  """Returns name, type and static shape of a tensor or a nest, as text.
 
   Args:
     value: a tensor or a nest.
@@ -187,15 +187,15 @@ def make_dense(depth, dtype, name):
   """Returns a dense layer to put between two networks.
 
   Args:
-    depth: what it gives.
+    depth: the output depth.
     dtype: a `tf.DType`.
-    name: its name.
+    name: the name of the layer.
 
   Returns:
     A `nets.Dense`.
 
   Raises:
-    DtypeError: if the type is no float type.
+    DtypeError: if the type is not a float type.
   """
   if not dtype.is_floating:
     raise errors.DtypeError(

@@ -1,9 +1,9 @@
-"""Weights in files of Keras: `.keras`, `.weights.h5` and `.h5`.
+"""Weights in Keras files: `.keras`, `.weights.h5` and `.h5`.
 
-In a static graph, a Keras model makes ops that would load its weights when
-nobody runs them. Here the values are read, for `combine.pretrained` to load:
-into a Keras model as its own `load_weights` pairs them, in a graph aside; into
-other variables by the names that the file has.
+In a static graph, Keras creates ops that would load a model's weights, but runs
+none of them. Here the values are read for `combine.pretrained` to load. For a
+Keras model they are assigned as its own `load_weights` does, in a scratch
+graph; for other variables, by the names in the file.
 """
 
 import io
@@ -21,7 +21,7 @@ _INNER = "model.weights.h5"
 
 
 def is_file(path):
-  """Whether `path` is a file of Keras, by its first bytes.
+  """Whether `path` is a Keras file, judged by its first bytes.
 
   Args:
     path: a path.
@@ -46,19 +46,19 @@ class Weights:
   """The arrays of a file, by their path within it.
 
   Attributes:
-    names: a dict from path to the name of the variable, as far as the file
-      tells: whole in an `.h5` file; the layer's name and a number else.
+    names: a dict from path to the name of the variable, as far as the file has
+      it: the full name in an `.h5` file; else the layer's name and a number.
   """
 
   def __init__(self, caller, path):
-    """Reads all but the arrays.
+    """Reads the structure of the file, but not the arrays.
 
     Args:
-      caller: who asks, for messages.
+      caller: the function to name in messages.
       path: the file.
 
     Raises:
-      DataError: if it has no weights, or cannot be read.
+      DataError: if the file has no weights, or cannot be read.
       MissingPackageError: if h5py is not installed.
     """
     self._caller, self._path = caller, path
@@ -76,7 +76,7 @@ class Weights:
       file.visititems(note)
 
   def of(self, path):
-    """Tells of one array.
+    """Describes one array.
 
     Args:
       path: a path within the file.
@@ -125,12 +125,12 @@ class Weights:
 
 
 def _name(place, groups):
-  """Returns what to call the dataset at `place`."""
+  """Returns the name for the dataset at `place`."""
   parts = place.split("/")
   for k in range(1, len(parts)):
     group = groups.get("/".join(parts[:k]))
     if group is not None and "weight_names" in group.attrs:
-      return "/".join(parts[k:]).split(":")[0]  # the name that it had
+      return "/".join(parts[k:]).split(":")[0]  # its original name
   holder = groups.get("/".join(parts[:-1]))
   layer = None if holder is None else holder.attrs.get("name")
   return place if layer is None else f"{layer}/{parts[-1]}"
@@ -140,10 +140,10 @@ def model_of(into):
   """Returns the Keras model that `into` is or wraps.
 
   Args:
-    into: a part, a network, or anything.
+    into: a part, a network, or any other object.
 
   Returns:
-    The model; `None` if it is none.
+    The model; `None` if there is none.
   """
   model = getattr(into, "network", into)
   for base in type(model).__mro__:
@@ -154,24 +154,24 @@ def model_of(into):
 
 
 def values_for(caller, model, path, strict):
-  """Reads what `model.load_weights(path)` would give the model's variables.
+  """Reads the values that `model.load_weights(path)` would assign.
 
-  Nothing is added to the graph of the model, and nothing is loaded yet.
+  Adds nothing to the graph of the model, and loads nothing yet.
 
   Args:
-    caller: who asks, for messages.
-    model: a model of Keras, that has its variables.
+    caller: the function to name in messages.
+    model: a Keras model whose variables exist.
     path: the file.
-    strict: whether a layer that the file does not fit is an error; never on
-      1.15, where it may come with arrays of other shapes.
+    strict: whether a layer that the file does not fit is an error. On 1.15 it
+      never is; arrays of other shapes may be returned there.
 
   Returns:
     A list of `(variable, name, array)`, where `array` is `None` for a variable
-    that gets nothing. The name is what Keras calls the variable.
+    without a value. The name is the one that Keras gives the variable.
 
   Raises:
-    DataError: if the Keras of the model cannot read the file, or it does not
-      fit.
+    DataError: if the model's version of Keras cannot read the file, or the file
+      does not fit.
   """
   package = _package(model)
   options = {} if strict or compat.IS_TF1 else {"skip_mismatch": True}
@@ -188,7 +188,7 @@ def values_for(caller, model, path, strict):
 
 
 def _package(model):
-  """Returns the module of the Keras that `model` is of."""
+  """Returns the module of the version of Keras that a model belongs to."""
   for base in type(model).__mro__:
     root = base.__module__.split(".")[0]
     if root in ("keras", "tf_keras"):
@@ -216,7 +216,7 @@ def _remedy(path):
 
 
 def _read_stateless(keras, model, path, options):
-  """Lets Keras 3 assign the weights to nothing but a scope."""
+  """Lets Keras 3 assign the weights within a stateless scope only."""
   with tf1.Graph().as_default(), keras.StatelessScope() as scope:
     model.load_weights(path, **options)
     found = [(v, scope.get_current_value(v)) for v in model.weights]
@@ -239,7 +239,7 @@ def _read_aside(model, path, options):
     before = len(graph.get_operations())
     copy.load_weights(path, **options)
     for op in graph.get_operations()[before:]:
-      # For files of later formats, Keras makes these ops and runs none.
+      # For later file formats, Keras makes these assign ops but runs none.
       is_assignment = op.type in variables_lib.ASSIGNMENTS
       if is_assignment and op.inputs[1].op.type == "Const":
         sess.run(op)

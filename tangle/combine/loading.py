@@ -1,7 +1,7 @@
-"""Pre-trained weights, as TensorFlow or Keras saved them, into any part.
+"""Pre-trained weights, as saved by TensorFlow or Keras, for any part.
 
-Which saved variable goes where is told by scopes or by a mapping. The checks
-are made before any op is, and what goes where can be read in a report.
+Scopes or a mapping define which saved variable goes where. All checks run
+before any op is added, and a report lists what goes where.
 """
 
 import os
@@ -16,12 +16,12 @@ _CALLER = "combine.pretrained"
 
 
 class Mismatch(NamedTuple):
-  """A variable that cannot take what is saved for it.
+  """A variable whose saved value does not fit.
 
   Attributes:
-    variable: its name.
-    saved: the name of what is saved.
-    why: shapes or types of both, a string.
+    variable: the name of the variable.
+    saved: the name of the saved variable.
+    why: the shapes or types of both, a string.
   """
 
   variable: str
@@ -30,14 +30,14 @@ class Mismatch(NamedTuple):
 
 
 class Report(NamedTuple):
-  """What goes where.
+  """Which saved variable goes where.
 
   Attributes:
-    path: the checkpoint's path.
-    loaded: a dict from the name of a variable to the name of what it gets.
-    missing: names of the part's variables for which nothing is saved.
-    left_out: names of what is saved, in the scope if there is one, and goes
-      nowhere.
+    path: the path of the checkpoint.
+    loaded: a dict from the name of a variable to that of its saved variable.
+    missing: names of the part's variables without a saved value.
+    left_out: names of saved variables that are not used, in the scope if one is
+      given.
     mismatched: a list of `Mismatch`.
   """
 
@@ -48,7 +48,7 @@ class Report(NamedTuple):
   mismatched: Any
 
   def __str__(self):
-    """Tells it in lines."""
+    """Returns the report as lines of text."""
     lines = [f"{self.path}: {len(self.loaded)} variables loaded"]
     lines += [
       f"  {name}" + ("" if name == source else f" from {source}")
@@ -74,21 +74,21 @@ class Pretrained:
   """
 
   def __init__(self, variables, loaders, report):
-    """Keeps what `pretrained` made.
+    """Stores what `pretrained` made.
 
     Args:
       variables: the variables that are loaded.
-      loaders: what has `restore(sess)`, each for some of the variables.
+      loaders: objects with `restore(sess)`, each for some of the variables.
       report: the `Report`.
     """
     self.variables, self.report = variables, report
     self._loaders = loaders
 
   def load(self, sess):
-    """Gives the variables what is saved, bit by bit.
+    """Sets the variables to the saved values, bit by bit.
 
     Args:
-      sess: a session; run initializers before.
+      sess: a session; run initializers before this call.
 
     Returns:
       The `Report`.
@@ -99,7 +99,7 @@ class Pretrained:
 
 
 def _make(found, pairs, report, name):
-  """Adds the ops that restore to the graph of the variables."""
+  """Adds the restore ops to the graph of the variables."""
   variables = [variable for variable, _ in pairs]
   keys = [entry.key for _, entry in pairs]
   with variables[0].graph.as_default(), tf1.name_scope(name):
@@ -113,19 +113,19 @@ def _make(found, pairs, report, name):
 def pretrained(
   path, into, scope=None, mapping=None, strict=True, name="pretrained"
 ):
-  """Finds the saved weights of a part, and what to load them by.
+  """Finds the saved weights of a part; `load(sess)` of the result loads them.
 
-  By scope, a variable gets what is saved under the same name below `scope` as
-  it has below the scope of the part. By mapping, as in
-  `tf.train.init_from_checkpoint`, one names what is saved and where it goes.
+  By scope, a variable gets the saved value whose name below `scope` equals its
+  own name below the scope of the part. By mapping, you list which saved name
+  goes to which variable, as in `tf.train.init_from_checkpoint`.
 
       weights = combine.pretrained("runs/left", model.part("left"), "encoder")
       print(weights.load(sess))
 
-  A Keras model in a static graph starts with random weights: its
-  `load_weights`, and the weights of `load_model`, are assignments that nobody
-  runs. Build it by the code that made it, call it, and load its file after the
-  initializers, which would overwrite what was loaded before:
+  A Keras model in a static graph starts with random weights: `load_weights` and
+  `load_model` only create assign ops, which nothing runs. Build the model with
+  its original code, call it, and load its file after the initializers, which
+  would overwrite values loaded earlier:
 
       model = build_model()
       logits = model(x_ph)
@@ -138,38 +138,39 @@ def pretrained(
       scaffold = tf1.train.Scaffold(init_fn=lambda _, sess: weights.load(sess))
       sess = tf1.train.MonitoredTrainingSession(scaffold=scaffold)
 
-  A Keras model gets the file as its own `load_weights` pairs layers and arrays.
-  It gets a SavedModel, of `model.export()` for one, by name if all fits, else
-  in the order of `model.variables`. Other variables get the arrays of a file by
-  scope or mapping: in an `.h5` file they have the names of variables; in a
-  `.keras` and a `.weights.h5` file paths such as `layers/dense/vars/0`.
+  For a Keras model, layers and arrays are matched as its own `load_weights`
+  does. A SavedModel, for example from `model.export()`, is matched by name if
+  all names fit, else in the order of `model.variables`. Other variables get the
+  arrays of a file by scope or mapping: in an `.h5` file the arrays have names
+  of variables; in a `.keras` or `.weights.h5` file, paths such as
+  `layers/dense/vars/0`.
   TensorFlow 1.15's `tf.keras` reads `.h5` files of whole models and of weights.
 
   Args:
     path: prefix of a checkpoint, a folder with checkpoints, the folder of a
       SavedModel, or a `.keras`, `.weights.h5` or `.h5` file of Keras.
-    into: a part, a network that has made its variables, or a list of variables.
-      The scope of a list is what the names of its variables have in common, up
-      to a slash; so is that of a part if nothing fits by its own. If nothing
-      fits by that either, whole names are compared.
-    scope: of what is saved, `""` for all of it; by default the scope of `into`.
-      In what is saved by objects, of names or of object paths.
-    mapping: in place of `scope`, a dict from what is saved to a variable of
-      `into`, or its name; both may end with `/`, and are scopes then.
-    strict: whether a variable that gets nothing, or cannot take what it should
-      get, is an error. With a mapping, variables that it does not name may
-      get nothing.
+    into: a part, a network that has created its variables, or a list of
+      variables. The scope of a list is the common prefix of its variables'
+      names, up to a slash. The same is tried for a part if nothing fits by its
+      own scope. If that fails too, full names are compared.
+    scope: scope of the saved variables, `""` for all; by default the scope of
+      `into`. In an object-based checkpoint, a scope of names or object paths.
+    mapping: instead of `scope`, a dict from a saved name to a variable of
+      `into` or its name. If both end with `/`, they are scopes.
+    strict: whether it is an error that a variable gets no value, or that its
+      saved value does not fit. With a mapping, variables that it does not name
+      may get none.
     name: name scope of the new ops.
 
   Returns:
-    A `Pretrained`: `load(sess)` loads, `report` tells.
+    A `Pretrained`, with `load(sess)` and `report`.
 
   Raises:
     ArgumentError: if `into` has no variables, both `scope` and `mapping` are
       given, or `mapping` names a variable that `into` does not have.
-    DataError: if it cannot be read, has nothing of the scope or of a name in
-      `mapping`, nothing fits, or, with `strict`, not everything does; or if the
-      Keras of a model cannot read the file.
+    DataError: if the file cannot be read, has nothing in the scope or under a
+      name of `mapping`, nothing fits, or, with `strict`, not everything fits;
+      or if the model's version of Keras cannot read it.
     MissingPackageError: if h5py is needed and not installed.
   """
   variables, scopes = _variables_of(into)
@@ -211,13 +212,13 @@ def pretrained(
 
 
 def _of_keras(path, model, strict, name):
-  """Returns the weights in a file of Keras, for a model of Keras."""
+  """Returns the weights in a Keras file, for a Keras model."""
   found = keras_files.values_for(_CALLER, model, path, strict)
   present, mismatched = [], []
   for variable, source, array in found:
     if array is None:
       continue
-    # tf.keras of 1.15 assigns any shape to a resource variable.
+    # tf.keras of 1.15 assigns arrays of any shape to a resource variable.
     dtype = tf1.as_dtype(array.dtype)
     entry = saved.Entry(source, source, None, list(array.shape), dtype)
     why = _compare(variable, entry)
@@ -245,10 +246,10 @@ def _of_keras(path, model, strict, name):
 
 
 def _by_order(found, variables, model):
-  """Returns what `_by_scope` does, for the SavedModel of a Keras model.
+  """Does the same as `_by_scope`, for the SavedModel of a Keras model.
 
   Returns:
-    `None` if all fits by name, or not everything fits in order.
+    `None` if all fits by name, or if not everything fits in order.
   """
   by_path = {entry.path: entry for entry in found.entries}
   ordered = [by_path.get(f"variables/{k}") for k in range(len(variables))]
@@ -268,7 +269,7 @@ def _by_order(found, variables, model):
 
 
 def _variables_of(into):
-  """Returns variables, and the scopes that their names begin with."""
+  """Returns the variables, and the scopes that their names begin with."""
   scope = getattr(into, "scope", None)
   if hasattr(into, "variables") or not hasattr(into, "__iter__"):
     variables = variables_lib.listed(into)
@@ -297,7 +298,7 @@ def _below(name, scope):
 
 
 def _by_scope(found, variables, scopes, scope):
-  """Returns variable name → entry, and the names that go nowhere."""
+  """Returns variable name → entry, and the unused names."""
   scope = scope.rstrip("/")
   for attribute in ("name", "path"):
     below = {}
@@ -327,7 +328,7 @@ def _by_scope(found, variables, scopes, scope):
 
 
 def _by_mapping(found, variables, mapping):
-  """Returns variable name → entry, and the names that go nowhere."""
+  """Returns variable name → entry, and the unused names."""
   known = {variable.op.name: variable for variable in variables}
   wanted = {}
   for source, target in mapping.items():
@@ -371,7 +372,7 @@ def _match(found, source, target):
 
 
 def _scopes(found):
-  """Says which names and scopes there are, for a message."""
+  """Lists the available names and scopes, for a message."""
   names = set()
   for entry in found.entries:
     for full in (entry.name, entry.path):

@@ -7,15 +7,15 @@ from tangle.compat import tf1
 from tangle.nets import checks
 
 MERGES = ("concat", "sum", "mean", "max", "product")
-"""The merges that have a name."""
+"""The merges that can be given by name."""
 
 
 def check_merge(caller, merge):
-  """Raises unless `merge` is one.
+  """Raises unless `merge` is valid.
 
   Args:
-    caller: who asks, for the message.
-    merge: anything.
+    caller: the function to name in the message.
+    merge: any value.
 
   Raises:
     ArgumentError: if it is neither one of `MERGES` nor callable.
@@ -28,22 +28,22 @@ def check_merge(caller, merge):
 
 
 def merge(caller, labels, values, kind, axis=-1):
-  """Merges what several networks give.
+  """Merges the outputs of several networks.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     labels: K names of networks.
-    values: K tensors of one type: of one shape, for `concat` but for `axis`;
-      for a callable, anything.
-    kind: one of `MERGES`, or a callable from the list of K values.
+    values: K tensors of one type and one shape; for `concat`, sizes along
+      `axis` may differ. For a callable, any values.
+    kind: one of `MERGES`, or a callable that takes the list of K values.
     axis: the dimension along which `concat` joins.
 
   Returns:
-    A tensor, or what the callable gives. At a tie the gradient of `max` is that
-    of `tf.maximum`, to the first of them.
+    A tensor, or the result of the callable. At a tie the gradient of `max` goes
+    to the first of the tied values, as with `tf.maximum`.
 
   Raises:
-    ArgumentError: if a value is no tensor.
+    ArgumentError: if a value is not a tensor.
     DtypeError: if types differ.
     ShapeError: if shapes differ, or a rank is unknown.
   """
@@ -86,7 +86,7 @@ def _check_alike(caller, labels, tensors, kind, axis):
 
 
 def _without(shape, axis, kind, both):
-  """Returns the shape that all must have, without the joined dimension."""
+  """Returns the shape that all must share, without the joined dimension."""
   if shape.ndims is None:
     raise errors.ShapeError(f"{both}; the rank must be known: call set_shape")
   if kind != "concat":

@@ -1,4 +1,4 @@
-"""Networks side by side: what they give is merged."""
+"""Networks side by side, with merged outputs."""
 
 from tangle import errors
 from tangle.combine import fitting, merging, parts
@@ -37,19 +37,20 @@ class Parallel(parts.Combined):
     self._gate_part = None
 
   def __call__(self, inputs, name=None):
-    """Runs all networks, and merges what they give.
+    """Runs all networks, and merges their outputs.
 
     Args:
-      inputs: what each network takes; with `inputs="each"` a list of K, or a
-        mapping from the networks' names.
+      inputs: the input of the networks; with `inputs="each"` a list of K
+        inputs, or a mapping from the networks' names.
       name: name scope of the new ops.
 
     Returns:
+      The merged tensor, or the result of the callable `merge`.
       The merged tensor, or what the callable `merge` gives.
 
     Raises:
-      ArgumentError: if there is not one input each, or a network gives more
-        than a tensor to a merge that has a name, or to a gate.
+      ArgumentError: if the number of inputs is wrong, or a network returns more
+        than one tensor while `merge` is a name or there is a gate.
       DtypeError: if types do not fit.
       ShapeError: if shapes do not fit.
     """
@@ -67,14 +68,14 @@ class Parallel(parts.Combined):
       )
 
   def shares(self, inputs, name="shares"):
-    """Returns how much of each network the gate takes.
+    """Returns the gate's weight for each network.
 
     Args:
       inputs: as in a call.
       name: name scope of the new ops.
 
     Returns:
-      `[B, K]`, or `[1, K]` of free weights; rows sum to 1.
+      `[B, K]`, or `[1, K]` for free weights; rows sum to 1.
 
     Raises:
       ArgumentError: if there is no gate.
@@ -174,29 +175,30 @@ def parallel(
   """Puts networks side by side: `merge(f_1(x_1), ..., f_K(x_K))`.
 
   With a gate, `merge(s_1 f_1(x_1), ..., s_K f_K(x_K))`, where the shares `s`
-  are the softmax of K logits: of free weights, one for each network, or of a
-  dense layer on the input. Both begin at zero, so that all shares are `1 / K`.
+  are the softmax of K logits. The logits are free weights, one per network, or
+  the output of a dense layer on the input. Both are initially zero, so that all
+  shares are `1 / K`.
 
   Source: Jacobs, Jordan, Nowlan & Hinton 1991, "Adaptive Mixtures of Local
   Experts", for `gate="input"` with `merge="sum"`.
 
   Args:
-    *networks: K callables from a tensor or nest to the same, or pairs of a name
-      and a callable.
+    *networks: K callables from a tensor or nest to a tensor or nest, or pairs
+      of a name and a callable.
     merge: `"concat"`, `"sum"`, `"mean"`, `"max"`, `"product"`, or a callable
-      from the list of what the networks give.
-    inputs: `"same"`, all networks get the input, or `"each"`, the input is a
-      list of one for each, or a mapping from the networks' names.
-    gate: None; `"free"`, K weights; `"input"`, a dense layer on the input `[B,
-      D]`, or all inputs side by side; or a callable from the inputs to logits
-      `[B, K]`. With `"sum"`, `"concat"` and callables only.
+      that takes the list of the networks' outputs.
+    inputs: `"same"`: all networks get the input; or `"each"`: the input is a
+      list with one input per network, or a mapping from the networks' names.
+    gate: None; `"free"`: K weights; `"input"`: a dense layer on the input `[B,
+      D]`, or on all inputs, concatenated; or a callable from the inputs to
+      logits `[B, K]`. Only with a `merge` of `"sum"`, `"concat"` or a callable.
     axis: the dimension along which `"concat"` joins.
     name: variable scope around those of the parts, and default name scope of
       calls.
 
   Returns:
-    A `Parallel`, a network: call it on inputs. `parts` has the networks by
-    name, and `gate` after the first call.
+    A `Parallel`, a network: call it on inputs. `parts` maps names to the
+    networks, and has `gate` after the first call.
 
   Raises:
     ArgumentError: if there is no network, one is not callable, names that were

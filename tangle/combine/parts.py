@@ -1,8 +1,8 @@
-"""Parts: any callable as a network that knows its variables and its updates.
+"""Parts: any callable as a network that knows its variables and updates.
 
 A plain function, a Keras layer or a Sonnet module is a callable from tensors to
-tensors. As a part of a combination it also has a name, variables to freeze, to
-load and to give a learning rate to, and it shares them when it is called again.
+tensors. As a part of a combination it also has a name, and variables that can
+be frozen, loaded and given a learning rate. Repeated calls share the variables.
 """
 
 import collections
@@ -16,13 +16,14 @@ from tangle.nets import base, checks, composites
 class Part(base.Network):
   """A callable with a name, and with the variables that its calls use.
 
-  These are, in this order: what it lists itself (`variables`), what a call
-  makes, and what a call reads, whoever made it. Of a call inside the body of a
-  TensorFlow 2 style loop or branch, the last are not seen.
+  These are, in this order: the variables that the callable lists itself
+  (`variables`), those that a call creates, and those that a call reads, whoever
+  created them. The last are not found in a call inside the body of a TensorFlow
+  2 style loop or branch.
 
-  A callable that is not one of `tangle.nets` makes its variables in a variable
-  scope of the part's name, and gets the same ones when it is called again, as
-  with `tf.make_template`: if it makes them by `get_variable`, or keeps them.
+  A callable that is not one of `tangle.nets` creates its variables in a
+  variable scope with the part's name. If it creates them by `get_variable`, or
+  keeps them, later calls reuse them, as with `tf.make_template`.
 
   Attributes:
     network: the callable.
@@ -32,14 +33,14 @@ class Part(base.Network):
     """Wraps a callable; makes neither ops nor variables.
 
     Args:
-      network: a callable from tensors, or nests of them, to the same.
+      network: a callable from tensors, or nests of them, to tensors or nests.
       name: the part's name; by default that of the network, or of the function.
-      input_shape: what it takes, such as `[None, 64]`; by default what it
-        tells of itself, if anything.
-      input_dtype: the type that it takes; by default what it tells.
+      input_shape: the input shape, such as `[None, 64]`; by default the one
+        that the network declares, if any.
+      input_dtype: the input type; by default the one that the network declares.
 
     Raises:
-      ArgumentError: if `network` is not callable, or `name` no name.
+      ArgumentError: if `network` is not callable, or `name` is not a name.
     """
     if not callable(network):
       raise errors.ArgumentError(
@@ -63,34 +64,34 @@ class Part(base.Network):
 
   @property
   def input_depth(self):
-    """The last dimension that it takes, None if it does not tell."""
+    """The last dimension of the input, None if it is not declared."""
     if self.input_shape is not None and self.input_shape.ndims:
       return tf1.dimension_value(self.input_shape[-1])
     return input_depth(self.network)
 
   @property
   def input_dtype(self):
-    """The `tf.DType` that it takes, None if it does not tell."""
+    """The `tf.DType` of the input, None if it is not declared."""
     return self._input_dtype or getattr(self.network, "input_dtype", None)
 
   @property
   def output_depth(self):
-    """The last dimension that it gives, None if it does not tell."""
+    """The last dimension of the output, None if it is not declared."""
     return getattr(self.network, "output_depth", None)
 
   @property
   def parts(self):
-    """The parts of the network, name → `Part`; none of one that is simple."""
+    """The parts of the network, name → `Part`; empty if it has no parts."""
     return getattr(self.network, "parts", {})
 
   @property
   def scope(self):
-    """The name of the network's variable scope, or else of the part's own."""
+    """The network's variable scope; the part's own if it has none."""
     return getattr(self.network, "scope", None) or super().scope
 
   @property
   def variables(self):
-    """All its variables; of most networks none before the first call."""
+    """All its variables; most networks have none before the first call."""
     found = collections.OrderedDict(
       (variable.op.name, variable)
       for variable in variables_lib.listed(self.network)
@@ -105,15 +106,16 @@ class Part(base.Network):
 
   @property
   def updates(self):
-    """The ops of its calls that change its variables, no initializers.
+    """The ops of its calls that change its variables, except initializers.
 
-    Such are those of the moving averages of batch normalization. What nothing
-    else depends on runs only if it is asked for: `combine.minimize` does.
+    Examples are the updates of the moving averages of batch normalization. If
+    nothing else depends on such an op, it runs only when fetched or made a
+    dependency, as `combine.minimize` does.
     """
     return [op for op, _ in self._updates.values()]
 
   def updates_for(self, names):
-    """Returns those of its updates whose call gave something that is used.
+    """Returns the updates from calls whose ops are used.
 
     Args:
       names: the names of the ops that are used, such as those of a loss.
@@ -127,17 +129,17 @@ class Part(base.Network):
     """Calls the network.
 
     Args:
-      *inputs: what it takes.
-      **options: what else it takes; not `name`, which is the name scope of the
+      *inputs: the inputs of the network.
+      **options: further arguments; not `name`, which is the name scope of the
         new ops.
 
     Returns:
-      What it gives.
+      The output of the network.
 
     Raises:
-      ArgumentError: if a plain function makes variables again instead of
+      ArgumentError: if a plain function creates new variables instead of
         sharing them.
-      GraphError: if it has its variables in another graph.
+      GraphError: if its variables are in another graph.
     """
     with self.enter(options.pop("name", None)):
       graph = checks.outermost(tf1.get_default_graph())
@@ -166,7 +168,7 @@ class Part(base.Network):
     ) or isinstance(network, Part)
 
   def _note(self, graph, before, known, outputs):
-    """Notes the variables and the updates of the call that has just been."""
+    """Records the variables and the updates of the last call."""
     ops = graph.get_operations()[before:]
     reads = {tensor.name for op in ops for tensor in op.inputs}
     handles = {}
@@ -197,33 +199,33 @@ class Part(base.Network):
 
 
 class Combined(composites.Composite):
-  """A network of parts: they can be addressed, and it has their variables."""
+  """A network made of parts, which can be looked up; it has their variables."""
 
   def __init__(self, parts, name):
     """Names the parts; makes neither ops nor variables.
 
     Args:
-      parts: list of `Part`, one that is used twice only once.
+      parts: list of `Part`; one that is used twice is listed once.
       name: variable scope around those of the parts, and default name scope.
     """
     super().__init__([(part.name, part) for part in parts], name)
 
   @property
   def parts(self):
-    """The parts, name → `Part`, in their order."""
+    """The parts, name → `Part`, in order."""
     return collections.OrderedDict(self._children)
 
   def part(self, path):
     """Returns a part, or a part of a part.
 
     Args:
-      path: names from the outermost on, such as `trunk/left`.
+      path: names, the outermost first, such as `trunk/left`.
 
     Returns:
       A `Part`.
 
     Raises:
-      ArgumentError: if there is none of that name.
+      ArgumentError: if there is no part of that name.
     """
     found, rest = self, path
     while rest:
@@ -245,14 +247,14 @@ class Combined(composites.Composite):
 
   @property
   def updates(self):
-    """The ops that change variables of its parts when they are called."""
+    """The ops of its parts' calls that change their variables."""
     found = collections.OrderedDict(
       (op.name, op) for _, part in self._children for op in part.updates
     )
     return list(found.values())
 
   def updates_for(self, names):
-    """Returns those of its updates whose call gave something that is used.
+    """Returns the updates from calls whose ops are used.
 
     Args:
       names: the names of the ops that are used, such as those of a loss.
@@ -269,19 +271,19 @@ class Combined(composites.Composite):
 
 
 def make_parts(caller, networks):
-  """Makes parts of networks; the same network twice is one part.
+  """Makes parts of networks; a network that occurs twice is one part.
 
   Args:
-    caller: who asks, for messages.
-    networks: callables, or pairs of a name and a callable. Different ones that
-      have the same name of themselves get `_1`, `_2` and so on after it.
+    caller: the function to name in messages.
+    networks: callables, or pairs of a name and a callable. Different networks
+      whose default names are equal get the suffixes `_1`, `_2` and so on.
 
   Returns:
     A list of `Part`, one for each of `networks`.
 
   Raises:
-    ArgumentError: if there is none, one is not callable, or names that were
-      given are not unique.
+    ArgumentError: if there is none, one is not callable, or given names are not
+      unique.
   """
   found, by_network, taken = [], {}, {}
   for k, item in enumerate(networks):
@@ -319,13 +321,13 @@ def _make_part(caller, name, network, taken):
 
 
 def default_name(network):
-  """Returns what a network is called if nobody says.
+  """Returns the name of a network that was given none.
 
   Args:
     network: a callable.
 
   Returns:
-    Its name, or that of a function; `network` if it has none.
+    Its own name, or that of a function; `network` if it has none.
   """
   for attribute in ("name", "__name__"):
     name = getattr(network, attribute, None)
@@ -335,14 +337,14 @@ def default_name(network):
 
 
 def input_depth(network):
-  """Returns the last dimension that a network says it takes.
+  """Returns the last dimension of a network's input, if it declares one.
 
   Args:
     network: a callable; one of `tangle.nets` knows after its first call, a
       Keras layer when it is built.
 
   Returns:
-    An int, or None if it does not say.
+    An int, or None if it is not known.
   """
   depth = getattr(network, "input_depth", None)
   if depth is None:

@@ -1,4 +1,4 @@
-"""Gives variables values that are saved: ops that are added once, then run."""
+"""Sets variables to saved values, by ops that are added once and then run."""
 
 from tangle import errors
 from tangle.compat import tf1
@@ -11,28 +11,28 @@ class Checkpoint:
     """Adds the ops to the current graph.
 
     Args:
-      prefix: what `tf.train.Saver.restore` takes.
-      variables: a dict from what is saved to a variable.
+      prefix: path prefix, as for `tf.train.Saver.restore`.
+      variables: a dict from saved names to variables.
     """
     self._prefix, self._variables = prefix, dict(variables)
     self._saver = tf1.train.Saver(variables)
 
   def restore(self, sess):
-    """Loads them.
+    """Loads the variables.
 
     Args:
       sess: a session.
 
     Raises:
-      DataError: if what is saved has another shape or type than a variable. A
-        `tf.train.Saver` would give a resource variable the other shape.
+      DataError: if a saved value has another shape or type than its variable. A
+        `tf.train.Saver` would give a resource variable the saved shape.
     """
     reader = tf1.train.load_checkpoint(self._prefix)
     shapes = reader.get_variable_to_shape_map()
     dtypes = reader.get_variable_to_dtype_map()
     for key, variable in self._variables.items():
       if key not in shapes:
-        continue  # the saver says so
+        continue  # the saver raises an error that says so
       dtype, found = variable.dtype.base_dtype, dtypes[key].base_dtype
       shape, saved = variable.shape, shapes[key]
       if dtype != found or not shape.is_compatible_with(saved):
@@ -46,15 +46,15 @@ class Checkpoint:
 
 
 def checkpoints(prefix, variables, keys):
-  """Makes what loads variables, of which several may get the same value.
+  """Makes loaders for variables, of which several may get the same value.
 
   Args:
-    prefix: what `tf.train.Saver.restore` takes.
+    prefix: path prefix, as for `tf.train.Saver.restore`.
     variables: a list of variables.
-    keys: for each of them the name of what it gets.
+    keys: for each of them the name of its saved value.
 
   Returns:
-    A list of `Checkpoint`, as a saver takes what is saved only once.
+    A list of `Checkpoint`; several, since a saver takes each saved name once.
   """
   found, rest = [], list(zip(keys, variables))
   while rest:
@@ -78,7 +78,7 @@ class Arrays:
     Args:
       variables: a list of variables.
       read: a function that returns an array for each of them, of its shape and
-        dtype. It is called whenever they are loaded.
+        dtype. It is called at each load.
     """
     self._read = read
     self._values = [
@@ -92,7 +92,7 @@ class Arrays:
     self._ops = [getattr(each, "op", each) for each in assigned]
 
   def restore(self, sess):
-    """Loads them.
+    """Loads the variables.
 
     Args:
       sess: a session.

@@ -1,11 +1,11 @@
-"""Reads what a checkpoint, a SavedModel or a file of Keras has, but no values.
+"""Lists the variables in checkpoints, SavedModels and Keras files.
 
-Of each variable these are name, shape and type. Four kinds are read: a
-checkpoint of `tf.train.Saver`, a SavedModel of TensorFlow 1, a file of Keras,
-and an object-based checkpoint, such as a SavedModel of TensorFlow 2 or
-`tf.train.Checkpoint` writes. In the last, a variable has two names: the one it
-had, if it is the only one of that name, and its path among the objects. In a
-file of Keras, the path is that of an array in the file.
+Lists name, shape and type of each variable, but no values. Four formats are
+read: a checkpoint of `tf.train.Saver`, a SavedModel of TensorFlow 1, a Keras
+file, and an object-based checkpoint, such as a SavedModel of TensorFlow 2 or
+the files of `tf.train.Checkpoint`. In the last, a variable has two names: its
+original name, if that is unique, and its path among the objects. In a Keras
+file, the path is that of an array in the file.
 """
 
 import os
@@ -19,7 +19,7 @@ from tangle.compat import tf1
 
 _OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-# The export of Keras saves each variable twice, here in no order.
+# The export of Keras saves each variable twice; these copies are unordered.
 _AGAIN = "_all_variables/"
 
 
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
   Attributes:
     key: the name by which TensorFlow restores it.
     name: the name of the variable.
-    path: its path among the objects; None if names are all there is.
+    path: its path among the objects; None in files that have names only.
     shape: list of ints.
     dtype: a `tf.DType`.
   """
@@ -42,13 +42,13 @@ class Entry(NamedTuple):
 
 
 class Saved(NamedTuple):
-  """What a checkpoint has.
+  """The content of a checkpoint.
 
   Attributes:
-    prefix: what `tf.train.Saver.restore` takes.
+    prefix: path prefix, as for `tf.train.Saver.restore`.
     entries: a list of `Entry`, sorted by name.
-    arrays: a function from a list of keys to arrays, for a file of Keras, which
-      no `tf.train.Saver` can read; `None` for others.
+    arrays: for a Keras file, which no `tf.train.Saver` can read, a function
+      from a list of keys to arrays; `None` for others.
   """
 
   prefix: str
@@ -60,16 +60,16 @@ def read(caller, path):
   """Reads the names, shapes and types of saved variables.
 
   Args:
-    caller: who asks, for messages.
-    path: prefix of a checkpoint, a folder with checkpoints, of which the
-      newest is taken, the folder of a SavedModel, or a file of Keras.
+    caller: the function to name in messages.
+    path: prefix of a checkpoint, a folder with checkpoints, of which the newest
+      is read, the folder of a SavedModel, or a Keras file.
 
   Returns:
     A `Saved`.
 
   Raises:
     DataError: if there is none, or it cannot be read.
-    MissingPackageError: if it takes h5py, which is not installed.
+    MissingPackageError: if h5py is required but not installed.
   """
   if keras_files.is_file(path):
     return _read_keras(caller, path)
@@ -113,7 +113,7 @@ def read(caller, path):
 
 
 def _read_keras(caller, path):
-  """Reads a file of Keras."""
+  """Reads a Keras file."""
   file = keras_files.Weights(caller, path)
   found = list(file.names.values())
   entries = [
@@ -127,8 +127,8 @@ def _full_names(serialized):
   """Finds names of variables in an object graph.
 
   Returns:
-    Key → name of the variables whose names are the only ones, and the keys of
-    what is saved under another key, too.
+    Key → name of the variables whose names are unique, and the keys of values
+    that are saved again under another key.
   """
   # TensorFlow has no public name for this message.
   kind = symbol_database.Default().GetSymbol("tensorflow.TrackableObjectGraph")
@@ -143,5 +143,5 @@ def _full_names(serialized):
 
 
 def _unescape(path):
-  """Undoes how object paths hide slashes and dots in names."""
+  """Reverses the escaping of slashes and dots in object paths."""
   return path.replace(".S", "/").replace("..", ".")

@@ -1,13 +1,13 @@
-"""Networks in a row: the output of one feeds the next."""
+"""Networks in sequence: the output of one feeds the next."""
 
 from tangle.combine import fitting, parts
 
 
 class Sequential(parts.Combined):
-  """Networks in a row; see `sequential`."""
+  """Networks in sequence; see `sequential`."""
 
   def __init__(self, networks, adapter, name):
-    """Checks what the networks tell of themselves; see `sequential`."""
+    """Checks the declared shapes of the networks; see `sequential`."""
     caller = f"sequential {name!r}"
     self._caller = caller
     self._adapters = fitting.check_adapters(caller, adapter)
@@ -20,32 +20,32 @@ class Sequential(parts.Combined):
 
   @property
   def input_depth(self):
-    """The last dimension that the first network takes, None if unknown."""
+    """The last dimension of the first network's input, None if unknown."""
     return self._row[0].input_depth
 
   @property
   def input_dtype(self):
-    """The type that the first network takes, None if unknown."""
+    """The type of the first network's input, None if unknown."""
     return self._row[0].input_dtype
 
   @property
   def output_depth(self):
-    """The last dimension that the last network gives, None if unknown."""
+    """The last dimension of the last network's output, None if unknown."""
     return self._row[-1].output_depth
 
   def __call__(self, inputs, name=None):
     """Runs the networks, one after the other.
 
     Args:
-      inputs: what the first network takes.
+      inputs: the input of the first network.
       name: name scope of the new ops.
 
     Returns:
-      What the last network gives.
+      The output of the last network.
 
     Raises:
-      DtypeError: if a network cannot take the type that the one before gives.
-      ShapeError: if it cannot take the shape.
+      DtypeError: if a network does not take the type of the output before it.
+      ShapeError: if a network does not take the shape.
     """
     with self.enter(name), self._variable_scope():
       value, giver = inputs, "the input"
@@ -62,7 +62,7 @@ class Sequential(parts.Combined):
       return value
 
   def _adapt(self, k, depth, value, giver):
-    """Puts a dense layer before the k-th network; the same in every call."""
+    """Puts a dense layer before the k-th network, shared by all calls."""
     if k not in self._dense:
       name = f"{self._row[k].name}_adapter"
       if k != self._row.index(self._row[k]):
@@ -74,28 +74,28 @@ class Sequential(parts.Combined):
 
 
 def sequential(*networks, adapter=None, name="sequential"):
-  """Puts networks in a row: `f_K(... f_2(f_1(x)))`.
+  """Puts networks in sequence: `f_K(... f_2(f_1(x)))`.
 
-  Shapes are checked as soon as they can be known: here where two networks tell
-  depths that differ, else at the call.
+  Shapes are checked as early as possible: at once if two declared depths
+  differ, else at the call.
 
   Args:
-    *networks: callables from a tensor or nest to the same, or pairs of a name
-      and a callable. One that stands twice shares its variables.
-    adapter: what may be put between two networks that do not fit: `"dense"`
-      (another depth), `"reshape"` (the same number of entries a row), `"cast"`
-      (another type), or a list of these. It takes a network that says what it
-      takes; see `combine.Part`. None to raise instead.
+    *networks: callables from a tensor or nest to a tensor or nest, or pairs of
+      a name and a callable. One that occurs twice shares its variables.
+    adapter: the adapters that may be put between two networks that do not fit:
+      `"dense"` (another depth), `"reshape"` (the same number of entries per
+      row), `"cast"` (another type), or a list of these. The second network must
+      declare its input; see `combine.Part`. None to raise instead.
     name: variable scope around those of the parts, and default name scope of
       calls.
 
   Returns:
-    A `Sequential`, a network: call it on inputs. `parts` has the networks by
-    name, with those dense adapters that calls have made.
+    A `Sequential`, a network: call it on inputs. `parts` maps names to the
+    networks, and to the dense adapters that calls have made.
 
   Raises:
-    ArgumentError: if there is no network, one is not callable, names that were
-      given are not unique, or `adapter` is unknown.
-    ShapeError: if two networks tell that they do not fit.
+    ArgumentError: if there is no network, one is not callable, given names are
+      not unique, or `adapter` is unknown.
+    ShapeError: if the declared shapes of two networks do not fit.
   """
   return Sequential(networks, adapter, name)

@@ -18,7 +18,7 @@ class Shared(parts.Combined):
   """
 
   def __init__(self, trunk, heads, name):
-    """Checks what the networks tell of themselves; see `shared`."""
+    """Checks the declared shapes of the networks; see `shared`."""
     self._caller = caller = f"shared {name!r}"
     self._named = hasattr(heads, "items")
     if not self._named and not isinstance(heads, (list, tuple)):
@@ -45,22 +45,22 @@ class Shared(parts.Combined):
 
   @property
   def input_depth(self):
-    """The last dimension that the trunk takes, None if unknown."""
+    """The last dimension of the trunk's input, None if unknown."""
     return self._trunk.input_depth
 
   def __call__(self, inputs, name=None):
-    """Runs the trunk once, and all heads on what it gives.
+    """Runs the trunk once, and all heads on its output.
 
     Args:
-      inputs: what the trunk takes.
+      inputs: the input of the trunk.
       name: name scope of the new ops.
 
     Returns:
-      What the heads give: a dict by name, or a list if they were a list.
+      The outputs of the heads: a dict by name, or a list if heads are a list.
 
     Raises:
-      DtypeError: if a head cannot take the type that the trunk gives.
-      ShapeError: if it cannot take the shape.
+      DtypeError: if a head does not take the type of the trunk's output.
+      ShapeError: if a head does not take its shape.
     """
     with self.enter(name), self._variable_scope():
       value = fitting.call(self._caller, "the input", self._trunk, inputs)
@@ -78,21 +78,21 @@ def shared(trunk, heads, name="shared"):
   """Puts several heads on one trunk: `h_k(trunk(x))`, the trunk run once.
 
   Args:
-    trunk: a callable from a tensor or nest to the same; of a network that
-      exists, `combine.cut` makes one.
-    heads: a mapping from name to a callable from what the trunk gives, or a
-      list of such.
+    trunk: a callable from a tensor or nest to a tensor or nest; `combine.cut`
+      makes one from a network in a graph.
+    heads: a mapping from names to callables that take the trunk's output, or a
+      list of callables.
     name: variable scope around those of the parts, and default name scope of
       calls.
 
   Returns:
-    A `Shared`, a network: call it on inputs. `parts` has the trunk and the
-    heads by name; the trunk is `trunk` too.
+    A `Shared`, a network: call it on inputs. `parts` maps names to the trunk
+    and the heads; `trunk` is the trunk.
 
   Raises:
     ArgumentError: if there is no head, one is not callable, or names are not
       unique.
-    ShapeError: if trunk and head tell that they do not fit.
+    ShapeError: if the declared shapes of trunk and head do not fit.
   """
   return Shared(trunk, heads, name)
 
@@ -103,16 +103,16 @@ def weighted_loss(losses, weights=None, name="weighted_loss"):
   Args:
     losses: a list of K scalars, or a mapping from name to scalar.
     weights: a list of K numbers, at least 0 and finite, not all 0, or a mapping
-      from the same names; None for 1 each.
+      with the same names; None for 1 each.
     name: name scope of the new ops.
 
   Returns:
     A scalar.
 
   Raises:
-    ArgumentError: if there is no loss, there is not one weight for each, or a
-      weight is negative or not finite, or all are 0.
-    ShapeError: if a loss is no scalar.
+    ArgumentError: if there is no loss, the number of weights differs, a weight
+      is negative or not finite, or all are 0.
+    ShapeError: if a loss is not a scalar.
   """
   named = hasattr(losses, "keys")
   keys = list(losses) if named else list(range(len(losses)))

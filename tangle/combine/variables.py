@@ -1,4 +1,4 @@
-"""Variables: who lists them, which are trainable, and what changes them."""
+"""Variables: who lists them, which are trainable, and which ops change them."""
 
 import collections
 
@@ -13,31 +13,31 @@ ASSIGNMENTS = {
   "AssignAddVariableOp": "assign_add",
   "AssignSubVariableOp": "assign_sub",
 }
-"""Type of an op that changes a variable → the variable's method for it."""
+"""Type of an op that changes a variable → the matching variable method."""
 
 
 def listed(network):
-  """Returns the variables that an object lists itself.
+  """Returns the variables that an object lists in its `variables`.
 
   Args:
-    network: anything; `variables` may be a property or a method.
+    network: any object; `variables` may be a property or a method.
 
   Returns:
-    A list of TensorFlow's variables; those of Keras 3 are unwrapped.
+    A list of TensorFlow variables; those of Keras 3 are unwrapped.
   """
   found = getattr(network, "variables", ())
   return unwrapped(found() if callable(found) else found)
 
 
 def unwrapped(variables):
-  """Returns the variables that are in a graph, each with memory of its own.
+  """Returns the variables in the graph, each with its own memory.
 
   Args:
-    variables: variables of TensorFlow, of Keras 3, which hold such, or of a
-      distribution strategy, which has one for each device.
+    variables: variables of TensorFlow; of Keras 3, which wrap them; or of a
+      distribution strategy, which has one per device.
 
   Returns:
-    A list of TensorFlow's variables.
+    A list of TensorFlow variables.
   """
   found = []
   for variable in variables:
@@ -48,7 +48,7 @@ def unwrapped(variables):
 
 
 def all_variables(graph):
-  """Returns the variables of a graph, in the order of their making.
+  """Returns the variables of a graph, in the order of creation.
 
   Args:
     graph: a `tf.Graph`.
@@ -96,7 +96,7 @@ def changed_by(op):
     op: a `tf.Operation`.
 
   Returns:
-    A variable, or None if it is no assignment to one.
+    A variable, or None if the op is not an assignment.
   """
   if op.type not in ASSIGNMENTS:
     return None

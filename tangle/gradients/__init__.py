@@ -4,9 +4,9 @@
     pairs = list(zip(found.gradients, variables))
     train_op = optimizer.apply_gradients(pairs)
 
-`combine` is what that stands on: from K lists of gradients to one. `balancing`
-weighs losses by what they have been, with one backward pass. `take_turns`, one
-optimizer a loss, is what to compare with.
+`combine` does the work inside: it turns K lists of gradients into one.
+`balancing` weighs losses by their past values, in one backward pass.
+`take_turns`, one optimizer per loss, is a baseline.
 """
 
 from tangle.gradients.backward import of_losses

@@ -21,20 +21,20 @@ def of_losses(
 ):
   """Combines the gradients of K losses to the variables.
 
-  What runs backward:
+  The number of backward passes depends on the method:
 
-  - `sum`, `mean`, `weighted`: everything once, with the weights as upstream
-    gradients. (One loss that couples several outputs needs no method: it is a
-    list of one.)
-  - The others on the shared variables: everything K times.
-  - The others with a `boundary`: what is above it K times, once for each loss;
-    the K gradients with respect to the boundary are combined, and what is below
-    it runs backward once, from their combination.
+  - `sum`, `mean`, `weighted`: one pass through everything, with the weights as
+    upstream gradients. (One loss that couples several outputs needs no method:
+    pass a list of one loss.)
+  - The others, on the shared variables: K passes through everything.
+  - The others, with a `boundary`: K passes through the ops above it, one per
+    loss. The K gradients with respect to the boundary are combined, and one
+    pass runs below it, from the combined gradient.
 
   A variable that only one loss reaches, or that is reached above the boundary,
-  gets the sum of its losses' gradients, which no method changes. (So with
-  `mean` and `weighted` alone do weights act on heads.) Where a path leads from
-  below the boundary to a loss around it, its gradient is added in the same way.
+  gets the sum of its losses' gradients, whatever the method. (Weights therefore
+  act on heads only with `mean` and `weighted`.) If a path from below the
+  boundary reaches a loss around it, its gradient is added in the same way.
 
   Source: for the boundary Sener & Koltun 2018, section 3.3 (MGDA-UB).
 
@@ -48,11 +48,11 @@ def of_losses(
     boundary: a list of tensors, the shared representation; `None` to combine on
       the variables. The methods that need one pass do not read it.
     name: name scope of the new ops.
-    **options: those of the method.
+    **options: the options of the method.
 
   Returns:
     A `Combined` of V gradients, `None` for a variable that no loss reaches.
-    `weights` and `gramian` are of what was combined.
+    `weights` and `gramian` describe the gradients that were combined.
 
   Raises:
     ArgumentError: if there is no loss, no such method or option, `shared` and
@@ -139,7 +139,7 @@ def _check_reach(losses, tensors, what):
 
 
 def _check_gradients(k, loss, gradients, what):
-  """Raises if a loss depends on what is shared, but has no gradient there."""
+  """Raises if a loss depends on the shared part, but has no gradient there."""
   if all(gradient is None for gradient in gradients):
     raise errors.DisconnectedError(
       f"{_CALLER}: losses[{k}], {loss.name!r}, has no gradient with respect to "
@@ -188,7 +188,7 @@ def _pass_boundary(losses, variables, boundary, method, options):
     rows.append(found[:count])
     above.append(found[count:])
   result = combining.explain(rows, method, **options)
-  # Where no loss has a gradient for a boundary tensor, none goes on below.
+  # A boundary tensor for which no loss has a gradient passes none down.
   pairs = [
     (tensor, half.densify(gradient))
     for tensor, gradient in zip(boundary, result.gradients)

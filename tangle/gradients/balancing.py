@@ -1,12 +1,12 @@
-"""Weighs losses by what they have been, or at random.
+"""Weighs losses by their past values, or at random.
 
-Each is an object that is given the losses once and has
+Each class is constructed from the losses and has
 
-- `loss`: the weighted sum; its gradient is one backward pass,
-- `weights`: `[K]`, those of this step,
-- `variables`: its own, which checkpoints should have,
-- `update_op`: to be run with each training step, after which the weights may be
-  others; weights of a step are read before its update.
+- `loss`: the weighted sum; its gradient takes one backward pass,
+- `weights`: `[K]`, the weights of this step,
+- `variables`: its own variables, to be saved in checkpoints,
+- `update_op`: an op to run with each training step. It may change the weights;
+  the weights of a step are read before its update.
 
     balance = gradients.DynamicWeightAveraging(losses)
     train_op = optimizer.minimize(balance.loss)
@@ -23,10 +23,10 @@ from tangle.nets import checks, half
 
 
 class Balance:
-  """What all of them have.
+  """Base class of the weightings.
 
   Attributes:
-    loss: scalar, the weighted sum of the losses; float32 where these are of
+    loss: scalar, the weighted sum of the losses; float32 if the losses are in
       half precision.
     weights: `[K]`.
     variables: a list of the object's own variables.
@@ -38,7 +38,7 @@ class Balance:
 
     Args:
       losses: K float scalars of one type.
-      name: variable and name scope.
+      name: name of the variables and of the name scope.
 
     Raises:
       ArgumentError: if there is no loss.
@@ -60,7 +60,7 @@ class Balance:
         f"{[loss.dtype.name for loss in losses]}; tf1.cast them"
       )
     with tf1.name_scope(name):
-      # In half precision, a count of steps or a mean would come to a halt.
+      # In half precision, a step count or a running mean would stop growing.
       self._losses, self._name = [half.widen(loss) for loss in losses], name
     self._count, self._dtype = len(losses), self._losses[0].dtype
     self.variables = []
@@ -84,11 +84,11 @@ class Balance:
 
 
 class UncertaintyWeighting(Balance):
-  """Learns how certain each task is, and weighs by it.
+  """Learns the uncertainty of each task, and weighs by it.
 
   `loss = sum_k factors[k] exp(-s_k) loss_k + s_k / 2`, where `s_k`, the
-  logarithm of a variance, is a trainable variable, 0 at first, that the
-  training's own optimizer changes. No update op is needed.
+  logarithm of a variance, is a trainable variable, initially 0. The optimizer
+  of the training changes it, so the update op does nothing.
 
   Source: Kendall, Gal & Cipolla 2018, "Multi-Task Learning Using Uncertainty to
   Weigh Losses", equations 7 and 10; with `s = log sigma^2`, as they advise.
@@ -99,9 +99,9 @@ class UncertaintyWeighting(Balance):
 
     Args:
       losses: K float scalars of one type.
-      factors: K numbers: 1/2 for squared errors, 1 for cross entropies; 1 each
+      factors: K numbers: 1/2 for squared errors, 1 for cross entropies; all 1
         for None.
-      name: variable and name scope.
+      name: name of the variables and of the name scope.
 
     Raises:
       ArgumentError: if factors are negative, not finite or too few.
@@ -124,7 +124,7 @@ class RandomWeighting(Balance):
   """Draws the weights of each step: `K softmax(n)`, `n ~ N(0, 1)`.
 
   Source: Lin et al. 2022, "Reasonable Effectiveness of Random Weighting",
-  equation 2, times K, so that the weights sum to K as those of others do.
+  equation 2, times K, so that the weights sum to K as in the other classes.
   """
 
   def __init__(self, losses, seed=None, name="random_weighting"):
@@ -133,9 +133,9 @@ class RandomWeighting(Balance):
     Args:
       losses: K float scalars of one type.
       seed: an int or None: seed of a stateful random op. Or an int tensor or
-        array `[2]`: seed of a stateless one, which a training that resumes
-        makes of its step.
-      name: variable and name scope.
+        array `[2]`: seed of a stateless op; compute it from the step if the
+        training is to be resumable.
+      name: name of the variables and of the name scope.
     """
     super().__init__(losses, name)
     with tf1.name_scope(name):
@@ -150,18 +150,18 @@ class RandomWeighting(Balance):
 
 
 class DynamicWeightAveraging(Balance):
-  """Weighs most what falls slowest: `K softmax(r / temperature)`.
+  """Weighs slowly falling losses most: `K softmax(r / temperature)`.
 
-  `r_k` is the mean loss of the last epoch over that of the one before; weights
-  are 1 for the first two epochs. `update_op` counts a step's losses;
-  `end_epoch_op` ends an epoch.
+  `r_k` is the mean loss of the last epoch divided by that of the epoch before;
+  weights are 1 in the first two epochs. `update_op` adds a step's losses to the
+  means; `end_epoch_op` ends an epoch.
 
   Source: Liu, Johns & Davison 2019, "End-to-End Multi-Task Learning with
   Attention", equation 7.
 
   Attributes:
-    end_epoch_op: an op, to be run by itself after the last step of an epoch. An
-      epoch without a step does not count.
+    end_epoch_op: an op to run by itself after the last step of an epoch. An
+      epoch without steps is ignored.
   """
 
   def __init__(self, losses, temperature=2.0, name="dynamic_weight_averaging"):
@@ -170,7 +170,7 @@ class DynamicWeightAveraging(Balance):
     Args:
       losses: K float scalars of one type.
       temperature: the higher, the more equal the weights; positive.
-      name: variable and name scope.
+      name: name of the variables and of the name scope.
 
     Raises:
       ArgumentError: if the temperature is not positive.
@@ -218,16 +218,16 @@ class DynamicWeightAveraging(Balance):
 
 
 class GradNorm(Balance):
-  """Learns weights that give all tasks the same pace.
+  """Learns weights with which all tasks train at the same pace.
 
-  With `n_k = |d loss_k / d shared|`, `G_k = weights[k] n_k` and `r_k` the share
-  of its first value that loss k still has, over the mean of those shares,
-  `update_op` takes a step down `sum_k |G_k - mean(G) r_k^alpha|`, where the
-  second term counts as constant, and scales the weights to sum to K. That
-  gradient is `n_k sign(...)`, so that no second derivative is needed.
+  Let `n_k = |d loss_k / d shared|` and `G_k = weights[k] n_k`. Let `r_k` be the
+  ratio of loss k to its first value, divided by the mean of these ratios.
+  `update_op` takes a gradient step on `sum_k |G_k - mean(G) r_k^alpha|`, where
+  the second term counts as constant, and scales the weights to sum to K. The
+  gradient is `n_k sign(...)`, so no second derivative is needed.
 
-  The norms need one pass a loss from the losses to `shared`, which should be
-  near them: the last shared layer. The training itself is one pass.
+  The norms take one pass per loss from the losses to `shared`, which should be
+  near them: the last shared layer. The training itself takes one pass.
 
   Source: Chen et al. 2018, "GradNorm: Gradient Normalization for Adaptive Loss
   Balancing in Deep Multitask Networks", Algorithm 1. Added: weights do not fall
@@ -248,10 +248,10 @@ class GradNorm(Balance):
     Args:
       losses: K float scalars of one type.
       shared: variables, or tensors, that every loss reaches.
-      alpha: how much a task that lags is pulled; at least 0.
-      learning_rate: of the weights.
-      floor: least weight before scaling.
-      name: variable and name scope.
+      alpha: how strongly a lagging task is pulled; at least 0.
+      learning_rate: learning rate of the weights.
+      floor: the smallest weight before scaling.
+      name: name of the variables and of the name scope.
 
     Raises:
       ArgumentError: if a number is out of range.

@@ -12,13 +12,13 @@ from tangle.gradients import options as options_lib
 
 
 class Combined(NamedTuple):
-  """What `explain` and `of_losses` give.
+  """The result of `explain` and `of_losses`.
 
   Attributes:
     gradients: V gradients.
     weights: `[K]` float64; `None` for GradDrop, which has none.
     gramian: `[K, K]` float64, inner products of the losses' gradients; `None`
-      where one backward pass has done it all, and nobody has them.
+      if one backward pass gave the sum, without the gradient of each loss.
   """
 
   gradients: Sequence[Any]
@@ -33,37 +33,37 @@ def combine(gradients, method, name="combine", **options):
   |---|---|---|
   | `sum`, `mean` | | 1, 1 / K |
   | `weighted` | `weights` | given |
-  | `pcgrad` | `seed` | conflicts taken out in pairs, in random order |
-  | `mgda` | | those of the shortest convex combination |
+  | `pcgrad` | `seed` | conflicts are removed pairwise, in random order |
+  | `mgda` | | the shortest convex combination |
   | `cagrad` | `c` | the worst loss is helped most, near the mean |
   | `imtl_g` | | all gradients have the same projection on d |
   | `nash_mtl` | `max_norm` | the Nash bargaining solution |
   | `aligned_mtl` | `preference` | gradients made orthogonal and equally long |
   | `upgrad` | `preference`, `regularization` | conflicts projected away |
-  | `graddrop` | `leak`, `seed` | one sign for each entry, at random |
+  | `graddrop` | `leak`, `seed` | one random sign per entry |
 
-  `tangle.gradients.methods` and `dropping` tell of each, with sources. K is
-  known from the lists; shapes need not be. Nothing leaves the graph. All but
-  `graddrop` need no more than the K × K inner products.
+  `tangle.gradients.methods` and `dropping` describe each, with sources. The
+  lengths of the lists are static; the shapes may be unknown. All computation is
+  in the graph. All methods but `graddrop` need only the K × K inner products.
 
   Args:
     gradients: K lists of V gradients: tensors, `IndexedSlices` or `None`, which
       counts as zero.
     method: the name of a method.
     name: name scope of the new ops.
-    **options: those of the method.
+    **options: the options of the method.
 
   Returns:
     A list of V gradients: `None` where all are; sparse where all are sparse or
-    `None`, then with each row once (but for `sum`, `mean` and `weighted`).
+    `None`, with each row once (except for `sum`, `mean` and `weighted`).
 
   Gradients:
-    None through the weights of conflict-aware methods.
+    No gradient flows through the weights of conflict-aware methods.
 
   Raises:
     ArgumentError: if there is no such method or option, lists differ in length,
       or weights are negative, not finite or too few.
-    DtypeError: if a gradient is of no floating type.
+    DtypeError: if a gradient does not have a floating type.
   """
   return _combine("gradients.combine", gradients, method, name, options, False)[
     0
@@ -71,13 +71,13 @@ def combine(gradients, method, name="combine", **options):
 
 
 def explain(gradients, method, name="combine", **options):
-  """Combines as `combine` does, and tells what happened.
+  """Combines as `combine` does, and also returns the weights and the Gramian.
 
   Args:
     gradients: K lists of V gradients.
     method: the name of a method.
     name: name scope of the new ops.
-    **options: those of the method.
+    **options: the options of the method.
 
   Returns:
     A `Combined`, for `report` and `summarize`.
@@ -119,7 +119,7 @@ def _combine(caller, gradients, method, name, options, tells):
 
 
 def _add(column, method, weights):
-  """Adds gradients whose weights are known, sparse ones as they are."""
+  """Adds gradients with known weights; keeps sparse gradients sparse."""
   if method != "sum":
     column = [
       None if g is None else scale(g, weights[k]) for k, g in enumerate(column)
@@ -157,7 +157,7 @@ def _check_leak(caller, leak, count):
 
 
 def _vary(seed, v):
-  """Returns another seed for each variable."""
+  """Derives a different seed for each variable."""
   if seed is None:
     return None
   if isinstance(seed, numbers.Integral):

@@ -1,4 +1,4 @@
-"""GradDrop: weighs each entry of the gradients on its own."""
+"""GradDrop: chooses a sign for each entry of the gradients separately."""
 
 import math
 import numbers
@@ -10,26 +10,26 @@ from tangle.nets import half
 def drop(parts, leak=None, seed=None):
   """Keeps, entry by entry, the positive or the negative gradients.
 
-  With `P = (1 + sum_k g_k / sum_k |g_k|) / 2` and u drawn uniformly, gradients
-  of an entry are kept if positive and `P > u`, or negative and `P <= u`:
-  `d = sum_k (leak[k] + (1 - leak[k]) kept_k) g_k`. The expectation of the sign
+  With `P = (1 + sum_k g_k / sum_k |g_k|) / 2` and u drawn uniformly, the
+  gradients of an entry are kept if positive and `P > u`, or negative and
+  `P <= u`: `d = sum_k (leak[k] + (1 - leak[k]) kept_k) g_k`. The expected sign
   is that of the sum.
 
   Source: Chen et al. 2020, "Just Pick a Sign: Optimizing Deep Multitask Models
   with Gradient Sign Dropout", Algorithm 1, without its sum over the batch of
-  gradients times activations: gradients may be those of variables here.
+  gradients times activations: here gradients may be those of variables.
 
   Args:
     parts: the `gramians.Parts` of one variable.
-    leak: K numbers in [0, 1], the share of each loss that is never dropped; 0
-      each for None.
+    leak: K numbers in [0, 1], the share of each loss that is never dropped; all
+      0 for None.
     seed: an int or None: seed of a stateful random op. Or an int tensor or
       array `[2]`: seed of a stateless one.
 
   Returns:
     A tensor of the variable's shape, an `IndexedSlices` if `parts` are sparse,
-    or `None`. Rows without a gradient are zero in either case. An entry of
-    which a gradient is infinite or NaN is so, too.
+    or `None`. Rows without a gradient are zero in either case. An entry is
+    infinite or NaN if one of its gradients is.
   """
   from_value = [(k, v) for k, v in enumerate(parts.values) if v is not None]
   if not from_value:
@@ -37,7 +37,7 @@ def drop(parts, leak=None, seed=None):
   narrow = from_value[0][1].dtype
   from_value = [(k, half.widen(value)) for k, value in from_value]
   values = [value for _, value in from_value]
-  # Smaller by a power of two, so that the sum of finite ones is finite.
+  # Scaled down by a power of two, so that a sum of finite values is finite.
   share = 0.5 ** math.ceil(math.log2(len(values)))
   smaller = [share * value for value in values]
   total, size = tf1.add_n(smaller), tf1.add_n([tf1.abs(v) for v in smaller])
@@ -56,7 +56,7 @@ def drop(parts, leak=None, seed=None):
       share = tf1.cast(leak[k], dtype)
       kept = share * value + (1 - share) * kept
     found.append(kept)
-  # What is not finite is not dropped: the sum tells it.
+  # Non-finite values are not dropped, so that the sum shows them.
   combined = tf1.where_v2(tf1.is_finite(size), tf1.add_n(found), total)
   combined = tf1.cast(combined, narrow)
   combined.set_shape(values[0].shape)

@@ -14,12 +14,12 @@ from tangle.nets import half
 
 
 class Parts(NamedTuple):
-  """The gradients of K losses to one variable, laid out alike.
+  """The gradients of K losses to one variable, in one layout.
 
   Attributes:
     values: K tensors of one shape, `None` for a loss without a gradient.
-    indices: `[U]`, the rows that `values` hold, each once, if all the gradients
-      are sparse; else `None`, and `values` have the shape of the variable.
+    indices: `[U]`, the rows in `values`, each once, if all gradients are
+      sparse; else `None`, and `values` have the shape of the variable.
     dense_shape: the variable's shape, if the gradients are sparse.
   """
 
@@ -32,16 +32,16 @@ def check(caller, gradients):
   """Returns gradients as lists, all of one length.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     gradients: K lists of V gradients, of floating types.
 
   Returns:
     A list of K lists.
 
   Raises:
-    ArgumentError: if there is no list, or they differ in length, or an entry
-      is no gradient.
-    DtypeError: if a gradient is of no floating type.
+    ArgumentError: if there is no list, the lists differ in length, or an entry
+      is not a gradient.
+    DtypeError: if a gradient does not have a floating type.
   """
   if hasattr(gradients, "shape") or not hasattr(gradients, "__iter__"):
     raise errors.ArgumentError(
@@ -84,10 +84,10 @@ def _check_one(caller, k, gradient):
 
 
 def align(gradients):
-  """Lays out the gradients of K losses to one variable alike.
+  """Brings the gradients of K losses to one variable into one layout.
 
-  Rows that a sparse gradient repeats are summed, as its inner products need
-  it. Beside a dense one, a sparse one becomes dense.
+  Repeated rows of a sparse gradient are summed, as inner products require. If
+  one of the gradients is dense, sparse ones become dense.
 
   Args:
     gradients: K gradients of the variable's shape, or `None`.
@@ -118,11 +118,11 @@ def _sum_slices(values, places, count):
 
 
 def gramian(gradients, name="gramian"):
-  """Multiplies the gradients of each two losses: `sum_v g_i[v]^T g_j[v]`.
+  """Computes the inner products of each pair: `sum_v g_i[v]^T g_j[v]`.
 
-  All is computed in float64, so that neither the square of a large gradient
-  of a narrower type overflows, nor that of a small one counts as zero. In
-  float64 itself, squares need norms between 1e-150 and 1e150.
+  The computation is in float64, so that the square of a large gradient of a
+  narrower type does not overflow, and that of a small one does not underflow.
+  Float64 gradients need norms between 1e-150 and 1e150.
 
   Args:
     gradients: K lists of V gradients.
@@ -133,7 +133,7 @@ def gramian(gradients, name="gramian"):
 
   Raises:
     ArgumentError: if the lists differ in length, or there is none.
-    DtypeError: if a gradient is of no floating type.
+    DtypeError: if a gradient does not have a floating type.
   """
   rows = check("gradients.gramian", gradients)
   with tf1.name_scope(name):
@@ -141,7 +141,7 @@ def gramian(gradients, name="gramian"):
 
 
 def of_parts(parts, count):
-  """Returns the Gramian of gradients that are laid out alike.
+  """Returns the Gramian of gradients in one layout.
 
   Args:
     parts: V `Parts`.
@@ -205,10 +205,10 @@ def weigh(part, weights):
 
 
 def _scale(value, weight):
-  """Multiplies by a float64 weight that `value.dtype` may not hold.
+  """Multiplies by a float64 weight that may be out of range for `value.dtype`.
 
-  The weight of a gradient of norm 1e-30 may be 1e60. It is taken as two
-  factors, of which one is a power of two: the square root, roughly.
+  The weight of a gradient of norm 1e-30 may be 1e60. It is applied as two
+  factors, one of them a power of two near its square root.
   """
   if value.dtype == tf1.float64:
     return value * weight

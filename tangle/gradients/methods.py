@@ -1,11 +1,10 @@
 """Methods that weigh losses by the inner products of their gradients.
 
 Each takes the Gramian `G[i, j] = g_i^T g_j` of the gradients of K losses and
-gives K weights; the combined gradient is `d = sum_k weights[k] g_k`. None needs
-more than G, so that the cost of the solution does not grow with the variables.
-
-A loss whose gradient is zero neither gets nor takes anything, but with MGDA,
-by whose definition d is then zero.
+returns K weights; the combined gradient is `d = sum_k weights[k] g_k`. All need
+only G, so the cost of the solution does not grow with the variables. A loss
+whose gradient is zero puts no condition on d. The exception is MGDA: by its
+definition d is then zero.
 """
 
 import numbers
@@ -17,9 +16,9 @@ from tangle.gradients import solvers
 
 
 def pcgrad(gram, precision, seed=None):
-  """Takes from each gradient what conflicts with the others, and adds up.
+  """Removes from each gradient its conflicts with the others, and sums.
 
-  For each i, and each other j in an order drawn anew, where `g_i^T g_j < 0`:
+  For each i, and each other j in a random order with `g_i^T g_j < 0`:
   `g_i -= g_i^T g_j / |g_j|^2 g_j`, with the original `g_j`.
 
   Source: Yu et al. 2020, "Gradient Surgery for Multi-Task Learning",
@@ -29,7 +28,7 @@ def pcgrad(gram, precision, seed=None):
     gram: `[K, K]` float64.
     precision: not used.
     seed: an int or None: seed of a stateful random op. Or an int tensor or
-      array `[2]`: seed of a stateless one, which draws the same orders again.
+      array `[2]`: seed of a stateless op, which repeats the same orders.
 
   Returns:
     `[K]` float64.
@@ -59,12 +58,12 @@ def pcgrad(gram, precision, seed=None):
 def mgda(gram, precision):
   """Finds the shortest vector among the convex combinations of gradients.
 
-  `d` is zero where losses cannot be bettered together, and `g_i^T d >= |d|^2`
-  for every i elsewhere.
+  `d` is zero where no step lowers all losses; elsewhere `g_i^T d >= |d|^2` for
+  every i.
 
   Source: Desideri 2012, "Multiple-gradient descent algorithm (MGDA) for
-  multiobjective optimization"; Sener & Koltun 2018, equation 3. Exact, where
-  they have Frank-Wolfe steps.
+  multiobjective optimization"; Sener & Koltun 2018, equation 3. The solution is
+  exact; they use Frank-Wolfe steps.
 
   Args:
     gram: `[K, K]` float64.
@@ -83,8 +82,8 @@ def cagrad(gram, precision, c=0.5):
   `d` maximizes `min_i g_i^T d` over `|d - mean(g)| <= c |mean(g)|`.
 
   Source: Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task
-  Learning", equation 4. As there, and unlike its code's default, d is not
-  divided by `1 + c`.
+  Learning", equation 4. As in the paper, but not in its code's default, d is
+  not divided by `1 + c`.
 
   Args:
     gram: `[K, K]` float64.
@@ -100,14 +99,14 @@ def cagrad(gram, precision, c=0.5):
 
 
 def imtl_g(gram, precision):
-  """Finds the d that all gradients have the same projection of.
+  """Finds a d on which all gradients have the same projection.
 
   `d^T g_i / |g_i|` is the same for all i, and the weights sum to 1. They may
   be negative.
 
   Source: Liu et al. 2021, "Towards Impartial Multi-task Learning", equation 6,
-  with a pseudo-inverse, as gradients may depend on one another. Where these
-  cannot have the same projection but zero, d is zero.
+  with a pseudo-inverse, since gradients may be linearly dependent. If zero is
+  the only projection they can share, d is zero.
 
   Args:
     gram: `[K, K]` float64.
@@ -131,20 +130,21 @@ def imtl_g(gram, precision):
 
 
 def nash_mtl(gram, precision, max_norm=1.0):
-  """Takes the step on which losses agree in bargaining.
+  """Takes the step of the Nash bargaining solution between the losses.
 
   The weights a solve `G a = 1 / a`. The scales of the gradients have no effect
-  on d. Its norm would be `sqrt(K)`, and is cut to `max_norm`.
+  on d. Its norm would be `sqrt(K)`, and is clipped to `max_norm`.
 
   Source: Navon et al. 2022, "Multi-Task Learning as a Bargaining Game",
-  equation 3; the cut is that of its code. Exact, where they approximate. Near a
-  point where losses cannot be bettered together the weights have no bound: the
-  cosines' eigenvalues are lifted to the precision, and d is near zero there.
+  equation 3; the clipping is from its code. The solution is exact; theirs is
+  approximate. Near a point where no step lowers all losses, the weights are
+  unbounded: the eigenvalues of the cosine matrix are therefore raised to the
+  precision, and d is near zero there.
 
   Args:
     gram: `[K, K]` float64.
     precision: relative error of `gram`.
-    max_norm: largest norm of d; None for no cut.
+    max_norm: largest norm of d; None for no clipping.
 
   Returns:
     `[K]` float64.
@@ -153,7 +153,7 @@ def nash_mtl(gram, precision, max_norm=1.0):
   values, vectors = tf1.linalg.eigh(cosines)
   values = tf1.maximum(values, max(precision, 1e-12))
   lifted = tf1.matmul(vectors * values, vectors, transpose_b=True)
-  # A loss that asks for nothing is on its own: its row is that of the identity.
+  # The row of a loss without a gradient is that of the identity.
   shares = asks * solvers.solve_bargain(lifted) / norms
   if max_norm is None:
     return shares
@@ -163,9 +163,9 @@ def nash_mtl(gram, precision, max_norm=1.0):
 
 
 def aligned_mtl(gram, precision, preference=None):
-  """Gives the gradients one length and right angles, and averages them.
+  """Makes the gradients orthogonal and equally long, and averages them.
 
-  Of `G = V diag(s) V^T`, the weights are
+  With `G = V diag(s) V^T`, the weights are
   `sqrt(min s) V diag(1 / sqrt(s)) V^T preference`, over the positive s.
 
   Source: Senushkin et al. 2023, "Independent Component Alignment for Multi-Task
@@ -173,7 +173,7 @@ def aligned_mtl(gram, precision, preference=None):
 
   Args:
     gram: `[K, K]` float64.
-    precision: relative error of `gram`; what is smaller counts as zero.
+    precision: relative error of `gram`; smaller eigenvalues count as zero.
     preference: K numbers, at least 0; `1 / K` each for None.
 
   Returns:
@@ -192,10 +192,10 @@ def aligned_mtl(gram, precision, preference=None):
 
 
 def upgrad(gram, precision, preference=None, regularization=1e-4):
-  """Projects each gradient so that it conflicts with none, and averages.
+  """Projects each gradient to conflict with none, and averages.
 
-  `d = sum_k preference[k] p_k`, where `p_k` is the nearest to `g_k` of all
-  vectors with `g_i^T p >= 0` for every i.
+  `d = sum_k preference[k] p_k`, where `p_k` is the vector nearest to `g_k` with
+  `g_i^T p_k >= 0` for every i.
 
   Source: Quinton & Rey 2024, "Jacobian Descent For Multi-Objective
   Optimization", equation 6 and Proposition 1; the regularization is that of
@@ -205,9 +205,9 @@ def upgrad(gram, precision, preference=None, regularization=1e-4):
     gram: `[K, K]` float64.
     precision: not used.
     preference: K numbers, at least 0; `1 / K` each for None.
-    regularization: what is added to the diagonal, relative to the trace of
-      `gram`. With 0 d conflicts with no loss, exactly; with more, weights have
-      a bound where gradients oppose each other.
+    regularization: added to the diagonal, as a fraction of the trace of `gram`.
+      With 0, d conflicts with no loss exactly; with more, the weights stay
+      bounded if gradients oppose each other.
 
   Returns:
     `[K]` float64.
@@ -222,7 +222,7 @@ def upgrad(gram, precision, preference=None, regularization=1e-4):
   matrix = tf1.linalg.set_diag(
     matrix, tf1.where_v2(diagonal > 0, diagonal, tf1.ones_like(diagonal))
   )
-  # Row k: x >= preference[k] e_k, in terms of what is beyond that bound.
+  # Row k: x >= preference[k] e_k, with x counted from that bound.
   bounds = tf1.linalg.diag(preference)
   shares = bounds + solvers.solve_nonnegative(
     matrix, tf1.matmul(-bounds, matrix)
@@ -239,7 +239,7 @@ WEIGHTINGS = {
   "aligned_mtl": aligned_mtl,
   "upgrad": upgrad,
 }
-"""Name → method, of those that weigh by the Gramian."""
+"""Name → method, for the methods that use only the Gramian."""
 
 
 def weights_of(gram, method, precision, **options):
@@ -249,17 +249,17 @@ def weights_of(gram, method, precision, **options):
     gram: `[K, K]` float64, K known.
     method: one of `WEIGHTINGS`.
     precision: relative error of `gram`.
-    **options: those of the method.
+    **options: the options of the method.
 
   Returns:
     `[K]` float64; NaN if `gram` is not finite.
 
   Gradients:
-    None.
+    No gradient flows through the weights.
   """
   gram = tf1.stop_gradient(gram)
   finite = tf1.reduce_all(tf1.is_finite(gram))
-  # Else a solver would fail, and not say why.
+  # On non-finite values a solver would fail without saying why.
   whole = tf1.cond(
     finite,
     lambda: gram,
@@ -274,7 +274,7 @@ def weights_of(gram, method, precision, **options):
 
 
 def _round(gram):
-  """Removes what rounding has left of negative eigenvalues."""
+  """Removes negative eigenvalues that come from rounding."""
   cosines, norms, asks = _cosines(gram)
   values, vectors = tf1.linalg.eigh(cosines)
   positive = tf1.maximum(values, 0.0)
@@ -285,9 +285,9 @@ def _round(gram):
 
 
 def _cosines(gram):
-  """Returns cosines, norms and who has a gradient (1 or 0).
+  """Returns cosines, norms, and 1 or 0 for whether a loss has a gradient.
 
-  Rows of losses without a gradient are those of the identity, norms there 1.
+  For losses without a gradient, rows are those of the identity and norms 1.
   """
   diagonal = tf1.linalg.diag_part(gram)
   asks = diagonal > 0

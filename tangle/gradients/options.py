@@ -14,7 +14,7 @@ LINEAR = ("sum", "mean", "weighted")
 """The methods whose weights do not depend on gradients."""
 
 DROP = "graddrop"
-"""The method that weighs each entry on its own."""
+"""The method that weighs each entry separately."""
 
 METHODS = LINEAR + tuple(methods.WEIGHTINGS) + (DROP,)
 """The names of all methods."""
@@ -31,7 +31,7 @@ def check_method(caller, method, options, count):
   """Checks the name of a method, and its options.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     method: the name.
     options: a dict of options.
     count: K.
@@ -74,18 +74,18 @@ def check_method(caller, method, options, count):
 
 
 def check_weights(caller, argument, weights, count):
-  """Checks that there is a weight for each loss, finite and at least 0.
+  """Checks that there is one weight per loss, finite and at least 0.
 
   Args:
-    caller: who asks, for messages.
-    argument: the argument's name, for messages.
-    weights: K numbers, or a float tensor `[K]`, of which the shape is checked.
+    caller: the function to name in messages.
+    argument: the argument to name in messages.
+    weights: K numbers, or a float tensor `[K]`, whose shape is checked.
     count: K.
 
   Raises:
-    ArgumentError: if there are too few or too many, or one is negative or not
-      finite, or no number.
-    DtypeError: if a tensor is of no floating type.
+    ArgumentError: if there are too few or too many, or one is negative, not
+      finite or not a number.
+    DtypeError: if a tensor does not have a floating type.
     GraphError: if a tensor belongs to another graph.
     ShapeError: if a tensor has another shape than `[K]`.
   """
@@ -125,8 +125,9 @@ def linear_weights(method, count, weights=None):
   Args:
     method: one of `LINEAR`.
     count: K.
-    weights: those of `"weighted"`, checked before. A tensor's are checked in
-      the run, which fails with `InvalidArgumentError`.
+    weights: the weights for `"weighted"`, checked before. If they are a tensor,
+      its values are checked when the graph runs; negative or non-finite ones
+      fail with `InvalidArgumentError`.
 
   Returns:
     `[K]` float64.

@@ -1,4 +1,4 @@
-"""What happened when gradients were combined: weights, norms and cosines."""
+"""Reports on combined gradients: weights, norms, cosines and gains."""
 
 from typing import Any, NamedTuple, Optional
 
@@ -11,11 +11,12 @@ class Report(NamedTuple):
 
   Attributes:
     weights: `[K]`, `None` for GradDrop.
-    norms: `[K]`, of the losses' gradients.
+    norms: `[K]`, the norms of the losses' gradients.
     cosines: `[K, K]`, between the losses' gradients; 0 where one is zero.
-    norm: scalar, of `sum_k weights[k] g_k`; `None` without weights.
-    gains: `[K]`, `g_k^T d`: what each loss falls by, for a small step;
-      `None` without weights. A negative one is a conflict that is left.
+    norm: scalar, the norm of `sum_k weights[k] g_k`; `None` without weights.
+    gains: `[K]`, `g_k^T d`: the decrease of each loss per unit of learning
+      rate, for a small step; `None` without weights. A negative gain is a
+      remaining conflict.
   """
 
   weights: Optional[Any]
@@ -26,7 +27,7 @@ class Report(NamedTuple):
 
 
 def report(combined, name="report"):
-  """Tells of weights, norms, cosines and gains.
+  """Computes the weights, norms, cosines and gains of a combined gradient.
 
   Args:
     combined: a `Combined` that has a Gramian.
@@ -36,7 +37,7 @@ def report(combined, name="report"):
     A `Report`.
 
   Raises:
-    ArgumentError: if there is no Gramian, as one backward pass gave all.
+    ArgumentError: if there is no Gramian, because one backward pass was enough.
   """
   if combined.gramian is None:
     raise errors.ArgumentError(
@@ -61,7 +62,7 @@ def report(combined, name="report"):
 def summarize(combined, labels=None, family="gradients", name="summarize"):
   """Adds summaries for TensorBoard: a scalar for each weight, norm and cosine.
 
-  They are in the graph's collection of summaries, too.
+  They are added to the graph's summary collection, too.
 
   Args:
     combined: a `Combined` that has a Gramian.
@@ -73,7 +74,7 @@ def summarize(combined, labels=None, family="gradients", name="summarize"):
     A scalar string tensor, the merged summary.
 
   Raises:
-    ArgumentError: if there is no Gramian, or another number of labels.
+    ArgumentError: if there is no Gramian, or the number of labels is wrong.
   """
   if combined.gramian is not None:
     count = tf1.dimension_value(combined.gramian.shape[0])

@@ -1,13 +1,13 @@
 """Small convex problems, solved inside the graph.
 
-K, the number of unknowns, is the number of losses: some tens at most. All is
-float64, and no gradient flows through a solution.
+K, the number of unknowns, is the number of losses: a few tens at most. The
+computation is in float64, and no gradient flows through a solution.
 """
 
 from tangle.compat import tf1
 
 TOLERANCE = 1e-12
-"""Where a solver stops, relative to the size of what it was given."""
+"""The tolerance of the solvers, relative to the size of the input."""
 
 _MAX_STEPS = 50
 _TINY = 1e-300
@@ -16,14 +16,13 @@ _TINY = 1e-300
 def solve_nonnegative(matrix, vectors, name="solve_nonnegative"):
   """Minimizes `x^T matrix x / 2 - vectors[n]^T x` over `x >= 0`, for each n.
 
-  A primal-dual interior-point method; it takes some ten steps. Where several
-  `x` are best, as with collinear losses, it goes to the middle of them, so that
-  the solution does not depend on the order of the losses.
+  Uses a primal-dual interior-point method, which takes about ten steps. If
+  several `x` are optimal, as with collinear losses, it converges to the middle
+  of them, so that the solution does not depend on the order of the losses.
 
   Source: Mehrotra 1992, "On the Implementation of a Primal-Dual Interior Point
   Method", with one step length for both sides. Unknowns are scaled so that the
-  diagonal of `matrix` is 1, after which losses may differ by orders of
-  magnitude.
+  diagonal of `matrix` is 1, so losses may differ by orders of magnitude.
 
   Args:
     matrix: `[K, K]` float64, positive semidefinite, its diagonal positive.
@@ -31,10 +30,10 @@ def solve_nonnegative(matrix, vectors, name="solve_nonnegative"):
     name: name scope of the new ops.
 
   Returns:
-    `[N, K]` float64; where 50 steps do not reach `TOLERANCE`, what they reach.
+    `[N, K]` float64; the last iterate if 50 steps do not reach `TOLERANCE`.
 
   Gradients:
-    None.
+    No gradient flows through the solution.
   """
   with tf1.name_scope(name):
     matrix = tf1.stop_gradient(matrix)
@@ -69,11 +68,11 @@ def solve_nonnegative(matrix, vectors, name="solve_nonnegative"):
 
 
 def _interior_step(matrix, goals, x, slack):
-  """Returns the next x and slack, and the error of the present ones `[N]`."""
+  """Returns the next x and slack, and the error of the current ones `[N]`."""
   size = tf1.shape(matrix)[0]
   residual = tf1.matmul(x, matrix) - goals - slack
   gap = tf1.reduce_mean(x * slack, 1, keepdims=True)
-  # Where an unknown and its slack are both zero, each is the root of the gap.
+  # If an unknown and its slack are both zero, each is the root of the gap.
   root = 1e-3 * tf1.sqrt(gap[:, 0])
   error = tf1.maximum(tf1.reduce_max(tf1.abs(residual), 1), root)
   ridge = 1e-14 * tf1.eye(size, dtype=x.dtype)
@@ -104,8 +103,8 @@ def _interior_step(matrix, goals, x, slack):
 def solve_simplex(matrix, name="solve_simplex"):
   """Minimizes `w^T matrix w` over `w >= 0`, `sum(w) = 1`.
 
-  With `x` the minimum of `x^T matrix x / 2 + (sum(x) - 1)^2 / 2` over `x >= 0`,
-  `w = x / sum(x)`: both have the same conditions of optimality.
+  With `x` the minimizer of `x^T matrix x / 2 + (sum(x) - 1)^2 / 2` over
+  `x >= 0`, `w = x / sum(x)`: both problems have the same optimality conditions.
 
   Args:
     matrix: `[K, K]` float64, positive semidefinite.
@@ -115,7 +114,7 @@ def solve_simplex(matrix, name="solve_simplex"):
     `[K]` float64.
 
   Gradients:
-    None.
+    No gradient flows through the solution.
   """
   with tf1.name_scope(name):
     diagonal = tf1.linalg.diag_part(matrix)
@@ -135,22 +134,22 @@ def solve_ball(matrix, radius, ridge=1e-8, name="solve_ball"):
 
   Maximizes `min_i g_i^T d` over `|d - mean(g)| <= radius |mean(g)|`, where
   `matrix[i, j] = g_i^T g_j`. The step is `d = mean(g) + sum_i x_i g_i`. For a
-  least gain v, the nearest d with `g_i^T d >= v` is a problem for
-  `solve_nonnegative`; its distance is convex in v, so that Newton's method
-  finds the v whose distance is the radius.
+  given smallest gain v, `solve_nonnegative` finds the nearest d with
+  `g_i^T d >= v`. Its distance is convex in v, so Newton's method finds the v
+  whose distance is the radius.
 
   Args:
     matrix: `[K, K]` float64, positive semidefinite.
     radius: at least 0, a number.
-    ridge: each diagonal entry is enlarged by this share, so that there is such
-      a d for every v.
+    ridge: each diagonal entry is increased by this fraction, so that such a d
+      exists for every v.
     name: name scope of the new ops.
 
   Returns:
-    x, `[K]` float64; 0 for a loss without gradient, which asks for nothing.
+    x, `[K]` float64; 0 for a loss without a gradient, which sets no condition.
 
   Gradients:
-    None.
+    No gradient flows through the solution.
   """
   with tf1.name_scope(name):
     matrix = tf1.stop_gradient(matrix)
@@ -163,7 +162,8 @@ def solve_ball(matrix, radius, ridge=1e-8, name="solve_ball"):
     gains = tf1.reduce_mean(matrix, 1)  # g_i^T mean(g)
     reach = radius * tf1.sqrt(tf1.maximum(tf1.reduce_mean(gains), 0.0))
     norms = tf1.sqrt(tf1.linalg.diag_part(full))
-    # No loss alone can gain more: the distance there is at least the radius.
+    # An upper bound on v: at this gain of any one loss, the distance is at
+    # least the radius.
     best = tf1.where_v2(asks, gains + reach * norms, _huge() * ones)
     start = tf1.reduce_min(best)
 
@@ -190,8 +190,8 @@ def solve_ball(matrix, radius, ridge=1e-8, name="solve_ball"):
 def solve_bargain(matrix, name="solve_bargain"):
   """Solves `matrix a = 1 / a` for `a > 0`, entry by entry.
 
-  It is where `a^T matrix a / 2 - sum(log a)` is least, which is
-  self-concordant: damped Newton steps lead there from anywhere.
+  The solution minimizes `a^T matrix a / 2 - sum(log a)`, which is
+  self-concordant: damped Newton steps converge from any start.
 
   Source: Boyd & Vandenberghe 2004, "Convex Optimization", section 9.6.
 
@@ -203,7 +203,7 @@ def solve_bargain(matrix, name="solve_bargain"):
     `[K]` float64.
 
   Gradients:
-    None.
+    No gradient flows through the solution.
   """
   with tf1.name_scope(name):
     matrix = tf1.stop_gradient(matrix)

@@ -11,14 +11,14 @@ from tangle.nets import half
 def total(gradients, name="total"):
   """Sums gradients of one variable: `sum_k gradients[k]`.
 
-  Sparse gradients stay sparse; beside a dense one they become dense, as in the
-  joint graph, so that an optimizer and a global norm treat both alike.
+  Sparse gradients stay sparse. If one gradient is dense, sparse ones become
+  dense, as in the joint graph, so that optimizers and global norms treat both
+  graphs alike.
 
-  Source: what `tf.gradients` does where a variable is used several times.
+  Source: `tf.gradients`, for a variable that is used several times.
 
   Args:
-    gradients: K gradients of the shape of the variable, `None` where there is
-      none.
+    gradients: K gradients of the shape of the variable, or `None`.
     name: name scope of the new ops.
 
   Returns:

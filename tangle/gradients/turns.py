@@ -10,23 +10,23 @@ _CALLER = "gradients.take_turns"
 def take_turns(losses, optimizers, variables=None, name="take_turns"):
   """Makes an op for each loss that minimizes it alone.
 
-  Run them one after the other, each in a run of the session: a loss sees what
-  the one before has changed. (In one run all would read the same weights, and
-  write them in any order.) Each loss has an optimizer of its own, with its own
-  slots, so that Adam's scale is that of the loss.
+  Run them one after the other, each in its own `session.run`, so that a loss
+  sees the changes made for the one before. (In one run, all would read the same
+  weights, and write them in any order.) Each loss has its own optimizer with
+  its own slots, so that Adam's scale is that of the loss.
 
   Args:
     losses: K scalars.
     optimizers: K `tf.compat.v1.train.Optimizer`, no two the same.
-    variables: those to change; the trainable ones by default. A loss changes
-      those that it reaches.
+    variables: the variables to change; the trainable ones by default. A loss
+      changes those that it reaches.
     name: name scope of the new ops.
 
   Returns:
     A list of K ops.
 
   Raises:
-    ArgumentError: if there is no loss, or not one optimizer for each.
+    ArgumentError: if there is no loss, or the number of optimizers differs.
     DisconnectedError: if a loss reaches none of the variables.
   """
   losses = walk.check_tensors(_CALLER, "losses", losses)

@@ -1,6 +1,6 @@
-"""Graphs of others: reads `.meta` files of TensorFlow 1.15 and 2.x.
+"""Imported graphs: reads `.meta` files of TensorFlow 1.15 and 2.x.
 
-What the TensorFlow that is installed would refuse is repaired in memory, and
+Content that the installed TensorFlow would refuse is repaired in memory, and
 reported. The file is not changed.
 """
 

@@ -11,10 +11,10 @@ SUFFIX = ".meta"
 
 
 def read(path, caller="meta_graphs.read"):
-  """Reads a `.meta` file, without a change to it and without importing it.
+  """Reads a `.meta` file, without importing or changing it.
 
-  Fields that this TensorFlow does not know are skipped, also in a text file,
-  which TensorFlow itself refuses then.
+  Skips fields that this TensorFlow does not know, also in text files, which
+  TensorFlow itself would then refuse.
 
   Args:
     path: the file, binary or text.
@@ -36,7 +36,7 @@ def read(path, caller="meta_graphs.read"):
     ) from error
   for parse in (_parse_binary, _parse_text):
     found = parse(content)
-    # TensorFlow 1.15 makes an empty message of many a text.
+    # TensorFlow 1.15 parses many a text as an empty message.
     if found is not None and found.graph_def.node:
       return found
   raise errors.GraphError(
@@ -64,7 +64,7 @@ def _parse_text(content):
 
 
 def _suggest(path):
-  """Names the files that may have been meant, for a message."""
+  """Lists similar existing files, for a message."""
   found = _beside(path, SUFFIX)
   found = [name for name in found if name != os.path.basename(path)]
   return f"; its folder has {found}" if found else ""
@@ -77,13 +77,13 @@ def find_checkpoint(path):
     path: the `.meta` file.
 
   Returns:
-    Its prefix, which `tf.train.Saver.restore` takes: the path without `.meta`;
+    Its path prefix, as for `tf.train.Saver.restore`: the path without `.meta`;
     `None` if there is no such checkpoint.
   """
   prefix = path[: -len(SUFFIX)] if path.endswith(SUFFIX) else path
   if tf1.gfile.Exists(prefix + ".index"):
     return prefix
-  # A checkpoint in the format of TensorFlow before 0.12 is one file.
+  # Before TensorFlow 0.12, a checkpoint was a single file.
   is_file = prefix != path and tf1.gfile.Exists(prefix)
   return prefix if is_file and not tf1.gfile.IsDirectory(prefix) else None
 
@@ -114,7 +114,7 @@ def _beside(path, suffix):
 
 
 def first_line(error):
-  """Says in one line what TensorFlow says in many.
+  """Returns the first line of a long error message of TensorFlow.
 
   Args:
     error: an exception.

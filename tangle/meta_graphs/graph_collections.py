@@ -1,4 +1,4 @@
-"""Brings the collections of a meta graph into a graph that has its ops."""
+"""Restores the collections of a meta graph into a graph that has its ops."""
 
 import logging
 
@@ -20,21 +20,21 @@ _NEEDED = frozenset(
 def restore(caller, path, meta):
   """Fills the collections of the current graph.
 
-  What cannot be restored is dropped, with a warning that names it. That is a
-  collection of objects whose class this TensorFlow does not know, where
-  `tf.train.import_meta_graph` leaves the bytes they were saved as, and one that
-  it fails on.
+  A collection that cannot be restored is dropped, with a warning that names it:
+  one of objects whose class this TensorFlow does not know, which
+  `tf.train.import_meta_graph` would leave as serialized bytes, or one that
+  raises an error on import.
 
   Args:
     caller: the function to name in messages.
-    path: the file that the meta graph is of, for messages.
+    path: the file with the meta graph, for messages.
     meta: a `MetaGraphDef` whose ops the current graph has.
 
   Returns:
-    A dict: name of a collection that was dropped → why.
+    A dict: name of a dropped collection → reason.
 
   Raises:
-    GraphError: if variables or control flow contexts are among them.
+    GraphError: if one of them holds variables or control flow contexts.
   """
   graph = tf1.get_default_graph()
   saved = meta.collection_def
@@ -77,7 +77,7 @@ def restore(caller, path, meta):
 
 
 def _is_object(value):
-  """Whether a value is an object as TensorFlow saved it, and no text."""
+  """Whether a value is an object serialized by TensorFlow, not text."""
   if not isinstance(value, bytes):
     return False
   try:
@@ -88,21 +88,21 @@ def _is_object(value):
 
 
 def _restore(meta, keys):
-  """Restores some collections; returns the error it ends with, or `None`."""
-  # With the definition of a saver, no ops are added for one.
+  """Restores some collections; returns the error raised, or `None`."""
+  # With a given saver definition, no saver ops are added.
   saver_def = tf1.train.SaverDef(
     filename_tensor_name="none",
     save_tensor_name="none",
     restore_op_name="none",
   )
   part = tf1.MetaGraphDef(meta_info_def=meta.meta_info_def, saver_def=saver_def)
-  # An import lowers the version of the graph to that of what is imported.
+  # An import lowers the graph's version to that of the imported definition.
   part.graph_def.versions.CopyFrom(meta.graph_def.versions)
   for key in keys:
     part.collection_def[key].CopyFrom(meta.collection_def[key])
   try:
     tf1.train.import_meta_graph(part)
-  except Exception as error:  # each class raises its own
+  except Exception as error:  # each class raises a different one
     return error
   return None
 

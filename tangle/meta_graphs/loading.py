@@ -1,7 +1,7 @@
 """Imports a `.meta` file into the current graph, and restores its checkpoint.
 
-The ops and the names of the variables are all that is needed to cut a graph and
-to train it on.
+The result has ops and variables under their original names, which is enough to
+cut the graph and to continue its training.
 """
 
 import difflib
@@ -16,16 +16,16 @@ _CALLER = "meta_graphs.load"
 
 
 class Loaded(NamedTuple):
-  """A graph that was imported.
+  """An imported graph.
 
   Attributes:
-    inputs, outputs: the tensors that were named.
+    inputs, outputs: the tensors with the given names.
     saver: the `tf.train.Saver` that restores its checkpoints, `None` if the
       graph has no variables.
     path: the file.
-    checkpoint: prefix of the checkpoint that was saved with the file, `None` if
-      it is not there.
-    repairs: the `Repairs`: what was changed in memory.
+    checkpoint: path prefix of the checkpoint saved with the file, `None` if
+      there is none.
+    repairs: the `Repairs` made in memory.
   """
 
   inputs: Sequence[Any]
@@ -36,18 +36,18 @@ class Loaded(NamedTuple):
   repairs: repairs.Repairs
 
   def restore(self, sess, checkpoint=None):
-    """Gives the variables the values of a checkpoint.
+    """Sets the variables to the values of a checkpoint.
 
-    Variables that the checkpoint does not have, such as local ones, are left to
-    their initializers.
+    Variables that are not in the checkpoint, such as local ones, are not set;
+    run their initializers.
 
     Args:
       sess: a session of the graph.
-      checkpoint: prefix of a checkpoint; by default of the one that was saved
-        with the file.
+      checkpoint: path prefix of a checkpoint; by default the one saved with the
+        file.
 
     Raises:
-      DataError: if it is not there, or does not fit.
+      DataError: if the checkpoint does not exist, or does not fit.
       GraphError: if the graph has no variables.
     """
     caller = "meta_graphs.Loaded.restore"
@@ -80,10 +80,10 @@ class Loaded(NamedTuple):
 def load(path, inputs=(), outputs=(), clear_devices=True):
   """Imports a `.meta` file of TensorFlow 1.15 or 2.x into the current graph.
 
-  What this TensorFlow would refuse is repaired in memory: recorded shapes that
-  contradict the graph, newer attributes that change no value, nodes that are
-  bound to nodes which are not there. Collections of objects whose class is not
-  known are dropped, with a warning.
+  Content that this TensorFlow would refuse is repaired in memory: recorded
+  shapes that contradict the graph, newer attributes that change no value, and
+  colocations with nodes that do not exist. Collections of objects whose class
+  is unknown are dropped, with a warning.
 
       with tf.Graph().as_default(), tf.Session() as sess:
         found = tangle.meta_graphs.load("model.ckpt-100.meta", ["x"], ["loss"])
@@ -91,20 +91,20 @@ def load(path, inputs=(), outputs=(), clear_devices=True):
 
   Args:
     path: the file, binary or text.
-    inputs: names of tensors, or of ops that have one output.
-    outputs: the same.
-    clear_devices: whether devices that the file names are forgotten, also in
-      its functions, but for the first CPU of the process, which is always
-      there. False for the cluster that the file was written for.
+    inputs: names of tensors, or of ops with one output.
+    outputs: likewise.
+    clear_devices: whether to remove the devices in the file, also in its
+      functions, except for the process's first CPU, which always exists. Use
+      False on the cluster that the file was written for.
 
   Returns:
-    A `Loaded`, whose `restore` restores the checkpoint that was saved with it.
+    A `Loaded`, whose `restore` restores the checkpoint saved with the file.
 
   Raises:
-    GraphError: if the file is not there, is no meta graph, or has ops or
+    GraphError: if the file does not exist, is not a meta graph, or has ops or
       attributes that this TensorFlow does not know, or if the current graph has
       ops of the same names.
-    ArgumentError: if a name is not in the graph, or no graph is being built.
+    ArgumentError: if a name is not in the graph, or eager execution is on.
   """
   if tf1.executing_eagerly():
     raise errors.ArgumentError(
@@ -145,7 +145,7 @@ def load(path, inputs=(), outputs=(), clear_devices=True):
 
 
 def find_tensor(graph, name):
-  """Finds a tensor by its name, or by that of its op.
+  """Finds a tensor by its name, or by the name of its op.
 
   Args:
     graph: a `tf.Graph`.
@@ -155,7 +155,7 @@ def find_tensor(graph, name):
     A tensor.
 
   Raises:
-    ArgumentError: if there is none, or the op has several outputs.
+    ArgumentError: if it does not exist, or the op has several outputs.
   """
   op_name, _, index = name.partition(":")
   try:
@@ -199,7 +199,7 @@ def _import_ops(path, graph_def):
       if not stale:
         raise
       tf1.import_graph_def(graph_def, name="")
-  except Exception as error:  # TensorFlow raises all kinds
+  except Exception as error:  # TensorFlow raises errors of many classes
     raise errors.GraphError(
       f"{_CALLER}: {path} cannot be imported: {files.first_line(error)}. Load "
       f"it on the TensorFlow that wrote it."
@@ -208,7 +208,7 @@ def _import_ops(path, graph_def):
 
 
 def _describe_handles(added):
-  """Tells what the handles that loops pass on are handles of.
+  """Sets the handle data of resource handles that loops pass on.
 
   Without it, 1.15 makes zeros of a wrong dtype for their gradients.
   """
@@ -224,7 +224,7 @@ def _saveable(graph):
 
 
 def _make_saver(meta, graph, saveable):
-  """Returns a saver or `None`, and why the file's own cannot be used."""
+  """Returns a saver or `None`, and why the file's own saver is not used."""
   why = ""
   if meta.HasField("saver_def"):
     saver_def = meta.saver_def
@@ -238,6 +238,6 @@ def _make_saver(meta, graph, saveable):
 
 
 def _reason(error):
-  """Returns the line of an error of a saver that tells the reason."""
-  found = re.search(r"([^\n]+)\n\s*\[\[", str(error))  # before a node's name
+  """Returns the line of a saver's error that has the reason."""
+  found = re.search(r"([^\n]+)\n\s*\[\[", str(error))  # ends before a node name
   return found.group(1).strip(". ") if found else files.first_line(error)

@@ -1,7 +1,7 @@
-"""Finds ops and attributes that the TensorFlow which is installed lacks.
+"""Finds ops and attributes that the installed TensorFlow lacks.
 
-Ops that are not known are named, all at once, with what registers them.
-Attributes that are newer are dropped where that changes no value.
+Unknown ops are reported, all at once, with the module that registers them.
+Newer attributes are dropped if that changes no value.
 """
 
 import collections
@@ -65,8 +65,8 @@ CONTRIB = {
     UpdateModelV4""",
   "text": "SkipGramGenerateCandidates",
 }
-"""Module of `tf.contrib` → the ops that its libraries register in 1.15.5. Those
-of `framework` are registered by its library only, not by an import."""
+"""Module of `tf.contrib` → the ops that its libraries register in 1.15.5. The
+ops of `framework` are registered by its library only, not by an import."""
 
 _REMOVED = """BigQueryReader GcsConfigureBlockCache GcsConfigureCredentials
   GenerateBigQueryReaderPartitions RemoteFusedGraphExecute Rpc
@@ -74,28 +74,28 @@ _REMOVED = """BigQueryReader GcsConfigureBlockCache GcsConfigureCredentials
   TensorForestTreeIsInitializedOp TensorForestTreePredict
   TensorForestTreeResourceHandleOp TensorForestTreeSerialize
   TensorForestTreeSize TryRpc"""
-"""Ops of the core of 1.15 that 2.x has no more."""
+"""Ops in the core of 1.15 that 2.x has removed."""
 
 _PACKAGES = (
   ("Addons>", "tensorflow_addons"),
   ("Horovod", "horovod.tensorflow"),
 )
-"""How the names of a package's ops begin, and what to import."""
+"""Prefixes of the names of a package's ops, and the module to import."""
 
 _WITHOUT_EFFECT = {
   # For debuggers.
   ("VarHandleOp", "debug_name"),
-  # Whether the product is part of a gradient: a hint for number formats.
+  # Whether the product is part of a gradient: a hint for number formats only.
   ("MatMul", "grad_a"),
   ("MatMul", "grad_b"),
   ("BatchMatMul", "grad_x"),
   ("BatchMatMul", "grad_y"),
   ("BatchMatMulV2", "grad_x"),
   ("BatchMatMulV2", "grad_y"),
-  # A check of what is assigned; 1.15 makes it when the graph is built.
+  # A check of the assigned shape; 1.15 makes it when the graph is built.
   ("AssignVariableOp", "validate_shape"),
 }
-"""Newer attributes that change no value whatever they are."""
+"""Newer attributes that change no value, whatever they are set to."""
 
 _INT32, _FLOAT, _COMPLEX64 = 3, 1, 8  # DataType
 _DEFAULTS = {
@@ -113,9 +113,9 @@ _DEFAULTS = {
   "reshuffle_each_iteration": {"b": True},
   "use_default_device": {"b": True},
 }
-"""Defaults of attributes that 2.x has added to ops of 1.15, but for those that
-are false, 0 or empty. A file lists the defaults of its ops, but not of those
-that only the functions of loops and conditionals have."""
+"""Defaults of attributes that 2.x has added to ops of 1.15, except for defaults
+that are false, 0 or empty. A file lists the defaults of its ops, but not of ops
+that occur only in the functions of loops and conditionals."""
 
 
 def check_known(caller, path, meta):
@@ -123,11 +123,12 @@ def check_known(caller, path, meta):
 
   Args:
     caller: the function to name in messages.
-    path: the file that it is of, for messages.
+    path: the file with the meta graph, for messages.
     meta: a `MetaGraphDef`.
 
   Raises:
-    GraphError: if some are not; it names all of them, and what registers them.
+    GraphError: if some are unknown; it names all of them, and the modules that
+      register them.
   """
   functions = {f.signature.name for f in meta.graph_def.library.function}
   found = collections.OrderedDict()
@@ -154,7 +155,7 @@ def check_known(caller, path, meta):
 
 
 def _explain(op, writer):
-  """Says what an unknown op needs."""
+  """Says how to make an unknown op available."""
   for module, ops in CONTRIB.items():
     if op in ops.split():
       first = f"`{statement(module)}`"
@@ -196,21 +197,21 @@ def statement(module):
 
 
 def drop_newer_attributes(caller, path, meta):
-  """Drops attributes that this TensorFlow does not know, and does not need.
+  """Drops attributes that this TensorFlow neither knows nor needs.
 
-  These have the default of the TensorFlow that wrote them, or change no value.
-  `tf.train.import_meta_graph` drops the former, except in functions.
+  Such an attribute has its default in the TensorFlow that wrote it, or changes
+  no value. `tf.train.import_meta_graph` drops the former, except in functions.
 
   Args:
     caller: the function to name in messages.
-    path: the file that it is of, for messages.
-    meta: a `MetaGraphDef` whose ops are known, which is changed.
+    path: the file with the meta graph, for messages.
+    meta: a `MetaGraphDef` whose ops are known; it is changed.
 
   Returns:
     A dict: `"op.attribute"` → how many nodes had it.
 
   Raises:
-    GraphError: if others are not known; it names all of them.
+    GraphError: if there are further unknown attributes; it names all of them.
   """
   written = {op.name: op for op in meta.meta_info_def.stripped_op_list.op}
   known, dropped, needed = {}, collections.Counter(), collections.OrderedDict()
@@ -243,7 +244,7 @@ def drop_newer_attributes(caller, path, meta):
 
 
 def _is_default(value, key, op_def):
-  """Whether an attribute has the default of the op that it was written for."""
+  """Whether an attribute has the default of the writer's op definition."""
   if op_def is not None:
     for attr in op_def.attr:
       if attr.name == key:
@@ -268,7 +269,7 @@ def _written_by(writer):
 
 
 def _version(text):
-  """Returns major and minor version, (0, 0) if the text tells none."""
+  """Returns major and minor version, (0, 0) if the text has none."""
   parts = text.split(".")[:2]
   if len(parts) < 2 or not all(part.isdigit() for part in parts):
     return (0, 0)

@@ -1,4 +1,4 @@
-"""What was repaired in a meta graph, and the repairs of single nodes.
+"""The record of repairs to a meta graph, and the repairs of single nodes.
 
 They change the `MetaGraphDef` in memory, before it is imported.
 """
@@ -12,18 +12,20 @@ _ALWAYS_THERE = re.compile(r"/?(device:)?cpu:[0*]", re.IGNORECASE)
 
 
 class Repairs(NamedTuple):
-  """What was repaired in memory so that a meta graph could be imported.
+  """The repairs made in memory so that a meta graph could be imported.
 
   Attributes:
-    writer: the version of TensorFlow that wrote the file, `""` if not told.
-    output_shapes: names of the nodes whose recorded shapes contradict those
-      that this TensorFlow infers, and were dropped; `"function/node"` for a
+    writer: the version of TensorFlow that wrote the file, `""` if unknown.
+    output_shapes: names of the nodes whose recorded shapes were dropped because
+      they contradict those that this TensorFlow infers; `"function/node"` for a
       node of a function.
-    attributes: `"op.attribute"` → how many nodes had this attribute, which is
-      newer than this TensorFlow; it had its default or has no effect on values.
-    devices: device → how many nodes were bound to it.
-    colocations: names of nodes that were bound to nodes which are not there.
-    collections: name of a collection that was dropped → why.
+    attributes: `"op.attribute"` → number of nodes from which an attribute was
+      dropped. It is newer than this TensorFlow, and had its default or does not
+      affect values.
+    devices: device → how many nodes were placed on it.
+    colocations: names of nodes that were colocated with nodes that do not
+      exist.
+    collections: name of a dropped collection → reason.
     saver: why the file's own saver is not used, `""` if it is.
   """
 
@@ -40,7 +42,7 @@ class Repairs(NamedTuple):
     return any(self[1:])
 
   def __str__(self):
-    """Tells each repair in a line."""
+    """Lists the repairs, one per line."""
     lines = []
     if self.output_shapes:
       lines.append(
@@ -73,7 +75,7 @@ def _list(names):
 
 
 def nodes_of(graph_def):
-  """Yields all nodes, with those of functions.
+  """Yields all nodes, including those of functions.
 
   Args:
     graph_def: a `GraphDef`.
@@ -89,16 +91,16 @@ def nodes_of(graph_def):
 
 
 def clear_devices(graph_def):
-  """Clears devices that may not be there, of all nodes, also in functions.
+  """Clears the devices of all nodes, also in functions, as they may not exist.
 
   `tf.train.import_meta_graph` leaves the devices of nodes in functions. The
-  first CPU of the process stays: a saver has its ops there.
+  process's first CPU is kept: a saver has its ops there.
 
   Args:
-    graph_def: a `GraphDef`, which is changed.
+    graph_def: a `GraphDef`; it is changed.
 
   Returns:
-    A dict: device → how many nodes were bound to it.
+    A dict: device → how many nodes were placed on it.
   """
   found = collections.Counter()
   for node, _ in nodes_of(graph_def):
@@ -109,13 +111,13 @@ def clear_devices(graph_def):
 
 
 def drop_lost_colocations(graph_def):
-  """Removes from nodes what binds them to nodes that are not there.
+  """Removes colocations with nodes that do not exist.
 
   Args:
-    graph_def: a `GraphDef`, which is changed.
+    graph_def: a `GraphDef`; it is changed.
 
   Returns:
-    A tuple of names of nodes.
+    A tuple of the names of the changed nodes.
   """
   present = {b"loc:@" + node.name.encode() for node in graph_def.node}
   found = []

@@ -1,10 +1,11 @@
-"""Finds recorded shapes that contradict those which TensorFlow infers.
+"""Finds recorded shapes that contradict those that TensorFlow infers.
 
 A `.meta` file records the shapes of each node's outputs in `_output_shapes`.
 TensorFlow refuses the file if one of them contradicts the shape that it infers
-itself, as of the unused outputs of an inference-mode batch norm's gradient,
-which 1.15 and 2.x infer differently. Without the attribute it infers them all.
-Recorded shapes that do not contradict stay: they hold what `set_shape` told.
+itself. An example are the unused outputs of the gradient of an inference-mode
+batch norm, for which 1.15 and 2.x infer different shapes. Without the
+attribute, TensorFlow infers all shapes. Recorded shapes that contradict nothing
+are kept: they hold what `set_shape` has set.
 """
 
 import re
@@ -19,25 +20,25 @@ _MOST_TRIALS = 10
 
 
 def drop_stale(graph_def):
-  """Drops recorded shapes of a graph that TensorFlow refuses.
+  """Drops the recorded shapes in a graph that TensorFlow refuses.
 
   Args:
-    graph_def: a `GraphDef`, which is changed. Those in its functions are not.
+    graph_def: a `GraphDef`; it is changed, but not its functions.
 
   Returns:
-    A tuple of names of nodes; empty if the graph cannot be imported without any
-    recorded shapes either, or has none.
+    A tuple of names of nodes; empty if the graph has no recorded shapes, or
+    cannot be imported even without them.
   """
   return tuple(node.name for node in _drop(graph_def, graph_def.node))
 
 
 def drop_stale_in_functions(graph_def):
-  """Drops recorded shapes in functions that TensorFlow would refuse later.
+  """Drops the recorded shapes in functions that TensorFlow would refuse later.
 
-  It reads them when the gradient of a call, a loop or a conditional is made.
+  It reads them when the gradient of a call, a loop or a conditional is built.
 
   Args:
-    graph_def: a `GraphDef`, which is changed.
+    graph_def: a `GraphDef`; it is changed.
 
   Returns:
     A tuple of names, `"function/node"`.
@@ -52,7 +53,7 @@ def drop_stale_in_functions(graph_def):
   try:
     bodies, names = _spread(functions, graph_def)
   except (KeyError, IndexError, ValueError):
-    return ()  # a body of a form that is not known here
+    return ()  # the body has an unknown form
   originals = {
     f"{names[function.signature.name]}/{node.name}": (function, node)
     for function in functions
@@ -67,7 +68,7 @@ def drop_stale_in_functions(graph_def):
 
 
 def _drop(graph_def, nodes):
-  """Drops what is stale; returns the nodes that lost their recorded shapes."""
+  """Drops stale shapes; returns the nodes that lost their recorded shapes."""
   if _try(graph_def) is None:
     return []
   recorded = {node.name: node for node in nodes if _RECORDED in node.attr}
@@ -77,7 +78,7 @@ def _drop(graph_def, nodes):
     node.attr.pop(_RECORDED, None)
   try:
     inferred = _infer(bare)
-  except Exception:  # TensorFlow raises all kinds
+  except Exception:  # TensorFlow raises errors of many classes
     return []
   stale = [
     node
@@ -87,7 +88,7 @@ def _drop(graph_def, nodes):
   for node in stale:
     del node.attr[_RECORDED]
   for _ in range(_MOST_TRIALS):
-    error = _try(graph_def)  # some show with the other shapes only
+    error = _try(graph_def)  # some errors show only with the remaining shapes
     if error is None:
       return stale
     culprit = _CULPRIT.search(str(error))
@@ -102,13 +103,13 @@ def _drop(graph_def, nodes):
 
 
 def _try(graph_def):
-  """Returns the error that the import of a graph ends with, or `None`."""
+  """Returns the error that importing a graph raises, or `None`."""
   trial = tf1.GraphDef()
   trial.CopyFrom(graph_def)  # an import adds attributes
   try:
     with tf1.Graph().as_default():
       tf1.import_graph_def(trial, name="")
-  except Exception as error:  # TensorFlow raises all kinds
+  except Exception as error:  # TensorFlow raises errors of many classes
     return error
   return None
 
@@ -131,7 +132,7 @@ def _agree(recorded, inferred):
 
 
 def _spread(functions, graph_def):
-  """Makes one graph of the bodies of functions, each under a prefix.
+  """Makes one graph of the bodies of functions, each under its own prefix.
 
   Returns:
     The `GraphDef`, and a dict: name of a function → its prefix.
@@ -141,7 +142,7 @@ def _spread(functions, graph_def):
   names = {}
   for k, function in enumerate(functions):
     prefix = names[function.signature.name] = f"f{k}"
-    places = {}  # as a body names a tensor → as a graph does
+    places = {}  # name of a tensor in a body → its name in the graph
     shapes = (
       function.attr[_INPUTS].list.shape if _INPUTS in function.attr else ()
     )
@@ -175,7 +176,7 @@ def _spread(functions, graph_def):
 
 
 def _count(arg, node):
-  """Returns how many tensors an argument of an op stands for."""
+  """Returns the number of tensors in one argument of an op."""
   if arg.number_attr:
     return node.attr[arg.number_attr].i
   if arg.type_list_attr:

@@ -1,8 +1,8 @@
 """Small networks on resource variables, for TensorFlow graph mode.
 
-A network is a callable from tensors to tensors. It makes its variables when it
-is first called and shares them with every later call in the same graph. No
-Keras, no `tf.layers`, no values of its own: those are in the session.
+A network is a callable from tensors to tensors. It creates its variables at the
+first call and shares them with every later call in the same graph. It uses
+neither Keras nor `tf.layers`, and holds no values: those are in the session.
 
     encode = nets.LSTM(256, name="encoder")
     outputs, state = encode(embedded, lengths)     # makes encoder/kernel, bias

@@ -1,16 +1,16 @@
-"""Functions of tensors that several networks need; no variables here."""
+"""Tensor functions shared by several networks; no variables here."""
 
 from tangle.compat import tf1
 from tangle.nets import half
 
 
 def dimension(tensor, axis, dtype=tf1.int32):
-  """Returns a dimension of `tensor`, as an int if it is known.
+  """Returns a dimension of `tensor`, as an int if it is known statically.
 
   Args:
     tensor: a tensor of known rank.
     axis: which dimension.
-    dtype: int type of a tensor that is returned.
+    dtype: int type of the tensor, if one is returned.
 
   Returns:
     An int, or a scalar tensor of `dtype`.
@@ -51,10 +51,10 @@ def multiply(features, kernel, bias=None, transpose_kernel=False):
 
 
 def blank(sequence, lengths):
-  """Puts zeros wherever `sequence` is beyond its example's length.
+  """Sets `sequence` to zero beyond each example's length.
 
-  A select, not a product: whatever is there, NaN too, has neither an effect
-  nor a gradient.
+  Uses a select, not a product: padding has no effect and no gradient, even if
+  it is NaN.
 
   Args:
     sequence: `[B, T, D]`.
@@ -71,14 +71,14 @@ def blank(sequence, lengths):
 
 
 def turn(sequence, lengths):
-  """Reverses each example's real steps; padding stays behind them.
+  """Reverses each example's real steps; padding stays at the end.
 
   Args:
     sequence: `[B, T, D]`.
     lengths: `[B]` int, or None for a sequence without padding.
 
   Returns:
-    `[B, T, D]`; the same function puts it back in order.
+    `[B, T, D]`; applying the function again restores the order.
   """
   if lengths is None:
     return tf1.reverse(sequence, [1])

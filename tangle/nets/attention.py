@@ -6,8 +6,8 @@ For the query s of each step and the memory h_1 ... h_T of the example:
     a = softmax(e) over the steps within the example's length, else zero
     context = sum_j a_j h_j
 
-What does not depend on the query is computed once for each memory. Queries come
-one step at a time, or all steps at once when they are known, as in training.
+The part that does not depend on the query is computed once per memory. Queries
+come one step at a time, or all steps at once if they are known, as in training.
 """
 
 import collections
@@ -26,7 +26,7 @@ AttentionResult.__doc__ = (
 
 
 class Attention(base.Network):
-  """Base of the attentions: a subclass gives the keys and the score."""
+  """Base class of the attentions: a subclass defines the keys and the score."""
 
   def memory(self, memory, lengths=None, project=None, name=None):
     """Prepares a memory for any number of queries.
@@ -35,8 +35,9 @@ class Attention(base.Network):
       memory: `[B, T, D]`; T may be unknown, D is the same at every call.
       lengths: `[B]` int, each from 0 to T; None if all are T.
       project: a linear map without a bias from `[B, T, D]` to `[B, T, E]`, a
-        function of a tensor. Contexts are sums of what it returns, which are
-        the maps of sums of the memory. None for the memory itself.
+        function of a tensor. Contexts are then weighted sums of its output,
+        which equal the maps of weighted sums of the memory. None to use the
+        memory itself.
       name: name scope of the new ops.
 
     Returns:
@@ -65,17 +66,17 @@ class Attention(base.Network):
     Args:
       query: `[B, Q]`, or `[B, S, Q]` for S steps; Q the same at every call.
       memory: `[B, T, D]`, or a `Memory` made by this attention.
-      lengths: `[B]` int, each from 0 to T; None if all are T, and for a
-        `Memory`, which has its own.
+      lengths: `[B]` int, each from 0 to T; None if all are T, or if `memory` is
+        a `Memory`, which has its own lengths.
       name: name scope of the new ops.
 
     Returns:
-      An `AttentionResult`. A weight beyond the length is zero; for length 0
-      all weights and the context are.
+      An `AttentionResult`. Weights beyond the length are zero; for length 0
+      all weights and the context are zero.
 
     Raises:
-      ArgumentError: if `lengths` is given with a `Memory`, or the `Memory` is
-        of another attention.
+      ArgumentError: if `lengths` is given with a `Memory`, or the `Memory`
+        belongs to another attention.
       ShapeError: if D or Q is unknown or differs from that of the first call.
     """
     if isinstance(memory, Memory):
@@ -90,7 +91,7 @@ class Attention(base.Network):
       return self._attend(query, self.memory(memory, lengths, name="memory"))
 
   def _keys(self, values):
-    """Returns what of the score depends on the memory only.
+    """Returns the part of the score that depends on the memory only.
 
     Args:
       values: `[B, T, D]`, zero beyond the lengths.
@@ -126,10 +127,10 @@ class Attention(base.Network):
 
 
 class Memory:
-  """A memory that is prepared for queries: call it with them."""
+  """A prepared memory; call it with queries."""
 
   def __init__(self, attention, keys, values, mask):
-    """Keeps what `Attention.memory` prepared.
+    """Stores what `Attention.memory` prepared.
 
     Args:
       attention: the `Attention`.
@@ -150,8 +151,8 @@ class Memory:
       name: name scope of the new ops.
 
     Returns:
-      An `AttentionResult`. A weight beyond the length is zero; for length 0
-      all weights and the context are.
+      An `AttentionResult`. Weights beyond the length are zero; for length 0
+      all weights and the context are zero.
 
     Raises:
       ShapeError: if Q is unknown or differs from that of the first call.
@@ -167,7 +168,7 @@ class BahdanauAttention(Attention):
   Learning to Align and Translate", appendix A.1.2.
 
   Variables: `memory_kernel` U `[D, A]`, `query_kernel` W `[Q, A]` and
-  `score_kernel` v `[A, 1]`. S queries at once need memory for `[B, S, T, A]`.
+  `score_kernel` v `[A, 1]`. S queries at once take memory for `[B, S, T, A]`.
   """
 
   def __init__(
@@ -186,7 +187,7 @@ class BahdanauAttention(Attention):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is no positive integer.
+      ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -235,11 +236,11 @@ class LuongAttention(Attention):
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, memory and queries.
       name: variable scope, and default name scope of calls.
-      query_depth: Q. If it is given, each memory is multiplied by W once;
-        else each query is.
+      query_depth: Q. If given, each memory is multiplied by W once; else each
+        query is.
 
     Raises:
-      ArgumentError: if `query_depth` is no positive integer.
+      ArgumentError: if `query_depth` is not a positive integer.
     """
     super().__init__(name, dtype)
     self._kernel_initializer = kernel_initializer
@@ -269,11 +270,11 @@ class LuongAttention(Attention):
 
 
 class AttentionalVector(base.Network):
-  """Joins a query and contexts: `tanh(W [c_1; ...; c_K; s])`, without a bias.
+  """Combines query and contexts: `tanh(W [c_1; ...; c_K; s])`, without a bias.
 
   Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
   Neural Machine Translation", eq. 5. Departure: W multiplies each memory, once
-  for all queries, and so the contexts, which are sums of it, are `[B, S, U]`.
+  for all queries, so the contexts, which are sums of it, are `[B, S, U]`.
 
   Variables: `kernel` W `[D_1 + ... + D_K + Q, U]`.
   """
@@ -298,7 +299,7 @@ class AttentionalVector(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if a depth is no positive integer.
+      ArgumentError: if a depth is not a positive integer.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -308,7 +309,7 @@ class AttentionalVector(base.Network):
     ] + [checks.check_positive(name, "query_depth", query_depth)]
 
   def project(self, memory, k=0, name=None):
-    """Multiplies a memory by its rows of W, as `Attention.memory` takes it.
+    """Multiplies a memory by its rows of W, for `Attention.memory(project=)`.
 
     Args:
       memory: `[B, T, D_k]`.
@@ -319,24 +320,24 @@ class AttentionalVector(base.Network):
       `[B, T, U]`.
 
     Raises:
-      ShapeError: if the memory is of another depth.
+      ShapeError: if the memory has another depth.
     """
     with self.enter(name, f"{self._name}_project"):
       return self._multiply("memory", memory, k)
 
   def __call__(self, query, contexts, name=None):
-    """Joins.
+    """Combines a query with contexts.
 
     Args:
       query: `[..., Q]`.
-      contexts: list of K contexts `[..., U]` of memories by `project`.
+      contexts: list of K contexts `[..., U]` of memories made with `project`.
       name: name scope of the new ops.
 
     Returns:
       `[..., U]`.
 
     Raises:
-      ShapeError: if a query or context is of another depth.
+      ShapeError: if a query or context has another depth.
     """
     with self.enter(name):
       found = self._multiply("query", query, -1)
@@ -359,7 +360,7 @@ class AttentionalVector(base.Network):
 
 
 def masked_softmax(scores, mask, name="masked_softmax"):
-  """Softmax over the steps that a mask leaves.
+  """Softmax over the steps where a mask is true.
 
   Args:
     scores: `[B, S, T]` floats, finite.
@@ -367,17 +368,17 @@ def masked_softmax(scores, mask, name="masked_softmax"):
     name: name scope of the new ops.
 
   Returns:
-    `[B, S, T]`: exactly zero where the mask is false, so that a row of false
-    is all zero; else rows that sum to one.
+    `[B, S, T]`: exactly zero where the mask is false; rows sum to one, except
+    that a row without any true step is all zero.
 
   Gradients:
-    Zero to masked scores, and to all scores of a row without any step.
+    Zero for masked scores, and for all scores of a row without any true step.
   """
   with tf1.name_scope(name):
     if mask is None:
       return half.in_float32(tf1.nn.softmax, scores)
     mask = mask[:, None, :]
-    # The lowest number, not -inf: a row without any step stays free of NaN.
+    # The lowest finite number, not -inf: rows without any step give no NaN.
     lowest = tf1.constant(scores.dtype.min, scores.dtype)
     scores = tf1.where_v2(mask, scores, lowest)
     weights = half.in_float32(tf1.nn.softmax, scores)

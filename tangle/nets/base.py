@@ -1,8 +1,8 @@
-"""What every network shares: variables, scopes and checks.
+"""The base class of networks: variables, scopes and checks.
 
-A network is a callable from tensors to tensors. It makes its variables when it
-is first called and uses the same ones whenever it is called again in the same
-graph. Nothing here holds values: those live in the session's variables.
+A network is a callable from tensors to tensors. It creates its variables at the
+first call, and uses the same ones in later calls in the same graph. It holds no
+values: those are in the session's variables.
 """
 
 import contextlib
@@ -16,22 +16,22 @@ from tangle.nets import checks
 _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
 
 # Opening of a variable scope -> name -> the network that took the name there.
-# An opening, not the scope's full name: whoever opens a scope once more with
-# reuse on asks for sharing, whoever repeats a name within one opening does not.
+# The key is an opening, not the scope's full name: opening a scope again with
+# reuse means sharing; repeating a name within one opening does not.
 _OWNERS = weakref.WeakKeyDictionary()
 
 
 class Network:
-  """A callable with variables that are made once and then shared.
+  """A callable with variables that are created once and then shared.
 
-  A subclass writes `__call__` as a body under `with self.enter(name):`, which
-  reads its arguments with `check_tensor` and `check_depth`, and its variables
-  with `make_variable`.
+  A subclass writes the body of `__call__` under `with self.enter(name):`. There
+  it reads its arguments with `check_tensor` and `check_depth`, and its
+  variables with `make_variable`.
 
   Variables are resource variables under the variable scope in which the
   network is first called, extended by the network's name. Two networks may
   have the same name only in different scopes, or in a scope that is opened
-  again with reuse on: then they share, as TensorFlow's `reuse` says.
+  again with reuse: then they share variables, as with TensorFlow's `reuse`.
   """
 
   def __init__(self, name, dtype=tf1.float32):
@@ -42,8 +42,8 @@ class Network:
       dtype: float type of the variables, inputs and outputs.
 
     Raises:
-      ArgumentError: if `name` cannot name a scope.
-      DtypeError: if `dtype` is no float type.
+      ArgumentError: if `name` is not valid as a scope name.
+      DtypeError: if `dtype` is not a float type.
     """
     if not isinstance(name, str) or not _NAME.match(name):
       raise errors.ArgumentError(
@@ -79,36 +79,36 @@ class Network:
 
   @property
   def scope(self):
-    """The name of the variable scope of its own, None before the first call."""
+    """The name of its own variable scope, None before the first call."""
     return None if self._scope is None else self._scope.name
 
   @property
   def input_depth(self):
-    """The depth of the inputs that the first call had, None before it."""
+    """The depth of the inputs of the first call, None before it."""
     return self._depths.get("inputs")
 
   @property
   def input_dtype(self):
-    """The `tf.DType` of the inputs, None if there may be several."""
+    """The `tf.DType` of the inputs, None if several are possible."""
 
   @property
   def output_depth(self):
-    """The depth of the output, None where it is not one tensor."""
+    """The depth of the output, None if it is not a single tensor."""
 
   @contextlib.contextmanager
   def enter(self, name, default=None):
-    """Opens the name scope of one call, after a check of the graph.
+    """Checks the graph, and opens the name scope of one call.
 
     Args:
       name: the scope's name, or None.
-      default: the name to take for None; the network's own if not given.
+      default: the name to use for None; by default that of the network.
 
     Yields:
       Nothing.
 
     Raises:
-      GraphError: if the network has its variables in another graph, or if
-        there is no graph, but eager execution.
+      GraphError: if the network has its variables in another graph, or eager
+        execution is on.
     """
     if tf1.executing_eagerly():
       raise errors.GraphError(
@@ -129,7 +129,7 @@ class Network:
   def _variable_scope(self):
     """Opens the network's variable scope, without a name scope.
 
-    The first time, takes the network's name in the current scope.
+    The first time, registers the network's name in the current scope.
 
     Yields:
       Nothing.
@@ -157,18 +157,18 @@ class Network:
       yield
 
   def make_variable(self, name, shape, initializer=None):
-    """Returns the variable `name`, made at the first request.
+    """Returns the variable `name`, created at the first request.
 
     Args:
       name: name below the network's scope.
       shape: list of ints.
-      initializer: a TensorFlow initializer; Glorot's uniform one for None.
+      initializer: a TensorFlow initializer; Glorot uniform for None.
 
     Returns:
       A resource variable of `shape`.
 
     Raises:
-      ArgumentError: if the scope cannot give this variable.
+      ArgumentError: if the scope cannot provide this variable.
     """
     if name not in self._made:
       if initializer is None:
@@ -197,8 +197,8 @@ class Network:
 
     Args:
       argument: the argument's name, for messages.
-      value: a tensor, a variable or what TensorFlow converts to one.
-      ranks: the ranks that are allowed, a tuple; None for any known one.
+      value: a tensor, a variable, or a value that TensorFlow converts to one.
+      ranks: the allowed ranks, a tuple; None for any known rank.
 
     Returns:
       A tensor of known rank.
@@ -218,14 +218,14 @@ class Network:
     Args:
       argument: the argument's name, for messages.
       tensor: `[..., D]`.
-      expected: D if the network's settings tell it; None for any D at the
-        first call, and that one from then on.
+      expected: D if the network's settings define it; None for any D at the
+        first call, and the same D from then on.
 
     Returns:
       D, an int.
 
     Raises:
-      ShapeError: if D is unknown, or not the one the network has.
+      ShapeError: if D is unknown, or not that of the network.
     """
     depth = tf1.dimension_value(tensor.shape[-1])
     if depth is None:

@@ -18,7 +18,7 @@ CellResult.__doc__ = "What a cell returns: `output` [B, U], and next `state`."
 
 
 class Cell(base.Network):
-  """Base of the cells: a state of one or several parts `[B, U]`."""
+  """Base class of the cells: the state has one or several parts `[B, U]`."""
 
   def __init__(self, units, kernel_initializer, dtype, name):
     """Sets up the cell; makes neither ops nor variables.
@@ -30,7 +30,7 @@ class Cell(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is no positive integer.
+      ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -42,20 +42,20 @@ class Cell(base.Network):
     return self._units
 
   def __call__(self, inputs, state, name=None):
-    """Makes one step.
+    """Runs one step.
 
     Args:
       inputs: `[B, D]`, D the same at every call.
-      state: the state before, as `zero_state` gives it.
+      state: the previous state, as `zero_state` returns it.
       name: name scope of the new ops.
 
     Returns:
-      A `CellResult`: output `[B, U]`, and the state after.
+      A `CellResult`: output `[B, U]`, and the next state.
 
     Raises:
       ShapeError: if D is unknown or differs from that of the first call, or
-        if `state` is not of depth U.
-      ArgumentError: if `state` has not the parts of this cell's state.
+        if the depth of `state` is not U.
+      ArgumentError: if `state` does not have the parts of this cell's state.
     """
     with self.enter(name):
       inputs = self.check_tensor("inputs", inputs, ranks=(2,))
@@ -91,32 +91,32 @@ class Cell(base.Network):
       The state, of tensors.
 
     Raises:
-      ArgumentError: if `state` has not the parts of this cell's state.
-      ShapeError: if a part is not of depth U.
+      ArgumentError: if `state` does not have the parts of this cell's state.
+      ShapeError: if the depth of a part is not U.
     """
     raise NotImplementedError
 
   def weights(self, depth):
-    """Reads the variables once, making them if need be.
+    """Reads the variables once; creates them if necessary.
 
     Args:
       depth: D, depth of the inputs.
 
     Returns:
-      What `step` takes as `weights`.
+      The argument `weights` for `step`.
     """
     raise NotImplementedError
 
   def step(self, inputs, state, weights):
-    """Computes the state after one step.
+    """Computes the next state.
 
     Args:
       inputs: `[B, D]` tensor.
-      state: the state before, of tensors.
+      state: the previous state, of tensors.
       weights: result of `weights`.
 
     Returns:
-      The state after.
+      The next state.
     """
     raise NotImplementedError
 
@@ -152,7 +152,7 @@ class LSTMCell(Cell):
 
   Source: Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; forget gate
   from Gers, Schmidhuber & Cummins 2000, "Learning to Forget". Departures: tanh
-  in place of the papers' scaled sigmoids, as is usual; no peepholes; a constant
+  instead of the papers' scaled sigmoids, as usual; no peepholes; a constant
   `forget_bias` is added to the forget gate.
 
   Variables: `kernel` `[D + U, 4 U]` and `bias` `[4 U]`, in the gate order
@@ -174,12 +174,12 @@ class LSTMCell(Cell):
       units: U, depth of output and state.
       forget_bias: number added to the forget gate, on top of `bias`.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None,
-        over the whole kernel, as of fan-out 4 U.
+        over the whole kernel, with fan-out 4 U.
       dtype: float type of variables, inputs, states and outputs.
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is no positive integer.
+      ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(units, kernel_initializer, dtype, name)
     self._forget_bias = float(forget_bias)
@@ -234,12 +234,12 @@ class GRUCell(Cell):
       h' = z h + (1 - z) g
 
   Source: Cho et al. 2014, "Learning Phrase Representations using RNN
-  Encoder-Decoder", eq. 5 to 8. Departure: biases, which the paper leaves out
-  of its formulas; they are zero at first.
+  Encoder-Decoder", eq. 5 to 8. Departure: biases, initially zero, which the
+  paper leaves out of its formulas.
 
   Variables: `gates_kernel` `[D + U, 2 U]` and `gates_bias` `[2 U]` in the order
   r, z, `candidate_kernel` `[D + U, U]` and `candidate_bias` `[U]`. This is the
-  layout of `tf.nn.rnn_cell.GRUCell`, whose gate bias however starts at one.
+  layout of `tf.nn.rnn_cell.GRUCell`, but there the gate bias starts at one.
   """
 
   def __init__(
@@ -254,7 +254,7 @@ class GRUCell(Cell):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is no positive integer.
+      ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(units, kernel_initializer, dtype, name)
 

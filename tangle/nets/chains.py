@@ -1,15 +1,15 @@
-"""What recurrent layers with products for all steps have in common.
+"""Helpers of the recurrent layers that use few large matrix products.
 
-The inputs of all steps are multiplied by the kernel in one matrix product, and
-so are their gradients; the gradient of the kernel is one product over all
-steps, where plain differentiation makes one for each step and adds them up.
-Only the product of the state, and its gradient, are made step by step.
+One matrix product multiplies the inputs of all steps by the kernel, and one
+computes their gradients. The gradient of the kernel is also one product over
+all steps; automatic differentiation would make one per step and add them up.
+Only the product with the state, and its gradient, are computed step by step.
 
-The examples of a batch are divided into two chains of steps, which do not
-depend on each other: TensorFlow does not share a product as small as a step's
-out among threads, but it runs the two chains at the same time.
+The batch is split into two chains of steps that do not depend on each other.
+TensorFlow does not use several threads for a product as small as that of a
+step, but it runs the two chains in parallel.
 
-A layer writes out its gradient by hand, as a custom gradient.
+The gradient of a layer is written by hand, as a custom gradient.
 """
 
 from tangle.compat import tf1
@@ -25,7 +25,7 @@ def time_major(inputs):
 
 
 def sizes_of(inputs):
-  """Returns how many examples each chain has, as ints if B is known."""
+  """Returns the number of examples in each chain, as ints if B is known."""
   batch_size = tf1.dimension_value(inputs.shape[0])
   if batch_size is None:
     batch_size = tf1.shape(inputs)[0]
@@ -45,18 +45,18 @@ def divide(tensors, sizes):
 
 
 def join(parts):
-  """Returns the rows of all chains in one tensor."""
+  """Concatenates the rows of all chains."""
   return parts[0] if len(parts) == 1 else tf1.concat(parts, 0)
 
 
 def join_gradients(chains, weights, states):
-  """Joins the gradients that chains found.
+  """Joins the gradients of the chains.
 
   Args:
     chains: for each chain the gradients of its inputs, of all weights, and of
-      its state, which may be zeros that nobody gave.
-    weights: how many weights there are.
-    states: how many tensors of a state were given.
+      its state, which may be the zeros used when no state was given.
+    weights: the number of weights.
+    states: the number of given state tensors.
 
   Returns:
     A list of gradients of inputs, weights and state.
@@ -68,13 +68,12 @@ def join_gradients(chains, weights, states):
 
 
 def pull_back(d_sums, flat, states, kernels):
-  """Carries a gradient through `[inputs, states] kernel + bias`, all steps.
+  """Backpropagates through `[inputs, states] kernel + bias`, for all steps.
 
   Args:
     d_sums: T tensors `[B, N]`.
     flat: inputs `[T B, D]`, step by step, as `time_major` returns them.
-    states: at least T tensors `[B, U]`, of which the first is None if it is
-      zero.
+    states: at least T tensors `[B, U]`; the first is None if it is zero.
     kernels: `[D, N]` and `[U, N]`.
 
   Returns:

@@ -7,9 +7,9 @@ from tangle.compat import tf1
 
 
 def outermost(graph):
-  """Returns the graph that holds `graph`'s variables.
+  """Returns the graph that holds the variables of `graph`.
 
-  Bodies of TensorFlow 2 style loops and branches are graphs of their own; the
+  The bodies of TensorFlow 2 style loops and branches are separate graphs; the
   variables are in the graph around them.
 
   Args:
@@ -23,7 +23,7 @@ def outermost(graph):
 
 
 def describe(tensor):
-  """Says name, type and static shape of a tensor, for a message.
+  """Returns name, type and static shape of a tensor, for a message.
 
   Args:
     tensor: a tensor or variable of any shape.
@@ -40,9 +40,9 @@ def check_graph(caller, argument, value):
   """Raises unless `value` can be used in the default graph.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     argument: the argument's name, for the message.
-    value: anything; only tensors and variables belong to a graph.
+    value: any value; only tensors and variables belong to a graph.
 
   Raises:
     GraphError: if `value` is from another graph.
@@ -58,12 +58,12 @@ def check_graph(caller, argument, value):
 
 
 def convert_floats(caller, argument, value, dtype):
-  """Returns `value` as a tensor of a float type, which it must have already.
+  """Returns `value` as a tensor; it must have the given float type already.
 
-  Python numbers have no type of their own, and take `dtype`.
+  Python numbers have no type of their own, and get `dtype`.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     value: a tensor, a variable, an array or nested lists of numbers.
     dtype: the type.
@@ -76,7 +76,7 @@ def convert_floats(caller, argument, value, dtype):
     GraphError: if `value` is from another graph.
   """
   check_graph(caller, argument, value)
-  # A preferred type would narrow an array without a word.
+  # A preferred type would silently narrow an array.
   preferred = None if hasattr(value, "dtype") else dtype
   tensor = tf1.convert_to_tensor(value, preferred_dtype=preferred)
   if tensor.dtype.base_dtype != dtype:
@@ -91,7 +91,7 @@ def convert_ints(caller, argument, value):
   """Returns `value` as a tensor of int32 or int64.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     value: a tensor, a variable, an array or nested lists of ints.
 
@@ -116,10 +116,10 @@ def check_rank(caller, argument, tensor, ranks):
   """Raises unless `tensor` has one of `ranks`.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     argument: the argument's name, for the message.
     tensor: a tensor of any shape.
-    ranks: a tuple of ints; None for any rank that is known.
+    ranks: a tuple of ints; None for any known rank.
 
   Raises:
     ShapeError: if the rank is unknown or not in `ranks`.
@@ -137,15 +137,15 @@ def check_positive(caller, argument, value):
   """Returns `value` if it is a positive integer.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     argument: the argument's name, for the message.
-    value: anything.
+    value: any value.
 
   Returns:
     `value` as an int.
 
   Raises:
-    ArgumentError: if `value` is no positive integer.
+    ArgumentError: if `value` is not a positive integer.
   """
   if not isinstance(value, numbers.Integral) or value < 1:
     raise errors.ArgumentError(
@@ -158,14 +158,14 @@ def check_lengths(caller, lengths):
   """Returns `lengths` as a tensor.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     lengths: `[B]` int32 or int64, or None.
 
   Returns:
     `[B]` int tensor, or None for None.
 
   Raises:
-    DtypeError: if the lengths are no integers.
+    DtypeError: if the lengths are not integers.
     GraphError: if `lengths` is from another graph.
     ShapeError: if the rank is not 1.
   """

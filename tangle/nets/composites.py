@@ -1,6 +1,6 @@
-"""Networks made of recurrent layers: side by side, or one above the other.
+"""Networks made of recurrent layers: side by side, or stacked.
 
-A part that was not called before makes its variables below the composite's
+A part that was not called before creates its variables below the composite's
 variable scope, and shares them when it is called on its own later.
 """
 
@@ -18,10 +18,10 @@ BidirectionalState.__doc__ = "The final states of both directions."
 
 
 class Composite(base.Network):
-  """A network of networks, which has their variables and none of its own.
+  """A network of networks; it has their variables, and none of its own.
 
-  A network that was not called before makes its variables in a scope of this
-  one, so that networks of the same name do not meet.
+  A network that was not called before creates its variables in a scope of this
+  one, so that networks of the same name do not collide.
   """
 
   def __init__(self, children, name):
@@ -37,7 +37,7 @@ class Composite(base.Network):
 
   @property
   def variables(self):
-    """The variables part by part; one that parts share comes once."""
+    """The variables, part by part; a shared variable is listed once."""
     unique = collections.OrderedDict(
       (id(variable), variable)
       for _, child in self._children
@@ -64,13 +64,13 @@ class Composite(base.Network):
 
     Args:
       argument: the argument's name, for the message.
-      states: list or tuple of states; None for `None` each.
+      states: list or tuple of states; None for a list of `None`.
 
     Returns:
       A list.
 
     Raises:
-      ArgumentError: if there is not one state per part.
+      ArgumentError: if the number of states is wrong.
     """
     count = len(self._children)
     if states is None:
@@ -135,10 +135,10 @@ class Bidirectional(Composite):
     Returns:
       A `RecurrentResult`: outputs `[B, T, U + W]`, forward first, and a
       `BidirectionalState` of the layers' final states. That of `backward`
-      is the one after each example's first step.
+      is the state after each example's first step.
 
     Raises:
-      ArgumentError: if `initial_state` is no pair.
+      ArgumentError: if `initial_state` is not a pair.
     """
     states = self.check_states("initial_state", initial_state)
     with self.enter(name):
@@ -152,10 +152,10 @@ class Bidirectional(Composite):
 
 
 class Stack(Composite):
-  """Layers one above the other: each reads the outputs of the one below."""
+  """Stacked layers: each reads the outputs of the one below."""
 
   def __init__(self, layers, name="stack"):
-    """Joins the layers; makes neither ops nor variables.
+    """Stacks the layers; makes neither ops nor variables.
 
     Args:
       layers: recurrent layers, from the lowest to the highest.
@@ -195,10 +195,10 @@ class Stack(Composite):
       inputs: `[B, T, D]`.
       lengths: `[B]` int, each from 0 to T; None if all are T.
       initial_state: list of one state per layer; zeros for None.
-      dropout_rate: rate of dropout between the layers, not below the lowest
-        and not above the highest: a number or a scalar tensor.
-      seed: seed as `feedforward.dropout` takes it; each place between layers
-        gets a mask of its own.
+      dropout_rate: rate of the dropout between the layers, not below the lowest
+        nor above the highest: a number or a scalar tensor.
+      seed: seed as for `feedforward.dropout`; each place between layers gets
+        its own mask.
       name: name scope of the new ops.
 
     Returns:
@@ -206,7 +206,7 @@ class Stack(Composite):
       list of final states.
 
     Raises:
-      ArgumentError: if `initial_state` has not one state per layer.
+      ArgumentError: if the number of states in `initial_state` is wrong.
     """
     states = self.check_states("initial_state", initial_state)
     outputs, final = inputs, []

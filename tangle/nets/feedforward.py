@@ -1,4 +1,4 @@
-"""Networks without memory: dense layer, embedding, dropout."""
+"""Feed-forward networks: dense layer, embedding, dropout."""
 
 import numbers
 
@@ -26,13 +26,13 @@ class Dense(base.Network):
     Args:
       units: U, depth of the outputs.
       activation: function from tensor to tensor, or None.
-      use_bias: whether to add a bias, zero at first.
+      use_bias: whether to add a bias, initially zero.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is no positive integer.
+      ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -51,7 +51,7 @@ class Dense(base.Network):
     return self._units
 
   def __call__(self, inputs, name=None):
-    """Maps `inputs`.
+    """Applies the map to `inputs`.
 
     Args:
       inputs: `[..., D]`, D the same at every call.
@@ -99,7 +99,7 @@ class Embedding(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if V or D is no positive integer.
+      ArgumentError: if V or D is not a positive integer.
     """
     super().__init__(name, dtype)
     self._vocabulary_size = checks.check_positive(
@@ -117,19 +117,19 @@ class Embedding(base.Network):
     """Looks up the vectors of `ids`.
 
     Args:
-      ids: `[...]` int32 or int64 in `[0, V)`. Others fail on the CPU when the
-        graph runs; on a GPU they give zeros.
+      ids: `[...]` int32 or int64 in `[0, V)`. Other ids raise an error on the
+        CPU when the graph runs; on a GPU they give zeros.
       name: name scope of the new ops.
 
     Returns:
       `[..., D]`.
 
     Gradients:
-      To the table as `tf.IndexedSlices`: one slice for each id; in float16 and
-      bfloat16 one for each different id, summed in float32.
+      The gradient of the table is a `tf.IndexedSlices`, with one slice per id;
+      in float16 and bfloat16 with one per distinct id, summed in float32.
 
     Raises:
-      DtypeError: if `ids` are no integers.
+      DtypeError: if `ids` are not integers.
     """
     with self.enter(name):
       ids = checks.convert_ints(self._name, "ids", ids)
@@ -143,8 +143,8 @@ class Embedding(base.Network):
 
     Args:
       features: `[..., D]`.
-      use_bias: whether to add a bias `[V]`, zero at first and shared by all
-        calls that have one.
+      use_bias: whether to add a bias `[V]`, initially zero and shared by all
+        calls with a bias.
       name: name scope of the new ops.
 
     Returns:
@@ -171,14 +171,14 @@ class Embedding(base.Network):
 
 
 def shift_seed(seed, k):
-  """Returns the k-th of several seeds that are made from one.
+  """Derives the k-th of several seeds from one.
 
   Args:
-    seed: a seed as `dropout` takes it.
+    seed: a seed as for `dropout`.
     k: an int.
 
   Returns:
-    None for None; else a seed of the same kind, another for each k.
+    None for None; else a seed of the same kind, different for each k.
   """
   if seed is None:
     return None
@@ -188,30 +188,30 @@ def shift_seed(seed, k):
 def dropout(x, rate, seed=None, name="dropout"):
   """Sets entries to zero at random and scales the rest by `1 / (1 - rate)`.
 
-  The expectation is `x`. The mask is one random op; the gradient uses the mask
-  of the forward pass.
+  The expectation is `x`. The mask is drawn by one random op; the gradient uses
+  the mask of the forward pass.
 
-  Source: Srivastava et al. 2014, with the scaling in training, not in test
-  ("inverted" dropout).
+  Source: Srivastava et al. 2014, with the scaling in training instead of in
+  test ("inverted" dropout).
 
   Args:
     x: float tensor of any shape.
     rate: probability of a zero, in `[0, 1)`: a number, or a scalar tensor,
       such as a placeholder. The Python number 0 makes no ops.
     seed: an int or None: seed of a stateful random op. Or an int tensor or
-      array `[2]`: seed of a stateless random op, which draws the same mask
-      from the same seed and so may run twice.
+      array `[2]`: seed of a stateless random op, which draws the same mask each
+      time it runs with that seed.
     name: name scope of the new ops.
 
   Returns:
-    A tensor shaped as `x`; `x` itself for the Python number 0.
+    A tensor of the shape of `x`; `x` itself for the Python number 0.
 
   Gradients:
-    None to `rate` through the mask; through the scaling there is one.
+    No gradient flows to `rate` through the mask; it does through the scaling.
 
   Raises:
     ArgumentError: if the number `rate` is not in `[0, 1)`.
-    DtypeError: if `x` is no float tensor.
+    DtypeError: if `x` is not a float tensor.
     GraphError: if `x` or `rate` is from another graph.
     ShapeError: if a tensor `rate` is not a scalar.
   """
@@ -234,7 +234,7 @@ def dropout(x, rate, seed=None, name="dropout"):
       )
     rate = tf1.convert_to_tensor(rate, preferred_dtype=x.dtype)
     checks.check_rank(name, "rate", rate, (0,))
-    # Always drawn in float32: in float16 the probability would be coarse.
+    # Drawn in float32: in float16 the probability would be too coarse.
     if seed is None or isinstance(seed, numbers.Integral):
       noise = tf1.random.uniform(tf1.shape(x), seed=seed)
     else:
@@ -242,5 +242,5 @@ def dropout(x, rate, seed=None, name="dropout"):
     wide = tf1.float32 if half.is_half(x.dtype) else x.dtype
     keep = tf1.cast(noise >= tf1.cast(rate, tf1.float32), wide)
     keep.set_shape(x.shape)
-    # One factor, so that the backward pass reads one tensor.
+    # A single factor, so that the backward pass reads one tensor.
     return x * tf1.cast(keep / (1 - tf1.cast(rate, wide)), x.dtype)

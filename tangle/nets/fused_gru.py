@@ -1,6 +1,6 @@
-"""A GRU over a sequence, by few large products.
+"""A GRU over a sequence, with few large matrix products.
 
-The gradient is written out by hand, see `chains`, of ops that have gradients.
+The gradient is written by hand, see `chains`, of ops that have gradients.
 """
 
 from tangle.compat import tf1
@@ -18,7 +18,7 @@ def gru(
     gates_bias: `[2 U]`.
     candidate_kernel: `[D + U, U]`.
     candidate_bias: `[U]`.
-    state: h before the first step in a list, `[B, U]`; `()` for zeros.
+    state: h before the first step, `[B, U]`, in a list; `()` for zeros.
 
   Returns:
     Outputs `[B, T, U]`, which are the states.
@@ -48,7 +48,7 @@ def gru(
 
 
 class _GRUChain:
-  """The steps of some examples of a batch."""
+  """The steps of one chain, a part of the batch."""
 
   def __init__(self, depth, weights, inputs, h=None):
     gates_kernel, gates_bias, candidate_kernel, candidate_bias = weights
@@ -76,7 +76,7 @@ class _GRUChain:
       self.hs.append(h)
 
   def pull_back(self, d_outputs):
-    """Carries the gradient `[B, T, U]` of the outputs back."""
+    """Backpropagates the gradient `[B, T, U]` of the outputs."""
     d_hs = tf1.unstack(d_outputs, axis=1)
     d_h, d_gates, d_candidates = d_hs[-1], [], []
     for t in reversed(range(len(self._parts))):

@@ -1,7 +1,7 @@
-"""An LSTM over a sequence, by few large products or by one op.
+"""An LSTM over a sequence, with few large matrix products or one op.
 
-The gradient is written out by hand, see `chains`. A second gradient is that of
-the plain cells, whose ops are made only when it is asked for.
+The gradient is written by hand, see `chains`. A second gradient is computed by
+the plain cells, whose ops are created only when it is requested.
 """
 
 import numpy as np
@@ -9,12 +9,12 @@ import numpy as np
 from tangle.compat import tf1
 from tangle.nets import chains, half
 
-# Where both depths are at most this, one op for all steps is fast enough.
+# If both depths are at most this, one op for all steps is fast enough.
 _SMALL_DEPTH = 64
 
 
 def prefers_block(inputs, units):
-  """Whether `block_lstm` is the faster one, and computes in this type itself.
+  """Whether `block_lstm` is faster, and computes in this type without a cast.
 
   Args:
     inputs: `[B, T, D]`.
@@ -28,7 +28,7 @@ def prefers_block(inputs, units):
 
 
 def has_block(dtype):
-  """Whether `block_lstm` takes a `tf.DType`: any but float64."""
+  """Whether `block_lstm` supports a `tf.DType`: all but float64."""
   return dtype == tf1.float32 or half.is_half(dtype)
 
 
@@ -36,21 +36,21 @@ def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
   """Runs an LSTM over a sequence in one op.
 
   The formula is that of `cells.LSTMCell`. Half precision is computed in
-  float32, as the op's gradient adds up the bias's step by step.
+  float32, because the op's gradient sums that of the bias step by step.
 
   Args:
-    inputs: `[B, T, D]`, no float64; T may be unknown.
+    inputs: `[B, T, D]`, not float64; T may be unknown.
     kernel: `[D + U, 4 U]`, gates in the order i, g, f, o.
     bias: `[4 U]`.
     c, h: `[B, U]`, the state before the first step.
     forget_bias: number added to the forget gate.
-    steps: a scalar int64, how many steps to compute; zeros follow.
+    steps: a scalar int64, the number of steps to compute; zeros follow.
 
   Returns:
     Outputs and cell states, both `[B, T, U]`.
 
   Gradients:
-    Once, not twice.
+    Can be differentiated once, not twice.
   """
   dtype = inputs.dtype
   inputs, kernel, bias, c, h = map(half.widen, (inputs, kernel, bias, c, h))
@@ -62,7 +62,7 @@ def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
     w=kernel,
     b=bias,
     forget_bias=forget_bias,
-    # No clipping, for any value up to 0 (the op's default is 3).
+    # No clipping of c: any value up to 0 disables it (the op's default is 3).
     cell_clip=-1.0,
     **_no_peepholes(bias),
   )
@@ -79,9 +79,9 @@ def lstm(inputs, kernel, bias, state, forget_bias, whole, plain):
     bias: `[4 U]`.
     state: c and h before the first step, each `[B, U]`; `()` for zeros.
     forget_bias: number added to the forget gate.
-    whole: whether to return all cell states, not the last state.
+    whole: whether to return all cell states instead of the last state.
     plain: a function of inputs, kernel, bias, and c and h if they are given,
-      that returns the same from plain cells.
+      that returns the same results from plain cells.
 
   Returns:
     Outputs `[B, T, U]` and, if `whole`, cell states `[B, T, U]`; else outputs
@@ -117,7 +117,7 @@ def lstm(inputs, kernel, bias, state, forget_bias, whole, plain):
 
 
 def _by_block(forget_bias, whole):
-  """Returns a `run` for `_twice_differentiable` that is one op a chain."""
+  """Returns a `run` for `_twice_differentiable` that uses one op per chain."""
 
   def run(inputs, kernel, bias, *state):
     batch_size, steps, _ = inputs.shape.as_list()
@@ -144,7 +144,7 @@ def _by_block(forget_bias, whole):
 
 
 class _LSTMChain:
-  """The steps of some examples of a batch."""
+  """The steps of one chain, a part of the batch."""
 
   def __init__(self, kernels, bias, whole, inputs, c=None, h=None):
     self._kernels, self._whole = kernels, whole
@@ -166,14 +166,14 @@ class _LSTMChain:
       self._hs.append(h)
 
   def results(self):
-    """Returns what `lstm` does, for the rows of this chain."""
+    """Returns the results of `lstm` for the rows of this chain."""
     outputs = tf1.stack(self._hs[1:], axis=1)
     if self._whole:
       return outputs, tf1.stack(self._cs[1:], axis=1)
     return outputs, self._cs[-1], self._hs[-1]
 
   def pull_back(self, d_outputs, d_states, d_last=None):
-    """Carries gradients back.
+    """Backpropagates gradients.
 
     Args:
       d_outputs: `[B, T, U]`.
@@ -181,7 +181,7 @@ class _LSTMChain:
       d_last: `[B, U]` of the last h, if there is one.
 
     Returns:
-      Those of inputs, kernel, bias, and c and h.
+      The gradients of inputs, kernel, bias, and c and h.
     """
     d_hs = tf1.unstack(d_outputs, axis=1)
     d_cs = tf1.unstack(d_states, axis=1) if self._whole else None
@@ -200,10 +200,10 @@ class _LSTMChain:
     return found + (d_c, d_h)
 
   def _block_arguments(self):
-    """Returns what `LSTMBlockCellGrad` takes at each step, if it is made.
+    """Returns the constant arguments of `LSTMBlockCellGrad`, if it is used.
 
-    It makes no product: of kernel, inputs and bias it reads the shapes only,
-    and they are those of a cell without inputs.
+    The op computes no matrix product. It reads only the shapes of kernel,
+    inputs and bias, which are those of a cell without inputs.
     """
     if self._kernels[1].dtype not in (tf1.float32, tf1.float16):
       return None
@@ -225,7 +225,7 @@ class _LSTMChain:
         chains.sigmoid_grad(o, d_h * bent),
       ]
       return tf1.concat(parts, 1), d_c * f
-    found = tf1.raw_ops.LSTMBlockCellGrad(  # computes the same
+    found = tf1.raw_ops.LSTMBlockCellGrad(  # computes the same in one op
       cs_prev=before,
       h_prev=before,
       i=i,
@@ -242,12 +242,12 @@ class _LSTMChain:
 
 
 def _twice_differentiable(run, plain):
-  """Gives a function a gradient by hand, and a second one by another function.
+  """Gives a function a hand-written gradient, and a second one from `plain`.
 
   Args:
-    run: a function of tensors that returns results and a function from their
-      gradients to those of the arguments.
-    plain: a function that computes the same from ops that have gradients.
+    run: a function of tensors that returns its results, and a function from
+      their gradients to the gradients of the arguments.
+    plain: a function that computes the same results from differentiable ops.
 
   Returns:
     A function of tensors that returns the results.
@@ -277,11 +277,11 @@ def _twice_differentiable(run, plain):
 
 
 def _tell_apart(tensors):
-  """Returns tensors to differentiate by, though one is given twice."""
+  """Returns distinct tensors to differentiate by, even for repeated ones."""
   return [tf1.identity(x) for x in tensors]
 
 
 def _no_peepholes(bias):
-  """Returns the arguments by which an op for LSTMs has none."""
+  """Returns the arguments that disable peepholes in an LSTM op."""
   none = tf1.zeros([tf1.dimension_value(bias.shape[0]) // 4], bias.dtype)
   return {"wci": none, "wcf": none, "wco": none, "use_peephole": False}

@@ -1,10 +1,10 @@
-"""Sums of float16 and bfloat16 numbers, taken in float32.
+"""Sums of float16 and bfloat16 numbers, computed in float32.
 
-TensorFlow's CPU kernels add numbers of half precision one by one, in half
+TensorFlow's CPU kernels add half-precision numbers one by one, in half
 precision. A sum then stops growing: at 2,048 terms in float16 and at 256 in
 bfloat16, if the terms are equal. Which kernels do so differs between versions,
-see `docs/surprises.md`. Gradients of what is broadcast, of biases and of tables
-of embeddings are such sums.
+see `docs/surprises.md`. The gradients of broadcast tensors, of biases and of
+embedding tables are such sums.
 
 For float32 and float64, each function here is TensorFlow's own.
 """
@@ -14,13 +14,13 @@ from tangle.compat import tf1
 
 
 def is_half(dtype):
-  """Whether a type is one of half precision.
+  """Whether a type is float16 or bfloat16.
 
   Args:
     dtype: a `tf.DType`.
 
   Returns:
-    A bool: true for float16 and bfloat16.
+    A bool.
   """
   return dtype.base_dtype in (tf1.float16, tf1.bfloat16)
 
@@ -32,15 +32,15 @@ def widen(x):
     x: a tensor or an `IndexedSlices` of a float type.
 
   Returns:
-    The same in float32; `x` itself if it is not of half precision.
+    The tensor or slices in float32; `x` itself if it is not half precision.
   """
   return tf1.cast(x, tf1.float32) if is_half(x.dtype) else x
 
 
 def in_float32(function, *tensors):
-  """Applies a function; in float32 if the tensors are of half precision.
+  """Applies a function, in float32 if the tensors are in half precision.
 
-  The gradients to the tensors are summed in float32, too, and rounded at the
+  The gradients of the tensors are also summed in float32, and rounded at the
   end.
 
   Args:
@@ -48,7 +48,7 @@ def in_float32(function, *tensors):
     *tensors: all of one float type.
 
   Returns:
-    A tensor of that type.
+    A tensor of their type.
   """
   dtype = tensors[0].dtype
   if not is_half(dtype):
@@ -61,7 +61,8 @@ def reduce_sum(x, axis=None):
 
   Args:
     x: a float tensor.
-    axis: what to sum over, an int or a list; everything for None.
+    axis: the dimension or dimensions to sum over, an int or a list; None for
+      all.
 
   Returns:
     A tensor of the type of `x`.
@@ -79,7 +80,7 @@ def add_bias(x, bias):
   Returns:
     `[..., U]`.
   """
-  # The gradient of `BiasAdd` is a sum in float32 for float16 already.
+  # For float16, the gradient of `BiasAdd` is already a sum in float32.
   if x.dtype == tf1.bfloat16:
     return in_float32(tf1.nn.bias_add, x, bias)
   return tf1.nn.bias_add(x, bias)
@@ -97,14 +98,15 @@ def look_up(table, ids, function=tf1.gather):
     `[..., D]`.
 
   Gradients:
-    To the table as `tf.IndexedSlices`: one slice for each id; in half precision
-    one for each different id, as optimizers sum slices in half precision.
+    The gradient of the table is a `tf.IndexedSlices`, with one slice per id; in
+    half precision one per distinct id, since optimizers sum slices in half
+    precision.
   """
   if not is_half(table.dtype):
     return function(table, ids)
   rows, places = tf1.unique(tf1.reshape(ids, [-1]))
   vectors = tf1.cast(function(table, rows), tf1.float32)
-  # The gradient of a reshape is dense, that of a gather need not be.
+  # The gradient of a reshape is dense; that of a gather may be sparse.
   vectors = tf1.reshape(vectors, tf1.shape(vectors))
   found = tf1.gather(vectors, tf1.reshape(places, tf1.shape(ids)))
   found.set_shape(ids.shape.concatenate(table.shape[1:]))
@@ -112,7 +114,7 @@ def look_up(table, ids, function=tf1.gather):
 
 
 def densify(gradient):
-  """Makes a gradient dense; slices of one row are summed.
+  """Makes a gradient dense; slices of the same row are summed.
 
   Args:
     gradient: a tensor or an `IndexedSlices`.
@@ -126,13 +128,13 @@ def densify(gradient):
 
 
 def global_norm(gradients):
-  """Returns the norm of all gradients together.
+  """Returns the norm of all gradients taken together.
 
   Args:
     gradients: tensors, `IndexedSlices` or `None`.
 
   Returns:
-    A scalar, float32 where gradients are of half precision.
+    A scalar; float32 if gradients are in half precision.
   """
   return tf1.global_norm([g if g is None else widen(g) for g in gradients])
 
@@ -142,12 +144,12 @@ def clip_by_global_norm(gradients, clip_norm, use_norm=None):
 
   Args:
     gradients: tensors, `IndexedSlices` or `None`.
-    clip_norm: the norm.
-    use_norm: what `global_norm` gives, if it is known.
+    clip_norm: the largest norm.
+    use_norm: the result of `global_norm`, if it was computed already.
 
   Returns:
-    A list of gradients, each of its type, and the norm before, float32 where
-    gradients are of half precision.
+    A list of gradients, each of its type, and the norm before clipping, float32
+    if gradients are in half precision.
   """
   wide = [g if g is None else widen(g) for g in gradients]
   clipped, norm = tf1.clip_by_global_norm(wide, clip_norm, use_norm)

@@ -9,12 +9,12 @@ def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
   """Sums the weighted cross entropy of each example over its steps.
 
   Returns `sum_t weights[b, t] * -log softmax(logits[b, t])[targets[b, t]]`.
-  Nothing is divided: take `tf1.reduce_mean` for a mean over examples, or divide
-  the sum by that of `weights` for a mean over tokens.
+  There is no division: use `tf1.reduce_mean` for a mean over examples, or
+  divide the sum by that of `weights` for a mean over tokens.
 
   Args:
     logits: `[B, T, V]` float, finite at every step.
-    targets: `[B, T]` int32 or int64 in `[0, V)`; where the weight is zero, any.
+    targets: `[B, T]` int32 or int64 in `[0, V)`; any int where the weight is 0.
     weights: `[B, T]` of the type of `logits`, zero for padding.
     name: name scope of the new ops.
 
@@ -22,12 +22,12 @@ def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
     `[B]` of the type of `logits`.
 
   Gradients:
-    To `logits` and `weights`. Where a weight is zero, its own gradient is that
-    of the target 0.
+    For `logits` and `weights`. Where a weight is zero, its own gradient is
+    computed as if the target was 0.
 
   Raises:
-    DtypeError: if `logits` are no floats, `targets` no integers, or `weights`
-      of another type than `logits`.
+    DtypeError: if `logits` are not floats, `targets` are not integers, or
+      `weights` have another type than `logits`.
     GraphError: if an argument is from another graph.
     ShapeError: if the shapes do not fit.
   """
@@ -44,7 +44,7 @@ def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
     weights = checks.convert_floats(name, "weights", weights, dtype)
     _check_shapes(name, logits, targets, weights)
     counts = tf1.not_equal(weights, 0)
-    # An id outside the vocabulary, such as -1 for padding, would be an error.
+    # An id outside the vocabulary, such as -1 for padding, would raise.
     targets = tf1.where_v2(counts, targets, tf1.zeros([], targets.dtype))
     losses = tf1.nn.sparse_softmax_cross_entropy_with_logits(
       labels=targets, logits=logits

@@ -1,12 +1,11 @@
 """Recurrent layers over whole sequences, batch-major.
 
-A layer runs one cell along the time axis. How layers are joined is in
-`composites`.
+A layer runs one cell along the time axis. `composites` combines layers.
 
-Lengths: a layer treats what is beyond an example's length as if it was not
-there, whatever the padding holds. There its outputs are zero; its final state
-is the one after the example's last real step. Because inputs there are set to
-zero first, not even a NaN gets through, forward or backward.
+Lengths: a layer ignores the steps beyond an example's length, whatever the
+padding holds. There its outputs are zero, and its final state is the state
+after the example's last real step. Inputs in the padding are set to zero first,
+so that not even a NaN has an effect, forward or backward.
 """
 
 import collections
@@ -24,8 +23,8 @@ RecurrentResult.__doc__ = "`outputs` [B, T, U], and the final `state`."
 class RecurrentLayer:
   """Runs a cell over the steps of a sequence, unrolled.
 
-  The layer's variables and name are the cell's. The graph has one copy of the
-  cell for each step, so T must be known.
+  The layer has the variables and the name of the cell. The graph has one copy
+  of the cell per step, so T must be known.
   """
 
   def __init__(self, cell, reverse=False):
@@ -34,7 +33,7 @@ class RecurrentLayer:
     Args:
       cell: a `cells.Cell`.
       reverse: whether to run each example from its last real step to its
-        first. Outputs are in the order of the inputs all the same.
+        first. Outputs are in the order of the inputs in either case.
     """
     self._cell = cell
     self._reverse = bool(reverse)
@@ -61,7 +60,7 @@ class RecurrentLayer:
 
   @property
   def cell(self):
-    """The cell, to make single steps with the same variables."""
+    """The cell, for single steps with the same variables."""
     return self._cell
 
   @property
@@ -70,7 +69,7 @@ class RecurrentLayer:
     return self._cell.variables
 
   def __call__(self, inputs, lengths=None, initial_state=None, name=None):
-    """Runs over a batch of sequences.
+    """Runs the layer over a batch of sequences.
 
     Args:
       inputs: `[B, T, D]`, D the same at every call.
@@ -80,11 +79,13 @@ class RecurrentLayer:
 
     Returns:
       A `RecurrentResult`: outputs `[B, T, U]`, zero beyond `lengths`; and the
-      state after the last step of each example, the initial one for length 0.
+      state after the last step of each example, or the initial one for length
+      0.
 
     Raises:
-      ShapeError: if `inputs` is not of rank 3, or D is unknown or not that of
-        the first call, or T is zero, or T is unknown and the layer unrolled.
+      ShapeError: if `inputs` is not of rank 3, D is unknown or differs from
+        that of the first call, T is zero, or T is unknown and the layer is
+        unrolled.
       DtypeError: if `inputs` or `lengths` is of another type.
     """
     with self._cell.enter(name):
@@ -118,7 +119,7 @@ class RecurrentLayer:
       )
 
   def _run(self, inputs, lengths, initial_state, weights):
-    """Returns outputs, of any value beyond `lengths`, and final state."""
+    """Returns outputs, arbitrary beyond `lengths`, and the final state."""
     states = self._unroll(inputs, initial_state, weights)
     outputs = tf1.stack([self._cell.output(s) for s in states], axis=1)
     if lengths is None:
@@ -129,7 +130,7 @@ class RecurrentLayer:
     return self._end(inputs, outputs, sequences, lengths, initial_state)
 
   def _unroll(self, inputs, state, weights):
-    """Returns the states after each step, by a copy of the cell for each."""
+    """Returns the states after each step, with one copy of the cell each."""
     state = self._begin(inputs, state)
     states = []
     for t, x in enumerate(tf1.unstack(inputs, axis=1)):
@@ -145,7 +146,7 @@ class RecurrentLayer:
     return self._cell.zero_state(arrays.dimension(inputs, 0))
 
   def _end(self, inputs, outputs, sequences, lengths, initial_state):
-    """Returns the result where the last state is another for each example."""
+    """Returns the result if the last real step differs between examples."""
     initial_state = self._begin(inputs, initial_state)
     state = arrays.last_state(sequences, lengths, initial_state)
     return RecurrentResult(outputs, state)
@@ -154,9 +155,9 @@ class RecurrentLayer:
 class LSTM(RecurrentLayer):
   """A layer of `cells.LSTMCell`.
 
-  It is computed by whatever is fastest for its sizes and type, see
-  `fused_lstm`; the numbers are those of the cell but for rounding. T may be
-  unknown but in float64; there is no second gradient then.
+  The implementation depends on sizes and type, whichever is fastest, see
+  `fused_lstm`; results are those of the cell up to rounding. T may be unknown,
+  except in float64; then there is no second gradient.
   """
 
   def __init__(
@@ -221,7 +222,7 @@ class LSTM(RecurrentLayer):
     if lengths is None:
       steps = arrays.dimension(inputs, 1, tf1.int64)
     else:
-      # What is after the longest example is not computed at all.
+      # Steps beyond the longest example are not computed.
       steps = tf1.cast(tf1.reduce_max(lengths), tf1.int64)
     outputs, cs = fused_lstm.block_lstm(
       inputs,
@@ -240,8 +241,8 @@ class LSTM(RecurrentLayer):
 class GRU(RecurrentLayer):
   """A layer of `cells.GRUCell`.
 
-  Large products are made once for all steps, see `chains`; the numbers are
-  those of the cell but for rounding.
+  Large matrix products are computed once for all steps, see `chains`; results
+  are those of the cell up to rounding.
   """
 
   def __init__(
@@ -276,6 +277,6 @@ class GRU(RecurrentLayer):
 
 
 def _in_function_of_1_15():
-  """Whether ops go where no custom gradient can be differentiated."""
+  """Whether ops are added where a custom gradient cannot be differentiated."""
   graph = tf1.get_default_graph()
   return compat.IS_TF1 and checks.outermost(graph) is not graph

@@ -1,8 +1,8 @@
 """An attention encoder-decoder, in parts that a pipeline can join.
 
-There is an encoder for each source, of which there may be several. The decoder
-reads the gold symbols (teacher forcing) or its own (greedy), and attends to
-the outputs of each encoder once it has its own.
+There is one encoder per source; a model may have several sources. The decoder
+reads the gold symbols (teacher forcing) or its own predictions (greedy), and
+attends to the outputs of each encoder.
 """
 
 import functools
@@ -14,7 +14,7 @@ from tangle.compat import tf1
 from tangle.nets import attention, cells, feedforward, recurrent
 from tangle.seq2seq import attention_pieces, encoders, search
 
-# Where the model is, what it reads and its builders are looked for.
+# Kept as a name of this module, where users of the model look for it.
 Encoded = encoders.Encoded
 reads_of = attention_pieces.reads_of
 encoder_builder = attention_pieces.encoder_builder
@@ -22,18 +22,18 @@ decoder_builder = attention_pieces.decoder_builder
 greedy_builder = attention_pieces.greedy_builder
 beam_builder = attention_pieces.beam_builder
 
-_DECODER_MASKS = 1000  # apart from the encoders', which count from 0, 2000...
+_DECODER_MASKS = 1000  # the encoders' mask numbers start at 0, 2000, ...
 
 
 class Start(NamedTuple):
-  """What `search.greedy` and `search.beam` take of a model, in their order."""
+  """The first arguments of `search.greedy` and `search.beam`, in order."""
 
   step: Any
   state: Any
 
 
 class AttentionModel:
-  """Networks of an encoder-decoder, made once and shared by all buckets.
+  """Networks of an encoder-decoder, created once and shared by all buckets.
 
   Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
   Neural Machine Translation": general score (eq. 8) and attentional vector
@@ -41,17 +41,17 @@ class AttentionModel:
   Bengio 2015.
 
   Source, for several sources: Zoph & Knight 2016, "Multi-Source Neural
-  Translation": a context of each encoder, side by side in the attentional
-  vector, `tanh(W [c_1; ...; c_K; h])`. It differs from the paper in that the
-  attention is global, not local, and has a kernel for each source; in that
-  there is no input feeding; and in that the first state of each decoder layer,
-  c as well as h, is `tanh(W [s_1; ...; s_K] + b)` of the encoders' summaries,
-  where the paper combines layer with layer and adds up the c.
+  Translation": one context per encoder, concatenated in the attentional vector,
+  `tanh(W [c_1; ...; c_K; h])`. It differs from the paper in three ways: the
+  attention is global, not local, and has a kernel per source; there is no input
+  feeding; and the initial c and h of each decoder layer are each
+  `tanh(W [s_1; ...; s_K] + b)` of the encoders' summaries, where the paper
+  combines layer with layer and adds up the c.
 
   Attributes:
     dtype: float type.
     target_size: V, number of target symbols.
-    sources: K, how many sources, and so encoders, there are.
+    sources: K, the number of sources, and of encoders.
   """
 
   def __init__(
@@ -66,11 +66,11 @@ class AttentionModel:
     """Sets the networks up; makes neither ops nor variables.
 
     Args:
-      source_size: number of source symbols; for several sources a list of
-        such, one for each.
+      source_size: number of source symbols; for several sources a list with one
+        number per source.
       target_size: V, number of target symbols.
       units: U, depth of each recurrent layer.
-      layers: recurrent layers of encoder and decoder each.
+      layers: number of recurrent layers, in the encoder and in the decoder.
       depth: depth of the embeddings.
       dtype: float type.
 
@@ -84,7 +84,7 @@ class AttentionModel:
         "AttentionModel: source_size must be a size, or a list of at least "
         f"one, got {source_size!r}."
       )
-    # A single source's names are those of the model that knew no other.
+    # With one source, names are as in the earlier model without this option.
     prefixes = [""] if one else [f"source_{k}/" for k in range(len(sizes))]
     self.sources = len(sizes)
     self.dtype = dtype
@@ -106,7 +106,7 @@ class AttentionModel:
     self._make_decoder(target_size, units, layers, depth)
 
   def _make_decoder(self, target_size, units, layers, depth):
-    """Sets up the networks that all sources share."""
+    """Sets up the networks shared by all sources."""
     dtype = self.dtype
     self._target_table = feedforward.Embedding(
       target_size, depth, dtype=dtype, name="target_embedding"
@@ -133,7 +133,7 @@ class AttentionModel:
 
   @property
   def output_bias(self):
-    """The bias of the logits, a variable `[V]`, once there is a decoder."""
+    """The bias of the logits, a variable `[V]`, once a decoder was built."""
     return self._logits.variables[-1]
 
   def encode(
@@ -143,10 +143,10 @@ class AttentionModel:
 
     Args:
       source: `[B, T]` int32 ids.
-      lengths: `[B]` int32, how many of them are real.
-      dropout_rate: of the embeddings and the layers' outputs, a number or a
-        scalar.
-      seed: `[2]` int32, of stateless masks, which are others than those that
+      lengths: `[B]` int32, the number of real ids in each row.
+      dropout_rate: rate for the embeddings and the layers' outputs, a number or
+        a scalar.
+      seed: `[2]` int32, of stateless masks, which differ from those that
         `decode`, or another source, draws from it; None for stateful ones.
       k: which source, from 0.
       name: name scope of the new ops.
@@ -195,7 +195,7 @@ class AttentionModel:
     Args:
       encoded: an `Encoded`; for several sources a list of them.
       inputs: `[B, S]` int32 ids, GO first.
-      dropout_rate: of embeddings and layers' outputs, a number or a scalar.
+      dropout_rate: rate for embeddings and layers' outputs, a number or scalar.
       seed: as for `encode`.
       name: name scope of the new ops.
 
@@ -203,7 +203,7 @@ class AttentionModel:
       Logits `[B, S, V]`.
 
     Raises:
-      ArgumentError: if there is not an `Encoded` for each source.
+      ArgumentError: if the number of `Encoded` is not that of the sources.
     """
     encoded = self._list(encoded)
     with tf1.name_scope(name):
@@ -217,7 +217,7 @@ class AttentionModel:
       return self._read_out(outputs, memories, drop)
 
   def start(self, encoded, name="start"):
-    """Prepares a search of what an encoder has read.
+    """Prepares a search over the outputs of an encoder.
 
     Args:
       encoded: an `Encoded`; for several sources a list of them.
@@ -226,12 +226,12 @@ class AttentionModel:
     Returns:
       A `Start(step, state)`. `step(symbols, state)` takes the last symbols
       `[R]` int32 and the decoder's state, and returns the logits `[R, V]` of
-      the next symbols and the next state. R is B times any number of beams,
-      those of an example together. `state` is the first one, a tuple of an
-      `LSTMState` `[B, U]` for each layer.
+      the next symbols and the next state. R is B times any number of beams; the
+      beams of an example are adjacent rows. `state` is the initial state, a
+      tuple of an `LSTMState` `[B, U]` for each layer.
 
     Raises:
-      ArgumentError: if there is not an `Encoded` for each source.
+      ArgumentError: if the number of `Encoded` is not that of the sources.
     """
     encoded = self._list(encoded)
     with tf1.name_scope(name):
@@ -245,7 +245,7 @@ class AttentionModel:
         for layer, before in zip(self._decoder, state):
           output, after = layer.cell(output, before)
           following.append(after)
-        # Beams are further queries to the memories of their example.
+        # Beams are treated as further queries to the memory of their example.
         beams = tf1.shape(symbols)[0] // tf1.maximum(batch_size, 1)
         depth = tf1.dimension_value(output.shape[1])
         queries = tf1.reshape(output, [batch_size, beams, depth])
@@ -255,11 +255,11 @@ class AttentionModel:
     return Start(step, state)
 
   def greedy(self, encoded, steps, name="greedy"):
-    """Predicts symbols from the predicted ones before them.
+    """Predicts each symbol from the predicted ones before it.
 
     Args:
       encoded: an `Encoded`; for several sources a list of them.
-      steps: S, how many symbols to predict at most, an int.
+      steps: S, the largest number of symbols to predict, an int.
       name: name scope of the new ops.
 
     Returns:
@@ -286,7 +286,7 @@ class AttentionModel:
 
     Args:
       encoded: an `Encoded`; for several sources a list of them.
-      steps: S, how many symbols to predict at most, an int.
+      steps: S, the largest number of symbols to predict, an int.
       beam_size: K, see `search.beam`.
       length_penalty: alpha, see there.
       n_best: N, see there.

@@ -1,7 +1,8 @@
-"""The parts of an attention model, as pieces that a pipeline joins.
+"""Builders of the sub-models of an attention model, for a pipeline.
 
-An encoder for each source, and a decoder that is trained or that searches. With
-several sources the names of what a decoder reads end with the source's number.
+There is one encoder per source, and a decoder that is trained or that searches.
+With several sources, the names of a decoder's reads end with the source's
+number.
 """
 
 from tangle import errors
@@ -12,11 +13,11 @@ from tangle.seq2seq import encoders
 
 
 def reads_of(*sub_models):
-  """Returns what a decoder reads, for `Pipeline.add`.
+  """Returns the `reads` of a decoder, for `Pipeline.add`.
 
   Args:
-    sub_models: the name of the encoder's sub-model; several for several
-      sources, in their order.
+    sub_models: the name of the encoder's sub-model; with several sources, one
+      per source, in order.
 
   Returns:
     A dict from the name of a read to `"sub_model.output"`.
@@ -51,14 +52,14 @@ def _take(model, reads):
 def encoder_builder(model, k=0, divided=False):
   """Returns the builder of an encoder for `Pipeline.add`.
 
-  It feeds `source` `[B, T]` and `lengths` `[B]`; `dropout_rate`, a scalar that
-  is 0 by default; and `seed` `[2]` of the masks, drawn anew by default.
+  Its feeds are `source` `[B, T]` and `lengths` `[B]`; `dropout_rate`, a scalar
+  that is 0 by default; and `seed` `[2]` of the masks, random by default.
 
   Args:
     model: an `attention_model.AttentionModel`.
-    k: which of its sources, from 0.
-    divided: whether batches are divided into micro-batches. `seed` is `[B, 2]`
-      then, of which the first row of a micro-batch counts.
+    k: the index of its source, from 0.
+    divided: whether batches are divided into micro-batches. Then `seed` is
+      `[B, 2]`, of which only the first row of a micro-batch is used.
 
   Returns:
     A function of bucket and reads that returns a `Piece`.
@@ -81,17 +82,17 @@ def encoder_builder(model, k=0, divided=False):
 def decoder_builder(model, divided=False):
   """Returns the builder of the decoder that is trained.
 
-  It feeds `inputs`, `targets` and `weights`, all `[B, S]`, and `dropout_rate`
-  and `seed` as the encoder does.
+  Its feeds are `inputs`, `targets` and `weights`, all `[B, S]`, and, as in the
+  encoder, `dropout_rate` and `seed`.
   Its loss is the mean cross entropy over the real symbols, in nats; its
   metrics are `total_loss`, the sum, and `symbols`, their number.
 
   Args:
     model: an `attention_model.AttentionModel`.
-    divided: whether batches are divided into micro-batches. A micro-batch does
-      not know how many symbols the batch has, so that `symbols_per_row` is fed,
-      the scalar `sum(weights) / B` of the batch; the loss is the mean over rows
-      of `total_loss / symbols_per_row`, and the metrics are `[B]`.
+    divided: whether batches are divided into micro-batches. Since a micro-batch
+      does not know the number of symbols in the batch, `symbols_per_row` is
+      fed then, the scalar `sum(weights) / B` of the batch. The loss is the mean
+      over rows of `total_loss / symbols_per_row`, and the metrics are `[B]`.
 
   Returns:
     A function of bucket and reads that returns a `Piece`.
@@ -104,7 +105,7 @@ def decoder_builder(model, divided=False):
     feeds, noise = _noise(model, divided)
     logits = model.decode(_take(model, reads), inputs_ph, **noise)
     each = losses.masked_cross_entropy(logits, targets_ph, weights_ph)
-    # In half precision a sum of many words would not be exact.
+    # In half precision, a sum over many words would not be exact.
     each, weights = half.widen(each), half.widen(weights_ph)
     if divided:
       total, symbols = each, tf1.reduce_sum(weights, 1)
@@ -126,7 +127,7 @@ def decoder_builder(model, divided=False):
 
 
 def greedy_builder(model):
-  """Returns the builder of the decoder that predicts.
+  """Returns the builder of the decoder that predicts by greedy search.
 
   Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
   `[B]` int32.
@@ -170,14 +171,14 @@ def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
 
 
 def _noise(model, divided):
-  """Makes the placeholders of dropout, and what the model takes of them.
+  """Makes the placeholders for dropout, and the model's arguments from them.
 
   Args:
     model: an `attention_model.AttentionModel`.
     divided: as for the builders.
 
   Returns:
-    Two dicts with `dropout_rate` and `seed`.
+    Two dicts with the keys `dropout_rate` and `seed`.
   """
   zero = tf1.constant(0.0, model.dtype)
   drawn = tf1.random.uniform([2], maxval=2**31 - 1, dtype=tf1.int32)

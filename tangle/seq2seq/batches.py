@@ -1,9 +1,9 @@
-"""Batches of examples, such as (source, target) pairs, each once an epoch.
+"""Batches of examples, such as (source, target) pairs, each once per epoch.
 
-Examples are pairs of sequences of ids: source, target, without GO and EOS. A
+An example is a pair of sequences of ids: source, target, without GO and EOS. A
 batch is a `rows.Batch`: numpy arrays, padded to one source bucket and one
-target bucket, made when the batch is drawn. `Batches` is for examples with any
-number of sides, such as those of `multi_source`.
+target bucket, made when the batch is drawn. `Batches` supports examples with
+any number of sides, such as those of `multi_source`.
 """
 
 import collections
@@ -19,19 +19,18 @@ Waste = collections.namedtuple("Waste", ["source", "target"])
 
 
 class Batches:
-  """Draws every example once an epoch, in batches that share their buckets.
+  """Draws every example once per epoch, in batches that share their buckets.
 
-  An example belongs to one cell of the buckets. A cell's examples are cut into
-  full batches. What is left over in the cells is pooled, neighbouring cells
-  together, and such a batch is padded to the smallest cell that holds it. So
-  no example is dropped or seen twice, and with one batch size for all cells an
-  epoch has `ceil(N / batch_size)` batches, all full but one. Without pooling
-  each batch is of one cell, and each cell may have one that is not full.
+  Each example belongs to one cell of the buckets. The examples of a cell are
+  divided into full batches. The remaining examples of neighbouring cells are
+  pooled; a pooled batch is padded to the smallest cell that holds it. So no
+  example is dropped or repeated, and with one batch size for all cells an epoch
+  has `ceil(N / batch_size)` batches, all full but one. Without pooling, each
+  batch is from one cell, and each cell may have one batch that is not full.
 
-  Epoch n depends on `seed` and n alone, not on what was drawn before, and on
-  neither the version of numpy nor that of TensorFlow: a run that stopped after
-  `position` batches of epoch n goes on with `epoch(n, start=position)`, given
-  the same arguments here.
+  Epoch n depends only on `seed` and n, not on earlier draws or on the versions
+  of numpy and TensorFlow. A run that stopped after `position` batches of epoch
+  n resumes with `epoch(n, start=position)`, given the same arguments here.
 
   Attributes:
     examples: the examples.
@@ -44,14 +43,14 @@ class Batches:
     Args:
       examples: a sequence with `side_lengths(layout)`, `digest()` and
         `batch(indices, cell, layout)`, as `rows.Examples` has them.
-      buckets: their buckets, of as many sides.
+      buckets: their buckets, with as many sides.
       batch_size: as of `PairBatches`; a cell has a bucket for each side.
-      seed: of the order of the examples, in 0..2^32 - 1.
+      seed: seed of the order of the examples, in 0..2^32 - 1.
       layout: a `rows.Layout`.
-      pool: whether a batch may join what is left over in several cells.
+      pool: whether a batch may join the remaining examples of several cells.
 
     Raises:
-      ArgumentError: if an argument is not such.
+      ArgumentError: if an argument is not as described.
       BucketError: if an example fits no bucket.
     """
     self._caller = type(self).__name__
@@ -78,8 +77,8 @@ class Batches:
       for _ in range(counts[cell] // size)
     ]
     left = [(cell, int(count)) for cell, count in enumerate(rest) if count]
-    # places: for each row of each batch in turn, a place among the examples
-    # sorted by cell. What is pooled comes after all full batches.
+    # places: for each row of each batch, an index into the examples sorted by
+    # cell. Pooled examples come after all full batches.
     self._places = np.arange(len(self._cells))
     if pool:
       ends = np.cumsum(counts) - rest
@@ -93,7 +92,7 @@ class Batches:
     self._ends = np.cumsum(self._words)
 
   def _order(self, examples):
-    """Returns the examples, given in any order, as the batches have them."""
+    """Returns examples, given in any order, in the order of the batches."""
     by_cell = np.argsort(self._cells[examples], kind="stable")
     return examples[by_cell[self._places]]
 
@@ -103,7 +102,7 @@ class Batches:
 
   @property
   def cell_counts(self):
-    """How many examples each cell has, without the cells that have none.
+    """How many examples each cell has; cells without examples are left out.
 
     A dict from a tuple of a bucket for each side to an int, in order of
     buckets.
@@ -117,8 +116,8 @@ class Batches:
 
     Args:
       n: the epoch, from 0 to 2^32 - 1.
-      start: how many batches of the epoch to leave out at its beginning, from
-        0 to `len(self)`; those are not made.
+      start: how many batches to skip at the beginning of the epoch, from 0 to
+        `len(self)`; skipped batches are not made.
 
     Returns:
       An iterator over batches, as the examples make them.
@@ -129,16 +128,16 @@ class Batches:
     check = functools.partial(buckets_lib.check_int, f"{self._caller}.epoch")
     n = check("n", n, 0, 2**32 - 1)
     start = check("start", start, 0, len(self))
-    # RandomState: its numbers are frozen across versions of numpy.
+    # RandomState: its numbers are the same in all versions of numpy.
     rng = np.random.RandomState([self._seed, n])
     order = self._order(rng.permutation(len(self._cells)))
     return self._make(order, rng.permutation(len(self))[start:])
 
   def in_order(self):
-    """Returns every example once, cell by cell, always the same way.
+    """Returns every example once, cell by cell, in a fixed order.
 
-    For evaluation: `batch.indices` tells where an example was. What is pooled
-    comes last.
+    For evaluation: `batch.indices` says where each example was in the data.
+    Pooled batches come last.
 
     Returns:
       An iterator over batches, as the examples make them.
@@ -147,20 +146,20 @@ class Batches:
     return self._make(order, range(len(self)))
 
   def digest(self):
-    """Returns a checksum of all that decides on the batches.
+    """Returns a checksum of everything that determines the batches.
 
-    A run that goes on must have the batches that it began with.
+    A resumed run must have the same batches as before.
 
     Returns:
-      An int in 0..2^32 - 1: another one, but for a chance of 2^-32, for other
-      examples, buckets, batch sizes, layout or seed.
+      An int in 0..2^32 - 1; for other examples, buckets, batch sizes, layout or
+      seed it differs, except with probability 2^-32.
     """
     plan = (self.buckets, self._seed, self._layout, self._cell_of_batch)
     digest = zlib.crc32(repr(plan).encode(), self.examples.digest())
     return zlib.crc32(self._words.astype("<i8").tobytes(), digest) & 0xFFFFFFFF
 
   def _make(self, order, numbers_of_batches):
-    """Yields the batches with these numbers, out of examples in `order`."""
+    """Yields the batches with these numbers, made from examples in `order`."""
     for number in numbers_of_batches:
       end = self._ends[number]
       indices = order[end - self._words[number] : end]
@@ -178,12 +177,12 @@ class Batches:
 
 
 class PairBatches(Batches):
-  """Draws every pair once an epoch; see `Batches` for how.
+  """Draws every pair once per epoch; see `Batches` for how.
 
   Source: the layout of a batch is that of TensorFlow's translate tutorial
   (2015, `seq2seq_model.get_batch`), batch first. It differs in that the
-  tutorial draws with replacement, which `tutorial_batches` does; and in the
-  source's direction and padding, unless `layout` is `rows.TUTORIAL`.
+  tutorial draws with replacement, as `tutorial_batches` does; and, unless
+  `layout` is `rows.TUTORIAL`, in the source's direction and padding.
 
   Attributes:
     examples: the `rows.Examples`.
@@ -196,20 +195,21 @@ class PairBatches(Batches):
     """Plans the batches; takes time and memory linear in the symbols.
 
     Args:
-      examples: a sequence of pairs (source ids, target ids), best the
+      examples: a sequence of pairs (source ids, target ids), preferably the
         `rows.Examples` of `encoding.encode_pairs`. The target may be empty, as
         when decoding; the source may not.
       buckets: an `IndependentBuckets` or a `JointBuckets`.
       batch_size: the number of examples in a batch: an int; or a mapping from
         (source bucket, target bucket) to an int; or a callable of a source
-        bucket and a target bucket, such as a `bucketing.PositionBudget`. What
-        a pooled batch is padded to decides on its size too.
-      seed: of the order of the examples, in 0..2^32 - 1.
+        bucket and a target bucket, such as a `bucketing.PositionBudget`. The
+        size of a pooled batch is that of the cell to which it is padded.
+      seed: seed of the order of the examples, in 0..2^32 - 1.
       layout: a `rows.Layout`.
-      pool: whether a batch may join what is left over in several cells.
+      pool: whether a batch may join the remaining examples of several cells.
 
     Raises:
-      ArgumentError: if there are no examples, or another argument is not such.
+      ArgumentError: if there are no examples, or another argument is not as
+        described.
       DataError: if an example is not a pair of sequences of ids, or its
         source is empty.
       BucketError: if an example fits no bucket.
@@ -223,18 +223,18 @@ class PairBatches(Batches):
   def padding_waste(self):
     """The share of padding in an epoch's batches: a `Waste(source, target)`.
 
-    Unlike `planner.judge`, it counts what pooling adds.
+    Unlike `planner.judge`, it includes the padding that pooling adds.
     """
     return Waste(*self._wastes())
 
 
 def _pool(left, join, size_of):
-  """Joins what is left over of neighbouring cells.
+  """Joins the remaining examples of neighbouring cells.
 
   Args:
     left: pairs (cell, how many examples), in order.
-    join: a function of two cells, which returns the cell that holds both.
-    size_of: a function of a cell, which returns the size of its full batch.
+    join: a function of two cells that returns the smallest cell for both.
+    size_of: a function of a cell that returns the size of its full batch.
 
   Returns:
     Batches as pairs (cell, how many examples), in the order of `left`.

@@ -1,9 +1,10 @@
-"""Buckets for pairs: joint, as the tutorial has them, or independent.
+"""Buckets for pairs: joint, as in the tutorial, or independent.
 
-A cell is a pair (source bucket, target bucket) that a batch may be padded to.
-`JointBuckets` lists its cells; `IndependentBuckets` has one for each source
-bucket with each target bucket. Whoever takes one of them takes the other.
-`grids.GridBuckets` is for more sides, such as two sources and a target.
+A cell is a pair (source bucket, target bucket) to which a batch may be padded.
+`JointBuckets` lists its cells; `IndependentBuckets` has one for each
+combination of a source bucket and a target bucket. Both can be used in the same
+places. `grids.GridBuckets` supports more sides, such as two sources and a
+target.
 Target lengths count EOS.
 """
 
@@ -18,14 +19,14 @@ from tangle.seq2seq import grids
 
 
 class IndependentBuckets(grids.GridBuckets):
-  """N source buckets and M target buckets, chosen each on its own.
+  """N source buckets and M target buckets, chosen independently.
 
   Attributes:
     source_buckets: a tuple of N ints, increasing.
     target_buckets: a tuple of M ints, increasing.
     strict: whether a length has to be less than its bucket.
-    cells: the N x M pairs (source bucket, target bucket), in the order of an
-      ox ploughing: next in order is next in the grid.
+    cells: the N x M pairs (source bucket, target bucket), in serpentine order:
+      consecutive cells are neighbours in the grid.
     longest: the longest source and the longest target, with EOS, that fit.
   """
 
@@ -40,8 +41,7 @@ class IndependentBuckets(grids.GridBuckets):
         tutorial, not at most the bucket.
 
     Raises:
-      ArgumentError: if the buckets are not positive ints, each larger than the
-        one before.
+      ArgumentError: if the buckets are not increasing positive ints.
     """
     check = buckets_lib.check_buckets
     caller = "IndependentBuckets"
@@ -66,8 +66,8 @@ class JointBuckets(grids.Buckets):
   An example is in the first pair that fits on both sides.
 
   Source: TensorFlow's translate tutorial (2015, `translate.py`) with
-  `strict`. It differs in that the pairs have to be nested, which the tutorial
-  supposes and does not check.
+  `strict`. It differs in that the pairs must be nested, which the tutorial
+  assumes and does not check.
 
   Attributes:
     strict: whether a length has to be less than its bucket.
@@ -80,12 +80,12 @@ class JointBuckets(grids.Buckets):
 
     Args:
       pairs: K pairs (source bucket, target bucket), none smaller on a side
-        than the one before, none equal to it. EOS counts in a target.
+        than the one before, and no two equal. EOS counts in a target.
       strict: whether a length has to be less than its bucket, as in the
         tutorial, not at most the bucket.
 
     Raises:
-      ArgumentError: if the pairs are not such.
+      ArgumentError: if the pairs are not as described.
     """
     super().__init__(_check_pairs(pairs), strict)
 
@@ -97,11 +97,11 @@ class JointBuckets(grids.Buckets):
       target_lengths: `[N]` ints, with EOS.
 
     Returns:
-      An int array `[N]` of indices into `cells`; -1 for what fits none.
+      An int array `[N]` of indices into `cells`; -1 if no cell fits.
     """
     sources, targets = zip(*self.cells)
-    # As the pairs are nested, the first that fits both is the later of the
-    # first that fits each.
+    # Since the pairs are nested, the first pair that fits both sides is the
+    # later of the first pairs that fit each side.
     first = np.maximum(
       self._places(sources, source_lengths),
       self._places(targets, target_lengths),
@@ -109,7 +109,7 @@ class JointBuckets(grids.Buckets):
     return np.where(first < len(self.cells), first, -1)
 
   def join(self, one, other):
-    """Returns the smallest cell that holds what either of two holds.
+    """Returns the smallest cell that holds the examples of two cells.
 
     Args:
       one: an index into `cells`.
@@ -126,22 +126,22 @@ class JointBuckets(grids.Buckets):
 
 
 class PositionBudget:
-  """A batch size for each cell: as many examples as a budget allows.
+  """A batch size per cell: as many examples as a budget of positions allows.
 
-  For a cell (S, T) it is `positions // (S + T)`, and at most `most`; for one of
-  more sides, the sum is over all of them.
+  For a cell (S, T) it is `positions // (S + T)`, but at most `most`; with more
+  sides, the sum is over all of them.
   """
 
   def __init__(self, positions, most=None):
     """Sets the budget.
 
     Args:
-      positions: how many positions, padding with them, a batch may have in
-        source and target together.
+      positions: the largest number of positions in a batch, source and target
+        together, including padding.
       most: the largest batch size, in examples; None for no limit.
 
     Raises:
-      ArgumentError: if one is not a positive integer.
+      ArgumentError: if an argument is not a positive integer.
     """
     caller = "PositionBudget"
     self.positions = buckets_lib.check_int(caller, "positions", positions, 1)
@@ -164,7 +164,7 @@ class PositionBudget:
 
 
 def size_of(batch_size, cell, caller="size_of"):
-  """Returns how many examples a full batch of a cell has.
+  """Returns the number of examples in a full batch of a cell.
 
   Args:
     batch_size: an int for every cell; or a mapping from (source bucket, target
@@ -177,7 +177,7 @@ def size_of(batch_size, cell, caller="size_of"):
     An int of at least 1.
 
   Raises:
-    ArgumentError: if there is no size for the cell, or it is no such int.
+    ArgumentError: if there is no size for the cell, or it is not such an int.
   """
   where = f"batch_size at the cell {cell}"
   if isinstance(batch_size, collections.abc.Mapping):
@@ -197,18 +197,18 @@ def size_of(batch_size, cell, caller="size_of"):
 
 
 def check_bucketing(buckets, caller="check_bucketing", sides=2):
-  """Returns `buckets` if it is of one of the kinds, or raises.
+  """Returns `buckets` if it is an instance of a bucket class, or raises.
 
   Args:
     buckets: a `JointBuckets` or an `IndependentBuckets`; or a `GridBuckets`.
     caller: the function to name in a message.
-    sides: how many sides it must have; None for any number from 2.
+    sides: the required number of sides; None for any number from 2.
 
   Returns:
     `buckets`.
 
   Raises:
-    ArgumentError: if it is none, or of another number of sides.
+    ArgumentError: if it is not, or has another number of sides.
   """
   found = len(buckets.cells[0]) if isinstance(buckets, grids.Buckets) else 0
   if found == sides or (sides is None and found > 1):
@@ -228,7 +228,7 @@ def check_bucketing(buckets, caller="check_bucketing", sides=2):
 
 
 def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
-  """Returns the cell of each example, all of which have to fit.
+  """Returns the cell of each example; all of them must fit.
 
   Args:
     buckets: a `JointBuckets` or an `IndependentBuckets`.
@@ -247,11 +247,11 @@ def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
 
 
 def assign_sides(buckets, sides, caller="assign_sides"):
-  """Returns the cell of each example of any number of sides.
+  """Returns the cell of each example, for any number of sides.
 
   Args:
     buckets: a `JointBuckets`, an `IndependentBuckets` or a `GridBuckets`.
-    sides: a dict from what a side is called to the lengths, `[N]` ints, in the
+    sides: a dict from the name of a side to the lengths, `[N]` ints, in the
       order of the buckets.
     caller: the function to name in a message.
 

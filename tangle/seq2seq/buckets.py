@@ -1,7 +1,7 @@
-"""Buckets for one side, source or target: choosing, judging, planning.
+"""Buckets for one side, source or target: checking, choosing, measuring.
 
-A bucket is a length to which sequences are padded. This module knows lengths,
-not symbols: whoever adds an EOS to a target counts it in the length.
+A bucket is a length to which sequences are padded. This module handles lengths,
+not symbols: callers who add an EOS to a target count it in the length.
 """
 
 import bisect
@@ -19,15 +19,15 @@ def check_int(caller, argument, value, smallest, largest=None):
   Args:
     caller: the function to name in the message.
     argument: the argument to name in the message.
-    value: the integer to check; numpy's will do, a bool will not.
-    smallest: the smallest that it may be.
-    largest: the largest that it may be; None for no limit.
+    value: the integer to check; numpy integers are accepted, bools are not.
+    smallest: the smallest allowed value.
+    largest: the largest allowed value; None for no limit.
 
   Returns:
     An int.
 
   Raises:
-    ArgumentError: if `value` is no integer or out of range.
+    ArgumentError: if `value` is not an integer or out of range.
   """
   if (
     not _is_int(value)
@@ -71,9 +71,9 @@ def smallest_bucket(buckets, length, sequence=None):
   """Returns the smallest bucket that holds `length` symbols.
 
   Args:
-    buckets: lengths, as `check_buckets` wants them.
+    buckets: lengths that pass `check_buckets`.
     length: a number of symbols, 0 or more.
-    sequence: the symbols, to be named in the message.
+    sequence: the symbols, to show in the message.
 
   Returns:
     The bucket, an int with `bucket >= length`.
@@ -90,14 +90,14 @@ def smallest_bucket(buckets, length, sequence=None):
 def too_long(
   caller, length, largest, sequence=None, what="sequence", strict=False
 ):
-  """Makes the error for a sequence that fits no bucket.
+  """Returns the error for a sequence that fits no bucket.
 
   Args:
-    caller: the function to name.
+    caller: the function to name in the message.
     length: the sequence's length in symbols.
     largest: the largest bucket.
-    sequence: the symbols, or None if they are not at hand.
-    what: what the sequence is called.
+    sequence: the symbols, or None if they are not available.
+    what: the word for the sequence in the message.
     strict: whether a length has to be less than its bucket.
 
   Returns:
@@ -113,13 +113,13 @@ def too_long(
 
 
 def bucket_indices(lengths, buckets, caller="bucket_indices", what="sequence"):
-  """Returns the place in `buckets` of the smallest that holds each length.
+  """Returns the index of the smallest bucket that holds each length.
 
   Args:
     lengths: `[N]` ints, 0 or more.
-    buckets: lengths, as `check_buckets` wants them.
+    buckets: lengths that pass `check_buckets`.
     caller: the function to name in a message.
-    what: what a sequence is called there.
+    what: the word for a sequence in the message.
 
   Returns:
     An int array `[N]` of indices into `buckets`.
@@ -141,7 +141,7 @@ def bucket_indices(lengths, buckets, caller="bucket_indices", what="sequence"):
 
 
 def padding_waste(lengths, buckets):
-  """Returns the share of padding among the positions that are computed.
+  """Returns the share of padding among the computed positions.
 
   It is `1 - sum(length) / sum(bucket(length))`, with each sequence in the
   smallest bucket that holds it.
@@ -168,18 +168,18 @@ def padding_waste(lengths, buckets):
 
 
 def propose_buckets(length_counts, count):
-  """Returns the buckets that pad least, for one side.
+  """Returns the buckets with the least padding, for one side.
 
-  Minimises `sum_l length_counts[l] * bucket(l)` over all sets of at most
-  `count` buckets. Exact: the last bucket is the largest length, and the best
-  split of the lengths below follows by dynamic programming, in
-  O(count * L^2) for L different lengths. Of equally good sets always the same
-  one is returned.
+  Minimizes `sum_l length_counts[l] * bucket(l)` over all sets of at most
+  `count` buckets. The result is exact: the last bucket is the largest length,
+  and dynamic programming finds the best split of the lengths below it, in
+  O(count * L^2) for L different lengths. Ties are always broken in the same
+  way.
 
   Args:
-    length_counts: a mapping from a length, 1 or more, to how many sequences
-      have it. Lengths that no sequence has may be missing or 0. For targets
-      that end with EOS, the lengths count it.
+    length_counts: a mapping from a length, 1 or more, to the number of
+      sequences of that length. Lengths without sequences may be missing or 0.
+      For targets that end with EOS, the lengths include it.
     count: the largest number of buckets.
 
   Returns:
@@ -208,12 +208,12 @@ def propose_buckets(length_counts, count):
 
 
 def _plan(lengths, counts, count):
-  """Returns the best buckets for increasing `lengths` that occur `counts`."""
+  """Returns the best buckets for increasing `lengths` with their `counts`."""
   lengths = np.asarray(lengths, np.int64)
   below = np.concatenate([[0], np.cumsum(np.asarray(counts, np.int64))])
   total = len(lengths)
   # best[j]: fewest positions for the j shortest lengths, with the buckets so
-  # far; splits[k][j]: how many of those the first k buckets then hold.
+  # far; splits[k][j]: how many of these lengths the first k buckets hold.
   none = np.iinfo(np.int64).max // 2
   best = np.full(total + 1, none)
   best[0] = 0

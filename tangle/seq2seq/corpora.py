@@ -1,9 +1,9 @@
-"""Parallel text files: the n-th lines belong together.
+"""Parallel text files, whose n-th lines belong together.
 
-Files are read line by line and never held whole, so that they may be larger
-than memory. Nothing is skipped: an empty line is an empty tuple, so that the
-n-th pair is line n + 1 of both files; `encoding.encode_pairs` leaves out what
-cannot be used, and `Encoded.positions` tells where the rest was.
+Files are read line by line, so they may be larger than memory. No line is
+skipped: an empty line gives an empty tuple, so that the n-th pair is line n + 1
+of both files. `encoding.encode_pairs` leaves out unusable pairs, and
+`Encoded.positions` has the positions of the others.
 """
 
 import collections
@@ -26,7 +26,7 @@ Vocabularies = collections.namedtuple("Vocabularies", ["source", "target"])
 """The `Vocabulary` of each side."""
 
 FILES = Vocabularies("source_vocabulary.txt", "target_vocabulary.txt")
-"""What the files of `save_vocabularies` are called."""
+"""The names of the files that `save_vocabularies` writes."""
 
 _LONGEST = 1 << 24  # bytes of a line
 _MARKS = ".,!?\"':;)("
@@ -35,7 +35,7 @@ _DIGITS = re.compile("[0-9]")
 
 
 def split_words(line):
-  """Returns the words of a line: what white space, of any kind, separates.
+  """Returns the words of a line, separated by white space of any kind.
 
   Args:
     line: a string.
@@ -47,13 +47,13 @@ def split_words(line):
 
 
 def split_as_tutorial(line):
-  """Returns the words of a line as the translate tutorial makes them.
+  """Returns the words of a line, split as in the translate tutorial.
 
-  White space separates, each of `.,!?"':;)(` is a word of its own, and each
-  digit becomes 0; space and digits are those of ASCII.
+  White space separates words, each of `.,!?"':;)(` is a word of its own, and
+  each digit becomes 0. White space and digits are those of ASCII.
 
   Source: TensorFlow's translate tutorial (2015, `data_utils.basic_tokenizer`
-  and `sentence_to_token_ids`), in text where the tutorial has bytes.
+  and `sentence_to_token_ids`), applied to text; the tutorial uses bytes.
 
   Args:
     line: a string.
@@ -67,20 +67,20 @@ def split_as_tutorial(line):
 def read_lines(path, limit=None):
   """Reads a text file line by line.
 
-  Lines end with `\\n`, or `\\r\\n`, and with nothing else that Unicode has for
-  it, so that they are the lines that other tools count.
+  Lines end only with `\\n` or `\\r\\n`, not with the other line separators of
+  Unicode, so that line numbers agree with those of other tools.
 
   Args:
     path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
-    limit: how many lines to read at most; None for all.
+    limit: the largest number of lines to read; None for all.
 
   Yields:
     Strings, without their line ends.
 
   Raises:
     DataError: if the file is not UTF-8, starts with a byte order mark, or is
-      not what its name says, or a line is longer than 16 MiB; the message has
-      the line.
+      is not in the format of its name, or a line is longer than 16 MiB; the
+      message has the line number.
     FileError: if it cannot be read.
   """
   path = os.fspath(path)
@@ -116,29 +116,29 @@ def read_lines(path, limit=None):
 
 
 class AlignedFiles:
-  """Two or more aligned text files, read anew whenever it is iterated over.
+  """Two or more aligned text files; each iteration reads them again.
 
-  `for lines in files` gives tuples of a tuple of tokens for each file.
+  `for lines in files` gives tuples with one tuple of tokens per file.
 
   Attributes:
     paths: the files, a tuple.
-    limit: how many lines are read, or None.
+    limit: the number of lines to read, or None.
   """
 
   def __init__(self, paths, tokenize=split_words, limit=None):
     """Opens nothing yet.
 
     Args:
-      paths: UTF-8 files, one sequence a line, with as many lines each;
+      paths: UTF-8 files with one sequence per line and equally many lines;
         gzip-compressed if the name ends with `.gz`.
       tokenize: a function from a line, without its end, to its tokens; or a
-        list of them, for each file.
-      limit: how many lines to read at most; None for all. With fewer than
-        there are, the lines are not counted and so not compared.
+        list of such functions, one per file.
+      limit: the largest number of lines to read; None for all. If the files are
+        longer, their numbers of lines are not compared.
 
     Raises:
-      ArgumentError: if `limit` is not a positive integer, `tokenize` no
-        function or list of functions, or there are fewer than two files.
+      ArgumentError: if `limit` is not a positive integer, `tokenize` is not a
+        function or a list of functions, or there are fewer than two files.
     """
     caller = type(self).__name__
     self.paths = tuple(map(os.fspath, paths))
@@ -160,10 +160,10 @@ class AlignedFiles:
     self._tokenize = each
 
   def side(self, k):
-    """Reads one file alone.
+    """Reads only one file.
 
     Args:
-      k: which, from 0.
+      k: index of the file, from 0.
 
     Yields:
       Tuples of tokens.
@@ -189,7 +189,7 @@ class AlignedFiles:
       yield sequences
 
   def _uneven(self, counts):
-    """Returns the error for files of these numbers of lines."""
+    """Returns the error for files with these different numbers of lines."""
     more = "" if self.limit is None else f" within the limit {self.limit}"
     found = [f"{path} has {n:,}" for path, n in zip(self.paths, counts)]
     return errors.DataError(
@@ -204,18 +204,18 @@ class AlignedFiles:
 
 
 class ParallelCorpus(AlignedFiles):
-  """Two aligned text files, read anew whenever it is iterated over.
+  """Two aligned text files; each iteration reads them again.
 
   `for source, target in corpus` gives pairs of tuples of tokens.
 
-  Source: as `read_data` of TensorFlow's translate tutorial (2015,
+  Source: `read_data` of TensorFlow's translate tutorial (2015,
   `translate.py`), which reads aligned files of ids. It differs in that the
-  tutorial stops without a word at the end of the shorter file.
+  tutorial silently stops at the end of the shorter file.
 
   Attributes:
     source_path: the file of sources.
     target_path: the file of targets.
-    limit: how many lines are read, or None.
+    limit: the number of lines to read, or None.
   """
 
   def __init__(
@@ -224,23 +224,23 @@ class ParallelCorpus(AlignedFiles):
     """Opens nothing yet.
 
     Args:
-      source_path: a UTF-8 file, one sequence a line; gzip-compressed if its
+      source_path: a UTF-8 file, one sequence per line; gzip-compressed if its
         name ends with `.gz`.
-      target_path: a file like that, with as many lines.
+      target_path: likewise, with as many lines.
       tokenize: a function from a line, without its end, to its tokens; or a
-        pair of them, for source and target.
-      limit: how many lines to read at most; None for all. With fewer than
-        there are, the lines are not counted and so not compared.
+        pair of such functions, for source and target.
+      limit: the largest number of lines to read; None for all. If the files are
+        longer, their numbers of lines are not compared.
 
     Raises:
-      ArgumentError: if `limit` is not a positive integer, or `tokenize` no
-        function or pair of functions.
+      ArgumentError: if `limit` is not a positive integer, or `tokenize` is not
+        a function or a pair of functions.
     """
     super().__init__((source_path, target_path), tokenize, limit)
     self.source_path, self.target_path = self.paths
 
   def sources(self):
-    """Reads the sources alone.
+    """Reads only the sources.
 
     Yields:
       Tuples of tokens.
@@ -251,7 +251,7 @@ class ParallelCorpus(AlignedFiles):
     return self.side(0)
 
   def targets(self):
-    """Reads the targets alone.
+    """Reads only the targets.
 
     Yields:
       Tuples of tokens.
@@ -268,8 +268,8 @@ class ParallelCorpus(AlignedFiles):
       A `Line(number, source, target)` for each line.
 
     Raises:
-      DataError: if one file has fewer lines than the other, once the end of
-        the shorter is reached; or see `read_lines`.
+      DataError: if one file has fewer lines than the other, when its end is
+        reached; also see `read_lines`.
     """
     for number, (source, target) in enumerate(self, 1):
       yield Line(number, source, target)
@@ -284,15 +284,15 @@ def build_vocabularies(
 ):
   """Makes the vocabularies of a corpus, frequent tokens first.
 
-  Reads the corpus once, or twice if it is not shared.
+  Reads the corpus once if the vocabulary is shared, else twice.
 
   Args:
     corpus: a `ParallelCorpus`.
-    max_size: the largest length of a vocabulary, with the four specials; None
-      for no limit.
-    min_count: how often a token must occur to be taken.
-    target_max_size: the same as `max_size` for the target; None if it has the
-      same.
+    max_size: the largest size of a vocabulary, including the four specials;
+      None for no limit.
+    min_count: tokens that occur less often are left out.
+    target_max_size: `max_size` of the target's vocabulary; None for the same
+      as that of the source's.
     shared: whether both sides have one vocabulary, of the tokens of both.
 
   Returns:
@@ -327,7 +327,7 @@ def save_vocabularies(vocabularies, folder):
 
   Args:
     vocabularies: a `Vocabularies`.
-    folder: a folder; it is made if it is not there.
+    folder: a folder; created if missing.
   """
   files.make_folder(folder)
   for symbols, name in zip(vocabularies, FILES):

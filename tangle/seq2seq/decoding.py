@@ -1,9 +1,9 @@
-"""Decoding of text: lines, whole files, and what a user types.
+"""Decoding of text: lines, whole files, and interactive input.
 
-What a model finds for a batch is for a `convert` to tell: a callable of a
-`rows.Batch` that returns `search.Hypotheses` of arrays. `pipeline_converter`
-makes one of a pipeline. The rest is here: batches by bucket, the order of the
-input, lines that cannot be decoded, and how the results are written.
+The model is used through a `convert` function, which maps a `rows.Batch` to
+`search.Hypotheses` of arrays. `pipeline_converter` makes one from a pipeline.
+This module forms batches by bucket, restores the order of the input, handles
+lines that cannot be decoded, and writes the results.
 """
 
 import collections
@@ -29,15 +29,15 @@ Attributes:
 """
 
 FEEDS = (("source", "source"), ("lengths", "source_lengths"))
-"""What the encoders of `attention_model` are fed: pairs of the feed's name and
+"""The feeds of the encoders of `attention_model`: pairs of the feed's name and
 the field of a `rows.Batch`."""
 
 
 class LineDecoder:
-  """Decodes lines of text, each on its own, in batches of like lengths.
+  """Decodes lines of text independently, in batches of similar lengths.
 
-  A line that is empty, fits no bucket, or has an unknown symbol, is not cut
-  and not guessed at: it is counted, and nothing is found for it.
+  A line that is empty, fits no bucket, or has an unknown symbol is neither
+  truncated nor guessed at: it is counted, and has no result.
   """
 
   def __init__(
@@ -56,15 +56,15 @@ class LineDecoder:
 
     Args:
       convert: a callable of a `rows.Batch` of B examples, with empty targets;
-        it returns symbols, scores and lengths as `search.Hypotheses` has
-        them, with or without N, in arrays.
+        it returns symbols, scores and lengths as in `search.Hypotheses`, with
+        or without the dimension N, as arrays.
       source_vocabulary: the `Vocabulary` of the sources.
-      target_vocabulary: the `Vocabulary` of what is found.
+      target_vocabulary: the `Vocabulary` of the results.
       buckets: an `IndependentBuckets` or a `JointBuckets`.
       batch_size: as for `batches.PairBatches`.
-      unknown: `"drop"`: nothing is found for a line with an unknown symbol;
-        `"unk"`: the symbol is read as UNK.
-      layout: a `rows.Layout`, that of training.
+      unknown: `"drop"`: a line with an unknown symbol has no result; `"unk"`:
+        the symbol is read as UNK.
+      layout: the `rows.Layout` that was used in training.
       tokenize: a function from a line, without its end, to its symbols.
       join: a function from symbols to a text without line breaks.
     """
@@ -79,11 +79,11 @@ class LineDecoder:
     self._join = join
 
   def reading(self, tokenize):
-    """Returns another one that cuts lines in another way.
+    """Returns a copy with another tokenizer.
 
     Args:
-      tokenize: as for `__init__`; for lines that are cut already, a function
-        that returns what it gets.
+      tokenize: as for `__init__`; for tokenized lines, a function that returns
+        its argument.
 
     Returns:
       A `LineDecoder`.
@@ -93,18 +93,18 @@ class LineDecoder:
     return other
 
   def decode_lines(self, lines, progress=None):
-    """Decodes lines; holds their ids and all that is found.
+    """Decodes lines; keeps their ids and all results in memory.
 
     Args:
       lines: an iterable of N strings, without line ends.
-      progress: called after each batch as `progress(done, kept)`, the number
-        of lines decoded and of those that can be.
+      progress: called after each batch as `progress(done, kept)`: the number of
+        decoded lines, and the number of all lines that can be decoded.
 
     Returns:
       A `Decoded`, in the order of `lines`.
 
     Raises:
-      ArgumentError: if `convert` returns not as many rows as a batch has, or a
+      ArgumentError: if `convert` does not return one row per example, or a
         setting is out of range.
     """
     count = 0
@@ -128,20 +128,20 @@ class LineDecoder:
     return Decoded(found, encoded.report)
 
   def decode_file(self, in_path, out_path, n_best=False, progress=None):
-    """Decodes a file; writes the result whole or not at all.
+    """Decodes a file; writes the complete result or nothing.
 
     Args:
       in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
       out_path: the file to write, see `write`.
-      n_best: whether to write all that is found, see `write`.
+      n_best: whether to write all candidates, see `write`.
       progress: see `decode_lines`.
 
     Returns:
       The `encoding.Report`.
 
     Raises:
-      DataError: if the file cannot be read, see `corpora.read_lines`; before
-        anything is decoded.
+      DataError: if the file cannot be read, see `corpora.read_lines`; raised
+        before anything is decoded.
     """
     decoded = self.decode_lines(corpora.read_lines(in_path), progress)
     partial = f"{os.fspath(out_path)}.partial"
@@ -151,23 +151,23 @@ class LineDecoder:
     return decoded.report
 
   def write(self, candidates, stream, n_best=False):
-    """Writes what was found.
+    """Writes results.
 
-    Without `n_best`, line n has the best for line n of the input; it is empty
-    if there is none. With `n_best`, there is a line for each candidate,
+    Without `n_best`, line n has the best result for line n of the input; it is
+    empty if there is none. With `n_best`, there is one line per candidate,
 
         index ||| symbols ||| score
 
-    with the index of the input line, from 0, and the best first; for an input
-    line without any there is one, with no symbols and the score -inf. If
+    with the index of the input line, from 0, the best candidate first. An input
+    line without a result gets one line, without symbols and with score -inf. If
     `|||` may be a symbol, split off the first and the last field.
 
     Source: the n-best lists of Moses (manual, "Generating n-Best Lists"),
-    without their field of component scores, which Nematus leaves out as well
-    (`translate_utils.py`). Here a higher score is better, as in Moses.
+    without their field of component scores, which Nematus also leaves out
+    (`translate_utils.py`). As in Moses, a higher score is better.
 
     Args:
-      candidates: for each line a list of `Candidate`.
+      candidates: a list of `Candidate` for each line.
       stream: a text stream.
       n_best: whether to write all candidates.
     """
@@ -181,17 +181,17 @@ class LineDecoder:
         stream.write(f"{index} ||| {text} ||| {candidate.score:.6f}\n")
 
   def prompt(self, in_stream, out_stream, n_best=False, text="> "):
-    """Decodes line by line what a user types, until the input ends.
+    """Decodes lines that a user types, until the input ends.
 
-    What cannot be decoded is answered with the reason, and the next line is
-    read. An empty line is passed over. An interrupt ends the prompt as the end
-    of the input does.
+    If a line cannot be decoded, the reason is printed and the next line is
+    read. Empty lines are skipped. An interrupt ends the prompt like the end of
+    the input.
 
     Args:
       in_stream: a text stream to read, such as `sys.stdin`.
       out_stream: a text stream to write, such as `sys.stdout`.
-      n_best: whether to show all that is found, with scores.
-      text: what to write before each line.
+      n_best: whether to show all candidates, with scores.
+      text: the prompt to write before each line.
     """
     try:
       while True:
@@ -210,7 +210,7 @@ class LineDecoder:
     _say(out_stream, "\n")
 
   def _answer(self, line, n_best):
-    """Returns what to say to a line: text that ends with a line break."""
+    """Returns the answer to a line: text that ends with a line break."""
     unknown = "raise" if self._unknown == "drop" else self._unknown
     try:
       symbols = tuple(self._tokenize(line))
@@ -239,7 +239,7 @@ class LineDecoder:
   def _find(self, batch):
     """Returns a list of `Candidate` for each row of a batch."""
     symbols, scores, lengths = map(np.asarray, self._convert(batch))
-    if scores.ndim == 1:  # greedy search: one for each, without N
+    if scores.ndim == 1:  # greedy search: one result per row, no dimension N
       symbols, scores, lengths = (
         array[:, np.newaxis] for array in (symbols, scores, lengths)
       )
@@ -252,7 +252,7 @@ class LineDecoder:
       [
         Candidate(tuple(self._target.decode(ids)), float(score))
         for ids, score, length in zip(*row)
-        if length  # 0 if the search found fewer
+        if length  # 0 if the search found fewer candidates
       ]
       for row in zip(symbols, scores, lengths)
     ]
@@ -261,10 +261,10 @@ class LineDecoder:
 def pipeline_converter(
   pipeline, sess, searcher, encoder="encoder", feeds=FEEDS
 ):
-  """Makes a `convert` of a pipeline: one encoder, and a search that reads it.
+  """Makes a `convert` from a pipeline with one encoder and one search.
 
   Args:
-    pipeline: a `Pipeline` that is built.
+    pipeline: a built `Pipeline`.
     sess: the session.
     searcher: name of the sub-model with outputs `symbols`, `scores` and
       `lengths`, such as `attention_model.beam_builder` builds.
@@ -285,7 +285,7 @@ def pipeline_converter(
 
 
 def _say(stream, text):
-  """Writes `text` at once, whatever of it the stream's encoding has."""
+  """Writes and flushes `text`, as far as the stream's encoding has it."""
   try:
     stream.write(text)
   except UnicodeEncodeError:

@@ -1,24 +1,24 @@
-"""What sub-models of an attention model are fed if batches are divided."""
+"""Feeds of an attention model for batches that are divided."""
 
 import numpy as np
 
 
 def divide_feeds(encoder, decoder, least):
-  """Makes feeds of a batch those of a batch that can be divided.
+  """Converts the feeds of a batch to feeds that can be divided by rows.
 
-  The builders of `attention_pieces` take them with `divided=True`. The losses
-  of the parts, weighed by their rows, add up to that of the batch.
+  They are for the builders of `attention_pieces` with `divided=True`. The
+  losses of the parts, weighted by their numbers of rows, sum to the batch's.
 
   Args:
-    encoder: feed name → array of `[B, ...]`, and `dropout_rate` and `seed`
-      `[2]`, where there is dropout.
+    encoder: feed name → array `[B, ...]`; with dropout also `dropout_rate` and
+      `seed` `[2]`.
     decoder: likewise, with `weights` `[B, S]`.
-    least: how many rows the batch must have. The last row is repeated, with
-      weights of 0, where it has fewer.
+    least: the smallest number of rows. If the batch has fewer, its last row is
+      repeated, with weights of 0.
 
   Returns:
-    Two dicts. Each row has a seed of its own, since each part draws the masks
-    of all its rows from that of its first one.
+    Two dicts. Each row has its own seed, because each part draws the masks of
+    all its rows from the seed of its first row.
   """
   weights = np.asarray(decoder["weights"])
   rows = len(weights)
@@ -39,7 +39,7 @@ def divide_feeds(encoder, decoder, least):
 
 
 def _repeat_last(array, times):
-  """Returns a copy with the last row added so many times."""
+  """Returns a copy with the last row appended a number of times."""
   return np.concatenate([array] + [array[-1:]] * times)
 
 

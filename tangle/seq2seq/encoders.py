@@ -1,7 +1,7 @@
-"""A recurrent encoder, and what a decoder reads of it.
+"""A recurrent encoder, and its outputs for a decoder.
 
-The encoder is a bidirectional recurrent layer with more layers above it. A
-model has one for each of its sources.
+The encoder is a bidirectional recurrent layer with further layers above it. A
+model has one encoder per source.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from tangle.nets import composites, feedforward, recurrent
 
 
 class Encoded(NamedTuple):
-  """What a decoder reads of an encoder.
+  """The outputs of an encoder that a decoder reads.
 
   Attributes:
     memory: `[B, T, D]`, zero beyond the lengths.
@@ -26,11 +26,11 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-  """Networks of an encoder, made once and shared by all buckets.
+  """Networks of an encoder, created once and shared by all buckets.
 
   Source: a bidirectional encoder as in Bahdanau, Cho & Bengio 2015, "Neural
   Machine Translation by Jointly Learning to Align and Translate". It differs
-  in that its cells are LSTMs, and in the layers above.
+  in that its cells are LSTMs, and in the further layers.
   """
 
   def __init__(
@@ -48,12 +48,13 @@ class Encoder:
     Args:
       source_size: number of source symbols.
       units: U, depth of each recurrent layer.
-      layers: how many recurrent layers.
+      layers: number of recurrent layers.
       depth: depth of the embeddings.
       dtype: float type.
-      prefix: what the names of its variables begin with, to tell it from the
-        other encoders of a model.
-      masks: the number of its first dropout mask among those of one seed.
+      prefix: prefix of the names of its variables, which distinguishes the
+        encoders of a model.
+      masks: number of its first dropout mask; masks with different numbers are
+        drawn differently from one seed.
     """
 
     def lstm(name, reverse=False):
@@ -75,9 +76,9 @@ class Encoder:
 
     Args:
       source: `[B, T]` int32 ids.
-      lengths: `[B]` int32, how many of them are real.
-      dropout_rate: of the embeddings and the layers' outputs, a number or a
-        scalar.
+      lengths: `[B]` int32, the number of real ids in each row.
+      dropout_rate: rate for the embeddings and the layers' outputs, a number or
+        a scalar.
       seed: `[2]` int32, of stateless masks; None for stateful ones.
       name: name scope of the new ops.
 
@@ -95,15 +96,16 @@ class Encoder:
 
 
 def dropper(rate, seed, first):
-  """Makes dropout at one rate, which draws another mask at each call.
+  """Makes a dropout function that draws a new mask at each call.
 
   Args:
-    rate: a number or a scalar.
+    rate: the dropout rate, a number or a scalar.
     seed: `[2]` int32, of stateless masks; None for stateful ones.
-    first: the number of the first mask among those of the seed.
+    first: number of its first mask; masks with different numbers are drawn
+      differently from one seed.
 
   Returns:
-    A function of a tensor, which returns one like it.
+    A function from a tensor to a tensor of the same shape.
   """
   numbers = itertools.count(first)
 

@@ -1,4 +1,4 @@
-"""From symbols to examples: what can be used, and what is left out and why."""
+"""Encodes symbols as examples, and reports which were left out, and why."""
 
 import collections
 
@@ -9,26 +9,26 @@ from tangle.seq2seq import bucketing, multi_source, rows, vocabulary
 from tangle.seq2seq import buckets as buckets_lib
 
 Encoded = collections.namedtuple("Encoded", ["examples", "report", "positions"])
-"""`rows.Examples` (of several sources, `multi_source.MultiSourceExamples`), the
-`Report` on them and on what was left out, and `[N]` int64, where among all that
-was given each example was, from 0."""
+"""`rows.Examples` (for several sources `multi_source.MultiSourceExamples`); the
+`Report` on all that was given; and `[N]` int64, the position of each example
+in the input, from 0."""
 
 
 class Report:
-  """Counts what became of the examples of one pass, with a few of each kind.
+  """Counts examples of one pass by kind, and keeps a few of each kind.
 
   The kinds: `kept`; `empty`, `too_long` and `unknown`, which were dropped; and
-  `replaced`, which are those of the kept that hold an unknown symbol as UNK.
+  `replaced`: those of the kept in which UNK replaces an unknown symbol.
   """
 
   DROPPED = ("empty", "too_long", "unknown")
   KINDS = ("kept",) + DROPPED + ("replaced",)
 
   def __init__(self, max_examples=3):
-    """Makes a report of nothing.
+    """Creates an empty report.
 
     Args:
-      max_examples: how many examples of each kind to remember.
+      max_examples: how many examples of each kind to keep.
     """
     self._counts = collections.Counter()
     self._examples = {kind: [] for kind in self.KINDS}
@@ -39,11 +39,11 @@ class Report:
 
     Args:
       kind: one of `Report.KINDS`.
-      pair: the sequences of symbols that the example is made of.
-      why: a few words on what made it be of this kind.
+      pair: the sequences of symbols in the example.
+      why: a few words on the reason for this kind.
 
     Raises:
-      ArgumentError: if there is no such kind.
+      ArgumentError: if `kind` is unknown.
     """
     if kind not in self.KINDS:
       raise errors.ArgumentError(
@@ -81,16 +81,16 @@ class Report:
 
   @property
   def dropped(self):
-    """How many were not kept."""
+    """How many examples were dropped."""
     return sum(self._counts[kind] for kind in self.DROPPED)
 
   @property
   def examples(self):
-    """The examples remembered: a dict from kind to a tuple of strings."""
+    """The kept texts of examples: a dict from kind to a tuple of strings."""
     return {kind: tuple(shown) for kind, shown in self._examples.items()}
 
   def summary(self):
-    """Returns the report as text: one line, and one for each other kind."""
+    """Returns the report as text: one line, and one for each further kind."""
     total = self.kept + self.dropped
     lines = [
       f"{total:,} examples: {self.kept:,} kept, {self.dropped:,} left out"
@@ -114,18 +114,18 @@ def encode_pairs(
 ):
   """Turns pairs of sequences of symbols into examples.
 
-  What cannot be used is left out, counted and reported, with its number, from
-  1, which is its line in aligned files; nothing is cut. A pair is judged by
-  the first of: a side is empty, a side fits no bucket, a side has an unknown
-  symbol.
+  A pair that cannot be used is left out, counted and reported with its number,
+  from 1, which is its line number in aligned files; nothing is truncated. The
+  first reason that applies counts: a side is empty, a side fits no bucket, a
+  side has an unknown symbol.
 
   Source: TensorFlow's translate tutorial (2015, `translate.read_data`), for
-  strict buckets. It differs in that the tutorial keeps empty lines, and leaves
-  out without a word what is too long.
+  strict buckets. It differs in that the tutorial keeps empty lines, and
+  silently leaves out pairs that are too long.
 
   Args:
     pairs: an iterable of (source symbols, target symbols); a string is a
-      sequence of characters. One by one: it may be larger than memory.
+      sequence of characters. It is read once, so it may exceed the memory.
     source_vocabulary: the `Vocabulary` of the sources.
     target_vocabulary: the `Vocabulary` of the targets.
     buckets: an `IndependentBuckets` or a `JointBuckets`. EOS counts.
@@ -136,7 +136,7 @@ def encode_pairs(
     An `Encoded(examples, report, positions)`.
 
   Raises:
-    ArgumentError: if `unknown` is neither, or `buckets` are neither.
+    ArgumentError: if `unknown` or `buckets` is not one of these.
     DataError: if one of `pairs` is not a pair.
   """
   bucketing.check_bucketing(buckets, "encode_pairs")
@@ -150,7 +150,7 @@ def encode_pairs(
 def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
   """Turns sequences of symbols into examples to decode, with empty targets.
 
-  As `encode_pairs`, without the side that is not there.
+  Like `encode_pairs`, but without targets.
 
   Args:
     sources: an iterable of sequences of symbols.
@@ -162,7 +162,7 @@ def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
     An `Encoded(examples, report, positions)`.
 
   Raises:
-    ArgumentError: if `unknown` is neither, or `buckets` are neither.
+    ArgumentError: if `unknown` or `buckets` is not one of these.
   """
   bucketing.check_bucketing(buckets, "encode_sources")
   sides = (
@@ -177,13 +177,13 @@ def encode_tuples(
 ):
   """Turns tuples (source 0, ..., source K - 1, target) into examples.
 
-  As `encode_pairs`, for K sources.
+  Like `encode_pairs`, but for K sources.
 
   Args:
     tuples: an iterable of tuples of sequences of symbols, the target the last.
-    source_vocabularies: for each source its `Vocabulary`.
-    target_vocabulary: the `Vocabulary` of the targets; None if there are none,
-      as when decoding: then the tuples have none, and the examples empty ones.
+    source_vocabularies: the `Vocabulary` of each source.
+    target_vocabulary: the `Vocabulary` of the targets. None when decoding: the
+      tuples then have no target, and the examples have empty ones.
     buckets: a `grids.GridBuckets` of K + 1 sides. EOS counts.
     unknown: `"drop"` or `"unk"`, see `encode_pairs`.
 
@@ -191,8 +191,8 @@ def encode_tuples(
     An `Encoded(examples, report, positions)`.
 
   Raises:
-    ArgumentError: if `unknown` is neither, or `buckets` are no such.
-    DataError: if one of `tuples` has not one sequence for each side.
+    ArgumentError: if `unknown` or `buckets` is not one of these.
+    DataError: if one of `tuples` does not have one sequence per side.
   """
   count = len(source_vocabularies) + 1
   bucketing.check_bucketing(buckets, "encode_tuples", count)
@@ -208,7 +208,7 @@ def encode_tuples(
 
 
 def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
-  """Turns one sequence that a user gave into ids, or says why it cannot.
+  """Turns one sequence from a user into ids, or raises the reason.
 
   Args:
     word: symbols; a string is a sequence of characters.
@@ -236,10 +236,10 @@ def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
 
 
 class _Side:
-  """One side of the pairs: how its sequences are judged and encoded."""
+  """One side of the pairs: checks and encodes its sequences."""
 
   def __init__(self, name, symbols, longest, strict, extra):
-    """Sets it up; `extra` is 1 if EOS is to be added."""
+    """Sets it up; `extra` is 1 if an EOS will be added."""
     self.name = name
     self._vocabulary = symbols
     self._longest = longest
@@ -258,11 +258,11 @@ class _Side:
     return f"{self.name} of {length}{eos}, {fits}"
 
   def missing(self):
-    """Returns why an empty sequence is of no use."""
+    """Returns the reason to drop an empty sequence."""
     return f"no {self.name}"
 
   def encode(self, sequence):
-    """Returns ids, and why they are not all known, or None."""
+    """Returns ids, and a message on unknown symbols, or None."""
     ids = self._vocabulary.encode(sequence, unknown="unk")
     if vocabulary.UNK_ID not in ids:
       return ids, None
@@ -272,7 +272,7 @@ class _Side:
 
 
 def _encode(tuples, sides, count, unknown, caller):
-  """Encodes tuples of a sequence for each side; `count` is with the target."""
+  """Encodes tuples with one sequence per side; `count` includes the target."""
   if unknown not in ("drop", "unk"):
     raise errors.ArgumentError(
       f"{caller}: unknown must be 'drop' or 'unk', got {unknown!r}."
@@ -299,7 +299,7 @@ def _encode(tuples, sides, count, unknown, caller):
 
 
 def _wanted(position, sides):
-  """Returns what a tuple of sequences of symbols must be."""
+  """Describes a valid tuple of sequences of symbols, for a message."""
   if len(sides) == 2:
     return f"pairs[{position}] must be a pair (source symbols, target symbols)"
   names = ", ".join(f"{side.name} symbols" for side in sides)
@@ -307,7 +307,7 @@ def _wanted(position, sides):
 
 
 def _use(sequences, sides):
-  """Returns a kind of `Report`, why, and ids: Nones where there are none."""
+  """Returns a kind of `Report`, the reason, and ids, which may be None."""
   both = list(zip(sides, sequences))
   for side, sequence in both:
     if not len(sequence):

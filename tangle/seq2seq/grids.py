@@ -1,6 +1,6 @@
-"""Buckets of any number of sides, such as two sources and a target.
+"""Buckets for any number of sides, such as two sources and a target.
 
-A cell is a tuple of a bucket for each side. Those for pairs are in `bucketing`.
+A cell is a tuple with one bucket per side. `bucketing` has those for pairs.
 """
 
 import numpy as np
@@ -10,19 +10,19 @@ from tangle.seq2seq import buckets as buckets_lib
 
 
 class Buckets:
-  """What all kinds have in common: cells, and when a length fits.
+  """Base class of all bucket classes: cells, and when a length fits.
 
   Attributes:
-    cells: tuples of a bucket for each side, to which a batch may be padded.
+    cells: tuples with one bucket per side, to which a batch may be padded.
     strict: whether a length has to be less than its bucket.
-    longest: the longest of each side that fit; of the target, with EOS.
+    longest: the largest length of each side that fits; for the target with EOS.
   """
 
   def __init__(self, cells, strict):
-    """Keeps the cells.
+    """Stores the cells.
 
     Args:
-      cells: tuples of a bucket for each side.
+      cells: tuples with one bucket per side.
       strict: whether a length has to be less than its bucket.
     """
     self.cells = tuple(cells)
@@ -45,28 +45,28 @@ class Buckets:
 
 
 class GridBuckets(Buckets):
-  """Buckets of several sides, chosen each on its own.
+  """Buckets for several sides, chosen independently.
 
   Attributes:
     sides: for each side a tuple of ints, increasing.
     strict: whether a length has to be less than its bucket.
-    cells: all tuples of a bucket of each side, in the order of an ox
-      ploughing: next in order is next in the grid.
-    longest: the longest of each side that fit; of the target, with EOS.
+    cells: all combinations of one bucket per side, in serpentine order:
+      consecutive cells are neighbours in the grid.
+    longest: the largest length of each side that fits; for the target with EOS.
   """
 
   def __init__(self, sides, strict=False):
     """Makes the cells.
 
     Args:
-      sides: for each side its buckets, increasing; the target's are the last,
-        and there EOS counts.
+      sides: the buckets of each side, increasing; those of the target come
+        last, and include EOS.
       strict: whether a length has to be less than its bucket, as in the
         tutorial, not at most the bucket.
 
     Raises:
       ArgumentError: if there is no side, or the buckets of one are not
-        positive ints, each larger than the one before.
+        increasing positive ints.
     """
     sides = list(sides)
     if not sides:
@@ -89,13 +89,13 @@ class GridBuckets(Buckets):
     """Returns the cell of each example.
 
     Args:
-      *lengths: for each side, `[N]` ints; of the target, with EOS.
+      *lengths: for each side, `[N]` ints; for the target, with EOS.
 
     Returns:
-      An int array `[N]` of indices into `cells`; -1 for what fits none.
+      An int array `[N]` of indices into `cells`; -1 if no cell fits.
 
     Raises:
-      ArgumentError: if there are not lengths for each side.
+      ArgumentError: if the number of arguments is not that of the sides.
     """
     if len(lengths) != len(self.sides):
       raise errors.ArgumentError(
@@ -107,7 +107,7 @@ class GridBuckets(Buckets):
     return np.where(np.all(fits, axis=0), self._index(places), -1)
 
   def join(self, one, other):
-    """Returns the smallest cell that holds what either of two holds.
+    """Returns the smallest cell that holds the examples of two cells.
 
     Args:
       one: an index into `cells`.
@@ -139,5 +139,5 @@ class GridBuckets(Buckets):
 
 
 def _turn(row, place, count):
-  """Returns the place in a row of `count`, counted back in each second row."""
+  """Returns the place in a row of `count`; every second row runs backward."""
   return place + row % 2 * (count - 1 - 2 * place)

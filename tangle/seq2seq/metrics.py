@@ -1,6 +1,6 @@
-"""Error rates and perplexity, from plain sequences and numbers.
+"""Error rates, perplexity and BLEU, from plain sequences and numbers.
 
-Nothing here knows ids, padding or EOS: sequences are compared as given.
+Ids, padding and EOS have no special meaning: sequences are compared as given.
 """
 
 import collections
@@ -9,10 +9,10 @@ import math
 from tangle import errors
 
 Bleu = collections.namedtuple("Bleu", ["score", "signature"])
-"""BLEU from 0 to 100, and sacrebleu's words on how it was computed."""
+"""BLEU from 0 to 100, and sacrebleu's description of how it was computed."""
 
 ErrorRates = collections.namedtuple("ErrorRates", ["per", "wer", "words"])
-"""Phoneme error rate, word error rate (shares, not percent), and words."""
+"""Phoneme and word error rate (fractions, not percent), and number of words."""
 
 
 def edit_distance(a, b):
@@ -41,19 +41,19 @@ def edit_distance(a, b):
 
 
 def error_rates(predictions, references):
-  """Returns phoneme and word error rate against several references a word.
+  """Returns phoneme and word error rate, with several references per word.
 
-  With `r_w` the reference of word w that is nearest to its prediction `p_w`,
-  the first of the nearest if there are several:
+  Let `r_w` be the reference of word w nearest to its prediction `p_w`; at a
+  tie, the first of the nearest. Then
 
     per = sum_w edit_distance(p_w, r_w) / sum_w len(r_w)
     wer = the share of words whose prediction equals none of its references
 
   Source: CMU g2p-seq2seq (`g2p_seq2seq/g2p.py`, `calc_error`) for the word
-  error rate: each word counts once, and is right if it equals any listed
-  pronunciation. There the list is the test set's; here it is the caller's to
-  choose. That tool has no phoneme error rate; this one is the usual one, by
-  the nearest reference. It can be more than 1.
+  error rate: each word counts once, and is correct if it equals any listed
+  pronunciation. There the list is that of the test set; here the caller chooses
+  it. That tool has no phoneme error rate; this is the usual one, with the
+  nearest reference. It can be more than 1.
 
   Args:
     predictions: for each of W words, a sequence of symbols; may be empty.
@@ -63,7 +63,7 @@ def error_rates(predictions, references):
     An `ErrorRates(per, wer, words)`: two floats, and W.
 
   Raises:
-    ArgumentError: if there are no words, or not as many references.
+    ArgumentError: if there are no words, or the number of references differs.
     DataError: if a word has no references, or all references are empty.
   """
   predictions, references = list(predictions), list(references)
@@ -96,15 +96,15 @@ def error_rates(predictions, references):
 def perplexity(total_loss, count):
   """Returns `exp(total_loss / count)`.
 
-  Source: as TensorFlow's translate tutorial, which also gives infinity where
-  the exponential overflows.
+  Source: TensorFlow's translate tutorial, which also returns infinity if the
+  exponential overflows.
 
   Args:
     total_loss: the summed cross entropy, in nats.
-    count: the number of symbols that it is summed over, EOS among them.
+    count: the number of symbols in the sum, including EOS.
 
   Returns:
-    A float: 1 is the best, V is guessing among V symbols; nan for a nan loss.
+    A float: 1 is perfect; V is guessing among V symbols; nan for a nan loss.
 
   Raises:
     ArgumentError: if `count` is not positive.
@@ -124,25 +124,24 @@ def bleu(hypotheses, references, tokenize="none"):
 
   Source: Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of
   Machine Translation", as the package sacrebleu computes it (Post 2018, "A
-  Call for Clarity in Reporting BLEU Scores"). Numbers may be compared if their
-  signatures, but for the version, are equal.
+  Call for Clarity in Reporting BLEU Scores"). Scores are comparable if their
+  signatures are equal, up to the version.
 
   Args:
     hypotheses: N strings.
     references: for each of them one string, or a list of strings; as many for
       each.
-    tokenize: sacrebleu's name for how to split: "none" for text whose tokens
-      are separated by spaces already; "13a", which is sacrebleu's default, for
-      plain text.
+    tokenize: sacrebleu's name of a tokenizer: "none" for text whose tokens are
+      already separated by spaces; "13a", sacrebleu's default, for plain text.
 
   Returns:
     A `Bleu(score, signature)`: 0 to 100, and a string.
 
   Raises:
-    ArgumentError: if there are no hypotheses, or not as many references, or
-      `tokenize` is no such name.
-    DataError: if a hypothesis has not as many references as the first, or
-      none.
+    ArgumentError: if there are no hypotheses, the number of references differs,
+      or `tokenize` is unknown.
+    DataError: if a hypothesis has another number of references than the first,
+      or none.
     MissingPackageError: if `sacrebleu` is not installed.
   """
   try:
@@ -171,7 +170,7 @@ def bleu(hypotheses, references, tokenize="none"):
       f"bleu: tokenize must be one of {list(sacrebleu.BLEU.TOKENIZERS)}, got "
       f"{tokenize!r}."
     )
-  # force: sacrebleu warns of text that is tokenized, which may be meant.
+  # force: sacrebleu warns of tokenized text, which may be intended.
   metric = sacrebleu.BLEU(tokenize=tokenize, force=True)
   score = metric.corpus_score(hypotheses, list(zip(*references))).score
   return Bleu(float(score), str(metric.get_signature()))

@@ -1,8 +1,8 @@
-"""Examples of several sources and a target, and their batches.
+"""Examples with several sources and a target, and their batches.
 
 An example is a tuple of sequences of ids: source 0, ..., source K - 1, target,
-without GO and EOS. What is told in `rows` and `batches` of pairs holds here for
-tuples; each side has buckets of its own, `grids.GridBuckets`.
+without GO and EOS. The descriptions of pairs in `rows` and `batches` apply to
+these tuples; each side has its own buckets, in a `grids.GridBuckets`.
 """
 
 import collections
@@ -19,7 +19,7 @@ _BATCH_FIELDS = (
 )
 
 Waste = collections.namedtuple("Waste", ["sources", "target"])
-"""The share of padding: a tuple of floats, one a source, and a float."""
+"""The share of padding: a tuple of floats, one per source, and a float."""
 
 
 class MultiSourceBatch(
@@ -35,7 +35,7 @@ class MultiSourceBatch(
     weights: `[B, T]` float32, 1 at the target and EOS, 0 at PAD.
     source_buckets: a tuple of the S_k, ints.
     target_bucket: T, an int.
-    indices: `[B]` int64, where each example is among those given.
+    indices: `[B]` int64, the position of each example in the data.
     words: B, the number of examples, an int.
     symbols: the sum of the weights, an int: target symbols, EOS among them.
   """
@@ -57,7 +57,7 @@ class MultiSourceExamples(collections.abc.Sequence):
     """Joins the sides.
 
     Args:
-      sources: for each source `rows.Rows`.
+      sources: `rows.Rows`, one per source.
       targets: `rows.Rows`, as many.
     """
     self.sources = tuple(sources)
@@ -67,8 +67,8 @@ class MultiSourceExamples(collections.abc.Sequence):
     """Returns some of the examples as a batch.
 
     Args:
-      indices: `[B]` ints, which examples.
-      cell: a bucket for each side to pad to; it must hold them.
+      indices: `[B]` ints, the positions of the examples.
+      cell: one bucket per side to pad to; the examples must fit.
       layout: a `rows.Layout`, the same for all sources.
 
     Returns:
@@ -98,7 +98,7 @@ class MultiSourceExamples(collections.abc.Sequence):
       layout: a `rows.Layout`, which says whether EOS is one of them.
 
     Returns:
-      A dict from what the side is called to its lengths, `[N]` int64.
+      A dict from the name of a side to its lengths, `[N]` int64.
     """
     found = dict(_name_sources(self.sources))
     lengths = {name: source.lengths for name, source in found.items()}
@@ -126,7 +126,7 @@ class MultiSourceExamples(collections.abc.Sequence):
 
 
 class MultiSourceBatches(batches.Batches):
-  """Draws every example once an epoch; see `batches.Batches` for how.
+  """Draws every example once per epoch; see `batches.Batches` for how.
 
   Attributes:
     examples: the `MultiSourceExamples`.
@@ -139,18 +139,19 @@ class MultiSourceBatches(batches.Batches):
     """Plans the batches; takes time and memory linear in the symbols.
 
     Args:
-      examples: a sequence of tuples (source 0 ids, ..., target ids), best the
-        `MultiSourceExamples` of `encoding.encode_tuples`. The target may be
+      examples: a sequence of tuples (source 0 ids, ..., target ids), preferably
+        the `MultiSourceExamples` of `encoding.encode_tuples`. The target may be
         empty, as when decoding; a source may not.
-      buckets: a `grids.GridBuckets` of as many sides.
+      buckets: a `grids.GridBuckets` with as many sides.
       batch_size: as of `batches.PairBatches`; a cell has a bucket for each
         side, the target's the last.
-      seed: of the order of the examples, in 0..2^32 - 1.
+      seed: seed of the order of the examples, in 0..2^32 - 1.
       layout: a `rows.Layout`, the same for all sources.
-      pool: whether a batch may join what is left over in several cells.
+      pool: whether a batch may join the remaining examples of several cells.
 
     Raises:
-      ArgumentError: if there are no examples, or another argument is not such.
+      ArgumentError: if there are no examples, or another argument is not as
+        described.
       DataError: if an example is not a tuple of sequences of ids, or one of
         its sources is empty.
       BucketError: if an example fits no bucket.
@@ -168,7 +169,7 @@ class MultiSourceBatches(batches.Batches):
 
 
 def name_sides(sources):
-  """Returns what messages call the sides.
+  """Returns the names of the sides in messages.
 
   Args:
     sources: how many sources there are.
@@ -213,7 +214,7 @@ def collect(examples, sources, caller="collect"):
 
 
 def feeds(batch, encoders, decoder=None):
-  """Returns what a pipeline of `attention_pieces` is fed of a batch.
+  """Returns the feeds of a pipeline of `attention_pieces` for a batch.
 
   Args:
     batch: a `MultiSourceBatch`.

@@ -1,7 +1,7 @@
-"""What buckets cost in padding, for proposals and for any others.
+"""The cost of buckets in padding, for proposals and for any others.
 
-What is counted are padded positions: for each pair that fits, the source and
-the target length of its cell. The lengths come as a joint histogram, which
+The cost is the number of padded positions: for each pair that fits, the source
+and target length of its cell. The lengths are given as a joint histogram, which
 `count_lengths` makes; target lengths count EOS.
 """
 
@@ -18,12 +18,12 @@ class Judgement(
     "Judgement", ["buckets", "cell_counts", "left_out", "symbols", "positions"]
   )
 ):
-  """What some buckets cost.
+  """The cost of a set of buckets.
 
   Attributes:
     buckets: a `JointBuckets` or an `IndependentBuckets`.
-    cell_counts: a dict from a cell to how many pairs it has, for all cells.
-    left_out: how many pairs fit no cell; they count in nothing else.
+    cell_counts: a dict from a cell to its number of pairs, for all cells.
+    left_out: how many pairs fit no cell; no other field includes them.
     symbols: source symbols and target symbols with EOS, two ints.
     positions: source positions and target positions, two ints.
   """
@@ -59,8 +59,8 @@ class Plan(
   Attributes:
     independent: an `IndependentBuckets`.
     joint: a `JointBuckets`.
-    judgements: a dict from a name to a `Judgement`: the proposals, and what
-      they were compared with.
+    judgements: a dict from a name to a `Judgement`: of the proposals, and of
+      the buckets given for comparison.
   """
 
   __slots__ = ()
@@ -79,17 +79,16 @@ def count_lengths(pairs):
       EOS.
 
   Returns:
-    A `Counter` from (source length, target length + 1) to how many there are.
+    A `Counter` from (source length, target length + 1) to the number of pairs.
   """
   lengths = ((len(source), len(target)) for source, target in pairs)
   return collections.Counter((s, t + 1) for s, t in lengths if s and t)
 
 
 def judge(length_counts, buckets):
-  """Returns what some buckets cost.
+  """Returns the cost of a set of buckets.
 
-  The batches of `PairBatches` waste a little more if it pools what is left
-  over, see its `padding_waste`.
+  `PairBatches` pads a little more if it pools, see its `padding_waste`.
 
   Args:
     length_counts: a mapping from (source length, target length with EOS) to
@@ -100,7 +99,7 @@ def judge(length_counts, buckets):
     A `Judgement`.
 
   Raises:
-    ArgumentError: if an argument is not such.
+    ArgumentError: if an argument is not as described.
     BucketError: if no pair fits.
   """
   counts = proposals.check_counts(length_counts, "judge")
@@ -135,7 +134,7 @@ def plan(
   longest=None,
   compare=None,
 ):
-  """Proposes independent and joint buckets, and judges them.
+  """Proposes independent and joint buckets, and computes their costs.
 
   Args:
     length_counts: a mapping from (source length, target length with EOS) to
@@ -145,9 +144,9 @@ def plan(
     pair_count: the largest number of pair buckets.
     strict: whether a length has to be less than its bucket.
     longest: the longest source and the longest target, with EOS, that the
-      proposals have to hold; None for all. A few long pairs would make the
-      last bucket large; what is longer is left out and counted.
-    compare: a mapping from a name to buckets to judge beside the proposals.
+      proposals have to hold; None for all. Without a limit, a few long pairs
+      make the last bucket large; longer pairs are left out and counted.
+    compare: a mapping from a name to further buckets to compare.
 
   Returns:
     A `Plan`; print it for a table.
@@ -174,14 +173,14 @@ def plan(
 
 
 def table(judgements):
-  """Writes what buckets cost, one line for each.
+  """Returns a table of the costs of buckets, one line for each.
 
   Args:
     judgements: a mapping from a name to a `Judgement`.
 
   Returns:
-    Text: name, static graphs if joined and if cut in two, pairs left out,
-    padded positions, shares of padding; and the buckets below.
+    Text: name, number of static graphs if joint and if split in two, pairs left
+    out, padded positions, shares of padding; and the buckets below.
   """
   header = (
     "buckets", "graphs", "left out", "positions",
@@ -211,7 +210,7 @@ def table(judgements):
 
 
 def _count_graphs(buckets):
-  """Returns how many static graphs buckets take, as text."""
+  """Returns the number of static graphs that buckets need, as text."""
   if isinstance(buckets, bucketing.IndependentBuckets):
     n, m = len(buckets.source_buckets), len(buckets.target_buckets)
     return f"{n}+{m}"

@@ -1,7 +1,8 @@
-"""Which buckets to take: those with the fewest padded positions.
+"""Proposes the buckets with the fewest padded positions.
 
-The lengths come as a joint histogram, a mapping from (source length, target
-length with EOS) to how many pairs have them; `planner.count_lengths` makes it.
+The lengths are given as a joint histogram, a mapping from (source length,
+target length with EOS) to the number of pairs, as made by
+`planner.count_lengths`.
 """
 
 import collections
@@ -13,11 +14,11 @@ from tangle.seq2seq import bucketing
 from tangle.seq2seq import buckets as buckets_lib
 
 MOST_LENGTHS = 100
-"""How many different lengths of each side are searched exactly."""
+"""Up to this number of different lengths per side, the search is exact."""
 
 
 def check_counts(length_counts, caller="check_counts"):
-  """Returns the entries of a histogram that count something, or raises.
+  """Returns the nonzero entries of a histogram, or raises.
 
   Args:
     length_counts: a mapping from (source length, target length with EOS) to
@@ -25,10 +26,10 @@ def check_counts(length_counts, caller="check_counts"):
     caller: the function to name in a message.
 
   Returns:
-    A dict like it, without entries of 0.
+    A dict with the same entries, without those of 0.
 
   Raises:
-    ArgumentError: if it is no such mapping, or counts nothing.
+    ArgumentError: if it is not such a mapping, or counts nothing.
   """
   found = {}
   for lengths, number in length_counts.items():
@@ -54,10 +55,10 @@ def check_counts(length_counts, caller="check_counts"):
 def propose_independent(
   length_counts, source_count, target_count, strict=False
 ):
-  """Returns the independent buckets that pad least.
+  """Returns the independent buckets with the least padding.
 
-  Exact: as a source bucket does not depend on the target, each side is
-  planned alone, see `buckets.propose_buckets`.
+  Exact: since a source bucket does not depend on the target, each side is
+  planned separately, see `buckets.propose_buckets`.
 
   Args:
     length_counts: a mapping from (source length, target length with EOS) to
@@ -86,26 +87,26 @@ def propose_independent(
 def propose_joint(
   length_counts, count, strict=False, most_lengths=MOST_LENGTHS
 ):
-  """Returns the pair buckets that pad least, each holding the one before.
+  """Returns the nested pair buckets with the least padding.
 
-  Let `C(S, T)` be how many pairs fit (S, T). As the buckets are nested, bucket
-  k gets `C(S_k, T_k) - C(S_k-1, T_k-1)` pairs, so that
+  Let `C(S, T)` be the number of pairs that fit (S, T). As the buckets are
+  nested, bucket k gets `C(S_k, T_k) - C(S_k-1, T_k-1)` pairs, so that
 
     positions = sum_k (S_k + T_k) (C(S_k, T_k) - C(S_k-1, T_k-1))
 
-  depends on neighbours alone, and dynamic programming over the grid of the
-  lengths that occur finds the best buckets, in O(count * (L M)^2) for L and M
-  different lengths. Exact if there are at most `most_lengths` of each. If not,
-  the grid is of that many lengths, those that are best for each side alone,
-  and then one length of one bucket at a time moves to the best of all lengths,
-  until none can: no single move betters the result.
+  depends only on neighbours. Dynamic programming over the grid of the occurring
+  lengths finds the best buckets, in O(count * (L M)^2) for L and M different
+  lengths. This is exact if each side has at most `most_lengths` lengths.
+  Otherwise the grid has that many lengths per side, those that are best for the
+  side alone; then one length of one bucket at a time is moved to the best of
+  all lengths, until no single move improves the result.
 
   Args:
     length_counts: a mapping from (source length, target length with EOS) to
       how many pairs have them.
     count: the largest number of buckets.
     strict: whether a length has to be less than its bucket.
-    most_lengths: how many lengths of a side the grid may have.
+    most_lengths: the largest number of lengths per side of the grid.
 
   Returns:
     A `JointBuckets` that holds every pair.
@@ -139,10 +140,10 @@ def propose_joint(
 
 
 class _Grid:
-  """The lengths that occur, and how many pairs each point of them holds."""
+  """The occurring lengths, and the number of pairs that each point holds."""
 
   def __init__(self, counts):
-    """Sums the histogram `counts` up along both sides."""
+    """Computes cumulative sums of the histogram `counts` along both sides."""
     self.lengths = [np.array(sorted(set(side))) for side in zip(*counts)]
     held = np.zeros([len(lengths) for lengths in self.lengths], np.int64)
     for (source, target), number in counts.items():
@@ -151,7 +152,7 @@ class _Grid:
     self.held = held.cumsum(axis=0).cumsum(axis=1)
 
   def positions(self, chain):
-    """Returns the padded positions of nested points, pairs of indices."""
+    """Returns the padded positions for nested points, pairs of indices."""
     total, before = 0, 0
     for i, j in chain:
       total += self.size(i, j) * int(self.held[i, j] - before)
@@ -159,20 +160,20 @@ class _Grid:
     return total
 
   def size(self, i, j):
-    """Returns the positions of one pair at a point."""
+    """Returns the number of positions of one pair at a point."""
     return int(self.lengths[0][i] + self.lengths[1][j])
 
 
 def _best_chain(grid, places, count):
-  """Returns the best nested points, at most `count`, of a part of a grid.
+  """Returns the best nested points, at most `count`, within part of a grid.
 
-  `places` are the indices that a point may have on each side, the last of all
-  among them.
+  `places` are the indices that a point may have on each side, including the
+  last index.
   """
   held = grid.held[np.ix_(*places)]
   sizes = np.add.outer(*[grid.lengths[s][places[s]] for s in range(2)])
-  # best[i, j]: fewest positions for the pairs that (i, j) holds, with a bucket
-  # there and the buckets so far below it; below[k][i, j]: the one before it.
+  # best[i, j]: fewest positions for the pairs held by (i, j), with a bucket
+  # there and the buckets so far below it; below[k][i, j]: the bucket before.
   best = sizes * held
   below = []
   for _ in range(count - 1):
@@ -198,7 +199,7 @@ def _best_chain(grid, places, count):
 
 
 def _move(grid, chain):
-  """Moves one length of one bucket at a time, to the best, until none can."""
+  """Moves one length of one bucket at a time, until no move improves."""
   chain, best = list(chain), grid.positions(chain)
   moved = True
   while moved:

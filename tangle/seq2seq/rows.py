@@ -1,9 +1,9 @@
-"""Examples as ids laid end to end, and the padded batches made of them.
+"""Examples as concatenated ids, and the padded batches made from them.
 
 An example is a pair of sequences of ids: source, target, without GO and EOS.
-A million of them take four bytes an id and a few bytes an example; nothing is
-held padded. How a batch is laid out is said by a `Layout`; which examples go
-into it is for others to choose.
+Storage takes four bytes per id and a few bytes per example; nothing is stored
+padded. A `Layout` defines how a batch is laid out. The callers choose which
+examples it has.
 """
 
 import array
@@ -30,7 +30,7 @@ _BATCH_FIELDS = (
 class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
   """B examples, padded to a source bucket S and a target bucket T.
 
-  The legacy models want T arrays `[B]` for `[B, T]`: `list(array.T)`.
+  The legacy models take T arrays `[B]` instead of `[B, T]`: `list(array.T)`.
 
   Attributes:
     source: `[B, S]` int32, the source and PAD; see `Layout` for the order.
@@ -40,7 +40,7 @@ class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
     weights: `[B, T]` float32, 1 at the target and EOS, 0 at PAD.
     source_bucket: S, an int.
     target_bucket: T, an int.
-    indices: `[B]` int64, where each example is among those given.
+    indices: `[B]` int64, the position of each example in the data.
     words: B, the number of examples, an int.
     symbols: the sum of the weights, an int: target symbols, EOS among them.
   """
@@ -62,12 +62,12 @@ class Layout(
   """How examples lie in the arrays of a batch.
 
   Attributes:
-    reverse_source: whether the source's ids are given last to first.
+    reverse_source: whether the source's ids are reversed.
     pad_left: whether PAD comes before the source, not after it.
-    feed_eos: whether EOS, where there is room for it, is among the decoder's
-      inputs. No target follows it, so no weight does.
-    add_eos: whether an EOS is put after each target, and counts in its length;
-      if not, the targets are taken as they are.
+    feed_eos: whether the decoder's inputs include EOS, if there is room for it.
+      No target follows it, so it has no weight.
+    add_eos: whether EOS is appended to each target, and counts in its length;
+      if not, targets are used as they are.
   """
 
   __slots__ = ()
@@ -81,19 +81,19 @@ PLAIN = Layout(
 TUTORIAL = Layout(
   reverse_source=True, pad_left=True, feed_eos=True, add_eos=True
 )
-"""What TensorFlow's translate tutorial (2015) feeds: PAD, then the source last
-to first; GO, the target and EOS, then PAD."""
+"""The layout of TensorFlow's translate tutorial (2015): PAD, then the source
+last to first; GO, the target and EOS, then PAD."""
 
 
 class Rows(collections.abc.Sequence):
-  """Rows of ids of different lengths, end to end in one array.
+  """Rows of ids of different lengths, concatenated in one array.
 
   Attributes:
     lengths: `[N]` int64, how many ids each row has.
   """
 
   def __init__(self, ids, lengths):
-    """Takes arrays, without a copy if they have these types.
+    """Stores the arrays, without a copy if they have these types.
 
     Args:
       ids: `[sum(lengths)]` int32.
@@ -107,9 +107,9 @@ class Rows(collections.abc.Sequence):
     """Returns rows, padded to one width.
 
     Args:
-      rows: `[B]` ints, which rows.
-      width: how many columns; at least the longest of the rows.
-      reverse: whether to give the ids last to first.
+      rows: `[B]` ints, the indices of the rows.
+      width: number of columns; at least the length of the longest row.
+      reverse: whether to reverse the ids.
       pad_left: whether PAD comes before the ids.
 
     Returns:
@@ -130,8 +130,8 @@ class Rows(collections.abc.Sequence):
     """Returns rows as the targets of a batch.
 
     Args:
-      rows: `[B]` ints, which rows.
-      width: T, how many columns; it must hold them, and EOS if there is one.
+      rows: `[B]` ints, the indices of the rows.
+      width: T, number of columns; the rows must fit, including EOS if added.
       layout: a `Layout`.
 
     Returns:
@@ -154,7 +154,7 @@ class Rows(collections.abc.Sequence):
     """Returns a checksum of all rows, equal on every machine.
 
     Args:
-      start: a checksum to go on from.
+      start: a checksum to continue from.
 
     Returns:
       An int in 0..2^32 - 1.
@@ -196,9 +196,9 @@ class Examples(collections.abc.Sequence):
     """Returns some of the examples as a batch.
 
     Args:
-      indices: `[B]` ints, which examples.
-      cell: the pair (source bucket, target bucket) to pad to; it must hold
-        them.
+      indices: `[B]` ints, the positions of the examples.
+      cell: the pair (source bucket, target bucket) to pad to; the examples must
+        fit.
       layout: a `Layout`.
 
     Returns:
@@ -235,7 +235,7 @@ class Examples(collections.abc.Sequence):
       layout: a `Layout`.
 
     Returns:
-      A dict from what the side is called to its lengths, `[N]` int64.
+      A dict from the name of a side to its lengths, `[N]` int64.
     """
     return {
       "source": self.sources.lengths,
@@ -260,10 +260,10 @@ class Examples(collections.abc.Sequence):
 
 
 class Collector:
-  """Gathers examples one by one, at four bytes an id."""
+  """Collects examples one by one, at four bytes per id."""
 
   def __init__(self, sides=2):
-    """Gathers nothing yet.
+    """Creates an empty collector.
 
     Args:
       sides: how many sequences an example has.
@@ -274,14 +274,14 @@ class Collector:
     """Adds an example.
 
     Args:
-      *sequences: ints in 0..2^31 - 1, for each side: the source, the target.
+      *sequences: ints in 0..2^31 - 1, one sequence per side: source, target.
     """
     for (ids, lengths), row in zip(self._sides, sequences):
       ids.extend(row)
       lengths.append(len(row))
 
   def rows(self):
-    """Returns what was added.
+    """Returns the collected rows.
 
     Returns:
       The `Rows` of each side, copies.
@@ -289,7 +289,7 @@ class Collector:
     return [Rows(*map(np.array, side)) for side in self._sides]
 
   def examples(self):
-    """Returns a copy of what was added, if it was pairs, as `Examples`."""
+    """Returns a copy of the collected pairs as `Examples`."""
     return Examples(*self.rows())
 
 
@@ -318,7 +318,7 @@ def check_sources(sources, caller="check_sources"):
   """Raises if there are no examples, or one has an empty source.
 
   Args:
-    sources: a dict from what a source is called to its `Rows`.
+    sources: a dict from the name of a source to its `Rows`.
     caller: the function to name in a message.
 
   Raises:
@@ -344,14 +344,14 @@ def lay_out(examples, sides, caller="lay_out"):
 
   Args:
     examples: tuples of sequences of ids, one for each side.
-    sides: what the sides are called.
+    sides: the names of the sides.
     caller: the function to name in a message.
 
   Returns:
     The `Rows` of each side.
 
   Raises:
-    DataError: if one is not a tuple of as many sequences of ids.
+    DataError: if one is not a tuple with one sequence of ids per side.
   """
   found = []
   for position, example in enumerate(examples):
@@ -377,7 +377,7 @@ def _lay_out(rows, side, caller):
   """Returns `rows` as `Rows`, checked."""
   lengths = np.fromiter(map(len, rows), np.int64, len(rows))
   try:
-    # index: fromiter alone would quietly round floats.
+    # index: fromiter alone would silently round floats.
     ids = map(operator.index, itertools.chain.from_iterable(rows))
     ids = np.fromiter(ids, np.int64, int(lengths.sum()))
     sound = not ids.size or (ids.min() >= 0 and ids.max() <= _LARGEST_ID)

@@ -1,9 +1,9 @@
-"""Greedy and beam search in the graph, for any model that makes one step.
+"""Greedy and beam search in the graph, for any model that can make one step.
 
-What a model must offer, a function `step(symbols, state)`, is told in
-`stepping`. The step is in the graph once, in a `while` loop that ends when the
-last example of the batch has ended. No gradient flows through a search. The
-model's dropout is its own to turn off.
+The model is given as a function `step(symbols, state)`, see `stepping`. The
+graph has this step once, in a `while` loop that ends with the last example of
+the batch. No gradient flows through a search. The caller must turn off the
+model's dropout.
 """
 
 import collections
@@ -39,13 +39,13 @@ def greedy(
 ):
   """Takes the most probable symbol at each step.
 
-  Of equally probable symbols it takes the one with the smallest id.
+  At a tie it takes the symbol with the smallest id.
 
   Args:
     step: makes one step of the model, see `stepping`.
     state: the state before the first step, a nest of tensors `[B, ...]`.
     batch_size: B, an int or a scalar int32 tensor; 0 is allowed.
-    steps: S, how many symbols to take at most, an int.
+    steps: S, the largest number of symbols, an int.
     go_id: the first input of the model.
     eos_id: the symbol that ends a sequence.
     dtype: type of the scores; that of the logits, or a wider one.
@@ -56,12 +56,12 @@ def greedy(
     probabilities, and lengths `[B]`.
 
   Raises:
-    ArgumentError: if `steps` is no positive integer, `eos_id` is no symbol of
-      the model, or `step` returns another structure than it got.
+    ArgumentError: if `steps` is not a positive integer, `eos_id` is not a
+      symbol of the model, or `step` returns another structure than it got.
     DtypeError: if the type of the logits is wider than `dtype`, or `step`
       changes the type of a part of the state.
-    ShapeError: if a part of the state has not B rows, or the logits are not
-      `[R, V]` with V known.
+    ShapeError: if a part of the state does not have B rows, or the logits are
+      not `[R, V]` with V known.
   """
   steps = buckets.check_int("greedy", "steps", steps, 1)
   with tf1.name_scope(name):
@@ -71,7 +71,7 @@ def greedy(
 
     def body(time, symbols, ended, scores, lengths, found, state):
       log_probs, state = model(symbols, state)
-      # Not argmax, which does not say what it does with equals.
+      # Not argmax, which does not define the result for ties.
       best, taken = tf1.nn.top_k(log_probs, 1)
       symbols = tf1.where_v2(ended, eos_id, taken[:, 0])
       scores = tf1.where_v2(ended, scores, scores + best[:, 0])
@@ -121,19 +121,19 @@ def beam(
       score(Y) = log P(Y) / lp(Y)       lp(Y) = ((5 + |Y|) / (5 + 1)) ^ alpha
 
   where |Y| counts EOS. At each step the K best open sequences of an example are
-  continued by all symbols. Of the 2 K continuations with the highest log P, in
-  this order, those among the first K that end with EOS are set aside with
-  their scores, and the first K that do not are open at the next step. After S
-  steps, what is open counts as it is. With `beam_size=1` and `length_penalty=0`
+  extended by all symbols. The 2 K extensions with the highest log P are taken
+  in this order: those among the first K that end with EOS are set aside with
+  their scores, and the first K that do not end stay open. After S steps, the
+  open sequences count as they are. With `beam_size=1` and `length_penalty=0`
   this is greedy search.
 
   The search for an example ends when no open sequence can get a higher score
   than the N-th best of those set aside. As log P only falls and lp only grows,
-  the highest score that is left is that of the best open sequence, with its
-  log P of now and lp of S. The larger `length_penalty` and S are, the later
-  that is: let S be little more than the longest sequence that you expect.
+  the bound is the score of the best open sequence with its current log P and
+  the lp of S. It is reached later the larger `length_penalty` and S are: make S
+  only a little more than the longest sequence that you expect.
 
-  Of continuations with equal log P, that of the better open sequence comes
+  Ties: of extensions with equal log P, that of the better open sequence comes
   first, then that with the smaller id; of sequences with equal scores, the one
   that ended first. Examples do not influence one another.
 
@@ -141,9 +141,9 @@ def beam(
   for the score, without its coverage penalty and its pruning by score;
   Sutskever et al. 2014, "Sequence to Sequence Learning with Neural Networks",
   sec. 3.2, for setting ended sequences aside. That only the first K of 2 K
-  continuations may end is how fairseq searches (Ott et al. 2019,
-  `sequence_generator.py`); there EOS is forced after S steps, here it is not,
-  and there K ended sequences end the search, whatever may come. The end is that
+  extensions may end is taken from fairseq (Ott et al. 2019,
+  `sequence_generator.py`); but there EOS is forced after S steps, and the
+  search ends as soon as K sequences have ended. The end of the search is that
   of Tensor2Tensor (Vaswani et al. 2018, `beam_search.py`, `_is_finished`).
 
   Args:
@@ -152,10 +152,10 @@ def beam(
     batch_size: B, an int or a scalar int32 tensor; 0 is allowed.
     beam_size: K, how many sequences are open at once, an int; it may be larger
       than V.
-    steps: S, how many symbols a sequence has at most, an int.
+    steps: S, the largest number of symbols in a sequence, an int.
     length_penalty: alpha, at least 0. With 0, the score is log P, which favours
-      short sequences; Wu et al. found 0.2 for their models, others use 0.6 to
-      1, at which it is close to the mean over the symbols.
+      short sequences. Wu et al. found 0.2 best for their models; others use 0.6
+      to 1, where the score is close to the mean over the symbols.
     n_best: N, how many sequences to return, at most K.
     go_id: the first input of the model.
     eos_id: the symbol that ends a sequence.
@@ -164,18 +164,18 @@ def beam(
 
   Returns:
     `Hypotheses`: N different sequences for each example, the best first. There
-    may be fewer only if the model gives symbols no probability at all (a logit
-    of -inf) or NaN: then the last rows have length 0, EOS for symbols, and the
+    can be fewer only if the model gives symbols zero probability (a logit of
+    -inf) or NaN: then the last rows have length 0, EOS for symbols, and the
     score -inf.
 
   Raises:
     ArgumentError: if `beam_size`, `steps`, `n_best` or `length_penalty` is out
-      of range, N is more than there are sequences of V symbols, `eos_id` is no
+      of range, there are fewer than N sequences of V symbols, `eos_id` is not a
       symbol of the model, or `step` returns another structure than it got.
     DtypeError: if the type of the logits is wider than `dtype`, or `step`
       changes the type of a part of the state.
-    ShapeError: if a part of the state has not B rows, or the logits are not
-      `[R, V]` with V known.
+    ShapeError: if a part of the state does not have B rows, or the logits are
+      not `[R, V]` with V known.
   """
   beam_size = buckets.check_int("beam", "beam_size", beam_size, 1)
   steps = buckets.check_int("beam", "steps", steps, 1)
@@ -205,7 +205,7 @@ Attributes:
 
 
 class _Beam:
-  """One beam search: its settings, and what happens at a step."""
+  """One beam search: its settings, and the ops of a step."""
 
   def __init__(self, model, batch_size, beam_size, steps, alpha, n_best):
     self._model = model
@@ -218,7 +218,7 @@ class _Beam:
   def run(self, go_id):
     """Builds the loop; returns `Hypotheses`."""
     shape = [self._batch_size, self._beam_size]
-    # The first step continues one sequence of no symbols, not K equal ones.
+    # The first step extends one empty sequence, not K equal ones.
     least = tf1.fill(shape, self._least)
     first = tf1.equal(tf1.range(self._beam_size), 0)
     scores = tf1.where_v2(first, tf1.zeros_like(least), least)
@@ -241,7 +241,7 @@ class _Beam:
       ],
       back_prop=False,
     )
-    # What is open when the steps are over counts as it is.
+    # Sequences that are open after the last step count as they are.
     left = self._normalize(scores, self._steps)
     left = _Ended(
       tf1.where_v2(done[:, None], self._least, left),
@@ -259,11 +259,11 @@ class _Beam:
     )
 
   def _advance(self, time, scores, symbols, state, ended, done, tapes):
-    """Makes one step of the loop."""
+    """Builds one step of the loop."""
     following = self._model(tf1.reshape(symbols, [-1]), state)
     top_scores, parents, symbols = self._continue(scores, following[0])
     ends = tf1.equal(symbols, self._model.eos_id)
-    # Set aside what ends among the first K.
+    # Set aside those of the first K that end.
     first = slice(0, self._beam_size)
     ending = tf1.logical_and(ends, ~done[:, None])[:, first]
     ending = tf1.logical_and(ending, top_scores[:, first] > self._least)
@@ -273,19 +273,19 @@ class _Beam:
     ended = _best(
       ended, _Ended(new, parents[:, first], before), self._beam_size
     )
-    # Go on with the first K of the others.
+    # Continue with the first K of the others.
     open_scores = tf1.where_v2(ends, self._least, top_scores)
     scores, places = tf1.nn.top_k(open_scores, self._beam_size)
     symbols = tf1.gather(symbols, places, batch_dims=1)
     parents = tf1.gather(parents, places, batch_dims=1)
     rows = tf1.range(self._batch_size)[:, None] * self._beam_size + parents
     rows = tf1.reshape(rows, [-1])
-    # Equal in all beams is what the model has not touched.
+    # Parts that the model has not changed are equal in all beams.
     state = [
       new if new is old else tf1.gather(new, rows)
       for old, new in zip(state, following[1])
     ]
-    # log P only falls, so this is the most that an open sequence can reach.
+    # log P only falls, so this bounds the score of every open sequence.
     reach = self._normalize(scores[:, 0], self._steps)
     done = done | (ended.scores[:, self._n_best - 1] >= reach)
     tapes = [
@@ -295,12 +295,12 @@ class _Beam:
     return [time + 1, scores, symbols, state, ended, done, tapes]
 
   def _continue(self, scores, log_probs):
-    """Returns the scores, parents and symbols of the best continuations."""
+    """Returns the scores, parents and symbols of the best extensions."""
     size = tf1.dimension_value(log_probs.shape[1])
     self._check_n_best(size)
     shape = [self._batch_size, self._beam_size, size]
     totals = scores[:, :, None] + tf1.reshape(log_probs, shape)
-    # Sorting is not defined for NaN.
+    # Sorting is undefined for NaN.
     totals = tf1.where_v2(totals > self._least, totals, self._least)
     width = self._beam_size * size
     totals = tf1.reshape(totals, [self._batch_size, width])
@@ -308,7 +308,7 @@ class _Beam:
     return top, places // size, places % size
 
   def _check_n_best(self, size):
-    """Refuses to return more sequences than there are."""
+    """Refuses an `n_best` larger than the number of sequences."""
     sequences, open_ones = 0, 1
     for _ in range(self._steps):
       sequences, open_ones = sequences + open_ones, open_ones * (size - 1)
@@ -328,18 +328,18 @@ class _Beam:
 
   @property
   def _least(self):
-    # Made anew in each graph: bodies of loops are graphs of their own.
+    # Created per graph: bodies of loops are separate graphs.
     return tf1.constant(-float("inf"), self._model.dtype)
 
 
 def _goes_on(time, steps, done):
-  """Whether to make another step: at least one, so that nothing is empty."""
+  """Whether to make another step; at least one, so that nothing is empty."""
   more = tf1.logical_not(tf1.reduce_all(done))
   return tf1.logical_or(time < 1, tf1.logical_and(time < steps, more))
 
 
 def _best(one, other, count):
-  """Returns the best of two `_Ended`; among equals, those of `one`."""
+  """Returns the best of two `_Ended`; at ties, those of `one`."""
   both = [tf1.concat(parts, 1) for parts in zip(one, other)]
   scores, places = tf1.nn.top_k(both[0], count)
   return _Ended(
@@ -348,13 +348,13 @@ def _best(one, other, count):
 
 
 def _trace_back(tapes, found, taken, eos_id):
-  """Reads sequences off the tapes, from their ends to their beginnings.
+  """Reads sequences off the tapes, from end to beginning.
 
   Args:
     tapes: symbols and parents of the open sequences, `[T, B, K]` each.
     found: `_Ended`, `[B, N]`.
-    taken: T, how many steps were made.
-    eos_id: the symbol for what is beyond an end.
+    taken: T, the number of steps made.
+    eos_id: the symbol to put after the end of a sequence.
 
   Returns:
     `[T, B, N]` int32.
@@ -380,7 +380,7 @@ def _trace_back(tapes, found, taken, eos_id):
 
 
 def _pad(symbols, steps, eos_id):
-  """Turns `[T, B, ...]` into `[B, ..., S]`, EOS from T on."""
+  """Turns `[T, B, ...]` into `[B, ..., S]`, with EOS after step T."""
   rank = symbols.shape.ndims
   static = symbols.shape.as_list()[1:]
   symbols = tf1.transpose(symbols, list(range(1, rank)) + [0])

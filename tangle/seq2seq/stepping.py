@@ -1,19 +1,19 @@
-"""What a model must offer to be searched: one step, and the state between.
+"""The interface of a model for searching: one step, and the state in between.
 
 A model is searched through a function
 
     step(symbols [R] int32, state) -> (logits [R, V], state)
 
-of R rows: the last symbol of each, and what the model remembers of those before
-it. The state is any nest of tuples, namedtuples, lists and dicts of tensors,
-each `[R, ...]`; R is B in greedy search and B * K in beam search, where rows
-n K to n K + K - 1 are the beams of example n. The initial state has B rows.
-What `step` takes from elsewhere must not have a size that depends on R.
+of R rows: the last symbol of each sequence, and the model's state after the
+symbols before it. The state is any nest of tuples, namedtuples, lists and dicts
+of tensors, each `[R, ...]`. R is B in greedy search and B * K in beam search,
+where rows n K to n K + K - 1 are the beams of example n. The initial state has
+B rows. Other tensors that `step` uses must not have a size that depends on R.
 
-A part of the state that `step` hands back as the very tensor that it got, such
-as what an encoder made of the source, is the same in all beams of an example
-and is not moved. A part that grows, such as the keys of the steps so far, must
-not have that size known in the initial state (`[B, None, D]`).
+A part of the state that `step` returns as the very tensor that it got, such as
+an encoder's outputs, is the same in all beams of an example and is not
+reordered. If a part grows, such as the keys of the steps so far, the size that
+grows must be unknown in the initial state (`[B, None, D]`).
 """
 
 from tangle import errors
@@ -23,7 +23,7 @@ from tangle.seq2seq import buckets
 
 
 class Stepper:
-  """A step function that is checked, has K rows an example, and log softmax.
+  """A step function with checks, K rows per example, and log softmax.
 
   Attributes:
     state: the parts of the initial state as a list, each `[B * K, ...]`.
@@ -35,8 +35,8 @@ class Stepper:
     """Repeats each row of the initial state K times.
 
     Args:
-      caller: who searches, for messages.
-      step: the step function, see above.
+      caller: the searching function, to name in messages.
+      step: the step function, see the module's description.
       state: the initial state, a nest of tensors `[B, ...]`.
       batch_size: B, an int or a scalar int32 tensor.
       beam_size: K, an int.
@@ -44,7 +44,7 @@ class Stepper:
       dtype: float type of the log probabilities.
 
     Raises:
-      ShapeError: if a part of the state has not B rows.
+      ShapeError: if a part of the state does not have B rows.
     """
     self._caller = caller
     self._step = step
@@ -67,7 +67,7 @@ class Stepper:
     self.state = parts and self._repeat(parts, batch_size, beam_size)
 
   def _repeat(self, parts, batch_size, beam_size):
-    """Returns parts `[B * K, ...]` of parts that are `[B, ...]`."""
+    """Returns parts `[B * K, ...]` from parts `[B, ...]`."""
     sizes = tf1.stack([arrays.dimension(part, 0) for part in parts])
     message = f"{self._caller}: a part of the state has not batch_size rows"
     check = tf1.debugging.assert_equal(sizes, batch_size, message=message)
@@ -78,7 +78,7 @@ class Stepper:
     return [tf1.gather(part, rows) for part in parts]
 
   def __call__(self, symbols, parts):
-    """Makes a step.
+    """Runs one step.
 
     Args:
       symbols: `[B * K]` int32.
@@ -89,9 +89,9 @@ class Stepper:
 
     Raises:
       ArgumentError: if the step returns another structure than it got, or
-        `eos_id` is no symbol of the model.
-      DtypeError: if the logits are no floats or wider than `dtype`, or a part
-        of the state changes its type.
+        `eos_id` is not a symbol of the model.
+      DtypeError: if the logits are not floats or are wider than `dtype`, or a
+        part of the state changes its type.
       ShapeError: if the logits are not `[B * K, V]` with V known, or a part of
         the state changes its static shape.
     """

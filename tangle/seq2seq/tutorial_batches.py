@@ -1,8 +1,9 @@
 """Batches as TensorFlow's translate tutorial draws them.
 
-A step draws a bucket by its share of the examples, and then examples of that
-bucket, with replacement. What is drawn depends on a random state that can be
-read and set, so that a run that goes on draws what it would have drawn.
+Each step draws a bucket with a probability proportional to its number of
+examples, then examples of that bucket, with replacement. The draws depend on a
+random state that can be read and set, so that a resumed run draws the same
+batches.
 """
 
 import copy
@@ -17,8 +18,8 @@ from tangle.seq2seq import buckets as buckets_lib
 BUCKETS = bucketing.JointBuckets(
   [(5, 10), (10, 15), (20, 25), (40, 50)], strict=True
 )
-"""The tutorial's buckets, with its rule that a source, and a target with EOS,
-have to be shorter than their bucket."""
+"""The tutorial's buckets. As in the tutorial, a source, and a target with EOS,
+must be shorter than its bucket."""
 
 
 class TutorialBatches:
@@ -28,19 +29,20 @@ class TutorialBatches:
   bucket is the first with `sum_{j <= k} n_j / sum_j n_j > u`. The examples are
   uniform among those of the bucket.
 
-  A batch lies as in the tutorial (`rows.TUTORIAL`): PAD, then the source last
-  to first; GO, the target and EOS, then PAD; weights 0 where the target is
-  PAD. The last target of a row always is, because buckets are strict.
+  The layout of a batch is the tutorial's (`rows.TUTORIAL`): PAD, then the
+  reversed source; GO, the target and EOS, then PAD; weights are 0 where the
+  target is PAD. The last target of a row is always PAD, because buckets are
+  strict.
 
   Source: TensorFlow's translate tutorial (2015, `translate.train` and
   `seq2seq_model.get_batch`). Departures: one explicit `RandomState`, where the
-  tutorial draws buckets by numpy's and examples by Python's global generator;
-  arrays are `[B, T]`, where the tutorial has T arrays `[B]`; a weight is 0
-  after EOS, where the tutorial looks for PAD among the targets, which is the
-  same for targets that hold no PAD; the targets are an array of their own,
-  where the tutorial's model reads the decoder's inputs one further on.
+  tutorial draws buckets by numpy's global generator and examples by
+  Python's; arrays are `[B, T]`, where the tutorial has T arrays `[B]`; a weight
+  is 0 after EOS, where the tutorial looks for PAD among the targets, which is
+  the same for targets without PAD; the targets are a separate array, where the
+  tutorial's model shifts the decoder's inputs by one.
 
-  It is an iterator over what `draw()` returns, without end.
+  Iterating over it calls `draw()` without end.
 
   Attributes:
     examples: the `rows.Examples`.
@@ -53,18 +55,19 @@ class TutorialBatches:
     """Sorts the examples into their buckets.
 
     Args:
-      examples: a sequence of pairs (source ids, target ids), best the
+      examples: a sequence of pairs (source ids, target ids), preferably the
         `rows.Examples` of `encoding.encode_pairs`, which leaves out and counts
-        what fits no bucket.
+        pairs that fit no bucket.
       batch_size: the number of examples in a batch, see `PairBatches`. A
-        bucket is drawn by its examples, however large its batches are.
+        bucket's probability does not depend on its batch size.
       buckets: a `JointBuckets` with `strict=True`.
-      seed: of the random state, in 0..2^32 - 1.
+      seed: seed of the random state, in 0..2^32 - 1.
       layout: a `rows.Layout`. The tutorial's self-test has no EOS:
         `rows.TUTORIAL._replace(add_eos=False)`.
 
     Raises:
-      ArgumentError: if there are no examples, or another argument is not such.
+      ArgumentError: if there are no examples, or another argument is not as
+        described.
       DataError: if an example is not a pair of sequences of ids, or its
         source is empty.
       BucketError: if an example fits no bucket.
@@ -100,7 +103,7 @@ class TutorialBatches:
 
   @property
   def cell_counts(self):
-    """How many examples each bucket has, without those that have none.
+    """How many examples each bucket has; empty buckets are left out.
 
     A dict from (source bucket, target bucket) to an int, in order of buckets.
     """
@@ -112,7 +115,7 @@ class TutorialBatches:
 
     Args:
       cell: the pair (source bucket, target bucket) to draw from; None to draw
-        the bucket too.
+        the bucket as well.
 
     Returns:
       A `rows.Batch`.
@@ -121,8 +124,8 @@ class TutorialBatches:
       ArgumentError: if `cell` is not one of the buckets, or has no examples.
     """
     if cell is None:
-      # The first bucket whose share, summed, is more than what was drawn. An
-      # empty one is never first.
+      # The first bucket whose cumulative share exceeds the drawn number. An
+      # empty bucket is never the first.
       drawn = self._rng.random_sample()
       index = int(np.searchsorted(self._shares, drawn, side="right"))
     elif any(cell == one for one in self.cell_counts):
@@ -139,12 +142,12 @@ class TutorialBatches:
     )
 
   def at(self, position=None):
-    """Returns another one, that draws from a position on.
+    """Returns another instance, which draws from a position on.
 
-    With this it is a source of batches for `training.loop`.
+    With this method, it is a source of batches for `training.loop`.
 
     Args:
-      position: what `position`, or `state`, was; None for the beginning.
+      position: a value of `position` or `state()`; None for the beginning.
 
     Returns:
       A `TutorialBatches` with the same examples and a random state of its own.
@@ -170,9 +173,9 @@ class TutorialBatches:
     return self.draw()
 
   def in_order(self):
-    """Returns every example once, bucket by bucket, always the same way.
+    """Returns every example once, bucket by bucket, in a fixed order.
 
-    For evaluation: the last batch of a bucket may be smaller. Draws nothing.
+    For evaluation: the last batch of a bucket may be smaller. Nothing is drawn.
     The tutorial evaluates one batch drawn from each bucket: `draw(cell)`.
 
     Returns:
@@ -188,11 +191,11 @@ class TutorialBatches:
     return every.in_order()
 
   def state(self):
-    """Returns the random state, fit for JSON.
+    """Returns the random state, as a JSON value.
 
     Returns:
       A dict: `generator`, `keys`, `position`, `has_gauss` and
-      `cached_gaussian`, which are numpy's, and `plan`, a checksum of what
+      `cached_gaussian`, as in numpy, and `plan`, a checksum of the data that
       batches are drawn from.
     """
     generator, keys, position, has_gauss, cached = self._rng.get_state()
@@ -212,8 +215,8 @@ class TutorialBatches:
       state: what `state` returned.
 
     Raises:
-      DataError: if the state is of other batches, or not one of numpy's; what
-        is drawn next then does not change.
+      DataError: if the state belongs to other batches, or is not one of
+        numpy's; the random state is unchanged then.
     """
     if state.get("plan") != self._digest:
       raise errors.DataError(
@@ -221,7 +224,7 @@ class TutorialBatches:
         f"{state.get('plan')}, here {self._digest}). Use the examples, "
         "buckets, batch size and layout that it was taken with."
       )
-    # Of its own: numpy may take half of a state before it refuses it.
+    # A separate object: numpy may set half of a state before it raises.
     rng = np.random.RandomState()
     try:
       keys = np.array(state["keys"], np.uint32).reshape([624])

@@ -1,7 +1,7 @@
 """Symbols and their ids.
 
 A vocabulary maps symbols (characters, phonemes, words: any text) to ids and
-back. It does not split text into symbols; that is the data's to do.
+back. It does not split text into symbols.
 """
 
 import collections
@@ -19,23 +19,23 @@ EOS_ID = 2
 """Ends a target."""
 
 UNK_ID = 3
-"""Stands for a symbol that is not in the vocabulary."""
+"""Replaces a symbol that is not in the vocabulary."""
 
 _LIMIT = 1 << 30  # bytes of a file
 
 SPECIALS = ("_PAD", "_GO", "_EOS", "_UNK")
-"""What the ids 0..3 are called in a vocabulary file."""
+"""The names of the ids 0..3 in a vocabulary file."""
 
 
 def show(sequence, limit=60):
-  """Writes a sequence for a message, cut after `limit` characters.
+  """Formats a sequence for a message, truncated after `limit` characters.
 
   Args:
     sequence: a string, or a sequence of symbols.
-    limit: the most characters to show.
+    limit: the largest number of characters.
 
   Returns:
-    A quoted string: symbols of one character are joined, others spaced.
+    A quoted string: symbols of one character are concatenated, others spaced.
   """
   symbols = [str(symbol) for symbol in sequence]
   separator = "" if all(len(symbol) == 1 for symbol in symbols) else " "
@@ -44,15 +44,15 @@ def show(sequence, limit=60):
 
 
 class Vocabulary:
-  """Symbols and their ids, fixed once made.
+  """Symbols and their ids; immutable.
 
-  Ids 0..3 are PAD, GO, EOS and UNK; the symbols follow in the order given. The
-  names of the specials are not symbols: `encode` treats `"_EOS"` in a text as
+  Ids 0..3 are PAD, GO, EOS and UNK; the symbols follow in the given order. The
+  names of the specials are not symbols: `encode` treats `"_EOS"` in a text like
   any other unknown symbol, so that no text can end its own sequence.
 
   Source: the layout and the file format are those of TensorFlow's translate
   tutorial (2015, `data_utils.py`). It differs in that the tutorial lets the
-  specials' names in a text stand for the specials.
+  specials' names in a text represent the specials.
   """
 
   __slots__ = ("_symbols", "_ids")
@@ -61,12 +61,12 @@ class Vocabulary:
     """Makes a vocabulary of `symbols`.
 
     Args:
-      symbols: strings, without the specials, each once, none empty or with a
-        line break in it. The n-th gets the id 4 + n.
+      symbols: distinct strings without the specials, none empty or with a line
+        break. The n-th gets the id 4 + n.
 
     Raises:
-      ArgumentError: if a symbol is not a string or cannot stand in a
-        vocabulary file, has a special's name, or is given twice.
+      ArgumentError: if a symbol is not a string, is not allowed in a vocabulary
+        file, has a special's name, or occurs twice.
     """
     symbols = tuple(symbols)
     problem = _problem(symbols)
@@ -83,15 +83,15 @@ class Vocabulary:
   def build(cls, sequences, max_size=None, min_count=1):
     """Makes a vocabulary of the symbols of `sequences`, frequent ones first.
 
-    Symbols of the same frequency are ordered by themselves, so that the same
-    data gives the same ids in whatever order it is read.
+    Symbols of equal frequency are sorted, so that the same data gives the same
+    ids in whatever order it is read.
 
     Args:
       sequences: an iterable of sequences of symbols; a string is a sequence
         of characters.
-      max_size: the largest length of the vocabulary, with the four specials;
+      max_size: the largest size of the vocabulary, including the four specials;
         None for no limit.
-      min_count: how often a symbol must occur to be taken.
+      min_count: symbols that occur less often are left out.
 
     Returns:
       A `Vocabulary`.
@@ -99,7 +99,7 @@ class Vocabulary:
     Raises:
       ArgumentError: if `max_size` leaves no room for the specials, or
         `min_count` is less than 1.
-      DataError: if a symbol of the data cannot be in a vocabulary.
+      DataError: if a symbol of the data is not allowed in a vocabulary.
     """
     if max_size is not None and max_size < len(SPECIALS):
       raise errors.ArgumentError(
@@ -135,8 +135,8 @@ class Vocabulary:
       A `Vocabulary`.
 
     Raises:
-      DataError: if the file is not of this form; the message has the line.
-      FileError: if it cannot be read.
+      DataError: if the file does not have this form; the message has the line.
+      FileError: if the file cannot be read.
     """
     try:
       lines = files.read_bytes(path, _LIMIT).decode("utf-8").split("\n")
@@ -166,20 +166,20 @@ class Vocabulary:
     return cls(symbols)
 
   def save(self, path):
-    """Writes the vocabulary to `path`, whole or not at all.
+    """Writes the vocabulary to `path`, completely or not at all.
 
     Args:
       path: the file to write: UTF-8, one symbol a line, the specials first,
-        so that the number of a line, from 0, is the id.
+        so that the line number, from 0, is the id.
 
     Raises:
-      FileError: if it cannot be written.
+      FileError: if the file cannot be written.
     """
     files.write_text(path, self.text)
 
   @property
   def text(self):
-    """What is in its file, a string."""
+    """The content of its file, a string."""
     return "".join(f"{symbol}\n" for symbol in self._symbols)
 
   def encode(self, sequence, unknown="raise"):
@@ -187,14 +187,14 @@ class Vocabulary:
 
     Args:
       sequence: symbols; a string is a sequence of characters.
-      unknown: what a symbol that is not in the vocabulary does: `"raise"`, or
-        `"unk"` to become `UNK_ID`.
+      unknown: how to treat a symbol that is not in the vocabulary: `"raise"`,
+        or `"unk"` to replace it by `UNK_ID`.
 
     Returns:
       A list of ints, as long as `sequence`.
 
     Raises:
-      ArgumentError: if `unknown` is neither.
+      ArgumentError: if `unknown` is neither of these.
       DataError: if a symbol is unknown and `unknown` is `"raise"`.
     """
     if unknown == "unk":
@@ -253,7 +253,7 @@ class Vocabulary:
 
   @property
   def symbols(self):
-    """All symbols as a tuple: the n-th has the id n, the specials first."""
+    """All symbols as a tuple; the n-th has id n, so the specials come first."""
     return self._symbols
 
   def __len__(self):
@@ -275,7 +275,7 @@ class Vocabulary:
 
 
 def _problem(symbols):
-  """Returns the first unfit symbol's position and what is wrong, or None."""
+  """Returns the first invalid symbol's position and the reason, or None."""
   seen = set()
   for position, symbol in enumerate(symbols):
     if not isinstance(symbol, str):

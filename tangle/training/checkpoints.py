@@ -1,10 +1,10 @@
-"""Checkpoints that a kill at any moment spares, and that know their damage.
+"""Checkpoints that survive a kill at any moment and detect damaged files.
 
 A checkpoint is a folder `step-00001200` with the two files of a plain
-`tf.train.Saver` checkpoint, `model`, and a manifest. It is written under
-another name and renamed at the end, when all of it has reached the disk. One
-process at a time may write; any may read. The process that trains writes and
-reads all files, wherever the variables live.
+`tf.train.Saver` checkpoint, `model`, and a manifest. It is written under a
+temporary name and renamed once all of it has reached the disk. Only one process
+at a time may write; any may read. The training process writes and reads all
+files itself, even if variables live on other tasks of a cluster.
 """
 
 import json
@@ -27,8 +27,9 @@ class Restored(NamedTuple):
 
   Attributes:
     step: how many steps had been done.
-    score: what validation gave there, lower is better; `None` if unknown.
-    state: what was saved with the weights.
+    score: the validation score at this step, lower is better; `None` if
+      unknown.
+    state: the state that was saved with the weights.
     prefix: what `tf.train.Saver().restore` takes.
   """
 
@@ -41,9 +42,9 @@ class Restored(NamedTuple):
 class Checkpoints:
   """Writes and restores the checkpoints in a folder.
 
-  Kept are the newest, so many of them, and the best by validation.
+  Keeps the newest checkpoints, and the best one by validation score.
 
-  `tf.train.latest_checkpoint` finds the newest, too, but does not check it.
+  `tf.train.latest_checkpoint` also finds the newest, but does not check it.
 
   Attributes:
     folder: the folder.
@@ -61,16 +62,16 @@ class Checkpoints:
     """Adds the ops that save and restore to the default graph.
 
     Args:
-      folder: is made when the first checkpoint is written.
-      keep: how many of the newest to keep. With one there is nothing to go
-        back to if it is damaged.
+      folder: created when the first checkpoint is written.
+      keep: how many of the newest checkpoints to keep. With 1 there is no older
+        one to restore if the newest is damaged.
       variables: what to save; by default all global variables, among them the
         slots of the optimizer and the global step, so that the graph must be
         complete.
-      report: called with a line of text about what is damaged; by default it
-        goes to the log, as a warning.
-      part: whether `variables` are a part of those in the checkpoints, as when
-        a graph that decodes reads those of a training. It is for reading.
+      report: called with a line of text that describes damage; by default the
+        line is logged as a warning.
+      part: whether the checkpoints may have variables beside `variables`. For
+        reading only, as when a decoding graph reads a training's checkpoint.
       name: name scope of the new ops.
 
     Raises:
@@ -102,7 +103,7 @@ class Checkpoints:
       self._saver = savers.Saver(self._variables)
 
   def steps(self):
-    """Lists the steps of which there are checkpoints, damaged or not.
+    """Lists the steps that have checkpoints, damaged or not.
 
     Returns:
       A list of ints, increasing.
@@ -123,32 +124,32 @@ class Checkpoints:
       step: how many steps had been done.
 
     Returns:
-      A path, whether or not there is such a checkpoint.
+      A path, whether or not the checkpoint exists.
     """
     return os.path.join(self.folder, f"step-{step:08d}")
 
   def save(self, sess, step, state=None, score=None):
-    """Writes a checkpoint; a kill at any moment leaves those before it.
+    """Writes a checkpoint; a kill at any moment leaves the older ones intact.
 
-    Then removes those that need not be kept, and those that `restore` found
-    damaged.
+    Then removes the checkpoints that are not to be kept, and those that
+    `restore` found damaged.
 
     Args:
       sess: a session.
       step: how many steps have been done, an int.
-      state: what else is needed to go on: dicts, lists, strings, numbers,
-        bools and `None`.
-      score: what validation gives for these weights, lower is better.
+      state: other state needed to resume: dicts, lists, strings, numbers, bools
+        and `None`.
+      score: the validation score of these weights, lower is better.
 
     Returns:
-      What `tf.train.Saver().restore` takes.
+      The path prefix that `tf.train.Saver().restore` takes.
 
     Raises:
-      ArgumentError: if there is a checkpoint of this step or a later one that
-        `restore` did not find damaged, or JSON would not give `state` back as
-        it is.
-      FileError: if a file cannot be written, as on a full disk; the
-        checkpoints before it are left as they are.
+      ArgumentError: if this step or a later one has a checkpoint that `restore`
+        did not find damaged, or if `state` changes in a round trip through
+        JSON.
+      FileError: if a file cannot be written, for example because the disk is
+        full; the older checkpoints stay as they are.
     """
     manifest = manifests.Manifest(int(step), _number(score), state)
     manifests.check("Checkpoints.save", manifest)
@@ -164,9 +165,9 @@ class Checkpoints:
       self._saver.save(sess, os.path.join(temporary, _MODEL))
       manifests.write(temporary, manifest)
     except BaseException:
-      shutil.rmtree(temporary, ignore_errors=True)  # a full disk needs the room
+      shutil.rmtree(temporary, ignore_errors=True)  # the disk may be full
       raise
-    if os.path.lexists(path):  # a damaged one
+    if os.path.lexists(path):  # a damaged checkpoint
       files.remove(path)
       self._damaged.pop(manifest.step, None)
     files.publish(temporary, path)
@@ -187,7 +188,7 @@ class Checkpoints:
       )
 
   def _retain(self):
-    """Removes what is neither new nor best."""
+    """Removes the checkpoints that are neither newest nor best."""
     scores = self._scores()
     kept = sorted(scores)[-self._keep :]
     known = [step for step in scores if scores[step] is not None]
@@ -200,7 +201,7 @@ class Checkpoints:
         self._damaged.pop(step, None)
 
   def _write_index(self, steps):
-    """Writes the file by which `tf.train.latest_checkpoint` finds them."""
+    """Writes the index file that `tf.train.latest_checkpoint` reads."""
     # TensorFlow's own function for this warns that it is deprecated.
     prefixes = [
       json.dumps(os.path.relpath(self._prefix(step), self.folder))
@@ -209,7 +210,7 @@ class Checkpoints:
     lines = [f"model_checkpoint_path: {prefixes[-1]}"]
     lines += [f"all_model_checkpoint_paths: {prefix}" for prefix in prefixes]
     path = os.path.join(self.folder, "checkpoint")
-    if os.path.isdir(path):  # no such folder is ours
+    if os.path.isdir(path):  # tangle writes no folder of this name
       files.remove(path)
     files.write_text(path, "\n".join(lines) + "\n")
 
@@ -219,17 +220,17 @@ class Checkpoints:
   def restore(self, sess):
     """Restores the newest checkpoint that is not damaged.
 
-    Each one that is damaged is reported, with the file and the reason.
+    Reports each damaged one, with the file and the reason.
 
     Args:
       sess: a session; all variables get their values.
 
     Returns:
-      A `Restored`, or `None` if there has been no checkpoint yet.
+      A `Restored`, or `None` if there is no checkpoint yet.
 
     Raises:
-      TrainingError: if all checkpoints are damaged, or the newest that is not
-        does not fit the variables.
+      TrainingError: if all checkpoints are damaged, or if the newest undamaged
+        one does not fit the variables.
     """
     return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
 
@@ -243,8 +244,8 @@ class Checkpoints:
       A `Restored`, or `None` if there is no checkpoint with a score.
 
     Raises:
-      TrainingError: if all such checkpoints are damaged, or the best that is
-        not does not fit the variables.
+      TrainingError: if all checkpoints with a score are damaged, or if the best
+        undamaged one does not fit the variables.
     """
     scores = self._scores()
     known = [step for step in scores if scores[step] is not None]
@@ -267,13 +268,13 @@ class Checkpoints:
     return self.restore(sess) if restored is None else restored
 
   def _scores(self):
-    """Returns step → score, without the steps whose manifest is damaged."""
+    """Returns step → score, except for steps whose manifest is damaged."""
     scores = {}
     for step in self.steps():
       if step not in self._damaged:
         try:
           score = self._read(step, deep=False).score
-          # What is not a number is no score: nothing is less or more.
+          # NaN counts as no score: it cannot be compared.
           scores[step] = score if score == score else None
         except errors.DataError as error:
           self._say_damaged(step, error)
@@ -325,18 +326,18 @@ class Checkpoints:
 
 
 def check_fit(caller, prefix, variables, part=False):
-  """Refuses a checkpoint that has not exactly the variables of a graph.
+  """Checks that a checkpoint has exactly the variables of a graph.
 
   Args:
-    caller: what the message names.
-    prefix: of a checkpoint that `tf.train.Saver` wrote.
+    caller: the function to name in the message.
+    prefix: path prefix of a checkpoint that `tf.train.Saver` wrote.
     variables: the variables of the graph.
-    part: whether the checkpoint may have others, too.
+    part: whether the checkpoint may have further variables.
 
   Raises:
     TrainingError: if a name is missing on one side, or a shape or a dtype
-      differs; it names all of them.
-    DataError: if TensorFlow cannot read it.
+      differs; the message lists all such variables.
+    DataError: if TensorFlow cannot read the checkpoint.
   """
   try:
     reader = tf1.train.load_checkpoint(prefix)
@@ -372,8 +373,8 @@ def check_fit(caller, prefix, variables, part=False):
 def _signature(variable):
   """Returns the name of a variable in a checkpoint, its shape and dtype."""
   dtype = variable.dtype.base_dtype
-  # A part of a partitioned variable is saved under the name of the whole; no
-  # public API tells that.
+  # A part of a partitioned variable is saved under the name of the whole
+  # variable. No public API gives that name.
   part = getattr(variable, "_save_slice_info", None)
   if part is not None:
     return part.full_name, (tf1.TensorShape(part.full_shape), dtype)

@@ -1,4 +1,4 @@
-"""What stops a run: numbers that are not finite, no room on disk, no memory."""
+"""Failures that stop a run: non-finite numbers, a full disk, no memory."""
 
 import math
 import os
@@ -13,18 +13,18 @@ OUT_OF_ROOM = (
   MemoryError,
   tf1.errors.ResourceExhaustedError,
 )
-"""What a full disk and a full memory raise."""
+"""The errors raised when the disk or the memory is full."""
 
 
 def say_how_to_go_on(error, step):
-  """Returns what ends a run, with the remedy.
+  """Returns the error that ends a run, with the remedy.
 
   Args:
     error: one of `OUT_OF_ROOM`.
     step: how many steps have been done.
 
   Returns:
-    A `FileError` for one, else a `TrainingError`.
+    A `FileError` if `error` is one, else a `TrainingError`.
   """
   advice = "Started again, the run goes on from its last checkpoint."
   if isinstance(error, errors.FileError):
@@ -40,14 +40,14 @@ def say_how_to_go_on(error, step):
 
 
 class Guard:
-  """Looks at losses after each step, and at weights before a checkpoint."""
+  """Checks losses after each step, and weights before each checkpoint."""
 
   def __init__(self, graph, out_dir, name="guard"):
-    """Adds an op that tells which trainable variables are finite.
+    """Adds an op that computes which trainable variables are finite.
 
     Args:
       graph: the graph.
-      out_dir: the folder that gets the batch of a loss that is not finite.
+      out_dir: the folder to write the batch to if its loss is not finite.
       name: name scope of the new ops.
     """
     self._out_dir = out_dir
@@ -65,13 +65,14 @@ class Guard:
 
     Args:
       step: the number of the step, from 1.
-      result: what the trainer returned.
-      batch: what the source gave.
-      feeds: what the trainer was given.
+      result: the result that the trainer returned.
+      batch: the batch from the source.
+      feeds: the argument that the trainer was called with.
 
     Raises:
       ArgumentError: if the result has no loss.
-      TrainingError: if it is not finite; the batch is in a file then.
+      TrainingError: if a value is not finite; the batch has been written to a
+        file then.
     """
     if getattr(result, "loss", None) is None:
       raise errors.ArgumentError(
@@ -103,7 +104,7 @@ class Guard:
       step: how many steps have been done.
 
     Raises:
-      TrainingError: if one is not; it names them.
+      TrainingError: if one is not finite; the message names all such variables.
     """
     found = sess.run(self._finite)
     bad = [name for name, finite in zip(self._names, found) if not finite]
@@ -120,11 +121,11 @@ def write_batch(path, batch, feeds):
   """Writes a batch into a file for `np.load`.
 
   Args:
-    path: of the file, which ends in `.npz`.
-    batch: arrays, and dicts, lists and namedtuples of them, named
-      `batch/name/...`. What is no array of numbers or strings is written as
-      text.
-    feeds: likewise, named `feeds/name/...`; left out if it is `batch`.
+    path: the file to write, ending in `.npz`.
+    batch: arrays, and dicts, lists and namedtuples of them, saved as
+      `batch/name/...`. Anything else than an array of numbers or strings is
+      saved as text.
+    feeds: likewise, saved as `feeds/name/...`; left out if it is `batch`.
   """
   arrays = dict(_arrays("batch", batch))
   if feeds is not batch:
@@ -134,7 +135,7 @@ def write_batch(path, batch, feeds):
 
 
 def _arrays(name, value):
-  """Yields the names and arrays that a batch is made of."""
+  """Yields the names and arrays in a batch."""
   if hasattr(value, "_asdict"):
     value = value._asdict()
   if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Signals that end a run at the end of a step, not within it."""
+"""Signal handling that ends a run between steps, not within one."""
 
 import signal
 import threading
@@ -7,17 +7,17 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-  """Notes SIGINT and SIGTERM, as a context, for a loop that asks for them.
+  """Records SIGINT and SIGTERM, as a context manager, for a loop to check.
 
   The second signal raises KeyboardInterrupt at once, with its name. Outside the
-  main thread, where Python lets nobody handle signals, nothing is noted.
+  main thread, where Python allows no signal handlers, nothing is recorded.
 
   Attributes:
-    received: name of the first signal; `None` before.
+    received: the name of the first signal; `None` before it.
   """
 
   def __init__(self):
-    """Notes nothing yet."""
+    """Creates the context manager; installs no handler yet."""
     self._before = {}
     self.received = None
 
@@ -29,7 +29,7 @@ class Interrupts:
 
   def __exit__(self, *_):
     for number, handler in self._before.items():
-      # `None` is a handler that was not set from Python.
+      # `None`: the handler was not set from Python.
       signal.signal(number, signal.SIG_DFL if handler is None else handler)
     self._before = {}
 
@@ -37,5 +37,5 @@ class Interrupts:
     del frame
     if self.received is not None:
       raise KeyboardInterrupt(signal.Signals(number).name)
-    # Nothing is printed here: it could be in the midst of another print.
+    # No print here: the handler could interrupt another print.
     self.received = signal.Signals(number).name

@@ -1,4 +1,4 @@
-"""What a run tells: figures for files, for TensorBoard and for people."""
+"""The figures of a run, for files, for TensorBoard and for people."""
 
 import os
 import time
@@ -11,22 +11,22 @@ _OWN = _SHOWN + ("step", "buckets", "global_norm", "seconds")
 
 
 class Journal:
-  """Collects figures and writes them, one record a step at most.
+  """Collects figures and writes them, at most one record per step.
 
-  All of its figures but `seconds` and `steps_per_s` depend on the steps alone.
+  All figures but `seconds` and `steps_per_s` depend on the steps alone.
 
   Attributes:
     meter: the `Meter` of the losses since the last report.
-    records: the `Records`, once it is open.
+    records: the `Records`, once `open` was called.
   """
 
   def __init__(self, measure, label, with_perplexity, say):
-    """Sets the journal up; writes nothing yet.
+    """Creates the journal; writes nothing yet.
 
     Args:
       measure: as in `meters.Meter`.
       label: as in `meters.Meter`.
-      with_perplexity: whether reports give perplexities.
+      with_perplexity: whether reports include perplexities.
       say: called with lines of text.
     """
     self.meter = meters.Meter(measure, label)
@@ -44,12 +44,12 @@ class Journal:
       out_dir: the folder of the run.
       graph: the graph.
       step: how many steps have been done.
-      goes_on: whether there is a run in the folder that goes on, whose state
-        was restored.
+      goes_on: whether a run in the folder is resumed and its state has been
+        restored.
 
     Raises:
-      DataError: if the records of the run that goes on have changed, or there
-        are records of one that does not.
+      DataError: if the records of the resumed run have changed, or if the run
+        is new and the folder already has records.
       FileError: if the file of the records cannot be read or written.
     """
     if not goes_on and records.is_begun(out_dir):
@@ -66,19 +66,19 @@ class Journal:
 
   @property
   def seconds(self):
-    """What the run has taken, with the runs that it goes on from."""
+    """Seconds of training, including the earlier runs that this one resumes."""
     return self._earlier_s + time.monotonic() - self._begun_s
 
   def report(self, step, result, rate):
-    """Ends an interval between reports.
+    """Ends an interval between two reports.
 
     Args:
       step: how many steps have been done.
-      result: of the last of them.
-      rate: the learning rate of the last of them, or `None`.
+      result: the result of the last step.
+      rate: the learning rate of the last step, or `None`.
 
     Returns:
-      The mean loss of the interval, and its figures, a dict.
+      The mean loss of the interval, and a dict of its figures.
     """
     mean = self.meter.mean
     figures = self.meter.figures(with_perplexity=self._with_perplexity)
@@ -114,11 +114,11 @@ class Journal:
     self._summaries.sync()
 
   def close(self):
-    """Ends the files."""
+    """Closes the files."""
     self._summaries.close()
 
   def state(self):
-    """Returns what a checkpoint needs, a dict."""
+    """Returns the state to save in a checkpoint, a dict."""
     return {
       "meter": self.meter.state(),
       "seconds": self.seconds,
@@ -126,7 +126,7 @@ class Journal:
     }
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.
@@ -140,18 +140,18 @@ class Journal:
 
 
 def check_validation(figures, watch):
-  """Refuses what `validate` must not return.
+  """Checks the figures that `validate` returned.
 
   Args:
-    figures: what it returned.
-    watch: the name of the figure that tells which checkpoint is the best.
+    figures: the dict that it returned.
+    watch: the name of the figure that decides which checkpoint is the best.
 
   Returns:
     That figure, a float.
 
   Raises:
-    ArgumentError: if it is missing or no number, or a figure has the name of
-      one that reports give.
+    ArgumentError: if it is missing or not a number, or if a figure has the
+        name of one that reports write.
   """
   taken = [name for name in figures if name in _OWN]
   if taken:

@@ -1,9 +1,9 @@
-"""The training loop: steps, reports, validation, checkpoints, an end.
+"""The training loop: steps, reports, validation, checkpoints, stopping.
 
-A run that was stopped at any moment, by SIGKILL too, and is started again in
-the same folder goes on from its newest checkpoint, and ends with the same
-weights, slots and figures, bit by bit, as one that was not stopped. What that
-takes of the model is in `determinism`.
+A run may be stopped at any moment, even by SIGKILL. Started again in the same
+folder, it resumes from its newest checkpoint, and ends with bit-identical
+weights, slots and figures to those of a run that was never stopped. The module
+`determinism` says what the model must do for that.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ INTERRUPTED = "interrupted"
 
 
 class Outcome(NamedTuple):
-  """How a run has ended.
+  """How a run ended.
 
   Attributes:
     step: how many steps have been done.
-    reason: `"max_steps"`; `"patience"`; `"data"`, there are no more batches; or
-      `"interrupted"`, by a signal.
-    loss: of the last step; `None` if there was none.
-    best_score: the lowest of validation; `None` without.
-    best_step: the step that it belongs to.
-    resumed_from: the step where this run went on; `None` if it began.
-    seconds: what training has taken, earlier runs too.
-    signal: name of the signal that has ended the run, such as `"SIGTERM"`;
-      `None` without.
+    reason: `"max_steps"`; `"patience"`; `"data"`: there are no more batches; or
+      `"interrupted"`: by a signal.
+    loss: the loss of the last step; `None` if there was no step.
+    best_score: the lowest validation score; `None` without validation.
+    best_step: the step of the best score.
+    resumed_from: the step from which this run resumed; `None` for a new run.
+    seconds: the time spent on training, including earlier runs.
+    signal: name of the signal that ended the run, such as `"SIGTERM"`; `None`
+      if no signal did.
   """
 
   step: int
@@ -51,41 +51,41 @@ class Outcome(NamedTuple):
 
 
 def train(sess, trainer, source, out_dir, max_steps, **settings):
-  """Trains, or goes on with what was stopped; see `Loop`.
+  """Trains a new run, or resumes a stopped one; see `Loop`.
 
   Args:
     sess: a session whose variables are initialized.
-    trainer: what makes a step.
-    source: what gives batches.
+    trainer: an object with `step(sess, batch)`, such as a `Trainer`.
+    source: a source of batches, see `sources`.
     out_dir: the folder of the run.
-    max_steps: after how many steps to end.
-    **settings: those of `Loop`.
+    max_steps: the step at which to stop.
+    **settings: the other arguments of `Loop`.
 
   Returns:
     An `Outcome`.
 
   Raises:
-    TrainingError: as `Loop.run`.
+    TrainingError: see `Loop.run`.
   """
   return Loop(sess, trainer, source, out_dir, max_steps, **settings).run()
 
 
 class Loop:
-  """Trains step by step, and can be stopped at any moment.
+  """Trains step by step; can be stopped at any moment.
 
-  In the folder are `metrics.jsonl`, with at most one record a step, the folders
-  `checkpoints` and `summaries`, the latter for TensorBoard, and, if a loss was
-  not finite, its batch.
+  The folder gets `metrics.jsonl`, with at most one record per step; the folders
+  `checkpoints` and `summaries`, the latter for TensorBoard; and, if a loss was
+  not finite, the batch of that step.
 
-  Reports and validations go by steps only, since learning rate and early
-  stopping depend on them, and would else depend on the speed of the machine.
+  Reports and validations are scheduled by steps only. Learning rate and early
+  stopping depend on them, and would otherwise depend on the machine's speed.
 
   Attributes:
-    sess: the session, the newest one if `reopen` has opened others; whoever
-      gave `reopen` closes it in the end.
+    sess: the session; the newest one if `reopen` has opened others. Whoever
+      passed `reopen` closes it in the end.
     checkpoints: the `Checkpoints`.
-    journal: the `Journal`. Figures of the end may be written to its `records`
-      after `run`; a record without a step is removed when the run goes on.
+    journal: the `Journal`. Final figures may be written to its `records` after
+      `run`; a record without a step is removed when the run resumes.
   """
 
   def __init__(
@@ -116,49 +116,49 @@ class Loop:
     reopen_s=600.0,
     locked=False,
   ):
-    """Adds the ops of checkpoints to the graph, which must be complete.
+    """Adds the checkpoint ops to the graph, which must be complete.
 
     Args:
       sess: a session whose variables are initialized. Restoring a checkpoint
         sets all of them.
-      trainer: an object with `step(sess, batch)`, which returns an object with
-        `loss`, a number, and may have `buckets` and `global_norm`: a `Trainer`
-        of a pipeline, for one.
-      source: where batches come from, see `sources`.
-      out_dir: the folder of the run; one that has a run goes on with it.
-      max_steps: after how many steps to end.
-      feeds: a function of a batch and of how many steps have been done that
-        returns what `trainer.step` takes; by default the batch. Here a
-        `determinism.step_seed` is fed.
+      trainer: an object with `step(sess, batch)`, such as the `Trainer` of a
+        pipeline. The result has `loss`, a number, and may have `buckets` and
+        `global_norm`.
+      source: a source of batches, see `sources`.
+      out_dir: the folder of the run. A run that is already there is resumed.
+      max_steps: the step at which to stop.
+      feeds: a function `feeds(batch, step)` that returns the argument for
+        `trainer.step`, with `step` the number of steps done; by default the
+        batch. Use it to feed a `determinism.step_seed`.
       rate: a `schedules.LearningRate` whose variable the optimizer uses.
       validate: a function of the session that returns a dict of figures; its
         names should begin with `validation_`.
-      watch: the name of the figure, lower is better, that tells which
-        checkpoint is the best, and when to stop.
-      patience: after how many validations that are not better to stop; never
-        by default.
+      watch: the name of the figure, lower is better, by which the best
+        checkpoint is chosen and training is stopped early.
+      patience: stop after this many validations in a row without a new best;
+        never by default.
       report_every: steps between reports.
       validate_every: steps between validations.
       checkpoint_every: steps between checkpoints; `None` for none by steps.
       checkpoint_every_s: seconds between checkpoints; `None` for none by time.
-        There is also one at the beginning, at each validation that is the best
-        so far, and at the end.
+        A checkpoint is also written at the beginning, at each validation with a
+        new best score, and at the end.
       keep: how many checkpoints to keep, besides the best.
       measure: as in `meters.Meter`.
       label: as in `meters.Meter`.
-      with_perplexity: whether reports give perplexities.
-      extra: a dict of objects with `state()` and `restore(state)`, which are
-        part of a checkpoint, such as one with a random generator.
-      checkpoints: a `Checkpoints`; by default one is made.
+      with_perplexity: whether reports include perplexities.
+      extra: a dict of further objects to save in checkpoints, such as one with
+        a random generator. Each has `state()` and `restore(state)`.
+      checkpoints: a `Checkpoints`; by default a new one.
       progress: called as `progress(step, max_steps, result)` after each step;
         see `progress.Bar`.
-      report: called with lines of text; by default they go to the log.
+      report: called with lines of text; by default they are logged.
       reopen: a function without arguments that opens a session like `sess`.
-        When a task of its cluster is lost, the run waits until all tasks
-        answer, and goes on from the newest checkpoint in a new session. By
+        When a task of the cluster is lost, the run waits until all tasks
+        answer, opens a new session and resumes from the newest checkpoint. By
         default the error ends the run.
-      reopen_s: seconds that may pass from a loss to the next step. A step
-        that loses a task three times in a row, too, ends the run.
+      reopen_s: the most seconds from the loss of a task to the next step. The
+        run also ends if the same step loses a task three times in a row.
       locked: whether the caller holds the lock of the folder, as within
         `runs.started`; by default `run` takes it.
 
@@ -197,26 +197,27 @@ class Loop:
     self._guard = failures.Guard(sess.graph, out_dir)
 
   def run(self):
-    """Goes on from the newest checkpoint, if there is one, to the end.
+    """Runs to the end, from the newest checkpoint if there is one.
 
-    SIGINT and SIGTERM end the run after the step, with a checkpoint; the second
-    of them ends it at once.
+    The first SIGINT or SIGTERM ends the run after the current step, with a
+    checkpoint; the second ends it at once.
 
     Returns:
       An `Outcome`.
 
     Raises:
-      ArgumentError: if a step gives no loss, or a validation no figure of the
-        name `watch`.
+      ArgumentError: if the result of a step has no loss, or the figures of a
+        validation have no `watch`.
       TrainingError: if a loss or a weight is not finite, the checkpoint does
-        not fit, all checkpoints are damaged, or another run is in the folder.
-      TaskLostError: if a task of the cluster is lost, and is not back in time
-        or there is no `reopen`.
-      DataError: if the batches are not those of the run that goes on, or
-        `metrics.jsonl` is damaged, or its checkpoints are missing.
-      FileError: if a file cannot be written, as on a full disk. The run goes
-        on from its last checkpoint, as it does when memory runs out, which is
-        a `TrainingError`.
+        not fit, all checkpoints are damaged, memory runs out, or another run
+        uses the folder.
+      TaskLostError: if a task of the cluster is lost, and it does not return in
+        time or there is no `reopen`.
+      DataError: if the batches differ from those of the run to resume,
+        `metrics.jsonl` is damaged, or checkpoints are missing.
+      FileError: if a file cannot be written, for example because the disk is
+        full. After this, or after memory ran out, the run can be resumed from
+        its last checkpoint.
       KeyboardInterrupt: at the second signal.
     """
     lock = files.lock(self._out_dir, "Loop.run")
@@ -243,7 +244,7 @@ class Loop:
     )
 
   def _begin(self):
-    """Restores everything; returns the step where the run goes on."""
+    """Restores everything; returns the step from which the run resumes."""
     if self._rate is not None:
       self._rate.forget()
     restored = self.checkpoints.restore(self.sess)
@@ -259,7 +260,7 @@ class Loop:
     self.journal.open(
       self._out_dir, self.sess.graph, self._step, restored is not None
     )
-    self._score = None  # of validation at this step
+    self._score = None  # validation score at this step
     self._saved_step, self._saved_s = resumed_from, time.monotonic()
     return resumed_from
 
@@ -268,7 +269,7 @@ class Loop:
     return 0 if global_step is None else int(self.sess.run(global_step))
 
   def _steps_and_losses(self, signals):
-    """Runs the steps, after each loss of a task from the newest checkpoint."""
+    """Runs the steps; resumes from the newest checkpoint if a task is lost."""
     while True:
       try:
         self._save()
@@ -280,7 +281,7 @@ class Loop:
       self._go_on(error, signals)
 
   def _go_on(self, error, signals):
-    """Begins again in a new session, after a task was lost."""
+    """Resumes in a new session, after a task was lost."""
     while True:
       is_saved = bool(self.checkpoints.steps())
       self.sess = self._recovery.session(
@@ -294,8 +295,8 @@ class Loop:
         error = found
 
   def _steps(self, signals):
-    """Runs the steps; returns why they have ended."""
-    whole = True  # whether a checkpoint could be made just now
+    """Runs the steps; returns the reason for stopping."""
+    whole = True  # whether the state is consistent enough for a checkpoint
     try:
       while True:
         if self._patience.exhausted:
@@ -317,7 +318,7 @@ class Loop:
       return INTERRUPTED
 
   def _train_on(self, batch):
-    """Makes one step, and all that is due after it."""
+    """Runs one step, and the reports, validation and saving due after it."""
     sess = self.sess
     feeds = self._feeds(batch, self._step)
     rate = self._rate and self._rate.update(sess, self._step)
@@ -341,7 +342,7 @@ class Loop:
     return result
 
   def _run_validation(self):
-    """Returns the figures of validation, and whether they are the best."""
+    """Returns the validation figures, and whether they are the best so far."""
     figures = dict(self._validate(self.sess))
     self._score = journal_lib.check_validation(figures, self._watch)
     better = self._patience.add(self._step, self._score)
@@ -356,7 +357,7 @@ class Loop:
     return every_s is not None and time.monotonic() - self._saved_s >= every_s
 
   def _save(self):
-    """Writes a checkpoint, if there is none of this step."""
+    """Writes a checkpoint, unless this step already has one."""
     if self._saved_step == self._step:
       return
     self._guard.check_weights(self.sess, self._step)

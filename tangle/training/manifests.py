@@ -1,8 +1,8 @@
-"""Manifests: what a checkpoint is made of, and how to tell that it is whole.
+"""Manifests: the list of a checkpoint's files, with checksums.
 
 A manifest is a JSON file in the folder of the checkpoint. It has the size and
-the SHA-256 of each other file there, the state that goes with the weights, and
-a SHA-256 of itself.
+the SHA-256 of each other file there, the state saved with the weights, and a
+SHA-256 of itself.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ NAME = "manifest.json"
 
 _FORMAT = 1
 _LIMIT = 1 << 26  # bytes
-# What a damaged folder makes the system say; else the machine is at fault.
+# Errors that a damaged folder causes; any others are the machine's fault.
 _DAMAGES = {
   *(None, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
   *(errno.ENXIO, errno.ENAMETOOLONG, errno.EIO),
@@ -26,12 +26,13 @@ _DAMAGES = {
 
 
 class Manifest(NamedTuple):
-  """What goes with the weights.
+  """The content of a manifest, beside the files.
 
   Attributes:
     step: how many steps had been done.
-    score: what validation gave there, lower is better; `None` if unknown.
-    state: whatever was given, as JSON gives it back.
+    score: the validation score at this step, lower is better; `None` if
+      unknown.
+    state: any state, as JSON returns it.
   """
 
   step: int
@@ -40,15 +41,15 @@ class Manifest(NamedTuple):
 
 
 def check(caller, manifest):
-  """Refuses a manifest that JSON would not give back as it is.
+  """Checks that a manifest survives a round trip through JSON unchanged.
 
   Args:
-    caller: what the message names.
+    caller: the function to name in the message.
     manifest: a `Manifest`.
 
   Raises:
-    ArgumentError: if the state has something else than dicts with strings as
-      keys, lists, strings, numbers, bools and `None`.
+    ArgumentError: if the state has anything but dicts with strings as keys,
+      lists, strings, numbers, bools and `None`.
   """
   text = None
   try:
@@ -66,7 +67,7 @@ def check(caller, manifest):
 
 
 def _difference(given, found, where):
-  """Tells where JSON has made something else of a value; "" if nowhere."""
+  """Says where a round trip through JSON changed a value; "" if nowhere."""
   if type(given) is not type(found):
     return f"{where} is a {type(given).__name__}"
   if isinstance(given, dict):
@@ -83,12 +84,12 @@ def _difference(given, found, where):
 
 
 def write(folder, manifest):
-  """Writes the manifest of the files that are in a folder, the last of them.
+  """Writes the manifest of the files in a folder, as its last file.
 
-  All of them have reached the disk before it is there.
+  All other files have reached the disk before it is written.
 
   Args:
-    folder: the folder, which has no other folders.
+    folder: the folder, which has no subfolders.
     manifest: a `Manifest` that passes `check`.
   """
   listed = {}
@@ -110,15 +111,15 @@ def read(folder, deep=True):
 
   Args:
     folder: the folder.
-    deep: whether to check the files too, which reads all of them.
+    deep: whether to also check the contents of all files, by reading them.
 
   Returns:
     A `Manifest`.
 
   Raises:
-    DataError: if something is damaged; it says which file, and why.
-    FileError: if a file cannot be read for a reason that is not its own, such
-      as too many open files.
+    DataError: if something is damaged; the message names the file and says why.
+    FileError: if a file cannot be read although it may be intact, for example
+      because too many files are open.
   """
   with _named(NAME):
     whole = files.read_json(os.path.join(folder, NAME), _LIMIT)
@@ -144,8 +145,8 @@ def read(folder, deep=True):
 
 
 def _has_types(listed, step, score, state):
-  """Whether the parts of a manifest are of the types that `write` gives."""
-  del state  # it is checked by what reads it
+  """Whether the parts of a manifest have the types that `write` uses."""
+  del state  # checked by the objects that restore it
   return (
     type(step) is int
     and step >= 0
@@ -163,7 +164,7 @@ def _has_types(listed, step, score, state):
 
 @contextlib.contextmanager
 def _named(name):
-  """Names the file in what is raised, when the file is at fault."""
+  """Names the file in an error, if the file is at fault."""
   try:
     yield
   except errors.FileError as error:

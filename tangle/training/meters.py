@@ -1,4 +1,4 @@
-"""Mean losses and perplexities, in all and by bucket."""
+"""Mean losses and perplexities, overall and per bucket."""
 
 import math
 
@@ -8,7 +8,7 @@ from tangle import errors
 
 
 class Meter:
-  """Sums up losses until they are asked for.
+  """Accumulates losses until `clear`.
 
   A mean is `sum_k total_k / sum_k count_k` over the batches k; the perplexity
   is its exponential, for losses in nats.
@@ -21,8 +21,8 @@ class Meter:
     """Starts at zero.
 
     Args:
-      measure: a function from a step's `Result` to its total loss and what to
-        divide it by; by default the loss, and 1. See `per_symbol`.
+      measure: a function from a step's `Result` to its total loss and the count
+        to divide it by; by default the loss and 1. See `per_symbol`.
       label: a function from a step's `Result` to the name of its bucket; by
         default `label_buckets`.
     """
@@ -34,10 +34,10 @@ class Meter:
     """Adds a batch.
 
     Args:
-      result: what a step or a forward run has returned.
+      result: the `Result` of a step or a forward run.
 
     Raises:
-      ArgumentError: if `measure` gives something that is not two numbers.
+      ArgumentError: if `measure` does not return two numbers.
     """
     found = self._measure(result)
     try:
@@ -52,8 +52,8 @@ class Meter:
 
   @property
   def mean(self):
-    """The mean of all that was added; `None` if nothing was."""
-    # In an order that a state does not change, so that bits do not.
+    """The mean over all added batches; `None` if there are none."""
+    # A fixed order, so that restoring a state does not change the bits.
     sums = [self._sums[bucket] for bucket in sorted(self._sums)]
     count = sum(count for _, count in sums)
     return sum(total for total, _ in sums) / count if count else None
@@ -62,13 +62,12 @@ class Meter:
     """Returns the means.
 
     Args:
-      prefix: begins the names.
-      with_perplexity: whether to give perplexities.
+      prefix: put before each name.
+      with_perplexity: whether to include perplexities.
 
     Returns:
-      A dict: `loss`, `perplexity`, and `buckets`, which has a dict with
-      `loss`, `perplexity` and `count` for each bucket that was added, in order
-      of their names.
+      A dict: `loss`, `perplexity`, and `buckets`, which maps each bucket that
+      was added, sorted by name, to a dict of `loss`, `perplexity` and `count`.
     """
 
     def describe(mean):
@@ -86,15 +85,15 @@ class Meter:
     return {prefix + name: value for name, value in means.items()}
 
   def clear(self):
-    """Goes back to zero."""
+    """Resets the sums to zero."""
     self._sums = {}
 
   def state(self):
-    """Returns what a checkpoint needs, a dict."""
+    """Returns the state to save in a checkpoint, a dict."""
     return {bucket: list(sums) for bucket, sums in self._sums.items()}
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.
@@ -110,16 +109,15 @@ def _per_batch(result):
 
 
 def per_symbol(sub_model, total="total_loss", count="symbols"):
-  """Returns a measure that weighs each symbol alike.
+  """Returns a measure that gives each symbol the same weight.
 
   Args:
-    sub_model: whose metrics they are.
-    total: name of the metric that is the sum of the losses, a scalar or of
-      each row.
-    count: name of the metric that is their number, likewise.
+    sub_model: the sub-model that has the metrics.
+    total: name of the metric with the summed losses, a scalar or one per row.
+    count: name of the metric with the number of losses, likewise.
 
   Returns:
-    A function for `Meter`.
+    A function, for `Meter(measure=...)`.
   """
 
   def measure(result):
@@ -136,8 +134,8 @@ def label_buckets(result):
     result: a `Result`, whose `buckets` is a dict from sub-model to bucket.
 
   Returns:
-    The buckets in the order of the sub-models, joined by `x`, without those
-    that are `None`; `"all"` if there are none.
+    The buckets in the order of the sub-models, joined by `x`, leaving out
+    `None`; `"all"` if none is left.
   """
   buckets = getattr(result, "buckets", None) or {}
   named = [
@@ -149,7 +147,7 @@ def label_buckets(result):
 
 
 def perplexity(loss):
-  """Returns `exp(loss)`, infinity from a loss of 300 on.
+  """Returns `exp(loss)`, or infinity if the loss is 300 or more.
 
   Source: TensorFlow's translate tutorial (2015), for the limit.
 

@@ -1,10 +1,10 @@
-"""The state of a run in a checkpoint: that of each of its parts."""
+"""The state of a run in a checkpoint: the states of all its parts."""
 
 import contextlib
 
 from tangle import errors
 
-# What objects raise when they are given the state of something else.
+# Errors that objects raise when they restore the state of something else.
 _MISFITS = (
   *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
   RecursionError,
@@ -16,8 +16,8 @@ def state(parts, loss, position):
 
   Args:
     parts: name → object with `state()`.
-    loss: of the last step, or `None`.
-    position: of the stream of batches.
+    loss: the loss of the last step, or `None`.
+    position: the position of the stream of batches.
 
   Returns:
     A dict, for `restore`.
@@ -27,7 +27,7 @@ def state(parts, loss, position):
 
 
 def restore(restored, parts):
-  """Gives the parts of a run their states.
+  """Restores the states of the parts of a run.
 
   Args:
     restored: a `checkpoints.Restored`.
@@ -37,8 +37,8 @@ def restore(restored, parts):
     The loss of the last step, and the position of the stream of batches.
 
   Raises:
-    TrainingError: if the checkpoint has the state of other parts, or a part
-      cannot take its own.
+    TrainingError: if the checkpoint has the states of other parts, or a part
+      cannot restore its own.
   """
   whole = restored.state if isinstance(restored.state, dict) else {}
   states = whole.get("parts")
@@ -60,16 +60,17 @@ def restore(restored, parts):
 
 @contextlib.contextmanager
 def explained(restored):
-  """Names the checkpoint whose state does not fit what is restored within.
+  """A context that explains errors from a checkpoint whose state does not fit.
 
   Args:
-    restored: a `checkpoints.Restored`, or `None`: nothing is said.
+    restored: a `checkpoints.Restored`; with `None` errors pass unchanged.
 
   Yields:
     Nothing.
 
   Raises:
-    TrainingError: for an error of Python's within.
+    TrainingError: for a builtin Python error in the context; it names the
+      checkpoint.
   """
   try:
     yield

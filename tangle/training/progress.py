@@ -6,7 +6,7 @@ from tangle import errors
 
 
 class Bar:
-  """Shows how far a run is, if its output goes to a terminal.
+  """Shows the progress of a run, if its output is a terminal.
 
   with progress.Bar() as bar:
     loop.train(..., progress=bar, report=bar.write)
@@ -16,9 +16,9 @@ class Bar:
     """Opens the bar.
 
     Args:
-      unit: what is counted.
-      file: where to show it, standard error by default; what is no terminal
-        gets the lines of `write` only.
+      unit: the unit that is counted.
+      file: the stream to write to, standard error by default. If it is not a
+        terminal, only the lines of `write` are written.
 
     Raises:
       MissingPackageError: if tqdm is not installed.
@@ -37,18 +37,18 @@ class Bar:
     self._begun = False
 
   def __call__(self, step, max_steps, result, note=""):
-    """Moves on.
+    """Updates the bar.
 
     Args:
       step: how many steps have been done.
       max_steps: how many there will be at most.
-      result: what the last step has returned.
-      note: what else to show, such as a speed.
+      result: the result of the last step.
+      note: further text to show, such as the throughput.
     """
     bar = self._bar
     if bar.disable:
       return
-    if not self._begun:  # a run that goes on does not begin at 0
+    if not self._begun:  # a resumed run does not begin at 0
       bar.initial = step - 1
       bar.n = step - 1
       bar.total = max_steps
@@ -58,11 +58,11 @@ class Bar:
     bar.update(step - bar.n)
 
   def count(self, done, total):
-    """Shows how many of so many are done.
+    """Updates the bar from counts.
 
     Args:
-      done: how many.
-      total: of how many.
+      done: how many are done.
+      total: how many there are in all.
     """
     self._bar.total = total
     self._bar.update(done - self._bar.n)
@@ -76,7 +76,7 @@ class Bar:
     self._bar.write(text, file=self._file)
 
   def close(self):
-    """Ends the bar."""
+    """Closes the bar."""
     self._bar.close()
 
   def __enter__(self):

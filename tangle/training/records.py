@@ -1,4 +1,4 @@
-"""Figures of a run, one JSON object a line."""
+"""Figures of a run, one JSON object per line."""
 
 import hashlib
 import json
@@ -20,16 +20,16 @@ class Records:
   """
 
   def __init__(self, out_dir, state=None):
-    """Makes the folder and starts the file.
+    """Creates the folder and opens the file.
 
     Args:
       out_dir: the folder.
-      state: `None` starts an empty file. What `state` has returned goes on
-        with the file that is there: it keeps the records that were there
-        then, so that no step is there twice, and removes those after them.
+      state: `None` starts an empty file. A value that `state` returned
+        continues the existing file: the records up to that state are kept, and
+        later ones are removed, so that no step has two records.
 
     Raises:
-      DataError: if the records that were there then have changed since, or are
+      DataError: if the records up to that state have changed since, or are
         missing.
       FileError: if the file cannot be read or written.
     """
@@ -46,7 +46,7 @@ class Records:
       **figures: names and values, numpy scalars and arrays among them.
 
     Raises:
-      FileError: if it cannot be written.
+      FileError: if the record cannot be written.
     """
     line = (to_json(figures) + "\n").encode("utf-8")
     with files.explained(self.path), open(self.path, "ab") as file:
@@ -58,17 +58,17 @@ class Records:
     """Waits until all records have reached the disk.
 
     Raises:
-      FileError: if they cannot.
+      FileError: if the records cannot be written.
     """
     files.sync(self.path)
 
   def state(self):
-    """Returns what tells the records that are there now, a dict."""
+    """Returns a dict that identifies the records written so far."""
     return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
 
 def is_begun(out_dir):
-  """Whether a folder has records.
+  """Returns whether a folder has records.
 
   Args:
     out_dir: the folder.
@@ -100,7 +100,7 @@ def _read(path, state):
 def to_json(figures):
   """Returns `figures` as one line of JSON.
 
-  JSON has no numbers that are not finite: they become `null`.
+  JSON has no non-finite numbers: they become `null`.
 
   Args:
     figures: nested dicts and lists of strings, numbers, and numpy values.
@@ -112,7 +112,7 @@ def to_json(figures):
 
 
 def _plain(value):
-  """Returns a value of a figure as `json` takes it."""
+  """Returns a value of a figure as a type that `json` accepts."""
   if isinstance(value, (np.ndarray, np.generic)):
     value = value.tolist()
   if isinstance(value, dict):

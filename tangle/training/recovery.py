@@ -1,4 +1,4 @@
-"""New sessions for those whose tasks of a cluster have been lost."""
+"""Recovery from lost tasks of a cluster, in new sessions."""
 
 import time
 
@@ -6,7 +6,7 @@ from tangle import errors
 from tangle.pipeline import faults
 
 ERRORS = (errors.TaskLostError, *faults.SUSPECT)
-"""What a run raises when a task is lost."""
+"""The errors that a run raises when a task is lost."""
 
 PAUSE_S = 1.0
 """Seconds between two attempts."""
@@ -19,16 +19,17 @@ class Recovery:
   """Waits until all tasks are back, and opens a new session.
 
   Attributes:
-    has_stepped: whether there was a step since the last loss; the loop sets it.
+    has_stepped: whether a step was made since the last loss of a task; set by
+      the loop.
   """
 
   def __init__(self, reopen, limit_s, say):
-    """Does nothing yet.
+    """Stores the settings.
 
     Args:
-      reopen: a function without arguments that returns a new session, or
-        `None`: a loss is not recovered from.
-      limit_s: how many seconds may pass from a loss to the next step.
+      reopen: a function without arguments that returns a new session; with
+        `None` there is no recovery.
+      limit_s: the most seconds from the loss of a task to the next step.
       say: called with lines of text.
     """
     self._reopen, self._limit_s, self._say = reopen, limit_s, say
@@ -40,18 +41,18 @@ class Recovery:
 
     Args:
       sess: the session in which a run failed.
-      error: what the run raised, one of `ERRORS`.
+      error: the error that the run raised, one of `ERRORS`.
       step: how many steps had been done.
-      signals: an `interrupts.Interrupts`; after a signal nothing is waited for.
-      is_saved: whether there is a checkpoint to go on from.
+      signals: an `interrupts.Interrupts`; after a signal there is no waiting.
+      is_saved: whether there is a checkpoint to resume from.
 
     Returns:
       A session, whose variables have no values yet.
 
     Raises:
-      TaskLostError: if there is no checkpoint or no way to open sessions, time
-        is over, or the same step has lost a task too often.
-      OpError: `error`, if it is not for want of a task.
+      TaskLostError: if there is no checkpoint or no `reopen`, the time limit is
+        over, or the same step has lost a task too often.
+      OpError: `error` itself, if no lost task caused it.
     """
     address = faults.address_of(sess)
     if not address:
@@ -78,7 +79,7 @@ class Recovery:
 
 
 def _explain(sess, address, error, step, is_saved):
-  """Returns an error that names the task, as one of a pipeline does."""
+  """Returns an error that names the lost task, as those of a pipeline do."""
   advice = (
     "Restart the task, and start the run again in the same folder, where it "
     "goes on from its newest checkpoint."

@@ -1,14 +1,14 @@
-"""How a training begins in a folder, and how it goes on there.
+"""How a training run starts in a folder, and how it is resumed there.
 
-`run.json` has what the result of a run depends on: settings, digests of the
-data, of the vocabularies that lie beside it, and versions. A run that goes on
-is compared with all of it before anything is written. Other settings, data or
-vocabularies are refused, since half a run with each is neither; other versions
-of tangle, TensorFlow or numpy are told in one line, since the run is sound,
-though its bits are not those of one version alone.
+`run.json` records everything that the result depends on: settings, digests of
+the data and of the vocabularies saved beside it, and versions. A resumed run is
+compared with it before anything is written. Different settings, data or
+vocabularies are refused, because the run would mix both. Different versions of
+tangle, TensorFlow or numpy are reported in one line: the run is valid, but not
+bit-identical to a run with one version.
 
-Not compared is what a run is measured with at its end, such as test data, which
-may be another one each time.
+Data that is used only after training, such as test data, is not compared and
+may change.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from tangle.training import records
 FILE = "run.json"
 
 CHECKPOINTS = "checkpoints"
-"""The name of the folder of a run's checkpoints, in that of the run."""
+"""The name of the folder of checkpoints, within the run's folder."""
 
 _LIMIT = 1 << 26  # bytes, of `run.json`
 _TEXT_LIMIT = 1 << 30  # bytes, of a vocabulary
@@ -35,29 +35,28 @@ _PARTS = ("settings", "data", "texts", "versions")
 
 @contextlib.contextmanager
 def started(out_dir, settings, data=None, texts=None, report=None):
-  """Begins a run in a folder, or goes on with the one that is there.
+  """Starts a run in a folder, or resumes the one that is there.
 
-  Takes the lock of the folder, before anything is read or written. Give
-  `locked=True` to the `Loop` within. A run that has made neither a checkpoint
-  nor a record is none: what follows begins.
+  Takes the lock of the folder before anything is read or written, so pass
+  `locked=True` to the `Loop` in the context. A run that has written neither a
+  checkpoint nor a record does not count: the run is started anew.
 
   Args:
-    out_dir: the folder; it is made if it is not there.
-    settings: group → name → value, of what JSON can hold: all settings that
-      the result depends on.
-    data: name → digest of the data that the result depends on, training and
-      validation.
-    texts: name of a file → its text, such as vocabularies. They are written
-      into the folder.
+    out_dir: the folder; created if missing.
+    settings: group → name → JSON value: all settings that the result depends
+      on.
+    data: name → digest of the training and validation data.
+    texts: file name → text, such as vocabularies. They are written into the
+      folder.
     report: called with a line of text if versions differ; by default it is
       printed.
 
   Yields:
-    Whether the folder has a run that goes on.
+    Whether a run in the folder is resumed.
 
   Raises:
-    DataError: if the folder has a run with other settings, data or texts; or a
-      file of it is missing or has changed. Nothing is written then.
+    DataError: if the folder has a run with other settings, data or texts, or if
+      one of its files is missing or has changed. Nothing is written then.
     TrainingError: if another run is writing to the folder.
     FileError: if a file cannot be read or written.
   """
@@ -83,7 +82,7 @@ def started(out_dir, settings, data=None, texts=None, report=None):
 
 
 def versions():
-  """Returns name → version of what numbers depend on besides settings."""
+  """Returns name → version of the software that numbers depend on."""
   return {
     "tangle": sys.modules["tangle"].__version__,
     "TensorFlow": tf1.version.VERSION,
@@ -93,7 +92,7 @@ def versions():
 
 
 def _is_there(out_dir):
-  """Whether a run has trained in a folder; one without settings is refused."""
+  """Whether a folder has a run that trained; refuses one without settings."""
   checkpoints = os.path.join(out_dir, CHECKPOINTS)
   found = [records.NAME] * records.is_begun(out_dir)
   if os.path.lexists(checkpoints):
@@ -109,7 +108,7 @@ def _is_there(out_dir):
 
 
 def _compare(out_dir, old, new, report):
-  """Refuses a run that is not the one in the folder; tells of versions."""
+  """Refuses to resume a different run; reports different versions."""
   for group in sorted({*old["settings"], *new["settings"]}):
     pair = [whole["settings"].get(group) for whole in (old, new)]
     _compare_group(out_dir, f"the {group}", *pair)
@@ -155,10 +154,10 @@ def write(out_dir, content):
 
   Args:
     out_dir: the folder.
-    content: what `read` is to return.
+    content: the dict that `read` will return.
 
   Raises:
-    FileError: if it cannot be written.
+    FileError: if the file cannot be written.
   """
   whole = dict(content, sha256=_digest(content))
   text = json.dumps(whole, indent=2)
@@ -166,7 +165,7 @@ def write(out_dir, content):
 
 
 def read(run_dir):
-  """Reads `run.json`, and checks it and the texts beside it.
+  """Reads `run.json`, and checks it and the texts saved beside it.
 
   Args:
     run_dir: the folder of a run.
@@ -175,8 +174,8 @@ def read(run_dir):
     A dict: `settings`, `data`, `texts` and `versions`, all dicts.
 
   Raises:
-    DataError: if there is none, it has changed since it was written, or one of
-      the texts has.
+    DataError: if there is no `run.json`, or if it or one of the texts has
+      changed since it was written.
     FileError: if a file cannot be read.
   """
   path = os.path.join(run_dir, FILE)
@@ -218,10 +217,10 @@ def _digest(content):
 
 
 def digest(values):
-  """Returns the SHA-256 of values, for `data`.
+  """Returns the SHA-256 of values, for the argument `data` of `started`.
 
   Args:
-    values: an iterable of what JSON can hold, such as lines of a text.
+    values: an iterable of JSON values, such as the lines of a text.
 
   Returns:
     64 hexadecimal digits.
@@ -234,7 +233,7 @@ def digest(values):
 
 @contextlib.contextmanager
 def built_from(run_dir):
-  """Names the settings from which what is within cannot be built.
+  """A context that explains errors in building from the settings of a run.
 
   Args:
     run_dir: the folder of a run.
@@ -243,7 +242,7 @@ def built_from(run_dir):
     Nothing.
 
   Raises:
-    DataError: for an error of Python's within.
+    DataError: for a builtin Python error in the context; it names the folder.
   """
   try:
     yield

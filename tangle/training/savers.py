@@ -1,8 +1,8 @@
-"""Savers whose files are this process's, wherever the variables live.
+"""Savers whose files are on this machine, wherever the variables are.
 
-A `tf.train.Saver` writes and reads its files on a task of the cluster: that of
-the session's address on TensorFlow 2, the first one on 1.15. Where tasks have
-other disks than the process that trains, its checkpoints are not found again.
+A `tf.train.Saver` writes and reads its files on a task of the cluster: the one
+the session is connected to on TensorFlow 2, the first one on 1.15. If that task
+does not share a disk with the training process, the checkpoints are lost to it.
 """
 
 import contextlib
@@ -11,7 +11,7 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.pipeline import faults
 
-# What TensorFlow raises for files of other bytes than it has written.
+# Errors of TensorFlow for files whose bytes have changed.
 _DAMAGES = (
   tf1.errors.DataLossError,
   tf1.errors.FailedPreconditionError,
@@ -25,9 +25,9 @@ _DAMAGES = (
 class Saver:
   """Saves and restores variables, in the files of `tf.train.Saver`.
 
-  In a session of a cluster, values go through this process, one variable a run.
-  In any other session, and for variables that are partitioned or have no
-  initializer of the usual kind, it is a `tf.train.Saver`.
+  In a session on a cluster, values pass through this process, one variable per
+  run. In any other session, and for variables that are partitioned or have no
+  initializer of the usual kind, a `tf.train.Saver` is used.
   """
 
   def __init__(self, variables):
@@ -41,7 +41,7 @@ class Saver:
     self._may_pass = all(map(_is_usual, self._variables))
 
   def _passes(self, sess):
-    """Whether values go through this process."""
+    """Whether values pass through this process."""
     return self._may_pass and bool(faults.address_of(sess))
 
   def save(self, sess, prefix):
@@ -49,10 +49,10 @@ class Saver:
 
     Args:
       sess: a session.
-      prefix: of the files; their folder must be there.
+      prefix: path prefix of the files; their folder must exist.
 
     Raises:
-      FileError: if they cannot be written.
+      FileError: if the files cannot be written.
     """
     if not self._passes(sess):
       is_local = not faults.address_of(sess)
@@ -76,20 +76,20 @@ class Saver:
         here.run(op, dict(zip(placeholders, found.values())))
 
   def restore(self, sess, prefix):
-    """Gives the variables the values of a checkpoint.
+    """Sets the variables to the values of a checkpoint.
 
     Args:
       sess: a session.
-      prefix: of its files.
+      prefix: path prefix of its files.
 
     Raises:
-      DataError: if TensorFlow cannot read them.
+      DataError: if TensorFlow cannot read the files.
     """
     if not self._passes(sess):
       try:
         self._saver.restore(sess, prefix)
       except _DAMAGES as error:
-        if faults.address_of(sess):  # a task may have been lost
+        if faults.address_of(sess):  # the cause may be a lost task
           raise
         raise unreadable(error) from error
       return
@@ -100,10 +100,10 @@ class Saver:
 
 
 def unreadable(error):
-  """Returns what is said of files that TensorFlow cannot read.
+  """Returns the error for files that TensorFlow cannot read.
 
   Args:
-    error: what it has raised.
+    error: the error that TensorFlow raised.
 
   Returns:
     A `DataError`.
@@ -114,7 +114,7 @@ def unreadable(error):
 
 @contextlib.contextmanager
 def _explained(prefix):
-  """Says in one line what TensorFlow could not write."""
+  """Explains in one line an error of TensorFlow in writing files."""
   try:
     yield
   except (tf1.errors.OpError, OSError) as error:
@@ -128,7 +128,7 @@ def _explained(prefix):
 def _is_usual(variable):
   """Whether a variable's initializer assigns a tensor that can be fed."""
   op = variable.initializer
-  # Of a part of a partitioned variable; no public API tells that.
+  # Set for a part of a partitioned variable; there is no public API for it.
   if getattr(variable, "_save_slice_info", None) is not None:
     return False
   return (

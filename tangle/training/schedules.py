@@ -1,14 +1,14 @@
-"""Learning rates that change in training, and go on where a run was stopped.
+"""Learning rate schedules, with state that a resumed run restores.
 
 A schedule is an object with
 
-    rate(step)      the rate of the step that comes after `step` steps
-    report(loss)    is told the mean loss of each interval between reports
-    state()         what a checkpoint needs, a dict that JSON gives back exactly
-    restore(state)  goes on from there
+    rate(step)      returns the rate for the step that follows `step` steps
+    report(loss)    takes the mean loss of the interval since the last report
+    state()         returns the state for a checkpoint, an exact JSON dict
+    restore(state)  resumes from a state
 
-Its arguments are given anew in each run; a state has only what training has
-made of them.
+The arguments of a schedule are given again in each run; the state has only what
+changes in training.
 """
 
 import math
@@ -29,12 +29,12 @@ class Constant:
       initial: the rate, at least 0.
 
     Raises:
-      ArgumentError: if it is out of range.
+      ArgumentError: if `initial` is out of range.
     """
     self._initial = _check("Constant", "initial", initial, 0)
 
   def rate(self, step):
-    """Returns the rate of any step.
+    """Returns the rate, the same for every step.
 
     Args:
       step: how many steps have been done.
@@ -65,12 +65,12 @@ class Constant:
 
 
 class Cosine(Constant):
-  """Falls along half a cosine, then stays.
+  """Decays along half a cosine, then stays constant.
 
   `final + (initial - final) * (1 + cos(pi * min(step / steps, 1))) / 2`
 
   Source: Loshchilov & Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm
-  Restarts", eq. 5, one period of it.
+  Restarts", eq. 5, one period.
   """
 
   def __init__(self, initial, steps, final=0.0):
@@ -78,11 +78,11 @@ class Cosine(Constant):
 
     Args:
       initial: the rate of the first step, at least 0.
-      steps: after how many steps the rate is `final`, at least 1.
-      final: the rate from there on, at least 0.
+      steps: the number of steps after which the rate is `final`, at least 1.
+      final: the final rate, at least 0.
 
     Raises:
-      ArgumentError: if one of them is out of range.
+      ArgumentError: if an argument is out of range.
     """
     super().__init__(_check("Cosine", "initial", initial, 0))
     self._steps = _check("Cosine", "steps", steps, 1)
@@ -102,26 +102,27 @@ class Cosine(Constant):
 
 
 class Plateau:
-  """Multiplies the rate by a factor when the loss has got worse.
+  """Multiplies the rate by a factor when the loss has increased.
 
-  At a report, the rate falls if the loss is greater than each of the last
-  `window` ones, and there have been so many.
+  The rate is lowered at a report whose loss is greater than each of the last
+  `window` losses, once there have been that many.
 
-  Source: TensorFlow's translate tutorial (2015), `translate.py`, `train`. There
-  the losses of the last reports are lost when training is stopped; here they
-  are part of the state. The product is taken in float32, as by its variable.
+  Source: TensorFlow's translate tutorial (2015), `translate.py`, `train`. It
+  differs in that the recent losses are part of the state; the tutorial loses
+  them when training stops. The product is computed in float32, as in the
+  tutorial's variable.
   """
 
   def __init__(self, initial=0.5, factor=0.99, window=3):
-    """Sets the beginning.
+    """Sets the initial rate.
 
     Args:
-      initial: the first rate, at least 0. A state brings its own.
+      initial: the first rate, at least 0. Restoring a state replaces it.
       factor: from 0 to 1.
-      window: how many losses the new one is compared with, at least 1.
+      window: how many earlier losses to compare with, at least 1.
 
     Raises:
-      ArgumentError: if one of them is out of range.
+      ArgumentError: if an argument is out of range.
     """
     self._rate = float(np.float32(_check("Plateau", "initial", initial, 0)))
     self._factor = _check("Plateau", "factor", factor, 0, 1)
@@ -129,7 +130,7 @@ class Plateau:
     self._losses = []
 
   def rate(self, step):
-    """Returns the rate as the last report has left it.
+    """Returns the current rate, which only reports change.
 
     Args:
       step: ignored.
@@ -141,7 +142,7 @@ class Plateau:
     return self._rate
 
   def report(self, loss):
-    """Lowers the rate if it is time to.
+    """Lowers the rate if the loss has increased.
 
     Args:
       loss: the mean loss since the last report.
@@ -156,7 +157,7 @@ class Plateau:
     return {"rate": self._rate, "losses": list(self._losses)}
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.
@@ -166,7 +167,7 @@ class Plateau:
 
 
 class WarmUp:
-  """Raises the rate of another schedule along a line from 0 to 1 times itself.
+  """Multiplies the rate of another schedule by a factor that rises to 1.
 
   `schedule.rate(step) * min((step + 1) / steps, 1)`
   """
@@ -175,8 +176,9 @@ class WarmUp:
     """Wraps a schedule.
 
     Args:
-      schedule: the schedule.
-      steps: the rate of this step is the first that is not lowered, at least 1.
+      schedule: the schedule to wrap.
+      steps: length of the warm-up, at least 1; the rate of the step with this
+        number is the first at its full value.
 
     Raises:
       ArgumentError: if `steps` is out of range.
@@ -196,7 +198,7 @@ class WarmUp:
     return self._schedule.rate(step) * min((step + 1) / self._steps, 1.0)
 
   def report(self, loss):
-    """Tells the schedule.
+    """Passes the loss to the schedule.
 
     Args:
       loss: the mean loss since the last report.
@@ -230,16 +232,16 @@ class LearningRate:
   """
 
   def __init__(self, schedule, variable=None, name="learning_rate"):
-    """Adds the variable and the op that assigns it to the default graph.
+    """Adds the variable and its assign op to the default graph.
 
     Args:
       schedule: the schedule.
-      variable: a scalar variable to hold the rate, such as that of a model that
-        must have certain names; by default a new one, float32.
-      name: of the new variable, and of the name scope of the ops.
+      variable: a scalar variable to hold the rate, for a model whose variables
+        must have certain names; by default a new float32 variable.
+      name: name of the new variable, and of the name scope of the ops.
 
     Raises:
-      ShapeError: if `variable` is no scalar.
+      ShapeError: if `variable` is not a scalar.
     """
     self.schedule = schedule
     if variable is None:
@@ -255,7 +257,7 @@ class LearningRate:
         f"shape {variable.shape}."
       )
     self.variable = variable
-    self._value = None  # what the variable has, if known
+    self._value = None  # the value of the variable, if known
     with variable.graph.as_default(), tf1.name_scope(f"{name}_assign"):
       self._dtype = variable.dtype.base_dtype
       self._value_ph = tf1.placeholder(self._dtype, [], "value_ph")
@@ -263,18 +265,18 @@ class LearningRate:
       self._assign_op = variable.assign(self._value_ph, read_value=False)
 
   def forget(self):
-    """Makes the next `update` look at what the variable has in the session."""
+    """Makes the next `update` read the variable from the session."""
     self._value = None
 
   def update(self, sess, step):
-    """Sets the variable to the rate of a step, if it has another.
+    """Sets the variable to the rate of a step, if its value differs.
 
     Args:
       sess: a session.
       step: how many steps have been done.
 
     Returns:
-      The rate, a float, as the variable has it.
+      The rate, a float, rounded to the dtype of the variable.
     """
     wanted = np.asarray(self.schedule.rate(step), self._dtype.as_numpy_dtype)
     if self._value is None:
@@ -285,17 +287,17 @@ class LearningRate:
     return float(wanted)
 
   def state(self):
-    """Returns the kind and the state of the schedule, a dict."""
+    """Returns a dict with the kind and the state of the schedule."""
     return {"kind": _kind(self.schedule), "state": self.schedule.state()}
 
   def restore(self, state):
-    """Goes on from a state; the session has restored the variable, too.
+    """Resumes from a state, after the session has restored the variable.
 
     Args:
       state: what `state` returned.
 
     Raises:
-      TrainingError: if it is of another kind of schedule.
+      TrainingError: if the state is of another kind of schedule.
     """
     kind = _kind(self.schedule)
     if state["kind"] != kind:

@@ -1,16 +1,17 @@
-"""Batches that go on where a run was stopped.
+"""Sources of batches from which a stopped run can resume.
 
 A source is an object with
 
-    at(position)    a stream from there on; from the beginning for `None`
+    at(position)    returns a stream that starts there; at the beginning for
+                    `None`
 
 and a stream is an iterator over batches, of any kind, with
 
-    position        where the next batch comes from, as JSON gives it back
+    position        where the next batch comes from, as a JSON value
 
-A stream that ends, ends the training. `seq2seq.tutorial_batches` is such a
-source, which draws with replacement; `Epochs` makes one of all that has epochs,
-as `seq2seq.batches.PairBatches`.
+Training ends when the stream ends. `seq2seq.tutorial_batches` is a source that
+draws with replacement. `Epochs` makes a source from batches that have epochs,
+such as `seq2seq.batches.PairBatches`.
 """
 
 import numpy as np
@@ -19,17 +20,17 @@ from tangle import errors
 
 
 class Epochs:
-  """Epoch after epoch of what can begin an epoch at any of its batches."""
+  """Makes a source from batches whose epochs can start at any batch."""
 
   def __init__(self, batches, epochs=None):
     """Wraps batches.
 
     Args:
-      batches: an object with `len(batches)`, the number of batches of each
-        epoch, and `epoch(n, start)`, an iterator over those of epoch n without
-        the first `start`, which depend on n only. It may have `digest()`, a
-        number that is another one for other batches.
-      epochs: after how many epochs to end; never by default.
+      batches: an object with `len(batches)`, the number of batches per epoch,
+        and `epoch(n, start)`, an iterator over the batches of epoch n that
+        skips the first `start`. Its batches must depend on n only. It may have
+        `digest()`, a number that differs for other batches.
+      epochs: how many epochs to draw; no limit by default.
 
     Raises:
       ArgumentError: if an epoch has no batches.
@@ -44,17 +45,17 @@ class Epochs:
     self._plan = len(batches) if digest is None else digest()
 
   def at(self, position=None):
-    """Returns the stream from a position on.
+    """Returns the stream that starts at a position.
 
     Args:
-      position: what `position` of a stream was; `None` for the beginning.
+      position: a value that `position` of a stream had; `None` for the
+        beginning.
 
     Returns:
       An iterator over batches with the attribute `position`.
 
     Raises:
-      DataError: if the position is one of other batches, or there is none
-        such.
+      DataError: if the position belongs to other batches, or does not exist.
     """
     if position is None:
       position = {"epoch": 0, "batch": 0, "plan": self._plan}
@@ -81,7 +82,7 @@ class _EpochStream:
     self._epochs = epochs
     self._plan = position["plan"]
     self._epoch, self._batch = position["epoch"], position["batch"]
-    self._rest = None  # made when it is needed
+    self._rest = None  # created when needed
 
   @property
   def position(self):
@@ -103,20 +104,20 @@ class _EpochStream:
 
 
 class Alternate:
-  """Batches of several sources in turn, each with its name.
+  """Alternates between the batches of several sources, each with its name.
 
-  A stream gives pairs (name, batch). It ends when the source whose turn it is
-  ends.
+  A stream yields pairs (name, batch). It ends when the source whose turn it is
+  has ended.
   """
 
   def __init__(self, sources):
-    """Takes the sources.
+    """Stores the sources.
 
     Args:
       sources: an ordered mapping from a name to a source.
 
     Raises:
-      ArgumentError: if there are none.
+      ArgumentError: if there are no sources.
     """
     self._sources = dict(sources)
     if not self._sources:
@@ -125,17 +126,17 @@ class Alternate:
       )
 
   def at(self, position=None):
-    """Returns the stream from a position on.
+    """Returns the stream that starts at a position.
 
     Args:
-      position: what `position` of a stream was; `None` for the beginning.
+      position: a value that `position` of a stream had; `None` for the
+        beginning.
 
     Returns:
       An iterator over pairs (name, batch) with the attribute `position`.
 
     Raises:
-      DataError: if the position is one of other sources, or there is none
-        such.
+      DataError: if the position belongs to other sources, or does not exist.
     """
     if position is None:
       position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
@@ -181,19 +182,19 @@ class _Turns:
 
 
 class RandomNumbers:
-  """A generator of random numbers that a checkpoint can hold.
+  """A random number generator whose state a checkpoint can hold.
 
-  Pass it to `Loop` as `extra`, for what a run draws outside the graph.
+  Pass it to `Loop` in `extra`, for random numbers drawn outside the graph.
 
   Attributes:
     rng: a `np.random.RandomState`.
   """
 
   def __init__(self, seed):
-    """Makes the generator.
+    """Creates the generator.
 
     Args:
-      seed: of the generator, in 0..2^32 - 1.
+      seed: the seed, in 0..2^32 - 1.
     """
     self.rng = np.random.RandomState(seed)
 

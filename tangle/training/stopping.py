@@ -1,4 +1,4 @@
-"""Early stopping: an end when validation gets no better."""
+"""Early stopping when validation no longer improves."""
 
 from tangle import errors
 
@@ -7,8 +7,8 @@ class Patience:
   """Counts the validations since the best one.
 
   Attributes:
-    best: the lowest score so far; `None` before the first.
-    best_step: the step that it belongs to.
+    best: the lowest score so far; `None` before the first validation.
+    best_step: the step of the best score.
     waited: how many validations there have been since.
   """
 
@@ -16,11 +16,11 @@ class Patience:
     """Starts the count.
 
     Args:
-      patience: after how many validations in a row that are not better than
-        the best to stop; never for `None`.
+      patience: stop after this many validations in a row without a new best;
+        `None` for never.
 
     Raises:
-      ArgumentError: if it is less than 1.
+      ArgumentError: if `patience` is less than 1.
     """
     if patience is not None and patience < 1:
       raise errors.ArgumentError(
@@ -31,11 +31,11 @@ class Patience:
     self.waited = 0
 
   def add(self, step, score):
-    """Takes the score of a validation into account.
+    """Adds the score of a validation.
 
     Args:
       step: how many steps have been done.
-      score: lower is better; one that is not a number is never better.
+      score: lower is better; NaN never counts as better.
 
     Returns:
       Whether it is the best so far.
@@ -50,11 +50,11 @@ class Patience:
 
   @property
   def exhausted(self):
-    """Whether it is time to stop."""
+    """Whether to stop."""
     return self._patience is not None and self.waited >= self._patience
 
   def state(self):
-    """Returns what a checkpoint needs, a dict."""
+    """Returns the state to save in a checkpoint, a dict."""
     return {
       "best": self.best,
       "best_step": self.best_step,
@@ -62,7 +62,7 @@ class Patience:
     }
 
   def restore(self, state):
-    """Goes on from a state.
+    """Resumes from a state.
 
     Args:
       state: what `state` returned.

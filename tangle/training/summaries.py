@@ -1,4 +1,4 @@
-"""Scalars and the graph for TensorBoard, also of a run that goes on."""
+"""Scalars and the graph for TensorBoard, also for resumed runs."""
 
 import contextlib
 import glob
@@ -15,24 +15,24 @@ from tangle.compat import tf1
 class Summaries:
   """Writes figures into a folder for TensorBoard.
 
-  It writes a file of its own each time a run goes on. What an earlier one has
-  written after the step where it goes on, TensorBoard leaves out. No run ends
-  for want of summaries: when they cannot be written, it is said once.
+  Each start of a run writes a new file. TensorBoard ignores what an earlier
+  file has after the step from which the run resumes. If summaries cannot be
+  written, this is reported once and the run continues without them.
   """
 
   def __init__(self, folder, graph, resume_step=None, report=print):
-    """Opens a file, and writes the graph if there is none yet.
+    """Opens a file, and writes the graph if the folder has none yet.
 
     Args:
-      folder: is made if need be.
+      folder: created if missing.
       graph: the `tf.Graph`.
-      resume_step: the step where a run goes on; `None` for one that begins.
+      resume_step: the step from which a run resumes; `None` for a new run.
       report: called with a line of text if summaries cannot be written.
     """
     self._folder, self._report = folder, report
     old = glob.glob(os.path.join(glob.escape(folder), "events.out.tfevents.*"))
-    # A name has the second in it: within the same one, the run before would
-    # lose its file. TensorBoard reads in the order of the names.
+    # File names count in seconds: two runs within one second would otherwise
+    # share a name. TensorBoard reads files in the order of their names.
     name = (
       f"events.out.tfevents.{int(time.time()):010d}.{socket.gethostname()}"
       f".{len(old):06d}"
@@ -48,21 +48,21 @@ class Summaries:
       step = 0 if resume_step is None else resume_step + 1
       self._add(step=step, session_log=start)
     self.sync()
-    self._path = None  # from now on the file has something to keep
+    self._path = None  # from here on the file has content to keep
 
   def _open(self):
     files.make_folder(self._folder)
-    # A `tf.summary.FileWriter` writes in a thread, whose errors are not seen,
-    # and on 1.15 are waited for without end.
+    # A `tf.summary.FileWriter` writes in a thread whose errors are not raised,
+    # and on 1.15 waiting for them never ends.
     self._writer = tf1.io.TFRecordWriter(self._path)
 
   def _try(self, write, *arguments):
-    """Calls a function; what it cannot write is said, and is the last."""
+    """Calls a function; on an error, reports it and stops writing."""
     try:
       write(*arguments)
     except (OSError, ValueError, tf1.errors.OpError) as error:
       self._writer = None
-      if self._path is not None:  # its room is wanted for checkpoints
+      if self._path is not None:  # free the disk space for checkpoints
         with contextlib.suppress(OSError):
           os.remove(self._path)
       reason = errors.summarize(error)
@@ -81,8 +81,8 @@ class Summaries:
 
     Args:
       step: how many steps have been done.
-      figures: a dict of names and numbers, or dicts of such, whose names are
-        joined by `/`. What is no finite number is left out.
+      figures: a dict from names to numbers, or to dicts of numbers, whose names
+        are joined by `/`. Values that are not finite numbers are skipped.
     """
     scalars = dict(_scalars("", figures))
     values = [
@@ -92,12 +92,12 @@ class Summaries:
     self._add(step=step, summary=tf1.Summary(value=values))
 
   def sync(self):
-    """Waits until all is in the file."""
+    """Waits until everything is written to the file."""
     if self._writer is not None:
       self._try(self._writer.flush)
 
   def close(self):
-    """Ends the file."""
+    """Closes the file."""
     if self._writer is not None:
       self._try(self._writer.close)
       self._writer = None

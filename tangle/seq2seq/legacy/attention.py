@@ -1,4 +1,4 @@
-"""Additive attention with several heads, and a decoder's step, as contrib's."""
+"""Additive attention with several heads, and contrib's decoder step."""
 
 from tangle import compat, errors
 from tangle.compat import tf1
@@ -9,26 +9,27 @@ from tangle.seq2seq.legacy import base, scopes
 class Heads:
   """Attention of H heads over the same states.
 
-  For head k, with the parts of the decoder's state side by side in q `[B, Q]`:
+  For head k, with the decoder's state parts concatenated in q `[B, Q]`:
 
       y = q Attention_k/kernel + Attention_k/bias                 [B, D]
       e_t = AttnV_k . tanh(AttnW_k h_t + y)                       for each step
       context_k = sum_t softmax(e)_t h_t                          [B, D]
 
-  Every step counts, whatever symbol was there: nothing is masked.
+  All steps count, padding included: nothing is masked.
 
   Source: Vinyals et al. 2015, "Grammar as a Foreign Language", section 2.1,
   with `tf.contrib.legacy_seq2seq.attention_decoder` for the variables, the
   bias, the heads and the query, which is the whole state of all layers, c and
-  h. As there, the softmax is taken in float32, whatever the dtype. Departure:
-  matrix products in place of the convolution and the sums of products.
+  h. As there, the softmax is computed in float32, whatever the dtype.
+  Departure: matrix products instead of the convolution and the sums of
+  products.
 
   Variables: `AttnW_k` `[1, 1, D, D]`, `AttnV_k` `[D]`, `Attention_k/kernel`
   `[Q, D]` and `Attention_k/bias` `[D]`, with D the depth of the states.
   """
 
   def __init__(self, states, num_heads, dtype):
-    """Makes what does not depend on the query, in the current variable scope.
+    """Creates, in the current scope, what does not depend on the query.
 
     Args:
       states: `[B, T, D]` of `dtype`; B and T may be unknown.
@@ -48,7 +49,7 @@ class Heads:
       self._vectors.append(vector[:, None])
 
   def bind_queries(self, depth):
-    """Makes the variables that depend on the query.
+    """Creates the variables that depend on the query.
 
     Args:
       depth: Q.
@@ -59,7 +60,7 @@ class Heads:
       self._queries.append(query)
 
   def zero_contexts(self, batch_size):
-    """Returns contexts of zeros, for a decoder that has not attended yet.
+    """Returns zero contexts, for a decoder before its first attention.
 
     Args:
       batch_size: B, a scalar int tensor.
@@ -75,10 +76,10 @@ class Heads:
     """Attends once with each head.
 
     Args:
-      state: the decoder's state, tensors `[R, ...]` of depth Q together.
-      batch_size: B, a scalar int tensor, if R is B times any number of beams,
-        those of an example together; they read the one memory of their
-        example. None if R is B.
+      state: the decoder's state, tensors `[R, ...]` of total depth Q.
+      batch_size: B, a scalar int tensor, if R is B times any number of beams;
+        the beams of an example are adjacent rows and share its memory. None if
+        R is B.
 
     Returns:
       H contexts `[R, D]`.
@@ -113,8 +114,8 @@ class Heads:
 def _mix(weights, states):
   """Returns `sum_t weights_t states_t`, `[B, D]`, of `[B, T]` and `[B, T, D]`.
 
-  Small batched products take TensorFlow 2 ten times as long as products and
-  sums of elements; on 1.15 they are the faster ones.
+  On TensorFlow 2, small batched matrix products take ten times as long as
+  elementwise products and sums; on 1.15 they are faster.
   """
   if compat.IS_TF1:
     return tf1.squeeze(tf1.matmul(weights[:, None, :], states), axis=1)
@@ -144,12 +145,10 @@ class Step:
     initial_state_attention,
     dtype,
   ):
-    """Makes the variables in the current scope.
-
-    They come in contrib's order, so that lists of variables are in that order.
+    """Creates the variables in the current scope, in contrib's order.
 
     Args:
-      caller: who asks, for messages.
+      caller: the function to name in messages.
       cell: a cell.
       depth: E, depth of the inputs.
       attention_states: `[B, T, D]`; B and T may be unknown.
@@ -186,7 +185,7 @@ class Step:
       self._join = scopes.linear(depths, output_size, dtype)
 
   def start(self, batch_size):
-    """Returns what is before the first step.
+    """Returns the contexts and the state before the first step.
 
     Args:
       batch_size: B, a scalar int tensor.
@@ -199,15 +198,15 @@ class Step:
     return self._heads.zero_contexts(batch_size), self._state
 
   def __call__(self, inputs, before, batch_size=None):
-    """Makes a step.
+    """Runs a step.
 
     Args:
       inputs: `[R, E]`.
-      before: contexts and state before, as `start` gives them.
-      batch_size: as for `Heads`: B if there are several beams an example.
+      before: the previous contexts and state, as `start` returns them.
+      batch_size: as for `Heads`: B if there are several beams per example.
 
     Returns:
-      The output `[R, O]`, and contexts and state after.
+      The output `[R, O]`, and the next contexts and state.
     """
     contexts, state = before
     inputs = self._mix([tf1.cast(inputs, self._dtype)] + contexts)
@@ -221,7 +220,7 @@ def check_states(caller, states, dtype):
   """Returns the states to attend to, as a tensor.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     states: `[B, T, D]`; D must be known.
     dtype: float type.
 

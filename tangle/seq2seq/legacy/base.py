@@ -1,10 +1,10 @@
-"""What every legacy cell is: settings that are bound to a variable scope.
+"""The base class of legacy cells: settings that are bound to a variable scope.
 
-A cell is a set of settings. `bind` makes its variables in the current variable
-scope and returns the function of one step; so one cell object serves the
-encoder, the decoder and every bucket, each with the variables of its place.
-This is unlike TensorFlow's cells, which keep the scope of their first call, and
-so cannot be copied for the encoder of a second bucket.
+A cell is a set of settings. `bind` creates its variables in the current
+variable scope and returns the function for one step. So one cell object serves
+the encoder, the decoder and every bucket, each with its own variables.
+TensorFlow's cells instead keep the scope of their first call, and so cannot be
+copied for the encoder of a second bucket.
 """
 
 import re
@@ -18,9 +18,9 @@ _NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
 
 
 class Cell:
-  """Base of the cells: settings, and a name for the variable scope.
+  """Base class of the cells: settings, and a name for the variable scope.
 
-  A subclass gives `state_size`, `output_size` and `make_step`.
+  A subclass defines `state_size`, `output_size` and `make_step`.
   """
 
   def __init__(self, name):
@@ -30,7 +30,7 @@ class Cell:
       name: variable scope of the variables, below that of the call.
 
     Raises:
-      ArgumentError: if `name` cannot name a scope.
+      ArgumentError: if `name` is not valid as a scope name.
     """
     if not isinstance(name, str) or not _NAME.match(name):
       raise errors.ArgumentError(
@@ -50,7 +50,7 @@ class Cell:
     raise NotImplementedError
 
   def make_step(self, depth, dtype):
-    """Makes the variables in the current variable scope.
+    """Creates the variables in the current variable scope.
 
     Args:
       depth: D, depth of the inputs.
@@ -63,7 +63,7 @@ class Cell:
     raise NotImplementedError
 
   def bind(self, depth, dtype):
-    """Makes the variables below the current variable scope.
+    """Creates the variables below the current variable scope.
 
     Args:
       depth: D, depth of the inputs.
@@ -77,21 +77,21 @@ class Cell:
       return self.make_step(depth, dtype)
 
   def __call__(self, inputs, state, scope=None, name=None):
-    """Makes one step; a further call in the same scope shares the variables.
+    """Runs one step; further calls in the same scope share the variables.
 
     Args:
       inputs: `[B, D]` float.
-      state: the state before, as `zero_state` gives it.
-      scope: variable scope in place of the cell's own name, as TensorFlow's
-        cells have it.
+      state: the previous state, as `zero_state` returns it.
+      scope: variable scope to use instead of the cell's own name, as in
+        TensorFlow's cells.
       name: name scope of the new ops.
 
     Returns:
-      The output `[B, output_size]`, and the state after.
+      The output `[B, output_size]`, and the next state.
 
     Raises:
-      ArgumentError: if `state` has not the parts of this cell's state.
-      ShapeError: if D is unknown, or a part of the state is of another depth.
+      ArgumentError: if `state` does not have the parts of this cell's state.
+      ShapeError: if D is unknown, or a part of the state has another depth.
     """
     inputs, depth = self.check_inputs(inputs)
     state = check_state(self.name, "state", state, self)
@@ -111,7 +111,7 @@ class Cell:
       A tensor `[B, D]`, and D.
 
     Raises:
-      DtypeError: if it is not of floats.
+      DtypeError: if it does not contain floats.
       ShapeError: if D is unknown.
     """
     (inputs,), depth = scopes.check_vectors(self.name, "inputs", [inputs])
@@ -139,11 +139,11 @@ def check_cell(caller, cell):
   """Raises unless `cell` is a cell of this package.
 
   Args:
-    caller: who asks, for the message.
-    cell: anything.
+    caller: the function to name in the message.
+    cell: any value.
 
   Raises:
-    ArgumentError: if it is none.
+    ArgumentError: if it is not.
   """
   if not isinstance(cell, Cell):
     raise errors.ArgumentError(
@@ -157,7 +157,7 @@ def check_state(caller, argument, state, cell):
   """Returns `state` as tensors in the structure of a cell's state.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     state: the parts of a state.
     cell: the cell.
@@ -166,8 +166,8 @@ def check_state(caller, argument, state, cell):
     The state, each part `[B, size]`.
 
   Raises:
-    ArgumentError: if it has not the structure of `cell.state_size`.
-    ShapeError: if a part is not of its depth.
+    ArgumentError: if it does not have the structure of `cell.state_size`.
+    ShapeError: if a part has another depth.
   """
   sizes = cell.state_size
   try:

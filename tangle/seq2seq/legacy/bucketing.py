@@ -1,4 +1,4 @@
-"""One graph for each pair of lengths, sharing variables, as contrib has it."""
+"""One graph per pair of lengths, with shared variables, as in contrib."""
 
 from tangle import errors
 from tangle.compat import tf1
@@ -19,26 +19,26 @@ def model_with_buckets(
   """Makes an encoder-decoder for each bucket; all share their variables.
 
   Source: `tf.contrib.legacy_seq2seq.model_with_buckets` 1.15. Departure: every
-  bucket has to fit the inputs, not only the last.
+  bucket must fit the inputs, not only the last.
 
   Args:
-    encoder_inputs: tensors that feed the encoder, as many as the largest
-      bucket has.
+    encoder_inputs: tensors that feed the encoder, at least as many as the
+      largest bucket has steps.
     decoder_inputs: tensors that feed the decoder.
     targets: int tensors `[B]`.
     weights: float tensors `[B]`.
     buckets: pairs (source length T, target length S).
     seq2seq: function of T encoder inputs and S decoder inputs, which returns S
-      outputs and a state: such as
+      outputs and a state, such as
       `lambda x, y: models.embedding_attention_seq2seq(x, y, cell, ...)`.
     softmax_loss_function: function with the keyword arguments `labels` and
-      `logits`, which returns `[B]`, in place of the cross entropy.
+      `logits`, which returns `[B]`; used instead of the cross entropy.
     per_example_loss: whether losses are `[B]`, not scalars.
     name: name scope of the new ops; `model_with_buckets` for None.
 
   Returns:
-    A list of the outputs for each bucket, lists themselves, and a list of the
-    losses for each bucket.
+    A list with the outputs of each bucket, which are lists, and a list with the
+    loss of each bucket.
 
   Raises:
     ArgumentError: if there is no bucket, or one is larger than the inputs.

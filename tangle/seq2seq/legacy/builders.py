@@ -14,12 +14,13 @@ from tangle.pipeline import pieces
 from tangle.seq2seq.legacy import losses, parts
 
 FEEDS = (("source", "source"),)
-"""What the encoder is fed of a `rows.Batch`, for `decoding.pipeline_converter`;
-in the tutorial's layout unless the encoder reverses the source itself."""
+"""The feeds of the encoder, from the fields of a `rows.Batch`, for
+`decoding.pipeline_converter`; in the tutorial's layout, unless the encoder
+itself reverses the source."""
 
 
 def reads(encoder):
-  """Returns what `Pipeline.add` takes as `reads` for a decoder.
+  """Returns the `reads` of a decoder, for `Pipeline.add`.
 
   Args:
     encoder: name of the encoder in the pipeline.
@@ -38,10 +39,10 @@ def encoder_builder(model, reverse_source=False):
 
   Args:
     model: a `parts.AttentionModel`.
-    reverse_source: False if `source` is as the encoder reads it: in the
-      tutorial the reversed source, with PAD in front. True if it is the source
-      in its own order with PAD behind, as `Pipeline.add` pads it; the graph
-      turns it around.
+    reverse_source: False if `source` is laid out as the encoder reads it: in
+      the tutorial the reversed source, with PAD in front. True if it is in its
+      own order with PAD at the end, as `Pipeline.add` pads it; the graph then
+      reverses it.
 
   Returns:
     A function of bucket and reads that returns a `Piece`.
@@ -106,10 +107,10 @@ def decoder_builder(model):
 
 
 def greedy_builder(model):
-  """Returns the builder of the decoder that predicts.
+  """Returns the builder of the decoder that predicts by greedy search.
 
   Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
-  `[B]` int32, as `decoding.pipeline_converter` wants them.
+  `[B]` int32, as `decoding.pipeline_converter` takes them.
 
   Args:
     model: a `parts.AttentionModel`.

@@ -1,7 +1,7 @@
 """Recurrent cells with the variables of `tf.nn.rnn_cell` in TensorFlow 1.15.
 
-Formulas, names, shapes and start values are those of 1.15; of the arguments,
-those that change one of these. Cells made of cells are in `wrappers`.
+Formulas, names, shapes and initial values are those of 1.15. Arguments that
+affect none of these are left out. Cells made of cells are in `wrappers`.
 """
 
 from tangle import errors
@@ -21,7 +21,7 @@ class GRUCell(base.Cell):
       h' = u h + (1 - u) g
 
   Source: Cho et al. 2014, "Learning Phrase Representations using RNN
-  Encoder-Decoder", eq. 5 to 8, with biases; variables and start values of
+  Encoder-Decoder", eq. 5 to 8, with biases; variables and initial values of
   `tf.nn.rnn_cell.GRUCell` 1.15: the bias of the gates starts at one.
 
   Variables: `gates/kernel` `[D + U, 2 U]`, `gates/bias` `[2 U]`,
@@ -40,15 +40,15 @@ class GRUCell(base.Cell):
 
     Args:
       num_units: U, depth of output and state.
-      activation: function of a tensor in place of tanh.
-      kernel_initializer: of both kernels; the scope's own for None.
-      bias_initializer: of both biases; ones for the gates and zeros for the
-        candidate for None.
+      activation: function of a tensor, used instead of tanh.
+      kernel_initializer: of both kernels; that of the scope for None.
+      bias_initializer: of both biases; for None, ones for the gates and zeros
+        for the candidate.
       name: variable scope.
 
     Raises:
-      ArgumentError: if `num_units` is no positive integer, or `activation` no
-        function.
+      ArgumentError: if `num_units` is not a positive integer, or `activation`
+        is not a function.
     """
     super().__init__(name)
     self._units = checks.check_positive(name, "num_units", num_units)
@@ -100,8 +100,8 @@ class LSTMCell(base.Cell):
       c' = sigmoid(f + forget_bias) c + sigmoid(i) tanh(j)
       h' = sigmoid(o) tanh(c')
 
-  With peepholes f and i also see `w_f_diag c` and `w_i_diag c`, and o sees
-  `w_o_diag c'`. With a projection h' is multiplied by `projection/kernel`.
+  With peepholes, f and i also get `w_f_diag c` and `w_i_diag c`, and o gets
+  `w_o_diag c'`. With a projection, h' is multiplied by `projection/kernel`.
 
   Source: Hochreiter & Schmidhuber 1997, "Long Short-Term Memory"; peepholes and
   projection from Sak, Senior & Beaufays 2014, "Long Short-Term Memory Recurrent
@@ -130,20 +130,20 @@ class LSTMCell(base.Cell):
 
     Args:
       num_units: U, depth of c.
-      use_peepholes: whether the gates see c.
+      use_peepholes: whether the gates read c.
       cell_clip: the largest absolute value in c'; None for no limit.
-      initializer: of kernels and peepholes; the scope's own for None.
+      initializer: of kernels and peepholes; that of the scope for None.
       num_proj: P, depth of h and the output; None for no projection.
       proj_clip: the largest absolute value in the projection.
       forget_bias: number added to the forget gate, on top of `bias`.
       state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
         tensor `[B, U + P]`, c first.
-      activation: function of a tensor in place of both tanh.
+      activation: function of a tensor, used instead of both tanh.
       name: variable scope.
 
     Raises:
-      ArgumentError: if a size is no positive integer, `activation` no function,
-        or `proj_clip` is given without `num_proj`.
+      ArgumentError: if a size is not a positive integer, `activation` is not a
+        function, or `proj_clip` is given without `num_proj`.
     """
     super().__init__(name)
     self._units = checks.check_positive(name, "num_units", num_units)
@@ -223,7 +223,7 @@ class LSTMCell(base.Cell):
 
 
 class BasicLSTMCell(LSTMCell):
-  """Long short-term memory without the options, as most old code has it.
+  """Long short-term memory without the options, as in most old code.
 
   The formula is that of `LSTMCell`; the variables are below `basic_lstm_cell`.
   """
@@ -243,12 +243,12 @@ class BasicLSTMCell(LSTMCell):
       forget_bias: number added to the forget gate, on top of `bias`.
       state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
         tensor `[B, 2 U]`, c first.
-      activation: function of a tensor in place of both tanh.
+      activation: function of a tensor, used instead of both tanh.
       name: variable scope.
 
     Raises:
-      ArgumentError: if `num_units` is no positive integer, or `activation` no
-        function.
+      ArgumentError: if `num_units` is not a positive integer, or `activation`
+        is not a function.
     """
     super().__init__(
       num_units,

@@ -1,8 +1,8 @@
 """Decoders of `tf.contrib.legacy_seq2seq`, with contrib's arguments.
 
-They run from an initial state over time-major inputs. The attention decoders
-take any memory `[B, T, D]`, T unknown too: this is how a decoder is cut from
-its encoder.
+They run over time-major inputs, from an initial state. The attention decoders
+take any memory `[B, T, D]`, even with unknown T, so that a decoder can be cut
+off from its encoder.
 """
 
 from tangle.compat import tf1
@@ -13,7 +13,7 @@ from tangle.seq2seq.legacy import attention, base, feeding, scopes
 def rnn_decoder(
   decoder_inputs, initial_state, cell, loop_function=None, scope=None
 ):
-  """Runs a cell over inputs, from a state.
+  """Runs a cell over inputs, from an initial state.
 
   Source: `tf.contrib.legacy_seq2seq.rnn_decoder` 1.15.
 
@@ -21,7 +21,7 @@ def rnn_decoder(
     decoder_inputs: T tensors `[B, D]`.
     initial_state: state of the cell.
     cell: a cell.
-    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+    loop_function: function of an output `[B, O]` and the step, from 1, which
       returns the next input `[B, D]`; None to read all of `decoder_inputs`.
     scope: variable and name scope; `rnn_decoder` for None.
 
@@ -29,7 +29,8 @@ def rnn_decoder(
     A list of T outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or `cell` or `initial_state` is none.
+    ArgumentError: if there are no inputs, or `cell` or `initial_state` is not
+      valid.
     ShapeError: if inputs or state are of the wrong depth.
   """
   base.check_cell("rnn_decoder", cell)
@@ -50,10 +51,10 @@ def unroll(step, feed, count, state):
 
   Args:
     step: function of an input and a state, which returns an output and a state.
-    feed: function of a step number and the output before, which returns the
+    feed: function of a step number and the previous output, which returns the
       input.
-    count: T, how many steps.
-    state: the state at first.
+    count: T, the number of steps.
+    state: the initial state.
 
   Returns:
     A list of T outputs, and the final state.
@@ -76,7 +77,7 @@ def embedding_rnn_decoder(
   update_embedding_for_previous=True,
   scope=None,
 ):
-  """Runs a cell over symbols, given ones or its own.
+  """Runs a cell over symbols, given or predicted.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_rnn_decoder` 1.15.
 
@@ -88,10 +89,10 @@ def embedding_rnn_decoder(
     embedding_size: E.
     output_projection: pair (W, B) of `[O, V]` and `[V]`, for `feed_previous`;
       None if the cell's outputs are logits.
-    feed_previous: whether each symbol but the first is the best of the output
-      before it: a bool or a scalar bool tensor.
-    update_embedding_for_previous: whether symbols that were fed back have a
-      gradient to the table.
+    feed_previous: whether each symbol but the first is the argmax of the
+      previous output: a bool or a scalar bool tensor.
+    update_embedding_for_previous: whether gradients flow to the table from
+      symbols that were fed back.
     scope: variable and name scope; `embedding_rnn_decoder` for None.
 
   Returns:
@@ -136,7 +137,7 @@ def attention_decoder(
   scope=None,
   initial_state_attention=False,
 ):
-  """Runs a cell over inputs, from a state, attending to a memory.
+  """Runs a cell over inputs, from an initial state, attending to a memory.
 
       x = [input, contexts before] kernel + bias
       cell_output, state = cell(x, state before)
@@ -153,9 +154,9 @@ def attention_decoder(
     cell: a cell.
     output_size: O, depth of the outputs; that of the cell for None.
     num_heads: number of attention heads.
-    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+    loop_function: function of an output `[B, O]` and the step, from 1, which
       returns the next input `[B, E]`; None to read all of `decoder_inputs`.
-    dtype: float type; that of the variable scope around for None.
+    dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `attention_decoder` for None.
     initial_state_attention: whether the first contexts come from the initial
       state; zeros if not.
@@ -212,7 +213,7 @@ def embedding_attention_decoder(
   scope=None,
   initial_state_attention=False,
 ):
-  """Runs an attention decoder over symbols, given ones or its own.
+  """Runs an attention decoder over symbols, given or predicted.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_attention_decoder` 1.15.
 
@@ -227,11 +228,11 @@ def embedding_attention_decoder(
     output_size: O, depth of the outputs; that of the cell for None.
     output_projection: pair (W, B) of `[O, V]` and `[V]`, for `feed_previous`;
       None if the outputs are logits.
-    feed_previous: whether each symbol but the first is the best of the output
-      before it: a bool or a scalar bool tensor.
-    update_embedding_for_previous: whether symbols that were fed back have a
-      gradient to the table.
-    dtype: float type; that of the variable scope around for None.
+    feed_previous: whether each symbol but the first is the argmax of the
+      previous output: a bool or a scalar bool tensor.
+    update_embedding_for_previous: whether gradients flow to the table from
+      symbols that were fed back.
+    dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `embedding_attention_decoder` for None.
     initial_state_attention: whether the first contexts come from the initial
       state; zeros if not.
@@ -303,16 +304,16 @@ def embedding_attention_start(
     embedding_size: E.
     num_heads: number of attention heads.
     output_size: O, depth of the outputs; that of the cell for None.
-    dtype: float type; that of the variable scope around for None.
+    dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `embedding_attention_decoder` for None.
     initial_state_attention: whether the first contexts come from the initial
       state; zeros if not.
 
   Returns:
-    A function of symbols `[R]` and contexts and state before, which returns
-    the output `[R, O]`, and contexts and state after; and those before the
-    first step, `[B, ...]`. R is B times any number of beams, those of an
-    example together.
+    A function of symbols `[R]` and the previous contexts and state, which
+    returns the output `[R, O]` and the next contexts and state; and the initial
+    contexts and state, `[B, ...]`. R is B times any number of beams; the beams
+    of an example are adjacent rows.
 
   Raises:
     ArgumentError: if an argument is out of range.

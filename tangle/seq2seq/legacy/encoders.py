@@ -1,4 +1,4 @@
-"""Encoders of the legacy models: a cell over all inputs, padding too."""
+"""Encoders of the legacy models: a cell over all inputs, including padding."""
 
 from tangle.compat import tf1
 from tangle.seq2seq.legacy import decoders, feeding, scopes, wrappers
@@ -8,7 +8,7 @@ def encoder(caller, encoder_inputs, cell, dtype):
   """Runs a cell over features from a zero state, in the current scope.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     encoder_inputs: T tensors `[B, D]`.
     cell: a cell.
     dtype: float type.
@@ -18,7 +18,7 @@ def encoder(caller, encoder_inputs, cell, dtype):
 
   Raises:
     ArgumentError: if there are no inputs.
-    DtypeError: if an input is not of floats.
+    DtypeError: if an input does not contain floats.
     ShapeError: if an input is of the wrong shape.
   """
   inputs, depth = scopes.check_vectors(caller, "encoder_inputs", encoder_inputs)
@@ -33,7 +33,7 @@ def embedding_encoder(
   """Runs a cell over embedded symbols, below `rnn` in the current scope.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     encoder_inputs: T int tensors `[B]`.
     cell: a cell.
     num_symbols: number of symbols.
@@ -45,8 +45,8 @@ def embedding_encoder(
     which the cell was bound.
 
   Raises:
-    ArgumentError: if there are no inputs, or a size is no positive integer.
-    DtypeError: if an input is not of integers.
+    ArgumentError: if there are no inputs, or a size is not a positive integer.
+    DtypeError: if an input does not contain integers.
     ShapeError: if an input is not of rank 1.
   """
   ids = scopes.check_ids(caller, "encoder_inputs", encoder_inputs)
@@ -61,7 +61,7 @@ def embedding_encoder(
 
 
 def cell_place():
-  """Returns the scope of the encoder's cell, from within `rnn`.
+  """Returns the scope of the encoder's cell; to be called within `rnn`.
 
   Returns:
     A `tf1.VariableScope`.
@@ -71,7 +71,7 @@ def cell_place():
 
 
 def zero_state(cell, inputs, dtype):
-  """Returns a zero state for the batch that comes in.
+  """Returns a zero state for the batch size of the inputs.
 
   Args:
     cell: a cell.

@@ -1,4 +1,4 @@
-"""What a decoder reads at each step: given symbols, or its own."""
+"""The inputs of a decoder at each step: given symbols, or its own."""
 
 import numpy as np
 
@@ -9,27 +9,27 @@ from tangle.seq2seq.legacy import scopes
 
 
 def given(inputs):
-  """Returns the feed that reads what is given.
+  """Returns the feed function for given inputs.
 
   Args:
     inputs: T tensors `[B, D]`.
 
   Returns:
-    A function of a step and the output before it, which returns `[B, D]`.
+    A function of a step and the previous output, which returns `[B, D]`.
   """
   return lambda step, previous: inputs[step]
 
 
 def looped(inputs, loop_function):
-  """Returns the feed that makes each input of the output before it.
+  """Returns the feed function that computes inputs from previous outputs.
 
   Args:
     inputs: T tensors `[B, D]`, of which only the first is read.
-    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+    loop_function: function of an output `[B, O]` and the step, from 1, which
       returns `[B, D]`; None to read all the inputs.
 
   Returns:
-    A function of a step and the output before it, which returns `[B, D]`.
+    A function of a step and the previous output, which returns `[B, D]`.
   """
   if loop_function is None:
     return given(inputs)
@@ -44,23 +44,23 @@ def looped(inputs, loop_function):
 
 
 def embedded(table, ids, feed_previous, projection=None, update=True):
-  """Returns the feed that looks symbols up in a table.
+  """Returns the feed function that looks symbols up in a table.
 
-  Without `feed_previous` all lookups are one op. With it, each step's symbol
-  is the largest entry of the output before it, projected if need be. If
-  `feed_previous` is a tensor, the choice is made anew in each run, and the
-  projection is only computed where it is needed.
+  Without `feed_previous` all lookups are one op. With it, the symbol of a step
+  is the argmax of the previous output, after the projection if there is one. If
+  `feed_previous` is a tensor, each run chooses anew, and the projection is
+  computed only if needed.
 
   Args:
     table: a variable `[V, E]`.
     ids: T int tensors `[B]`.
     feed_previous: a bool or a scalar bool tensor.
     projection: pair of `[O, V]` and `[V]`, or None if outputs are logits.
-    update: whether a symbol that was fed back has a gradient to its row of the
-      table. The first symbol, which is given, always has.
+    update: whether gradients flow from a symbol that was fed back to its row of
+      the table. From the first symbol, which is given, they always do.
 
   Returns:
-    A function of a step and the output before it, which returns `[B, E]`.
+    A function of a step and the previous output, which returns `[B, E]`.
   """
 
   def lookup(symbols):
@@ -93,10 +93,10 @@ def embedded(table, ids, feed_previous, projection=None, update=True):
 
 
 def updates(feed_previous):
-  """Whether symbols that are fed back have a gradient to the table.
+  """Whether gradients flow to the table from symbols that are fed back.
 
-  In contrib's encoder-decoders they have if `feed_previous` is a bool, and have
-  not if it is a tensor.
+  In contrib's encoder-decoders they do if `feed_previous` is a bool, and do not
+  if it is a tensor.
 
   Args:
     feed_previous: a bool or a tensor.
@@ -111,7 +111,7 @@ def check_feed_previous(caller, value):
   """Returns `feed_previous` as a Python bool or a scalar bool tensor.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     value: a bool, or a scalar bool tensor.
 
   Returns:
@@ -120,7 +120,7 @@ def check_feed_previous(caller, value):
   Raises:
     DtypeError: if it is neither.
     GraphError: if it is from another graph.
-    ShapeError: if it is a tensor that is no scalar.
+    ShapeError: if it is a tensor but not a scalar.
   """
   if isinstance(value, (bool, np.bool_)):
     return bool(value)
@@ -141,7 +141,7 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
   """Returns an output projection as tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     projection: pair of weights `[O, V]` and biases `[V]`, or None.
     depth: O, depth of the outputs.
     num_symbols: V.
@@ -151,9 +151,9 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
     A pair of tensors, or None for None.
 
   Raises:
-    ArgumentError: if it is no pair.
-    DtypeError: if one is of another type.
-    ShapeError: if one is of another shape.
+    ArgumentError: if it is not a pair.
+    DtypeError: if one has another type.
+    ShapeError: if one has another shape.
   """
   if projection is None:
     return None
@@ -181,10 +181,10 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
 
 
 def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
-  """Returns the ids that a decoder reads, after a check of the sizes.
+  """Returns the ids that a decoder reads, after checking the sizes.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     decoder_inputs: T int tensors `[B]`.
     num_symbols: V.
     embedding_size: E.
@@ -193,8 +193,8 @@ def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
     A list of T int tensors `[B]`.
 
   Raises:
-    ArgumentError: if there are no inputs, or a size is no positive integer.
-    DtypeError: if an input is not of integers.
+    ArgumentError: if there are no inputs, or a size is not a positive integer.
+    DtypeError: if an input does not contain integers.
     ShapeError: if an input is not of rank 1.
   """
   checks.check_positive(caller, "num_symbols", num_symbols)

@@ -1,4 +1,4 @@
-"""Losses over time-major sequences, as `tf.contrib.legacy_seq2seq` has them."""
+"""Losses over time-major sequences, as in `tf.contrib.legacy_seq2seq`."""
 
 from tangle import errors
 from tangle.compat import tf1
@@ -28,16 +28,16 @@ def sequence_loss_by_example(
     weights: T float tensors `[B]`.
     average_across_timesteps: whether to divide by the sum of the weights.
     softmax_loss_function: function with the keyword arguments `labels` `[B]`
-      and `logits`, which returns `[B]`, in place of the cross entropy.
+      and `logits`, which returns `[B]`; used instead of the cross entropy.
     name: name scope of the new ops; `sequence_loss_by_example` for None.
 
   Returns:
     `[B]` float.
 
   Raises:
-    ArgumentError: if the lists are empty or not of one length.
-    DtypeError: if targets are no integers, or weights of another type than the
-      losses.
+    ArgumentError: if the lists are empty or differ in length.
+    DtypeError: if targets are not integers, or weights have another type than
+      the losses.
   """
   caller = "sequence_loss_by_example"
   with tf1.name_scope(name or caller):
@@ -58,7 +58,7 @@ def sequence_loss(
   softmax_loss_function=None,
   name=None,
 ):
-  """Weighted cross entropy of a batch: the examples' sum or mean.
+  """Weighted cross entropy of a batch: the sum or mean over examples.
 
   The mean is over examples, not over symbols: a short example counts as much
   as a long one.
@@ -73,16 +73,16 @@ def sequence_loss(
       of its weights.
     average_across_batch: whether to divide by B.
     softmax_loss_function: function with the keyword arguments `labels` `[B]`
-      and `logits`, which returns `[B]`, in place of the cross entropy.
+      and `logits`, which returns `[B]`; used instead of the cross entropy.
     name: name scope of the new ops; `sequence_loss` for None.
 
   Returns:
     A float scalar.
 
   Raises:
-    ArgumentError: if the lists are empty or not of one length.
-    DtypeError: if targets are no integers, or weights of another type than the
-      losses.
+    ArgumentError: if the lists are empty or differ in length.
+    DtypeError: if targets are not integers, or weights have another type than
+      the losses.
   """
   with tf1.name_scope(name or "sequence_loss"):
     found = sequence_loss_by_example(
@@ -100,20 +100,20 @@ def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
   """Sums each example's weighted losses, and its weights.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
     targets: T int tensors `[B]`.
     weights: T float tensors `[B]`.
     softmax_loss_function: as for `sequence_loss`.
 
   Returns:
-    Two tensors `[B]`, float32 where the losses are of half precision, and the
-    type of the losses.
+    Two tensors `[B]`, float32 if the losses are in half precision; and the type
+    of the losses.
 
   Raises:
-    ArgumentError: if the lists are empty or not of one length.
-    DtypeError: if targets are no integers, or weights of another type than the
-      losses.
+    ArgumentError: if the lists are empty or differ in length.
+    DtypeError: if targets are not integers, or weights have another type than
+      the losses.
   """
   for argument, values in (("targets", targets), ("weights", weights)):
     if len(values) != len(logits):

@@ -1,18 +1,18 @@
 """Encoder-decoders of `tf.contrib.legacy_seq2seq`, with contrib's arguments.
 
 Inputs are time-major: lists of `[B]` or `[B, D]` tensors. The encoder runs over
-every input, padding too: there are no lengths. (The translate tutorial reverses
-the source and pads it in front, so that the padding comes first.)
+every input, including padding: there are no lengths. (The translate tutorial
+reverses the source and puts padding in front, so that it is read first.)
 
-Called a second time in one graph, a function makes new variables, which is an
-error under the same names, unless the variable scope around says reuse.
+A second call in one graph creates new variables. Under the same names this is
+an error, unless the enclosing variable scope has reuse on.
 
-All functions that have an encoder and a decoder of their own take `share_cell`,
-which contrib has not. On 1.15 contrib copies the cell for the encoder, which
-fails once it has been called, so in the second bucket. The usual remedy was to
-give the cell's class a `__deepcopy__` that returns the cell itself; encoder and
-decoder then share its variables, which are the encoder's. `share_cell=True`
-loads the checkpoints of such code.
+All functions with a separate encoder and decoder take `share_cell`, which
+contrib does not have. On 1.15 contrib copies the cell for the encoder, which
+fails after the cell's first call, that is, in the second bucket. The usual
+workaround was a `__deepcopy__` of the cell's class that returns the cell
+itself; encoder and decoder then share its variables, under the encoder's names.
+`share_cell=True` loads the checkpoints of such code.
 """
 
 from tangle import errors
@@ -43,7 +43,7 @@ def basic_rnn_seq2seq(
   Args:
     encoder_inputs: T tensors `[B, D]`.
     decoder_inputs: S tensors `[B, E]`.
-    cell: a cell; encoder and decoder have each its own variables.
+    cell: a cell; encoder and decoder each have their own variables.
     dtype: float type.
     scope: variable and name scope; `basic_rnn_seq2seq` for None.
     share_cell: whether the decoder uses the encoder's variables.
@@ -52,7 +52,7 @@ def basic_rnn_seq2seq(
     A list of S outputs `[B, O]`, and the decoder's final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or `cell` is none.
+    ArgumentError: if there are no inputs, or `cell` is not a cell.
     ShapeError: if inputs are of the wrong shape.
   """
   caller = "basic_rnn_seq2seq"
@@ -82,7 +82,7 @@ def tied_rnn_seq2seq(
     encoder_inputs: T tensors `[B, D]`.
     decoder_inputs: S tensors `[B, D]`.
     cell: a cell, whose variables encoder and decoder share.
-    loop_function: function of an output `[B, O]` and the step, 1 and on, which
+    loop_function: function of an output `[B, O]` and the step, from 1, which
       returns the decoder's next input `[B, D]`; None to read all of
       `decoder_inputs`.
     dtype: float type.
@@ -93,7 +93,7 @@ def tied_rnn_seq2seq(
     A list of S outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or `cell` is none.
+    ArgumentError: if there are no inputs, or `cell` is not a cell.
     ShapeError: if inputs are of the wrong shape.
   """
   caller = "tied_rnn_seq2seq"
@@ -140,16 +140,16 @@ def embedding_rnn_seq2seq(
   Args:
     encoder_inputs: T int tensors `[B]`.
     decoder_inputs: S int tensors `[B]`.
-    cell: a cell; encoder and decoder have each its own variables.
+    cell: a cell; encoder and decoder each have their own variables.
     num_encoder_symbols: number of source symbols.
     num_decoder_symbols: V, number of target symbols.
     embedding_size: E, depth of both tables.
     output_projection: pair (W, B) of `[O, V]` and `[V]`: outputs are the
       cell's, and `feed_previous` projects them. None for logits `[B, V]`.
-    feed_previous: whether each symbol but the first is the best of the output
-      before it: a bool or a scalar bool tensor. For a tensor, symbols that were
-      fed back have no gradient to the table.
-    dtype: float type; that of the variable scope around for None.
+    feed_previous: whether each symbol but the first is the argmax of the
+      previous output: a bool or a scalar bool tensor. With a tensor, no
+      gradient flows to the table from symbols that were fed back.
+    dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `embedding_rnn_seq2seq` for None.
     share_cell: whether the decoder uses the encoder's variables.
 
@@ -214,8 +214,8 @@ def embedding_tied_rnn_seq2seq(
   """Encodes and decodes symbols with one table and one cell.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_tied_rnn_seq2seq` 1.15. As there,
-  `scope` does not reach the cell, which is below
-  `combined_tied_rnn_seq2seq/tied_rnn_seq2seq` in it, whatever its name.
+  `scope` does not rename the scope of the cell, which is always
+  `combined_tied_rnn_seq2seq/tied_rnn_seq2seq` below it.
 
   Args:
     encoder_inputs: T int tensors `[B]`.
@@ -228,10 +228,10 @@ def embedding_tied_rnn_seq2seq(
     output_projection: pair (W, B) of `[O, num_symbols]` and `[num_symbols]`:
       outputs are the cell's, and `feed_previous` projects them. None for
       logits `[B, V]`.
-    feed_previous: whether each symbol but the first is the best of the output
-      before it: a bool or a scalar bool tensor. For a tensor, symbols that were
-      fed back have no gradient to the table.
-    dtype: float type; that of the variable scope around for None.
+    feed_previous: whether each symbol but the first is the argmax of the
+      previous output: a bool or a scalar bool tensor. With a tensor, no
+      gradient flows to the table from symbols that were fed back.
+    dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `embedding_tied_rnn_seq2seq` for None.
 
   Returns:
@@ -288,9 +288,9 @@ def embedding_attention_seq2seq(
 ):
   """Encodes symbols, and decodes symbols attending to the encoder's outputs.
 
-  Without `output_projection` the cell's output is mapped to V numbers, and
-  those with the contexts to V numbers once more: this is how contrib has it,
-  and what its checkpoints hold.
+  Without `output_projection`, the cell's output is mapped to V numbers, and
+  these, with the contexts, are mapped to V numbers again, as in contrib and its
+  checkpoints.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_attention_seq2seq` 1.15, after
   Vinyals et al. 2015, "Grammar as a Foreign Language".
@@ -298,7 +298,7 @@ def embedding_attention_seq2seq(
   Args:
     encoder_inputs: T int tensors `[B]`.
     decoder_inputs: S int tensors `[B]`.
-    cell: a cell; encoder and decoder have each its own variables.
+    cell: a cell; encoder and decoder each have their own variables.
     num_encoder_symbols: number of source symbols.
     num_decoder_symbols: V, number of target symbols.
     embedding_size: E, depth of both tables.
@@ -306,10 +306,10 @@ def embedding_attention_seq2seq(
     output_projection: pair (W, B) of `[O, V]` and `[V]`, O the cell's output
       size: outputs are `[B, O]`, and `feed_previous` projects them. None for
       logits `[B, V]`.
-    feed_previous: whether each symbol but the first is the best of the output
-      before it: a bool or a scalar bool tensor. For a tensor, symbols that were
-      fed back have no gradient to the table.
-    dtype: float type; that of the variable scope around for None.
+    feed_previous: whether each symbol but the first is the argmax of the
+      previous output: a bool or a scalar bool tensor. With a tensor, no
+      gradient flows to the table from symbols that were fed back.
+    dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `embedding_attention_seq2seq` for None.
     initial_state_attention: whether the first contexts come from the encoder's
       final state; zeros if not.

@@ -1,8 +1,8 @@
 """The legacy attention model in two parts, encoder and decoder.
 
-Both parts together compute what `models.embedding_attention_seq2seq` computes,
-on the same variables. What passes between them is two tensors, whose lengths
-the decoder need not know; so each part can have graphs of its own.
+Together the parts compute the same as `models.embedding_attention_seq2seq`,
+with the same variables. Two tensors pass between them. The decoder need not
+know their lengths, so each part can have its own graphs.
 """
 
 from typing import Any, NamedTuple
@@ -23,11 +23,11 @@ from tangle.seq2seq.legacy import (
 
 
 class Encoded(NamedTuple):
-  """What a decoder reads of an encoder.
+  """The outputs of an encoder that a decoder reads.
 
   Attributes:
-    attention_states: `[B, T, D]`, the outputs at all steps, padding too.
-    state: `[B, Q]`, the parts of the final state side by side: layer by layer,
+    attention_states: `[B, T, D]`, the outputs at all steps, including padding.
+    state: `[B, Q]`, the parts of the final state, concatenated: layer by layer,
       for an LSTM c before h.
   """
 
@@ -36,7 +36,7 @@ class Encoded(NamedTuple):
 
 
 class Decoded(NamedTuple):
-  """What a decoder returns.
+  """The outputs of a decoder.
 
   Attributes:
     outputs: list of S outputs `[B, V]`, or `[B, O]` with an output projection.
@@ -50,9 +50,10 @@ class Decoded(NamedTuple):
 class AttentionModel:
   """Settings of a legacy attention model, and its two parts.
 
-  It holds no variables: they are made, or found, below `scope` in the variable
-  scope of each call. So a model can be called in several graphs, and shares its
-  variables with `models.embedding_attention_seq2seq` in the same scope.
+  It holds no variables: they are created, or reused, below `scope` in the
+  variable scope of each call. So a model can be called in several graphs, and
+  it shares its variables with `models.embedding_attention_seq2seq` in the same
+  scope.
 
   Attributes:
     cell: the cell.
@@ -76,7 +77,7 @@ class AttentionModel:
     """Sets the model up; makes neither ops nor variables.
 
     Args:
-      cell: a cell; encoder and decoder have each its own variables.
+      cell: a cell; encoder and decoder each have their own variables.
       num_encoder_symbols: number of source symbols.
       num_decoder_symbols: V, number of target symbols.
       embedding_size: depth of both tables.
@@ -92,7 +93,7 @@ class AttentionModel:
 
     Raises:
       ArgumentError: if an argument is out of range, or `output_projection` is
-        none, such as a pair of tensors.
+        of another class, such as a pair of tensors.
       ShapeError: if `output_projection` is for other sizes.
     """
     caller = "AttentionModel"
@@ -131,14 +132,14 @@ class AttentionModel:
 
     Args:
       source: `[B, T]` int ids; T must be known. Padding is read like any
-        symbol; the tutorial has it in front of the reversed source.
+        symbol; in the tutorial it comes before the reversed source.
       name: name scope of the new ops.
 
     Returns:
       An `Encoded`.
 
     Raises:
-      DtypeError: if `source` is not of integers.
+      DtypeError: if `source` does not contain integers.
       ShapeError: if `source` is not of rank 2, or T is unknown.
     """
     opened = scopes.reusing("encode", self._scope, self.dtype)
@@ -161,8 +162,8 @@ class AttentionModel:
     Args:
       encoded: an `Encoded`; the number of its steps may be unknown.
       inputs: `[B, S]` int ids, GO first; S must be known.
-      feed_previous: whether each symbol but the first is the best of the output
-        before it: a bool or a scalar bool tensor.
+      feed_previous: whether each symbol but the first is the argmax of the
+        previous output: a bool or a scalar bool tensor.
       name: name scope of the new ops.
 
     Returns:
@@ -170,8 +171,8 @@ class AttentionModel:
 
     Raises:
       DtypeError: if an argument is of the wrong type.
-      ShapeError: if `inputs` is not of rank 2, S is unknown, or `encoded` is
-        of another cell's depth.
+      ShapeError: if `inputs` is not of rank 2, S is unknown, or `encoded` does
+        not have the cell's depth.
     """
     scopes.check_graph_mode("decode")
     with tf1.name_scope(name):
@@ -193,7 +194,7 @@ class AttentionModel:
     return Decoded(outputs, state)
 
   def _decoder_settings(self, caller, encoded):
-    """Returns what the decoders take, from within the model's scope."""
+    """Returns the decoders' arguments; to be called in the model's scope."""
     cell, output_size = self.cell, None
     if self._share_cell:
       with scopes.inner("rnn"):
@@ -225,7 +226,7 @@ class AttentionModel:
     return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
 
   def start(self, encoded, name="start"):
-    """Prepares a search of what an encoder has read.
+    """Prepares a search over the outputs of an encoder.
 
     Args:
       encoded: an `Encoded`; the number of its steps may be unknown.
@@ -235,12 +236,13 @@ class AttentionModel:
       An `attention_model.Start(step, state)`. `step(symbols, state)` takes the
       last symbols `[R]` int32 and the decoder's state, and returns the logits
       `[R, V]` of the next symbols and the next state. R is B times any number
-      of beams, those of an example together. `state` is the first one: a list
-      of contexts `[B, D]`, one for each head, and the cell's state.
+      of beams; the beams of an example are adjacent rows. `state` is the
+      initial state: a list with one context `[B, D]` per head, and the cell's
+      state.
 
     Raises:
       DtypeError: if `encoded` is of the wrong type.
-      ShapeError: if `encoded` is of another cell's depth.
+      ShapeError: if `encoded` does not have the cell's depth.
     """
     scopes.check_graph_mode("start")
     with tf1.name_scope(name):
@@ -260,11 +262,11 @@ class AttentionModel:
     return attention_model.Start(step, state)
 
   def greedy(self, encoded, steps, name="greedy"):
-    """Predicts symbols from the best ones before them.
+    """Predicts each symbol from the predicted ones before it.
 
     Args:
       encoded: an `Encoded`.
-      steps: S, how many symbols to predict at most, an int.
+      steps: S, the largest number of symbols to predict, an int.
       name: name scope of the new ops.
 
     Returns:
@@ -272,9 +274,9 @@ class AttentionModel:
       symbols are those of `decode` with `feed_previous`, up to EOS.
 
     Raises:
-      ArgumentError: if `steps` is no positive integer.
+      ArgumentError: if `steps` is not a positive integer.
       DtypeError: if `encoded` is of the wrong type.
-      ShapeError: if `encoded` is of another cell's depth.
+      ShapeError: if `encoded` does not have the cell's depth.
     """
     scopes.check_graph_mode("greedy")
     with tf1.name_scope(name):
@@ -297,7 +299,7 @@ class AttentionModel:
 
     Args:
       encoded: an `Encoded`.
-      steps: S, how many symbols to predict at most, an int.
+      steps: S, the largest number of symbols to predict, an int.
       beam_size: K, see `search.beam`.
       length_penalty: alpha, see there.
       n_best: N, see there.
@@ -310,7 +312,7 @@ class AttentionModel:
     Raises:
       ArgumentError: if a setting is out of range.
       DtypeError: if `encoded` is of the wrong type.
-      ShapeError: if `encoded` is of another cell's depth.
+      ShapeError: if `encoded` does not have the cell's depth.
     """
     scopes.check_graph_mode("beam")
     with tf1.name_scope(name):
@@ -328,7 +330,7 @@ class AttentionModel:
       )
 
   def logits(self, outputs):
-    """Maps outputs of the decoder to logits, if they are none yet.
+    """Maps outputs of the decoder to logits, unless they are logits already.
 
     Args:
       outputs: list of S outputs, as in `Decoded`.
@@ -343,7 +345,7 @@ class AttentionModel:
 
   @property
   def softmax_loss_function(self):
-    """What `losses.sequence_loss` takes under this name; None for none."""
+    """The argument of that name for `losses.sequence_loss`, or None."""
     if self.output_projection is None:
       return None
     return self.output_projection.loss
@@ -354,10 +356,10 @@ def _project(output, pair):
 
 
 def unstack(caller, argument, batch):
-  """Cuts batch-major ids into steps.
+  """Splits batch-major ids into steps.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     batch: `[B, T]` int; T must be known.
 
@@ -365,7 +367,7 @@ def unstack(caller, argument, batch):
     A list of T int tensors `[B]`.
 
   Raises:
-    DtypeError: if it is not of integers.
+    DtypeError: if it does not contain integers.
     GraphError: if it is from another graph.
     ShapeError: if it is not of rank 2, or T is unknown.
   """

@@ -1,7 +1,7 @@
-"""Variables in scopes, as contrib's code makes them.
+"""Variables in scopes, as in contrib's code.
 
-Variables are resource variables, made by `tf1.get_variable` in the current
-variable scope: its reuse, default initializer, dtype and partitioner hold.
+Variables are resource variables, created by `tf1.get_variable` in the current
+variable scope, with its reuse, default initializer, dtype and partitioner.
 """
 
 from tangle import errors
@@ -13,37 +13,37 @@ def opened(caller, scope, default, dtype=None):
   """Opens a variable scope, and the name scope that goes with it.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     scope: a string or a `tf1.VariableScope`; None for `default`.
     default: a string.
-    dtype: default dtype of the variables; None for that of the scope around.
+    dtype: default dtype of the variables; None for the enclosing scope's.
 
   Returns:
     A context manager that gives the `tf1.VariableScope`.
 
   Raises:
-    GraphError: if there is no graph, but eager execution.
+    GraphError: if eager execution is on.
   """
   check_graph_mode(caller)
   return tf1.variable_scope(scope or default, dtype=dtype)
 
 
 def reusing(caller, scope=None, dtype=None):
-  """Opens a variable scope that finds what is there and makes what is not.
+  """Opens a variable scope that reuses or creates variables (`AUTO_REUSE`).
 
-  No name scope is opened. Where the scope around insists on reuse, so does
-  this one.
+  No name scope is opened. If the enclosing scope has `reuse=True`, so does this
+  one.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     scope: a string; None for the current scope.
-    dtype: default dtype of the variables; None for that of the scope around.
+    dtype: default dtype of the variables; None for the enclosing scope's.
 
   Returns:
     A context manager that gives the `tf1.VariableScope`.
 
   Raises:
-    GraphError: if there is no graph, but eager execution.
+    GraphError: if eager execution is on.
   """
   check_graph_mode(caller)
   around = tf1.get_variable_scope()
@@ -56,13 +56,13 @@ def reusing(caller, scope=None, dtype=None):
 
 
 def check_graph_mode(caller):
-  """Raises unless ops go to a graph.
+  """Raises if eager execution is on.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
 
   Raises:
-    GraphError: if there is no graph, but eager execution.
+    GraphError: if eager execution is on.
   """
   if tf1.executing_eagerly():
     raise errors.GraphError(
@@ -75,7 +75,7 @@ def inner(name):
   """Opens a variable scope below the current one, without a name scope.
 
   Args:
-    name: a string, or a `tf1.VariableScope` to go back to.
+    name: a string, or a `tf1.VariableScope` to enter again.
 
   Returns:
     A context manager that gives the `tf1.VariableScope`.
@@ -84,21 +84,21 @@ def inner(name):
 
 
 def make_variable(name, shape, dtype, initializer=None):
-  """Makes a variable in the current variable scope, or finds it there.
+  """Creates a variable in the current variable scope, or reuses it.
 
   Args:
     name: name below the scope.
     shape: list of ints.
     dtype: its dtype.
-    initializer: a TensorFlow initializer; None for the scope's own, or else
-      Glorot's uniform one.
+    initializer: a TensorFlow initializer; None for the scope's default, or
+      Glorot uniform if it has none.
 
   Returns:
     A resource variable of `shape`.
 
   Raises:
-    ArgumentError: if the scope cannot give it: there already and not to be
-      reused, not there and to be reused, or of another shape or dtype.
+    ArgumentError: if the scope cannot provide it: it exists but reuse is off,
+      it does not exist but reuse is on, or its shape or dtype differs.
   """
   try:
     return tf1.get_variable(
@@ -133,10 +133,10 @@ def read(name, shape, dtype, initializer=None):
 
 
 def linear(depths, units, dtype):
-  """Makes the variables of a linear map of several tensors side by side.
+  """Creates the variables of a linear map of several concatenated tensors.
 
-  Variables: `kernel` `[sum of depths, U]`, and `bias` `[U]` of zeros, which
-  no partitioner cuts.
+  Variables: `kernel` `[sum of depths, U]`, and `bias` `[U]` of zeros, which is
+  never partitioned.
 
   Args:
     depths: the depths of the tensors, ints.
@@ -162,7 +162,7 @@ def check_ids(caller, argument, values):
   """Returns time-major ids as tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     values: T int tensors `[B]`, in a list or tuple.
 
@@ -170,9 +170,9 @@ def check_ids(caller, argument, values):
     A list of T int tensors `[B]`.
 
   Raises:
-    ArgumentError: if it is no list, or an empty one.
-    DtypeError: if one is not of integers.
-    ShapeError: if one is not of rank 1.
+    ArgumentError: if it is not a list, or empty.
+    DtypeError: if a tensor does not contain integers.
+    ShapeError: if a tensor is not of rank 1.
   """
   tensors = []
   for k, value in enumerate(check_list(caller, argument, values)):
@@ -187,7 +187,7 @@ def check_vectors(caller, argument, values):
   """Returns time-major features as tensors.
 
   Args:
-    caller: who asks, for messages.
+    caller: the function to name in messages.
     argument: the argument's name, for messages.
     values: T float tensors `[B, D]`, in a list or tuple; D the same for all.
 
@@ -195,10 +195,10 @@ def check_vectors(caller, argument, values):
     A list of T float tensors `[B, D]`, and D.
 
   Raises:
-    ArgumentError: if it is no list, or an empty one.
-    DtypeError: if one is not of floats.
-    GraphError: if one is from another graph.
-    ShapeError: if one is not of rank 2, or D is unknown or not the same.
+    ArgumentError: if it is not a list, or empty.
+    DtypeError: if a tensor does not contain floats.
+    GraphError: if a tensor is from another graph.
+    ShapeError: if a tensor is not of rank 2, or D is unknown or differs.
   """
   tensors, depth = [], None
   for k, value in enumerate(check_list(caller, argument, values)):
@@ -226,15 +226,15 @@ def check_list(caller, argument, values):
   """Returns `values` if it is a list of at least one tensor.
 
   Args:
-    caller: who asks, for the message.
+    caller: the function to name in the message.
     argument: the argument's name, for the message.
-    values: anything.
+    values: any value.
 
   Returns:
     `values` as a list.
 
   Raises:
-    ArgumentError: if it is no list or tuple, or an empty one.
+    ArgumentError: if it is not a list or tuple, or empty.
   """
   if not isinstance(values, (list, tuple)) or not values:
     raise errors.ArgumentError(

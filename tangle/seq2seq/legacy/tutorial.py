@@ -1,6 +1,6 @@
-"""What the translate tutorial's model adds to the legacy model's variables.
+"""Further variables of the translate tutorial's model.
 
-Its checkpoints hold, beside the model: `Variable`, the learning rate;
+Its checkpoints hold, besides the model: `Variable`, the learning rate;
 `Variable_1`, the number of steps; and with sampled softmax `proj_w` and
 `proj_b`. A graph that has all of these loads such a checkpoint with a plain
 `tf.compat.v1.train.Saver()`.
@@ -15,7 +15,7 @@ from tangle.seq2seq.legacy import scopes
 
 
 class Counters(NamedTuple):
-  """The tutorial's variables that are not trained.
+  """The tutorial's variables that are not trainable.
 
   Attributes:
     learning_rate: a float scalar, called `Variable` in checkpoints.
@@ -27,15 +27,15 @@ class Counters(NamedTuple):
 
 
 def make_counters(learning_rate, dtype=tf1.float32):
-  """Makes the tutorial's learning rate and step counter.
+  """Creates the tutorial's learning rate and step counter.
 
-  The tutorial gives them no names, so that they are called by their order in
-  the graph: make them first.
+  The tutorial gives them no names, so they are named by the order of creation
+  in the graph: create them first.
 
   Source: `Seq2SeqModel` of the translate tutorial (2015, `seq2seq_model.py`).
 
   Args:
-    learning_rate: the start value.
+    learning_rate: the initial value.
     dtype: float type of the learning rate.
 
   Returns:
@@ -59,7 +59,7 @@ def make_counters(learning_rate, dtype=tf1.float32):
 
 
 class OutputProjection:
-  """The tutorial's map from outputs to logits, with sampled softmax.
+  """The tutorial's map from outputs to logits, with sampled softmax loss.
 
   Variables: `proj_w` `[V, O]` and `proj_b` `[V]`, in the variable scope of the
   first use; every use in that scope shares them.
@@ -72,19 +72,19 @@ class OutputProjection:
   def __init__(
     self, num_symbols, size, num_samples=512, dtype=tf1.float32, seed=None
   ):
-    """Sets it up; makes neither ops nor variables.
+    """Sets up the map; makes neither ops nor variables.
 
     Args:
       num_symbols: V.
       size: O, depth of the outputs.
-      num_samples: how many symbols the loss samples at each step; None for the
+      num_samples: how many symbols the loss samples per step; None for the
         full softmax.
       dtype: float type of the variables and outputs.
-      seed: seed of the sampler, an int; None for any.
+      seed: seed of the sampler, an int; None for a random one.
 
     Raises:
-      ArgumentError: if a size is no positive integer, or there are not more
-        symbols than samples.
+      ArgumentError: if a size is not a positive integer, or `num_samples` is
+        not less than `num_symbols`.
     """
     caller = "OutputProjection"
     self.num_symbols = checks.check_positive(caller, "num_symbols", num_symbols)
@@ -101,7 +101,7 @@ class OutputProjection:
         )
 
   def variables(self):
-    """Makes the variables, or finds them, in the current variable scope.
+    """Creates the variables in the current variable scope, or reuses them.
 
     Returns:
       `proj_w` `[V, O]` and `proj_b` `[V]`.
@@ -114,7 +114,7 @@ class OutputProjection:
       )
 
   def pair(self):
-    """Returns what the models take as `output_projection`.
+    """Returns the `output_projection` argument of the models.
 
     Returns:
       Weights `[O, V]` and biases `[V]`, tensors.
@@ -141,10 +141,10 @@ class OutputProjection:
 
     Args:
       labels: int `[B]`.
-      logits: `[B, O]`: the outputs, not projected. The name is that by which
-        `sequence_loss` calls it.
-      sampled_values: what `tf1.random.log_uniform_candidate_sampler` returns,
-        in place of a draw of its own.
+      logits: `[B, O]`: the outputs before the projection. `sequence_loss`
+        requires this name.
+      sampled_values: a result of `tf1.random.log_uniform_candidate_sampler` to
+        use; by default a new draw.
       name: name scope of the new ops.
 
     Returns:

@@ -9,25 +9,25 @@ from tangle.seq2seq.legacy import base, scopes
 
 
 class MultiRNNCell(base.Cell):
-  """Cells one above the other: each reads the output of the one below.
+  """Stacked cells: each reads the output of the one below.
 
   Source: `tf.nn.rnn_cell.MultiRNNCell` 1.15. The variables of the k-th cell are
-  below `multi_rnn_cell/cell_k`. As there, a cell object that comes twice has
-  one set of variables, in its first place: `[cell] * 2` ties the layers.
+  below `multi_rnn_cell/cell_k`. As there, a cell object that occurs twice has
+  one set of variables, at its first position: `[cell] * 2` ties the layers.
   """
 
   def __init__(self, cells, state_is_tuple=True, name="multi_rnn_cell"):
-    """Joins the cells; makes neither ops nor variables.
+    """Stacks the cells; makes neither ops nor variables.
 
     Args:
       cells: list of cells, from the lowest to the highest.
-      state_is_tuple: whether the state is a tuple of the cells' states rather
-        than one tensor of all of them side by side.
+      state_is_tuple: whether the state is a tuple of the cells' states; else it
+        is one tensor of all of them, concatenated.
       name: variable scope.
 
     Raises:
-      ArgumentError: if there is no cell, something else than a cell, or a cell
-        with a tuple for its state while `state_is_tuple` is False.
+      ArgumentError: if there is no cell, an element is not a cell, or a cell's
+        state is a tuple while `state_is_tuple` is False.
     """
     super().__init__(name)
     if not isinstance(cells, (list, tuple)) or not cells:
@@ -87,11 +87,12 @@ class MultiRNNCell(base.Cell):
 
 
 class EmbeddingWrapper(base.Cell):
-  """A cell that reads ids: looks them up in a table first.
+  """A cell that reads ids, looking them up in a table first.
 
   Source: `tf.contrib.rnn.EmbeddingWrapper` 1.15. The table is `embedding`
-  `[V, E]`, the cell's variables are below `embedding_wrapper`. It starts from
-  U(-sqrt 3, sqrt 3), variance one, if the scope has no initializer.
+  `[V, E]`, and the cell's variables are below `embedding_wrapper`. The initial
+  table is drawn from U(-sqrt 3, sqrt 3), variance one, if the scope has no
+  initializer.
   """
 
   def __init__(
@@ -107,12 +108,13 @@ class EmbeddingWrapper(base.Cell):
     Args:
       cell: a cell.
       embedding_classes: V, number of symbols.
-      embedding_size: E, depth of what the cell reads.
+      embedding_size: E, depth of the cell's inputs.
       initializer: of the table.
       name: variable scope.
 
     Raises:
-      ArgumentError: if `cell` is no cell, or a size no positive integer.
+      ArgumentError: if `cell` is not a cell, or a size is not a positive
+        integer.
     """
     super().__init__(name)
     base.check_cell(name, cell)
@@ -133,13 +135,13 @@ class EmbeddingWrapper(base.Cell):
     return self._cell.output_size
 
   def bind_parts(self, dtype):
-    """Makes the variables below the current variable scope.
+    """Creates the variables below the current variable scope.
 
     Args:
       dtype: float type of variables and states.
 
     Returns:
-      The table, a variable `[V, E]`, and the step function of the cell within,
+      The table, a variable `[V, E]`, and the step function of the inner cell,
       which reads `[B, E]`.
     """
     with scopes.inner(self.name):
@@ -174,7 +176,7 @@ class EmbeddingWrapper(base.Cell):
       A tensor `[B]`, and None.
 
     Raises:
-      DtypeError: if it is not of integers.
+      DtypeError: if it does not contain integers.
       ShapeError: if it is not of rank 1.
     """
     (inputs,) = scopes.check_ids(self.name, "inputs", [inputs])
@@ -182,7 +184,7 @@ class EmbeddingWrapper(base.Cell):
 
 
 class OutputProjectionWrapper(base.Cell):
-  """A cell with a linear map over its output.
+  """A cell with a linear map of its output.
 
   Source: `tf.contrib.rnn.OutputProjectionWrapper` 1.15. Variables: `kernel`
   `[output_size of the cell, V]` and `bias` `[V]`, with the cell's own below
@@ -197,11 +199,12 @@ class OutputProjectionWrapper(base.Cell):
     Args:
       cell: a cell.
       output_size: V, depth of the output.
-      activation: function of the output; None for none.
+      activation: function applied to the output; None for none.
       name: variable scope.
 
     Raises:
-      ArgumentError: if `cell` is no cell, or `output_size` no positive integer.
+      ArgumentError: if `cell` is not a cell, or `output_size` is not a positive
+        integer.
     """
     super().__init__(name)
     base.check_cell(name, cell)
@@ -234,7 +237,7 @@ class OutputProjectionWrapper(base.Cell):
 class Placed(base.Cell):
   """A cell whose variables are below another variable scope.
 
-  It lets a decoder share its cell with the encoder.
+  With it, a decoder can share its cell with the encoder.
   """
 
   def __init__(self, cell, place):
@@ -245,7 +248,7 @@ class Placed(base.Cell):
       place: the `tf1.VariableScope` in which the cell was bound, or will be.
 
     Raises:
-      ArgumentError: if `cell` is no cell.
+      ArgumentError: if `cell` is not a cell.
     """
     base.check_cell("Placed", cell)
     super().__init__(cell.name)
@@ -263,7 +266,7 @@ class Placed(base.Cell):
     return self._cell.output_size
 
   def bind(self, depth, dtype):
-    """Makes, or finds, the variables below the other scope.
+    """Creates or reuses the variables below the other scope.
 
     Args:
       depth: D, depth of the inputs.
