@@ -45,7 +45,6 @@ PHRASES = {
   "(of|is) who knows": "say what the predictor is",
   "who reads which": "say which network",
   "updates' worth": "as many updates",
-  "a kill at any moment": "survives a kill at any time",
   "know their damage": "detects damage",
   "nobody was asked": "was not requested",
   "those that are there the same": "compares with the existing ones",
