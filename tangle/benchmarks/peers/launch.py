@@ -1,8 +1,8 @@
 """Starts a contender in this process: `python launch.py '<spec as JSON>'`.
 
 It is run by its path and not as a module, since the package imports TensorFlow,
-which a framework's interpreter may not have. In that case `tangle` becomes an
-empty package with the same folders.
+which a framework's interpreter may not have. In that case `tangle` and two of
+its packages become empty packages with the same modules.
 """
 
 import json
@@ -12,6 +12,8 @@ import sys
 import types
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+_PACKAGES = ("tangle", "tangle.seq2seq", "tangle.training")
 
 
 def take_part(spec):
@@ -26,10 +28,10 @@ def take_part(spec):
       TensorFlow.
   """
   sys.path[0] = str(ROOT)
-  if spec["light"]:
-    package = types.ModuleType("tangle")
-    package.__path__ = [str(ROOT / "tangle")]
-    sys.modules["tangle"] = package
+  for name in _PACKAGES if spec["light"] else ():
+    package = types.ModuleType(name)
+    package.__path__ = [str(ROOT.joinpath(*name.split(".")))]
+    sys.modules[name] = package
   if hasattr(os, "sched_setaffinity"):
     processors = sorted(os.sched_getaffinity(0))[: spec["threads"]]
     os.sched_setaffinity(0, processors)

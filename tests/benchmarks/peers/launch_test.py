@@ -6,6 +6,7 @@ import sys
 from absl.testing import absltest
 
 from tangle.benchmarks.peers import harness, launch, roster, tasks
+from tests import forks
 
 
 class LaunchTest(absltest.TestCase):
@@ -21,7 +22,8 @@ class LaunchTest(absltest.TestCase):
       "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     contender = contender._replace(command=[sys.executable, "-c", code])
-    process = harness.Process(contender)
+    with forks.new_processes():  # which have not imported TensorFlow
+      process = harness.Process(contender)
     self.addCleanup(process.close)
     ready = process.answer(120)
     self.assertIn("numpy", ready["versions"])
