@@ -203,6 +203,18 @@ def clean(folder):
   return found
 
 
+def is_plain_name(name):
+  """Whether a string names something directly in a folder, and not elsewhere.
+
+  Args:
+    name: a string.
+
+  Returns:
+    A bool.
+  """
+  return name == os.path.basename(name) and name not in ("", ".", "..")
+
+
 @contextlib.contextmanager
 def reading(path):
   """Opens a regular file to read bytes; refuses pipes, which may block.

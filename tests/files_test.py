@@ -170,5 +170,15 @@ class FilesTest(parameterized.TestCase):
       self.assertEqual(os.listdir(folder), [".lock"])
 
 
+class NameTest(parameterized.TestCase):
+  @parameterized.parameters("model.index", "..a", "a b")
+  def test_is_of_the_folder(self, name):
+    self.assertTrue(files.is_plain_name(name))
+
+  @parameterized.parameters("", ".", "..", "../a", "/a", "a/", "a/b")
+  def test_is_not(self, name):
+    self.assertFalse(files.is_plain_name(name))
+
+
 if __name__ == "__main__":
   absltest.main()

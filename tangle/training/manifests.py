@@ -177,7 +177,7 @@ def _named(name):
 
 
 def _check_file(folder, name, wanted):
-  if name != os.path.basename(name) or name in ("", ".", "..", NAME):
+  if not files.is_plain_name(name) or name == NAME:
     raise errors.DataError(
       f"{NAME} names {name!r}, which is no file of its folder"
     )

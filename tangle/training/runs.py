@@ -196,7 +196,7 @@ def read(run_dir):
     raise errors.DataError(f"runs.read: {path!r} is damaged: {why}. {remedy}")
   for name, sha256 in content["texts"].items():
     path = os.path.join(run_dir, name)
-    if name != os.path.basename(name) or name in ("", ".", ".."):
+    if not files.is_plain_name(name):
       raise errors.DataError(
         f"runs.read: {os.path.join(run_dir, FILE)!r} names {name!r}, which is "
         f"no file of its folder. {remedy}"
