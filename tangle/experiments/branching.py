@@ -396,5 +396,5 @@ def plot(found, path):
         lines[f"{twins[0]} = {run}"] = lines.pop(twins[0])
       elif name in points:
         lines[run.replace("_", " ")] = points[name]
-    panels.append(("epoch", f"share right, digits as {name}s", lines))
+    panels.append(("epoch", f"accuracy, digits as {name}s", lines))
   plots.draw_series(panels, path)

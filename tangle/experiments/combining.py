@@ -253,8 +253,8 @@ def plot(found, path):
     MissingPackageError: if matplotlib is not installed.
   """
   sides = {
-    "parallel": "share right, a network for each half",
-    "sequential": "share right of left halves, in a row",
-    "shared": "share right, two new heads on a trunk",
+    "parallel": "accuracy, a network for each half",
+    "sequential": "accuracy on left halves, in a row",
+    "shared": "accuracy, two new heads on a trunk",
   }
   plots.draw_by_labels(found, sides, path)

@@ -150,5 +150,5 @@ def plot(found, path):
       "tangled" if kind == "one_graph" else "separate": points
       for kind, points in found[series].items()
     }
-    panels.append((title, "share right on what was not shown", lines))
+    panels.append((title, "accuracy on held-out inputs", lines))
   plots.draw_series(panels, path)

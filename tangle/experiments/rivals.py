@@ -210,7 +210,7 @@ def plot(figures, path):
     if k == 0:
       axes.legend(frameon=False, fontsize=8)
     if k % columns == 0:
-      axes.set_ylabel("share right", fontsize=8)
+      axes.set_ylabel("accuracy", fontsize=8)
     if k + columns >= len(names):
       axes.set_xlabel("steps", fontsize=8)
       axes.tick_params(labelbottom=True)

@@ -323,7 +323,7 @@ def plot(found, path):
     MissingPackageError: if matplotlib is not installed.
   """
   sides = {
-    "all_paths": "share right, all four paths labelled",
-    "one_path": "share right, three paths without labels",
+    "all_paths": "accuracy, all four paths labelled",
+    "one_path": "accuracy, three paths without labels",
   }
   plots.draw_by_labels(found, sides, path)
