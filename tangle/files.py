@@ -204,15 +204,21 @@ def clean(folder):
 
 
 def is_plain_name(name):
-  """Whether a string names something directly in a folder, and not elsewhere.
+  """Whether a string can name something directly in a folder.
 
   Args:
     name: a string.
 
   Returns:
-    A bool.
+    A bool; `False` for a path to elsewhere, and for what no name can contain.
   """
-  return name == os.path.basename(name) and name not in ("", ".", "..")
+  try:
+    encoded = os.fsencode(name)
+  except UnicodeEncodeError:  # a lone surrogate
+    return False
+  return b"\0" not in encoded and (
+    name == os.path.basename(name) and name not in ("", ".", "..")
+  )
 
 
 @contextlib.contextmanager

@@ -175,7 +175,10 @@ class NameTest(parameterized.TestCase):
   def test_is_of_the_folder(self, name):
     self.assertTrue(files.is_plain_name(name))
 
-  @parameterized.parameters("", ".", "..", "../a", "/a", "a/", "a/b")
+  @parameterized.parameters(
+    *("", ".", "..", "../a", "/a", "a/", "a/b"),
+    *("a\0", "\ud800"),
+  )
   def test_is_not(self, name):
     self.assertFalse(files.is_plain_name(name))
 

@@ -78,7 +78,8 @@ class Journal:
       rate: the learning rate of the last step, or `None`.
 
     Returns:
-      The mean loss of the interval, and a dict of its figures.
+      The mean loss of the interval, `None` if it counts nothing, and a dict of
+      its figures.
     """
     mean = self.meter.mean
     figures = self.meter.figures(with_perplexity=self._with_perplexity)

@@ -331,7 +331,7 @@ class Loop:
     figures, better, self._score = {}, False, None
     if self._step % self._report_every == 0:
       mean, figures = self.journal.report(self._step, result, rate)
-      if self._rate is not None:
+      if self._rate is not None and mean is not None:
         self._rate.schedule.report(mean)
     if self._validate is not None and self._step % self._validate_every == 0:
       found, better = self._run_validation()

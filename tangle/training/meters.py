@@ -52,7 +52,7 @@ class Meter:
 
   @property
   def mean(self):
-    """The mean over all added batches; `None` if there are none."""
+    """The mean over all added batches; `None` if they count nothing."""
     # A fixed order, so that restoring a state does not change the bits.
     sums = [self._sums[bucket] for bucket in sorted(self._sums)]
     count = sum(count for _, count in sums)
@@ -68,6 +68,7 @@ class Meter:
     Returns:
       A dict: `loss`, `perplexity`, and `buckets`, which maps each bucket that
       was added, sorted by name, to a dict of `loss`, `perplexity` and `count`.
+      What has a count of zero is left out.
     """
 
     def describe(mean):
@@ -76,7 +77,8 @@ class Meter:
         found["perplexity"] = perplexity(mean)
       return found
 
-    means = describe(self.mean) if self._sums else {}
+    mean = self.mean
+    means = {} if mean is None else describe(mean)
     means["buckets"] = {
       bucket: dict(describe(total / count), count=count)
       for bucket, (total, count) in sorted(self._sums.items())
@@ -102,6 +104,8 @@ class Meter:
       bucket: [float(total), float(count)]
       for bucket, (total, count) in state.items()
     }
+    if any(count < 0 for _, count in self._sums.values()):
+      raise ValueError("a count is negative")
 
 
 def _per_batch(result):

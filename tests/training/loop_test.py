@@ -310,6 +310,23 @@ class LoopTest(LoopTestCase):
       loop.train(sess, trainer, Numbers(), other, 2, rate=rate)
       self.assertEqual(sess.run(rate.variable), 0.25)
 
+  def test_an_interval_that_counts_nothing_does_not_change_the_rate(self):
+    with tf1.Graph().as_default(), tf1.Session() as sess:
+      rate = schedules.LearningRate(schedules.Plateau(0.25, 0.5, 1))
+      trainer = Line(rate.variable)
+      sess.run(tf1.global_variables_initializer())
+      loop.train(
+        sess,
+        trainer,
+        Numbers(),
+        self.folder,
+        3,
+        rate=rate,
+        report_every=1,
+        measure=lambda result: (0.0, 0.0),
+      )
+      self.assertEqual(sess.run(rate.variable), 0.25)
+
   def test_says_to_the_log_by_default(self):
     with self.assertLogs("tangle.training.loop", logging.INFO) as logs:
       self.train(2, report=None)

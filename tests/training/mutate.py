@@ -53,6 +53,8 @@ class Numbers:
 
   def at(self, position):
     self.position = 0 if position is None else int(position)
+    if self.position < 0:
+      raise ValueError("a position is negative")
     return self
 
   def __next__(self):
@@ -234,9 +236,18 @@ def whole_steps(base, folder):
   for step in (3, 6, 9):
     name = os.path.join("checkpoints", f"step-{step:08d}")
     wanted = folders.contents(os.path.join(base, name))
-    if _regular(os.path.join(folder, name)) == wanted:
+    there = _regular(os.path.join(folder, name))
+    if there and _parsed(there) == _parsed(wanted):
       found.append(step)
   return found
+
+
+def _parsed(contents):
+  """Returns contents with parsed manifests, whose layout does not matter."""
+  contents = dict(contents)
+  with contextlib.suppress(ValueError, RecursionError, KeyError):
+    contents[manifests.NAME] = json.loads(contents[manifests.NAME].decode())
+  return contents
 
 
 def _regular(folder):

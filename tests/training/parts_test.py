@@ -45,6 +45,7 @@ class PartsTest(parameterized.TestCase):
     ("none", {"meter": None}, "AttributeError"),
     ("number", {"meter": {"all": 3.0}}, "TypeError"),
     ("words", {"meter": {"all": ["x", 1]}}, "ValueError"),
+    ("negative", {"meter": {"all": [1.0, -2]}}, "ValueError"),
     ("count", {"patience": dict(PATIENCE, waited=[])}, "TypeError"),
     ("best", {"patience": dict(PATIENCE, best="x")}, "ValueError"),
   )
