@@ -82,9 +82,11 @@ def move(ops, movable, targets, replace, name="copy"):
   moved = [op for op in ops if op in movable and _is_free(op, awaited)]
   rest = set(ops).difference(moved)
   rest = [op for op in ops if op in rest]
-  read = [tensor for op in moved for tensor in op.inputs]
+  inputs = [tensor for op in moved for tensor in op.inputs]
+  read = [tensor for tensor in inputs if tensor.name not in replace]
   found = copy(rest, targets + read, replace, name)
-  instead = dict(zip([t.name for t in read], found[len(targets) :]))
+  copies = zip([tensor.name for tensor in read], found[len(targets) :])
+  instead = {**replace, **dict(copies)}
   for op in moved:
     for index, tensor in enumerate(op.inputs):
       if instead[tensor.name] is not tensor:

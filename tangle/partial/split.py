@@ -293,14 +293,14 @@ class Split:
     result = plan.cut
     if self.policy.residuals == policies.ALL:
       result = self._keep_everything(result)
-    made = made.difference(walk.ancestors(result.kept))
+    # Without inputs that the gradient of a loop has added to the loop.
+    made -= frozenset(walk.ancestors(result.kept + self.outputs))
     return Backward(gradients, result, bytes=plan.bytes, made=made)
 
   def _gradients(self, outputs, sources, upstream):
     """Calls `tf.gradients` with the devices and control flow of the ops."""
     compat.keep_function_graphs(self.all_ops)
-    # On the devices of the forward ops, if they have any; "" changes nothing.
-    placed = any(op.device for op in self.ops)
+    placed = any(op.device for op in self.ops)  # "" changes nothing
     device = tf1.device(self.outputs[0].op.device)
     style = compat.control_flow_of(self.all_ops)
     with self.graph.control_dependencies(None), style, device:

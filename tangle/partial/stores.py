@@ -111,6 +111,15 @@ class DeviceStore:
       sess.run(self._staging.drop, {self._key: ticket})
 
 
+_FRACTIONAL = frozenset({"FractionalAvgPool", "FractionalMaxPool"})
+
+
+def _true_shape(tensor):
+  """Returns the static shape, or `None` where TensorFlow gives a wrong one."""
+  # The pooling sequences have one element more than their static shapes say.
+  return None if tensor.op.type in _FRACTIONAL else tensor.shape
+
+
 class HostStore:
   """Fetches residuals into numpy arrays and feeds them back.
 
@@ -140,7 +149,7 @@ class HostStore:
         for tensor in values
       ]
       self._placeholders = [
-        tf1.placeholder(t.dtype.base_dtype, t.shape, name="residual_ph")
+        tf1.placeholder(t.dtype.base_dtype, _true_shape(t), name="residual_ph")
         for t in kept
       ]
     self._outputs = outputs

@@ -48,7 +48,8 @@ class Records:
     Raises:
       FileError: if the record cannot be written.
     """
-    line = (to_json(figures) + "\n").encode("utf-8")
+    # In JSON, the escape of a lone surrogate stands for itself.
+    line = (to_json(figures) + "\n").encode("utf-8", "backslashreplace")
     with files.explained(self.path), open(self.path, "ab") as file:
       file.write(line)
     self._bytes += len(line)

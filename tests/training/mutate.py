@@ -246,7 +246,8 @@ def _parsed(contents):
   """Returns contents with parsed manifests, whose layout does not matter."""
   contents = dict(contents)
   with contextlib.suppress(ValueError, RecursionError, KeyError):
-    contents[manifests.NAME] = json.loads(contents[manifests.NAME].decode())
+    content = json.loads(contents[manifests.NAME].decode())
+    contents[manifests.NAME] = json.dumps(content, sort_keys=True)
   return contents
 
 

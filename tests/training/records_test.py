@@ -39,6 +39,11 @@ class RecordsTest(parameterized.TestCase):
       json.loads(records.to_json({"a": np.arange(3)})), {"a": [0, 1, 2]}
     )
 
+  def test_a_lone_surrogate_is_written_as_an_escape(self):
+    writer = records.Records(self.out_dir)
+    writer.write(step=1, name="\ud800\u4e09")
+    self.assertEqual(json.loads(self.read(writer))["name"], "\ud800\u4e09")
+
   def test_what_is_not_finite_becomes_null(self):
     figures = {"a": [np.nan, np.float32(np.inf), 1.5], "b": {"c": -np.inf}}
     self.assertEqual(
