@@ -10,7 +10,7 @@ from tests import case
 from tests.partial import checks, zoo
 
 # Models that have what is not plain.
-OTHERS = (zoo.loop, zoo.mapped_rows, zoo.recurrence, zoo.own_gradient)
+OTHERS = (zoo.loop, zoo.recurrence, zoo.own_gradient)
 
 
 class AsideTest(case.GraphTestCase):

@@ -143,6 +143,23 @@ class KeepingTest(case.GraphTestCase):
     np.testing.assert_array_equal(found, [1.0, 4.0])
 
 
+class HostStoreTest(case.GraphTestCase):
+  @parameterized.parameters("FractionalAvgPool", "FractionalMaxPool")
+  def test_takes_what_is_larger_than_its_static_shape(self, name):
+    # TensorFlow says that the two sequences have one element less.
+    x = tf1.placeholder(tf1.float64, [1, 8, 9, 2])
+    pool = getattr(tf1.raw_ops, name)
+    kept = list(pool(value=x, pooling_ratio=[1.0, 1.4, 1.6, 1.0]))[1:]
+    store = stores.HostStore("Here", kept, [x])
+    with self.session() as sess:
+      values = sess.run(kept, {x: self.normal(1, 8, 9, 2)})
+      for tensor, value in zip(kept, values):
+        found = sess.run(
+          store.restored[tensor.name], {store.restored[tensor.name]: value}
+        )
+        np.testing.assert_array_equal(found, value)
+
+
 class SessionStoreTest(case.GraphTestCase):
   def setUp(self):
     super().setUp()

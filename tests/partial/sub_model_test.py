@@ -86,6 +86,23 @@ class ControlFlowV1Test(case.GraphTestCase):
       np.testing.assert_array_equal(found.inputs[0], [slope, slope])
 
 
+class ControlFlowV2Test(case.GraphTestCase):
+  @parameterized.parameters("device", "device_none", "session", "recompute")
+  def test_the_inputs_that_a_gradient_adds_to_a_loop_stay(self, strategy):
+    self.use_control_flow(v2=True)
+    x = tf1.placeholder(tf1.float64, [None, None])
+    y = tf1.map_fn(lambda row: tf1.sin(row) * row, x)
+    sub_model = tangle.SubModel([x], [y, x], **checks.STRATEGIES[strategy])
+    sub_model.prepare([True, False])
+    value, upstream = self.normal(3, 2), self.normal(3, 2)
+    with sub_model.forward(
+      self.session(), {x: value}, used=[True, False]
+    ) as call:
+      (found,) = call.backward([upstream, None]).inputs
+    slope = np.cos(value) * value + np.sin(value)
+    self.assert_close(found, upstream * slope)
+
+
 class AutoTest(case.GraphTestCase):
   def test_picks_the_runtime_where_it_can(self):
     x, _, y, _, _ = pieces.layers(self)

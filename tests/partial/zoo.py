@@ -8,7 +8,6 @@ from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
-from tangle import compat
 from tangle.compat import tf1
 
 BATCH = 3
@@ -324,28 +323,6 @@ def loop(test):
   )
 
 
-def mapped_rows(test):
-  """A loop over rows whose gradient adds inputs of unknown shape to it."""
-  test.use_control_flow(v2=True)
-  x = tf1.placeholder(tf1.float64, [None, None])
-  y = tf1.map_fn(lambda row: tf1.sin(row) * row, x)
-  refused = ("host", "host_all") + ("host_none",) * compat.IS_TF1
-  return _model([x], [y], {x: test.normal(BATCH, 3)}, refused=refused)
-
-
-def fractional_pooling(test):
-  """TensorFlow gives residuals of these ops static shapes that are wrong."""
-  del test
-  values = np.random.RandomState(0).permutation(1 * 8 * 9 * 2)
-  x = tf1.placeholder(tf1.float64, [1, 8, 9, 2])
-  ratio = [1.0, 1.4, 1.6, 1.0]
-  options = {"pooling_ratio": ratio, "deterministic": True, "seed": 1}
-  y = tf1.raw_ops.FractionalMaxPool(value=x, **options).output
-  z = tf1.raw_ops.FractionalAvgPool(value=tf1.square(x), **options).output
-  feed_dict = {x: values.reshape(1, 8, 9, 2) / 99.0}
-  return _model([x], [y, z], feed_dict)
-
-
 def recurrence(test):
   """A recurrent layer as a loop over tensor arrays."""
   test.use_control_flow(v2=True)
@@ -393,7 +370,5 @@ MODELS = (
   own_gradient,
   dataset,
   loop,
-  mapped_rows,
-  fractional_pooling,
   recurrence,
 )
