@@ -38,7 +38,7 @@ def main():
     )
   branching.plot(figures, os.path.join(FLAGS.out_dir, "branches.png"))
   writer.write(**figures)
-  del figures["shares"]
+  del figures["accuracies"]
   return figures
 
 

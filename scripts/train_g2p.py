@@ -25,7 +25,14 @@ from tangle.training import progress
 
 FLAGS = flags.FLAGS
 
-_NAMES = ("units", "layers", "depth", "epochs", "dropout_rate", "learning_rate")
+_NAMES = (
+  "units",
+  "layers",
+  "embedding_dim",
+  "epochs",
+  "dropout_rate",
+  "learning_rate",
+)
 PRESETS = {
   "demo": dict(zip(_NAMES, (128, 1, 64, 3.5, 0.2, 3e-3))),
   "full": dict(zip(_NAMES, (256, 1, 128, 16.0, 0.3, 2e-3))),
@@ -41,7 +48,7 @@ command_line.define(translator.Translator)
 command_line.define(
   seq2seq.train,
   evaluations=4,
-  words=["tensor", "gradient", "tangle", "backpropagation", "o'clock"],
+  sample_lines=["tensor", "gradient", "tangle", "backpropagation", "o'clock"],
 )
 
 

@@ -1,7 +1,8 @@
-"""Multi-branch models: one branch per type of data, and a shared end.
+"""Multi-branch models: one branch per type of data, and a shared head.
 
-    model = branches.Model({"image": branches.Branch(...), ...}, end, loss, ...)
-    trainer = model.minimize(tf1.train.AdamOptimizer, way="mixed")
+    paths = {"image": branches.Branch(...), ...}
+    model = branches.Model(paths, head, loss, target)
+    trainer = model.minimize(tf1.train.AdamOptimizer, mode="mixed")
     trainer.step(sess, model.schema.batch(records))
 
 Batches come from `Schema.batch`, or from `tf.data` through `streams`;

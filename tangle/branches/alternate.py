@@ -8,7 +8,7 @@ from tangle.compat import tf1
 class Alternate(trainers.Trainer):
   """Trains on the path of the batch's type."""
 
-  way = "alternate"
+  mode = "alternate"
 
   def __init__(self, model, optimizer, clip_norm, global_step):
     """Builds the step of each type; see `Model.minimize`."""
@@ -22,11 +22,11 @@ class Alternate(trainers.Trainer):
     if len(types) > 1:
       raise errors.ArgumentError(
         f"{self._caller}: the batch has records of {list(types)}; it must be "
-        f"of one type. Split it by type, or train with way='mixed'."
+        f"of one type. Split it by type, or train with mode='mixed'."
       )
 
   def _build(self, types):
-    loss = self.model.paths[types[0]].end.loss
+    loss = self.model.paths[types[0]].head.loss
     variables = self.model.variables_of(types)
     return self._apply(loss, tf1.gradients(loss, variables), variables)
 
@@ -40,7 +40,7 @@ class Alternate(trainers.Trainer):
       path.targets_ph: batch.targets[places],
     }
     losses, norm = trainers.fetch(
-      sess, self._updates[types], path.end.losses, feed_dict
+      sess, self._updates[types], path.head.losses, feed_dict
     )
     return reorder(losses, places), norm
 

@@ -1,9 +1,9 @@
 """Training on batches of mixed types, routed record by record in one graph.
 
-Each branch is fed the values of its own type; the codes are stitched together
-in the order of the batch, and the end runs on them once. If the batch has no
-records of a type, an empty code is fed in place of the branch's, so that
-nothing of the branch runs, neither forward nor backward.
+Each branch is fed the values of its own type; the representations are stitched
+together in the order of the batch, and the head runs on them once. If the batch
+has no records of a type, an empty representation is fed in place of the
+branch's, so that nothing of the branch runs, neither forward nor backward.
 """
 
 import collections
@@ -21,35 +21,37 @@ from tangle.nets import half
 class Mixed(trainers.Trainer):
   """Trains on all types of a batch at once, by the mean over its records."""
 
-  way = "mixed"
+  mode = "mixed"
 
   def __init__(self, model, optimizer, clip_norm, global_step):
     """Builds the graph, and the update for all types; see `Model.minimize`."""
     super().__init__(model, optimizer, clip_norm, global_step)
     with tf1.name_scope("mixed") as scope:
       self._scope = scope
-      self._places, code = stitch(
-        {k: path.code for k, path in model.paths.items()}
+      self._places, representation = stitch(
+        {k: path.representation for k, path in model.paths.items()}
       )
       self._targets_ph = model.make_targets()
-      self._end = model.call_end(code, self._targets_ph)
+      self._head = model.call_head(representation, self._targets_ph)
       with tf1.name_scope("gradients"):
         self._differentiate()
     # Makes all slots of the optimizer; later updates only add ops.
     self._prepare(tuple(model.paths))
 
   def _differentiate(self):
-    """Makes the gradients of the end once, and those of each branch."""
-    model, loss = self.model, self._end.loss
+    """Makes the gradients of the head once, and those of each branch."""
+    model, loss = self.model, self._head.loss
     leaves = collections.OrderedDict(
-      (k, _floats(path.code)) for k, path in model.paths.items()
+      (k, _floats(path.representation)) for k, path in model.paths.items()
     )
-    codes = [leaf for group in leaves.values() for leaf in group]
+    representations = [leaf for group in leaves.values() for leaf in group]
     types = list(model.paths)
     above = model.variables_of([])
-    found = tf1.gradients(loss, codes + above, stop_gradients=codes)
-    upstream, of_end = iter(found), found[len(codes) :]
-    self._gradients = {None: list(zip(above, of_end))}
+    found = tf1.gradients(
+      loss, representations + above, stop_gradients=representations
+    )
+    upstream, of_head = iter(found), found[len(representations) :]
+    self._gradients = {None: list(zip(above, of_head))}
     for k in types:
       pairs = [(leaf, next(upstream)) for leaf in leaves[k]]
       pairs = [(leaf, g) for leaf, g in pairs if g is not None]
@@ -68,7 +70,7 @@ class Mixed(trainers.Trainer):
         parts.setdefault(variable.name, []).append(gradient)
     variables = self.model.variables_of(types)
     found = [totals.total(parts.get(v.name, [])) for v in variables]
-    return self._apply(self._end.loss, found, variables)
+    return self._apply(self._head.loss, found, variables)
 
   def _run(self, sess, types, batch):
     feed_dict = {self._targets_ph: batch.targets}
@@ -78,18 +80,18 @@ class Mixed(trainers.Trainer):
         feed_dict[self._places[k]] = batch.places[k]
         continue
       feed_dict[self._places[k]] = np.zeros([0], np.int32)
-      for leaf in tf1.nest.flatten(path.code):
+      for leaf in tf1.nest.flatten(path.representation):
         feed_dict[leaf] = _no_rows(leaf)
     return trainers.fetch(
-      sess, self._updates[types], self._end.losses, feed_dict
+      sess, self._updates[types], self._head.losses, feed_dict
     )
 
 
-def stitch(codes, name="stitch"):
-  """Puts the codes of several types in the order of a batch.
+def stitch(representations, name="stitch"):
+  """Puts the representations of several types in the order of a batch.
 
   Args:
-    codes: type → nest of `[n_k, ...]`.
+    representations: type → nest of `[n_k, ...]`.
     name: name scope of the new ops.
 
   Returns:
@@ -99,9 +101,9 @@ def stitch(codes, name="stitch"):
   with tf1.name_scope(name):
     places = collections.OrderedDict(
       (k, tf1.placeholder(tf1.int32, [None], name=f"{k}_places_ph"))
-      for k in codes
+      for k in representations
     )
-    nests = list(codes.values())
+    nests = list(representations.values())
     joined = []
     for column in zip(*[tf1.nest.flatten(nest) for nest in nests]):
       shape = column[0].shape[1:]

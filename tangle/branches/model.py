@@ -1,13 +1,13 @@
-"""A model with a branch for each type of records, and a shared end.
+"""A model with a branch for each type of records, and a shared head.
 
 model = branches.Model(
   {
     "image": branches.Branch(see, tf1.float32, [64]),
     "token": branches.Branch(look_up, tf1.int32),
   },
-  end=classify, loss=cross_entropy, target=branches.Field(tf1.int32),
+  head=classify, loss=cross_entropy, target=branches.Field(tf1.int32),
 )
-trainer = model.minimize(tf1.train.AdamOptimizer, way="alternate")
+trainer = model.minimize(tf1.train.AdamOptimizer, mode="alternate")
 sess.run(tf1.global_variables_initializer())
 result = trainer.step(sess, model.schema.batch(records))
 """
@@ -24,7 +24,7 @@ from tangle.graphs import walk
 from tangle.mux import calls, selectors, structures
 from tangle.nets import checks, half
 
-WAYS = collections.OrderedDict(
+MODES = collections.OrderedDict(
   [
     ("alternate", alternate.Alternate),
     ("mixed", mixed.Mixed),
@@ -33,14 +33,14 @@ WAYS = collections.OrderedDict(
 )
 """Name → the class that implements it."""
 
-END = "_end"  # no type can have this name
+HEAD = "_head"  # no type can have this name
 
 
 class Branch(NamedTuple):
   """A branch, and the values that it reads.
 
   Attributes:
-    network: a callable from values `[n, ...]` to a code, a nest of
+    network: a callable from values `[n, ...]` to a representation, a nest of
       `[n, ...]`.
     dtype: the `tf.DType` of a value.
     shape: the shape of one value; `()` for a number.
@@ -51,8 +51,8 @@ class Branch(NamedTuple):
   shape: Sequence[int] = ()
 
 
-class Ended(NamedTuple):
-  """The results of the shared end for n records.
+class HeadResult(NamedTuple):
+  """The results of the shared head for n records.
 
   Attributes:
     outputs: nest of `[n, ...]`.
@@ -71,18 +71,18 @@ class Path(NamedTuple):
   Attributes:
     input_ph: placeholder `[n, ...]`.
     targets_ph: placeholder `[n, ...]`.
-    code: nest of `[n, ...]`, the output of the branch.
-    end: the `Ended`.
+    representation: nest of `[n, ...]`, the output of the branch.
+    head: the `HeadResult`.
   """
 
   input_ph: Any
   targets_ph: Any
-  code: Any
-  end: Ended
+  representation: Any
+  head: HeadResult
 
 
 class Model:
-  """Branches and a shared end, and which variables belong to which.
+  """Branches and a shared head, and which variables belong to which.
 
   The loss of a batch is the mean over its records of all types. Update ops,
   such as those of the moving averages of batch normalization, are not run.
@@ -91,29 +91,31 @@ class Model:
     schema: the `Schema` of the records.
     graph: the graph in which it is built.
     paths: type → `Path`.
-    variables: a dict from a type, or `END`, to the part's trainable variables.
+    variables: a dict from a type, or `HEAD`, to the part's trainable variables.
   """
 
-  def __init__(self, branches, end, loss, target, name="branches"):
+  def __init__(self, branches, head, loss, target, name="branches"):
     """Builds the path of each type in the default graph.
 
     Args:
       branches: an ordered mapping from the name of a type to a `Branch`. All
-        codes must have the same structure, dtypes and shapes.
-      end: a callable from a code to the outputs, a nest of `[n, ...]`. It is
-        called several times, and must use the same variables each time.
+        representations must have the same structure, dtypes and shapes.
+      head: a callable from a representation to the outputs, a nest of
+        `[n, ...]`. It is called several times, and must use the same variables
+        each time.
       loss: a function of outputs and `[n, ...]` targets that returns `[n]`
         losses.
       target: the `Field` of the targets.
       name: name scope of the new ops.
 
     Raises:
-      ArgumentError: if there are no branches, a name is not valid, a network
-        is not callable, codes differ in structure, or a network that is called
-        again does not reuse its variables.
-      DtypeError: if codes differ in dtypes, or losses are not floating.
-      ShapeError: if codes differ in shapes, the shape of a record is not fully
-        known, or losses are not `[n]`.
+      ArgumentError: if there are no branches, a name is not valid, a network is
+        not callable, representations differ in structure, or a network that is
+        called again does not reuse its variables.
+      DtypeError: if representations differ in dtypes, or losses are not
+        floating.
+      ShapeError: if representations differ in shapes, the shape of a record is
+        not fully known, or losses are not `[n]`.
     """
     self._caller = f"branches.Model {name!r}"
     fields = {
@@ -121,50 +123,50 @@ class Model:
     }
     self.schema = records.Schema(fields, target)
     networks = {k: branch.network for k, branch in branches.items()}
-    selectors.list_networks(self._caller, dict(networks, **{END: end}))
+    selectors.list_networks(self._caller, dict(networks, **{HEAD: head}))
     selectors.list_networks(self._caller, {"loss": loss})
-    self._networks, self._end, self._loss = networks, end, loss
+    self._networks, self._head, self._loss = networks, head, loss
     self.graph = tf1.get_default_graph()
     self.paths = collections.OrderedDict()
     with tf1.name_scope(name) as scope:
       self.scope = scope
-      codes = collections.OrderedDict()
+      representations = collections.OrderedDict()
       for k in self.schema.fields:
         with tf1.name_scope(k):
-          codes[k] = self.call_branch(k)
+          representations[k] = self.call_branch(k)
       structures.check_alike(
         self._caller,
-        [repr(k) for k in codes],
-        [code for _, code in codes.values()],
+        [repr(k) for k in representations],
+        [representation for _, representation in representations.values()],
       )
-      for k, (input_ph, code) in codes.items():
-        with tf1.name_scope(f"{k}_end"):
+      for k, (input_ph, representation) in representations.items():
+        with tf1.name_scope(f"{k}_head"):
           targets_ph = self.make_targets()
-          end = self.call_end(code, targets_ph)
-        self.paths[k] = Path(input_ph, targets_ph, code, end)
+          head = self.call_head(representation, targets_ph)
+        self.paths[k] = Path(input_ph, targets_ph, representation, head)
     self._known = None
     self._find_variables()
 
   def _find_variables(self):
-    """Finds the variables of each part; checks that the end shares its own."""
+    """Finds the variables of each part; checks that the head shares its own."""
     self.variables = collections.OrderedDict()
     for k, path in self.paths.items():
-      leaves = tf1.nest.flatten(path.code)
+      leaves = tf1.nest.flatten(path.representation)
       below = walk.ancestors(leaves)
       self.variables[k] = walk.trainable_variables(below, self.graph)
-      above = walk.ancestors([path.end.loss], stop=leaves)
+      above = walk.ancestors([path.head.loss], stop=leaves)
       found = walk.trainable_variables(above, self.graph)
       names, wanted = (
         [variable.name for variable in group]
-        for group in (found, self.variables.get(END, found))
+        for group in (found, self.variables.get(HEAD, found))
       )
       if names != wanted:
         raise errors.ArgumentError(
-          f"{self._caller}: the end must use the same variables each time that "
-          f"it is called, and used {wanted}, then {names}. Make its networks "
-          f"outside, and call them inside it."
+          f"{self._caller}: the head must use the same variables each time "
+          f"that it is called, and used {wanted}, then {names}. Make its "
+          f"networks outside, and call them inside it."
         )
-      self.variables.setdefault(END, found)
+      self.variables.setdefault(HEAD, found)
     self._known = {v.name for group in self.variables.values() for v in group}
 
   def call_branch(self, k):
@@ -174,7 +176,7 @@ class Model:
       k: the type.
 
     Returns:
-      The placeholder `[n, ...]`, and the code, a nest of `[n, ...]`.
+      The placeholder `[n, ...]`, and the representation, a nest of `[n, ...]`.
 
     Raises:
       ArgumentError: if the network returns anything but dense tensors, or
@@ -184,35 +186,37 @@ class Model:
     field = self.schema.fields[k]
     shape = [None] + list(field.shape)
     input_ph = tf1.placeholder(field.dtype, shape, name="input_ph")
-    code = calls.call(
+    representation = calls.call(
       self._caller, repr(k), self._networks[k], input_ph, "branch"
     ).nest
-    self._check_reuse(k, tf1.nest.flatten(code))
+    self._check_reuse(k, tf1.nest.flatten(representation))
     # Separate tensors, which can be fed when the branch does not run.
-    return input_ph, tf1.nest.map_structure(tf1.identity, code)
+    return input_ph, tf1.nest.map_structure(tf1.identity, representation)
 
   def make_targets(self):
     """Returns a new placeholder `[n, ...]` of targets."""
     shape = [None] + list(self.schema.target.shape)
     return tf1.placeholder(self.schema.target.dtype, shape, name="targets_ph")
 
-  def call_end(self, code, targets):
-    """Calls the shared end.
+  def call_head(self, representation, targets):
+    """Calls the shared head.
 
     Args:
-      code: nest of `[n, ...]`.
+      representation: nest of `[n, ...]`.
       targets: `[n, ...]`.
 
     Returns:
-      An `Ended`.
+      An `HeadResult`.
 
     Raises:
-      ArgumentError: if the end returns anything but dense tensors, or makes
+      ArgumentError: if the head returns anything but dense tensors, or makes
         new variables when it is called again.
       DtypeError: if the losses are not floating.
       ShapeError: if outputs have no batch dimension, or losses are not `[n]`.
     """
-    result = calls.call(self._caller, "end", self._end, code, "end")
+    result = calls.call(
+      self._caller, "head", self._head, representation, "head"
+    )
     with tf1.name_scope("loss"):
       losses = tf1.convert_to_tensor(self._loss(result.nest, targets))
       if not losses.dtype.is_floating:
@@ -227,8 +231,8 @@ class Model:
           f"model."
         )
       loss = half.in_float32(tf1.reduce_mean, losses)
-    self._check_reuse("end", [loss])
-    return Ended(result.nest, losses, loss)
+    self._check_reuse("head", [loss])
+    return HeadResult(result.nest, losses, loss)
 
   def _check_reuse(self, label, tensors):
     """Refuses variables that did not exist when the model was built."""
@@ -250,9 +254,9 @@ class Model:
       types: names of types.
 
     Returns:
-      A list of trainable variables: those of the branches and of the end.
+      A list of trainable variables: those of the branches and of the head.
     """
-    groups = [self.variables[k] for k in list(types) + [END]]
+    groups = [self.variables[k] for k in list(types) + [HEAD]]
     names = {variable.name for group in groups for variable in group}
     found = self.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
     return [variable for variable in found if variable.name in names]
@@ -261,21 +265,21 @@ class Model:
     """Returns the part that each variable belongs to.
 
     Returns:
-      A dict: name of a variable → the only type that uses it, else the end.
+      A dict: name of a variable → the only type that uses it, else the head.
     """
     users = collections.OrderedDict()
     for part, variables in self.variables.items():
       for variable in variables:
         users.setdefault(variable.name, []).append(part)
     return collections.OrderedDict(
-      (name, parts[0] if len(parts) == 1 else END)
+      (name, parts[0] if len(parts) == 1 else HEAD)
       for name, parts in users.items()
     )
 
   def minimize(
     self,
     optimizer,
-    way="alternate",
+    mode="alternate",
     clip_norm=None,
     global_step=None,
     mixtures=(),
@@ -284,12 +288,12 @@ class Model:
 
     Args:
       optimizer: a function without arguments that makes a
-        `tf.compat.v1.train.Optimizer`, called for each branch and for the end;
+        `tf.compat.v1.train.Optimizer`, called for each branch and for the head;
         or one optimizer for all. State that is not per variable, such as Adam's
         powers of beta, then counts the steps of the part, or all steps.
-      way: `"alternate"`: each batch has one type, and each type its own graph;
+      mode: `"alternate"`: each batch has one type, and each type its own graph;
         `"mixed"`: one graph that takes batches of any types; or `"partial"`:
-        branches and end are sub-models of a pipeline.
+        branches and head are sub-models of a pipeline.
       clip_norm: gradients are scaled down to this global norm, taken over all
         variables that a step changes; `None` for no clipping.
       global_step: a variable that each step increments by 1.
@@ -299,24 +303,24 @@ class Model:
       A `trainers.Trainer`.
 
     Raises:
-      ArgumentError: if `way` or `optimizer` is not valid, `clip_norm` is not
-        positive, `mixtures` is given for another way or has an invalid group,
+      ArgumentError: if `mode` or `optimizer` is not valid, `clip_norm` is not
+        positive, `mixtures` is given for another mode or has an invalid group,
         or no trainable variable gets a gradient.
     """
-    if way not in WAYS:
+    if mode not in MODES:
       raise errors.ArgumentError(
-        f"{self._caller}: way must be one of {list(WAYS)}, got {way!r}."
+        f"{self._caller}: mode must be one of {list(MODES)}, got {mode!r}."
       )
-    if mixtures and way != "partial":
+    if mixtures and mode != "partial":
       raise errors.ArgumentError(
-        f"{self._caller}: mixtures are for way='partial'; 'mixed' takes all."
+        f"{self._caller}: mixtures are for mode='partial'; 'mixed' takes all."
       )
-    arguments = {"mixtures": mixtures} if way == "partial" else {}
+    arguments = {"mixtures": mixtures} if mode == "partial" else {}
     optimizer = updates.Optimizers(
       self._caller, optimizer, self.owners(), f"{self.scope}optimizer/"
     )
     with self.graph.as_default(), tf1.name_scope(self.scope):
-      return WAYS[way](self, optimizer, clip_norm, global_step, **arguments)
+      return MODES[mode](self, optimizer, clip_norm, global_step, **arguments)
 
   def predict(self, sess, batch):
     """Runs records forward, each through the path of its type.
@@ -333,12 +337,12 @@ class Model:
     """
     self.schema.check(f"{self._caller}, predict", batch)
     found = sess.run(
-      {k: self.paths[k].end.outputs for k in batch.inputs},
+      {k: self.paths[k].head.outputs for k in batch.inputs},
       {self.paths[k].input_ph: v for k, v in batch.inputs.items()},
     )
     places = np.concatenate([batch.places[k] for k in found])
     order = np.argsort(places)
     columns = zip(*[tf1.nest.flatten(outputs) for outputs in found.values()])
     rows = [np.concatenate(column)[order] for column in columns]
-    first = next(iter(self.paths.values())).end.outputs
+    first = next(iter(self.paths.values())).head.outputs
     return tf1.nest.pack_sequence_as(first, rows)

@@ -1,7 +1,8 @@
-"""Branches and end as sub-models of a pipeline.
+"""Branches and head as sub-models of a pipeline.
 
-The end reads its code from the branch that takes part in a step. However many
-types there are, no graph has more than one branch, and there is only one end.
+The head reads its representation from the branch that takes part in a step.
+However many types there are, no graph has more than one branch, and there is
+only one head.
 """
 
 import collections
@@ -16,7 +17,7 @@ from tangle.pipeline import pipeline as pipeline_lib
 
 
 class Partial(trainers.Trainer):
-  """Trains a pipeline whose end reads from one of the branches.
+  """Trains a pipeline whose head reads from one of the branches.
 
   A batch of several types needs a sub-model that reads from all of their
   branches, one for each mixture.
@@ -25,7 +26,7 @@ class Partial(trainers.Trainer):
     pipeline: the `Pipeline`.
   """
 
-  way = "partial"
+  mode = "partial"
 
   def __init__(self, model, optimizer, clip_norm, global_step, mixtures=()):
     """Builds the pipeline; see `Model.minimize`."""
@@ -39,7 +40,7 @@ class Partial(trainers.Trainer):
           f"types {list(model.paths)}, got {mixture!r}."
         )
       self._mixtures[types] = "mixed_" + "_".join(types)
-    self._nest = next(iter(model.paths.values())).code
+    self._nest = next(iter(model.paths.values())).representation
     self._count = len(tf1.nest.flatten(self._nest))
     self._scope = tf1.get_default_graph().get_name_scope() + "/partial/"
     self.pipeline = pipeline_lib.Pipeline(name="partial")
@@ -56,10 +57,12 @@ class Partial(trainers.Trainer):
     for k in self.model.paths:
       self.pipeline.add(_branch(k), self._build_branch(k, k in mixing))
     reads = {
-      f"code_{i}": [f"{_branch(k)}.code_{i}" for k in self.model.paths]
+      f"representation_{i}": [
+        f"{_branch(k)}.representation_{i}" for k in self.model.paths
+      ]
       for i in range(self._count)
     }
-    self.pipeline.add("end", self._build_end, reads=reads)
+    self.pipeline.add("head", self._build_head, reads=reads)
     for types, name in self._mixtures.items():
       reads = {
         f"{_branch(k)}_{i}": f"{_branch(k)}.part_{i}"
@@ -71,41 +74,41 @@ class Partial(trainers.Trainer):
   def _build_branch(self, k, mixing):
     def build(bucket, reads):
       del bucket, reads
-      input_ph, code = self.model.call_branch(k)
-      leaves = tf1.nest.flatten(code)
-      outputs = {f"code_{i}": leaf for i, leaf in enumerate(leaves)}
+      input_ph, representation = self.model.call_branch(k)
+      leaves = tf1.nest.flatten(representation)
+      outputs = {f"representation_{i}": leaf for i, leaf in enumerate(leaves)}
       if mixing:  # a second name for the read, beside those of other branches
         outputs.update((f"part_{i}", leaf) for i, leaf in enumerate(leaves))
       return pieces.Piece(feeds={"input": input_ph}, outputs=outputs)
 
     return build
 
-  def _build_end(self, bucket, reads):
+  def _build_head(self, bucket, reads):
     del bucket
-    leaves = [reads[f"code_{i}"] for i in range(self._count)]
-    return self._end_piece(leaves, {})
+    leaves = [reads[f"representation_{i}"] for i in range(self._count)]
+    return self._head_piece(leaves, {})
 
   def _build_mixture(self, types):
     def build(bucket, reads):
       del bucket
-      codes = collections.OrderedDict(
+      representations = collections.OrderedDict(
         (k, [reads[f"{_branch(k)}_{i}"] for i in range(self._count)])
         for k in types
       )
-      places, leaves = mixed.stitch(codes)
+      places, leaves = mixed.stitch(representations)
       feeds = {f"{k}_places": place for k, place in places.items()}
-      return self._end_piece(leaves, feeds)
+      return self._head_piece(leaves, feeds)
 
     return build
 
-  def _end_piece(self, leaves, feeds):
-    code = tf1.nest.pack_sequence_as(self._nest, leaves)
+  def _head_piece(self, leaves, feeds):
+    representation = tf1.nest.pack_sequence_as(self._nest, leaves)
     targets_ph = self.model.make_targets()
-    end = self.model.call_end(code, targets_ph)
+    head = self.model.call_head(representation, targets_ph)
     return pieces.Piece(
       feeds=dict(feeds, targets=targets_ph),
-      loss=end.loss,
-      metrics={"losses": end.losses},
+      loss=head.loss,
+      metrics={"losses": head.losses},
     )
 
   def _check_types(self, types):
@@ -117,12 +120,12 @@ class Partial(trainers.Trainer):
       )
 
   def _build(self, types):
-    end = self._mixtures.get(types, "end")
-    self._trainer.prepare([_branch(k) for k in types] + [end])
-    return end
+    head = self._mixtures.get(types, "head")
+    self._trainer.prepare([_branch(k) for k in types] + [head])
+    return head
 
   def _run(self, sess, types, batch):
-    end = self._updates[types]
+    head = self._updates[types]
     fed = {_branch(k): {"input": batch.inputs[k]} for k in types}
     order = np.arange(len(batch.targets))
     feeds = {}
@@ -130,9 +133,9 @@ class Partial(trainers.Trainer):
       order = batch.places[types[0]]
     else:
       feeds = {f"{k}_places": batch.places[k] for k in types}
-    fed[end] = dict(feeds, targets=batch.targets[order])
+    fed[head] = dict(feeds, targets=batch.targets[order])
     result = self._trainer.step(sess, fed)
-    losses = result.metrics[end]["losses"]
+    losses = result.metrics[head]["losses"]
     return alternate.reorder(losses, order), result.global_norm
 
 

@@ -30,14 +30,14 @@ class Result(NamedTuple):
 class Trainer:
   """Base class of the ways to train a model; see `Model.minimize`.
 
-  A step changes the branches whose types are in the batch, and the end. All
+  A step changes the branches whose types are in the batch, and the head. All
   other variables, and their optimizer slots, stay unchanged, bit by bit.
 
   Attributes:
     model: the `Model`.
   """
 
-  way = None
+  mode = None
 
   def __init__(self, model, optimizer, clip_norm, global_step):
     """Stores the settings.
@@ -55,7 +55,7 @@ class Trainer:
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._global_step = global_step
-    self._caller = f"Training of branches, {self.way}"
+    self._caller = f"Training of branches, {self.mode}"
     self._updates = {}
     if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
       raise errors.ArgumentError(
@@ -95,7 +95,7 @@ class Trainer:
 
     Raises:
       ArgumentError: if the batch is empty, has undeclared types, or a mix that
-        this way does not support.
+        this mode does not support.
       DtypeError: if an array of the batch has another dtype than declared.
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks the ops for such a step.

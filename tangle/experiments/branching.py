@@ -23,8 +23,8 @@ from tangle.experiments import (
 from tangle.nets import feedforward
 
 TYPES = mixed_streams.TYPES
-WAYS = ("alternate", "mixed", "partial")
-RUNS = WAYS + ("image_alone", "token_alone")
+MODES = ("alternate", "mixed", "partial")
+RUNS = MODES + ("image_alone", "token_alone")
 """The modes, and one branch with the head, on the same records of its type."""
 
 SCHEDULES = collections.OrderedDict(
@@ -94,10 +94,10 @@ class Digits:
       branches.Field(tf1.int32),
     )
     self.trainers = {
-      way: self.model.minimize(
-        lambda: tf1.train.AdamOptimizer(learning_rate), way
+      mode: self.model.minimize(
+        lambda: tf1.train.AdamOptimizer(learning_rate), mode
       )
-      for way in WAYS
+      for mode in MODES
     }
     self.weights = weights.Weights(tf1.trainable_variables())
     self._records = []
@@ -165,12 +165,12 @@ def train(digits, sess, run, records, held_out, epochs, order, seed):
   Returns:
     A list: type → held-out accuracy after each epoch; and the number of steps.
   """
-  alone = run.partition("_alone")[0] if run not in WAYS else None
+  alone = run.partition("_alone")[0] if run not in MODES else None
   if alone is not None:
     records = [record for record in records if record.type == alone]
   trainer = digits.trainers["alternate" if alone else run]
   schedule = SCHEDULES[order](seed)
-  shares, steps = [], 0
+  accuracies, steps = [], 0
   for epoch in range(epochs):
     mixed = run == "mixed"
     batches = digits.read(sess, records, seed * epochs + epoch, mixed)
@@ -179,8 +179,8 @@ def train(digits, sess, run, records, held_out, epochs, order, seed):
     for batch in batches:
       schedule.report(trainer.step(sess, batch).losses)
       steps += 1
-    shares.append(digits.test(sess, held_out))
-  return shares, steps
+    accuracies.append(digits.test(sess, held_out))
+  return accuracies, steps
 
 
 def compare(digits, sess, start, batches):
@@ -200,9 +200,9 @@ def compare(digits, sess, start, batches):
   """
   ends, changed = [], {}
   kept = {v.op.name: v for v in tf1.global_variables()}
-  for way, trainer in digits.trainers.items():
+  for mode, trainer in digits.trainers.items():
     digits.weights.load(sess, start)
-    changed[way] = 0
+    changed[mode] = 0
     for step, batch in enumerate(batches):
       before = sess.run(kept) if step < CHECKED_STEPS else None
       trainer.step(sess, batch)
@@ -214,7 +214,7 @@ def compare(digits, sess, start, batches):
         # `image/kernel/Adam`, and `branches/optimizer/image/beta1_power`.
         part = parts[2] if parts[:2] == ["branches", "optimizer"] else parts[0]
         if part in TYPES and part not in batch.inputs:
-          changed[way] += weights.count_changed(before, after, [name])
+          changed[mode] += weights.count_changed(before, after, [name])
     ends.append(digits.weights.read(sess))
   difference = max(
     float(np.max(np.abs(one[name] - other[name])))
@@ -261,8 +261,8 @@ def measure(
 
   Returns:
     A dict. `accuracy`: run → type → mean accuracy on held-out images, in the
-    form of that type; `shares`: run → type → epoch → list of accuracies, one
-    per seed; `steps`: run → steps of one training; `majority`: held-out
+    form of that type; `accuracies`: run → type → epoch → list of accuracies,
+    one per seed; `steps`: run → steps of one training; `majority`: held-out
     accuracy of predicting each token's most frequent digit among the images for
     training, a bound on what can be learned; `same_order`, as from `compare`,
     the worst of all seeds; `records`, of one epoch; `stream`, as from
@@ -302,12 +302,12 @@ def measure(
         )
         for run in RUNS:
           digits.weights.load(sess, start)
-          shares, steps = train(
+          accuracies, steps = train(
             digits, sess, run, records, tests, epochs, schedule, seed
           )
-          tally.add(run, shares, steps)
+          tally.add(run, accuracies, steps)
           if journal is not None:
-            journal(run=run, seed=seed, steps=steps, shares=shares[-1])
+            journal(run=run, seed=seed, steps=steps, accuracies=accuracies[-1])
           if progress is not None:
             progress(tally.done, seeds * len(RUNS))
   return dict(
@@ -337,19 +337,19 @@ class _Tally:
   """Collects the figures of `measure`."""
 
   def __init__(self):
-    self._shares = {
+    self._accuracies = {
       run: {
         name: collections.OrderedDict()
         for name in TYPES
-        if run in WAYS or run == f"{name}_alone"
+        if run in MODES or run == f"{name}_alone"
       }
       for run in RUNS
     }
     self._steps, self.same, self.majority, self.done = {}, [], [], 0
 
-  def add(self, run, shares, steps):
-    for name, points in self._shares[run].items():
-      for epoch, found in enumerate(shares):
+  def add(self, run, accuracies, steps):
+    for name, points in self._accuracies[run].items():
+      for epoch, found in enumerate(accuracies):
         points.setdefault(epoch + 1, []).append(found[name])
     self._steps[run] = steps
     self.done += 1
@@ -360,18 +360,18 @@ class _Tally:
         name: float(np.mean(points[max(points)]))
         for name, points in found.items()
       }
-      for run, found in self._shares.items()
+      for run, found in self._accuracies.items()
     }
     return {
       "accuracy": accuracy,
-      "shares": self._shares,
+      "accuracies": self._accuracies,
       "steps": self._steps,
       "majority": float(np.mean(self.majority)),
       "same_order": {
         "difference": max(same["difference"] for same in self.same),
         "inactive_changed": {
-          way: sum(same["inactive_changed"][way] for same in self.same)
-          for way in WAYS
+          mode: sum(same["inactive_changed"][mode] for same in self.same)
+          for mode in MODES
         },
       },
     }
@@ -390,7 +390,7 @@ def plot(found, path):
   panels = []
   for name in TYPES:
     lines = {}
-    for run, points in found["shares"].items():
+    for run, points in found["accuracies"].items():
       twins = [label for label in lines if lines[label] == points.get(name)]
       if twins:  # a line hidden by another would be invisible
         lines[f"{twins[0]} = {run}"] = lines.pop(twins[0])

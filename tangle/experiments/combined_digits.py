@@ -24,7 +24,7 @@ from tangle.nets import feedforward
 
 PATTERNS = ("parallel", "sequential", "shared")
 
-WAYS = ("frozen", "fine_tuned", "from_nothing")
+MODES = ("frozen", "fine_tuned", "from_scratch")
 """All below the last network is frozen; it is unfrozen after a quarter of the
 steps, with a learning rate 2.6 times lower; all weights are drawn anew."""
 
@@ -205,11 +205,11 @@ class Combination:
     step = tf1.train.get_or_create_global_step()
     low, high = combine.gradual([lower, upper], learning_rate, steps // 4)
     self._train_ops = {
-      way: combine.minimize(loss, groups, frozen, global_step=step).train_op
-      for way, groups, frozen in (
+      mode: combine.minimize(loss, groups, frozen, global_step=step).train_op
+      for mode, groups, frozen in (
         ("frozen", [high], lower),
         ("fine_tuned", [low, high], []),
-        ("from_nothing", [combine.Group(lower + upper, learning_rate)], []),
+        ("from_scratch", [combine.Group(lower + upper, learning_rate)], []),
       )
     }
     low, high = (
@@ -324,17 +324,17 @@ class Combination:
         self.sources[variable] = (name, saved)
     return self.weights.read(sess)
 
-  def train(self, sess, way, images):
+  def train(self, sess, mode, images):
     """Trains on all images at once.
 
     Args:
       sess: a session.
-      way: one of `WAYS`.
+      mode: one of `MODES`.
       images: `handwriting.Images`.
     """
     feed_dict = self._feed(images)
     for _ in range(self._steps):
-      sess.run(self._train_ops[way], feed_dict)
+      sess.run(self._train_ops[mode], feed_dict)
 
   def test(self, sess, images):
     """Tests on all images at once.

@@ -46,8 +46,8 @@ def measure(
     learning_rate: of Adam, except where a mode lowers it.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
-    journal: called after each training, as `journal(pattern=, way=, images=,
-      seed=, share=)`; `images` is per class and `share` the accuracy.
+    journal: called after each training, as `journal(pattern=, mode=, images=,
+      seed=, accuracy=)`; `images` is per class and `accuracy` that of the test.
 
   Returns:
     A dict. `parallel`, `sequential` and `shared`: mode → images per class →
@@ -74,7 +74,7 @@ def measure(
   before = handwriting.Images(pool.pixels[:half], pool.digits[:half])
   after = handwriting.Images(pool.pixels[half:], pool.digits[half:])
   patterns = combined_digits.PATTERNS
-  trainings = len(patterns) * seeds * len(counts) * len(combined_digits.WAYS)
+  trainings = len(patterns) * seeds * len(counts) * len(combined_digits.MODES)
   tally = _Tally(trainings, progress, journal)
   with tempfile.TemporaryDirectory() as folder:
     for seed in range(seeds):
@@ -108,14 +108,14 @@ def _tune(model, pattern, pieces, seed, counts, images, held_out, tally):
     for count in counts:
       rng = np.random.RandomState([seed, count])
       drawn = handwriting.draw(images, count, rng)
-      for way in combined_digits.WAYS:
-        model.weights.load(sess, starts[way])
-        model.train(sess, way, drawn)
-        if way == "frozen":
+      for mode in combined_digits.MODES:
+        model.weights.load(sess, starts[mode])
+        model.train(sess, mode, drawn)
+        if mode == "frozen":
           tally.frozen_changed += weights.count_changed(
-            starts[way], model.weights.read(sess), model.lower
+            starts[mode], model.weights.read(sess), model.lower
           )
-        tally.add(pattern, way, count, seed, model.test(sess, held_out))
+        tally.add(pattern, mode, count, seed, model.test(sess, held_out))
 
 
 def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
@@ -171,7 +171,7 @@ def make_starts(model, sess, pieces, seed):
   """
   drawn = model.weights.draw(np.random.RandomState([seed, 100]))
   known = model.load(sess, pieces, drawn)
-  return {"frozen": known, "fine_tuned": known, "from_nothing": drawn}
+  return {"frozen": known, "fine_tuned": known, "from_scratch": drawn}
 
 
 def _read_counts(per_class):
@@ -194,28 +194,28 @@ class _Tally:
   def __init__(self, trainings, progress, journal):
     self._trainings, self._done = trainings, 0
     self._progress, self._journal = progress, journal
-    self._shares = {
-      pattern: {way: {} for way in combined_digits.WAYS}
+    self._accuracies = {
+      pattern: {mode: {} for mode in combined_digits.MODES}
       for pattern in combined_digits.PATTERNS
     }
     self._alone = {name: [] for name in ("left", "right", "whole")}
     self.untuned, self.frozen_changed, self._loaded_changed = [], 0, 0
 
-  def add(self, pattern, way, count, seed, share):
-    self._shares[pattern][way].setdefault(count, []).append(share)
+  def add(self, pattern, mode, count, seed, accuracy):
+    self._accuracies[pattern][mode].setdefault(count, []).append(accuracy)
     self._done += 1
     if self._journal is not None:
       self._journal(
-        pattern=pattern, way=way, images=count, seed=seed, share=share
+        pattern=pattern, mode=mode, images=count, seed=seed, accuracy=accuracy
       )
     if self._progress is not None:
       self._progress(self._done, self._trainings)
 
   def test_alone(self, pieces, images):
     """Tests the trained networks that classify the digit."""
-    for name, shares in self._alone.items():
+    for name, accuracies in self._alone.items():
       answers = np.argmax(pieces[name].outputs, 1)
-      shares.append(np.mean(answers == images.digits))
+      accuracies.append(np.mean(answers == images.digits))
 
   def check_loaded(self, pieces, model, start):
     """Compares loaded weights with the checkpoint, read in another way."""
@@ -227,15 +227,19 @@ class _Tally:
   def figures(self):
     means = {
       pattern: {
-        way: {count: np.mean(shares) for count, shares in points.items()}
-        for way, points in ways.items()
+        mode: {
+          count: np.mean(accuracies) for count, accuracies in points.items()
+        }
+        for mode, points in modes.items()
       }
-      for pattern, ways in self._shares.items()
+      for pattern, modes in self._accuracies.items()
     }
     return dict(
-      self._shares,
+      self._accuracies,
       means=means,
-      alone={name: np.mean(shares) for name, shares in self._alone.items()},
+      alone={
+        name: np.mean(accuracies) for name, accuracies in self._alone.items()
+      },
       untuned=np.mean(self.untuned),
       loaded_changed=self._loaded_changed,
       frozen_changed=self.frozen_changed,

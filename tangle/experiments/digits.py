@@ -138,7 +138,7 @@ Attributes:
 """
 
 
-def share_right(logits, path, digits=None):
+def accuracy(logits, path, digits=None):
   """Returns the accuracy of a path.
 
   Args:

@@ -123,10 +123,10 @@ def _train(model, sess, held_out, steps):
     hidden = held_out.get(path, [])
     hidden = every if hidden is None else hidden
     if hidden:
-      unseen += [digits_lib.share_right(logits, path, [d]) for d in hidden]
+      unseen += [digits_lib.accuracy(logits, path, [d]) for d in hidden]
     shown = [digit for digit in every if digit not in hidden]
     if shown:
-      seen.append(digits_lib.share_right(logits, path, shown))
+      seen.append(digits_lib.accuracy(logits, path, shown))
   return float(np.mean(unseen)), float(min(seen))
 
 

@@ -19,7 +19,7 @@ class Translator:
     pipeline: the `Pipeline`.
   """
 
-  def __init__(self, corpus, directions, units, layers, depth):
+  def __init__(self, corpus, directions, units, layers, embedding_dim):
     """Adds the sub-models, in the default graph.
 
     Args:
@@ -27,12 +27,16 @@ class Translator:
       directions: the `Direction`s to support.
       units: depth of the recurrent layers.
       layers: number of recurrent layers of each network.
-      depth: depth of the embeddings.
+      embedding_dim: length of an embedding vector.
     """
     self._corpus = corpus
     self._models = {
       name: attention_model.AttentionModel(
-        len(language.symbols), len(language.symbols), units, layers, depth
+        len(language.symbols),
+        len(language.symbols),
+        units,
+        layers,
+        embedding_dim,
       )
       for name, language in corpus.languages.items()
     }

@@ -88,7 +88,7 @@ def draw_by_labels(found, sides, path):
   panels = []
   for series, side in sides.items():
     lines = {
-      way.replace("_", " "): points for way, points in found[series].items()
+      mode.replace("_", " "): points for mode, points in found[series].items()
     }
     panels.append(("labelled images a class", side, lines))
   draw_series(panels, path, logarithmic=True)

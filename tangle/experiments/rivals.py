@@ -92,10 +92,10 @@ class Rivals:
 
   def test(self, sess):
     """Returns decoder → accuracy of its four paths."""
-    shares = {form: [] for form in digits_lib.FORMATS}
+    accuracies = {form: [] for form in digits_lib.FORMATS}
     for path, logits in self._model.answer(sess, self._lessons).items():
-      shares[path.decoder].append(digits_lib.share_right(logits, path))
-    return {form: float(np.mean(found)) for form, found in shares.items()}
+      accuracies[path.decoder].append(digits_lib.accuracy(logits, path))
+    return {form: float(np.mean(found)) for form, found in accuracies.items()}
 
 
 def compare(
@@ -158,8 +158,8 @@ def compare(
           for step in range(1, steps + 1):
             rivals.step(sess)
             if step % every == 0:
-              for form, share in rivals.test(sess).items():
-                curves[form][method].setdefault(step, []).append(share)
+              for form, accuracy in rivals.test(sess).items():
+                curves[form][method].setdefault(step, []).append(accuracy)
           done += 1
           if progress is not None:
             progress(done, seeds * len(rival_methods))

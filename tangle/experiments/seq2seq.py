@@ -45,7 +45,7 @@ SCHEDULES = {
 }
 
 _FREE = {
-  *("epochs", "words", "beam_size", "length_penalty"),
+  *("epochs", "sample_lines", "beam_size", "length_penalty"),
   *("cluster", "placement", "micro_batches", "pipeline_schedule"),
   "checkpoint_every",
 }
@@ -64,7 +64,7 @@ def train(
   dropout_rate=0.0,
   output_bias="auto",
   batch_size=128,
-  positions: Optional[int] = None,
+  max_tokens: Optional[int] = None,
   sampling="epochs",
   epochs=8.0,
   steps: Optional[int] = None,
@@ -77,7 +77,7 @@ def train(
   seed=0,
   init_checkpoint: Optional[str] = None,
   deterministic=False,
-  words: Optional[List[str]] = None,
+  sample_lines: Optional[List[str]] = None,
   cluster: Optional[str] = None,
   placement: Optional[List[str]] = None,
   micro_batches=1,
@@ -105,7 +105,7 @@ def train(
     output_bias: of the attention model, at first: zeros, frequencies (of the
       target symbols, in logs) or auto (frequencies from 1,000 symbols on).
     batch_size: examples per step.
-    positions: the most source and target positions of a batch, including
+    max_tokens: the most source and target tokens of a batch, including
       padding; batches of short buckets have up to batch_size examples, those of
       long ones fewer; no limit by default.
     sampling: epochs (each example once per epoch) or tutorial (draws a bucket
@@ -123,7 +123,7 @@ def train(
       tutorial's; before the first step only.
     deterministic: one thread inside each op, so that gradient descent is
       bit-reproducible, too.
-    words: lines to convert at the end, as samples.
+    sample_lines: source lines to decode at the end, as samples.
     cluster: address of a task of a cluster, such as grpc://127.0.0.1:2222; by
       default this process trains.
     placement: on which tasks of the cluster sub-models live, such as
@@ -181,7 +181,7 @@ class _Run:
     )
     self._devices = placements.devices(given.cluster, given.placement)
     self._measure = measuring.Measure(task)
-    self._measure.check_words(given.words or ())
+    self._measure.check_words(given.sample_lines or ())
     for name, encoded in task.encoded.items():
       self._report(f"{name}: {encoded.report.summary()}")
     self._pairs, self._source = self._make_source()
@@ -206,8 +206,8 @@ class _Run:
     examples = task.encoded["train"].examples
     layout = tasks.LAYOUTS[task.layout]
     size = given.batch_size
-    if given.positions is not None:
-      size = bucketing.PositionBudget(given.positions, most=size)
+    if given.max_tokens is not None:
+      size = bucketing.TokenBudget(given.max_tokens, most=size)
     pairs = batches.PairBatches(
       examples, task.buckets, size, given.seed, layout
     )
@@ -334,7 +334,7 @@ class _Run:
       devices=self._devices,
       **self._session(),
     ) as found:
-      return self._measure.final(found, given.words or ())
+      return self._measure.final(found, given.sample_lines or ())
 
 
 def _count(task):

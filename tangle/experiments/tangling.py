@@ -207,7 +207,7 @@ def teach(model, sess, lessons, max_steps, every=20):
     model.step(sess, lessons)
     if step % every == 0 or step == max_steps:
       answers = model.answer(sess, lessons)
-      found = {p: digits_lib.share_right(a, p) for p, a in answers.items()}
+      found = {p: digits_lib.accuracy(a, p) for p, a in answers.items()}
       if min(found.values()) == 1.0:
         break
   return found, step

@@ -16,7 +16,7 @@ from tangle.experiments import calculator, handwriting, plots, weights
 from tangle.experiments import digits as digits_lib
 from tangle.nets import feedforward
 
-WAYS = ("frozen", "fine_tuned", "from_nothing")
+MODES = ("frozen", "fine_tuned", "from_scratch")
 """Train only the new encoder; train all weights; train all, drawn anew."""
 
 PATHS = tuple(
@@ -101,8 +101,8 @@ class Joined:
       The mean accuracy of its eight paths.
     """
     answers = self._calculator.answer(sess, self._lessons)
-    shares = [digits_lib.share_right(a, path) for path, a in answers.items()]
-    return float(np.mean(shares))
+    accuracies = [digits_lib.accuracy(a, path) for path, a in answers.items()]
+    return float(np.mean(accuracies))
 
   def train(self, sess, images, steps, frozen, paths=PATHS):
     """Trains for some steps, each on all images.
@@ -180,8 +180,8 @@ def measure(
     learning_rate: of Adam, everywhere.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
-    journal: called after each training, as `journal(series=, way=, images=,
-      seed=, share=)`; `images` is per class and `share` the accuracy.
+    journal: called after each training, as `journal(series=, mode=, images=,
+      seed=, accuracy=)`; `images` is per class and `accuracy` that of the test.
 
   Returns:
     A dict. `all_paths` and `one_path`, as in `SERIES`: mode → images per class
@@ -202,7 +202,7 @@ def measure(
       f"{counts}."
     )
   pool, held_out = handwriting.load() if data is None else data
-  trainings, tally = len(SERIES) * len(WAYS) * len(counts) * seeds, _Tally()
+  trainings, tally = len(SERIES) * len(MODES) * len(counts) * seeds, _Tally()
   with tf1.Graph().as_default():
     joined = Joined(units, hidden, learning_rate)
     with tf1.Session() as sess:
@@ -213,16 +213,20 @@ def measure(
           images = handwriting.draw(
             pool, count, np.random.RandomState([seed, count])
           )
-          for way in WAYS:
+          for mode in MODES:
             for series, (shown, tested) in SERIES.items():
-              joined.weights.load(sess, starts[way])
-              joined.train(sess, images, steps, way == "frozen", shown)
-              share = joined.test(sess, held_out, tested)
-              tally.add(series, way, count, share)
-              tally.look(joined, sess, series, way, starts[way])
+              joined.weights.load(sess, starts[mode])
+              joined.train(sess, images, steps, mode == "frozen", shown)
+              accuracy = joined.test(sess, held_out, tested)
+              tally.add(series, mode, count, accuracy)
+              tally.look(joined, sess, series, mode, starts[mode])
               if journal is not None:
                 journal(
-                  series=series, way=way, images=count, seed=seed, share=share
+                  series=series,
+                  mode=mode,
+                  images=count,
+                  seed=seed,
+                  accuracy=accuracy,
                 )
               if progress is not None:
                 progress(tally.done, trainings)
@@ -257,7 +261,7 @@ def make_starts(joined, sess, seed, steps):
   joined.train_calculator(sess, steps)
   known = joined.weights.read(sess)
   others.update((name, known[name]) for name in joined.new)
-  return {"frozen": known, "fine_tuned": known, "from_nothing": others}
+  return {"frozen": known, "fine_tuned": known, "from_scratch": others}
 
 
 class _Tally:
@@ -269,19 +273,19 @@ class _Tally:
   """
 
   def __init__(self):
-    self._shares = {name: {way: {} for way in WAYS} for name in SERIES}
-    self._after = {way: {name: [] for name in SERIES} for way in WAYS[:2]}
+    self._accuracies = {name: {mode: {} for mode in MODES} for name in SERIES}
+    self._after = {mode: {name: [] for name in SERIES} for mode in MODES[:2]}
     self.before, self._changed, self.done = [], 0, 0
 
-  def add(self, series, way, count, share):
-    self._shares[series][way].setdefault(count, []).append(share)
+  def add(self, series, mode, count, accuracy):
+    self._accuracies[series][mode].setdefault(count, []).append(accuracy)
     self.done += 1
 
-  def look(self, joined, sess, series, way, start):
+  def look(self, joined, sess, series, mode, start):
     """Tests the calculator again; counts changed frozen numbers."""
-    if way in self._after:
-      self._after[way][series].append(joined.test_calculator(sess))
-    if way == "frozen":
+    if mode in self._after:
+      self._after[mode][series].append(joined.test_calculator(sess))
+    if mode == "frozen":
       old = [name for name in start if name not in joined.new]
       self._changed += weights.count_changed(
         start, joined.weights.read(sess), old
@@ -291,21 +295,21 @@ class _Tally:
     def summarize(reduce):
       return {
         series: {
-          way: {count: reduce(values) for count, values in points.items()}
-          for way, points in ways.items()
+          mode: {count: reduce(values) for count, values in points.items()}
+          for mode, points in modes.items()
         }
-        for series, ways in self._shares.items()
+        for series, modes in self._accuracies.items()
       }
 
     return dict(
-      self._shares,
+      self._accuracies,
       means=summarize(np.mean),
       quartiles=summarize(lambda values: np.percentile(values, [25, 75])),
       calculator={
         "before": min(self.before),
         "after": {
-          way: {series: np.mean(values) for series, values in found.items()}
-          for way, found in self._after.items()
+          mode: {series: np.mean(values) for series, values in found.items()}
+          for mode, found in self._after.items()
         },
       },
       frozen_changed=self._changed,

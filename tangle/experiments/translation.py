@@ -33,7 +33,7 @@ def train(
   held_out: Optional[List[str]] = None,
   units=128,
   layers=1,
-  depth=128,
+  embedding_dim=128,
   learning_rate=2e-3,
   final_learning_rate=1e-5,
   clip_norm=5.0,
@@ -61,7 +61,7 @@ def train(
     held_out: directions that are measured, but not trained.
     units: depth of the recurrent layers.
     layers: number of recurrent layers of each encoder and decoder.
-    depth: depth of the embeddings.
+    embedding_dim: length of an embedding vector.
     learning_rate: the first one.
     final_learning_rate: the last one.
     clip_norm: global norm to clip gradients to.
@@ -118,7 +118,7 @@ def _train(corpus, out_dir, given, directions, drawn, progress, report):
     rate = schedules.LearningRate(cosine)
     measured = trained + left_out
     model = many_to_many.Translator(
-      corpus, measured, given.units, given.layers, given.depth
+      corpus, measured, given.units, given.layers, given.embedding_dim
     )
     trainer = translator.minimize(model.pipeline, rate, given.clip_norm)
     figures = dict(model.count_graphs(measured), build_s=time.time() - begin)

@@ -62,10 +62,10 @@ class Translator:
     model="attention",
     units=128,
     layers=1,
-    depth: Optional[int] = None,
+    embedding_dim: Optional[int] = None,
     cell="lstm",
     heads=1,
-    samples: Optional[int] = None,
+    num_sampled: Optional[int] = None,
     *,
     beam_size=1,
     length_penalty=0.0,
@@ -83,12 +83,13 @@ class Translator:
         embedding attention model of the translate tutorial).
       units: depth of the recurrent layers.
       layers: number of recurrent layers of encoder and decoder each.
-      depth: depth of the embeddings; the same as units by default.
+      embedding_dim: length of an embedding vector; the same as units by
+        default.
       cell: of the legacy model: gru or lstm; the attention model has LSTM
         layers.
       heads: attention heads of the legacy model.
-      samples: number of symbols that the legacy model's softmax samples; all by
-        default.
+      num_sampled: classes that the sampled softmax of the legacy model draws
+        per step; by default the full softmax.
       beam_size: of the search; 1 is greedy.
       length_penalty: of the search, see `search.beam`.
       n_best: how many sequences the search finds.
@@ -108,19 +109,24 @@ class Translator:
     self._divided, self._micro_batches = micro_batches > 1, micro_batches
     self._check_division(model, devices)
     sizes = [len(symbols) for symbols in vocabularies]
-    depth = units if depth is None else depth
+    embedding_dim = units if embedding_dim is None else embedding_dim
     search = beam_size, length_penalty, n_best
     if model == "attention":
-      if (cell, heads, samples) != ("lstm", 1, None):
+      if (cell, heads, num_sampled) != ("lstm", 1, None):
         raise errors.ArgumentError(
-          f"Translator: cell={cell}, heads={heads} and samples={samples} are "
-          f"settings of the legacy model. Leave them, or set model to legacy."
+          f"Translator: cell={cell}, heads={heads} and "
+          f"num_sampled={num_sampled} are settings of the legacy model. "
+          f"Leave them, or set model to legacy."
         )
-      made = attention_model.AttentionModel(*sizes, units, layers, depth)
+      made = attention_model.AttentionModel(
+        *sizes, units, layers, embedding_dim
+      )
       reads = attention_model.reads_of("encoder")
       library, inputs = attention_model, decoding.FEEDS
     elif model == "legacy":
-      made = _make_legacy(sizes, units, layers, depth, cell, heads, samples)
+      made = _make_legacy(
+        sizes, units, layers, embedding_dim, cell, heads, num_sampled
+      )
       reads = builders.reads("encoder")
       library, inputs = builders, builders.FEEDS
     else:
@@ -313,7 +319,7 @@ class Translator:
     }
 
 
-def _make_legacy(sizes, units, layers, depth, cell, heads, samples):
+def _make_legacy(sizes, units, layers, embedding_dim, cell, heads, num_sampled):
   makers = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}
   if cell not in makers:
     raise errors.ArgumentError(
@@ -322,10 +328,10 @@ def _make_legacy(sizes, units, layers, depth, cell, heads, samples):
   layer = [makers[cell](units) for _ in range(layers)]
   one = layer[0] if layers == 1 else wrappers.MultiRNNCell(layer)
   projection = None
-  if samples and samples < sizes[1]:  # as in the tutorial
-    projection = tutorial.OutputProjection(sizes[1], units, samples)
+  if num_sampled and num_sampled < sizes[1]:  # as in the tutorial
+    projection = tutorial.OutputProjection(sizes[1], units, num_sampled)
   return parts.AttentionModel(
-    one, *sizes, depth, num_heads=heads, output_projection=projection
+    one, *sizes, embedding_dim, num_heads=heads, output_projection=projection
   )
 
 

@@ -35,7 +35,7 @@ def train(
   out_dir,
   units=128,
   layers=1,
-  depth=128,
+  embedding_dim=128,
   learning_rate=2e-3,
   clip_norm=5.0,
   dropout_rate=0.2,
@@ -58,7 +58,7 @@ def train(
       `metrics.jsonl`, and at the end `test.txt`, the translations.
     units: depth of the recurrent layers.
     layers: number of recurrent layers of each encoder and of the decoder.
-    depth: depth of the embeddings.
+    embedding_dim: length of an embedding vector.
     learning_rate: the first one.
     clip_norm: global norm to clip gradients to.
     dropout_rate: of embeddings and layers' outputs.
@@ -106,7 +106,9 @@ def _train(task, out_dir, given, steps, drawn, progress, report):
   with tf1.Graph().as_default():
     tf1.set_random_seed(given.seed)
     begin = time.time()
-    translator = Translator(task, given.units, given.layers, given.depth)
+    translator = Translator(
+      task, given.units, given.layers, given.embedding_dim
+    )
     cosine = schedules.Cosine(given.learning_rate, steps, 1e-5)
     rate = schedules.LearningRate(cosine)
     trainer = translator_lib.minimize(
@@ -200,20 +202,20 @@ class Translator:
     pipeline: the `Pipeline`.
   """
 
-  def __init__(self, task, units=128, layers=1, depth=128):
+  def __init__(self, task, units=128, layers=1, embedding_dim=128):
     """Sets the networks up in the default graph.
 
     Args:
       task: an `aligned_task.Task`, for its vocabularies and buckets.
       units: depth of the recurrent layers.
       layers: number of recurrent layers of each encoder and of the decoder.
-      depth: depth of the embeddings.
+      embedding_dim: length of an embedding vector.
     """
     self._task = task
     *source_sizes, target_size = map(len, task.vocabularies)
     *source_buckets, target_buckets = task.buckets.sides
     model = attention_model.AttentionModel(
-      source_sizes, target_size, units, layers, depth
+      source_sizes, target_size, units, layers, embedding_dim
     )
     self._model = model
     self._encoders = [f"encoder_{k}" for k in range(model.sources)]

@@ -84,7 +84,7 @@ class Embedding(base.Network):
   def __init__(
     self,
     vocabulary_size,
-    depth,
+    embedding_dim,
     initializer=None,
     dtype=tf1.float32,
     name="embedding",
@@ -93,7 +93,7 @@ class Embedding(base.Network):
 
     Args:
       vocabulary_size: V, number of ids.
-      depth: D, length of a vector.
+      embedding_dim: D, length of a vector.
       initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, features and outputs.
       name: variable scope, and default name scope of calls.
@@ -105,7 +105,9 @@ class Embedding(base.Network):
     self._vocabulary_size = checks.check_positive(
       name, "vocabulary_size", vocabulary_size
     )
-    self._vector_depth = checks.check_positive(name, "depth", depth)
+    self._vector_depth = checks.check_positive(
+      name, "embedding_dim", embedding_dim
+    )
     self._initializer = initializer
 
   @property

@@ -60,7 +60,7 @@ class AttentionModel:
     target_size,
     units=128,
     layers=1,
-    depth=64,
+    embedding_dim=64,
     dtype=tf1.float32,
   ):
     """Sets the networks up; makes neither ops nor variables.
@@ -71,7 +71,7 @@ class AttentionModel:
       target_size: V, number of target symbols.
       units: U, depth of each recurrent layer.
       layers: number of recurrent layers, in the encoder and in the decoder.
-      depth: depth of the embeddings.
+      embedding_dim: length of an embedding vector.
       dtype: float type.
 
     Raises:
@@ -91,7 +91,7 @@ class AttentionModel:
     self.target_size = target_size
     self._encoders = [
       encoders.Encoder(
-        *(size, units, layers, depth, dtype),
+        *(size, units, layers, embedding_dim, dtype),
         prefix=prefix,
         masks=_DECODER_MASKS * (k + 1) if k else 0,
       )
@@ -103,13 +103,13 @@ class AttentionModel:
       )
       for prefix in prefixes
     ]
-    self._make_decoder(target_size, units, layers, depth)
+    self._make_decoder(target_size, units, layers, embedding_dim)
 
-  def _make_decoder(self, target_size, units, layers, depth):
+  def _make_decoder(self, target_size, units, layers, embedding_dim):
     """Sets up the networks shared by all sources."""
     dtype = self.dtype
     self._target_table = feedforward.Embedding(
-      target_size, depth, dtype=dtype, name="target_embedding"
+      target_size, embedding_dim, dtype=dtype, name="target_embedding"
     )
     self._decoder = [
       recurrent.LSTM(units, dtype=dtype, name=f"decoder_lstm_{k}")

@@ -201,7 +201,7 @@ class PairBatches(Batches):
       buckets: an `IndependentBuckets` or a `JointBuckets`.
       batch_size: the number of examples in a batch: an int; or a mapping from
         (source bucket, target bucket) to an int; or a callable of a source
-        bucket and a target bucket, such as a `bucketing.PositionBudget`. The
+        bucket and a target bucket, such as a `bucketing.TokenBudget`. The
         size of a pooled batch is that of the cell to which it is padded.
       seed: seed of the order of the examples, in 0..2^32 - 1.
       layout: a `rows.Layout`.

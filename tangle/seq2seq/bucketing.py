@@ -125,42 +125,42 @@ class JointBuckets(grids.Buckets):
     return f"JointBuckets({list(self.cells)}{strict})"
 
 
-class PositionBudget:
-  """A batch size per cell: as many examples as a budget of positions allows.
+class TokenBudget:
+  """A batch size per cell: as many examples as a budget of tokens allows.
 
-  For a cell (S, T) it is `positions // (S + T)`, but at most `most`; with more
-  sides, the sum is over all of them.
+  For a cell (S, T) it is `max_tokens // (S + T)`, but at most `most`; with
+  more sides, the sum is over all of them.
   """
 
-  def __init__(self, positions, most=None):
+  def __init__(self, max_tokens, most=None):
     """Sets the budget.
 
     Args:
-      positions: the largest number of positions in a batch, source and target
+      max_tokens: the largest number of tokens in a batch, source and target
         together, including padding.
       most: the largest batch size, in examples; None for no limit.
 
     Raises:
       ArgumentError: if an argument is not a positive integer.
     """
-    caller = "PositionBudget"
-    self.positions = buckets_lib.check_int(caller, "positions", positions, 1)
+    caller = "TokenBudget"
+    self.max_tokens = buckets_lib.check_int(caller, "max_tokens", max_tokens, 1)
     self.most = most
     if most is not None:
       self.most = buckets_lib.check_int(caller, "most", most, 1)
 
   def __call__(self, *cell):
-    size = self.positions // sum(cell)
+    size = self.max_tokens // sum(cell)
     if not size:
       raise errors.ArgumentError(
-        f"PositionBudget: one example in the cell {cell} has {sum(cell)} "
-        f"positions, more than the budget, {self.positions}. Raise the budget "
-        "to at least that, or drop the bucket."
+        f"TokenBudget: one example in the cell {cell} has {sum(cell)} "
+        f"tokens with its padding, more than max_tokens, {self.max_tokens}. "
+        "Raise max_tokens to at least that, or drop the bucket."
       )
     return size if self.most is None else min(size, self.most)
 
   def __repr__(self):
-    return f"PositionBudget({self.positions}, most={self.most})"
+    return f"TokenBudget({self.max_tokens}, most={self.most})"
 
 
 def size_of(batch_size, cell, caller="size_of"):
@@ -169,7 +169,7 @@ def size_of(batch_size, cell, caller="size_of"):
   Args:
     batch_size: an int for every cell; or a mapping from (source bucket, target
       bucket) to an int; or a callable of a source bucket and a target bucket,
-      such as a `PositionBudget`.
+      such as a `TokenBudget`.
     cell: a pair (source bucket, target bucket).
     caller: the function to name in a message.
 
@@ -185,7 +185,7 @@ def size_of(batch_size, cell, caller="size_of"):
       raise errors.ArgumentError(
         f"{caller}: batch_size has no entry for the cell {cell}, which a batch "
         f"needs; its keys are {sorted(batch_size)}. Add one, or pass a "
-        "callable such as PositionBudget; pool=False needs only the cells "
+        "callable such as TokenBudget; pool=False needs only the cells "
         "that have examples."
       )
     size = batch_size[cell]

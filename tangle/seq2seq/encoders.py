@@ -38,7 +38,7 @@ class Encoder:
     source_size,
     units,
     layers,
-    depth,
+    embedding_dim,
     dtype=tf1.float32,
     prefix="",
     masks=0,
@@ -49,7 +49,7 @@ class Encoder:
       source_size: number of source symbols.
       units: U, depth of each recurrent layer.
       layers: number of recurrent layers.
-      depth: depth of the embeddings.
+      embedding_dim: length of an embedding vector.
       dtype: float type.
       prefix: prefix of the names of its variables, which distinguishes the
         encoders of a model.
@@ -62,7 +62,7 @@ class Encoder:
 
     self._masks = masks
     self._table = feedforward.Embedding(
-      source_size, depth, dtype=dtype, name=f"{prefix}source_embedding"
+      source_size, embedding_dim, dtype=dtype, name=f"{prefix}source_embedding"
     )
     self._both = composites.Bidirectional(
       lstm("lstm"),

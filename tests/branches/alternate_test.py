@@ -22,7 +22,7 @@ class AlternateTest(case.GraphTestCase):
   def test_a_step_is_that_of_plain_gradients(self):
     model = support.make()
     path, variables = model.paths["token"], model.variables_of(["token"])
-    found = tf1.gradients(path.end.loss, variables)
+    found = tf1.gradients(path.head.loss, variables)
     found = [tf1.convert_to_tensor(g) for g in found]
     trainer = model.minimize(
       lambda: tf1.train.GradientDescentOptimizer(0.5), "alternate"
@@ -32,7 +32,7 @@ class AlternateTest(case.GraphTestCase):
       [support.record(self.rng, "token") for _ in range(5)]
     )
     values, grads, loss = sess.run(
-      [variables, found, path.end.loss],
+      [variables, found, path.head.loss],
       {
         path.input_ph: batch.inputs["token"],
         path.targets_ph: batch.targets,

@@ -30,7 +30,7 @@ class ModelTest(case.GraphTestCase):
     end = ["end/kernel", "end/bias"]
     self.assertEqual(names["image"], ["dense/kernel", "dense/bias"])
     self.assertEqual(names["token"], ["table/table"])
-    self.assertEqual(names[model_lib.END], end)
+    self.assertEqual(names[model_lib.HEAD], end)
     active = [v.op.name for v in model.variables_of(["token"])]
     self.assertEqual(active, ["table/table"] + end)
 
@@ -39,7 +39,7 @@ class ModelTest(case.GraphTestCase):
     other = branches.Branch(lambda x: both(x) * 2.0, tf1.float32, [2])
     model = self.make(a=branches.Branch(both, tf1.float32, [2]), b=other)
     owners = set(model.owners().values())
-    self.assertEqual(owners, {model_lib.END})
+    self.assertEqual(owners, {model_lib.HEAD})
 
   def test_predictions_come_in_the_order_of_the_batch(self):
     model = support.make(("image", "token", "pair"))
@@ -143,10 +143,10 @@ class ModelTest(case.GraphTestCase):
     optimizer = tf1.train.AdamOptimizer
     before = self.count_ops()
     for part, arguments in (
-      ("way must be", (optimizer, "all")),
+      ("mode must be", (optimizer, "all")),
       ("optimizer must be", ("adam",)),
       ("clip_norm", (optimizer, "mixed", 0.0)),
-      ("for way='partial'", (optimizer, "mixed", None, None, [("a", "b")])),
+      ("for mode='partial'", (optimizer, "mixed", None, None, [("a", "b")])),
       ("groups of two", (optimizer, "partial", None, None, [("a",)])),
       ("groups of two", (optimizer, "partial", None, None, [("a", "c")])),
     ):

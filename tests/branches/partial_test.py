@@ -18,7 +18,7 @@ class PartialTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.ArgumentError, "mixtures"):
       trainer.step(sess, model.schema.batch(records))
 
-  def test_branches_and_end_are_a_sub_model_each(self):
+  def test_branches_and_head_are_a_sub_model_each(self):
     model = support.make(("image", "token", "pair"))
     trainer = support.minimize(model, tf1.train.AdamOptimizer, "partial")
     self.assertEqual(
@@ -27,7 +27,7 @@ class PartialTest(case.GraphTestCase):
         "branch_image",
         "branch_token",
         "branch_pair",
-        "end",
+        "head",
         "mixed_image_token",
       ],
     )

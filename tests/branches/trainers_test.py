@@ -103,7 +103,7 @@ class TrainersTest(case.GraphTestCase):
         name
         for name in before
         if name.split("/")[0] in (parts[kind], "end")
-        or name.split("/")[-2] in (kind, "_end")
+        or name.split("/")[-2] in (kind, "_head")
       }
       self.assertEqual(changed, wanted)  # with Adam's moments and powers
       self.assertTrue(any("beta1_power" in name for name in wanted))
@@ -120,7 +120,7 @@ class TrainersTest(case.GraphTestCase):
       (batch,) = make_batches(model.schema)
       draw = support.weights(np.random.RandomState(3))
       sums = [
-        tf1.reduce_sum(path.end.losses) / 5 for path in model.paths.values()
+        tf1.reduce_sum(path.head.losses) / 5 for path in model.paths.values()
       ]
       variables = tf1.trainable_variables()
       found = tf1.gradients(tf1.add_n(sums), variables)

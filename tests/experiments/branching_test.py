@@ -55,11 +55,13 @@ class TrainingTest(parameterized.TestCase):
         wanted = found["majority"] if name == "token" else 1.0
         wanted *= 0.5 if "alone" in run else 0.9
         self.assertGreaterEqual(share, wanted, (run, name))
-    self.assertEqual(found["shares"]["alternate"], found["shares"]["partial"])
+    self.assertEqual(
+      found["accuracies"]["alternate"], found["accuracies"]["partial"]
+    )
     self.assertLessEqual(found["same_order"]["difference"], 1e-6)
     self.assertEqual(
       found["same_order"]["inactive_changed"],
-      dict.fromkeys(branching.WAYS, 0),
+      dict.fromkeys(branching.MODES, 0),
     )
     self.assertEqual(found["steps"]["mixed"], 4 * 7)  # 200 records by 32
     with tempfile.TemporaryDirectory() as folder:

@@ -62,7 +62,7 @@ class CombinedDigitsTest(parameterized.TestCase):
         self.assertEqual(known.tobytes(), start[name].tobytes())
       for name in set(start) - set(model.sources):
         self.assertEqual(drawn[name].tobytes(), start[name].tobytes())
-      for way in combined_digits.WAYS:
+      for way in combined_digits.MODES:
         model.weights.load(sess, start)
         model.train(sess, way, images)
         after = model.weights.read(sess)

@@ -59,13 +59,13 @@ class CombiningTest(parameterized.TestCase):
       else:
         (tuned if model in trained else untuned).append(share)
     self.assertEqual(untuned, [found["untuned"]])
-    self.assertEqual(tuned, [record["share"] for record in records])
+    self.assertEqual(tuned, [record["accuracy"] for record in records])
     self.assertEqual(done[-1], (18, 18))
     for record in records:
-      points = found[record["pattern"]][record["way"]]
-      self.assertEqual(points[record["images"]], [record["share"]])
-      means = found["means"][record["pattern"]][record["way"]]
-      self.assertEqual(means[record["images"]], record["share"])
+      points = found[record["pattern"]][record["mode"]]
+      self.assertEqual(points[record["images"]], [record["accuracy"]])
+      means = found["means"][record["pattern"]][record["mode"]]
+      self.assertEqual(means[record["images"]], record["accuracy"])
     self.assertEqual((found["loaded_changed"], found["frozen_changed"]), (0, 0))
     self.assertEqual(set(found["alone"]), {"left", "right", "whole"})
     with tempfile.TemporaryDirectory() as folder:
@@ -83,10 +83,10 @@ class CombiningTest(parameterized.TestCase):
         return dict(drawn, w="trained")
 
     starts = combining.make_starts(Model(), None, None, 3)
-    self.assertEqual(set(starts), set(combined_digits.WAYS))
+    self.assertEqual(set(starts), set(combined_digits.MODES))
     self.assertEqual(starts["frozen"], starts["fine_tuned"])
     self.assertEqual(starts["frozen"]["w"], "trained")
-    self.assertIsInstance(starts["from_nothing"]["w"], float)
+    self.assertIsInstance(starts["from_scratch"]["w"], float)
 
   @parameterized.named_parameters(
     ("seeds", {"seeds": 0}),

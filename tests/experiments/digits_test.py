@@ -47,11 +47,11 @@ class DigitsTest(parameterized.TestCase):
     other = lessons["decimal", "times2"].weights["binary"]
     np.testing.assert_array_equal(np.flatnonzero(other == 0), [3, 4])
 
-  def test_share_right(self):
+  def test_accuracy(self):
     path = digits.parse_path("binary/plus1/decimal")
     logits = digits.write([1, 2, 3, 4, 5, 6, 7, 8, 9, 9], "decimal")
-    self.assertAlmostEqual(digits.share_right(logits, path), 0.9)
-    self.assertEqual(digits.share_right(logits, path, [9]), 0.0)
+    self.assertAlmostEqual(digits.accuracy(logits, path), 0.9)
+    self.assertEqual(digits.accuracy(logits, path, [9]), 0.0)
 
 
 if __name__ == "__main__":

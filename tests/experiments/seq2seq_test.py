@@ -15,7 +15,7 @@ from tests.experiments import spelling
 from tests.pipeline import placement_test
 from tests.training import folders
 
-SIZE = {"network": {"units": 16, "depth": 8}, "batch_size": 16}
+SIZE = {"network": {"units": 16, "embedding_dim": 8}, "batch_size": 16}
 
 
 class Seq2SeqTest(parameterized.TestCase):
@@ -46,7 +46,7 @@ class Seq2SeqTest(parameterized.TestCase):
       epochs=30.0,
       evaluations=2,
       learning_rate=1e-2,
-      words=["abba", "d"],
+      sample_lines=["abba", "d"],
       beam_size=2,
       progress=lambda *arguments: shown.append(arguments),
     )
@@ -94,7 +94,7 @@ class Seq2SeqTest(parameterized.TestCase):
       "steps": 12,
       "evaluations": 2,
       "init_checkpoint": init,
-      "words": ["abba"],
+      "sample_lines": ["abba"],
     }
     noisy = dict(settings, dropout_rate=0.3)
     two_tasks = {
@@ -153,7 +153,7 @@ class Seq2SeqTest(parameterized.TestCase):
   def test_the_tutorials_self_test_runs_and_its_checkpoint_can_be_loaded(self):
     network = {"model": "legacy", "units": 32, "layers": 2, "cell": "gru"}
     settings = {
-      "network": dict(network, samples=8),
+      "network": dict(network, num_sampled=8),
       "optimizer": "sgd",
       "learning_rate": 0.3,
       "schedule": "plateau",
@@ -184,7 +184,7 @@ class Seq2SeqTest(parameterized.TestCase):
   )
   def test_a_word_that_cannot_be_converted(self, word, error, message):
     with self.assertRaisesRegex(error, message):
-      self.train(words=[word])
+      self.train(sample_lines=[word])
     self.assertFalse(os.path.exists(self.out_dir))
 
   @parameterized.named_parameters(
@@ -234,7 +234,7 @@ class Seq2SeqTest(parameterized.TestCase):
       symbols = result.metrics["decoder"]["symbols"]
       sizes.setdefault(tuple(result.buckets.values()), []).append(symbols)
 
-    self.train(epochs=1.0, evaluations=1, positions=60, progress=look)
+    self.train(epochs=1.0, evaluations=1, max_tokens=60, progress=look)
     for (source, target), symbols in sizes.items():
       self.assertLessEqual(max(symbols), 60 // (source + target) * target)
 

@@ -18,11 +18,11 @@ def run():
   figures = seq2seq.train(
     task,
     folder,
-    network={"units": 16, "depth": 8},
+    network={"units": 16, "embedding_dim": 8},
     batch_size=16,
     epochs=30.0,
     evaluations=2,
     learning_rate=1e-2,
-    words=["abba"],
+    sample_lines=["abba"],
   )
   return folder, task, figures

@@ -115,7 +115,7 @@ class JoinedTest(absltest.TestCase):
       self.assertEmpty(differ(start, again[way]))
     self.assertEmpty(differ(starts["frozen"], starts["fine_tuned"]))
     self.assertEqual(
-      differ(starts["frozen"], starts["from_nothing"]),
+      differ(starts["frozen"], starts["from_scratch"]),
       OLD | {"binary_encoder", "decimal_encoder"},
     )
 
@@ -136,13 +136,13 @@ class MeasureTest(absltest.TestCase):
     after = found["calculator"]["after"]
     self.assertEqual(after["frozen"], {"all_paths": 1.0, "one_path": 1.0})
     self.assertLessEqual(after["fine_tuned"]["all_paths"], 1.0)
-    for way in transfer.WAYS:
+    for way in transfer.MODES:
       self.assertEqual(found["all_paths"][way], {2: [1.0, 1.0]})
     # A code that one path takes for a digit need not be one for the others.
     for way, low, high in (
       ("frozen", 0.6, 1.0),
       ("fine_tuned", 0.4, 1.0),
-      ("from_nothing", 0.0, 0.3),
+      ("from_scratch", 0.0, 0.3),
     ):
       share = found["means"]["one_path"][way][2]
       self.assertBetween(share, low, high, way)
@@ -151,8 +151,8 @@ class MeasureTest(absltest.TestCase):
     self.assertEqual(calls, [(k, 12) for k in range(1, 13)])
     self.assertLen(records, 12)
     for record in records:
-      shares = found[record["series"]][record["way"]][record["images"]]
-      self.assertEqual(record["share"], shares[record["seed"]])
+      shares = found[record["series"]][record["mode"]][record["images"]]
+      self.assertEqual(record["accuracy"], shares[record["seed"]])
 
   def test_numbers_out_of_range_are_refused(self):
     for settings in (
@@ -167,7 +167,7 @@ class MeasureTest(absltest.TestCase):
         transfer.measure(data=(easy(20), easy(10)), **settings)
 
   def test_plot(self):
-    points = {way: {1: [0.2, 0.3], 50: [0.9]} for way in transfer.WAYS}
+    points = {way: {1: [0.2, 0.3], 50: [0.9]} for way in transfer.MODES}
     with tempfile.TemporaryDirectory() as folder:
       path = os.path.join(folder, "transfer.png")
       transfer.plot({"all_paths": points, "one_path": points}, path)

@@ -26,7 +26,12 @@ class TranslationTest(parameterized.TestCase):
     )
 
   def train(self, out_dir=None, **settings):
-    sizes = {"units": 32, "depth": 16, "batch_size": 16, "evaluations": 2}
+    sizes = {
+      "units": 32,
+      "embedding_dim": 16,
+      "batch_size": 16,
+      "evaluations": 2,
+    }
     sizes.update(settings)
     return translation.train(self.corpus, out_dir or self.out_dir, **sizes)
 

@@ -11,10 +11,10 @@ from tests import case
 from tests.experiments import spelling
 
 NETWORKS = {
-  "attention": {"units": 6, "depth": 5, "layers": 2},
+  "attention": {"units": 6, "embedding_dim": 5, "layers": 2},
   "legacy": {"model": "legacy", "units": 6, "layers": 2, "heads": 2},
   "legacy_gru": {"model": "legacy", "units": 6, "cell": "gru"},
-  "sampled": {"model": "legacy", "units": 6, "samples": 7},
+  "sampled": {"model": "legacy", "units": 6, "num_sampled": 7},
 }
 
 
@@ -155,7 +155,7 @@ class TranslatorTest(case.GraphTestCase):
     ("model", {"model": "transformer"}, "transformer"),
     ("cell", {"model": "legacy", "cell": "rnn"}, "rnn"),
     ("heads", {"heads": 2}, "heads=2"),
-    ("samples", {"samples": 2}, "samples=2"),
+    ("num_sampled", {"num_sampled": 2}, "num_sampled=2"),
   )
   def test_refuses(self, network, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):

@@ -13,7 +13,7 @@ from tangle.experiments import aligned_task, two_sources
 from tests.training import folders
 
 COLOURS, THINGS = "rgbw", "stuv"
-SMALL = {"units": 12, "depth": 8, "batch_size": 16, "dropout_rate": 0.0}
+SMALL = {"units": 12, "embedding_dim": 8, "batch_size": 16, "dropout_rate": 0.0}
 
 
 class TwoSourcesTest(absltest.TestCase):

@@ -128,7 +128,8 @@ class EmbeddingTest(support.NetTestCase):
       self.embedding(ids)
 
   @parameterized.named_parameters(
-    ("vocabulary", (0, 3), "vocabulary_size"), ("depth", (3, 2.5), "depth")
+    ("vocabulary", (0, 3), "vocabulary_size"),
+    ("embedding_dim", (3, 2.5), "embedding_dim"),
   )
   def test_sizes_that_are_not_positive_integers_raise(self, sizes, argument):
     with self.assertRaisesRegex(errors.ArgumentError, argument):

@@ -42,7 +42,7 @@ class ScriptsTest(absltest.TestCase):
         "--units=8",
         "--buckets=2",
         "--evaluations=1",
-        "--words=at",
+        "--sample_lines=at",
         f"--out_dir={self.out_dir}",
       )
     )
@@ -79,7 +79,7 @@ class ScriptsTest(absltest.TestCase):
         "--learning_rate=0.03",
         "--epochs=60",
         "--evaluations=2",
-        "--words=a b c",
+        "--sample_lines=a b c",
         f"--out_dir={run_dir}",
       )
     )
@@ -131,7 +131,7 @@ class ScriptsTest(absltest.TestCase):
     self.assertNotIn("Traceback", done.stderr)
 
   def test_train_g2p_names_a_word_that_it_cannot_convert(self):
-    done = run("train_g2p.py", "--limit=600", "--words=na\u00efve")
+    done = run("train_g2p.py", "--limit=600", "--sample_lines=na\u00efve")
     self.assertEqual(done.returncode, 1)
     self.assertIn("na\u00efve", done.stderr)
     self.assertNotIn("Traceback", done.stderr)
@@ -400,7 +400,7 @@ class ScriptsTest(absltest.TestCase):
         f"--test={names}",
         "--buckets=2",
         "--units=4",
-        "--depth=4",
+        "--embedding_dim=4",
         "--batch_size=8",
         "--epochs=1",
         "--evaluations=1",
@@ -485,13 +485,13 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["frozen_changed"], 0)
     self.assertEqual(figures["calculator"]["before"], 1.0)
     for series in ("all_paths", "one_path"):
-      for way in ("frozen", "fine_tuned", "from_nothing"):
+      for way in ("frozen", "fine_tuned", "from_scratch"):
         self.assertLen(figures[series][way]["2"], 1)
     means = figures["means"]
     # Of images alone the digit is told, and what no label told is not.
-    self.assertBetween(means["all_paths"]["from_nothing"]["2"], 0.4, 0.9)
+    self.assertBetween(means["all_paths"]["from_scratch"]["2"], 0.4, 0.9)
     self.assertGreater(
-      means["one_path"]["frozen"]["2"], means["one_path"]["from_nothing"]["2"]
+      means["one_path"]["frozen"]["2"], means["one_path"]["from_scratch"]["2"]
     )
     self.assertEqual(
       set(os.listdir(self.out_dir)), {"metrics.jsonl", "transfer.png"}
@@ -536,7 +536,7 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["frozen_changed"], 0)
     self.assertGreater(figures["alone"]["whole"], figures["alone"]["left"])
     for pattern in ("parallel", "sequential", "shared"):
-      for way in ("frozen", "fine_tuned", "from_nothing"):
+      for way in ("frozen", "fine_tuned", "from_scratch"):
         self.assertLen(figures[pattern][way]["5"], 1)
         self.assertBetween(figures["means"][pattern][way]["5"], 0.3, 1.0)
     self.assertEqual(
@@ -552,7 +552,7 @@ class ScriptsTest(absltest.TestCase):
         *(f"--{split}={folder}/{split}.{{}}" for split in babel.LINES),
         "--held_out=cc-aa",
         "--units=8",
-        "--depth=8",
+        "--embedding_dim=8",
         "--buckets=1",
         "--epochs=1",
         "--evaluations=1",

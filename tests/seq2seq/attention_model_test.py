@@ -23,7 +23,7 @@ def make(dtype=tf1.float64, layers=2):
     8,
     units=5,
     layers=layers,
-    depth=4,
+    embedding_dim=4,
     dtype=dtype,
   )
 
@@ -316,7 +316,7 @@ class SeveralSourcesTest(case.GraphTestCase):
 
   def make(self, sizes):
     return attention_model.AttentionModel(
-      sizes, 8, 5, depth=4, dtype=tf1.float64
+      sizes, 8, 5, embedding_dim=4, dtype=tf1.float64
     )
 
   def test_the_attentional_vector_is_of_all_contexts_and_the_output(self):

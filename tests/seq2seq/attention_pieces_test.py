@@ -24,7 +24,7 @@ def make_model(layers=1, sizes=SIZES):
     8,
     units=3,
     layers=layers,
-    depth=2,
+    embedding_dim=2,
     dtype=tf1.float64,
   )
 

@@ -447,7 +447,7 @@ class BatchSizeTest(BatchesTestCase):
 
   @parameterized.named_parameters(*KINDS)
   def test_a_budget_bounds_the_positions_of_every_batch(self, kind):
-    budget = bucketing.PositionBudget(50)
+    budget = bucketing.TokenBudget(50)
     drawn = list(make(random_examples(self.rng), budget, kind).epoch(0))
     positions = [batch.source.size + batch.targets.size for batch in drawn]
     self.assertLessEqual(max(positions), 50)

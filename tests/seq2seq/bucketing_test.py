@@ -174,20 +174,20 @@ class BothKindsTest(parameterized.TestCase):
 
 class BatchSizeTest(parameterized.TestCase):
   def test_a_budget_gives_as_many_as_it_allows(self):
-    budget = bucketing.PositionBudget(100)
+    budget = bucketing.TokenBudget(100)
     self.assertEqual([budget(10, 10), budget(33, 1), budget(50, 50)], [5, 2, 1])
-    self.assertEqual(bucketing.PositionBudget(100, most=3)(10, 10), 3)
+    self.assertEqual(bucketing.TokenBudget(100, most=3)(10, 10), 3)
 
   def test_a_cell_beyond_the_budget_is_refused(self):
     with self.assertRaisesRegex(
-      errors.ArgumentError, r"cell \(50, 51\) has 101 positions.* 100. Raise"
+      errors.ArgumentError, r"cell \(50, 51\) has 101 tokens.* 100. Raise"
     ):
-      bucketing.PositionBudget(100)(50, 51)
+      bucketing.TokenBudget(100)(50, 51)
 
   @parameterized.parameters((0, None), (1.5, None), (10, 0))
-  def test_a_budget_has_to_be_positive(self, positions, most):
-    with self.assertRaisesRegex(errors.ArgumentError, "PositionBudget: "):
-      bucketing.PositionBudget(positions, most)
+  def test_a_budget_has_to_be_positive(self, max_tokens, most):
+    with self.assertRaisesRegex(errors.ArgumentError, "TokenBudget: "):
+      bucketing.TokenBudget(max_tokens, most)
 
   def test_sizes_may_be_one_for_all_or_one_each(self):
     cell = (3, 4)
@@ -213,10 +213,10 @@ class BatchSizeTest(parameterized.TestCase):
 
 class SeveralSidesTest(parameterized.TestCase):
   def test_a_budget_is_of_all_sides(self):
-    budget = bucketing.PositionBudget(100)
+    budget = bucketing.TokenBudget(100)
     self.assertEqual(budget(10, 10, 30), 2)
     with self.assertRaisesRegex(
-      errors.ArgumentError, r"the cell \(50, 50, 1\) has 101 positions"
+      errors.ArgumentError, r"the cell \(50, 50, 1\) has 101 tokens"
     ):
       budget(50, 50, 1)
 

@@ -49,7 +49,7 @@ class DivisionsTest(case.GraphTestCase):
       with tf1.Graph().as_default():
         tf1.set_random_seed(1)
         model = attention_model.AttentionModel(
-          9, 9, 4, depth=4, dtype=tf1.float64
+          9, 9, 4, embedding_dim=4, dtype=tf1.float64
         )
         pipeline = tangle.Pipeline()
         pipeline.add(

@@ -165,7 +165,7 @@ class MultiSourceBatchesTest(parameterized.TestCase):
     self.assertAlmostEqual(drawn.padding_waste.target, target)
 
   def test_a_budget_is_of_the_positions_of_all_sides(self):
-    budget = bucketing.PositionBudget(60)
+    budget = bucketing.TokenBudget(60)
     drawn = list(make(random_examples(self.rng), budget).epoch(0))
     positions = [batch.words * sum(cell_of(batch)) for batch in drawn]
     self.assertLessEqual(max(positions), 60)

@@ -72,8 +72,8 @@ class RunsTest(parameterized.TestCase):
     ),
     (
       "setting_more",
-      {"settings": dict(SETTINGS, network={"units": 3, "depth": 1})},
-      "{'depth': None}, not {'depth': 1}",
+      {"settings": dict(SETTINGS, network={"units": 3, "embedding_dim": 1})},
+      "{'embedding_dim': None}, not {'embedding_dim': 1}",
     ),
     (
       "group_less",

@@ -80,7 +80,11 @@ class Contender(jobs_contender.Contender):
     sizes = self.task.sizes
     vocabularies = [range(size) for size in self.task.symbols]
     return translator.Translator(
-      vocabularies, buckets, units=sizes.units, depth=sizes.depth, **settings
+      vocabularies,
+      buckets,
+      units=sizes.units,
+      embedding_dim=sizes.depth,
+      **settings,
     )
 
   def minimize(self, model):
