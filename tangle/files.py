@@ -232,14 +232,15 @@ def reading(path):
     The open file.
 
   Raises:
-    FileError: if it cannot be read, or is no regular file.
+    FileError: if it cannot be read, or is not a regular file.
   """
   with explained(path, "read"):
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb", closefd=True) as file:
       if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise errors.FileError(
-          f"{path!r} is no regular file. Put a copy of the file in its place."
+          f"{path!r} is not a regular file. Put a copy of the file in its "
+          f"place."
         )
       yield file
 
@@ -255,7 +256,7 @@ def read_bytes(path, limit):
     Its content, as bytes.
 
   Raises:
-    FileError: if it cannot be read, or is no regular file.
+    FileError: if it cannot be read, or is not a regular file.
     DataError: if it has more bytes.
   """
   with reading(path) as file:
@@ -279,14 +280,14 @@ def read_json(path, limit):
     The parsed content.
 
   Raises:
-    FileError: if it cannot be read, or is no regular file.
-    DataError: if it is no JSON, or has more bytes.
+    FileError: if it cannot be read, or is not a regular file.
+    DataError: if it is not JSON, or has more bytes.
   """
   content = read_bytes(path, limit)
   try:
     return json.loads(content.decode("utf-8"), parse_int=_parse_int)
   except (ValueError, RecursionError) as error:
-    raise errors.DataError(f"{path!r} is no JSON: {error}") from None
+    raise errors.DataError(f"{path!r} is not JSON: {error}") from None
 
 
 _INT = re.compile("-?[0-9]{1,400}")
@@ -309,7 +310,7 @@ def digest(path):
     64 hexadecimal digits.
 
   Raises:
-    FileError: if it cannot be read, or is no regular file.
+    FileError: if it cannot be read, or is not a regular file.
   """
   found = hashlib.sha256()
   with reading(path) as file:

@@ -117,10 +117,10 @@ class FilesTest(parameterized.TestCase):
   def test_json_without_end_is_refused(self):
     for text in ("[" * 10**5, "9" * 10**5, "{", "\ufeff[]", ""):
       files.write_text(self.path, text)
-      with self.assertRaisesRegex(errors.DataError, "file' is no JSON"):
+      with self.assertRaisesRegex(errors.DataError, "file' is not JSON"):
         files.read_json(self.path, 1 << 20)
     files.write_text(self.path, b"\xff")
-    with self.assertRaisesRegex(errors.DataError, "file' is no JSON"):
+    with self.assertRaisesRegex(errors.DataError, "file' is not JSON"):
       files.read_json(self.path, 1 << 20)
     files.write_text(self.path, '{"a": [1e3, 99999999999999999999]}')
     found = files.read_json(self.path, 1 << 20)

@@ -1,10 +1,11 @@
-"""Tests that no docstring, comment or page has a phrase known to puzzle.
+"""Tests that no docstring, comment, message or page has a puzzling phrase.
 
 The list grows: a phrase that made a reader stop, and is never right in this
 project, gets a line with what to write instead. Spaces of a phrase match any
 white space, so that a line break hides nothing.
 """
 
+import ast
 import io
 import pathlib
 import re
@@ -34,6 +35,14 @@ PHRASES = {
     "resumes, continues"
   ),
   "(that|which|and) (goes|go|went) on": "that resumes, continues",
+  "anew": "again, from scratch",
+  "heeds?": "uses, ignores",
+  "once and for all": "once",
+  "keeps what it keeps": "chooses its residuals itself",
+  "what is not said": "unknown, unspecified",
+  "nobody answers": "no task answers",
+  "there must be an? \\w+ at least": "there must be at least one",
+  "(give|have) one \\w+ at least": "at least one",
   "bettered": "improved",
   "better it": "improve it",
   "lest": "so that ... not",
@@ -90,6 +99,22 @@ def prose_of(source):
     yield last - len(comment) + 1, "\n".join(comment)
 
 
+def messages_of(source):
+  """Yields (first line, text) of the string literals of a module.
+
+  Adjacent literals are one text; `{}` is in the place of a value.
+  """
+  inside = set()
+  for node in ast.walk(ast.parse(source)):  # an f-string before its parts
+    text = getattr(node, "value", getattr(node, "s", None))
+    if isinstance(node, ast.JoinedStr):
+      inside.update(id(part) for part in node.values)
+      parts = [getattr(p, "value", getattr(p, "s", None)) for p in node.values]
+      text = "".join(p if isinstance(p, str) else "{}" for p in parts)
+    if isinstance(text, str) and id(node) not in inside:
+      yield node.lineno, text
+
+
 PATTERNS = [
   (
     re.compile(
@@ -138,6 +163,17 @@ class ProseTest(absltest.TestCase):
     if found:
       self.fail(f"Rewrite these:\n{found}\n")
 
+  def test_messages_are_plain(self):
+    paths = [
+      *sorted((ROOT / "tangle").rglob("*.py")),
+      *sorted((ROOT / "scripts").rglob("*.py")),
+    ]
+    # Flags of the benchmarks still say "examples a step".
+    paths = [path for path in paths if "benchmark" not in str(path)]
+    found = find_in_files(paths, messages_of)
+    if found:
+      self.fail(f"Rewrite these:\n{found}\n")
+
   def test_pages_are_plain(self):
     names = "README.md", "CHANGELOG.md", "BUILD_NOTES.md"
     paths = [ROOT / name for name in names]
@@ -177,6 +213,17 @@ class A:
         '17: "was told."',
       ],
     )
+
+  def test_a_phrase_is_found_in_a_message_of_several_literals(self):
+    source = """
+raise ValueError(
+  f"The weights of {name} are read "
+  f"anew from {path!r}, from "
+  "nothing."
+)
+"""
+    lines = [message.split(";")[0] for message in find(messages_of(source))]
+    self.assertEqual(lines, ['3: "anew"', '3: "from nothing"'])
 
   def test_a_finding_has_the_remedy(self):
     found = find([(7, "Trained\nfrom  nothing at all.")])

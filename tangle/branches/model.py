@@ -226,7 +226,7 @@ class Model:
         )
       if losses.shape.ndims != 1:
         raise errors.ShapeError(
-          f"{self._caller}: loss must give one loss a record, [n], got "
+          f"{self._caller}: loss must give one loss per record, [n], got "
           f"{checks.describe(losses)}. Leave the mean over records to the "
           f"model."
         )

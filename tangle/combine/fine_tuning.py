@@ -265,7 +265,7 @@ def _members(part, running):
 
 def _check_groups(groups, global_step, clip_norm):
   if not groups:
-    raise errors.ArgumentError(f"{_CALLER}: give one group at least, got none")
+    raise errors.ArgumentError(f"{_CALLER}: give at least one group, got none")
   for k, group in enumerate(groups):
     rate, step = group.learning_rate, group.unfreeze_step
     if isinstance(rate, numbers.Real) and not 0 < rate < math.inf:
@@ -346,7 +346,7 @@ def _check_updates(running, waiting, still):
       if variables_lib.changed_by(op) is None or compat.in_v1_control_flow(op):
         raise errors.ArgumentError(
           f"{_CALLER}: update {op.name!r} of type {op.type} cannot be put off; "
-          f"begin its group at step 0, or freeze it for good"
+          f"begin its group at step 0, or freeze it permanently"
         )
 
 

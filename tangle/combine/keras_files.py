@@ -113,7 +113,7 @@ class Weights:
           source = io.BytesIO(archive.read(_INNER))
       except (KeyError, zipfile.BadZipFile) as error:
         raise errors.DataError(
-          f"{self._caller}: {self._path!r} is no .keras file with weights "
+          f"{self._caller}: {self._path!r} is not a .keras file with weights "
           f"({error}). Save the model by model.save('name.keras')."
         ) from error
     try:
@@ -205,13 +205,13 @@ def _remedy(path):
     return (
       "TensorFlow 1.15 reads the .h5 files of tf.keras and of tf_keras, by "
       "model.save('name.h5'), and neither .keras nor .weights.h5 files: save "
-      "the model as .h5 or a checkpoint of it, or tell by mapping= which array "
-      "of the file each variable gets."
+      "the model as .h5 or a checkpoint of it, or specify by mapping= which "
+      "array of the file each variable gets."
     )
   return (
-    "The model must have the layers that the file was saved of, and the same "
-    "Keras must have saved it: Keras 3 or tf_keras. Otherwise tell by mapping= "
-    "which array of the file each variable gets."
+    "The model must have the layers that the file was saved from, and the same "
+    "Keras must have saved it: Keras 3 or tf_keras. Otherwise specify by "
+    "mapping= which array of the file each variable gets."
   )
 
 

@@ -44,8 +44,8 @@ class Part(base.Network):
     """
     if not callable(network):
       raise errors.ArgumentError(
-        f"Part: network must be callable, got {network!r}; of a tensor that "
-        f"stands already, make one by combine.cut"
+        f"Part: network must be callable, got {network!r}; for an existing "
+        f"tensor, make one by combine.cut"
       )
     dtype = getattr(network, "dtype", None)
     floats = isinstance(dtype, tf1.DType) and dtype.is_floating
@@ -176,9 +176,9 @@ class Part(base.Network):
       made = variable.op.name not in known
       if made and self._called and not self._lists_own():
         raise errors.ArgumentError(
-          f"{self._name}: variable {variable.op.name!r} was made anew in a "
+          f"{self._name}: variable {variable.op.name!r} was made again in a "
           f"further call; a network shares its variables: make them by "
-          f"tf1.get_variable, or once and for all outside the function"
+          f"tf1.get_variable, or once, outside the function"
         )
       tensors = [variable.op.outputs[0].name]
       if not compat.is_resource_variable(variable):
@@ -299,7 +299,7 @@ def make_parts(caller, networks):
       by_network[key] = _make_part(caller, name, network, taken)
     found.append(by_network[key])
   if not found:
-    raise errors.ArgumentError(f"{caller}: give one network at least, got none")
+    raise errors.ArgumentError(f"{caller}: give at least one network, got none")
   return found
 
 

@@ -28,7 +28,7 @@ class Shared(parts.Combined):
       )
     items = list(heads.items()) if self._named else list(heads)
     if not items:
-      raise errors.ArgumentError(f"{caller}: give one head at least, got none")
+      raise errors.ArgumentError(f"{caller}: give at least one head, got none")
     label = "trunk" if parts.default_name(trunk) == "network" else None
     first = trunk if label is None else (label, trunk)
     self._trunk, *self._heads = parts.make_parts(caller, [first] + items)
@@ -117,7 +117,7 @@ def weighted_loss(losses, weights=None, name="weighted_loss"):
   named = hasattr(losses, "keys")
   keys = list(losses) if named else list(range(len(losses)))
   if not keys:
-    raise errors.ArgumentError(f"{name}: give one loss at least, got none")
+    raise errors.ArgumentError(f"{name}: give at least one loss, got none")
   values = [losses[key] for key in keys]
   factors = [1.0] * len(keys)
   if weights is not None:

@@ -26,7 +26,8 @@ PATTERNS = ("parallel", "sequential", "shared")
 
 MODES = ("frozen", "fine_tuned", "from_scratch")
 """All below the last network is frozen; it is unfrozen after a quarter of the
-steps, with a learning rate 2.6 times lower; all weights are drawn anew."""
+steps, with a learning rate 2.6 times lower; all weights are newly
+initialized."""
 
 HALF = 32
 """Pixels of half an image."""

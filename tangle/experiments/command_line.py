@@ -115,8 +115,8 @@ def run(main):
     except OSError as error:
       sys.exit(f"{script}: {_explain(error)}")
     except (MemoryError, tf1.errors.ResourceExhaustedError) as error:
-      reason = errors.summarize(error)
-      sys.exit(f"{script}: out of memory: {reason or 'free some, or ask less'}")
+      reason = errors.summarize(error) or "free some, or use smaller sizes"
+      sys.exit(f"{script}: out of memory: {reason}")
     except KeyboardInterrupt as error:
       name = error.args[0] if error.args else "SIGINT"
       print(f"{script}: ended by {name}.", file=sys.stderr)
@@ -202,7 +202,7 @@ def _definer(function, name, hint, default):
   if kind not in definers:
     raise errors.ArgumentError(
       f"command_line.define: the type of {name!r} of {function.__name__} "
-      f"cannot be told from {hint!r} and the default {default!r}. Give a type "
-      f"hint, such as Optional[int]."
+      f"cannot be determined from {hint!r} and the default {default!r}. Give a "
+      f"type hint, such as Optional[int]."
     )
   return definers[kind]

@@ -103,7 +103,7 @@ def check_cluster(target, tasks):
     socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
   except (OSError, OverflowError) as error:
     raise errors.TrainingError(
-      f"cluster: nobody answers at {target!r} ({error}). Start the tasks, as "
+      f"cluster: no task answers at {target!r} ({error}). Start the tasks, as "
       f"scripts/cluster.py does on this machine, or give the right address."
     ) from error
   names = {clusters.device(task): task for task in sorted(set(tasks))}

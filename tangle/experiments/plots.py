@@ -90,5 +90,5 @@ def draw_by_labels(found, sides, path):
     lines = {
       mode.replace("_", " "): points for mode, points in found[series].items()
     }
-    panels.append(("labelled images a class", side, lines))
+    panels.append(("labelled images per class", side, lines))
   draw_series(panels, path, logarithmic=True)

@@ -17,7 +17,7 @@ from tangle.experiments import digits as digits_lib
 from tangle.nets import feedforward
 
 MODES = ("frozen", "fine_tuned", "from_scratch")
-"""Train only the new encoder; train all weights; train all, drawn anew."""
+"""Train only the new encoder; train all weights; train all from scratch."""
 
 PATHS = tuple(
   digits_lib.Path("image", operation, decoder)
@@ -167,7 +167,7 @@ def measure(
   Each seed draws weights, trains a calculator, and draws labelled images. All
   modes then get the same images, the same initial new encoder, the same number
   of steps and the same optimizer. Everything runs in one graph, its weights set
-  anew for each training.
+  again before each training.
 
   Args:
     per_class: numbers of labelled images per class, to try in turn.
@@ -253,7 +253,7 @@ def make_starts(joined, sess, seed, steps):
 
   Returns:
     A dict from mode to a dict from name to array. The encoder of images is the
-    same in all; the calculator is the trained one, or one drawn anew.
+    same in all; the calculator is the trained one, or a newly initialized one.
   """
   rng = np.random.RandomState(seed)
   drawn, others = joined.weights.draw(rng), joined.weights.draw(rng)

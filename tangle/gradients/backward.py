@@ -86,7 +86,7 @@ def _check(losses, variables, shared, boundary):
   variables = list(variables)
   if not losses or not variables:
     raise errors.ArgumentError(
-      f"{_CALLER}: there must be a loss and a variable at least, got "
+      f"{_CALLER}: there must be at least one loss and one variable, got "
       f"{len(losses)} and {len(variables)}"
     )
   for loss in losses:

@@ -47,7 +47,7 @@ class Balance:
     """
     losses = walk.check_tensors(name, "losses", losses)
     if not losses:
-      raise errors.ArgumentError(f"{name}: there must be a loss at least")
+      raise errors.ArgumentError(f"{name}: there must be at least one loss")
     for loss in losses:
       if loss.shape.ndims != 0:
         raise errors.ShapeError(

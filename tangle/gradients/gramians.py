@@ -52,15 +52,14 @@ def check(caller, gradients):
   for k, row in enumerate(gradients):
     if hasattr(row, "shape") or not hasattr(row, "__iter__"):
       raise errors.ArgumentError(
-        f"{caller}: gradients[{k}] must be a list, one gradient a variable, "
+        f"{caller}: gradients[{k}] must be a list, one gradient per variable, "
         f"got {row!r}; put it into a list"
       )
     rows.append([_check_one(caller, k, gradient) for gradient in row])
   if not rows or len({len(row) for row in rows}) > 1:
     raise errors.ArgumentError(
       f"{caller}: gradients must have a list for each loss, all of one length, "
-      f"got lengths {[len(row) for row in rows]}; None stands for a gradient "
-      "that is not there"
+      f"got lengths {[len(row) for row in rows]}; None is a missing gradient"
     )
   return rows
 

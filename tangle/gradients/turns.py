@@ -33,7 +33,7 @@ def take_turns(losses, optimizers, variables=None, name="take_turns"):
   optimizers = list(optimizers)
   if not losses or len({id(found) for found in optimizers}) != len(losses):
     raise errors.ArgumentError(
-      f"{_CALLER}: there must be a loss at least, and an optimizer of its own "
+      f"{_CALLER}: there must be at least one loss, and a separate optimizer "
       f"for each, got {len(losses)} losses and {len(optimizers)} optimizers, "
       f"{len({id(found) for found in optimizers})} of them different"
     )

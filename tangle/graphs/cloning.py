@@ -341,9 +341,8 @@ def _check_known(signature, held, nested):
     if each is None and is_handle and argument.name in read:
       raise errors.CutError(
         f"The function {signature.name!r} of a loop or conditional hands "
-        f"{argument.name!r}, a handle of which is not known what it is of, on "
-        f"to another one within it. Cut elsewhere, or read it before the outer "
-        f"one."
+        f"{argument.name!r}, the handle of an unknown resource, to a function "
+        f"within it. Cut elsewhere, or read it before the outer one."
       )
 
 

@@ -67,7 +67,7 @@ def restore(caller, path, meta):
   if lost:
     raise errors.GraphError(
       f"{caller}: {path} has collections that are needed and cannot be "
-      f"restored: {lost}. Save the graph once more where it was built."
+      f"restored: {lost}. Save the graph again where it was built."
     )
   for key, why in dropped.items():
     logging.getLogger(__name__).warning(

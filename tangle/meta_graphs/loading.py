@@ -172,7 +172,7 @@ def find_tensor(graph, name):
   if index.isdigit() and int(index) < len(op.outputs):
     return op.outputs[int(index)]
   raise errors.ArgumentError(
-    f"meta_graphs.find_tensor: {name!r} is no tensor; the op {op_name!r} "
+    f"meta_graphs.find_tensor: {name!r} is not a tensor; the op {op_name!r} "
     f"({op.type}) has the outputs {[t.name for t in op.outputs]}."
   )
 

@@ -60,7 +60,7 @@ def list_branches(caller, argument, branches):
     )
   if not items:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must have one branch at least, got none"
+      f"{caller}: {argument} must have at least one branch, got none"
     )
   labels = tuple(repr(label) for label in names or range(len(items)))
   return Branches(labels, items, names)

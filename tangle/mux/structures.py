@@ -27,7 +27,7 @@ def to_tensors(caller, what, nest):
   leaves = tf1.nest.flatten(nest)
   if not leaves:
     raise errors.ArgumentError(
-      f"{caller}: {what} must have one tensor at least, got {nest!r}"
+      f"{caller}: {what} must have at least one tensor, got {nest!r}"
     )
   found = []
   for leaf in leaves:

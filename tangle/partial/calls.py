@@ -206,8 +206,8 @@ class Call:
         self._sub_model.prepare(used)
       if used not in generation.passes:
         raise errors.CallError(
-          f"SubModel {self._sub_model.name!r}: this call did not keep what a "
-          f"loss needs that uses the outputs {list(used)}. Call "
+          f"SubModel {self._sub_model.name!r}: this call did not keep the "
+          f"residuals of a loss that uses the outputs {list(used)}. Call "
           f"forward(..., used={list(used)})."
         )
     return generation.passes[used]

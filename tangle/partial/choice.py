@@ -90,7 +90,7 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
   for name, value in given.items():
     if value is not None:
       raise errors.ArgumentError(
-        f"{caller}: {name} has a meaning with residuals='min_cut' or a "
+        f"{caller}: {name} applies with residuals='min_cut' or a "
         f"tangle.Budget only, got residuals={residuals!r}. Leave it out, or "
         f"give a predicate of a tensor for residuals."
       )
@@ -237,9 +237,9 @@ class _Problem:
     lowest = extra + self.bytes_kept(best)
     if lowest > limit:
       raise errors.CutError(
-        f"{caller}: {budget} allows {limit:,.0f} bytes, but what must be kept "
-        f"comes to {lowest:,.0f} at least ('frontier' keeps {frontier:,.0f}). "
-        f"Allow that much, or let more be computed again by recompute=."
+        f"{caller}: {budget} allows {limit:,.0f} bytes, but the residuals take "
+        f"at least {lowest:,.0f} ('frontier' keeps {frontier:,.0f}). "
+        f"Allow that much, or allow more recomputation by recompute=."
       )
     low, high = _RATES
     for _ in range(_STEPS):

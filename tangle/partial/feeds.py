@@ -60,8 +60,8 @@ def take(caller, feed_dict, graph, repeated, find=None):
     if feeding.is_forgotten(tensor):
       raise errors.GraphError(
         f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the graph "
-        f"optimizer of TensorFlow 2 may go around it, and take what the graph "
-        f"computes. Name it in inputs."
+        f"optimizer of TensorFlow 2 may bypass it and use the value that the "
+        f"graph computes. Name it in inputs."
       )
     shape = value.shape if isinstance(value, np.ndarray) else None
     if shape is not None and not tensor.shape.is_compatible_with(shape):
@@ -103,7 +103,7 @@ def flat(feed_dict, graph):
     elif getattr(key, "handle", None) is not None:
       raise errors.ArgumentError(
         f"feed_dict has the resource variable {key.name!r}, which TensorFlow "
-        f"does not heed. Assign it by load() or an op, or feed a tensor."
+        f"ignores. Assign it by load() or an op, or feed a tensor."
       )
     else:
       tensor = graph.as_graph_element(key, allow_operation=False)

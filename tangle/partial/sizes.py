@@ -53,7 +53,8 @@ def of(caller, sizes, inputs, ops, strict=False):
     if strict and sizes is None:
       raise errors.ArgumentError(
         f"{caller}: the bytes of {tensor.name!r} {tensor.shape} are not known, "
-        f"which a Budget of bytes needs. Say by sizes= what is fed."
+        f"which a Budget of bytes needs. Give the shapes of what is fed by "
+        f"sizes=."
       )
     if known is None:
       known = _infer(caller, fed, assumed, inputs, ops)
@@ -191,8 +192,8 @@ def _infer(caller, fed, assumed, inputs, ops):
       if not fed:
         return found  # the assumed shapes contradict each other
       raise errors.ArgumentError(
-        f"{caller}: the shapes in sizes do not go together with one another, "
-        f"or with {assumed} for what is not said: {error}"
+        f"{caller}: the shapes in sizes contradict one another, "
+        f"or with {assumed} for unknown dimensions: {error}"
       ) from error
     for op in copied:
       for tensor in op.outputs:

@@ -120,8 +120,8 @@ class SubModel:
     is_planned = policies.is_planned(residuals)
     if store in (SESSION, RECOMPUTE) and is_planned:
       raise errors.ArgumentError(
-        f"{caller}: store={store!r} keeps what it keeps, and cannot take "
-        f'residuals={residuals!r}. Use store="device".'
+        f"{caller}: store={store!r} chooses its residuals itself, and cannot "
+        f'take residuals={residuals!r}. Use store="device".'
       )
     if store == RECOMPUTE:
       policy = choice.Policy(policies.NONE)

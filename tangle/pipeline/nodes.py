@@ -184,8 +184,9 @@ def group_sources(caller, nodes):
     if other != source:
       raise errors.ArgumentError(
         f"{caller}: reads may choose between '{other}' and others, and between "
-        f"'{source}' and the same others. Where these are made, name the same "
-        f"tensor as two outputs, one for each of the reads."
+        f"'{source}' and the same others. In the builder of that sub-model, "
+        f"return the same tensor under two output names, one for each of these "
+        f"reads."
       )
   return group
 

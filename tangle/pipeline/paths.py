@@ -83,7 +83,7 @@ def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):
   caller = "paths.export"
   if os.path.exists(folder):
     raise errors.ArgumentError(
-      f"{caller}: {folder!r} is there already. Name a new folder."
+      f"{caller}: {folder!r} already exists. Name a new folder."
     )
   if pipeline.graph.finalized:
     raise errors.GraphError(

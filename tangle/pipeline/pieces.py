@@ -59,8 +59,8 @@ def check_piece(caller, piece, reads, graph):
   for update in piece.updates:
     if getattr(update, "graph", None) is not graph:
       raise errors.GraphError(
-        f"{caller}: updates has {update!r}, which is no op of the pipeline's "
-        f"graph. Make it in the builder."
+        f"{caller}: updates has {update!r}, which is not an op of the "
+        f"pipeline's graph. Make it in the builder."
       )
   for name, tensor in piece.feeds.items():
     if not graph.is_feedable(tensor):
@@ -108,8 +108,9 @@ def _check_placeholders(caller, piece, reads):
     for placeholder in unfed(items, list(piece.feeds.values()) + reads):
       raise errors.ArgumentError(
         f"{caller}: the placeholder {placeholder.name!r} is needed for the "
-        f"{part}, but is not among the feeds {list(piece.feeds)}. Name it "
-        f"there, or take what is another sub-model's through reads."
+        f"{part}, but is not among the feeds {list(piece.feeds)}. Add it to "
+        f"the feeds. If it belongs to another sub-model, read that sub-model's "
+        f"output through reads."
       )
 
 

@@ -109,7 +109,7 @@ class Replicas:
       made = [v.name for v in tf1.trainable_variables()[before:]]
       if k and made:
         raise errors.ArgumentError(
-          f"Replicas: the builder of {name!r} made the variables {made} anew "
+          f"Replicas: the builder of {name!r} made the variables {made} again "
           f"for replica {k}. Use networks of tangle.nets, or get_variable in a "
           f"scope with reuse=tf.AUTO_REUSE, so that replicas share them."
         )
@@ -118,7 +118,7 @@ class Replicas:
       if SHARE in piece.feeds:
         raise errors.ArgumentError(
           f"Replicas: {name!r} has a feed {SHARE!r}, which is that of the "
-          f"replica's share of the rows. Name it otherwise."
+          f"replica's share of the rows. Give it another name."
         )
       self._with_loss[name] = True
       one = tf1.constant(1.0, tf1.float64)

@@ -244,8 +244,9 @@ class Trainer:
         raise errors.ArgumentError(
           f"Pipeline {self.pipeline.name!r}: the residuals of {node.name!r} "
           f"live for one run only, as those of TensorFlow 1 style loops do, "
-          f"which micro_batches do not take. Leave micro_batches out, or build "
-          f"the loop while tf.compat.v1.control_flow_v2_enabled() is true."
+          f"which micro_batches do not support. Leave micro_batches out, or "
+          f"build the loop while tf.compat.v1.control_flow_v2_enabled() is "
+          f"true."
         )
       if self._sums is not None and group is not None:
         with tf1.name_scope(scope):

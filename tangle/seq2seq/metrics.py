@@ -69,8 +69,8 @@ def error_rates(predictions, references):
   predictions, references = list(predictions), list(references)
   if not predictions or len(predictions) != len(references):
     raise errors.ArgumentError(
-      "error_rates: predictions and references must be as many, at least one; "
-      f"got {len(predictions)} and {len(references)}."
+      f"error_rates: predictions and references must be equally many, at least "
+      f"one; got {len(predictions)} and {len(references)}."
     )
   distance, length, wrong = 0, 0, 0
   for word, (prediction, accepted) in enumerate(zip(predictions, references)):
@@ -154,7 +154,7 @@ def bleu(hypotheses, references, tokenize="none"):
   hypotheses, references = list(hypotheses), list(references)
   if not hypotheses or len(hypotheses) != len(references):
     raise errors.ArgumentError(
-      "bleu: hypotheses and references must be as many, at least one; got "
+      "bleu: hypotheses and references must be equally many, at least one; got "
       f"{len(hypotheses)} and {len(references)}."
     )
   references = [[r] if isinstance(r, str) else list(r) for r in references]

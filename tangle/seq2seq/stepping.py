@@ -61,7 +61,7 @@ class Stepper:
         raise errors.ShapeError(
           f"{caller}: each part of the state must be [{size or 'B'}, ...], one "
           f"row for each example, got {checks.describe(part)}. What is common "
-          "to all examples does not belong into the state; let step take it "
+          "to all examples does not belong in the state; let step take it "
           "from elsewhere."
         )
     self.state = parts and self._repeat(parts, batch_size, beam_size)

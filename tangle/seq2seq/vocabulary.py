@@ -152,7 +152,7 @@ class Vocabulary:
         raise errors.DataError(
           f"Vocabulary.load: line {position + 1} of {path} must be "
           f"{special!r}, got {line!r}. The file must start with "
-          f"{', '.join(SPECIALS)}, one a line, with Unix line ends and no "
+          f"{', '.join(SPECIALS)}, one per line, with Unix line ends and no "
           "byte order mark."
         )
     symbols = tuple(lines[len(SPECIALS) :])
@@ -161,7 +161,7 @@ class Vocabulary:
       position, text = problem
       raise errors.DataError(
         f"Vocabulary.load: line {position + len(SPECIALS) + 1} of {path} "
-        f"{text}. Mend the file, or build it again."
+        f"{text}. Repair the file, or build it again."
       )
     return cls(symbols)
 

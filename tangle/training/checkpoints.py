@@ -183,8 +183,8 @@ class Checkpoints:
     if later:
       raise errors.ArgumentError(
         f"Checkpoints.save: step {step} is not after the steps {later}, of "
-        f"which {self.folder!r} has checkpoints. Call restore first and go on "
-        f"from there, or give another folder."
+        f"which {self.folder!r} has checkpoints. Call restore first and "
+        f"continue from there, or give another folder."
       )
 
   def _retain(self):
@@ -289,8 +289,8 @@ class Checkpoints:
     manifest = manifests.read(self.path(step), deep)
     if manifest.step != step:
       raise errors.DataError(
-        f"{manifests.NAME} is that of step {manifest.step}: the folder has "
-        f"been renamed or copied"
+        f"{manifests.NAME} is the manifest of step {manifest.step}: the "
+        f"folder has been renamed or copied"
       )
     return manifest
 
@@ -318,9 +318,9 @@ class Checkpoints:
     ]
     if reasons:
       raise errors.TrainingError(
-        f"{caller}: no checkpoint in {self.folder!r} is whole: "
+        f"{caller}: no checkpoint in {self.folder!r} is undamaged: "
         f"{'; '.join(reasons)}. Put a copy of one back, or move the folder "
-        f"away to begin anew."
+        f"away to start again."
       )
     return None
 

@@ -19,7 +19,7 @@ threads. For sparse gradient descent on TensorFlow 2, also use one such thread,
 or set `TF_DETERMINISTIC_OPS=1` in the environment before TensorFlow is
 imported. The randomness must also be in the checkpoint: use stateless random
 ops with `step_seed`. A stateful random op, such as dropout with an int as seed,
-starts its sequence anew in a new process.
+restarts its sequence in a new process.
 """
 
 import hashlib

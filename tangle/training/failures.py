@@ -26,7 +26,7 @@ def say_how_to_go_on(error, step):
   Returns:
     A `FileError` if `error` is one, else a `TrainingError`.
   """
-  advice = "Started again, the run goes on from its last checkpoint."
+  advice = "Started again, the run resumes from its last checkpoint."
   if isinstance(error, errors.FileError):
     found = errors.FileError(f"Loop: after step {step}: {error} {advice}")
     found.errno = error.errno
@@ -90,10 +90,10 @@ class Guard:
           where = f"The batch is lost: {files.explain(path, error)}"
         raise errors.TrainingError(
           f"Loop: the {what} is {value} at step {step}, in the buckets "
-          f"{getattr(result, 'buckets', None)}. {where} "
-          f"Lower the learning rate or the norm that gradients are clipped to, "
-          f"or see whether the batch is sound; started again, the run goes on "
-          f"from its last checkpoint."
+          f"{getattr(result, 'buckets', None)}. {where} Lower the learning "
+          f"rate or the norm that gradients are clipped to, or see whether the "
+          f"batch is sound; started again, the run resumes from its last "
+          f"checkpoint."
         )
 
   def check_weights(self, sess, step):
@@ -112,7 +112,7 @@ class Guard:
       raise errors.TrainingError(
         f"Loop: after step {step} these variables have values that are not "
         f"finite: {bad}. No checkpoint is made of them. Give the trainer a "
-        f"clip_norm, which tells the step where it begins, or lower the "
+        f"clip_norm, so that the first such step is reported, or lower the "
         f"learning rate."
       )
 

@@ -254,7 +254,7 @@ class Loop:
     else:
       resumed_from = self._step = restored.step
       self._loss, position = parts.restore(restored, self._parts)
-      self.journal.say(f"Going on from the checkpoint of step {self._step}.")
+      self.journal.say(f"Resuming from the checkpoint of step {self._step}.")
     with parts.explained(restored):
       self._stream = self._source.at(position)
     self.journal.open(

@@ -72,7 +72,7 @@ def _difference(given, found, where):
     return f"{where} is a {type(given).__name__}"
   if isinstance(given, dict):
     if list(map(str, given)) != list(given):
-      return f"{where} has keys that are no strings"
+      return f"{where} has keys that are not strings"
     parts = ((f"{where}[{k!r}]", given[k], found[k]) for k in given)
   elif isinstance(given, list):
     parts = (
@@ -130,7 +130,7 @@ def read(folder, deep=True):
     parts = [content[name] for name in Manifest._fields]
     listed = content["files"] if sound else {}
   except (TypeError, KeyError, RecursionError):
-    raise errors.DataError(f"{NAME} is no manifest") from None
+    raise errors.DataError(f"{NAME} is not a manifest") from None
   if not sound:
     raise errors.DataError(f"{NAME} has changed since it was written")
   if found != _FORMAT:
@@ -138,7 +138,7 @@ def read(folder, deep=True):
       f"{NAME} is of format {found!r}, and only format {_FORMAT} is known here"
     )
   if not _has_types(listed, *parts):
-    raise errors.DataError(f"{NAME} is no manifest")
+    raise errors.DataError(f"{NAME} is not a manifest")
   for name, wanted in listed.items() if deep else ():
     _check_file(folder, name, wanted)
   return Manifest(*parts)
@@ -170,7 +170,9 @@ def _named(name):
   except errors.FileError as error:
     if error.errno not in _DAMAGES:
       raise
-    why = os.strerror(error.errno) if error.errno else "it is no regular file"
+    why = "it is not a regular file"
+    if error.errno:
+      why = os.strerror(error.errno)
     raise errors.DataError(f"{name} cannot be read: {why}") from None
   except errors.DataError as error:
     raise errors.DataError(f"{name} is damaged: {error}") from None
@@ -179,7 +181,7 @@ def _named(name):
 def _check_file(folder, name, wanted):
   if not files.is_plain_name(name) or name == NAME:
     raise errors.DataError(
-      f"{NAME} names {name!r}, which is no file of its folder"
+      f"{NAME} names {name!r}, which is not a file of its folder"
     )
   path = os.path.join(folder, name)
   with _named(name):

@@ -80,6 +80,6 @@ def explained(restored):
     raise errors.TrainingError(
       f"Loop: the state in the checkpoint {restored.prefix!r} does not fit "
       f"this run ({type(error).__name__}: {error}). It is of another version "
-      f"of tangle, or of other parts: go on with those, remove the folder of "
-      f"this checkpoint to go on from an older one, or give another folder."
+      f"of tangle, or of other parts: resume with those, remove the folder of "
+      f"this checkpoint to resume from an older one, or give another folder."
     ) from error

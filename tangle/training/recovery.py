@@ -82,7 +82,7 @@ def _explain(sess, address, error, step, is_saved):
   """Returns an error that names the lost task, as those of a pipeline do."""
   advice = (
     "Restart the task, and start the run again in the same folder, where it "
-    "goes on from its newest checkpoint."
+    "resumes from its newest checkpoint."
   )
   if not is_saved:
     advice = (

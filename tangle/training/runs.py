@@ -39,7 +39,7 @@ def started(out_dir, settings, data=None, texts=None, report=None):
 
   Takes the lock of the folder before anything is read or written, so pass
   `locked=True` to the `Loop` in the context. A run that has written neither a
-  checkpoint nor a record does not count: the run is started anew.
+  checkpoint nor a record does not count: the run is started from step 0.
 
   Args:
     out_dir: the folder; created if missing.
@@ -125,8 +125,8 @@ def _compare(out_dir, old, new, report):
       for found in (before, now)
     )
     report(
-      f"This run was begun with {was} and goes on with {is_now}: its figures "
-      f"may differ from those of a run with one of them alone."
+      f"This run was begun with {was} and is resumed with {is_now}: its "
+      f"figures may differ from those of a run with one of them alone."
     )
 
 
@@ -145,7 +145,7 @@ def _compare_group(out_dir, what, before, after):
     )
   raise errors.DataError(
     f"runs.started: {out_dir!r} has a run with {what} {before}, not {after}. "
-    f"Go on with the settings of that run, or give another folder."
+    f"Resume with the settings of that run, or give another folder."
   )
 
 
@@ -191,7 +191,7 @@ def read(run_dir):
     sound = sound and all(isinstance(p, dict) for p in content.values())
     why = "it has changed since it was written"
   except (errors.DataError, KeyError, TypeError, RecursionError) as error:
-    sound, why = False, f"it is no record of a run: {error}"
+    sound, why = False, f"it is not the record of a run: {error}"
   if not sound:
     raise errors.DataError(f"runs.read: {path!r} is damaged: {why}. {remedy}")
   for name, sha256 in content["texts"].items():
@@ -199,7 +199,7 @@ def read(run_dir):
     if not files.is_plain_name(name):
       raise errors.DataError(
         f"runs.read: {os.path.join(run_dir, FILE)!r} names {name!r}, which is "
-        f"no file of its folder. {remedy}"
+        f"not a file of its folder. {remedy}"
       )
     if not os.path.lexists(path):
       raise errors.DataError(f"runs.read: {path!r} is missing. {remedy}")
@@ -250,7 +250,7 @@ def built_from(run_dir):
     if isinstance(error, errors.TangleError):
       raise
     raise errors.DataError(
-      f"The settings in {os.path.join(run_dir, FILE)!r} are of no training "
-      f"that is known here ({type(error).__name__}: {error}). Use the version "
-      f"of tangle that it was made with, or train again."
+      f"The settings in {os.path.join(run_dir, FILE)!r} are not those of a "
+      f"known kind of training ({type(error).__name__}: {error}). Use the "
+      f"version of tangle that it was made with, or train again."
     ) from error

@@ -37,7 +37,7 @@ class Epochs:
     """
     if not len(batches):
       raise errors.ArgumentError(
-        "Epochs: batches is empty. Give at least one batch an epoch."
+        "Epochs: batches is empty. Give at least one batch per epoch."
       )
     self._batches = batches
     self._epochs = epochs
@@ -69,7 +69,7 @@ class Epochs:
       if type(position[name]) is not int or not 0 <= position[name] <= most:
         raise errors.DataError(
           f"Epochs.at: there is no {name} {position[name]!r}. The position is "
-          f"damaged: go on from an older one."
+          f"damaged: resume from an older one."
         )
     return _EpochStream(self._batches, self._epochs, position)
 
@@ -149,8 +149,8 @@ class Alternate:
     turn = position["turn"]
     if type(turn) is not int or turn not in range(len(self._sources)):
       raise errors.DataError(
-        f"Alternate.at: there is no turn {turn!r}. The position is "
-        f"damaged: go on from an older one."
+        f"Alternate.at: there is no turn {turn!r}. The position is damaged: "
+        f"resume from an older one."
       )
     streams = {
       name: source.at(position["streams"][name])

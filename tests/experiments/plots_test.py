@@ -32,7 +32,7 @@ class PlotsTest(absltest.TestCase):
     found = {"one": {"a_way": {1: [0.5]}}, "not_drawn": {}}
     with mock.patch.object(plots, "draw_series") as draw:
       plots.draw_by_labels(found, {"one": "share"}, "x.png")
-    panels = [("labelled images a class", "share", {"a way": {1: [0.5]}})]
+    panels = [("labelled images per class", "share", {"a way": {1: [0.5]}})]
     draw.assert_called_once_with(panels, "x.png", logarithmic=True)
 
   def test_a_missing_package_is_named(self):

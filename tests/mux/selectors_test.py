@@ -22,8 +22,8 @@ class SelectorsTest(case.GraphTestCase):
 
   def test_branches_that_are_none(self):
     for wrong, message in (
-      ([], "branches must have one branch at least"),
-      ({}, "branches must have one branch at least"),
+      ([], "branches must have at least one branch"),
+      ({}, "branches must have at least one branch"),
       (7, "branches must be a list, or a mapping"),
       ({1: 2}, "the names of branches must be strings, got 1"),
     ):

@@ -210,7 +210,7 @@ class ReplicasTest(case.GraphTestCase):
       return tangle.Piece({"share": share_ph}, loss=share_ph)
 
     copies.add("one", build)
-    with self.assertRaisesRegex(errors.ArgumentError, "Name it otherwise"):
+    with self.assertRaisesRegex(errors.ArgumentError, "Give it another name"):
       pipeline.build()
 
 

@@ -127,7 +127,7 @@ class ScriptsTest(absltest.TestCase):
     flags = ["--data=cmudict", "--limit=200", "--placement=encoder=0"]
     done = run("train_seq2seq.py", *flags, "--cluster=grpc://127.0.0.1:1")
     self.assertEqual(done.returncode, 1)
-    self.assertIn("nobody answers at 'grpc://127.0.0.1:1'", done.stderr)
+    self.assertIn("no task answers at 'grpc://127.0.0.1:1'", done.stderr)
     self.assertNotIn("Traceback", done.stderr)
 
   def test_train_g2p_names_a_word_that_it_cannot_convert(self):

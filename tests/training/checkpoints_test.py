@@ -333,8 +333,9 @@ class CheckpointsTest(CheckpointsTestCase):
     os.remove(os.path.join(self.found.path(2), manifests.NAME))
     with self.assertRaisesRegex(
       errors.TrainingError,
-      "no checkpoint in .*/checkpoints' is whole: step 1: model.data.* changed "
-      ".*; step 2: manifest.json cannot be read.* Put a copy .* begin anew",
+      "no checkpoint in .*/checkpoints' is undamaged: step 1: model.data.* "
+      "changed .*; step 2: manifest.json cannot be read.* Put a copy .* begin "
+      "anew",
     ):
       self.found.restore(self.sess)
 

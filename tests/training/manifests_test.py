@@ -78,18 +78,18 @@ class ManifestsTest(parameterized.TestCase):
   def test_garbage_is_no_json(self, text):
     with open(self.path, "w", encoding="utf-8") as file:
       file.write(text)
-    self.assert_damaged("manifest.json is damaged: .* is no JSON")
+    self.assert_damaged("manifest.json is damaged: .* is not JSON")
 
   def test_bytes_that_are_no_text_are_no_json(self):
     with open(self.path, "wb") as file:
       file.write(b"\xff\xfe\x00")
-    self.assert_damaged("manifest.json is damaged: .* is no JSON")
+    self.assert_damaged("manifest.json is damaged: .* is not JSON")
 
   @parameterized.parameters("3", "[]", "{}", '{"content": {}, "sha256": ""}')
   def test_other_json_is_no_manifest(self, text):
     with open(self.path, "w") as file:
       file.write(text)
-    self.assert_damaged("manifest.json is no manifest")
+    self.assert_damaged("manifest.json is not a manifest")
 
   @parameterized.parameters("step", "score", "state")
   def test_a_change_of_the_manifest_itself_is_found(self, name):
@@ -118,7 +118,7 @@ class ManifestsTest(parameterized.TestCase):
           whole["sha256"] = manifests._digest(whole["content"])
 
         self.change(change)
-        self.assert_damaged("names .*, which is no file of its folder")
+        self.assert_damaged("names .*, which is not a file of its folder")
 
   @parameterized.named_parameters(
     ("step_text", {"step": "7"}),
@@ -138,21 +138,21 @@ class ManifestsTest(parameterized.TestCase):
       whole["sha256"] = manifests._digest(whole["content"])
 
     self.change(change)
-    self.assert_damaged("manifest.json is no manifest")
+    self.assert_damaged("manifest.json is not a manifest")
 
   def test_what_has_no_end_is_refused(self):
     deep = "[" * 100000
     for text in (deep, '{"content": ' + deep, '{"content": ' + "9" * 100000):
       with open(self.path, "w") as file:
         file.write(text)
-      self.assert_damaged("manifest.json is damaged: .* is no JSON")
+      self.assert_damaged("manifest.json is damaged: .* is not JSON")
 
   def test_what_is_no_regular_file_is_not_waited_for(self):
     self.write()
     for name in ("data", "manifest.json"):
       os.remove(os.path.join(self.folder, name))
       os.mkfifo(os.path.join(self.folder, name))
-      self.assert_damaged(f"{name} cannot be read: it is no regular file")
+      self.assert_damaged(f"{name} cannot be read: it is not a regular file")
 
   def test_a_fault_of_the_machine_is_no_damage(self):
     self.write()

@@ -129,7 +129,7 @@ class RecoveryTest(case.GraphTestCase):
       "disturbed", 10, before, validate, reopen=self.open, reopen_s=60
     )
     self.assertLen(lost, 1)
-    said = f"Going on from the checkpoint of step {goes_on_at}."
+    said = f"Resuming from the checkpoint of step {goes_on_at}."
     self.assertIn(said, self.said)
     desired, wanted = self.train("whole", 10, None, validate)
     self.assertEqual(found.loss, desired.loss)

@@ -68,7 +68,7 @@ class RunsTest(parameterized.TestCase):
     (
       "setting",
       {"settings": dict(SETTINGS, network={"units": 4})},
-      "with the network {'units': 3}, not {'units': 4}. Go on with",
+      "with the network {'units': 3}, not {'units': 4}. Resume with",
     ),
     (
       "setting_more",
@@ -127,7 +127,7 @@ class RunsTest(parameterized.TestCase):
     content = runs.read(self.folder)
     content["texts"] = {name: "0" * 64}
     runs.write(self.folder, content)
-    self.assert_refused("which is no file of its folder")
+    self.assert_refused("which is not a file of its folder")
 
   def test_a_run_without_its_settings_is_refused(self):
     self.start()

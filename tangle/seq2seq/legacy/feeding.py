@@ -48,7 +48,7 @@ def embedded(table, ids, feed_previous, projection=None, update=True):
 
   Without `feed_previous` all lookups are one op. With it, the symbol of a step
   is the argmax of the previous output, after the projection if there is one. If
-  `feed_previous` is a tensor, each run chooses anew, and the projection is
+  `feed_previous` is a tensor, each run chooses again, and the projection is
   computed only if needed.
 
   Args:

@@ -376,7 +376,7 @@ def unstack(caller, argument, batch):
   if not tf1.dimension_value(batch.shape[1]):
     raise errors.ShapeError(
       f"{caller}: {argument} must be [B, T] with T known and positive, got "
-      f"{checks.describe(batch)}; the graph has an own copy of the cell for "
+      f"{checks.describe(batch)}; the graph has its own copy of the cell for "
       "each step: make a placeholder for each bucket"
     )
   return tf1.unstack(batch, axis=1)
