@@ -33,7 +33,7 @@ def main():
   with progress.Bar(unit="training") as bar:
     figures = combining.measure(
       progress=bar.count,
-      journal=writer.write,
+      write_metrics=writer.write,
       **command_line.take(combining.measure, FLAGS),
     )
   combining.plot(figures, os.path.join(FLAGS.out_dir, "combine.png"))

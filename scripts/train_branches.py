@@ -33,7 +33,7 @@ def main():
   with progress.Bar(unit="training") as bar:
     figures = branching.measure(
       progress=bar.count,
-      journal=writer.write,
+      write_metrics=writer.write,
       **command_line.take(branching.measure, FLAGS),
     )
   branching.plot(figures, os.path.join(FLAGS.out_dir, "branches.png"))

@@ -32,7 +32,7 @@ def main():
   with progress.Bar(unit="training") as bar:
     figures = transfer.measure(
       progress=bar.count,
-      journal=writer.write,
+      write_metrics=writer.write,
       **command_line.take(transfer.measure, FLAGS),
     )
   transfer.plot(figures, os.path.join(FLAGS.out_dir, "transfer.png"))

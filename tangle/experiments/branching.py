@@ -237,7 +237,7 @@ def measure(
   *,
   data=None,
   progress=None,
-  journal=None,
+  write_metrics=None,
 ):
   """Trains on digits of two types in three modes, and on each type alone.
 
@@ -257,7 +257,7 @@ def measure(
       training.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(done, trainings)`.
-    journal: called after each training with its figures.
+    write_metrics: called after each training with its figures.
 
   Returns:
     A dict. `accuracy`: run → type → mean accuracy on held-out images, in the
@@ -306,8 +306,10 @@ def measure(
             digits, sess, run, records, tests, epochs, schedule, seed
           )
           tally.add(run, accuracies, steps)
-          if journal is not None:
-            journal(run=run, seed=seed, steps=steps, accuracies=accuracies[-1])
+          if write_metrics is not None:
+            write_metrics(
+              run=run, seed=seed, steps=steps, accuracies=accuracies[-1]
+            )
           if progress is not None:
             progress(tally.done, seeds * len(RUNS))
   return dict(

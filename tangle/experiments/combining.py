@@ -28,7 +28,7 @@ def measure(
   *,
   data=None,
   progress=None,
-  journal=None,
+  write_metrics=None,
 ):
   """Trains networks, combines them, and tunes the models in all modes.
 
@@ -46,8 +46,9 @@ def measure(
     learning_rate: of Adam, except where a mode lowers it.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
-    journal: called after each training, as `journal(pattern=, mode=, images=,
-      seed=, accuracy=)`; `images` is per class and `accuracy` that of the test.
+    write_metrics: called after each training, as `write_metrics(pattern=,
+      mode=, images=, seed=, accuracy=)`; `images` is per class and `accuracy`
+      that of the test.
 
   Returns:
     A dict. `parallel`, `sequential` and `shared`: mode → images per class →
@@ -75,7 +76,7 @@ def measure(
   after = handwriting.Images(pool.pixels[half:], pool.digits[half:])
   patterns = combined_digits.PATTERNS
   trainings = len(patterns) * seeds * len(counts) * len(combined_digits.MODES)
-  tally = _Tally(trainings, progress, journal)
+  tally = _Tally(trainings, progress, write_metrics)
   with tempfile.TemporaryDirectory() as folder:
     for seed in range(seeds):
       pieces = pretrain(
@@ -191,9 +192,9 @@ class _Tally:
     frozen_changed: how many frozen numbers have changed in any bit.
   """
 
-  def __init__(self, trainings, progress, journal):
+  def __init__(self, trainings, progress, write_metrics):
     self._trainings, self._done = trainings, 0
-    self._progress, self._journal = progress, journal
+    self._progress, self._write_metrics = progress, write_metrics
     self._accuracies = {
       pattern: {mode: {} for mode in combined_digits.MODES}
       for pattern in combined_digits.PATTERNS
@@ -204,8 +205,8 @@ class _Tally:
   def add(self, pattern, mode, count, seed, accuracy):
     self._accuracies[pattern][mode].setdefault(count, []).append(accuracy)
     self._done += 1
-    if self._journal is not None:
-      self._journal(
+    if self._write_metrics is not None:
+      self._write_metrics(
         pattern=pattern, mode=mode, images=count, seed=seed, accuracy=accuracy
       )
     if self._progress is not None:

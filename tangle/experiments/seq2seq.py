@@ -12,8 +12,8 @@ from tangle.experiments import (
   measuring,
   placements,
   run_folder,
-  speedometer,
   tasks,
+  throughput,
   translator,
 )
 from tangle.pipeline import schedules as pipeline_schedules
@@ -282,7 +282,7 @@ class _Run:
       model.start_from_frequencies(sess, targets)
     if self._load:
       self._load.restore(sess, given.init_checkpoint)
-    speed = speedometer.Speedometer(model.trainer, _count(self._task))
+    speed = throughput.ThroughputMeter(model.trainer, _count(self._task))
     measure.every = max(1, given.steps // given.evaluations)
     run = loop.Loop(
       sess,
@@ -315,7 +315,7 @@ class _Run:
     figures.update(speed.figures(), curve=measure.curve)
     if outcome.reason != loop.INTERRUPTED:
       figures.update(self._finish())
-    run.journal.records.write(**figures)
+    run.metrics_writer.records.write(**figures)
     return figures
 
   def _starts_from_frequencies(self):
@@ -343,7 +343,7 @@ def _count(task):
     return None
   # When spelling, each example is one word.
   spelling = task.tokens[0] == "characters"
-  return speedometer.count_examples if spelling else speedometer.count_words
+  return throughput.count_examples if spelling else throughput.count_words
 
 
 def _check_choice(name, value, known):

@@ -160,7 +160,7 @@ def measure(
   *,
   data=None,
   progress=None,
-  journal=None,
+  write_metrics=None,
 ):
   """Trains an encoder of images in all modes, with few labelled images.
 
@@ -180,8 +180,9 @@ def measure(
     learning_rate: of Adam, everywhere.
     data: what `handwriting.load` returns; it is called for `None`.
     progress: called as `progress(trainings done, trainings)`.
-    journal: called after each training, as `journal(series=, mode=, images=,
-      seed=, accuracy=)`; `images` is per class and `accuracy` that of the test.
+    write_metrics: called after each training, as `write_metrics(series=, mode=,
+      images=, seed=, accuracy=)`; `images` is per class and `accuracy` that of
+      the test.
 
   Returns:
     A dict. `all_paths` and `one_path`, as in `SERIES`: mode → images per class
@@ -220,8 +221,8 @@ def measure(
               accuracy = joined.test(sess, held_out, tested)
               tally.add(series, mode, count, accuracy)
               tally.look(joined, sess, series, mode, starts[mode])
-              if journal is not None:
-                journal(
+              if write_metrics is not None:
+                write_metrics(
                   series=series,
                   mode=mode,
                   images=count,

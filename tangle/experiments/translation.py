@@ -16,7 +16,7 @@ from tangle.experiments import (
   command_line,
   languages,
   many_to_many,
-  speedometer,
+  throughput,
   translator,
 )
 from tangle.pipeline import sessions
@@ -125,7 +125,7 @@ def _train(corpus, out_dir, given, directions, drawn, progress, report):
     with tf1.Session(config=sessions.session_config()) as sess:
       sess.run(tf1.global_variables_initializer())
       model.start_from_frequencies(sess, trained)
-      speed = speedometer.Speedometer(trainer)
+      speed = throughput.ThroughputMeter(trainer)
       run = loop.Loop(
         sess,
         speed,
@@ -147,7 +147,7 @@ def _train(corpus, out_dir, given, directions, drawn, progress, report):
       if outcome.reason != loop.INTERRUPTED and "test" in corpus.paths:
         run.checkpoints.restore_best_or_newest(sess)
         figures["bleu"] = {str(d): model.bleu(sess, d) for d in measured}
-      run.journal.records.write(**figures)
+      run.metrics_writer.records.write(**figures)
   return figures
 
 

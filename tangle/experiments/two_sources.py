@@ -10,7 +10,7 @@ import types
 
 from tangle import files
 from tangle.compat import tf1
-from tangle.experiments import command_line, speedometer
+from tangle.experiments import command_line, throughput
 from tangle.experiments import translator as translator_lib
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.pipeline import sessions
@@ -114,7 +114,7 @@ def _train(task, out_dir, given, steps, drawn, progress, report):
     trainer = translator_lib.minimize(
       translator.pipeline, rate, given.clip_norm
     )
-    speed = speedometer.Speedometer(trainer)
+    speed = throughput.ThroughputMeter(trainer)
     figures = dict(translator.count_graphs(), build_s=time.time() - begin)
     report(f"{figures['graphs']} static graphs for {task.buckets}")
     with tf1.Session(config=sessions.session_config()) as sess:
@@ -142,7 +142,7 @@ def _train(task, out_dir, given, steps, drawn, progress, report):
       if task.test and outcome.reason != loop.INTERRUPTED:
         run.checkpoints.restore_best_or_newest(sess)
         figures.update(_test(translator, sess, task, out_dir))
-    run.journal.records.write(**figures)
+    run.metrics_writer.records.write(**figures)
   return figures
 
 

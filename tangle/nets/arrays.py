@@ -50,7 +50,7 @@ def multiply(features, kernel, bias=None, transpose_kernel=False):
   return product
 
 
-def blank(sequence, lengths):
+def mask_padding(sequence, lengths):
   """Sets `sequence` to zero beyond each example's length.
 
   Uses a select, not a product: padding has no effect and no gradient, even if
@@ -70,7 +70,7 @@ def blank(sequence, lengths):
   return tf1.where_v2(mask[:, :, None], sequence, zero)
 
 
-def turn(sequence, lengths):
+def reverse_sequence(sequence, lengths):
   """Reverses each example's real steps; padding stays at the end.
 
   Args:

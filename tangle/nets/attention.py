@@ -51,7 +51,7 @@ class Attention(base.Network):
       memory = self.check_tensor("memory", memory, ranks=(3,))
       lengths = checks.check_lengths(self._name, lengths)
       self.check_depth("memory", memory)
-      values = arrays.blank(memory, lengths)
+      values = arrays.mask_padding(memory, lengths)
       keys, mask = self._keys(values), None
       if project is not None:
         values = project(values)

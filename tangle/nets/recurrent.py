@@ -95,13 +95,13 @@ class RecurrentLayer:
       if initial_state is not None:
         initial_state = self._cell.check_state("initial_state", initial_state)
       weights = self._cell.weights(self._cell.check_depth("inputs", inputs))
-      inputs = arrays.blank(inputs, lengths)
+      inputs = arrays.mask_padding(inputs, lengths)
       if self._reverse:
-        inputs = arrays.turn(inputs, lengths)
+        inputs = arrays.reverse_sequence(inputs, lengths)
       result = self._run(inputs, lengths, initial_state, weights)
-      outputs = arrays.blank(result.outputs, lengths)
+      outputs = arrays.mask_padding(result.outputs, lengths)
       if self._reverse:
-        outputs = arrays.turn(outputs, lengths)
+        outputs = arrays.reverse_sequence(outputs, lengths)
       return RecurrentResult(outputs, result.state)
 
   def _check_steps(self, inputs):

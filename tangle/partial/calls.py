@@ -27,7 +27,7 @@ class Kept(weakref.ref):
     self.ticket = ticket
 
 
-class Generation:
+class ResidualSet:
   """A residual set, and the backward passes that read it.
 
   Attributes:
@@ -112,15 +112,15 @@ class Call:
     outputs: the fetched outputs, in order.
   """
 
-  def __init__(self, sub_model, generation, sess, given):
+  def __init__(self, sub_model, residual_set, sess, given):
     self._sub_model = sub_model
-    self._generation = generation
+    self._residual_set = residual_set
     self._sess = sess
     self._bound = sess
     self._given = given
     self._lock = threading.Lock()
     self._ended = None
-    self._kept = generation.keep(self, sess)
+    self._kept = residual_set.keep(self, sess)
     self.outputs = None
 
   def __enter__(self):
@@ -195,42 +195,42 @@ class Call:
       CallError: if the call has ended.
     """
     self._check_open()
-    self._generation.lost.append(self._kept)  # if this is interrupted
+    self._residual_set.lost.append(self._kept)  # if this is interrupted
     self._end(["discarded"])
     self._let_go()
 
   def _gradients(self, used):
-    generation = self._generation
-    if used not in generation.passes:
+    residual_set = self._residual_set
+    if used not in residual_set.passes:
       if self._sub_model.store != "session":
         self._sub_model.prepare(used)
-      if used not in generation.passes:
+      if used not in residual_set.passes:
         raise errors.CallError(
           f"SubModel {self._sub_model.name!r}: this call did not keep the "
           f"residuals of a loss that uses the outputs {list(used)}. Call "
           f"forward(..., used={list(used)})."
         )
-    return generation.passes[used]
+    return residual_set.passes[used]
 
   def _finish(self, fetches, feed_dict):
     end = ["used"]
     try:
       self._end(end)
-      found = self._generation.store.backward(
+      found = self._residual_set.store.backward(
         self._bound, self._ticket, fetches, feed_dict
       )
     except BaseException:
       if self._ended is end:  # and not by another thread
-        self._generation.lost.append(self._kept)
+        self._residual_set.lost.append(self._kept)
         self._let_go()
       raise
-    self._generation.forget(self._kept)
+    self._residual_set.forget(self._kept)
     self._kept = None
     return found
 
   def _let_go(self):
     """Drops what the call holds in the runtime."""
-    self._generation.drop(self._kept, self._bound)
+    self._residual_set.drop(self._kept, self._bound)
     self._kept = None
 
   def _end(self, how):
@@ -280,12 +280,12 @@ class Call:
     return tuple(used), feed_dict
 
 
-def begin(sub_model, generation, sess, feed_dict, unknown):
+def begin(sub_model, residual_set, sess, feed_dict, unknown):
   """Runs forward.
 
   Args:
     sub_model: the `SubModel`.
-    generation: the `Generation` to keep.
+    residual_set: the `ResidualSet` to keep.
     sess: the session.
     feed_dict: tensor → array.
     unknown: pairs of the name of a kept tensor and the tensor of its shape.
@@ -293,16 +293,18 @@ def begin(sub_model, generation, sess, feed_dict, unknown):
   Returns:
     A `Call`.
   """
-  given = {t: v for t, v in feed_dict.items() if t.name in generation.standing}
-  call = Call(sub_model, generation, sess, given)
+  given = {
+    t: v for t, v in feed_dict.items() if t.name in residual_set.standing
+  }
+  call = Call(sub_model, residual_set, sess, given)
   kept = call._kept
   try:
-    outputs, shapes, _ = generation.store.forward(
+    outputs, shapes, _ = residual_set.store.forward(
       sess, feed_dict, [shape for _, shape in unknown], kept.note
     )
     call._bound = monitored.bind(sess)
-    if generation.measured is None:
-      generation.measured = {
+    if residual_set.measured is None:
+      residual_set.measured = {
         name: shape for (name, _), shape in zip(unknown, shapes)
       }
     # The runtime returns its own memory, which the residuals may share.
@@ -310,8 +312,8 @@ def begin(sub_model, generation, sess, feed_dict, unknown):
     return call
   except BaseException:
     call._ended = ["interrupted"]
-    generation.lost.append(kept)
-    generation.drain(sess)
+    residual_set.lost.append(kept)
+    residual_set.drain(sess)
     raise
 
 

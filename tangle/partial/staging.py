@@ -27,8 +27,8 @@ def new_key():
 def _program(graph):
   """Returns a random name that no other graph in any process should have.
 
-  On the tasks of a cluster the content of a shelf outlives the session. Another
-  program with a shelf of the same name would find it.
+  On the tasks of a cluster the content of a staging area outlives the session.
+  Another program with a staging area of the same name would find it.
   """
   if graph not in _programs:
     _programs[graph] = f"{_random.getrandbits(64):016x}"
@@ -78,7 +78,7 @@ def check_copyable(caller, tensor):
     )
 
 
-class Shelf:
+class StagingArea:
   """A staging area in the runtime: from key to a list of tensors.
 
   Put and read ops of the same name, dtypes and device use the same area,
@@ -94,7 +94,7 @@ class Shelf:
 
     Args:
       dtypes: the dtypes of the tensors, at least one.
-      shared_name: a name, unique among the shelves of the default graph.
+      shared_name: a name, unique among the staging areas of the default graph.
       device: its device; by default TensorFlow chooses it.
     """
     self.dtypes = [dtype.base_dtype for dtype in dtypes]
@@ -107,17 +107,17 @@ class Shelf:
 
   @classmethod
   def of(cls, op):
-    """Returns the shelf that a put op writes to, for use in any graph.
+    """Returns the staging area that a put op writes to, for use in any graph.
 
     Args:
       op: a `MapStage` op.
 
     Returns:
-      A `Shelf`.
+      A `StagingArea`.
     """
-    shelf = cls(op.get_attr("dtypes"), "", op.device or None)
-    shelf._shared_name = op.get_attr("shared_name").decode()
-    return shelf
+    area = cls(op.get_attr("dtypes"), "", op.device or None)
+    area._shared_name = op.get_attr("shared_name").decode()
+    return area
 
   def _options(self, key):
     indices = list(range(len(self.dtypes)))
@@ -153,7 +153,8 @@ class Shelf:
     Args:
       shapes: the static shapes of the tensors.
       key: a scalar int64 tensor.
-      peek: whether the tensors stay on the shelf; else they are taken out.
+      peek: whether the tensors stay in the staging area; else they are taken
+        out.
       name: name of the op.
 
     Returns:
@@ -188,8 +189,8 @@ class Shelf:
 class Staging:
   """Puts tensors under a key in one run and takes them out in another.
 
-  There is one `Shelf` per device of the tensors. Nothing is put before all of
-  `after` has run, so that a run that fails before then keeps nothing.
+  There is one `StagingArea` per device of the tensors. Nothing is put before
+  all of `after` has run, so that a run that fails before then keeps nothing.
 
   Attributes:
     key: the scalar int64 tensor that the ops read their key from.
@@ -197,7 +198,7 @@ class Staging:
     restored: for each tensor the one that has its value in a later run, of the
       same shape. A run that reads one waits for ever if the key does not exist.
     take: the op that runs all reads of `restored`, so that the key is removed
-      from every shelf; `None` if there are no tensors.
+      from every staging area; `None` if there are no tensors.
     drop: the op that removes a key, if it exists; `None` if there are no
       tensors.
   """
@@ -225,11 +226,11 @@ class Staging:
       for n, ((device, _), members) in enumerate(groups.items()):
         values = [tensors[k] for k in members]
         dtypes = [value.dtype for value in values]
-        shelf = Shelf(dtypes, f"{scope}{n}", device or None)
-        puts.append(shelf.put(values, key, waits))
-        found = shelf.read([value.shape for value in values], key)
+        area = StagingArea(dtypes, f"{scope}{n}", device or None)
+        puts.append(area.put(values, key, waits))
+        found = area.read([value.shape for value in values], key)
         takes.append(found[0].op)
-        drops.append(shelf.drop(key))
+        drops.append(area.drop(key))
         for k, tensor in zip(members, found):
           self.restored[k] = tensor
       self.put = tf1.group(*puts, name="put_all") if groups else None

@@ -140,7 +140,7 @@ class SubModel:
     self.graph = self._given.graph
     self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
     self._lock = locks.of(self.graph)
-    self._generations = {}
+    self._residual_sets = {}
     if store != AUTO:
       self._make(caller)
     else:
@@ -250,12 +250,12 @@ class SubModel:
   @property
   def residuals(self):
     """The tensors kept between forward and backward, as a `Residuals`."""
-    generation = self._pass(tuple(self._usable))
+    residual_set = self._pass(tuple(self._usable))
     return residuals_lib.describe(
-      generation.kept,
-      generation.measured,
-      generation.recomputed,
-      generation.predicted,
+      residual_set.kept,
+      residual_set.measured,
+      residual_set.recomputed,
+      residual_set.predicted,
     )
 
   def draw(self, path):
@@ -268,20 +268,20 @@ class SubModel:
       ArgumentError: if `path` has another ending.
       MissingPackageError: if an SVG is asked for and graphviz is missing.
     """
-    generation = self._pass(tuple(self._usable))
+    residual_set = self._pass(tuple(self._usable))
     drawing.draw(
       f"SubModel {self.name!r}: draw",
       path,
       self._split,
       self.residuals,
-      generation.recomputed,
+      residual_set.recomputed,
     )
 
   def _pass(self, used):
-    """Returns the `Generation` that has a backward pass for `used`."""
+    """Returns the `ResidualSet` that has a backward pass for `used`."""
     with self._lock:
-      if used in self._generations:
-        return self._generations[used]
+      if used in self._residual_sets:
+        return self._residual_sets[used]
       if self.graph.finalized:
         raise errors.GraphError(
           f"SubModel {self.name!r}: the graph is finalized, and has no "
@@ -289,50 +289,50 @@ class SubModel:
         )
       with self.graph.as_default(), tf1.name_scope(self._scope):
         with tf1.control_dependencies(None), locks.keep_runs_out(self.graph):
-          self._generations[used] = self._build(used)
-      return self._generations[used]
+          self._residual_sets[used] = self._build(used)
+      return self._residual_sets[used]
 
   def _build(self, used):
     upstream = [ph if use else None for ph, use in zip(self.upstream, used)]
-    generation = self._generations.get(tuple(self._usable))
-    have = generation.names if generation else frozenset()
+    residual_set = self._residual_sets.get(tuple(self._usable))
+    have = residual_set.names if residual_set else frozenset()
     if self.store == SESSION:
       return self._build_session(used, upstream)
     backward = self._split.differentiate(upstream, have=have)
     cut.check(f"SubModel {self.name!r}", backward.cut)
     own_forward.check_cut(self._split, backward.cut)
     kept = backward.cut.kept + self._partial_shapes
-    if generation is None or not walk.names(kept) <= have:
+    if residual_set is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
       make = stores.HostStore if self.store == HOST else stores.DeviceStore
       caller = f"SubModel {self.name!r}"
       store = make(
         caller, kept, self._split.outputs, self._split.weights_unchanged
       )
-      generation = calls.Generation(kept, store)
-    generation.standing |= backward.cut.standing
-    generation.recomputed.update((op, True) for op in backward.cut.recomputed)
-    if generation.predicted is None:
-      generation.predicted = backward.bytes
+      residual_set = calls.ResidualSet(kept, store)
+    residual_set.standing |= backward.cut.standing
+    residual_set.recomputed.update((op, True) for op in backward.cut.recomputed)
+    if residual_set.predicted is None:
+      residual_set.predicted = backward.bytes
     for op in backward.cut.recomputed:
       # An input is never recomputed, though other outputs of its op may be.
-      ends = generation.names | walk.names(self._split.inputs)
-      generation.repeated |= walk.names(op.outputs) - ends
-    generation.passes[used] = self._split.connect(
-      backward, generation.store.restored, "backward"
+      ends = residual_set.names | walk.names(self._split.inputs)
+      residual_set.repeated |= walk.names(op.outputs) - ends
+    residual_set.passes[used] = self._split.connect(
+      backward, residual_set.store.restored, "backward"
     )
-    return generation
+    return residual_set
 
   def _build_session(self, used, upstream):
     backward, copies = own_forward.differentiate_in_one_run(
-      self._split, self._copy, upstream, has_run=bool(self._generations)
+      self._split, self._copy, upstream, has_run=bool(self._residual_sets)
     )
     flat, rebuild = split.flatten(backward.gradients)
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
     store = stores.SessionStore(self._split.outputs, flat, upstream, copies)
-    generation = calls.Generation(backward.cut.kept, store)
-    generation.passes[used] = rebuild(store.gradients)
-    return generation
+    residual_set = calls.ResidualSet(backward.cut.kept, store)
+    residual_set.passes[used] = rebuild(store.gradients)
+    return residual_set
 
   def forward(self, sess, feed_dict=None, used=None):
     """Runs the sub-model forward, once.
@@ -354,29 +354,29 @@ class SubModel:
     """
     used = tuple(self._usable) if used is None else tuple(map(bool, used))
     self.prepare(used)
-    generation = self._pass(used)
-    feed_dict = self._own_feeds(sess, feed_dict or {}, generation.repeated)
-    for each in list(self._generations.values()):
+    residual_set = self._pass(used)
+    feed_dict = self._own_feeds(sess, feed_dict or {}, residual_set.repeated)
+    for each in list(self._residual_sets.values()):
       each.drain(sess)
-    unknown = self._to_measure(generation)
-    return calls.begin(self, generation, sess, feed_dict, unknown)
+    unknown = self._to_measure(residual_set)
+    return calls.begin(self, residual_set, sess, feed_dict, unknown)
 
-  def _to_measure(self, generation):
+  def _to_measure(self, residual_set):
     """Lists (name, shape tensor) of kept tensors without a static size."""
-    if generation.measured is not None or self.store == SESSION:
+    if residual_set.measured is not None or self.store == SESSION:
       return []
     with self._lock:
       if self.graph.finalized:
         return []
-      if generation.to_measure is None:
+      if residual_set.to_measure is None:
         with self.graph.as_default(), tf1.name_scope(self._scope):
           with tf1.control_dependencies(None):
-            generation.to_measure = [
+            residual_set.to_measure = [
               (tensor.name, tf1.shape(tensor, name="measure"))
-              for tensor in generation.kept
+              for tensor in residual_set.kept
               if residuals_lib.needs_measuring(tensor)
             ]
-      return generation.to_measure
+      return residual_set.to_measure
 
   def _own_feeds(self, sess, feed_dict, repeated):
     """Returns a dict from each fed tensor to a copy of its array."""

@@ -31,8 +31,10 @@ class Boundary:
     self.shape = shape
     self.readers = 0
     self._device = device
-    self._values = staging.Shelf([dtype], shared_name + "/values", device)
-    self._gradients = staging.Shelf([dtype], shared_name + "/gradients", device)
+    self._values = staging.StagingArea([dtype], shared_name + "/values", device)
+    self._gradients = staging.StagingArea(
+      [dtype], shared_name + "/gradients", device
+    )
 
   def put(self, tensor, key):
     """Returns the op that puts `tensor` under `key`."""

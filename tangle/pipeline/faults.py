@@ -295,7 +295,7 @@ def sweep(graph, address, keys, seconds=ANSWER_S):
   Threads continue to query the tasks that do not answer in time.
 
   Args:
-    graph: the graph whose shelves are emptied.
+    graph: the graph whose staging areas are emptied.
     address: the target to open sessions with.
     keys: ints.
     seconds: how long to wait for answers.
@@ -303,15 +303,15 @@ def sweep(graph, address, keys, seconds=ANSWER_S):
   Returns:
     The tasks that do not answer, such as `"/job:worker/task:1"`, sorted.
   """
-  shelves = {task: {} for task in _tasks(graph)}
+  areas = {task: {} for task in _tasks(graph)}
   for op in graph.get_operations():
     if op.type == "MapStage":
       place = (op.get_attr("shared_name"), op.device)
-      shelves.setdefault(_task_of(op.device), {})[place] = op
-  unplaced = shelves.pop("", {})
+      areas.setdefault(_task_of(op.device), {})[place] = op
+  unplaced = areas.pop("", {})
   threads = {
     task: _Thread(_drop, (address, [task], list(ops.values()), keys), graph)
-    for task, ops in shelves.items()
+    for task, ops in areas.items()
   }
   lost = sorted(_failed(threads, seconds))
   if unplaced:
@@ -378,7 +378,7 @@ def _drop(address, tasks, puts, keys):
   config = tf1.ConfigProto(device_filters=tasks, operation_timeout_in_ms=16000)
   with tf1.Graph().as_default() as graph:
     key_ph = tf1.placeholder(tf1.int64, [])
-    drops = [staging.Shelf.of(op).drop(key_ph) for op in puts]
+    drops = [staging.StagingArea.of(op).drop(key_ph) for op in puts]
     with tf1.device(tasks[0] if tasks else None):
       answer = tf1.random.uniform([])
   sess = tf1.Session(address, graph=graph, config=config)

@@ -87,14 +87,14 @@ class Sums:
           if indices is not None:
             values.append(next(rest))
             kinds.append(False)
-        first = group.shelf.put(values, key, name="put_first")
+        first = group.area.put(values, key, name="put_first")
         with tf1.control_dependencies(values):
-          before = group.shelf.read(group.shapes, key)
+          before = group.area.read(group.shapes, key)
         totals = [
           a + b if is_dense else tf1.concat([a, b], 0)
           for a, b, is_dense in zip(before, values, kinds)
         ]
-        later = group.shelf.put(totals, key, name="put_later")
+        later = group.area.put(totals, key, name="put_later")
       self._ops[id(group)] = first, later, group
     return self._ops[id(group)][:2]
 
@@ -111,7 +111,7 @@ class MicroProgram:
       pipeline: the `Pipeline`.
       plan: a `Plan`.
       passes: sub-model → `Pass`, of those that compute gradients.
-      update: an `updates.Update` that takes all gradients from shelves.
+      update: an `updates.Update` that takes all gradients from staging areas.
       weights: sub-model → factor of its loss.
       sums: the `Sums` of the trainer.
       count: the number of micro-batches.

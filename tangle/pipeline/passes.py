@@ -13,7 +13,7 @@ from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import cut
 from tangle.nets import half
-from tangle.partial import aside, own_forward, policies, split, staging
+from tangle.partial import own_forward, policies, scratch_graph, split, staging
 
 
 class Pattern(NamedTuple):
@@ -29,19 +29,19 @@ class Pattern(NamedTuple):
 
 
 class VariableGradients(NamedTuple):
-  """The gradients of a pass for variables, and the shelf for them.
+  """The gradients of a pass for variables, and the staging area for them.
 
   Attributes:
     signature: pairs of variable name and `None` for a dense gradient; for a
       sparse one the name of the dtype of its indices.
-    shelf: the `Shelf` of the tensors that make up the gradients.
+    area: the `StagingArea` of the tensors that make up the gradients.
     shapes: the static shapes of those tensors.
     tensors: those tensors, in the run that computes them.
-    put: the op that puts them on the shelf.
+    put: the op that puts them in the staging area.
   """
 
   signature: Tuple[Tuple[str, Optional[str]], ...]
-  shelf: Any
+  area: Any
   shapes: List[Any]
   tensors: List[Any]
   put: Any
@@ -181,7 +181,7 @@ class PassMaker:
     """Makes the pass of a sub-model on which no loss above depends."""
     piece, _, own = self._settle(given)
     upstream, _ = self._upstream([])
-    gradients = aside.differentiate_in_forward_run(piece, upstream)
+    gradients = scratch_graph.differentiate_in_forward_run(piece, upstream)
     if gradients is None:
       gradients = piece.differentiate(upstream, find_cut=False).gradients
     reads, variables, drops = self._put(piece, gradients)
@@ -192,7 +192,7 @@ class PassMaker:
     piece, _, own = self._settle(given)
     caller = self._graph.caller
     upstream, takes = self._upstream(piece.outputs)
-    backward = aside.differentiate(piece, upstream)
+    backward = scratch_graph.differentiate(piece, upstream)
     if backward is None:
       backward = piece.differentiate(upstream)
     cut.check(caller, backward.cut, remedy)
@@ -250,7 +250,7 @@ class PassMaker:
     variables = self._put_variables(
       piece.variables, gradients.variables, is_real
     )
-    drops = [] if variables is None else [variables.shelf.drop(self._key)]
+    drops = [] if variables is None else [variables.area.drop(self._key)]
     return reads, variables, drops
 
   def _after(self, op):
@@ -308,19 +308,19 @@ class PassMaker:
         signature.append((variable.name, None))
     if not tensors:
       return None
-    # All buckets whose gradients have the same structure share one shelf, so
-    # that one graph applies them.
+    # All buckets whose gradients have the same structure share one staging
+    # area, so that one graph applies them.
     digest = hashlib.md5(repr(signature).encode()).hexdigest()
     dtypes = [tensor.dtype for tensor in tensors]
     name = f"{self._key.name}/gradients/{digest}"
-    shelf = staging.Shelf(dtypes, name, self._graph.device)
+    area = staging.StagingArea(dtypes, name, self._graph.device)
     shapes = [
       variable_shape
       for variable, gradient in zip(variables, gradients)
       for variable_shape in _shapes_of(variable, gradient)
     ]
-    (put,) = self._when_real(is_real, lambda: [shelf.put(tensors, self._key)])
-    return VariableGradients(tuple(signature), shelf, shapes, tensors, put)
+    (put,) = self._when_real(is_real, lambda: [area.put(tensors, self._key)])
+    return VariableGradients(tuple(signature), area, shapes, tensors, put)
 
 
 def _itself(item):

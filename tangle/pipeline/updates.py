@@ -16,7 +16,8 @@ class Update(NamedTuple):
     op: the op.
     norm: the global norm before clipping, a scalar; `None` without clipping.
     closing: the sub-model whose backward run includes the op, which reads the
-      gradients computed there; `None` if it takes all gradients from shelves.
+      gradients computed there; `None` if it takes all gradients from staging
+      areas.
   """
 
   op: Any
@@ -135,7 +136,7 @@ def _gather(pipeline, parts):
   for name, group, direct in parts:
     tensors = group.tensors
     if not direct:
-      tensors = group.shelf.read(group.shapes, pipeline.nodes[name].key)
+      tensors = group.area.read(group.shapes, pipeline.nodes[name].key)
     rest = iter(tensors)
     for variable, indices in group.signature:
       value = next(rest)

@@ -207,7 +207,7 @@ class AttentionModel:
     """
     encoded = self._list(encoded)
     with tf1.name_scope(name):
-      drop = encoders.dropper(dropout_rate, seed, _DECODER_MASKS)
+      drop = encoders.make_dropout(dropout_rate, seed, _DECODER_MASKS)
       outputs = drop(self._target_table(inputs))
       states = self._initial(encoded)
       for k, (layer, state) in enumerate(zip(self._decoder, states)):

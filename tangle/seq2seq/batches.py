@@ -223,7 +223,7 @@ class PairBatches(Batches):
   def padding_waste(self):
     """The share of padding in an epoch's batches: a `Waste(source, target)`.
 
-    Unlike `planner.judge`, it includes the padding that pooling adds.
+    Unlike `planner.padding_cost`, it includes the padding that pooling adds.
     """
     return Waste(*self._wastes())
 

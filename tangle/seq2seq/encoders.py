@@ -86,7 +86,7 @@ class Encoder:
       An `Encoded`.
     """
     with tf1.name_scope(name):
-      drop = dropper(dropout_rate, seed, self._masks)
+      drop = make_dropout(dropout_rate, seed, self._masks)
       found = self._both(drop(self._table(source)), lengths)
       outputs = found.outputs
       summary = tf1.concat([found.state.forward.h, found.state.backward.h], 1)
@@ -95,7 +95,7 @@ class Encoder:
       return Encoded(outputs, lengths, summary)
 
 
-def dropper(rate, seed, first):
+def make_dropout(rate, seed, first):
   """Makes a dropout function that draws a new mask at each call.
 
   Args:

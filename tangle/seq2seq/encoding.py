@@ -246,7 +246,7 @@ class _Side:
     self._strict = strict
     self._extra = extra
 
-  def judge(self, sequence):
+  def too_long(self, sequence):
     """Returns why a sequence fits no bucket, or None."""
     length = len(sequence) + self._extra
     if length <= self._longest:
@@ -313,7 +313,7 @@ def _use(sequences, sides):
     if not len(sequence):
       return "empty", side.missing(), None
   for side, sequence in both:
-    why = side.judge(sequence)
+    why = side.too_long(sequence)
     if why:
       return "too_long", why, None
   encoded = [side.encode(sequence) for side, sequence in both]

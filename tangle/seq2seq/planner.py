@@ -13,9 +13,10 @@ from tangle import errors
 from tangle.seq2seq import bucketing, proposals
 
 
-class Judgement(
+class PaddingCost(
   collections.namedtuple(
-    "Judgement", ["buckets", "cell_counts", "left_out", "symbols", "positions"]
+    "PaddingCost",
+    ["buckets", "cell_counts", "left_out", "symbols", "positions"],
   )
 ):
   """The cost of a set of buckets.
@@ -51,22 +52,20 @@ class Judgement(
     return 1.0 - sum(self.symbols) / sum(self.positions)
 
 
-class Plan(
-  collections.namedtuple("Plan", ["independent", "joint", "judgements"])
-):
+class Plan(collections.namedtuple("Plan", ["independent", "joint", "costs"])):
   """Proposed buckets; `str(plan)` is a table of what they cost.
 
   Attributes:
     independent: an `IndependentBuckets`.
     joint: a `JointBuckets`.
-    judgements: a dict from a name to a `Judgement`: of the proposals, and of
+    costs: a dict from a name to a `PaddingCost`: of the proposals, and of
       the buckets given for comparison.
   """
 
   __slots__ = ()
 
   def __str__(self):
-    return table(self.judgements)
+    return table(self.costs)
 
 
 def count_lengths(pairs):
@@ -85,7 +84,7 @@ def count_lengths(pairs):
   return collections.Counter((s, t + 1) for s, t in lengths if s and t)
 
 
-def judge(length_counts, buckets):
+def padding_cost(length_counts, buckets):
   """Returns the cost of a set of buckets.
 
   `PairBatches` pads a little more if it pools, see its `padding_waste`.
@@ -96,27 +95,28 @@ def judge(length_counts, buckets):
     buckets: an `IndependentBuckets` or a `JointBuckets`.
 
   Returns:
-    A `Judgement`.
+    A `PaddingCost`.
 
   Raises:
     ArgumentError: if an argument is not as described.
     BucketError: if no pair fits.
   """
-  counts = proposals.check_counts(length_counts, "judge")
-  bucketing.check_bucketing(buckets, "judge")
+  counts = proposals.check_counts(length_counts, "padding_cost")
+  bucketing.check_bucketing(buckets, "padding_cost")
   lengths = np.array(list(counts), np.int64)
   numbers = np.array(list(counts.values()), np.int64)
   cells = buckets.assign(lengths[:, 0], lengths[:, 1])
   fits = cells >= 0
   if not fits.any():
     raise errors.BucketError(
-      f"judge: none of {numbers.sum():,} pairs fits {buckets}. The shortest "
-      f"lengths are {lengths.min(axis=0).tolist()}: take larger buckets."
+      f"padding_cost: none of {numbers.sum():,} pairs fits {buckets}. The "
+      f"shortest lengths are {lengths.min(axis=0).tolist()}: take larger "
+      f"buckets."
     )
   padded = np.array(buckets.cells)[cells[fits]]
   per_cell = np.zeros(len(buckets.cells), np.int64)
   np.add.at(per_cell, cells[fits], numbers[fits])
-  return Judgement(
+  return PaddingCost(
     buckets=buckets,
     cell_counts=dict(sorted(zip(buckets.cells, per_cell.tolist()))),
     left_out=int(numbers[~fits].sum()),
@@ -168,15 +168,15 @@ def plan(
   joint = proposals.propose_joint(kept, pair_count, strict)
   named = {"independent": independent, "joint": joint}
   named.update(compare or {})
-  judgements = {name: judge(counts, named[name]) for name in named}
-  return Plan(independent, joint, judgements)
+  costs = {name: padding_cost(counts, named[name]) for name in named}
+  return Plan(independent, joint, costs)
 
 
-def table(judgements):
+def table(costs):
   """Returns a table of the costs of buckets, one line for each.
 
   Args:
-    judgements: a mapping from a name to a `Judgement`.
+    costs: a mapping from a name to a `PaddingCost`.
 
   Returns:
     Text: name, number of static graphs if joint and if split in two, pairs left
@@ -187,16 +187,16 @@ def table(judgements):
     "source waste", "target waste", "waste",
   )  # fmt: skip
   lines = [header]
-  for name, judgement in judgements.items():
+  for name, cost in costs.items():
     lines.append(
       (
         name,
-        _count_graphs(judgement.buckets),
-        f"{judgement.left_out:,}",
-        f"{sum(judgement.positions):,}",
-        f"{judgement.source_waste:.1%}",
-        f"{judgement.target_waste:.1%}",
-        f"{judgement.waste:.1%}",
+        _count_graphs(cost.buckets),
+        f"{cost.left_out:,}",
+        f"{sum(cost.positions):,}",
+        f"{cost.source_waste:.1%}",
+        f"{cost.target_waste:.1%}",
+        f"{cost.waste:.1%}",
       )
     )
   widths = [max(map(len, column)) for column in zip(*lines)]
@@ -205,7 +205,7 @@ def table(judgements):
     cells = [line[0].ljust(widths[0])]
     cells += [cell.rjust(n) for cell, n in zip(line[1:], widths[1:])]
     text.append("  ".join(cells).rstrip())
-  text += [f"{name}: {j.buckets}" for name, j in judgements.items()]
+  text += [f"{name}: {j.buckets}" for name, j in costs.items()]
   return "\n".join(text)
 
 

@@ -80,13 +80,13 @@ def greedy(
       found = found.write(time, symbols)
       return time + 1, symbols, ended, scores, lengths, found, state
 
-    def goes_on(time, symbols, ended, *rest):
+    def continues(time, symbols, ended, *rest):
       del symbols, rest
       return _goes_on(time, steps, ended)
 
     first = tf1.fill([batch_size], go_id)
     time, _, _, scores, lengths, found, _ = tf1.while_loop(
-      goes_on,
+      continues,
       body,
       [
         tf1.constant(0),

@@ -16,7 +16,7 @@ from tangle import errors, files
 from tangle.compat import tf1
 from tangle.training import checkpoints as checkpoints_lib
 from tangle.training import failures, interrupts, parts, recovery, stopping
-from tangle.training import journal as journal_lib
+from tangle.training import metrics_writer as metrics_writer_lib
 
 MAX_STEPS = "max_steps"
 PATIENCE = "patience"
@@ -84,8 +84,9 @@ class Loop:
     sess: the session; the newest one if `reopen` has opened others. Whoever
       passed `reopen` closes it in the end.
     checkpoints: the `Checkpoints`.
-    journal: the `Journal`. Final figures may be written to its `records` after
-      `run`; a record without a step is removed when the run resumes.
+    metrics_writer: the `MetricsWriter`. Final figures may be written to its
+      `records` after `run`; a record without a step is removed when the run
+      resumes.
   """
 
   def __init__(
@@ -182,9 +183,14 @@ class Loop:
     self._checkpoint_every_s = checkpoint_every_s
     self._progress = progress or (lambda step, max_steps, result: None)
     report = report or logging.getLogger(__name__).info
-    self.journal = journal_lib.Journal(measure, label, with_perplexity, report)
+    self.metrics_writer = metrics_writer_lib.MetricsWriter(
+      measure, label, with_perplexity, report
+    )
     self._patience = stopping.Patience(patience)
-    self._parts = {"journal": self.journal, "patience": self._patience}
+    self._parts = {
+      "metrics_writer": self.metrics_writer,
+      "patience": self._patience,
+    }
     if rate is not None:
       self._parts["rate"] = rate
     self._parts.update((f"extra {k}", v) for k, v in (extra or {}).items())
@@ -193,7 +199,9 @@ class Loop:
       with sess.graph.as_default():
         checkpoints = checkpoints_lib.Checkpoints(folder, keep, report=report)
     self.checkpoints = checkpoints
-    self._recovery = recovery.Recovery(reopen, reopen_s, self.journal.say)
+    self._recovery = recovery.Recovery(
+      reopen, reopen_s, self.metrics_writer.say
+    )
     self._guard = failures.Guard(sess.graph, out_dir)
 
   def run(self):
@@ -229,9 +237,9 @@ class Loop:
         except failures.OUT_OF_ROOM as error:
           raise failures.say_how_to_go_on(error, self._step) from error
         finally:
-          self.journal.close()
+          self.metrics_writer.close()
     by = f" by {signals.received}" if signals.received else ""
-    self.journal.say(f"Ended after step {self._step}: {reason}{by}.")
+    self.metrics_writer.say(f"Ended after step {self._step}: {reason}{by}.")
     return Outcome(
       step=self._step,
       reason=reason,
@@ -239,7 +247,7 @@ class Loop:
       best_score=self._patience.best,
       best_step=self._patience.best_step,
       resumed_from=resumed_from,
-      seconds=self.journal.seconds,
+      seconds=self.metrics_writer.seconds,
       signal=signals.received,
     )
 
@@ -254,10 +262,12 @@ class Loop:
     else:
       resumed_from = self._step = restored.step
       self._loss, position = parts.restore(restored, self._parts)
-      self.journal.say(f"Resuming from the checkpoint of step {self._step}.")
+      self.metrics_writer.say(
+        f"Resuming from the checkpoint of step {self._step}."
+      )
     with parts.explained(restored):
       self._stream = self._source.at(position)
-    self.journal.open(
+    self.metrics_writer.open(
       self._out_dir, self.sess.graph, self._step, restored is not None
     )
     self._score = None  # validation score at this step
@@ -287,7 +297,7 @@ class Loop:
       self.sess = self._recovery.session(
         self.sess, error, self._step, signals, is_saved
       )
-      self.journal.close()
+      self.metrics_writer.close()
       try:
         self._begin()
         return
@@ -327,16 +337,16 @@ class Loop:
     self._recovery.has_stepped = True
     self._guard.check_result(self._step, result, batch, feeds)
     self._loss = float(result.loss)
-    self.journal.meter.add(result)
+    self.metrics_writer.meter.add(result)
     figures, better, self._score = {}, False, None
     if self._step % self._report_every == 0:
-      mean, figures = self.journal.report(self._step, result, rate)
+      mean, figures = self.metrics_writer.report(self._step, result, rate)
       if self._rate is not None and mean is not None:
         self._rate.schedule.report(mean)
     if self._validate is not None and self._step % self._validate_every == 0:
       found, better = self._run_validation()
       figures.update(found)
-    self.journal.write(self._step, figures)
+    self.metrics_writer.write(self._step, figures)
     if better or self._is_due():
       self._save()
     return result
@@ -344,10 +354,10 @@ class Loop:
   def _run_validation(self):
     """Returns the validation figures, and whether they are the best so far."""
     figures = dict(self._validate(self.sess))
-    self._score = journal_lib.check_validation(figures, self._watch)
+    self._score = metrics_writer_lib.check_validation(figures, self._watch)
     better = self._patience.add(self._step, self._score)
     text = f"step {self._step}: {self._watch} {self._score:.4g}"
-    self.journal.say(f"{text}, the best so far" if better else text)
+    self.metrics_writer.say(f"{text}, the best so far" if better else text)
     return figures, better
 
   def _is_due(self):
@@ -361,7 +371,7 @@ class Loop:
     if self._saved_step == self._step:
       return
     self._guard.check_weights(self.sess, self._step)
-    self.journal.sync()
+    self.metrics_writer.sync()
     state = parts.state(self._parts, self._loss, self._stream.position)
     self.checkpoints.save(self.sess, self._step, state, self._score)
     self._saved_step, self._saved_s = self._step, time.monotonic()

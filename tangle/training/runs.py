@@ -71,14 +71,14 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     "versions": versions(),
   }
   with files.lock(out_dir, "runs.started"):
-    goes_on = _is_there(out_dir)
-    if goes_on:
+    resumed = _is_there(out_dir)
+    if resumed:
       _compare(out_dir, read(out_dir), new, report or print)
     else:
       for name, text in texts.items():
         files.write_text(os.path.join(out_dir, name), text)
       write(out_dir, new)
-    yield goes_on
+    yield resumed
 
 
 def versions():

@@ -45,9 +45,11 @@ class TrainingTest(parameterized.TestCase):
     )
 
   def test_all_runs_learn_what_is_easy(self):
-    journal = []
-    found = self.measure(epochs=4, journal=lambda **row: journal.append(row))
-    self.assertEqual([row["run"] for row in journal], list(branching.RUNS))
+    records = []
+    found = self.measure(
+      epochs=4, write_metrics=lambda **row: records.append(row)
+    )
+    self.assertEqual([row["run"] for row in records], list(branching.RUNS))
     for run, shares in found["accuracy"].items():
       for name, share in shares.items():
         # Some tokens of a small codebook stand for two digits, and alone it

@@ -49,7 +49,7 @@ class CombiningTest(parameterized.TestCase):
         steps=4,
         data=data,
         progress=lambda *counts: done.append(counts),
-        journal=lambda **record: records.append(record),
+        write_metrics=lambda **record: records.append(record),
       )
     self.assertLen(records, 18)
     trained, untuned, tuned = set(), [], []

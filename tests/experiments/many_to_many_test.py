@@ -4,7 +4,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tangle.compat import tf1
-from tangle.experiments import languages, many_to_many, speedometer
+from tangle.experiments import languages, many_to_many, throughput
 from tangle.pipeline import joint
 from tests import case
 from tests.experiments import babel
@@ -60,7 +60,7 @@ class ManyToManyTest(case.GraphTestCase):
       for direction in self.corpus.directions
       for batch in self.corpus.batches("train", direction, 32).epoch(0)
     ]
-    self.assertEqual(sum(map(speedometer.count_examples, batches)), 6 * 96)
+    self.assertEqual(sum(map(throughput.count_examples, batches)), 6 * 96)
     for trainer in trainers:
       for variable, value in zip(variables, first):
         variable.load(value, sess)

@@ -129,7 +129,7 @@ class MeasureTest(absltest.TestCase):
       steps=150,
       data=(easy(40), easy(20)),
       progress=lambda *counts: calls.append(counts),
-      journal=lambda **record: records.append(record),
+      write_metrics=lambda **record: records.append(record),
     )
     self.assertEqual(found["frozen_changed"], 0)
     self.assertEqual(found["calculator"]["before"], 1.0)

@@ -22,13 +22,13 @@ class ArraysTest(support.NetTestCase):
   def test_multiplies_the_last_dimension(self, shape):
     x, kernel, bias = self.normal(*shape), self.normal(3, 4), self.normal(4)
     plain = arrays.multiply(tf1.constant(x), tf1.constant(kernel))
-    turned = arrays.multiply(
+    transposed = arrays.multiply(
       tf1.constant(x), tf1.constant(kernel.T), tf1.constant(bias), True
     )
     self.assertEqual(plain.shape.as_list(), shape[:-1] + [4])
-    plain, turned = self.session().run([plain, turned])
+    plain, transposed = self.session().run([plain, transposed])
     self.assert_close(plain, x @ kernel)
-    self.assert_close(turned, x @ kernel + bias)
+    self.assert_close(transposed, x @ kernel + bias)
 
   def test_multiplies_with_several_unknown_dimensions(self):
     x = tf1.placeholder(tf1.float64, [None, None, 3])
@@ -37,31 +37,33 @@ class ArraysTest(support.NetTestCase):
     self.assertEqual(y.shape.as_list(), [None, None, 4])
     self.assert_close(self.session().run(y, {x: x_np}), x_np @ kernel)
 
-  def test_blank_without_lengths_is_the_sequence_itself(self):
+  def test_mask_padding_without_lengths_is_the_sequence_itself(self):
     x = tf1.zeros([2, 3, 1])
-    self.assertIs(arrays.blank(x, None), x)
+    self.assertIs(arrays.mask_padding(x, None), x)
 
-  def test_blank_lets_no_nan_through(self):
+  def test_mask_padding_lets_no_nan_through(self):
     x_np = self.normal(2, 3, 2)
     x_np[0, 1:] = np.nan
     x = tf1.constant(x_np)
-    blank = arrays.blank(x, tf1.constant([1, 3]))
-    gradient = tf1.gradients(tf1.reduce_sum(blank * blank), x)[0]
-    blank, gradient = self.session().run([blank, gradient])
+    masked = arrays.mask_padding(x, tf1.constant([1, 3]))
+    gradient = tf1.gradients(tf1.reduce_sum(masked * masked), x)[0]
+    masked, gradient = self.session().run([masked, gradient])
     desired = np.where(np.isnan(x_np), 0, x_np)
-    self.assert_close(blank, desired, 0)
+    self.assert_close(masked, desired, 0)
     self.assert_close(gradient, 2 * desired, 0)
 
   @parameterized.named_parameters(("all", None), ("lengths", [2, 3, 0]))
-  def test_turn_reverses_real_steps_and_undoes_itself(self, lengths):
+  def test_reverse_sequence_reverses_real_steps_and_undoes_itself(
+    self, lengths
+  ):
     x_np = self.normal(3, 3, 2)
-    turned = arrays.turn(tf1.constant(x_np), lengths)
-    back = arrays.turn(turned, lengths)
-    turned, back = self.session().run([turned, back])
+    backward = arrays.reverse_sequence(tf1.constant(x_np), lengths)
+    back = arrays.reverse_sequence(backward, lengths)
+    backward, back = self.session().run([backward, back])
     self.assert_close(back, x_np, 0)
     for b, length in enumerate(lengths or [3] * 3):
-      self.assert_close(turned[b, :length], x_np[b, :length][::-1], 0)
-      self.assert_close(turned[b, length:], x_np[b, length:], 0)
+      self.assert_close(backward[b, :length], x_np[b, :length][::-1], 0)
+      self.assert_close(backward[b, length:], x_np[b, length:], 0)
 
   def test_last_state_is_that_of_the_last_real_step(self):
     x, start = self.normal(3, 4, 2), self.normal(3, 2)

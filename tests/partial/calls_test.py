@@ -330,48 +330,48 @@ class GenerationTest(absltest.TestCase):
     pass
 
   class Call:
-    def __init__(self, generation, sess, ticket):
+    def __init__(self, residual_set, sess, ticket):
       self.is_open = True
-      self.kept = generation.keep(self, sess)
+      self.kept = residual_set.keep(self, sess)
       self.kept.note(ticket)
 
   def test_drops_lost_calls_of_the_session_at_hand_alone(self):
     store = self.Store()
-    generation = calls.Generation([], store)
+    residual_set = calls.ResidualSet([], store)
     here, there, gone = self.Session(), self.Session(), self.Session()
     for n, sess in enumerate([here, there, gone, here]):
-      self.Call(generation, sess, n)
+      self.Call(residual_set, sess, n)
     del gone, sess
     gc.collect()
-    generation.drain(here)
+    residual_set.drain(here)
     self.assertEqual(store.discarded, [(here, 0), (here, 3)])
-    generation.drain(there)
+    residual_set.drain(there)
     self.assertEqual(store.discarded[2:], [(there, 1)])
-    self.assertEmpty(generation.lost)
-    self.assertEmpty(generation.open)
+    self.assertEmpty(residual_set.lost)
+    self.assertEmpty(residual_set.open)
 
   def test_drops_a_call_that_is_held_once_it_has_ended(self):
     store, sess = self.Store(), self.Session()
-    generation = calls.Generation([], store)
-    call = self.Call(generation, sess, 7)
+    residual_set = calls.ResidualSet([], store)
+    call = self.Call(residual_set, sess, 7)
     for is_open, discarded in ((True, []), (False, [(sess, 7)])):
       call.is_open = is_open
-      generation.lost.append(call.kept)
-      generation.drain(sess)
+      residual_set.lost.append(call.kept)
+      residual_set.drain(sess)
       self.assertEqual(store.discarded, discarded)
-      self.assertEmpty(generation.lost)
-    self.assertEmpty(generation.open)
+      self.assertEmpty(residual_set.lost)
+    self.assertEmpty(residual_set.open)
 
   def test_a_discard_that_is_interrupted_is_made_by_the_next_one(self):
     store, sess = self.Store(), self.Session()
-    generation = calls.Generation([], store)
-    self.Call(generation, sess, 7)
+    residual_set = calls.ResidualSet([], store)
+    self.Call(residual_set, sess, 7)
     with mock.patch.object(store, "discard", side_effect=KeyboardInterrupt):
       with self.assertRaises(KeyboardInterrupt):
-        generation.drain(sess)
-    generation.drain(sess)
+        residual_set.drain(sess)
+    residual_set.drain(sess)
     self.assertEqual(store.discarded, [(sess, 7)])
-    self.assertEmpty(generation.lost)
+    self.assertEmpty(residual_set.lost)
 
 
 if __name__ == "__main__":

@@ -159,8 +159,8 @@ def set_variable(sess, variable, value):
   sess.run(variable.initializer, {variable.initializer.inputs[1]: value})
 
 
-class Shelves:
-  """Counts what is kept in the runtime, over all shelves of a graph.
+class StagingAreas:
+  """Counts what is kept in the runtime, over all staging areas of a graph.
 
   To be made before the graph is finalized, and after all sub-models.
   """
@@ -169,7 +169,7 @@ class Shelves:
     """Adds the ops that count."""
     self._sizes = []
     seen = set()
-    with graph.as_default(), tf1.name_scope("shelves"):
+    with graph.as_default(), tf1.name_scope("areas"):
       for op in graph.get_operations():
         name = op.get_attr("shared_name") if op.type == "MapStage" else b""
         if name and (name, op.device) not in seen:

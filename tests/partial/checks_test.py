@@ -101,14 +101,14 @@ class ShelvesTest(case.GraphTestCase):
     options["dtypes"] = [tf1.float64]
     put = tf1.raw_ops.MapStage(values=[np.float64(1.0)], **options)
     take = tf1.raw_ops.MapUnstage(**options)
-    shelves = checks.Shelves(self.graph)
+    areas = checks.StagingAreas(self.graph)
     sess = self.session()
-    self.assertEqual(shelves.count(sess), 0)
+    self.assertEqual(areas.count(sess), 0)
     for k in range(3):
       sess.run(put, {key: k})
-    self.assertEqual(shelves.count(sess), 3)
+    self.assertEqual(areas.count(sess), 3)
     sess.run(take, {key: 1})
-    self.assertEqual(shelves.count(sess), 2)
+    self.assertEqual(areas.count(sess), 2)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ class InterruptsTest(case.GraphTestCase):
     self.w = self.variable("w", self.normal(3))
     y = tf1.sin(self.x * self.w)
     self.sub_model = tangle.SubModel([self.x], [y], store=store)
-    self.shelves = checks.Shelves(self.graph)
+    self.areas = checks.StagingAreas(self.graph)
     self.sess = self.session()
     self.w_np = self.sess.run(self.w)
     self.begun, self.ended = [], []
@@ -52,7 +52,7 @@ class InterruptsTest(case.GraphTestCase):
     found = self.forward(x).backward([upstream])
     expected = upstream * np.cos(x * self.w_np) * self.w_np
     self.assert_close(found.inputs[0], expected)
-    self.assertEqual(self.shelves.count(self.sess), 0, where)
+    self.assertEqual(self.areas.count(self.sess), 0, where)
     self.assertCountEqual(self.begun, self.ended, where)
 
   def step(self, how):

@@ -33,7 +33,7 @@ class LifetimeTestCase(case.GraphTestCase):
     self.sub_model = tangle.SubModel(
       [self.x], [y, z], **checks.STRATEGIES[strategy]
     )
-    self.shelves = checks.Shelves(self.graph)
+    self.areas = checks.StagingAreas(self.graph)
     self.sess = self.session(cpus=cpus)
     self.w_np = self.sess.run(self.w)
 
@@ -67,7 +67,7 @@ class LifetimeTestCase(case.GraphTestCase):
     self.assert_nothing_kept()
 
   def assert_nothing_kept(self):
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
 
 
 class OpenCallsTest(LifetimeTestCase):
@@ -76,9 +76,9 @@ class OpenCallsTest(LifetimeTestCase):
     self.build(strategy)
     drawn = [self.draw() for _ in range(6)]
     calls = [self.forward(drawn[0][0])]
-    kept_by_one = self.shelves.count(self.sess)
+    kept_by_one = self.areas.count(self.sess)
     calls += [self.forward(x) for x, _ in drawn[1:]]
-    self.assertEqual(self.shelves.count(self.sess), 6 * kept_by_one)
+    self.assertEqual(self.areas.count(self.sess), 6 * kept_by_one)
     for k in (3, 0, 5, 1, 4):
       x, upstream = drawn[k]
       if k == 5:
@@ -86,7 +86,7 @@ class OpenCallsTest(LifetimeTestCase):
       else:
         found = calls[k].backward(upstream)
         self.assert_close(found.inputs[0], self.gradient(x, upstream))
-    self.assertEqual(self.shelves.count(self.sess), kept_by_one)
+    self.assertEqual(self.areas.count(self.sess), kept_by_one)
     calls[2].discard()
     self.assert_works()
 
@@ -224,7 +224,7 @@ class EndsTest(LifetimeTestCase):
     gc.collect()
     self.assert_works()
     self.sub_model.forward(other, {self.x: self.normal(3, 4)}).discard()
-    self.assertEqual(self.shelves.count(other), 0)
+    self.assertEqual(self.areas.count(other), 0)
 
   @parameterized.parameters(*STAGED)
   def test_a_lost_call_of_a_closed_session_does_no_harm(self, strategy):

@@ -65,10 +65,10 @@ class ShelfTest(case.GraphTestCase):
       value = np.array([b"a", b"bc"], object)
     else:
       value = np.array([0, 1]).astype(dtype.as_numpy_dtype)
-    shelf = staging.Shelf([dtype, tf1.int64], "shelf")
-    put = shelf.put([value, np.int64(5)], self.key)
-    found = shelf.read([[2], []], self.key)
-    drop = shelf.drop(self.key)
+    area = staging.StagingArea([dtype, tf1.int64], "area")
+    put = area.put([value, np.int64(5)], self.key)
+    found = area.read([[2], []], self.key)
+    drop = area.drop(self.key)
     sess = self.session()
     sess.run(put, {self.key: 7})
     actual, five = sess.run(found, {self.key: 7})
@@ -76,89 +76,89 @@ class ShelfTest(case.GraphTestCase):
     self.assertEqual((actual.dtype, five), (value.dtype, 5))
     sess.run(put, {self.key: 7})
     sess.run(drop, {self.key: 7})
-    self.assertEqual(checks.Shelves(self.graph).count(sess), 0)
+    self.assertEqual(checks.StagingAreas(self.graph).count(sess), 0)
 
   def test_carries_variants(self):
     items = tf1.raw_ops.TensorListFromTensor(
       tensor=np.array([1.0, 2.0]), element_shape=tf1.constant([], tf1.int32)
     )
-    shelf = staging.Shelf([tf1.variant], "shelf")
-    put = shelf.put([items], self.key)
-    found = shelf.read([[]], self.key)[0]
+    area = staging.StagingArea([tf1.variant], "area")
+    put = area.put([items], self.key)
+    found = area.read([[]], self.key)[0]
     stacked = tf1.raw_ops.TensorListStack(
       input_handle=found,
       element_shape=tf1.constant([], tf1.int32),
       element_dtype=tf1.float64,
     )
-    drop = shelf.drop(self.key)
+    drop = area.drop(self.key)
     sess = self.session()
     sess.run(put, {self.key: 1})
     np.testing.assert_array_equal(sess.run(stacked, {self.key: 1}), [1.0, 2.0])
     sess.run(put, {self.key: 2})
     for key in (2, 3):
       sess.run(drop, {self.key: key})
-    self.assertEqual(checks.Shelves(self.graph).count(sess), 0)
+    self.assertEqual(checks.StagingAreas(self.graph).count(sess), 0)
 
   def test_a_second_put_under_a_key_changes_nothing(self):
     value = tf1.placeholder(tf1.float64, None)
-    shelf = staging.Shelf([tf1.float64], "shelf")
-    put = shelf.put([value], self.key)
-    found = shelf.read([None], self.key)
-    shelves = checks.Shelves(self.graph)
+    area = staging.StagingArea([tf1.float64], "area")
+    put = area.put([value], self.key)
+    found = area.read([None], self.key)
+    areas = checks.StagingAreas(self.graph)
     sess = self.session()
     sess.run(put, {self.key: 1, value: 3.0})
     sess.run(put, {self.key: 1, value: 4.0})
-    self.assertEqual(shelves.count(sess), 1)
+    self.assertEqual(areas.count(sess), 1)
     self.assertEqual(sess.run(found, {self.key: 1}), [3.0])
 
   def test_a_peek_leaves_it_there(self):
-    shelf = staging.Shelf([tf1.float64], "shelf")
-    put = shelf.put([np.float64(3.0)], self.key)
-    peeked = shelf.read([[]], self.key, peek=True)
-    taken = shelf.read([[]], self.key)
-    shelves = checks.Shelves(self.graph)
+    area = staging.StagingArea([tf1.float64], "area")
+    put = area.put([np.float64(3.0)], self.key)
+    peeked = area.read([[]], self.key, peek=True)
+    taken = area.read([[]], self.key)
+    areas = checks.StagingAreas(self.graph)
     sess = self.session()
     sess.run(put, {self.key: 1})
     for _ in range(2):
       self.assertEqual(sess.run(peeked, {self.key: 1}), [3.0])
     self.assertEqual(sess.run(taken, {self.key: 1}), [3.0])
-    self.assertEqual(shelves.count(sess), 0)
+    self.assertEqual(areas.count(sess), 0)
 
   def test_a_drop_makes_one_empty_tensor_of_each_dtype(self):
     counts = []
     for dtypes in ([tf1.float32, tf1.int32], [tf1.float32, tf1.int32] * 50):
-      shelf = staging.Shelf(dtypes, f"shelf_of_{len(dtypes)}")
+      area = staging.StagingArea(dtypes, f"area_of_{len(dtypes)}")
       before = self.count_ops()
-      shelf.drop(self.key)
+      area.drop(self.key)
       counts.append(self.count_ops() - before)
     self.assertEqual(counts[0], counts[1])
 
   def test_a_drop_of_what_is_not_there_does_not_wait(self):
-    shelf = staging.Shelf([tf1.float64, tf1.string], "shelf")
-    drop = shelf.drop(self.key)
+    area = staging.StagingArea([tf1.float64, tf1.string], "area")
+    drop = area.drop(self.key)
     sess = self.session()
     options = tf1.RunOptions(timeout_in_ms=20000)
     for key in (1, 1, 2):
       sess.run(drop, {self.key: key}, options=options)
-    self.assertEqual(checks.Shelves(self.graph).count(sess), 0)
+    self.assertEqual(checks.StagingAreas(self.graph).count(sess), 0)
 
   def test_a_put_waits_for_what_it_is_told_to(self):
     failing = tf1.debugging.check_numerics(np.float64(np.nan), "no number")
-    shelf = staging.Shelf([tf1.float64], "shelf")
-    put = shelf.put([np.float64(3.0)], self.key, after=[failing.op])
-    shelves = checks.Shelves(self.graph)
+    area = staging.StagingArea([tf1.float64], "area")
+    put = area.put([np.float64(3.0)], self.key, after=[failing.op])
+    areas = checks.StagingAreas(self.graph)
     sess = self.session()
     with self.assertRaisesRegex(tf1.errors.OpError, "no number"):
       sess.run(put, {self.key: 1})
-    self.assertEqual(shelves.count(sess), 0)
+    self.assertEqual(areas.count(sess), 0)
 
   def test_strings_wait_on_the_host_beside_the_device(self):
     device = "/job:worker/task:1/device:GPU:3"
-    put = staging.Shelf([tf1.string], "s", device).put(["a"], self.key)
+    put = staging.StagingArea([tf1.string], "s", device).put(["a"], self.key)
     spec = tf1.DeviceSpec.from_string(put.device)
     self.assertEqual((spec.job, spec.task), ("worker", 1))
     self.assertEqual((spec.device_type, spec.device_index), ("CPU", 0))
-    put = staging.Shelf([tf1.int32], "t", device).put([1], self.key)
+    put = staging.StagingArea([tf1.int32], "t", device).put([1], self.key)
     self.assertEqual(put.device, device)
 
 
@@ -181,7 +181,7 @@ class StagingTest(case.GraphTestCase):
     found, _ = sess.run([staged.restored, staged.take], {self.key: 1})
     for actual, desired in zip(found, values):
       np.testing.assert_array_equal(actual, desired)
-    self.assertEqual(checks.Shelves(self.graph).count(sess), 0)
+    self.assertEqual(checks.StagingAreas(self.graph).count(sess), 0)
 
   def test_nothing_needs_no_ops(self):
     before = self.count_ops()
@@ -203,19 +203,19 @@ class StagingTest(case.GraphTestCase):
       op.device for op in self.graph.get_operations() if op.type == "MapStage"
     }
     self.assertLen(devices, 2)
-    shelves = checks.Shelves(self.graph)
+    areas = checks.StagingAreas(self.graph)
     sess = self.session(cpus=2)
     for _ in range(5):
       with self.assertRaises(tf1.errors.OpError):
         sess.run(staged.put, {self.key: 1, bad: np.nan})
-      self.assertEqual(shelves.count(sess), 0)
+      self.assertEqual(areas.count(sess), 0)
     sess.run(staged.put, {self.key: 1, bad: 2.0})
-    self.assertEqual(shelves.count(sess), 2)
+    self.assertEqual(areas.count(sess), 2)
     found, _ = sess.run([staged.restored, staged.take], {self.key: 1})
     self.assertEqual(found, [0.0, 1.0, 2.0])
     sess.run(staged.put, {self.key: 1, bad: 2.0})
     sess.run(staged.drop, {self.key: 1})
-    self.assertEqual(shelves.count(sess), 0)
+    self.assertEqual(areas.count(sess), 0)
 
   def test_two_stagings_of_one_name_do_not_meet(self):
     staged = [staging.Staging([tf1.constant(n)], self.key) for n in range(2)]
@@ -225,7 +225,8 @@ class StagingTest(case.GraphTestCase):
     self.assertEqual(found, [0, 1])
 
   def test_another_graph_of_the_same_names_does_not_meet_it(self):
-    # On a standing server, what a shelf holds outlives session and graph.
+    # On a standing server, what a staging area holds outlives session and
+    # graph.
     server = tf1.train.Server.create_local_server(start=True)
     config = tf1.ConfigProto(operation_timeout_in_ms=20000)
     for dtype, count in ((tf1.float32, 1), (tf1.int32, 2), (tf1.float32, 1)):

@@ -21,7 +21,7 @@ class KeepingTest(case.GraphTestCase):
     self.outputs = [tf1.exp(self.x), h]
     self.store = make("Here", self.kept, self.outputs)
     self.back = [self.store.restored[t.name] for t in self.kept]
-    self.shelves = checks.Shelves(self.graph)
+    self.areas = checks.StagingAreas(self.graph)
     self.sess = self.session()
 
   def forward(self, value):
@@ -41,7 +41,7 @@ class KeepingTest(case.GraphTestCase):
     found = self.store.backward(self.sess, other, self.back, {})
     np.testing.assert_array_equal(found[0], [11.0])
     self.assertEqual(self.sess.run(self.count), 2.0)
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
 
   @parameterized.parameters(*STORES)
   def test_feeds_what_else_the_backward_run_needs(self, make):
@@ -65,13 +65,13 @@ class KeepingTest(case.GraphTestCase):
     self.build(make)
     ticket = self.forward([1.0])[2]
     self.assertEqual(self.store.backward(self.sess, ticket, [], {}), [])
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
 
   @parameterized.parameters(*STORES)
   def test_a_discard_frees_it(self, make):
     self.build(make)
     self.store.discard(self.sess, self.forward([1.0])[2])
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
 
   @parameterized.parameters(*STORES)
   def test_a_closed_session_has_nothing_to_free(self, make):
@@ -122,7 +122,7 @@ class KeepingTest(case.GraphTestCase):
       self.store.backward(self.sess, tickets[1], bad, {self.x: [-1.0]})
     for ticket in tickets + tickets:  # to discard it twice does no harm
       self.store.discard(self.sess, ticket)
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
 
   def test_the_host_refuses_variants(self):
     items = tf1.raw_ops.TensorListReserve(
@@ -169,7 +169,7 @@ class SessionStoreTest(case.GraphTestCase):
     self.store = stores.SessionStore(
       [h], [self.upstream * h, self.upstream], [(0, self.upstream)]
     )
-    self.shelves = checks.Shelves(self.graph)
+    self.areas = checks.StagingAreas(self.graph)
     self.sess = self.session()
 
   def test_the_backward_run_finishes_the_partial_run(self):
@@ -186,12 +186,12 @@ class SessionStoreTest(case.GraphTestCase):
         self.sess, ticket, self.store.gradients, {self.upstream: [3.0]}
       )
       np.testing.assert_array_equal(found, [[3 * k * k], [3.0]])
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
 
   def test_a_discard_finishes_it_too(self):
     _, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
     self.store.discard(self.sess, ticket)
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
     run, handle, key, _ = ticket
     with self.assertRaises((tf1.errors.OpError, ValueError)):
       run.finish(self.sess, handle, [np.zeros(1), key])
@@ -231,7 +231,7 @@ class SessionStoreTest(case.GraphTestCase):
       )
     for _ in range(2):  # to discard it twice does no harm
       self.store.discard(self.sess, *tickets)
-    self.assertEqual(self.shelves.count(self.sess), 0)
+    self.assertEqual(self.areas.count(self.sess), 0)
     outputs, _, ticket = self.store.forward(self.sess, {self.x: [1.0]})
     self.store.discard(self.sess, ticket)
 

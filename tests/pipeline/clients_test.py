@@ -31,7 +31,7 @@ def dying(limited, *args):
 
 with tf1.Graph().as_default() as graph:
   trainer = clients_test.build("dead")
-  shelves = [
+  areas = [
     [
       op.get_attr("shared_name").decode(),
       [dtype.name for dtype in op.get_attr("dtypes")],
@@ -39,7 +39,7 @@ with tf1.Graph().as_default() as graph:
     ]
     for op in graph.get_operations() if op.type == "MapStage"
   ]
-  print(json.dumps(shelves), flush=True)
+  print(json.dumps(areas), flush=True)
   with tf1.Session(sys.argv[1]) as sess:
     sess.run(tf1.global_variables_initializer())
     with mock.patch.object(faults.Limited, "run", dying):
@@ -69,10 +69,10 @@ class ClientsTest(case.GraphTestCase):
         sess.run(tf1.global_variables_initializer())
         return [trainer.step(sess, batch()).loss for _ in range(steps)]
 
-  def waiting(self, target, shelves):
-    """Returns how many lists of tensors lie on shelves, from a new session."""
+  def waiting(self, target, areas):
+    """Returns how many lists of tensors are staged, seen by a new session."""
     sizes = []
-    for name, dtypes, device in {json.dumps(s): s for s in shelves}.values():
+    for name, dtypes, device in {json.dumps(s): s for s in areas}.values():
       with tf1.device(device):
         dtypes = [tf1.as_dtype(dtype) for dtype in dtypes]
         sizes.append(tf1.raw_ops.MapSize(dtypes=dtypes, shared_name=name))
@@ -85,12 +85,12 @@ class ClientsTest(case.GraphTestCase):
       target = cluster.target
       done = forks.run_code(CLIENT, target)
       self.assertEqual(done.returncode, -signal.SIGKILL, done.stderr[-2000:])
-      shelves = json.loads(done.stdout.splitlines()[-1])
-      self.assertGreater(self.waiting(target, shelves), 0)
+      areas = json.loads(done.stdout.splitlines()[-1])
+      self.assertGreater(self.waiting(target, areas), 0)
       self.assertEqual(self.losses(target, "next"), alone)
-      self.assertGreater(self.waiting(target, shelves), 0)
+      self.assertGreater(self.waiting(target, areas), 0)
       tf1.Session.reset(target)
-      self.assertEqual(self.waiting(target, shelves), 0)
+      self.assertEqual(self.waiting(target, areas), 0)
       self.assertEqual(self.losses(target, "next"), alone)
 
   def test_two_clients_at_once_are_apart(self):

@@ -196,10 +196,10 @@ class PipelineTestCase(case.GraphTestCase):
     if not self.graph.finalized:
       self.count_waiting()
     found = sess.run(self._sizes)
-    return {shelf: size for shelf, size in found.items() if size}
+    return {area: size for area, size in found.items() if size}
 
   def assert_nothing_waits(self, sess):
-    """Fails if anything is left in the runtime, or if there is no shelf."""
+    """Fails if anything is left in the runtime, or nothing is ever staged."""
     left = self.waiting(sess)
     self.assertNotEmpty(self._sizes)
     self.assertEqual(left, {})

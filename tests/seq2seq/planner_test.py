@@ -27,20 +27,20 @@ class CountLengthsTest(parameterized.TestCase):
     self.assertEqual(planner.count_lengths(pairs), {(2, 2): 2, (1, 3): 1})
 
 
-class JudgeTest(parameterized.TestCase):
+class PaddingCostTest(parameterized.TestCase):
   def test_symbols_positions_and_shares(self):
     counts = {(3, 4): 2, (6, 2): 1, (9, 2): 5}
-    judgement = planner.judge(
+    cost = planner.padding_cost(
       counts, bucketing.IndependentBuckets([5, 8], [4, 9])
     )
-    self.assertEqual((judgement.kept, judgement.left_out), (3, 5))
-    self.assertEqual(judgement.symbols, (12, 10))
-    self.assertEqual(judgement.positions, (18, 12))
-    self.assertAlmostEqual(judgement.source_waste, 1 - 12 / 18)
-    self.assertAlmostEqual(judgement.target_waste, 1 - 10 / 12)
-    self.assertAlmostEqual(judgement.waste, 1 - 22 / 30)
+    self.assertEqual((cost.kept, cost.left_out), (3, 5))
+    self.assertEqual(cost.symbols, (12, 10))
+    self.assertEqual(cost.positions, (18, 12))
+    self.assertAlmostEqual(cost.source_waste, 1 - 12 / 18)
+    self.assertAlmostEqual(cost.target_waste, 1 - 10 / 12)
+    self.assertAlmostEqual(cost.waste, 1 - 22 / 30)
     self.assertEqual(
-      judgement.cell_counts, {(5, 4): 2, (5, 9): 0, (8, 4): 1, (8, 9): 0}
+      cost.cell_counts, {(5, 4): 2, (5, 9): 0, (8, 4): 1, (8, 9): 0}
     )
 
   @parameterized.named_parameters(
@@ -50,29 +50,39 @@ class JudgeTest(parameterized.TestCase):
   )
   def test_it_agrees_with_batches_that_are_not_pooled(self, buckets):
     pairs = random_pairs(np.random.RandomState(0))
-    judgement = planner.judge(planner.count_lengths(pairs), buckets)
+    cost = planner.padding_cost(planner.count_lengths(pairs), buckets)
     drawn = batches.PairBatches(pairs, buckets, 8, pool=False)
     np.testing.assert_allclose(
-      (judgement.source_waste, judgement.target_waste), drawn.padding_waste
+      (cost.source_waste, cost.target_waste), drawn.padding_waste
     )
-    kept = {cell: n for cell, n in judgement.cell_counts.items() if n}
+    kept = {cell: n for cell, n in cost.cell_counts.items() if n}
     self.assertEqual(kept, drawn.cell_counts)
 
   def test_the_strict_rule_leaves_out_what_fills_the_last_bucket(self):
     counts = {(39, 49): 1, (40, 49): 2, (39, 50): 3, (4, 9): 4, (5, 9): 5}
-    judgement = planner.judge(counts, TUTORIAL)
-    self.assertEqual(judgement.left_out, 5)
+    cost = planner.padding_cost(counts, TUTORIAL)
+    self.assertEqual(cost.left_out, 5)
     self.assertEqual(
-      judgement.cell_counts,
+      cost.cell_counts,
       {(5, 10): 4, (10, 15): 5, (20, 25): 0, (40, 50): 1},
     )
-    loose = planner.judge(counts, bucketing.JointBuckets(TUTORIAL.cells))
+    loose = planner.padding_cost(counts, bucketing.JointBuckets(TUTORIAL.cells))
     self.assertEqual(loose.left_out, 0)
 
   def test_refuses(self):
     for counts, buckets, error, message in (
-      ({(3, 4): 1}, [(5, 10)], errors.ArgumentError, "judge: buckets must be"),
-      ({}, TUTORIAL, errors.ArgumentError, "judge: length_counts counts no"),
+      (
+        {(3, 4): 1},
+        [(5, 10)],
+        errors.ArgumentError,
+        "padding_cost: buckets must be",
+      ),
+      (
+        {},
+        TUTORIAL,
+        errors.ArgumentError,
+        "padding_cost: length_counts counts no",
+      ),
       (
         {(50, 4): 2, (60, 3): 1},
         TUTORIAL,
@@ -81,7 +91,7 @@ class JudgeTest(parameterized.TestCase):
       ),
     ):
       with self.assertRaisesRegex(error, message):
-        planner.judge(counts, buckets)
+        planner.padding_cost(counts, buckets)
 
 
 class PlanTest(parameterized.TestCase):
@@ -97,27 +107,27 @@ class PlanTest(parameterized.TestCase):
     )
     self.assertEqual(plan.joint, proposals.propose_joint(self.counts, 4))
     self.assertEqual(
-      plan.judgements,
+      plan.costs,
       {
-        "independent": planner.judge(self.counts, plan.independent),
-        "joint": planner.judge(self.counts, plan.joint),
-        "tutorial": planner.judge(self.counts, TUTORIAL),
+        "independent": planner.padding_cost(self.counts, plan.independent),
+        "joint": planner.padding_cost(self.counts, plan.joint),
+        "tutorial": planner.padding_cost(self.counts, TUTORIAL),
       },
     )
-    self.assertEqual(plan.judgements["joint"].left_out, 0)
+    self.assertEqual(plan.costs["joint"].left_out, 0)
 
   def test_a_strict_plan_holds_every_pair(self):
     plan = planner.plan(self.counts, strict=True)
     self.assertTrue(plan.joint.strict and plan.independent.strict)
-    for judgement in plan.judgements.values():
-      self.assertEqual(judgement.left_out, 0)
+    for cost in plan.costs.values():
+      self.assertEqual(cost.left_out, 0)
 
   def test_long_pairs_can_be_left_out_and_are_counted(self):
     plan = planner.plan(self.counts, longest=(20, 25))
     long = sum(n for (s, t), n in self.counts.items() if s > 20 or t > 25)
     self.assertGreater(long, 0)
-    for judgement in plan.judgements.values():
-      self.assertEqual(judgement.left_out, long)
+    for cost in plan.costs.values():
+      self.assertEqual(cost.left_out, long)
     self.assertEqual(plan.joint.longest, (20, 25))
     with self.assertRaisesRegex(errors.ArgumentError, "counts no pair"):
       planner.plan(self.counts, longest=(0, 0))
@@ -144,8 +154,8 @@ class PlanTest(parameterized.TestCase):
     )
 
   def test_a_table_may_be_of_any_buckets(self):
-    judgement = planner.judge({(3, 4): 1}, bucketing.JointBuckets([(3, 4)]))
-    lines = planner.table({"exact": judgement}).split("\n")
+    cost = planner.padding_cost({(3, 4): 1}, bucketing.JointBuckets([(3, 4)]))
+    lines = planner.table({"exact": cost}).split("\n")
     self.assertRegex(lines[1], r"^exact +1 +0 +7 +0.0% +0.0% +0.0%$")
 
 

@@ -206,7 +206,7 @@ class LoopTest(LoopTestCase):
       again._replace(seconds=0), first._replace(seconds=0, resumed_from=5)
     )
     self.assertGreater(
-      again.seconds, self.state(5)["parts"]["journal"]["seconds"]
+      again.seconds, self.state(5)["parts"]["metrics_writer"]["seconds"]
     )
 
   def test_ends_with_the_data(self):
@@ -228,7 +228,7 @@ class LoopTest(LoopTestCase):
   def test_figures_of_the_end_are_written_anew(self):
     for end in (3, 5):
       self.train(end)
-      self.loop.journal.records.write(steps=end)
+      self.loop.metrics_writer.records.write(steps=end)
     self.assertEqual(
       [record.get("steps") for record in self.records()], [None, None, 5]
     )

@@ -26,10 +26,10 @@ class RunsTest(parameterized.TestCase):
   def start(self, settings=SETTINGS, data=DATA, texts=TEXTS):
     with runs.started(
       self.folder, settings, data, texts, self.said.append
-    ) as goes_on:
-      if not goes_on:  # as a training does
+    ) as resumed:
+      if not resumed:  # as a training does
         records.Records(self.folder).write(step=1)
-      return goes_on
+      return resumed
 
   def contents(self):
     """Returns name → content of all that is in the folder."""

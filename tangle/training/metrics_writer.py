@@ -10,7 +10,7 @@ _SHOWN = ("loss", "perplexity", "learning_rate", "steps_per_s")
 _OWN = _SHOWN + ("step", "buckets", "global_norm", "seconds")
 
 
-class Journal:
+class MetricsWriter:
   """Collects figures and writes them, at most one record per step.
 
   All figures but `seconds` and `steps_per_s` depend on the steps alone.
@@ -21,7 +21,7 @@ class Journal:
   """
 
   def __init__(self, measure, label, with_perplexity, say):
-    """Creates the journal; writes nothing yet.
+    """Creates the writer; writes nothing yet.
 
     Args:
       measure: as in `meters.Meter`.
@@ -37,14 +37,14 @@ class Journal:
     self._earlier_s = 0.0
     self._kept = None
 
-  def open(self, out_dir, graph, step, goes_on):
+  def open(self, out_dir, graph, step, resumed):
     """Opens the files.
 
     Args:
       out_dir: the folder of the run.
       graph: the graph.
       step: how many steps have been done.
-      goes_on: whether a run in the folder is resumed and its state has been
+      resumed: whether a run in the folder is resumed and its state has been
         restored.
 
     Raises:
@@ -52,14 +52,14 @@ class Journal:
         is new and the folder already has records.
       FileError: if the file of the records cannot be read or written.
     """
-    if not goes_on and records.is_begun(out_dir):
+    if not resumed and records.is_begun(out_dir):
       raise errors.DataError(
         f"Loop: {out_dir!r} has {records.NAME} of a run, and none of its "
         f"checkpoints. Put the checkpoints back, or give another folder."
       )
-    self.records = records.Records(out_dir, self._kept if goes_on else None)
+    self.records = records.Records(out_dir, self._kept if resumed else None)
     folder = os.path.join(out_dir, "summaries")
-    resume_step = step if goes_on else None
+    resume_step = step if resumed else None
     self._summaries = summaries.Summaries(folder, graph, resume_step, self.say)
     self._begun_s = self._reported_s = time.monotonic()
     self._reported_step = step

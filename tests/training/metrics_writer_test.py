@@ -1,4 +1,4 @@
-"""Tests of journal."""
+"""Tests of metrics_writer."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.training import journal
+from tangle.training import metrics_writer
 from tests import case
 from tests.training import summaries_test
 
@@ -20,7 +20,7 @@ def result(loss, global_norm=None):
   )
 
 
-class JournalTest(case.GraphTestCase):
+class MetricsWriterTest(case.GraphTestCase):
   def setUp(self):
     super().setUp()
     folder = tempfile.TemporaryDirectory()
@@ -28,11 +28,13 @@ class JournalTest(case.GraphTestCase):
     self.folder = folder.name
     self.said = []
 
-  def open(self, step=0, goes_on=False, state=None, with_perplexity=True):
-    found = journal.Journal(None, None, with_perplexity, self.said.append)
+  def open(self, step=0, resumed=False, state=None, with_perplexity=True):
+    found = metrics_writer.MetricsWriter(
+      None, None, with_perplexity, self.said.append
+    )
     if state is not None:
       found.restore(state)
-    found.open(self.folder, self.graph, step, goes_on)
+    found.open(self.folder, self.graph, step, resumed)
     self.addCleanup(found.close)
     return found
 
@@ -116,20 +118,22 @@ class JournalTest(case.GraphTestCase):
 class CheckValidationTest(absltest.TestCase):
   def test_gives_the_number_that_is_watched(self):
     figures = {"validation_wer": np.float32(0.5), "validation_text": "x"}
-    self.assertEqual(journal.check_validation(figures, "validation_wer"), 0.5)
+    self.assertEqual(
+      metrics_writer.check_validation(figures, "validation_wer"), 0.5
+    )
 
   def test_refuses_figures_without_it(self):
     for figures in ({}, {"wer": None}, {"wer": "x"}, {"wer": [1, 2]}):
       with self.assertRaisesRegex(
         errors.ArgumentError, "validate must give a number 'wer', which watch"
       ):
-        journal.check_validation(figures, "wer")
+        metrics_writer.check_validation(figures, "wer")
 
   def test_refuses_names_of_reports(self):
     with self.assertRaisesRegex(
       errors.ArgumentError, r"validate gives \['loss', 'step'\].*validation_"
     ):
-      journal.check_validation({"loss": 1, "x": 2, "step": 3}, "x")
+      metrics_writer.check_validation({"loss": 1, "x": 2, "step": 3}, "x")
 
 
 if __name__ == "__main__":

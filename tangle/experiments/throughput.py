@@ -45,7 +45,7 @@ def _decoder(batch):
   return found
 
 
-class Speedometer:
+class ThroughputMeter:
   """Wraps a trainer, and counts the examples, words and seconds of its steps.
 
   It is a part of the state of `training.loop.Loop`.

@@ -1,11 +1,11 @@
-"""Tests of aside."""
+"""Tests of scratch_graph."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import aside, split
+from tangle.partial import scratch_graph, split
 from tests import case
 from tests.partial import checks, zoo
 
@@ -34,7 +34,7 @@ class AsideTest(case.GraphTestCase):
       None if t is None else tf1.placeholder_with_default(t, t.shape)
       for t in upstream
     ]
-    found = aside.differentiate(piece, upstream)
+    found = scratch_graph.differentiate(piece, upstream)
     if build in OTHERS:
       self.assertIsNone(found)
       return
@@ -55,7 +55,7 @@ class AsideTest(case.GraphTestCase):
     upstream = tf1.placeholder(tf1.float64, [3, 2])
     piece = split.Split("test", [x], [y])
     before = self.count_ops()
-    found = aside.differentiate(piece, [upstream])
+    found = scratch_graph.differentiate(piece, [upstream])
     self.assertEqual(self.count_ops(), before)
     self.connect(piece, found)
     self.assertEqual(self.count_ops(), before + len(found.cut.copied))
@@ -70,7 +70,9 @@ class AsideTest(case.GraphTestCase):
     upstream = tf1.placeholder(tf1.float64, [None, 2])
     piece = split.Split("test", [x], [y], fed=[])
     before = self.count_ops()
-    found = aside.differentiate_in_forward_run(piece, [upstream], "backward")
+    found = scratch_graph.differentiate_in_forward_run(
+      piece, [upstream], "backward"
+    )
     flat = split.flatten(found)[0]
     made = self.graph.get_operations()[before:]
     needed = set(walk.ancestors(flat, control=True))
@@ -94,7 +96,7 @@ class AsideTest(case.GraphTestCase):
       for tensor, used in zip(model.outputs, model.used)
     ]
     before = self.count_ops()
-    found = aside.differentiate_in_forward_run(piece, upstream)
+    found = scratch_graph.differentiate_in_forward_run(piece, upstream)
     if build in OTHERS:
       self.assertIsNone(found)
       self.assertEqual(self.count_ops(), before)
@@ -113,7 +115,7 @@ class AsideTest(case.GraphTestCase):
     y = tf1.reshape(tf1.transpose(x * 2.0), [-1, 2]) * w
     upstream = tf1.placeholder(tf1.float64, [None, 2])
     piece = split.Split("test", [x], [y])
-    found = aside.differentiate(piece, [upstream])
+    found = scratch_graph.differentiate(piece, [upstream])
     for tensor in found.cut.kept:
       self.assertIs(tensor.graph, self.graph)
     self.assertNotEmpty(piece.shapes.tensors)
@@ -130,8 +132,10 @@ class AsideTest(case.GraphTestCase):
     piece = split.Split("test", [x], [y])
     before = self.count_ops()
     upstream = [tf1.zeros([2], y.dtype)]
-    self.assertIsNone(aside.differentiate(piece, upstream))
-    self.assertIsNone(aside.differentiate_in_forward_run(piece, upstream))
+    self.assertIsNone(scratch_graph.differentiate(piece, upstream))
+    self.assertIsNone(
+      scratch_graph.differentiate_in_forward_run(piece, upstream)
+    )
     self.assertLessEqual(self.count_ops(), before + 1)  # the zeros
 
   def build_other(self, kind, x):
@@ -162,14 +166,14 @@ class AsideTest(case.GraphTestCase):
       y = tf1.square(0.5 * x)
     piece = split.Split("test", [x], [y])
     upstream = tf1.placeholder(tf1.float64, [3, 2])
-    self.assertIsNone(aside.differentiate(piece, [upstream]))
+    self.assertIsNone(scratch_graph.differentiate(piece, [upstream]))
 
   def test_the_copies_give_the_joint_gradients(self):
     model = zoo.lstm(self)
     piece = split.Split("test", model.inputs, model.outputs)
     upstream = [tf1.ones_like(t) for t in model.outputs]
     upstream = [tf1.placeholder_with_default(t, t.shape) for t in upstream]
-    found = aside.differentiate(piece, upstream)
+    found = scratch_graph.differentiate(piece, upstream)
     self.assertIsNotNone(found)
     flat = self.connect(piece, found)
     joint = checks.Joint(model)

@@ -30,14 +30,14 @@ def differentiate(piece, upstream):
   Returns:
     A `split.Backward` for `piece.connect`, or `None` if this is not possible.
   """
-  found = _make_twin(piece, upstream)
+  found = _make_mirror(piece, upstream)
   if found is None:
     return None
-  twin, known = found
-  backward = twin.differentiate(
-    [None if t is None else twin.find(t) for t in upstream]
+  mirror, known = found
+  backward = mirror.differentiate(
+    [None if t is None else mirror.find(t) for t in upstream]
   )
-  made = {tensor.name: name for name, tensor in twin.shapes.tensors.items()}
+  made = {tensor.name: name for name, tensor in mirror.shapes.tensors.items()}
   kept, names = [], {}
   for tensor in backward.cut.kept:
     if tensor.name in made:
@@ -54,7 +54,7 @@ def differentiate(piece, upstream):
   return split.Backward(
     backward.gradients,
     backward.cut._replace(kept=kept),
-    twin.shapes,
+    mirror.shapes,
     names,
     backward.bytes,
   )
@@ -76,12 +76,12 @@ def differentiate_in_forward_run(piece, upstream, name="gradients"):
     A `split.Gradients` in the graph of `piece`, or `None` if this is not
     possible; nothing has been added then.
   """
-  found = _make_twin(piece, upstream)
+  found = _make_mirror(piece, upstream)
   if found is None:
     return None
-  twin, known = found
-  gradients = twin.differentiate(
-    [None if t is None else twin.find(t) for t in upstream], find_cut=False
+  mirror, known = found
+  gradients = mirror.differentiate(
+    [None if t is None else mirror.find(t) for t in upstream], find_cut=False
   ).gradients
   flat, rebuild = split.flatten(gradients)
   needed = [
@@ -93,25 +93,25 @@ def differentiate_in_forward_run(piece, upstream, name="gradients"):
     return rebuild(copying.copy(needed, flat, {}, name))
 
 
-def _make_twin(piece, upstream):
-  """Returns a `_Twin` and the names of its ops, or `None` if impossible."""
+def _make_mirror(piece, upstream):
+  """Returns a `_Mirror` and the names of its ops, or `None` if impossible."""
   given = [tensor for tensor in upstream if tensor is not None]
-  ends = piece.outputs + piece.inputs + given
-  ops = walk.ancestors(ends + [handles.of(v) for v in piece.variables])
+  tensors = piece.outputs + piece.inputs + given
+  ops = walk.ancestors(tensors + [handles.of(v) for v in piece.variables])
   if not all(_is_plain(op) for op in ops):
     return None
   graph = tf1.Graph()
   with graph.as_default():
     copying.copy(ops, [], {}, name="")
     _copy_shapes(ops, graph)
-  return _Twin(piece, graph), {op.name for op in ops}
+  return _Mirror(piece, graph), {op.name for op in ops}
 
 
-class _Twin(split.Split):
+class _Mirror(split.Split):
   """The same piece in a scratch graph that has the same ops."""
 
   def __init__(self, piece, graph):
-    variables = [_Stand(graph, v) for v in piece.variables]
+    variables = [_VariableStub(graph, v) for v in piece.variables]
     self.graph = graph
     super().__init__(
       piece.caller,
@@ -142,7 +142,7 @@ class _Twin(split.Split):
     return [handles.of(variable) for variable in self.variables]
 
 
-class _Stand:
+class _VariableStub:
   """A stub for a variable in the scratch graph, which has only its op."""
 
   def __init__(self, graph, variable):
