@@ -18,7 +18,7 @@ import os
 from absl import flags
 
 from tangle.benchmarks import conflicts, tables
-from tangle.experiments import command_line, pareto, rivals
+from tangle.experiments import command_line, multi_task, pareto
 from tangle.training import progress, records
 
 FLAGS = flags.FLAGS
@@ -29,10 +29,10 @@ flags.DEFINE_enum(
 flags.DEFINE_string("out_dir", "out/gradients", "Gets metrics.jsonl, plots.")
 command_line.define(
   pareto.follow,
-  rivals.compare,
+  multi_task.compare,
   conflicts.compare,
   methods=list(pareto.METHODS),
-  rival_methods=list(rivals.METHODS),
+  calculator_methods=list(multi_task.METHODS),
   contenders=list(conflicts.NAMES),
 )
 
@@ -45,9 +45,9 @@ def toy(path, bar):
 
 
 def calculator(path, bar):
-  settings = command_line.take(rivals.compare, FLAGS)
-  figures = rivals.compare(progress=bar.count, **settings)
-  rivals.plot(figures, path)
+  settings = command_line.take(multi_task.compare, FLAGS)
+  figures = multi_task.compare(progress=bar.count, **settings)
+  multi_task.plot(figures, path)
   return figures, {k: v for k, v in figures.items() if k != "curves"}
 
 

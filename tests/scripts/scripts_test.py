@@ -461,7 +461,7 @@ class ScriptsTest(absltest.TestCase):
     figures = self.figures(
       run(
         "train_calculator.py",
-        "--experiment=gaps",
+        "--experiment=held_out",
         "--seeds=1",
         "--max_held_out=1",
         "--steps=20",
@@ -469,7 +469,7 @@ class ScriptsTest(absltest.TestCase):
       )
     )
     self.assertEqual(list(figures["paths"]["separate"]), ["1"])
-    self.assertIn("gaps.png", os.listdir(self.out_dir))
+    self.assertIn("held_out.png", os.listdir(self.out_dir))
 
   def test_transfer_digits(self):
     figures = self.figures(
@@ -642,7 +642,7 @@ class ScriptsTest(absltest.TestCase):
       run(
         "combine_gradients.py",
         "--experiment=calculator",
-        "--rival_methods=sum,mgda",
+        "--calculator_methods=sum,mgda",
         "--seeds=1",
         "--steps=40",
         "--units=16",

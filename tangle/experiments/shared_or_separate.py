@@ -1,4 +1,4 @@
-"""Trainings of the calculator: shared (tangled) or separate networks."""
+"""Trainings of the calculator: shared or separate networks."""
 
 import collections
 import os
@@ -105,8 +105,9 @@ def make(training, units=32, hidden=64, multiplexer="route"):
   """
   if training not in TRAININGS or multiplexer not in MULTIPLEXERS:
     raise errors.ArgumentError(
-      f"tangling.make: training must be one of {TRAININGS}, multiplexer one of "
-      f"{sorted(MULTIPLEXERS)}, got {training!r} and {multiplexer!r}."
+      f"shared_or_separate.make: training must be one of {TRAININGS}, "
+      f"multiplexer one of {sorted(MULTIPLEXERS)}, got {training!r} and "
+      f"{multiplexer!r}."
     )
   if training == "separate":
     return Separate(units, hidden)
@@ -153,13 +154,13 @@ def train(
   """
   if seeds < 1 or max_steps < 1:
     raise errors.ArgumentError(
-      f"tangling.train: seeds and max_steps must be at least 1, got {seeds} "
-      f"and {max_steps}."
+      f"shared_or_separate.train: seeds and max_steps must be at least 1, got "
+      f"{seeds} and {max_steps}."
     )
   if export_dir and training != "six_graphs":
     raise errors.ArgumentError(
-      f"tangling.train: single paths are exported of six_graphs, not of "
-      f"{training}. Set training to six_graphs, or leave export_dir out."
+      f"shared_or_separate.train: single paths are exported of six_graphs, not "
+      f"of {training}. Set training to six_graphs, or leave export_dir out."
     )
   shares, steps, seconds, exported = [], [], [], {}
   for seed in range(seeds):

@@ -27,7 +27,7 @@ METHODS = (
 )
 
 
-class Rivals:
+class MultiTaskModel:
   """The calculator, trained by one method on two losses.
 
   Attributes:
@@ -99,7 +99,7 @@ class Rivals:
 
 
 def compare(
-  rival_methods=METHODS,
+  calculator_methods=METHODS,
   seeds=2,
   steps=120,
   every=10,
@@ -115,7 +115,7 @@ def compare(
   Each seed draws the same weights for all methods.
 
   Args:
-    rival_methods: some of METHODS.
+    calculator_methods: some of METHODS.
     seeds: how many trainings by each method.
     steps: of each training; a step uses all digits on all paths.
     every: steps between evaluations.
@@ -133,41 +133,41 @@ def compare(
   Raises:
     ArgumentError: if a method is unknown, or a number is not positive.
   """
-  for method in rival_methods:
+  for method in calculator_methods:
     if method not in METHODS:
       raise errors.ArgumentError(
-        f"rivals.compare: rival_methods must be among {', '.join(METHODS)}, "
-        f"got {method!r}"
+        f"multi_task.compare: calculator_methods must be among "
+        f"{', '.join(METHODS)}, got {method!r}"
       )
   if min(seeds, steps, every) < 1 or not scale > 0:
     raise errors.ArgumentError(
-      f"rivals.compare: seeds, steps and every must be at least 1 and scale "
-      f"positive, got {seeds}, {steps}, {every} and {scale}"
+      f"multi_task.compare: seeds, steps and every must be at least 1 and "
+      f"scale positive, got {seeds}, {steps}, {every} and {scale}"
     )
   curves = {form: {} for form in digits_lib.FORMATS}
   done = 0
-  for method in rival_methods:
+  for method in calculator_methods:
     for form in curves:
       curves[form][method] = {}
     with tf1.Graph().as_default():
       tf1.set_random_seed(0)
-      rivals = Rivals(method, scale, units, hidden, learning_rate)
+      model = MultiTaskModel(method, scale, units, hidden, learning_rate)
       with tf1.Session() as sess:
         for seed in range(seeds):
-          rivals.start(sess, np.random.RandomState(seed))
+          model.start(sess, np.random.RandomState(seed))
           for step in range(1, steps + 1):
-            rivals.step(sess)
+            model.step(sess)
             if step % every == 0:
-              for form, accuracy in rivals.test(sess).items():
+              for form, accuracy in model.test(sess).items():
                 curves[form][method].setdefault(step, []).append(accuracy)
           done += 1
           if progress is not None:
-            progress(done, seeds * len(rival_methods))
+            progress(done, seeds * len(calculator_methods))
 
   def reduce(take):
     return {
       method: {form: take(curves[form][method]) for form in curves}
-      for method in rival_methods
+      for method in calculator_methods
     }
 
   return {
@@ -191,7 +191,9 @@ def plot(figures, path):
   names = list(figures["final"])
   columns = min(5, len(names))
   rows = -(-len(names) // columns)
-  drawing = plots.open_drawing("rivals.plot", 3.0 * columns, 2.4 * rows + 0.4)
+  drawing = plots.open_drawing(
+    "multi_task.plot", 3.0 * columns, 2.4 * rows + 0.4
+  )
   panels = drawing.subplots(
     rows, columns, squeeze=False, sharex=True, sharey=True
   )

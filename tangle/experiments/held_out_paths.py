@@ -5,7 +5,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import digits as digits_lib
-from tangle.experiments import plots, tangling, weights
+from tangle.experiments import plots, shared_or_separate, weights
 
 KINDS = ("one_graph", "separate")
 
@@ -22,7 +22,7 @@ def measure(
 ):
   """Trains with some examples held out, and tests on these.
 
-  Two series, each for several seeds, and for shared (tangled) and separate
+  Two series, each for several seeds, and for shared and separate
   networks, which get the same examples. In `paths`, whole paths are held out,
   drawn so that each of the six networks still has a path. In `digits`, one path
   is trained only on some of the ten digits.
@@ -46,8 +46,8 @@ def measure(
   """
   if seeds < 1 or steps < 1 or not 1 <= max_held_out <= 6:
     raise errors.ArgumentError(
-      f"gaps.measure: seeds and steps must be at least 1, max_held_out from 1 "
-      f"to 6, got {seeds}, {steps} and {max_held_out}."
+      f"held_out_paths.measure: seeds and steps must be at least 1, "
+      f"max_held_out from 1 to 6, got {seeds}, {steps} and {max_held_out}."
     )
   plans = [
     ("paths", count, seed, draw_paths(count, seed))
@@ -64,7 +64,7 @@ def measure(
   least, done = dict.fromkeys(KINDS, 1.0), 0
   for kind in KINDS:
     with tf1.Graph().as_default():
-      model = tangling.make(kind, units, hidden, "where")
+      model = shared_or_separate.make(kind, units, hidden, "where")
       model.minimize(tf1.train.AdamOptimizer(learning_rate))
       start = weights.Weights(tf1.trainable_variables())
       with tf1.Session() as sess:
@@ -147,7 +147,7 @@ def plot(found, path):
   panels = []
   for series, title in titles.items():
     lines = {
-      "tangled" if kind == "one_graph" else "separate": points
+      "shared" if kind == "one_graph" else "separate": points
       for kind, points in found[series].items()
     }
     panels.append((title, "accuracy on held-out inputs", lines))

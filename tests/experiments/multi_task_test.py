@@ -1,4 +1,4 @@
-"""Tests of rivals."""
+"""Tests of multi_task."""
 
 import os
 import tempfile
@@ -8,14 +8,14 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import rivals
+from tangle.experiments import multi_task
 
 
-class RivalsTest(parameterized.TestCase):
+class MultiTaskTest(parameterized.TestCase):
   @parameterized.parameters("sum", "mgda", "gradnorm", "average", "turns")
   def test_training_changes_every_network(self, method):
     with tf1.Graph().as_default():
-      found = rivals.Rivals(method, 1000.0, 4, 8, 0.005)
+      found = multi_task.MultiTaskModel(method, 1000.0, 4, 8, 0.005)
       with tf1.Session() as sess:
         found.start(sess, np.random.RandomState(0))
         before = found.weights.read(sess)
@@ -30,7 +30,7 @@ class RivalsTest(parameterized.TestCase):
       np.testing.assert_array_equal(again[name], before[name])
 
   def test_curves_have_a_share_for_each_seed(self):
-    figures = rivals.compare(("sum", "mgda"), 2, 4, 2, units=4, hidden=8)
+    figures = multi_task.compare(("sum", "mgda"), 2, 4, 2, units=4, hidden=8)
     curve = figures["curves"]["binary"]["mgda"]
     self.assertEqual(list(curve), [2, 4])
     self.assertLen(curve[4], 2)
@@ -42,16 +42,16 @@ class RivalsTest(parameterized.TestCase):
     )
     with tempfile.TemporaryDirectory() as folder:
       path = os.path.join(folder, "calculator.png")
-      rivals.plot(figures, path)
+      multi_task.plot(figures, path)
       self.assertGreater(os.path.getsize(path), 5000)
 
   def test_refuses_bad_arguments(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'best'"):
-      rivals.compare(("best",))
+      multi_task.compare(("best",))
     with self.assertRaisesRegex(errors.ArgumentError, "scale"):
-      rivals.compare(scale=0.0)
+      multi_task.compare(scale=0.0)
     with self.assertRaisesRegex(errors.ArgumentError, "seeds"):
-      rivals.compare(seeds=0)
+      multi_task.compare(seeds=0)
 
 
 if __name__ == "__main__":

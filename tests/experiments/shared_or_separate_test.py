@@ -1,4 +1,4 @@
-"""Tests of tangling."""
+"""Tests of shared_or_separate."""
 
 import os
 import tempfile
@@ -7,14 +7,14 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import digits, tangling
+from tangle.experiments import digits, shared_or_separate
 
 
 class TanglingTest(parameterized.TestCase):
-  @parameterized.parameters(*tangling.TRAININGS)
+  @parameterized.parameters(*shared_or_separate.TRAININGS)
   def test_all_eight_paths_are_learned(self, training):
     shown = []
-    figures = tangling.train(
+    figures = shared_or_separate.train(
       training, seeds=2, progress=lambda *counts: shown.append(counts)
     )
     self.assertEqual(figures["perfect_seeds"], 2)
@@ -25,18 +25,18 @@ class TanglingTest(parameterized.TestCase):
     self.assertLess(max(figures["steps"]), 200)
 
   def test_where_learns_what_route_learns(self):
-    figures = tangling.train(multiplexer="where")
+    figures = shared_or_separate.train(multiplexer="where")
     self.assertEqual(figures["perfect_seeds"], 1)
 
   def test_a_training_that_is_too_short_says_so(self):
-    figures = tangling.train("separate", max_steps=1)
+    figures = shared_or_separate.train("separate", max_steps=1)
     self.assertEqual(figures["perfect_seeds"], 0)
     self.assertEqual(figures["steps"], [1])
     self.assertLess(min(figures["accuracy"].values()), 1.0)
 
   def test_paths_are_exported(self):
     with tempfile.TemporaryDirectory() as folder:
-      found = tangling.train(
+      found = shared_or_separate.train(
         "six_graphs", max_steps=1, export_dir=os.path.join(folder, "paths")
       )["exported"]
       self.assertCountEqual(found, map(str, digits.PATHS))
@@ -54,7 +54,7 @@ class TanglingTest(parameterized.TestCase):
   )
   def test_refuses(self, settings, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      tangling.train(**settings)
+      shared_or_separate.train(**settings)
 
 
 if __name__ == "__main__":
