@@ -1,7 +1,7 @@
 """Compares multiplexers, and separate networks, on K equal branches.
 
 A step is the forward pass, the gradients to inputs and weights, and plain
-gradient descent, on a batch whose examples are spread evenly. For `lazy` the
+gradient descent, on a batch whose examples are spread evenly. For `switch` the
 whole batch takes one branch, a different one in each step. `separate` runs the
 session once per branch, on the branch's own rows, which Python gathers.
 """
@@ -20,8 +20,8 @@ from tangle.compat import tf1
 from tangle.experiments import plots
 from tangle.nets import feedforward
 
-WHERE, ROUTE, LAZY, SEPARATE = "where", "route", "lazy", "separate"
-NAMES = (WHERE, "where_run_empty", ROUTE, "route_run_empty", LAZY, SEPARATE)
+WHERE, ROUTE, SWITCH, SEPARATE = "where", "route", "switch", "separate"
+NAMES = (WHERE, "where_run_empty", ROUTE, "route_run_empty", SWITCH, SEPARATE)
 COLUMNS = ("step_s", "to_where", "gflop", "op_s", "peak_bytes", "untaken_runs")
 
 _STATUS = "/proc/self/status"
@@ -86,7 +86,7 @@ class Contender:
   def _build(self, sizes):
     networks = [_network(k, sizes) for k in range(self._branches)]
     self._x_ph = tf1.placeholder(tf1.float32, [None, sizes.depth])
-    rank = 0 if self.name == LAZY else 1
+    rank = 0 if self.name == SWITCH else 1
     self._selector_ph = tf1.placeholder(tf1.int32, [None] * rank)
     if self.name == SEPARATE:
       outputs = [network(self._x_ph) for network in networks]
@@ -113,7 +113,7 @@ class Contender:
       sess: what runs it, such as a `Tracer`; None for the own session.
 
     Returns:
-      The branch that `lazy` took, None for others.
+      The branch that `switch` took, None for others.
     """
     sess = sess or self.session
     if self.name == SEPARATE:
@@ -121,11 +121,11 @@ class Contender:
         sess.run(step_op, {self._x_ph: rows})
       return None
     selector = self._selector
-    if self.name == LAZY:
+    if self.name == SWITCH:
       selector, self._turn = self._turn, (self._turn + 1) % self._branches
     feed = {self._x_ph: self._x, self._selector_ph: selector}
     sess.run(self._step_ops[0], feed)
-    return selector if self.name == LAZY else None
+    return selector if self.name == SWITCH else None
 
   def op_s(self):
     """Returns the summed seconds of all ops of a step, from its trace."""
@@ -137,9 +137,9 @@ class Contender:
     """Counts the executions of ops of branches that no row takes.
 
     Returns:
-      An int for `lazy`, None for others, which take every branch.
+      An int for `switch`, None for others, which take every branch.
     """
-    if self.name != LAZY:
+    if self.name != SWITCH:
       return None
     types = {op.name: op.type for op in self.graph.get_operations()}
     with executions.Tracer(self.graph) as tracer:

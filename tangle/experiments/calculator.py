@@ -33,8 +33,8 @@ class Networks:
     """Sets the networks up; makes neither ops nor variables.
 
     Args:
-      units: U, depth of the codes.
-      hidden: depth of the hidden layers.
+      units: U, length of the codes.
+      hidden: number of units in the hidden layers.
       dtype: float type.
       scope: prefix of all variable names.
     """

@@ -53,8 +53,8 @@ def make_encoder(hidden, units, name="encoder"):
   """Returns a network from pixels to a code of `units`.
 
   Args:
-    hidden: depth of its hidden layer.
-    units: depth of the code.
+    hidden: number of units in its hidden layer.
+    units: length of the code.
     name: its name.
 
   Returns:
@@ -71,7 +71,7 @@ def make_guesser(hidden, name="guesser"):
   """Returns a network from the left half of an image to the right half.
 
   Args:
-    hidden: depth of its hidden layer.
+    hidden: number of units in its hidden layer.
     name: its name.
 
   Returns:
@@ -150,8 +150,8 @@ def build_classifier(depth, hidden, units):
 
   Args:
     depth: pixels of an image.
-    hidden: depth of the hidden layer.
-    units: depth of the code.
+    hidden: number of units in the hidden layer.
+    units: length of the code.
 
   Returns:
     As `train` takes it. The variables are below `encoder` and `digit`.
@@ -167,7 +167,7 @@ def build_guesser(hidden):
   """Builds a network that predicts the right half, for training.
 
   Args:
-    hidden: depth of its hidden layer.
+    hidden: number of units in its hidden layer.
 
   Returns:
     As `train` takes it. The variables are below `guesser`.
@@ -194,8 +194,8 @@ class Combination:
     Args:
       pattern: one of `PATTERNS`.
       pieces: name of a pre-trained network → `Trained`.
-      hidden: depth of hidden layers.
-      units: depth of codes.
+      hidden: number of units in hidden layers.
+      units: length of codes.
       learning_rate: of Adam, for the last network.
       steps: steps of each training.
     """

@@ -39,8 +39,8 @@ def measure(
   Args:
     per_class: numbers of labelled images per class, to try in turn.
     seeds: how many trainings of each kind.
-    hidden: depth of hidden layers.
-    units: depth of codes.
+    hidden: number of units in hidden layers.
+    units: length of codes.
     pretrain_steps: steps of each pre-training, 600 images per step.
     steps: steps of each training of a model, all labelled images per step.
     learning_rate: of Adam, except where a mode lowers it.
@@ -125,7 +125,7 @@ def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
   Args:
     images: labelled `handwriting.Images`.
     held_out: other `Images`, to test the networks on.
-    sizes: depth of hidden layers, and of codes.
+    sizes: units of hidden layers, and length of codes.
     seed: of the weights.
     steps: number of steps.
     learning_rate: of Adam.

@@ -30,8 +30,8 @@ def measure(
   Args:
     seeds: how many trainings of each kind.
     max_held_out: the most of the eight paths to hold out, up to 6.
-    units: depth of the codes between networks.
-    hidden: depth of the hidden layer of each network.
+    units: length of the codes between networks.
+    hidden: number of units in the hidden layer of each network.
     steps: of each training.
     learning_rate: of Adam.
     progress: called as `progress(trainings done, trainings)`.

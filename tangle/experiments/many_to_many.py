@@ -25,7 +25,7 @@ class Translator:
     Args:
       corpus: a `languages.Corpus`.
       directions: the `Direction`s to support.
-      units: depth of the recurrent layers.
+      units: number of units in each recurrent layer.
       layers: number of recurrent layers of each network.
       embedding_dim: length of an embedding vector.
     """

@@ -40,8 +40,8 @@ class MultiTaskModel:
     Args:
       method: one of `METHODS`.
       scale: factor of the decimal decoder's loss.
-      units: depth of the codes.
-      hidden: depth of the hidden layers.
+      units: length of the codes.
+      hidden: number of units in the hidden layers.
       learning_rate: of Adam.
     """
     networks = calculator.Networks(units, hidden)
@@ -120,8 +120,8 @@ def compare(
     steps: of each training; a step uses all digits on all paths.
     every: steps between evaluations.
     scale: factor of the decimal decoder's loss.
-    units: depth of the codes between networks.
-    hidden: depth of the hidden layer of each network.
+    units: length of the codes between networks.
+    hidden: number of units in the hidden layer of each network.
     learning_rate: of Adam.
     progress: called as `progress(trainings done, trainings)`.
 

@@ -23,8 +23,8 @@ class Separate:
     """Builds the graph in the default graph.
 
     Args:
-      units: depth of the codes.
-      hidden: depth of the hidden layers.
+      units: length of the codes.
+      hidden: number of units in the hidden layers.
     """
     self._built, losses = {}, []
     for path in digits_lib.PATHS:
@@ -93,8 +93,8 @@ def make(training, units=32, hidden=64, multiplexer="route"):
 
   Args:
     training: one of `TRAININGS`.
-    units: depth of the codes.
-    hidden: depth of the hidden layers.
+    units: length of the codes.
+    hidden: number of units in the hidden layers.
     multiplexer: route or where, for the one graph.
 
   Returns:
@@ -136,8 +136,8 @@ def train(
       six_graphs (six sub-models, a path composed per batch) or separate (eight
       networks that share no weights).
     seeds: how many trainings, from seed 0 on.
-    units: depth of the codes between networks.
-    hidden: depth of the hidden layer of each network.
+    units: length of the codes between networks.
+    hidden: number of units in the hidden layer of each network.
     multiplexer: of the one graph: route or where.
     learning_rate: of Adam.
     max_steps: the most steps; a step uses all ten digits with both encoders and

@@ -50,8 +50,8 @@ class Joined:
     """Builds the graph in the default graph.
 
     Args:
-      units: U, depth of the codes.
-      hidden: depth of the hidden layer of each network.
+      units: U, length of the codes.
+      hidden: number of units in the hidden layer of each network.
       learning_rate: of Adam, in every training.
     """
     networks = calculator.Networks(units, hidden)
@@ -172,8 +172,8 @@ def measure(
   Args:
     per_class: numbers of labelled images per class, to try in turn.
     seeds: how many trainings of each kind.
-    units: depth of the codes between networks.
-    hidden: depth of the hidden layer of each network.
+    units: length of the codes between networks.
+    hidden: number of units in the hidden layer of each network.
     calculator_steps: steps of the calculator's training, all eight paths per
       step.
     steps: steps of each training on images, all labelled images per step.

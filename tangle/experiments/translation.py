@@ -59,7 +59,7 @@ def train(
     directions: which to train and measure, such as en-de,de-en; all by
       default. A single one gives separate networks, for comparison.
     held_out: directions that are measured, but not trained.
-    units: depth of the recurrent layers.
+    units: number of units in each recurrent layer.
     layers: number of recurrent layers of each encoder and decoder.
     embedding_dim: length of an embedding vector.
     learning_rate: the first one.

@@ -81,7 +81,7 @@ class Translator:
       buckets: an `IndependentBuckets` or a `JointBuckets`.
       model: attention (bidirectional encoder, Luong attention) or legacy (the
         embedding attention model of the translate tutorial).
-      units: depth of the recurrent layers.
+      units: number of units in each recurrent layer.
       layers: number of recurrent layers of encoder and decoder each.
       embedding_dim: length of an embedding vector; the same as units by
         default.

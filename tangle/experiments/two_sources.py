@@ -56,7 +56,7 @@ def train(
     task: an `aligned_task.Task`.
     out_dir: folder of the run: settings, vocabularies, checkpoints,
       `metrics.jsonl`, and at the end `test.txt`, the translations.
-    units: depth of the recurrent layers.
+    units: number of units in each recurrent layer.
     layers: number of recurrent layers of each encoder and of the decoder.
     embedding_dim: length of an embedding vector.
     learning_rate: the first one.
@@ -207,7 +207,7 @@ class Translator:
 
     Args:
       task: an `aligned_task.Task`, for its vocabularies and buckets.
-      units: depth of the recurrent layers.
+      units: number of units in each recurrent layer.
       layers: number of recurrent layers of each encoder and of the decoder.
       embedding_dim: length of an embedding vector.
     """

@@ -1,12 +1,12 @@
-"""Lazy: one branch for the whole batch."""
+"""Switch: one branch for the whole batch."""
 
 from tangle.compat import tf1
 from tangle.mux import selectors, structures
 
-_CALLER = "mux.lazy"
+_CALLER = "mux.switch"
 
 
-def lazy(selector, inputs, networks, name="lazy"):
+def switch(selector, inputs, networks, name="switch"):
   """Runs one branch for the whole batch, and only its ops.
 
   `outputs = networks[selector](inputs)`. No op of another branch runs, forward

@@ -69,7 +69,7 @@ class AttentionModel:
       source_size: number of source symbols; for several sources a list with one
         number per source.
       target_size: V, number of target symbols.
-      units: U, depth of each recurrent layer.
+      units: U, number of units in each recurrent layer.
       layers: number of recurrent layers, in the encoder and in the decoder.
       embedding_dim: length of an embedding vector.
       dtype: float type.

@@ -47,7 +47,7 @@ class Encoder:
 
     Args:
       source_size: number of source symbols.
-      units: U, depth of each recurrent layer.
+      units: U, number of units in each recurrent layer.
       layers: number of recurrent layers.
       embedding_dim: length of an embedding vector.
       dtype: float type.

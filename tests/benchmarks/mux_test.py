@@ -23,13 +23,13 @@ class MuxTest(parameterized.TestCase):
       self.assertGreater(row["op_s"], 0)
       seen = 16 if name.startswith("where") else 8
       self.assertAlmostEqual(row["gflop"], 6e-9 * weights * seen)
-      self.assertEqual(row["untaken_runs"], 0 if name == "lazy" else None)
+      self.assertEqual(row["untaken_runs"], 0 if name == "switch" else None)
     self.assertEqual(rows["where"]["to_where"], 1.0)
 
   def test_all_take_the_same_step(self):
     found = {}
     for name in mux.NAMES:
-      if name == mux.LAZY:
+      if name == mux.SWITCH:
         continue  # it takes one branch only
       contender = mux.Contender(name, 2, SIZES)
       self.addCleanup(contender.close)

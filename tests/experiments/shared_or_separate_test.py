@@ -47,7 +47,7 @@ class TanglingTest(parameterized.TestCase):
 
   @parameterized.named_parameters(
     ("training", {"training": "two_graphs"}, "two_graphs"),
-    ("multiplexer", {"multiplexer": "lazy"}, "'lazy'"),
+    ("multiplexer", {"multiplexer": "switch"}, "'switch'"),
     ("seeds", {"seeds": 0}, "seeds"),
     ("steps", {"max_steps": 0}, "max_steps"),
     ("export", {"export_dir": "x"}, "six_graphs"),

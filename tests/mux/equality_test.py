@@ -72,7 +72,7 @@ class EqualityTest(loops.LoopTestCase):
     count, _ = branches
 
     def choose(selector, inputs, networks):
-      return mux.lazy(selector[0], inputs, networks)
+      return mux.switch(selector[0], inputs, networks)
 
     selectors = [[k] * 3 for k in {0, count // 2, count - 1}]
     self.check(choose, count, [*selectors, [0]], None)
@@ -115,7 +115,7 @@ class EqualityTest(loops.LoopTestCase):
     networks = [lambda v: v + 1, lambda v: tf1.concat([v, v], 0)]
     x_ph = tf1.placeholder(tf1.float64, [None, 2])
     selector_ph = tf1.placeholder(tf1.int32, [])
-    outputs = mux.lazy(selector_ph, x_ph, networks)
+    outputs = mux.switch(selector_ph, x_ph, networks)
     self.assertEqual(outputs.shape.as_list(), [None, 2])
     sess = self.session()
     for rows, selector in itertools.product([0, 1, 3], [0, 1]):

@@ -23,12 +23,12 @@ def select_outputs(selector, inputs, networks):
 
 
 def lazy_by_rows(selector, inputs, networks):
-  """Calls `lazy` on each row, with its own selector, in the graph."""
+  """Calls `switch` on each row, with its own selector, in the graph."""
   rows = selector.shape[0]
   found = []
   for b in range(rows):
     row = tf1.nest.map_structure(lambda v, b=b: v[b : b + 1], inputs)
-    found.append(mux.lazy(selector[b], row, networks))
+    found.append(mux.switch(selector[b], row, networks))
   return tf1.nest.map_structure(lambda *v: tf1.concat(v, 0), *found)
 
 

@@ -60,7 +60,7 @@ class SwitchingTest(case.GraphTestCase):
     ]
     x_ph = tf1.placeholder(tf1.float64, [None, 2])
     selector_ph = tf1.placeholder(tf1.int32, [])
-    outputs = mux.lazy(selector_ph, x_ph, networks)
+    outputs = mux.switch(selector_ph, x_ph, networks)
     gradients = tf1.gradients(outputs, [x_ph, *ws])
     for k in range(count):
       with executions.Tracer(self.graph) as tracer:
@@ -98,7 +98,7 @@ class SwitchingTest(case.GraphTestCase):
     ]
     x_ph = tf1.placeholder(tf1.float64, [None, 4, 2])
     selector_ph = tf1.placeholder(tf1.int32, [])
-    outputs = mux.lazy(selector_ph, x_ph, networks)
+    outputs = mux.switch(selector_ph, x_ph, networks)
     variables = tf1.trainable_variables()
     self.assertLen(variables, len(lstm.variables) + len(dense.variables) + 1)
     gradients = tf1.gradients(outputs, variables)
@@ -126,7 +126,7 @@ class SwitchingTest(case.GraphTestCase):
       "left": lambda v: {"n": v[0], "s": ["left", True]},
     }
     selector_ph = tf1.placeholder(tf1.string, [])
-    outputs = mux.lazy(selector_ph, (tf1.constant(3), 2), networks)
+    outputs = mux.switch(selector_ph, (tf1.constant(3), 2), networks)
     sess = self.session()
     for name, number, flag in (("plus", 5, True), ("minus", 1, False)):
       found = sess.run(outputs, {selector_ph: name})
@@ -134,7 +134,7 @@ class SwitchingTest(case.GraphTestCase):
 
   def test_a_name_and_an_index_may_be_plain_python(self):
     networks = {"plus": lambda v: v + 1, "times": lambda v: v * 2}
-    outputs = [mux.lazy(s, 5, networks) for s in ("plus", "times", 0, 1)]
+    outputs = [mux.switch(s, 5, networks) for s in ("plus", "times", 0, 1)]
     self.assertEqual(self.session().run(outputs), [6, 10, 6, 10])
 
   @parameterized.named_parameters(
@@ -148,13 +148,13 @@ class SwitchingTest(case.GraphTestCase):
     self.use_control_flow(v2)
     selector_ph = tf1.placeholder(tf1.int32, [])
     x_ph = tf1.placeholder(tf1.float32, [None])
-    outputs = mux.lazy(selector_ph, x_ph, [lambda v: v + 1] * count)
+    outputs = mux.switch(selector_ph, x_ph, [lambda v: v + 1] * count)
     gradient = tf1.gradients(outputs, x_ph)
     sess = self.session()
     for fetch in (outputs, gradient):
       for value in (-1, count):
         with self.assertRaisesRegex(
-          tf1.errors.InvalidArgumentError, rf"mux.lazy.*got\] \[{value}\]"
+          tf1.errors.InvalidArgumentError, rf"mux.switch.*got\] \[{value}\]"
         ):
           sess.run(fetch, {selector_ph: value, x_ph: [1.0]})
 
@@ -164,7 +164,7 @@ class SwitchingTest(case.GraphTestCase):
     for v2 in (False, True):
       self.use_control_flow(v2)
       before = self.count_ops()
-      mux.lazy(selector_ph, x, [tf1.sin, tf1.cos, tf1.tan], name=f"pick_{v2}")
+      mux.switch(selector_ph, x, [tf1.sin, tf1.cos, tf1.tan], name=f"pick_{v2}")
       for op in self.graph.get_operations()[before:]:
         self.assertEqual(op.name.split("/")[0], f"pick_{v2}")
 
@@ -203,8 +203,8 @@ class SwitchingTest(case.GraphTestCase):
       (errors.ShapeError, ([0, 1], x, [tf1.sin]), "must have rank 0"),
     ):
       with self.assertRaises(error) as caught:
-        mux.lazy(*arguments)
-      self.assert_message(caught.exception, "mux.lazy: ", message)
+        mux.switch(*arguments)
+      self.assert_message(caught.exception, "mux.switch: ", message)
 
 
 if __name__ == "__main__":

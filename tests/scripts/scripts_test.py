@@ -424,7 +424,7 @@ class ScriptsTest(absltest.TestCase):
         "--units=4",
         "--depth=2",
         "--batch_size=12",
-        "--contenders=route,lazy",
+        "--contenders=route,switch",
         "--rounds=2",
         "--nomemory",
         f"--out_dir={self.out_dir}",
@@ -432,8 +432,8 @@ class ScriptsTest(absltest.TestCase):
     )
     self.assertEqual(set(figures["4"]), {"2", "3"})
     rows = figures["4"]["3"]
-    self.assertEqual(set(rows), {"where", "route", "lazy"})
-    self.assertEqual(rows["lazy"]["untaken_runs"], 0)
+    self.assertEqual(set(rows), {"where", "route", "switch"})
+    self.assertEqual(rows["switch"]["untaken_runs"], 0)
     # 2 x 4 + 4 x 4 + 4 x 2 weights, six operations each.
     self.assertAlmostEqual(rows["route"]["gflop"], 6e-9 * 32 * 12)
     self.assertAlmostEqual(rows["where"]["gflop"], 6e-9 * 32 * 36)
