@@ -72,7 +72,7 @@ class Digits:
 
     Args:
       vocabulary: V, number of tokens.
-      units: length of the codes, and number of units in the head's hidden layer.
+      units: length of the codes, and units of the head's hidden layer.
       learning_rate: of Adam.
       batch_size: records of a full batch.
     """
@@ -248,7 +248,7 @@ def measure(
     seeds: how many trainings of each kind.
     epochs: how often each record is seen.
     vocabulary: number of tokens.
-    units: length of the codes, and number of units in the head's hidden layer.
+    units: length of the codes, and units of the head's hidden layer.
     batch_size: records of a full batch.
     learning_rate: of Adam.
     schedule: round_robin, proportional or by_loss: order of batches of one type

@@ -88,8 +88,8 @@ class Batches:
     else:
       batches = sorted(batches + left, key=lambda batch: batch[0])
     self._cell_of_batch = [cell for cell, _ in batches]
-    self._words = np.array([words for _, words in batches])
-    self._ends = np.cumsum(self._words)
+    self._sizes = np.array([size for _, size in batches])
+    self._ends = np.cumsum(self._sizes)
 
   def _order(self, examples):
     """Returns examples, given in any order, in the order of the batches."""
@@ -98,7 +98,7 @@ class Batches:
 
   def __len__(self):
     """The number of batches in an epoch."""
-    return len(self._words)
+    return len(self._sizes)
 
   @property
   def cell_counts(self):
@@ -156,13 +156,13 @@ class Batches:
     """
     plan = (self.buckets, self._seed, self._layout, self._cell_of_batch)
     digest = zlib.crc32(repr(plan).encode(), self.examples.digest())
-    return zlib.crc32(self._words.astype("<i8").tobytes(), digest) & 0xFFFFFFFF
+    return zlib.crc32(self._sizes.astype("<i8").tobytes(), digest) & 0xFFFFFFFF
 
   def _make(self, order, numbers_of_batches):
     """Yields the batches with these numbers, made from examples in `order`."""
     for number in numbers_of_batches:
       end = self._ends[number]
-      indices = order[end - self._words[number] : end]
+      indices = order[end - self._sizes[number] : end]
       cell = self.buckets.cells[self._cell_of_batch[number]]
       yield self.examples.batch(indices, cell, self._layout)
 
@@ -172,7 +172,7 @@ class Batches:
     lengths = self.examples.side_lengths(self._layout).values()
     return [
       1.0 - float(of_side.sum() / padded)
-      for of_side, padded in zip(lengths, self._words @ cells)
+      for of_side, padded in zip(lengths, self._sizes @ cells)
     ]
 
 
@@ -239,14 +239,14 @@ def _pool(left, join, size_of):
   Returns:
     Batches as pairs (cell, how many examples), in the order of `left`.
   """
-  batches, words, cell = [], 0, None
+  batches, size, cell = [], 0, None
   for of_cell, count in left:
     while count:
       joined = of_cell if cell is None else join(cell, of_cell)
-      taken = min(count, size_of(joined) - words)
+      taken = min(count, size_of(joined) - size)
       if taken <= 0:
-        batches.append((cell, words))
-        words, cell = 0, None
+        batches.append((cell, size))
+        size, cell = 0, None
         continue
-      words, count, cell = words + taken, count - taken, joined
-  return batches + [(cell, words)] if words else batches
+      size, count, cell = size + taken, count - taken, joined
+  return batches + [(cell, size)] if size else batches

@@ -122,7 +122,7 @@ class LineDecoder:
     for batch in self._batches(encoded.examples):
       for index, candidates in zip(batch.indices, self._find(batch)):
         found[encoded.positions[index]] = candidates
-      done += batch.words
+      done += batch.examples
       if progress is not None:
         progress(done, len(encoded.examples))
     return Decoded(found, encoded.report)
@@ -243,10 +243,10 @@ class LineDecoder:
       symbols, scores, lengths = (
         array[:, np.newaxis] for array in (symbols, scores, lengths)
       )
-    if len(symbols) != batch.words:
+    if len(symbols) != batch.examples:
       raise errors.ArgumentError(
-        f"LineDecoder: convert must return {batch.words} rows, as many as the "
-        f"batch has, got symbols of shape {symbols.shape}."
+        f"LineDecoder: convert must return {batch.examples} rows, as many as "
+        f"the batch has, got symbols of shape {symbols.shape}."
       )
     return [
       [

@@ -15,7 +15,7 @@ from tangle.seq2seq import batches, bucketing, rows
 
 _BATCH_FIELDS = (
   "sources source_lengths decoder_inputs targets weights "
-  "source_buckets target_bucket indices words symbols"
+  "source_buckets target_bucket indices examples symbols"
 )
 
 Waste = collections.namedtuple("Waste", ["sources", "target"])
@@ -36,7 +36,7 @@ class MultiSourceBatch(
     source_buckets: a tuple of the S_k, ints.
     target_bucket: T, an int.
     indices: `[B]` int64, the position of each example in the data.
-    words: B, the number of examples, an int.
+    examples: B, the number of examples, an int.
     symbols: the sum of the weights, an int: target symbols, EOS among them.
   """
 
@@ -87,7 +87,7 @@ class MultiSourceExamples(collections.abc.Sequence):
       source_buckets=tuple(source_buckets),
       target_bucket=target_bucket,
       indices=np.array(indices, np.int64),
-      words=len(indices),
+      examples=len(indices),
       **self.targets.as_targets(indices, target_bucket, layout)._asdict(),
     )
 

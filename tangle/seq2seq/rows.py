@@ -23,7 +23,7 @@ _LARGEST_ID = np.iinfo(np.int32).max
 
 _BATCH_FIELDS = (
   "source source_lengths decoder_inputs targets weights "
-  "source_bucket target_bucket indices words symbols"
+  "source_bucket target_bucket indices examples symbols"
 )
 
 
@@ -41,7 +41,7 @@ class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
     source_bucket: S, an int.
     target_bucket: T, an int.
     indices: `[B]` int64, the position of each example in the data.
-    words: B, the number of examples, an int.
+    examples: B, the number of examples, an int.
     symbols: the sum of the weights, an int: target symbols, EOS among them.
   """
 
@@ -213,7 +213,7 @@ class Examples(collections.abc.Sequence):
       source_bucket=source_bucket,
       target_bucket=target_bucket,
       indices=np.array(indices, np.int64),
-      words=len(indices),
+      examples=len(indices),
       **self.targets.as_targets(indices, target_bucket, layout)._asdict(),
     )
 

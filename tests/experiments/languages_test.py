@@ -46,7 +46,7 @@ class LanguagesTest(parameterized.TestCase):
     )
     drawn = corpus.batches("test", direction, 4)
     self.assertEqual(
-      sum(batch.words for batch in drawn.in_order()), babel.LINES["test"]
+      sum(batch.examples for batch in drawn.in_order()), babel.LINES["test"]
     )
     self.assertLen(corpus.lines("test", "aa"), babel.LINES["test"])
 

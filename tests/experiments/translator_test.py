@@ -92,8 +92,8 @@ class TranslatorTest(case.GraphTestCase):
     (batch,) = self.batches_of(self.task.buckets)(1)
     found = model.converter(sess)(batch)
     steps = self.task.buckets.longest[1]
-    self.assertEqual(found.symbols.shape, (batch.words, steps))
-    self.assertEqual(found.lengths.shape, (batch.words,))
+    self.assertEqual(found.symbols.shape, (batch.examples, steps))
+    self.assertEqual(found.lengths.shape, (batch.examples,))
     if network == "sampled":  # its loss is not the probability
       return
     for row, length in enumerate(found.lengths):

@@ -75,7 +75,7 @@ class BatchesTestCase(parameterized.TestCase):
 class PairBatchesTest(BatchesTestCase):
   def check_batch(self, batch, examples):
     """Fails unless each row of `batch` is its example, padded."""
-    self.assertLen(batch.indices, batch.words)
+    self.assertLen(batch.indices, batch.examples)
     for row, index in enumerate(batch.indices):
       source, target = examples[index]
       pad = [PAD] * (batch.source_bucket - len(source))
@@ -103,7 +103,7 @@ class PairBatchesTest(BatchesTestCase):
   def test_all_batches_but_one_are_full(self, seed):
     examples = random_examples(np.random.RandomState(seed))
     drawn = make(examples, 8)
-    sizes = sorted(batch.words for batch in drawn.epoch(seed))
+    sizes = sorted(batch.examples for batch in drawn.epoch(seed))
     self.assertEqual(sizes, [203 % 8] + [8] * (203 // 8))
     self.assertLen(drawn, len(sizes))
 
@@ -117,7 +117,7 @@ class PairBatchesTest(BatchesTestCase):
   def test_arrays_have_the_shapes_and_types_of_their_feeds(self):
     drawn = make(random_examples(self.rng))
     for batch in drawn.epoch(0):
-      b, s, t = batch.words, batch.source_bucket, batch.target_bucket
+      b, s, t = batch.examples, batch.source_bucket, batch.target_bucket
       self.assertIn(s, SOURCE_BUCKETS)
       self.assertIn(t, TARGET_BUCKETS)
       wanted = {
@@ -131,7 +131,7 @@ class PairBatchesTest(BatchesTestCase):
       for field, (shape, dtype) in wanted.items():
         array = getattr(batch, field)
         self.assertEqual((array.shape, array.dtype), (shape, dtype), field)
-      for value in (s, t, batch.words, batch.symbols):
+      for value in (s, t, batch.examples, batch.symbols):
         self.assertIs(type(value), int)
 
   @parameterized.named_parameters(*SEEDS)
@@ -162,7 +162,7 @@ class PairBatchesTest(BatchesTestCase):
         )
         for index in batch.indices
       }
-      if len(cells) == 1 and batch.words == 8:
+      if len(cells) == 1 and batch.examples == 8:
         pure[cells.pop()] += 1
     for cell, count in drawn.cell_counts.items():
       self.assertGreaterEqual(pure[cell], count // 8)
@@ -418,9 +418,9 @@ class BatchSizeTest(BatchesTestCase):
     self.assert_same(drawn.epoch(seed, start=5), whole[5:])
     full = collections.Counter()
     for batch in whole:
-      self.assertLessEqual(batch.words, sizes[cell_of(batch)])
+      self.assertLessEqual(batch.examples, sizes[cell_of(batch)])
       own = set(own_cells(batch, examples, kind))
-      if own == {cell_of(batch)} and batch.words == sizes[cell_of(batch)]:
+      if own == {cell_of(batch)} and batch.examples == sizes[cell_of(batch)]:
         full[cell_of(batch)] += 1
     for cell, count in drawn.cell_counts.items():
       self.assertGreaterEqual(full[cell], count // sizes[cell])
@@ -435,7 +435,7 @@ class BatchSizeTest(BatchesTestCase):
     for batch, following in zip(pooled, pooled[1:]):
       first = index[own_cells(following, examples, kind)[0]]
       joined = kind.cells[kind.join(index[cell_of(batch)], first)]
-      self.assertGreaterEqual(batch.words, sizes[joined])
+      self.assertGreaterEqual(batch.examples, sizes[joined])
 
   def test_a_mapping_a_callable_and_an_int_can_say_the_same(self):
     examples = random_examples(self.rng)
@@ -451,7 +451,7 @@ class BatchSizeTest(BatchesTestCase):
     drawn = list(make(random_examples(self.rng), budget, kind).epoch(0))
     positions = [batch.source.size + batch.targets.size for batch in drawn]
     self.assertLessEqual(max(positions), 50)
-    self.assertGreater(max(batch.words for batch in drawn), 5)
+    self.assertGreater(max(batch.examples for batch in drawn), 5)
 
   @parameterized.named_parameters(*KINDS)
   def test_without_pooling_every_batch_is_of_one_cell(self, kind):
@@ -460,7 +460,7 @@ class BatchSizeTest(BatchesTestCase):
     short = collections.Counter()
     for batch in drawn.epoch(0):
       self.assertEqual(set(own_cells(batch, examples, kind)), {cell_of(batch)})
-      short[cell_of(batch)] += batch.words < 8
+      short[cell_of(batch)] += batch.examples < 8
     self.assertLessEqual(max(short.values()), 1)
     counts = drawn.cell_counts.values()
     self.assertLen(drawn, sum(-(-count // 8) for count in counts))

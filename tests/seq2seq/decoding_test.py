@@ -40,9 +40,9 @@ class Mirror:
   def __call__(self, batch):
     self.shapes.append(batch.source.shape)
     eos = vocabulary.EOS_ID
-    symbols = np.full([batch.words, self._n_best, 8], eos, np.int32)
-    lengths = np.zeros([batch.words, self._n_best], np.int32)
-    scores = np.full([batch.words, self._n_best], -np.inf)
+    symbols = np.full([batch.examples, self._n_best, 8], eos, np.int32)
+    lengths = np.zeros([batch.examples, self._n_best], np.int32)
+    scores = np.full([batch.examples, self._n_best], -np.inf)
     for row, length in enumerate(batch.source_lengths):
       for rank, count in enumerate([length, length // 2]):
         ids = batch.source[row, :length][::-1][:count]

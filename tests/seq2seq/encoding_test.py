@@ -256,7 +256,7 @@ class EncodeTuplesTest(parameterized.TestCase):
     self.assertEqual(list(encoded.examples), wanted)
     self.assertEqual(encoded.positions.tolist(), [0, 2])
     drawn = multi_source.MultiSourceBatches(encoded.examples, self.buckets, 4)
-    self.assertEqual(sum(batch.words for batch in drawn.in_order()), 2)
+    self.assertEqual(sum(batch.examples for batch in drawn.in_order()), 2)
 
   @parameterized.parameters(("a", "x"), ("a", "x", ["K"], "b"))
   def test_tuples_of_another_size_are_refused(self, *sequences):

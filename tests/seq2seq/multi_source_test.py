@@ -62,7 +62,7 @@ class MultiSourceBatchesTest(parameterized.TestCase):
 
   def check_batch(self, batch, examples):
     """Fails unless each row of `batch` is its example, padded."""
-    self.assertLen(batch.indices, batch.words)
+    self.assertLen(batch.indices, batch.examples)
     for row, index in enumerate(batch.indices):
       *sources, target = examples[index]
       for k, source in enumerate(sources):
@@ -100,7 +100,7 @@ class MultiSourceBatchesTest(parameterized.TestCase):
     self.assertEqual(types, [np.int32] * 2)
     self.assertEqual(batch.weights.dtype, np.float32)
     self.assertEqual(batch.indices.dtype, np.int64)
-    for value in cell_of(batch) + (batch.words, batch.symbols):
+    for value in cell_of(batch) + (batch.examples, batch.symbols):
       self.assertIs(type(value), int)
 
   def test_sides_are_padded_independently(self):
@@ -167,9 +167,9 @@ class MultiSourceBatchesTest(parameterized.TestCase):
   def test_a_budget_is_of_the_positions_of_all_sides(self):
     budget = bucketing.TokenBudget(60)
     drawn = list(make(random_examples(self.rng), budget).epoch(0))
-    positions = [batch.words * sum(cell_of(batch)) for batch in drawn]
+    positions = [batch.examples * sum(cell_of(batch)) for batch in drawn]
     self.assertLessEqual(max(positions), 60)
-    self.assertGreater(max(batch.words for batch in drawn), 4)
+    self.assertGreater(max(batch.examples for batch in drawn), 4)
 
   def test_one_source_is_as_pairs_are(self):
     examples = random_examples(self.rng)

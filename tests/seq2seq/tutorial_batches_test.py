@@ -89,7 +89,7 @@ class TutorialBatchesTest(parameterized.TestCase):
   def test_batches_lie_as_the_tutorials(self):
     for _ in range(40):
       batch = self.drawn.draw()
-      self.assertEqual(batch.words, 16)
+      self.assertEqual(batch.examples, 16)
       self.assertEqual(batch.weights[:, -1].tolist(), [0.0] * 16)
       self.check(batch)
 
@@ -177,7 +177,7 @@ class TutorialBatchesTest(parameterized.TestCase):
     for _ in range(20):
       batch = drawn.draw()
       cell = batch.source_bucket, batch.target_bucket
-      self.assertEqual(batch.words, sizes[cell])
+      self.assertEqual(batch.examples, sizes[cell])
 
   def test_in_order_sees_every_example_once_bucket_by_bucket(self):
     state = self.drawn.state()

@@ -94,8 +94,8 @@ class Contender:
       if not number:
         losses[0] = float(losses[0])
         first_s = time.perf_counter() - begin
-      examples += batch.words
-      positions += batch.words * (batch.source_bucket + batch.target_bucket)
+      examples += batch.examples
+      positions += batch.examples * (batch.source_bucket + batch.target_bucket)
     losses = [float(loss) for loss in losses]  # waits for the last step
     self._trained = trainer
     return {

@@ -65,7 +65,7 @@ class ContenderTest(absltest.TestCase):
     self.assertEqual(found["loss"], 6)
     self.assertGreater(found["first_step_s"], 0)
     lengths = sum(
-      batch.words * (batch.source.shape[1] + batch.targets.shape[1])
+      batch.examples * (batch.source.shape[1] + batch.targets.shape[1])
       for batch in fake.batches("plan")
     )
     self.assertEqual(found["positions"], lengths)
