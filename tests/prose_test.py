@@ -65,9 +65,9 @@ PHRASES = {
   "on the way of a gradient": "on the gradient's path",
   "graph aside": "scratch graph",
   "what it takes for the same": "say when two sizes count as equal",
-  "(examples|rows|words) a (batch|second|step)": "per batch, per second",
+  "(examples|rows|words|steps) a (batch|second|step)": "per batch, per second",
   "(images|labels) a class": "per class",
-  "nats a (symbol|token|phoneme)": "nats per symbol",
+  "nats an? (target )?(symbol|token|phoneme)": "nats per symbol",
 }
 
 
