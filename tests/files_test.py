@@ -108,10 +108,12 @@ class FilesTest(parameterized.TestCase):
     self.assertEqual(files.read_bytes(self.path, 4), b"four")
     with self.assertRaisesRegex(errors.DataError, "more than 3 bytes"):
       files.read_bytes(self.path, 3)
-    with self.assertRaisesRegex(errors.FileError, "'/dev/zero' is no regular"):
+    with self.assertRaisesRegex(
+      errors.FileError, "'/dev/zero' is not a regular"
+    ):
       files.read_bytes("/dev/zero", 3)
     os.mkfifo(self.path + "-2")
-    with self.assertRaisesRegex(errors.FileError, "file-2' is no regular"):
+    with self.assertRaisesRegex(errors.FileError, "file-2' is not a regular"):
       files.digest(self.path + "-2")  # and does not wait for a writer
 
   def test_json_without_end_is_refused(self):

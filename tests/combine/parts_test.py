@@ -101,7 +101,7 @@ class PartTest(support.CombineTestCase):
   def test_a_function_that_makes_variables_anew_raises(self):
     part = combine.Part(lambda x: x * tf1.Variable(1.0), "p")
     part(tf1.ones([2]))
-    with self.assertRaisesRegex(errors.ArgumentError, "p: .*made anew"):
+    with self.assertRaisesRegex(errors.ArgumentError, "p: .*made again"):
       part(tf1.ones([2]))
 
   @parameterized.named_parameters(("keras", True), ("plain", False))

@@ -3,7 +3,7 @@
 # The first part that a message has tells why. Messages that quote others, such
 # as those of store="auto", come to the reason of what they quote first.
 _PARTS = (
-  ("budget below the least", "must be kept comes to"),
+  ("budget below the least", "residuals take at least"),
   ("repeats a random or stateful op", "may draw or change something"),
   ("output depends on no input", "depends on none of the"),
   ("input leads to no output", "so that no gradient would reach it"),
@@ -19,7 +19,7 @@ _PARTS = (
   ("variant on the host", "variant, which cannot be fetched"),
   ("handle of one run", "lives for one run only"),
   ("may not be fed", "may not be fed"),
-  ("graph optimizer would go around", "go around"),
+  ("graph optimizer would bypass a fed tensor", "may bypass it"),
   ("fed, but computed again", "computes it again"),
   ("no output is floating", "no gradient can enter"),
 )

@@ -7,7 +7,7 @@ from tangle.compat import tf1
 from tests.fuzz import programs
 
 _DEAD = re.compile(r"depends on the input '([^']+)'")
-_AT_LEAST = re.compile(r"comes to ([\d,]+) at least .* keeps ([\d,]+)\)")
+_AT_LEAST = re.compile(r"take at least ([\d,]+) .* keeps ([\d,]+)\)")
 
 
 def follow(program, message):

@@ -208,7 +208,9 @@ class BackwardTest(case.GraphTestCase):
 
   def test_refuses_bad_arguments(self):
     call = gradients.of_losses
-    with self.assertRaisesRegex(errors.ArgumentError, "a loss and a variable"):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "one loss and one variable"
+    ):
       call([], self.variables)
     with self.assertRaisesRegex(errors.ArgumentError, "both given"):
       call(self.losses, self.variables, shared=self.trunk, boundary=[self.code])

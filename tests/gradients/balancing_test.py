@@ -158,7 +158,7 @@ class BalancingTest(case.GraphTestCase):
       np.testing.assert_array_equal(weights, before)
 
   def test_refuses_bad_arguments(self):
-    with self.assertRaisesRegex(errors.ArgumentError, "a loss at least"):
+    with self.assertRaisesRegex(errors.ArgumentError, "at least one loss"):
       gradients.RandomWeighting([])
     with self.assertRaisesRegex(errors.ShapeError, "scalars"):
       gradients.RandomWeighting([tf1.zeros([2])])

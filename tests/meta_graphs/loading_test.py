@@ -260,8 +260,8 @@ class LoadingTest(case.GraphTestCase):
 
   @parameterized.parameters(
     ("hiden", r"no op 'hiden'. Did you mean one of \['hidden'"),
-    ("hidden:1", "'hidden:1' is no tensor"),
-    ("hidden:a", "'hidden:a' is no tensor"),
+    ("hidden:1", "'hidden:1' is not a tensor"),
+    ("hidden:a", "'hidden:a' is not a tensor"),
     ("qqqqqqqq", "Look at its op names"),
   )
   def test_a_name_that_is_not_there(self, name, message):

@@ -85,7 +85,7 @@ def check_errors(test, choose, caller):
   with other.as_default():
     foreign = tf1.zeros([2, 3])
   cases = [
-    (errors.ArgumentError, (selector, x, []), "at least, got none"),
+    (errors.ArgumentError, (selector, x, []), "at least one branch, got none"),
     (errors.ArgumentError, (selector, x, 3), "a list, or a mapping"),
     (errors.ArgumentError, (selector, x, [tf1.sin, x]), "network 1 must be"),
     (errors.ArgumentError, ([0, 2], x, [tf1.sin] * 2), "[0, 2), got 2"),

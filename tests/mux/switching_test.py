@@ -173,7 +173,7 @@ class SwitchingTest(case.GraphTestCase):
     with tf1.Graph().as_default():
       foreign = tf1.zeros([2, 3])
     for error, arguments, message in (
-      (errors.ArgumentError, (0, x, []), "at least, got none"),
+      (errors.ArgumentError, (0, x, []), "at least one branch, got none"),
       (errors.ArgumentError, (0, x, [x]), "network 0 must be callable"),
       (errors.ArgumentError, (2, x, [tf1.sin] * 2), "[0, 2), got 2"),
       (errors.ArgumentError, ("c", x, {"a": tf1.sin}), "one of a, got 'c'"),

@@ -54,7 +54,7 @@ class KeysTest(absltest.TestCase):
     self.assertNotIn(found, [first, staging.new_key()])
 
 
-class ShelfTest(case.GraphTestCase):
+class StagingAreaTest(case.GraphTestCase):
   def setUp(self):
     super().setUp()
     self.key = tf1.placeholder(tf1.int64, [])

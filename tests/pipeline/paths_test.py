@@ -172,7 +172,7 @@ class PathsTest(case.GraphTestCase):
 
   def test_export_overwrites_nothing(self):
     os.mkdir(self.folder)
-    with self.assertRaisesRegex(errors.ArgumentError, "is there already"):
+    with self.assertRaisesRegex(errors.ArgumentError, "already exists"):
       self.export(self.session())
 
   def test_export_of_a_finalized_graph_is_refused(self):

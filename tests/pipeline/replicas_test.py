@@ -197,7 +197,7 @@ class ReplicasTest(case.GraphTestCase):
       return tangle.Piece({}, loss=w * w)
 
     copies.add("one", build)
-    with self.assertRaisesRegex(errors.ArgumentError, r"\['w1:0'\] anew"):
+    with self.assertRaisesRegex(errors.ArgumentError, r"\['w1:0'\] again"):
       pipeline.build()
 
   def test_a_feed_of_that_name_is_refused(self):

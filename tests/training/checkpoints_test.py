@@ -334,8 +334,8 @@ class CheckpointsTest(CheckpointsTestCase):
     with self.assertRaisesRegex(
       errors.TrainingError,
       "no checkpoint in .*/checkpoints' is undamaged: step 1: model.data.* "
-      "changed .*; step 2: manifest.json cannot be read.* Put a copy .* begin "
-      "anew",
+      "changed .*; step 2: manifest.json cannot be read.* Put a copy .* start "
+      "again",
     ):
       self.found.restore(self.sess)
 

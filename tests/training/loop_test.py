@@ -225,7 +225,7 @@ class LoopTest(LoopTestCase):
     self.train(3, progress=lambda *args: told.append(args[:2]))
     self.assertEqual(told, [(1, 3), (2, 3), (3, 3)])
 
-  def test_figures_of_the_end_are_written_anew(self):
+  def test_figures_of_the_end_are_written_again(self):
     for end in (3, 5):
       self.train(end)
       self.loop.metrics_writer.records.write(steps=end)
@@ -500,7 +500,7 @@ class EndTest(LoopTestCase):
         raise kind()
 
     with self.assertRaisesRegex(
-      errors.TrainingError, "out of memory after step 4.*goes on from its last"
+      errors.TrainingError, "out of memory after step 4.*resumes from its last"
     ) as got:
       self.train(9, during=fail)
     self.assertNotIn("\n", str(got.exception))
