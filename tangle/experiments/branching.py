@@ -302,14 +302,12 @@ def measure(
         )
         for run in RUNS:
           digits.weights.load(sess, start)
-          accuracies, steps = train(
+          found, steps = train(
             digits, sess, run, records, tests, epochs, schedule, seed
           )
-          tally.add(run, accuracies, steps)
+          tally.add(run, found, steps)
           if write_metrics is not None:
-            write_metrics(
-              run=run, seed=seed, steps=steps, accuracies=accuracies[-1]
-            )
+            write_metrics(run=run, seed=seed, steps=steps, accuracies=found[-1])
           if progress is not None:
             progress(tally.done, seeds * len(RUNS))
   return dict(

@@ -183,14 +183,11 @@ class Loop:
     self._checkpoint_every_s = checkpoint_every_s
     self._progress = progress or (lambda step, max_steps, result: None)
     report = report or logging.getLogger(__name__).info
-    self.metrics_writer = metrics_writer_lib.MetricsWriter(
+    writer = self.metrics_writer = metrics_writer_lib.MetricsWriter(
       measure, label, with_perplexity, report
     )
     self._patience = stopping.Patience(patience)
-    self._parts = {
-      "metrics_writer": self.metrics_writer,
-      "patience": self._patience,
-    }
+    self._parts = {"metrics_writer": writer, "patience": self._patience}
     if rate is not None:
       self._parts["rate"] = rate
     self._parts.update((f"extra {k}", v) for k, v in (extra or {}).items())
@@ -199,9 +196,7 @@ class Loop:
       with sess.graph.as_default():
         checkpoints = checkpoints_lib.Checkpoints(folder, keep, report=report)
     self.checkpoints = checkpoints
-    self._recovery = recovery.Recovery(
-      reopen, reopen_s, self.metrics_writer.say
-    )
+    self._recovery = recovery.Recovery(reopen, reopen_s, writer.say)
     self._guard = failures.Guard(sess.graph, out_dir)
 
   def run(self):

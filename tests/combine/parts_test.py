@@ -195,7 +195,9 @@ class NamesTest(support.CombineTestCase):
         parts.make_parts("c", networks)
 
   def test_refuses_none_and_what_cannot_be_called(self):
-    with self.assertRaisesRegex(errors.ArgumentError, "c: give one network"):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "c: give at least one network"
+    ):
       parts.make_parts("c", [])
     with self.assertRaisesRegex(errors.ArgumentError, "c: network 1 must be"):
       parts.make_parts("c", [tf1.sin, 3])

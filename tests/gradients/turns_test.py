@@ -44,7 +44,7 @@ class TurnsTest(case.GraphTestCase):
     losses = [tf1.reduce_sum(x), tf1.reduce_mean(x)]
     optimizer = tf1.train.AdamOptimizer()
     for optimizers in ([optimizer], [optimizer, optimizer]):
-      with self.assertRaisesRegex(errors.ArgumentError, "of its own"):
+      with self.assertRaisesRegex(errors.ArgumentError, "a separate optimizer"):
         gradients.take_turns(losses, optimizers)
 
   def test_refuses_a_loss_that_reaches_nothing(self):

@@ -99,7 +99,7 @@ class ConstructsTest(CloneTestCase):
     w = self.variable("w", self.w_np)
     y = self.build("while_loop in while_loop", w)
     unknown = mock.patch.object(cloning, "_variable_of", lambda tensor: None)
-    with unknown, self.assertRaisesRegex(errors.CutError, "not known"):
+    with unknown, self.assertRaisesRegex(errors.CutError, "unknown resource"):
       self.clone(y)
 
   @parameterized.parameters("while_loop", "while_loop in while_loop")

@@ -33,7 +33,9 @@ class StructuresTest(case.GraphTestCase):
     for nest in ([], {}, ()):
       with self.assertRaises(errors.ArgumentError) as caught:
         structures.to_tensors("me", "it", nest)
-      self.assert_message(caught.exception, "me: it must have one tensor")
+      self.assert_message(
+        caught.exception, "me: it must have at least one tensor"
+      )
     with tf1.Graph().as_default():
       foreign = tf1.zeros([2])
     with self.assertRaises(errors.GraphError):

@@ -170,7 +170,7 @@ class MinCutTest(case.GraphTestCase):
     model = zoo.several_outputs(self)
     sub_model = checks.sub_model(model, "min_cut")
     sub_model.prepare(model.used)
-    kept = {id(g) for g in sub_model._generations.values()}
+    kept = {id(g) for g in sub_model._residual_sets.values()}
     self.assertLen(kept, 1)
 
 

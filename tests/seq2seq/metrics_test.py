@@ -115,7 +115,7 @@ class ErrorRatesTest(parameterized.TestCase):
     ("too_many_references", ["a"], [["a"], ["b"]]),
   )
   def test_refuses(self, predictions, references):
-    with self.assertRaisesRegex(errors.ArgumentError, "must be as many"):
+    with self.assertRaisesRegex(errors.ArgumentError, "must be equally many"):
       metrics.error_rates(predictions, references)
 
   def test_a_word_without_references_is_named(self):

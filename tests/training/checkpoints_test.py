@@ -175,7 +175,7 @@ class CheckpointsTest(CheckpointsTestCase):
       "garbage",
       manifests.NAME,
       lambda c: b"%&/",
-      "json is damaged: .* no JSON",
+      "json is damaged: .* not JSON",
     ),
     ("no_manifest", manifests.NAME, None, "manifest.json cannot be read"),
     ("no_data", DATA, None, "data-.* cannot be read"),

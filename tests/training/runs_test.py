@@ -106,9 +106,14 @@ class RunsTest(parameterized.TestCase):
       lambda c: c.replace(b"0.1", b"0.2"),
       "it has changed since",
     ),
-    ("old", "run.json", lambda c: b'{"training": {}}', "no record of a run"),
-    ("list", "run.json", lambda c: b"[]", "no record of a run"),
-    ("deep", "run.json", lambda c: b"[" * 10**5, "no record of a run"),
+    (
+      "old",
+      "run.json",
+      lambda c: b'{"training": {}}',
+      "not the record of a run",
+    ),
+    ("list", "run.json", lambda c: b"[]", "not the record of a run"),
+    ("deep", "run.json", lambda c: b"[" * 10**5, "not the record of a run"),
     ("text", "words.txt", lambda c: c[:-1], "words.txt' has changed since"),
   )
   def test_a_damaged_file_is_named(self, name, change, message):
@@ -146,14 +151,15 @@ class RunsTest(parameterized.TestCase):
     settings = runs.read(self.folder)["settings"]
     self.assertEqual(settings, {"network": {"units": 4}})
 
-  def test_other_versions_go_on_and_are_told(self):
+  def test_other_versions_resume_and_are_reported(self):
     self.start()
     others = dict(runs.versions(), numpy="1.2.3", tangle="9")
     with mock.patch.object(runs, "versions", return_value=others):
       self.assertTrue(self.start())
     (line,) = self.said
     self.assertRegex(
-      line, r"begun with tangle .*, numpy .* on with tangle 9, numpy 1\.2\.3:"
+      line,
+      r"begun with tangle .*, .* is resumed with tangle 9, numpy 1\.2\.3:",
     )
     self.assertNotIn("TensorFlow", line)
 
