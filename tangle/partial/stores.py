@@ -111,15 +111,6 @@ class DeviceStore:
       sess.run(self._staging.drop, {self._key: ticket})
 
 
-_FRACTIONAL = frozenset({"FractionalAvgPool", "FractionalMaxPool"})
-
-
-def _true_shape(tensor):
-  """Returns the static shape, or `None` where TensorFlow gives a wrong one."""
-  # The pooling sequences have one element more than their static shapes say.
-  return None if tensor.op.type in _FRACTIONAL else tensor.shape
-
-
 class HostStore:
   """Fetches residuals into numpy arrays and feeds them back.
 
@@ -148,9 +139,9 @@ class HostStore:
         tensor if graph.is_fetchable(tensor) else tf1.identity(tensor)
         for tensor in values
       ]
+      # Without shapes: TensorFlow's static shapes are wrong for some ops.
       self._placeholders = [
-        tf1.placeholder(t.dtype.base_dtype, _true_shape(t), name="residual_ph")
-        for t in kept
+        tf1.placeholder(t.dtype.base_dtype, name="residual_ph") for t in kept
       ]
     self._outputs = outputs
     self._runs = prepared.Runs()

@@ -8,6 +8,10 @@ from tests import case
 from tests.partial import checks
 
 
+def pool(x, ratio):
+  return tf1.raw_ops.FractionalMaxPool(value=x, pooling_ratio=ratio)
+
+
 class KeepingTest(case.GraphTestCase):
   """What the stores that keep tensors between two runs have in common."""
 
@@ -54,10 +58,14 @@ class KeepingTest(case.GraphTestCase):
     np.testing.assert_array_equal(found, [6.0])
 
   @parameterized.parameters(*STORES)
-  def test_what_stands_for_a_tensor_has_its_shape(self, make):
+  def test_a_restored_tensor_has_the_dtype(self, make):
     self.build(make)
     for tensor, restored in zip(self.kept, self.back):
       self.assertEqual(restored.dtype, tensor.dtype)
+
+  def test_a_tensor_restored_in_the_runtime_has_the_static_shape(self):
+    self.build(stores.DeviceStore)
+    for tensor, restored in zip(self.kept, self.back):
       self.assertEqual(restored.shape.as_list(), tensor.shape.as_list())
 
   @parameterized.parameters(*STORES)
@@ -144,20 +152,22 @@ class KeepingTest(case.GraphTestCase):
 
 
 class HostStoreTest(case.GraphTestCase):
-  @parameterized.parameters("FractionalAvgPool", "FractionalMaxPool")
-  def test_takes_what_is_larger_than_its_static_shape(self, name):
-    # TensorFlow says that the two sequences have one element less.
-    x = tf1.placeholder(tf1.float64, [1, 8, 9, 2])
-    pool = getattr(tf1.raw_ops, name)
-    kept = list(pool(value=x, pooling_ratio=[1.0, 1.4, 1.6, 1.0]))[1:]
+  @parameterized.named_parameters(
+    ("pooling", (1, 8, 9, 2), lambda x: pool(x, [1.0, 1.4, 1.6, 1.0])),
+    ("svd", (2, 3), lambda x: tf1.raw_ops.Svd(input=x, compute_uv=False)),
+  )
+  def test_takes_values_whose_static_shapes_are_wrong(self, shape, build):
+    # The pooling sequences have an element more, absent vectors no axis.
+    x = tf1.placeholder(tf1.float64, shape)
+    kept = list(build(x))[1:]
     store = stores.HostStore("Here", kept, [x])
+    back = [store.restored[tensor.name] for tensor in kept]
     with self.session() as sess:
-      values = sess.run(kept, {x: self.normal(1, 8, 9, 2)})
-      for tensor, value in zip(kept, values):
-        found = sess.run(
-          store.restored[tensor.name], {store.restored[tensor.name]: value}
-        )
-        np.testing.assert_array_equal(found, value)
+      values = sess.run(kept, {x: self.normal(*shape)})
+      found = sess.run(back, dict(zip(back, values)))
+    for tensor, value, other in zip(kept, values, found):
+      self.assertFalse(tensor.shape.is_compatible_with(value.shape))
+      np.testing.assert_array_equal(other, value)
 
 
 class SessionStoreTest(case.GraphTestCase):
