@@ -5,6 +5,22 @@ caller who does not know tangle would catch. A message names the caller, the
 argument, what was expected, what was given, and the remedy.
 """
 
+import difflib
+
+
+def suggest(name, known):
+  """Returns a sentence that names what a misspelt name may stand for.
+
+  Args:
+    name: the name that was given.
+    known: the names that exist.
+
+  Returns:
+    A string that begins with a space; "" if no known name is similar.
+  """
+  near = difflib.get_close_matches(str(name), [str(k) for k in known], n=1)
+  return f" Perhaps {near[0]!r} is meant." if near else ""
+
 
 def summarize(error):
   """Returns the message of an error as one line.
@@ -54,6 +70,10 @@ class CutError(TangleError, ValueError):
 
 class CallError(TangleError, RuntimeError):
   """A forward call is used again after it has ended, or in another session."""
+
+
+class SessionError(TangleError, RuntimeError):
+  """A session is closed, or lacks the values of variables or tables."""
 
 
 class BucketError(TangleError, ValueError):

@@ -62,6 +62,33 @@ def check(caller, variables):
       )
 
 
+def check_optimizer(caller, optimizer):
+  """Refuses what cannot apply gradients.
+
+  Args:
+    caller: the name that error messages begin with.
+    optimizer: the argument.
+
+  Raises:
+    ArgumentError: if it is a class, a train op, or anything else than an
+      optimizer.
+  """
+  remedy = "Give an optimizer, such as tf.compat.v1.train.AdamOptimizer()"
+  if isinstance(optimizer, type):
+    given = f"the class {optimizer.__name__}"
+    remedy = f"Make an instance: {optimizer.__name__}()"
+  elif isinstance(optimizer, (tf1.Operation, tf1.Tensor)):
+    given = f"the op {optimizer.name!r}"
+    remedy = "Give the optimizer itself, not what its minimize() returns"
+  elif not callable(getattr(optimizer, "apply_gradients", None)):
+    given = repr(optimizer)
+  else:
+    return
+  raise errors.ArgumentError(
+    f"{caller}: optimizer must be an optimizer, got {given}. {remedy}."
+  )
+
+
 def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
   """Does `optimizer.apply_gradients`, in the context that the variables need.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tangle import compat, errors
 from tangle.graphs import walk
-from tangle.partial import feeds, leftovers, monitored, split
+from tangle.partial import feeds, leftovers, monitored, run_errors, split
 
 
 class Kept(weakref.ref):
@@ -123,6 +123,11 @@ class Call:
     self._kept = residual_set.keep(self, sess)
     self.outputs = None
 
+  def __repr__(self):
+    state = "open" if self.is_open else self._ended[0]
+    store = f"store={self._sub_model.store!r}"
+    return f"<Call of SubModel {self._sub_model.name!r}: {state}, {store}>"
+
   def __enter__(self):
     return self
 
@@ -219,10 +224,11 @@ class Call:
       found = self._residual_set.store.backward(
         self._bound, self._ticket, fetches, feed_dict
       )
-    except BaseException:
+    except BaseException as error:
       if self._ended is end:  # and not by another thread
         self._residual_set.lost.append(self._kept)
         self._let_go()
+      _explain(self._sub_model, "backward", error, self._bound, feed_dict)
       raise
     self._residual_set.forget(self._kept)
     self._kept = None
@@ -310,11 +316,22 @@ def begin(sub_model, residual_set, sess, feed_dict, unknown):
     # The runtime returns its own memory, which the residuals may share.
     call.outputs = [feeds.own(value) for value in outputs]
     return call
-  except BaseException:
+  except BaseException as error:
     call._ended = ["interrupted"]
     residual_set.lost.append(kept)
     residual_set.drain(sess)
+    _explain(sub_model, "forward", error, sess, feed_dict)
     raise
+
+
+def _explain(sub_model, what, error, sess, feed_dict):
+  """Raises an explanation of an error of a run, if there is one."""
+  fed = [
+    run_errors.Fed(repr(tensor.name), tensor, value)
+    for tensor, value in feed_dict.items()
+  ]
+  caller = f"SubModel {sub_model.name!r}: {what}"
+  run_errors.reraise(caller, error, sess, fed)
 
 
 def _check_upstream(caller, tensor, output, value):
@@ -332,7 +349,8 @@ def _check_upstream(caller, tensor, output, value):
     except (TypeError, ValueError) as error:
       raise errors.DtypeError(
         f"{caller}: the upstream gradient of {tensor.name!r} must be an array "
-        f"of {tensor.dtype.base_dtype.name}, got {value!r}."
+        f"of {tensor.dtype.base_dtype.name}, got {feeds.show(value)}. Give an "
+        f"array with the shape of the output."
       ) from error
   if array.dtype != dtype:
     raise errors.DtypeError(
@@ -343,6 +361,7 @@ def _check_upstream(caller, tensor, output, value):
   if np.shape(array) != np.shape(output):
     raise errors.ShapeError(
       f"{caller}: the upstream gradient of {tensor.name!r} must have the shape "
-      f"{np.shape(output)} of the output, got {np.shape(array)}."
+      f"{np.shape(output)} of the output, got {np.shape(array)}. Compute it "
+      f"from the outputs of this call."
     )
   return array

@@ -32,7 +32,7 @@ def take(caller, feed_dict, graph, repeated, find=None):
   # The runtime may use a fed array in place (measured on 1.15 and 2.21); a
   # later change of the array would then change a residual.
   owned = {}
-  for tensor, value in flat(feed_dict, graph):
+  for tensor, value in flat(feed_dict, graph, caller):
     own_graph = tensor.graph is graph
     tensor = find(tensor) if find is not None and own_graph else tensor
     if tensor.dtype == tf1.resource or not _is_plain(value):
@@ -67,25 +67,32 @@ def take(caller, feed_dict, graph, repeated, find=None):
     if shape is not None and not tensor.shape.is_compatible_with(shape):
       raise errors.ShapeError(
         f"{caller}: {tensor.name!r} must be fed an array that fits the shape "
-        f"{tensor.shape}, got {shape}."
+        f"{tensor.shape}, got {shape}. {explain_shape(tensor.shape, shape)}"
       )
   return owned
 
 
-def flat(feed_dict, graph):
+def flat(feed_dict, graph, caller="forward"):
   """Lists the tensors that `feed_dict` feeds, each with its value.
 
   Args:
     feed_dict: a dict as `tf.Session.run` takes it: keys may be tensors, their
       names, variables, sparse tensors, or tuples of these.
     graph: the graph to look names up in.
+    caller: the name that error messages begin with.
 
   Returns:
     A list of pairs of tensor and value.
 
   Raises:
-    ArgumentError: if a key is a resource variable.
+    ArgumentError: if it is no dict, or a key is a resource variable or names no
+      tensor.
   """
+  if not hasattr(feed_dict, "items"):
+    raise errors.ArgumentError(
+      f"{caller}: feed_dict must be a dict from tensor to array, got "
+      f"{type(feed_dict).__name__}. Pass the session first, then the dict."
+    )
   found, stack = [], list(reversed(list(feed_dict.items())))
   while stack:
     key, value = stack.pop()
@@ -102,13 +109,26 @@ def flat(feed_dict, graph):
       stack.extend(reversed(pairs))
     elif getattr(key, "handle", None) is not None:
       raise errors.ArgumentError(
-        f"feed_dict has the resource variable {key.name!r}, which TensorFlow "
-        f"ignores. Assign it by load() or an op, or feed a tensor."
+        f"{caller}: feed_dict has the resource variable {key.name!r}, which "
+        f"TensorFlow ignores. Assign it by load() or an op, or feed a tensor."
       )
     else:
-      tensor = graph.as_graph_element(key, allow_operation=False)
-      found.append((tensor, value))
+      found.append((_element(caller, key, graph), value))
   return found
+
+
+def _element(caller, key, graph):
+  """Returns the tensor that a key of a feed dict names."""
+  try:
+    return graph.as_graph_element(key, allow_operation=False)
+  except (KeyError, TypeError, ValueError) as error:
+    names = [op.name for op in graph.get_operations() if "Placeh" in op.type]
+    remedy = "Use a placeholder, or its name such as 'x:0', as the key."
+    hint = errors.suggest(key, [f"{name}:0" for name in names])
+    raise errors.ArgumentError(
+      f"{caller}: feed_dict has the key {show(key)}, which is no tensor of the "
+      f"graph.{hint} {remedy}"
+    ) from error
 
 
 def convert(caller, name, value, dtype):
@@ -131,21 +151,25 @@ def convert(caller, name, value, dtype):
     DtypeError: if `dtype` cannot represent the values.
   """
   wanted = dtype.base_dtype.as_numpy_dtype
-  if dtype.base_dtype == tf1.string or getattr(value, "dtype", None) == wanted:
-    return np.asarray(value)
+  if not isinstance(value, np.ndarray):
+    _check_given(caller, name, value, dtype)
+  is_alike = getattr(value, "dtype", None) == wanted
   try:
-    array = np.asarray(value)
+    if dtype.base_dtype == tf1.string or is_alike:
+      return np.asarray(value)
     with np.errstate(all="ignore"), warnings.catch_warnings():
-      warnings.simplefilter("ignore")  # numpy warns of lost imaginary parts
+      # numpy warns of lost imaginary parts, and of lists of different lengths
+      warnings.simplefilter("ignore")
+      array = np.asarray(value)
       found = array.astype(wanted)
     if dtype.is_integer or dtype.is_bool or array.dtype.kind == "c":
       changed = found != array
     else:
       changed = np.isfinite(array) & ~np.isfinite(found)
-  except (TypeError, ValueError, OverflowError) as error:
+  except (NotImplementedError, TypeError, ValueError, OverflowError) as error:
     raise errors.DtypeError(
       f"{caller}: {name!r} must be an array of {dtype.base_dtype.name}, got "
-      f"{_show(value)} ({error})."
+      f"{show(value)}, {_fault(value)}."
     ) from error
   if np.any(changed):
     first = array[changed].flat[0] if array.ndim else array
@@ -157,14 +181,121 @@ def convert(caller, name, value, dtype):
   return found
 
 
+_TENSORS = (tf1.Tensor, tf1.Variable, tf1.SparseTensor)
+
+
 def _is_plain(value):
-  """Whether `value` is numbers or strings, which numpy makes an array of."""
-  return isinstance(value, (np.ndarray, np.generic, int, float, complex, list))
+  """Whether `value` is to be made an array; a handle of a session is not."""
+  kinds = (np.ndarray, np.generic, int, float, complex, list, tuple)
+  return value is None or isinstance(value, (*kinds, *_TENSORS))
 
 
-def _show(value):
-  """Returns the fed value as a short string, for messages."""
-  text = repr(value)
+def _check_given(caller, name, value, dtype):
+  """Refuses `None` and tensors without a value; an eager tensor has one."""
+  kind = dtype.base_dtype.name
+  if value is None:
+    raise errors.DtypeError(
+      f"{caller}: {name!r} must be an array of {kind}, got None. Feed an "
+      f"array; only a placeholder with a default may be omitted."
+    )
+  if isinstance(value, _TENSORS) and hasattr(value, "graph"):
+    raise errors.DtypeError(
+      f"{caller}: {name!r} must be an array of {kind}, got the tensor "
+      f"{getattr(value, 'name', value)!r}, which has no value outside a run. "
+      f"Feed what sess.run() returns for it, or build the network on it."
+    )
+
+
+def _fault(value):
+  """Says why `value` is no array of numbers, with the remedy."""
+  if find_ragged(value)[1]:
+    return (
+      "whose rows have different lengths. Make them equally long, or, in a "
+      "pipeline, let Pipeline.add(pad={name: value}) pad the bucket's axis"
+    )
+  if _has_strings(value):
+    return (
+      "which has strings. Convert them to numbers before, such as by a "
+      "vocabulary"
+    )
+  return "which cannot be converted. Convert it with np.array() before"
+
+
+def _has_strings(value):
+  if isinstance(value, (list, tuple)):
+    return any(map(_has_strings, value))
+  kind = getattr(getattr(value, "dtype", None), "kind", "")
+  return isinstance(value, (str, bytes)) or kind in ("S", "U")
+
+
+def find_ragged(value):
+  """Finds the axes on which nested lists have different lengths.
+
+  Args:
+    value: nested lists, tuples or arrays of numbers.
+
+  Returns:
+    The greatest length on each axis, and the axes on which lengths differ: no
+    axes if the lists are not nested equally deep.
+  """
+  level, lengths, axes = [value], [], []
+  while level and all(_is_row(each) for each in level):
+    sizes = {len(each) for each in level}
+    if len(sizes) > 1:
+      axes.append(len(lengths))
+    lengths.append(max(sizes))
+    level = [item for each in level for item in each]
+  return lengths, [] if any(_is_row(each) for each in level) else axes
+
+
+def _is_row(value):
+  is_array = isinstance(value, np.ndarray) and value.ndim > 0
+  return is_array or isinstance(value, (list, tuple))
+
+
+def fill_rows(value, lengths, filler):
+  """Returns nested lists, each filled up at its end.
+
+  Args:
+    value: nested lists, tuples or arrays of different lengths.
+    lengths: the length on each axis.
+    filler: the number to fill with.
+  """
+  if not lengths:
+    return value
+  size, *rest = lengths
+  rows = [fill_rows(item, rest, filler) for item in value]
+  return rows + [np.full(rest, filler).tolist()] * (size - len(rows))
+
+
+def explain_shape(wanted, shape):
+  """Returns the remedy for an array whose shape does not fit.
+
+  Args:
+    wanted: the `tf.TensorShape` that it should fit.
+    shape: the shape of the array, a tuple.
+
+  Returns:
+    A sentence.
+  """
+  if wanted.rank is not None and wanted.rank != len(shape):
+    kind = "Add" if len(shape) < wanted.rank else "Remove"
+    return (
+      f"{kind} axes: rank {wanted.rank} is expected and rank {len(shape)} is "
+      f"given."
+    )
+  wrong = [
+    f"axis {axis} must have size {size}"
+    for axis, (size, given) in enumerate(zip(wanted.as_list(), shape))
+    if size not in (None, given)
+  ]
+  text = " and ".join(wrong)
+  return f"{text[:1].upper()}{text[1:]}."
+
+
+def show(value):
+  """Returns a value as a short string in one line, for messages."""
+  text = " ".join(repr(value).split())
   return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -56,6 +56,13 @@ class Residuals(tuple):
     """The sum of the known sizes, in bytes, without values of variables."""
     return sum(r.bytes or 0 for r in self if not r.is_variable)
 
+  @property
+  def summary(self):
+    """The number of residuals and their size, in words."""
+    is_known = all(r.bytes is not None or r.is_variable for r in self)
+    size = f"{self.bytes:,} bytes" if is_known else "not all sizes known yet"
+    return f"{len(self)} residuals ({size})"
+
   def __str__(self):
     rows = [("name", "op", "dtype", "shape", "bytes")]
     for r in sorted(self, key=lambda r: r.is_variable):

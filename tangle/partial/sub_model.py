@@ -12,6 +12,7 @@ from tangle.partial import (
   feeds,
   own_forward,
   policies,
+  run_errors,
   split,
   stores,
 )
@@ -114,6 +115,7 @@ class SubModel:
     if store not in STORES and store != AUTO:
       raise errors.ArgumentError(
         f"{caller}: store must be one of {STORES + (AUTO,)}, got {store!r}."
+        f"{errors.suggest(store, STORES) or ' Leave it out for auto.'}"
       )
     self.store = store
     policy = choice.make(caller, residuals, recompute, keep, sizes)
@@ -145,6 +147,15 @@ class SubModel:
       self._make(caller)
     else:
       self._pick(caller, is_planned)
+
+  def __repr__(self):
+    waiting = sum(len(each.open) for each in self._generations.values())
+    return (
+      f"<SubModel {self.name!r}: inputs {[t.name for t in self.inputs]}, "
+      f"outputs {[t.name for t in self.outputs]}, {len(self.variables)} "
+      f"variables, store={self.store!r}, {self.residuals.summary}, {waiting} "
+      f"open calls>"
+    )
 
   def _pick(self, caller, is_planned):
     """Builds the sub-model with the first store that works."""
@@ -351,6 +362,7 @@ class SubModel:
     Raises:
       GraphError: if `sess` runs another graph, or a tensor may not be fed.
       ShapeError: if a fed array does not fit its tensor.
+      SessionError: if the session is closed, or a variable has no value.
     """
     used = tuple(self._usable) if used is None else tuple(map(bool, used))
     self.prepare(used)
@@ -381,10 +393,7 @@ class SubModel:
   def _own_feeds(self, sess, feed_dict, repeated):
     """Returns a dict from each fed tensor to a copy of its array."""
     caller = f"SubModel {self.name!r}: forward"
-    if sess.graph is not self.graph:
-      raise errors.GraphError(
-        f"{caller}: the session runs another graph. Open it with "
-        f"tf.compat.v1.Session(graph=sub_model.graph)."
-      )
+    how = "forward(sess, feed_dict)"
+    run_errors.check_session(caller, sess, self.graph, how, "sub_model.graph")
     find = None if self._copy is None else self._copy.find
     return feeds.take(caller, feed_dict, self.graph, repeated, find)

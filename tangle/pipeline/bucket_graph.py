@@ -1,9 +1,25 @@
 """The static graph of one sub-model at one bucket."""
 
+from typing import Any, NamedTuple
+
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import locks, walk
 from tangle.pipeline import passes
+
+
+class GraphCount(NamedTuple):
+  """The size of the graph of a sub-model at one bucket.
+
+  Attributes:
+    sub_model: name of the sub-model.
+    bucket: its bucket.
+    ops: the number of ops that it has added to the graph.
+  """
+
+  sub_model: str
+  bucket: Any
+  ops: int
 
 
 class BucketGraph:
@@ -108,6 +124,11 @@ class BucketGraph:
         self._passes[key] = maker.make()
       self.op_count += len(self.graph.get_operations()) - before
     return self._passes[key]
+
+  def kept(self):
+    """Lists the tensors that its training passes keep, each once."""
+    passes = self._passes.values()
+    return list({t.name: t for p in passes for t in p.residuals}.values())
 
   def owns(self, found):
     """Whether the `Pass` `found` was made here."""

@@ -12,8 +12,9 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import strategies
 from tangle.nets import half
+from tangle.partial import run_errors
+from tangle.pipeline import batches, describing, paths, runs
 from tangle.pipeline import nodes as nodes_lib
-from tangle.pipeline import paths, runs
 
 
 class Combination(NamedTuple):
@@ -73,6 +74,7 @@ class JointTrainer:
     """
     self.pipeline = pipeline
     self._caller = f"JointTrainer of {pipeline.name!r}"
+    strategies.check_optimizer(self._caller, optimizer)
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._weights = {k: float(v) for k, v in (loss_weights or {}).items()}
@@ -88,6 +90,9 @@ class JointTrainer:
       )
     names = {v.name for c in self.combinations for v in c.variables}
     self.variables = [v for v in self._trainable() if v.name in names]
+
+  def __repr__(self):
+    return describing.joint_trainer(self)
 
   def _trainable(self):
     return self.pipeline.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
@@ -155,7 +160,7 @@ class JointTrainer:
       ArgumentError: if there is no such combination, or none with a loss.
       BucketError: if the arrays fit no combination.
     """
-    chosen, feed_dict = self._choose(batch)
+    chosen, feed_dict = self._choose("step", sess, batch)
     if chosen.update is None:
       raise errors.ArgumentError(
         f"{self._caller}: none of the sub-models {list(batch)} has a loss. "
@@ -166,7 +171,7 @@ class JointTrainer:
     fetches["updates"] = [list(p.updates) for p in chosen.pieces.values()]
     if chosen.global_norm is not None:
       fetches["global_norm"] = chosen.global_norm
-    found = self.pipeline.prepared.run(sess, fetches, feed_dict)
+    found = self._run("step", sess, chosen, fetches, feed_dict)
     return runs.join_result(
       found["found"],
       self._weights,
@@ -189,20 +194,14 @@ class JointTrainer:
       ArgumentError: if there is no such combination, or no such output.
       BucketError: if the arrays fit no combination.
     """
-    chosen, feed_dict = self._choose(batch)
+    chosen, feed_dict = self._choose("forward", sess, batch)
     fetches = self._fetches(chosen)
     fetches["outputs"] = {}
-    for text in fetch:
-      name, _, output = text.partition(".")
-      outputs = chosen.pieces[name].outputs if name in chosen.pieces else {}
-      if output not in outputs:
-        raise errors.ArgumentError(
-          f"{self._caller}: fetch names {text!r}; the sub-models are "
-          f"{list(chosen.pieces)}, and the named one's outputs "
-          f"{list(outputs)}."
-        )
-      fetches["outputs"][text] = outputs[output]
-    found = self.pipeline.prepared.run(sess, fetches, feed_dict)
+    caller = f"{self._caller}: forward"
+    wanted = batches.find_outputs(caller, chosen.pieces, fetch)
+    for outputs in wanted.values():
+      fetches["outputs"].update(outputs)
+    found = self._run("forward", sess, chosen, fetches, feed_dict)
     return runs.join_result(
       found["found"], {}, chosen.buckets, found["outputs"]
     )
@@ -218,20 +217,48 @@ class JointTrainer:
       }
     }
 
-  def _choose(self, batch):
+  def _run(self, what, sess, chosen, fetches, feed_dict):
+    """Makes a run; explains its error if there is one."""
+    try:
+      return self.pipeline.prepared.run(sess, fetches, feed_dict)
+    except run_errors.ERRORS as error:
+      by_name = {tensor.name: tensor for tensor in feed_dict}
+      fed = [
+        (
+          name,
+          piece,
+          [
+            (by_name[ph.name], feed_dict[by_name[ph.name]])
+            for ph in piece.feeds.values()
+            if ph.name in by_name
+          ],
+        )
+        for name, piece in chosen.pieces.items()
+      ]
+      batches.explain(f"{self._caller}: {what}", error, sess, fed)
+      raise
+
+  def _choose(self, what, sess, batch):
     """Returns the combination for a batch, and what to feed."""
+    caller, call = f"{self._caller}: {what}", f"{what}(sess, batch)"
+    batches.check(caller, call, self.pipeline, sess, batch)
+    for name in batch:
+      if name not in self.pipeline.nodes:
+        batches.refuse_name(caller, self.pipeline, name)
     fitting = [c for c in self.combinations if set(c.buckets) == set(batch)]
     if not fitting:
       known = sorted({tuple(c.buckets) for c in self.combinations})
       raise errors.ArgumentError(
         f"{self._caller}: there is no joint graph of {list(batch)}; there are "
-        f"those of {[list(names) for names in known]}."
+        f"those of {[list(names) for names in known]}. Name just these "
+        f"sub-models in the batch, or add a combination."
       )
     arrays = {
       name: nodes_lib.take(
         f"{self._caller}, sub-model {name!r}",
         fitting[0].pieces[name],
         feeds,
+        pad=self.pipeline.nodes[name].pad,
       )
       for name, feeds in batch.items()
     }
@@ -245,6 +272,20 @@ class JointTrainer:
         feed_dict.update(fed)
       else:
         return combination, feed_dict
+    for name, found in arrays.items():
+      pad = self.pipeline.nodes[name].pad
+      for feed, array in found.items():
+        pieces = {c.buckets[name]: c.pieces[name] for c in fitting}
+        if any(nodes_lib.fit(p, {feed: array}, pad) for p in pieces.values()):
+          continue
+        batches.refuse_shape(
+          f"{caller}, sub-model {name!r}",
+          feed,
+          array.shape,
+          list(pieces),
+          [piece.feeds[feed].shape for piece in pieces.values()],
+          feed in pad,
+        )
     shapes = {
       f"{name}.{feed}": array.shape
       for name, found in arrays.items()

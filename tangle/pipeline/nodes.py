@@ -2,6 +2,7 @@
 
 import collections
 import re
+import types
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.partial import feeds as fed
-from tangle.pipeline import pieces
+from tangle.pipeline import batches, pieces
 
 
 class Source(NamedTuple):
@@ -51,6 +52,23 @@ class Node(NamedTuple):
   device: Optional[str] = None
 
 
+def default_graph(caller):
+  """Returns the default graph.
+
+  Args:
+    caller: the name that error messages begin with.
+
+  Raises:
+    GraphError: if TensorFlow executes eagerly, outside of any graph.
+  """
+  if tf1.executing_eagerly():
+    raise errors.GraphError(
+      f"{caller}: TensorFlow executes eagerly here, so that there is no graph "
+      f"to build in. Build and train within `with tf.Graph().as_default():`."
+    )
+  return tf1.get_default_graph()
+
+
 def op_name(text):
   """Returns `text` with `_` for characters that op names may not have."""
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
@@ -74,7 +92,7 @@ def check_new(caller, name, buckets, known):
   if name in known or "." in name:
     raise errors.ArgumentError(
       f"{caller}: a sub-model needs a name of its own without a dot; there "
-      f"are {list(known)}."
+      f"are {list(known)}, got {name!r}. Choose another name."
     )
   buckets = [None] if buckets is None else list(buckets)
   if not buckets or len(set(buckets)) < len(buckets):
@@ -133,7 +151,8 @@ def parse_reads(caller, reads, nodes):
       if not dot or not output or sub_model not in nodes:
         raise errors.ArgumentError(
           f"{caller}: the read {read!r} must come from 'sub_model.output' of "
-          f"one of {list(nodes)}, got {text!r}. Add that sub-model first."
+          f"one of {list(nodes)}, got {text!r}."
+          f"{_source_remedy(text, nodes)}"
         )
       source = Source(sub_model, output)
       if any(source in found for found in parsed.values()):
@@ -150,6 +169,34 @@ def parse_reads(caller, reads, nodes):
         f"sub-models that it names."
       )
   return parsed
+
+
+def refuse_output(caller, read, source, outputs):
+  """Raises the error for a read of an output that does not exist.
+
+  Args:
+    caller: the name that error messages begin with.
+    read: the name of the read.
+    source: its `Source`.
+    outputs: the names of the outputs of that sub-model.
+
+  Raises:
+    ArgumentError: in any case.
+  """
+  hint = errors.suggest(source.output, outputs)
+  raise errors.ArgumentError(
+    f"{caller}: the read {read!r} comes from '{source}', but "
+    f"{source.sub_model!r} has the outputs {list(outputs)}."
+    f"{hint or ' Read one of them, or add it to its Piece.'}"
+  )
+
+
+def _source_remedy(text, nodes):
+  name, _, output = text.partition(".")
+  if name in nodes:
+    return f" Name an output too, such as '{name}.h'."
+  hint = errors.suggest(text, [f"{known}.{output}" for known in nodes])
+  return hint or " Add that sub-model first."
 
 
 def group_sources(caller, nodes):
@@ -207,7 +254,8 @@ def choose_bucket(node, feeds, needed=None):
     BucketError: if no bucket fits.
   """
   caller = f"Pipeline sub-model {node.name!r}"
-  arrays = take(caller, node.graphs[node.buckets[0]].piece, feeds, needed)
+  first = node.graphs[node.buckets[0]].piece
+  arrays = take(caller, first, feeds, needed, node.pad)
   if node.bucket_of is not None:
     bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
@@ -225,19 +273,18 @@ def choose_bucket(node, feeds, needed=None):
   last = node.graphs[candidates[-1]].piece.feeds
   for name, array in arrays.items():
     if not _fits(last[name], array, name in node.pad):
-      padding = "" if name in node.pad else f", and pad has no {name!r}"
-      raise errors.BucketError(
-        f"{caller}: the feed {name!r} of shape {array.shape} fits none of the "
-        f"buckets {candidates}; the last takes {last[name].shape}{padding}. "
-        f"Add a larger bucket, or leave the example out."
+      wanted = [node.graphs[b].piece.feeds[name].shape for b in candidates]
+      batches.refuse_shape(
+        caller, name, array.shape, candidates, wanted, name in node.pad
       )
   raise errors.BucketError(
     f"{caller}: no single bucket of {candidates} takes the shapes "
-    f"{ {name: array.shape for name, array in arrays.items()} }."
+    f"{ {name: array.shape for name, array in arrays.items()} }. Add such a "
+    f"bucket, or leave the example out."
   )
 
 
-def take(caller, piece, feeds, needed=None):
+def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
   """Checks the feeds of one sub-model and converts them to arrays.
 
   Args:
@@ -246,6 +293,7 @@ def take(caller, piece, feeds, needed=None):
     feeds: feed name → array, or a value that numpy converts to one.
     needed: names of the required feeds; by default all placeholders without a
       default.
+    pad: feed name → the value with which ragged lists are filled up.
 
   Returns:
     Feed name → array.
@@ -257,25 +305,43 @@ def take(caller, piece, feeds, needed=None):
   if not hasattr(feeds, "items"):
     raise errors.ArgumentError(
       f"{caller}: the batch must have a dict of its feeds, empty if there are "
-      f"none, got {type(feeds).__name__}."
+      f"none, got {type(feeds).__name__}. Give feed name → array, for the "
+      f"feeds {list(piece.feeds)}."
     )
   for name in feeds:
     if name not in piece.feeds:
+      hint = errors.suggest(name, piece.feeds) or " Leave it out."
       raise errors.ArgumentError(
         f"{caller}: the batch has a feed {name!r}; the sub-model takes "
-        f"{list(piece.feeds)}."
+        f"{list(piece.feeds)}.{hint}"
       )
   for name, placeholder in piece.feeds.items():
     missing = name not in feeds and (needed is None or name in needed)
     if missing and not pieces.is_optional(placeholder):
       raise errors.ArgumentError(
         f"{caller}: the batch has no feed {name!r}; the sub-model takes "
-        f"{list(piece.feeds)}."
+        f"{list(piece.feeds)}. Add an array for it."
       )
   return {
-    name: fed.convert(caller, name, value, piece.feeds[name].dtype)
+    name: _take(caller, name, value, piece.feeds[name], pad)
     for name, value in feeds.items()
   }
+
+
+def _take(caller, name, value, placeholder, pad):
+  """Returns a value as an array; fills up ragged lists where buckets pad."""
+  try:
+    return fed.convert(caller, name, value, placeholder.dtype)
+  except errors.DtypeError:
+    lengths, axes = fed.find_ragged(value)
+    shape = placeholder.shape
+    if not axes or name not in pad or shape.rank != len(lengths):
+      raise
+    sizes = shape.as_list()
+    if any(sizes[axis] is None for axis in axes):  # not an axis of buckets
+      raise
+  filled = fed.fill_rows(value, lengths, pad[name])
+  return fed.convert(caller, name, filled, placeholder.dtype)
 
 
 def fit(piece, arrays, pad):

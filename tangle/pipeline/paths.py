@@ -42,16 +42,14 @@ def _build(pipeline, caller, name, bucket, sources, built):
   node = pipeline.nodes[name]
   if bucket not in node.buckets:
     raise errors.ArgumentError(
-      f"{caller}: the bucket {bucket!r} is not one of {node.buckets}."
+      f"{caller}: the bucket {bucket!r} is not one of {node.buckets}. Choose "
+      f"one of these."
     )
   reads = {}
   for read, source in sources.items():
     outputs = built[source.sub_model].outputs
     if source.output not in outputs:
-      raise errors.ArgumentError(
-        f"{caller}: the read {read!r} comes from '{source}', but "
-        f"{source.sub_model!r} has the outputs {list(outputs)}."
-      )
+      nodes_lib.refuse_output(caller, read, source, outputs)
     reads[read] = outputs[source.output]
   with tf1.name_scope(nodes_lib.op_name(name)):
     piece = node.build(bucket, reads)
@@ -115,6 +113,7 @@ def _find(caller, argument, named, built, part):
     if text not in tensors:
       raise errors.ArgumentError(
         f"{caller}: {argument} names {text!r}; there are {list(tensors)}."
+        f"{errors.suggest(text, tensors) or ' Choose among those.'}"
       )
   return {name: tensors[text] for name, text in named.items()}
 

@@ -128,6 +128,25 @@ def unfed(items, fed):
   return [op.outputs[0] for op in ops if op.type == "Placeholder"]
 
 
+def check_pad(caller, pad, feeds):
+  """Refuses an argument `pad` that names no feed.
+
+  Args:
+    caller: the name that error messages begin with.
+    pad: feed name → value.
+    feeds: feed name → placeholder.
+
+  Raises:
+    ArgumentError: if a name is unknown.
+  """
+  for name in pad:
+    if name not in feeds:
+      hint = errors.suggest(name, feeds) or " Name one of them."
+      raise errors.ArgumentError(
+        f"{caller}: pad names {name!r}; the feeds are {list(feeds)}.{hint}"
+      )
+
+
 def check_alike(caller, graphs):
   """Refuses buckets of one sub-model that differ in more than their shapes.
 

@@ -1,28 +1,22 @@
 """Pipelines: sub-models in an acyclic graph, connected by named boundaries."""
 
 import collections
-from typing import Any, NamedTuple
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.graphs import locks
-from tangle.partial import choice, leftovers, policies, prepared
+from tangle.graphs import locks, strategies
+from tangle.partial import choice, leftovers, policies, prepared, run_errors
+from tangle.pipeline import (
+  batches,
+  bucket_graph,
+  describing,
+  faults,
+  nodes,
+  pieces,
+  runs,
+  trainer,
+)
 from tangle.pipeline import boundaries as boundaries_lib
-from tangle.pipeline import bucket_graph, faults, nodes, pieces, runs, trainer
-
-
-class GraphCount(NamedTuple):
-  """The size of the graph of a sub-model at one bucket.
-
-  Attributes:
-    sub_model: name of the sub-model.
-    bucket: its bucket.
-    ops: the number of ops that it has added to the graph.
-  """
-
-  sub_model: str
-  bucket: Any
-  ops: int
 
 
 class Pipeline:
@@ -70,7 +64,7 @@ class Pipeline:
     self.name = name
     self.timeout_s = faults.check_timeout(name, timeout_s)
     self.left_keys = set()
-    self.graph = tf1.get_default_graph()
+    self.graph = nodes.default_graph(f"Pipeline {name!r}")
     self.nodes = collections.OrderedDict()
     self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
@@ -83,6 +77,9 @@ class Pipeline:
     self._takes = {}
     with tf1.name_scope(name) as scope:
       self.scope = scope
+
+  def __repr__(self):
+    return describing.pipeline(self)
 
   def add(
     self,
@@ -213,23 +210,16 @@ class Pipeline:
     found = {bucket: graph.piece for bucket, graph in node.graphs.items()}
     pieces.check_alike(caller, found)
     pieces.check_shared_variables(caller, found, self.graph)
-    feeds = self._any_piece(node.name).feeds
-    for feed in node.pad:
-      if feed not in feeds:
-        raise errors.ArgumentError(
-          f"{caller}: pad names {feed!r}; the feeds are {list(feeds)}."
-        )
+    pieces.check_pad(caller, node.pad, self._any_piece(node.name).feeds)
 
   def _read(self, node, name):
     """Returns the tensor of a read, its boundary and the producer's key."""
     sources = node.reads[name]
     for source in sources:
       if source not in self._boundaries:
-        outputs = list(self._any_piece(source.sub_model).outputs)
-        raise errors.ArgumentError(
-          f"Pipeline sub-model {node.name!r}: the read {name!r} comes from "
-          f"'{source}', but {source.sub_model!r} has the outputs {outputs}."
-        )
+        piece = self._any_piece(source.sub_model)
+        caller = f"Pipeline sub-model {node.name!r}"
+        nodes.refuse_output(caller, name, source, piece.outputs)
     boundary = self._boundaries[sources[0]]
     key = self.read_key(node.name, name)
     return boundary.peek(key, node.device), boundary, key
@@ -343,6 +333,7 @@ class Pipeline:
         update needs a placeholder, or `micro_batches` or `schedule` is invalid.
       CutError: if a sub-model that others read cannot be cut.
     """
+    strategies.check_optimizer(f"Pipeline {self.name!r}: minimize", optimizer)
     self.build()
     return trainer.Trainer(
       self,
@@ -373,18 +364,25 @@ class Pipeline:
     Raises:
       ArgumentError: if a name is unknown, or a read has no source.
       BucketError: if an array fits no bucket.
+      SessionError: if the session is closed, or a variable has no value.
       TaskLostError: if a task of the cluster is lost.
     """
+    caller = f"Pipeline {self.name!r}: forward"
+    batches.check(caller, "forward(sess, batch)", self, sess, batch)
     self.build()
     needed = None
     if not with_loss:
       needed = runs.feeds_without_loss(self, batch, fetch)
-    plan, given = runs.make_plan(self, sess, batch, needed)
-    return faults.call(
-      self,
-      sess,
-      lambda to: runs.forward_only(self, to, plan, given, fetch, with_loss),
-    )
+    plan, given = runs.make_plan(self, batch, needed)
+    try:
+      return faults.call(
+        self,
+        sess,
+        lambda to: runs.forward_only(self, to, plan, given, fetch, with_loss),
+      )
+    except run_errors.ERRORS as error:
+      runs.explain(caller, error, sess, plan, given)
+      raise
 
   def graph_counts(self):
     """Lists the static graphs of the pipeline.
@@ -393,7 +391,7 @@ class Pipeline:
       A list of `GraphCount`, one per sub-model and bucket: N + M + ....
     """
     return [
-      GraphCount(node.name, bucket, graph.op_count)
+      bucket_graph.GraphCount(node.name, bucket, graph.op_count)
       for node in self.nodes.values()
       for bucket, graph in node.graphs.items()
     ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.partial import staging
+from tangle.pipeline import batches
 from tangle.pipeline import nodes as nodes_lib
 
 
@@ -66,12 +67,11 @@ class Result(NamedTuple):
   global_norm: Any
 
 
-def make_plan(pipeline, sess, batch, needed=None):
+def make_plan(pipeline, batch, needed=None):
   """Picks buckets and sources for a batch; runs nothing.
 
   Args:
     pipeline: the `Pipeline`.
-    sess: the session.
     batch: sub-model name → feed name → array.
     needed: a function of a sub-model's name that returns the names of the feeds
       that it needs; all by default.
@@ -80,15 +80,9 @@ def make_plan(pipeline, sess, batch, needed=None):
     A `Plan`, and for each of its sub-models the list of arrays to feed.
 
   Raises:
-    GraphError: if `sess` runs another graph.
     ArgumentError: if a name is unknown, or a read has no or several sources.
     BucketError: if an array fits no bucket.
   """
-  if sess.graph is not pipeline.graph:
-    raise errors.GraphError(
-      f"Pipeline {pipeline.name!r}: the session runs another graph. Open it "
-      f"with tf.compat.v1.Session(graph=pipeline.graph)."
-    )
   names = tuple(batch)
   chosen = pipeline.choices.get(names)
   if chosen is None:
@@ -161,10 +155,7 @@ def choose_sources(pipeline, names):
   """
   for name in names:
     if name not in pipeline.nodes:
-      raise errors.ArgumentError(
-        f"Pipeline {pipeline.name!r}: the batch names {name!r}; there are "
-        f"{list(pipeline.nodes)}."
-      )
+      batches.refuse_name(f"Pipeline {pipeline.name!r}", pipeline, name)
   chosen = {name: {} for name in pipeline.nodes if name in names}
   for name, reads in chosen.items():
     for read, sources in pipeline.nodes[name].reads.items():
@@ -303,6 +294,26 @@ def join_result(found, weights, buckets, outputs=None, global_norm=None):
   )
 
 
+def explain(caller, error, sess, plan, given):
+  """Raises an explanation of an error of a plan's run, if there is one.
+
+  Args:
+    caller: the name that error messages begin with.
+    error: the error.
+    sess: the session.
+    plan: the `Plan`.
+    given: for each of its sub-models the arrays that were fed.
+
+  Raises:
+    TangleError: as `run_errors.reraise`.
+  """
+  fed = [
+    (active.node.name, active.graph.piece, zip(feeds, arrays))
+    for active, feeds, arrays in zip(plan.active, plan.feeds, given)
+  ]
+  batches.explain(caller, error, sess, fed)
+
+
 def feeds_without_loss(pipeline, batch, fetch):
   """Finds the feeds that a batch needs when no loss is computed.
 
@@ -344,7 +355,8 @@ def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
     ArgumentError: if `fetch` is no list, or names no output of a sub-model
       that takes part.
   """
-  wanted = _wanted(plan, fetch)
+  pieces = {a.node.name: a.graph.piece for a in plan.active}
+  wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
   found, outputs = {}, {}
   drops = drop_boundaries(pipeline, plan)
   keys = new_keys(plan)
@@ -374,24 +386,3 @@ def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
   finally:
     pipeline.leftovers.clear(sess)
   return make_result(plan, found, {}, outputs)
-
-
-def _wanted(plan, fetch) -> Dict[str, Dict[str, Tuple[str, Any]]]:
-  graphs = {active.node.name: active.graph for active in plan.active}
-  if isinstance(fetch, str):
-    raise errors.ArgumentError(
-      f"Pipeline.forward: fetch must be a list of names, got {fetch!r}. Put it "
-      f"into a list."
-    )
-  wanted = {}
-  for text in fetch:
-    name, _, output = text.partition(".")
-    if name not in graphs or output not in graphs[name].piece.outputs:
-      known = [
-        f"{n}.{o}" for n, graph in graphs.items() for o in graph.piece.outputs
-      ]
-      raise errors.ArgumentError(
-        f"Pipeline.forward: fetch names {text!r}; the batch gives {known}."
-      )
-    wanted.setdefault(name, {})[text] = graphs[name].piece.outputs[output]
-  return wanted

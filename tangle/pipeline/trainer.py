@@ -7,8 +7,17 @@ from concurrent import futures
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.partial import monitored
-from tangle.pipeline import faults, nodes, programs, runs, schedules, updates
+from tangle.partial import monitored, run_errors
+from tangle.pipeline import (
+  batches,
+  describing,
+  faults,
+  nodes,
+  programs,
+  runs,
+  schedules,
+  updates,
+)
 from tangle.pipeline import micro_batches as micro
 from tangle.pipeline import passes as passes_lib
 
@@ -62,6 +71,9 @@ class Trainer:
         self._sums = micro.Sums() if micro_batches > 1 else None
     self.variables = self._build(pipeline.nodes)
 
+  def __repr__(self):
+    return describing.trainer(self)
+
   def _check_settings(self):
     clip_norm = self._clip_norm
     if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
@@ -90,6 +102,7 @@ class Trainer:
         raise errors.ArgumentError(
           f"Pipeline {self.pipeline.name!r}: loss_weights names {name!r}; the "
           f"sub-models with a loss are {with_loss}."
+          f"{errors.suggest(name, with_loss) or ' Name one of them.'}"
         )
 
   def record(self, timeline):
@@ -317,18 +330,26 @@ class Trainer:
         step; repeat the step.
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks what such a step needs.
+      SessionError: if the session is closed, or a variable has no value.
+      ShapeError: if arrays do not fit a placeholder, or one another.
       TaskLostError: if a task of the cluster is lost, and so are its variables.
     """
-    plan, given = runs.make_plan(self.pipeline, sess, batch)
+    caller = f"Pipeline {self.pipeline.name!r}: step"
+    batches.check(caller, "step(sess, batch)", self.pipeline, sess, batch)
+    plan, given = runs.make_plan(self.pipeline, batch)
     program = self._programs.get(id(plan))
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    return faults.call(
-      self.pipeline,
-      monitored.bind(sess),
-      lambda to: program.step(to, given),
-    )
+    try:
+      return faults.call(
+        self.pipeline,
+        monitored.bind(sess),
+        lambda to: program.step(to, given),
+      )
+    except run_errors.ERRORS as error:
+      runs.explain(caller, error, sess, plan, given)
+      raise
 
   def _make_program(self, plan):
     """Makes the `Program` of a plan."""

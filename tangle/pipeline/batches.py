@@ -1,0 +1,166 @@
+"""Checks the arguments of a step, and explains why a batch does not fit."""
+
+from tangle import errors
+from tangle.partial import feeds as fed
+from tangle.partial import run_errors
+
+
+def check(caller, call, pipeline, sess, batch):
+  """Refuses a step whose session or batch cannot be used.
+
+  Args:
+    caller: the name that error messages begin with.
+    call: how to call, such as `"step(sess, batch)"`.
+    pipeline: the `Pipeline`.
+    sess: the session.
+    batch: sub-model name → feed name → array.
+
+  Raises:
+    ArgumentError: if `sess` is no session, `batch` is no dict, or it names a
+      sub-model that the pipeline lacks.
+    GraphError: if `sess` runs another graph.
+    SessionError: if `sess` is a monitored session that is closed.
+  """
+  run_errors.check_session(caller, sess, pipeline.graph, call, "pipeline.graph")
+  if not hasattr(batch, "items"):
+    remedy = f"Call {call} with such a dict"
+    if hasattr(batch, "__next__"):
+      remedy = f"Call {call} for each batch that it yields"
+    raise errors.ArgumentError(
+      f"{caller}: batch must be a dict from sub-model to its feeds, got "
+      f"{type(batch).__name__}. {remedy}."
+    )
+  if not batch:
+    raise errors.ArgumentError(
+      f"{caller}: the batch is empty. Name the sub-models that shall run, of "
+      f"{list(pipeline.nodes)}."
+    )
+
+
+def refuse_name(caller, pipeline, name):
+  """Raises the error for a name that is no sub-model's.
+
+  Args:
+    caller: the name that error messages begin with.
+    pipeline: the `Pipeline`.
+    name: the unknown name.
+
+  Raises:
+    ArgumentError: in any case.
+  """
+  known = list(pipeline.nodes)
+  remedy = errors.suggest(name, known)
+  for node in pipeline.nodes.values():
+    graph = next(iter(node.graphs.values()), None)
+    if graph is not None and name in graph.piece.feeds and not remedy:
+      remedy = f" Nest it: {{{node.name!r}: {{{name!r}: array}}}}."
+      break
+  raise errors.ArgumentError(
+    f"{caller}: the batch names {name!r}, which is not one of the sub-models "
+    f"{known}.{remedy or ' Name those that shall run.'}"
+  )
+
+
+def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
+  """Raises the error for an array that fits no bucket.
+
+  Args:
+    caller: the name that error messages begin with.
+    name: the name of the feed.
+    shape: the shape of the array, a tuple.
+    buckets: the buckets that were tried.
+    wanted: the static shape of the feed's placeholder at each bucket.
+    may_pad: whether `pad` has the feed.
+
+  Raises:
+    ShapeError: if a larger bucket would not help, as the rank is wrong, or a
+      size that does not depend on the bucket.
+    BucketError: else.
+  """
+  last = wanted[-1]
+  what = f"{caller}: the feed {name!r} of shape {shape}"
+  has_rank = any(each.rank == len(shape) for each in wanted)
+  if not has_rank:
+    remedy = fed.explain_shape(last, shape)
+    raise errors.ShapeError(
+      f"{what} does not fit the shape {last} of its placeholder. {remedy}"
+    )
+  for axis, given in enumerate(shape):
+    sizes = {tuple(each.as_list())[axis] for each in wanted if each.rank}
+    if len(sizes) == 1 and (len(buckets) > 1 or not may_pad):
+      (size,) = sizes
+      if size is not None and given != size and not (may_pad and given < size):
+        remedy = f"Axis {axis} must have size {size}"
+        if given < size:
+          remedy += f", or give Pipeline.add pad={{{name!r}: value}}"
+        raise errors.ShapeError(
+          f"{what} does not fit the shape {last} of its placeholder. {remedy}."
+        )
+  is_short = all(
+    size is None or given <= size for size, given in zip(last.as_list(), shape)
+  )
+  remedy = "Add a larger bucket, or leave the example out"
+  if is_short and not may_pad:
+    remedy = f"Give Pipeline.add pad={{{name!r}: value}}, or feed that length"
+  padding = "" if may_pad else f", and pad has no {name!r}"
+  raise errors.BucketError(
+    f"{what} fits none of the buckets {buckets}; the last takes {last}"
+    f"{padding}. {remedy}."
+  )
+
+
+def find_outputs(caller, pieces, fetch):
+  """Finds the tensors to return.
+
+  Args:
+    caller: the name that error messages begin with.
+    pieces: sub-model → `Piece`, of those that run.
+    fetch: `"sub_model.output"` names.
+
+  Returns:
+    A dict: sub-model → `"sub_model.output"` → tensor.
+
+  Raises:
+    ArgumentError: if `fetch` is no list, or names no output of a sub-model
+      that takes part.
+  """
+  if isinstance(fetch, str):
+    raise errors.ArgumentError(
+      f"{caller}: fetch must be a list of names, got {fetch!r}. Put it into a "
+      f"list."
+    )
+  wanted = {}
+  for text in fetch:
+    name, _, output = str(text).partition(".")
+    if name not in pieces or output not in pieces[name].outputs:
+      known = [f"{n}.{o}" for n, p in pieces.items() for o in p.outputs]
+      hint = errors.suggest(text, known) or " Choose among those."
+      raise errors.ArgumentError(
+        f"{caller}: fetch names {text!r}; the sub-models of the batch have the "
+        f"outputs {known}.{hint}"
+      )
+    wanted.setdefault(name, {})[text] = pieces[name].outputs[output]
+  return wanted
+
+
+def explain(caller, error, sess, fed_by_name):
+  """Raises an explanation of an error of a step's run, if there is one.
+
+  Args:
+    caller: the name that error messages begin with.
+    error: the error.
+    sess: the session.
+    fed_by_name: for each sub-model its name, its `Piece`, and an iterable of
+      pairs of a placeholder and the array that it was fed.
+
+  Raises:
+    TangleError: as `run_errors.reraise`.
+  """
+  found = []
+  for name, piece, pairs in fed_by_name:
+    names = {tensor.name: feed for feed, tensor in piece.feeds.items()}
+    for tensor, array in pairs:
+      feed = names.get(tensor.name, tensor.name)
+      label = f"the feed {feed!r} of the sub-model {name!r}"
+      found.append(run_errors.Fed(label, tensor, array))
+  run_errors.reraise(caller, error, sess, found)
