@@ -34,6 +34,13 @@ class TreeTest(parameterized.TestCase):
     self.assertTrue(issubclass(errors.CallError, RuntimeError))
     self.assertTrue(issubclass(errors.MissingPackageError, ImportError))
 
+  def test_a_similar_name_is_suggested(self):
+    known = ["encoder.h", "decoder.h", 3]
+    text = errors.suggest("encodr.h", known)
+    self.assertEqual(text, " Perhaps 'encoder.h' is meant.")
+    self.assertEqual(errors.suggest("nothing like it", known), "")
+    self.assertEqual(errors.suggest(None, []), "")
+
   def test_an_error_is_summarized_in_one_line(self):
     texts = {
       "": "",

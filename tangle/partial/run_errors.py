@@ -19,6 +19,7 @@ ERRORS = (tf1.errors.OpError, RuntimeError)
 """The errors that `Session.run` raises when a run fails."""
 
 _SHOWN = 3  # how many variables a message names
+_MOST_READS = 8  # of reference variables, one run each
 
 
 class Fed(NamedTuple):
@@ -164,9 +165,10 @@ def _uninitialized(caller, error, text, sess, fed):
   others = [v for v, own in variables.values() if own == line]
   names = _without_value(sess, others) or [name]
   shown = ", ".join(map(repr, names[:_SHOWN]))
-  more = len(names) - _SHOWN
+  more = len(names) - _SHOWN  # not all reference variables are looked at
   if more > 0:
-    shown += f" and {more} more"
+    is_count = all(map(compat.is_resource_variable, others))
+    shown += f" and {more} more" if is_count else " and more"
   verb = "variable {} has no value"
   if len(names) > 1:
     verb = "variables {} have no values"
@@ -188,19 +190,27 @@ def _without_value(sess, variables):
   """Names the variables without values, as far as existing ops can tell."""
   if not compat.is_plain(sess):
     return []
-  names, probes = [], []
+  probes, names, runs = {}, [], 0
   for variable in variables:
-    handle = variable.op.outputs[0]
-    for op in handle.consumers():
-      if op.type in ("VarIsInitializedOp", "IsVariableInitialized"):
-        names.append(variable.op.name)
-        probes.append(op.outputs[0])
+    readers = {op.type: op for op in variable.op.outputs[0].consumers()}
+    for kind in ("VarIsInitializedOp", "IsVariableInitialized"):
+      if kind in readers:
+        probes[variable.op.name] = readers[kind].outputs[0]
         break
+    else:  # a reference variable, read in a run of its own
+      if "Identity" in readers and runs < _MOST_READS and len(names) <= _SHOWN:
+        runs += 1
+        try:
+          sess.run(readers["Identity"])
+        except tf1.errors.FailedPreconditionError:
+          names.append(variable.op.name)
+        except ERRORS:
+          return []
   try:
     found = sess.run(probes)
   except ERRORS:  # a partial run that failed has cancelled the session
     return []
-  return [name for name, has_value in zip(names, found) if not has_value]
+  return names + [name for name, has_value in found.items() if not has_value]
 
 
 def _unfed(caller, error, text, sess, fed):

@@ -79,15 +79,15 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
   """
   last = wanted[-1]
   what = f"{caller}: the feed {name!r} of shape {shape}"
-  has_rank = any(each.rank == len(shape) for each in wanted)
-  if not has_rank:
+  alike = [each.as_list() for each in wanted if each.rank == len(shape)]
+  if not alike:
     remedy = fed.explain_shape(last, shape)
     raise errors.ShapeError(
       f"{what} does not fit the shape {last} of its placeholder. {remedy}"
     )
   for axis, given in enumerate(shape):
-    sizes = {tuple(each.as_list())[axis] for each in wanted if each.rank}
-    if len(sizes) == 1 and (len(buckets) > 1 or not may_pad):
+    sizes = {each[axis] for each in alike}
+    if len(sizes) == 1 and (len(alike) > 1 or list(buckets) == [None]):
       (size,) = sizes
       if size is not None and given != size and not (may_pad and given < size):
         remedy = f"Axis {axis} must have size {size}"

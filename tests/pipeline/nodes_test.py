@@ -22,8 +22,15 @@ class ParseReadsTest(absltest.TestCase):
     self.assertEmpty(self.parse(None))
 
   def test_malformed_or_unknown_source(self):
-    for text in ("a", "a.", ".out", "c.out", ""):
-      message = f"'x' must come from .*'a', 'b'.*got '{text}'. Add that"
+    for text, remedy in (
+      ("a", "Name an output too, such as 'a.h'"),
+      ("a.", "Name an output too"),
+      (".out", "Perhaps '[ab].out' is meant"),
+      ("c.out", "Perhaps '[ab].out' is meant"),
+      ("elsewhere.x", "Add that sub-model first"),
+      ("", "Add that sub-model first|Perhaps"),
+    ):
+      message = f"'x' must come from .*'a', 'b'.*got '{text}'. ({remedy})"
       with self.assertRaisesRegex(errors.ArgumentError, message):
         self.parse({"x": text})
 
@@ -47,7 +54,8 @@ class ParseReadsTest(absltest.TestCase):
 class GroupSourcesTest(absltest.TestCase):
   def group(self, **reads):
     """Returns the groups for reads of `c`, `d`, ... as sorted strings."""
-    pipeline = tangle.Pipeline()
+    with tf1.Graph().as_default():
+      pipeline = tangle.Pipeline()
     for name in "ab":
       pipeline.add(name, None)
     for name, sources in reads.items():
@@ -221,9 +229,35 @@ class ChooseBucketTest(support.PipelineTestCase):
 
   def test_wrong_rank(self):
     node = self.node([[None, 2]], pad={"x": 0})
-    for shape in ([2], [1, 2, 1], []):
-      with self.assertRaisesRegex(errors.BucketError, "the feed 'x' of shape"):
+    for shape, verb in ([2], "Add"), ([1, 2, 1], "Remove"), ([], "Add"):
+      message = f"the feed 'x' of shape.*{verb} axes: rank 2 is expected"
+      with self.assertRaisesRegex(errors.ShapeError, message):
         self.choose(node, x=np.ones(shape))
+
+  def test_ragged_lists_are_padded_on_the_axis_of_the_buckets(self):
+    node = self.node([[None, 2], [None, 4]], pad={"x": 7})
+    for rows in ([[1.0, 2, 3], [4]], [np.array([1.0, 2, 3]), (4.0,)]):
+      bucket, fed = self.choose(node, x=rows)
+      self.assertEqual(bucket, 1)
+      np.testing.assert_array_equal(fed["x"], [[1, 2, 3, 7], [4, 7, 7, 7]])
+    bucket, fed = self.choose(node, x=[[1.0], [], [2, 3]])
+    self.assertEqual(bucket, 0)
+    np.testing.assert_array_equal(fed["x"], [[1, 7], [7, 7], [2, 3]])
+
+  @parameterized.named_parameters(
+    ("without_pad", [[None, 2], [None, 4]], {}),
+    ("on_an_axis_without_buckets", [[None, None]], {"x": 0}),
+  )
+  def test_ragged_lists_are_refused(self, shapes, pad):
+    node = self.node(shapes, pad=pad)
+    message = r"'x' must be .*got \[\[1.0\], \[2.0, 3.0\]\], whose rows have"
+    with self.assertRaisesRegex(errors.DtypeError, message):
+      self.choose(node, x=[[1.0], [2.0, 3.0]])
+
+  def test_ragged_lists_do_not_hide_a_wrong_value(self):
+    node = self.node([[None, 2]], pad={"x": 0})
+    with self.assertRaisesRegex(errors.DtypeError, "which has strings"):
+      self.choose(node, x=[["a"], ["b", "c"]])
 
   def test_no_single_bucket_takes_all_feeds(self):
     node = self.node([[None, 2], [None, 4]], feeds=("x", "y"))

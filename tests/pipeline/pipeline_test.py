@@ -185,7 +185,7 @@ class AddTest(support.PipelineTestCase):
     (
       "unknown_source",
       {"reads": {"x": "coder.out"}},
-      r"'x' must come from .*\['encoder'\], got 'coder.out'. Add that",
+      r"'x' must come from .*\['encoder'\], got 'coder.out'. Perhaps",
     ),
     (
       "itself",

@@ -64,7 +64,7 @@ class PlanErrorsTest(RunsTestCase):
       "unknown_sub_model",
       {"coder": {}},
       errors.ArgumentError,
-      "the batch names 'coder'; there are .*'encoder', 'decoder'",
+      "the batch names 'coder', .*'encoder', 'decoder'.*Perhaps 'encoder' is",
     ),
     (
       "no_source",
@@ -99,14 +99,14 @@ class PlanErrorsTest(RunsTestCase):
     (
       "too_long",
       {"encoder": {"x": np.ones([4, 5])}},
-      errors.BucketError,
-      r"'encoder': the feed 'x' of shape \(4, 5\) fits none",
+      errors.ShapeError,
+      r"'encoder': the feed 'x' of shape \(4, 5\).*Axis 1 must have size 3",
     ),
     (
       "wrong_rank",
       {"encoder": {"x": np.ones(3)}, "decoder": {}},
-      errors.BucketError,
-      r"'encoder': the feed 'x' of shape \(3,\) fits none",
+      errors.ShapeError,
+      r"'encoder': the feed 'x' of shape \(3,\).*rank 2 is expected and rank 1",
     ),
     (
       "late_sub_model",
@@ -133,7 +133,7 @@ class PlanErrorsTest(RunsTestCase):
 
   @parameterized.parameters("encoder.outt", "coder.out", "out", "choosy.x")
   def test_fetch_that_names_no_output(self, text):
-    message = f"fetch names '{text}'; the batch gives .*'encoder.out'"
+    message = f"fetch names '{text}'; the sub-models .*'encoder.out'"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       self.pipeline.forward(self.sess, self.batch(), fetch=[text])
     self.assertEqual(self.sess.run(self.count), 0)
