@@ -8,6 +8,7 @@ import weakref
 import numpy as np
 
 from tangle import compat, errors
+from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.partial import feeds, leftovers, monitored, run_errors, split
 
@@ -190,6 +191,12 @@ class Call:
       CallError, ArgumentError, ShapeError, DtypeError: as `backward`.
     """
     used, feed_dict = self._feeds(upstream, sess)
+    if hasattr(fetches, "partial_run"):
+      raise errors.ArgumentError(
+        f"SubModel {self._sub_model.name!r}: run: fetches must be ops or "
+        f"tensors, got a session. Call run(fetches, upstream); the call has "
+        f"its session."
+      )
     self._gradients(used)
     return self._finish(fetches, feed_dict)
 
@@ -261,7 +268,8 @@ class Call:
         f"residuals. Use that session."
       )
     tensors = self._sub_model.outputs
-    if isinstance(upstream, np.ndarray) or not hasattr(upstream, "__len__"):
+    others = (np.ndarray, dict, str, tf1.Tensor)
+    if isinstance(upstream, others) or not hasattr(upstream, "__len__"):
       raise errors.ArgumentError(
         f"{caller}: upstream must be a sequence with one gradient per output, "
         f"got {type(upstream).__name__}. Put it into a list."
@@ -346,7 +354,7 @@ def _check_upstream(caller, tensor, output, value):
   if not isinstance(value, (np.ndarray, np.generic)):
     try:
       array = np.asarray(value, dtype)
-    except (TypeError, ValueError) as error:
+    except (NotImplementedError, TypeError, ValueError) as error:
       raise errors.DtypeError(
         f"{caller}: the upstream gradient of {tensor.name!r} must be an array "
         f"of {tensor.dtype.base_dtype.name}, got {feeds.show(value)}. Give an "

@@ -181,13 +181,17 @@ def convert(caller, name, value, dtype):
   return found
 
 
-_TENSORS = (tf1.Tensor, tf1.Variable, tf1.SparseTensor)
+_PLAIN = (np.ndarray, np.generic, int, float, complex, list, tuple, tf1.Tensor)
 
 
 def _is_plain(value):
   """Whether `value` is to be made an array; a handle of a session is not."""
-  kinds = (np.ndarray, np.generic, int, float, complex, list, tuple)
-  return value is None or isinstance(value, (*kinds, *_TENSORS))
+  return isinstance(value, _PLAIN) or value is None or _is_symbolic(value)
+
+
+def _is_symbolic(value):
+  """Whether `value` is a tensor or variable of a graph, without a value."""
+  return isinstance(getattr(value, "graph", None), tf1.Graph)
 
 
 def _check_given(caller, name, value, dtype):
@@ -198,11 +202,12 @@ def _check_given(caller, name, value, dtype):
       f"{caller}: {name!r} must be an array of {kind}, got None. Feed an "
       f"array; only a placeholder with a default may be omitted."
     )
-  if isinstance(value, _TENSORS) and hasattr(value, "graph"):
+  if _is_symbolic(value):
+    given = getattr(value, "name", None)
     raise errors.DtypeError(
       f"{caller}: {name!r} must be an array of {kind}, got the tensor "
-      f"{getattr(value, 'name', value)!r}, which has no value outside a run. "
-      f"Feed what sess.run() returns for it, or build the network on it."
+      f"{repr(given) if given else show(value)}, which has no value outside a "
+      f"run. Feed what sess.run() returns for it, or build the network on it."
     )
 
 

@@ -127,6 +127,11 @@ def _cancelled(caller, error, text, sess, fed):
       f"{caller}: the session was closed during the run. Open a new session, "
       f"and close it after the last run."
     )
+  if re.search(r"(Run call was|RecvAsync is|Step was) cancelled", text):
+    return errors.SessionError(
+      f"{caller}: the run was cancelled. TensorFlow cancels a session in which "
+      f"a partial run, as of store='session', has failed. Open a new session."
+    )
   return None
 
 
