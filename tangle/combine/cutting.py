@@ -69,7 +69,7 @@ class Cut:
     if len(given) != len(self.inputs):
       raise errors.ArgumentError(
         f"{self.name}: give one tensor for each of "
-        f"{[t.name for t in self.inputs]}, got {len(given)}"
+        f"{[t.name for t in self.inputs]}, got {len(given)}."
       )
     replace = {}
     for old, new in zip(self.inputs, given):
@@ -77,10 +77,12 @@ class Cut:
       new = tf1.convert_to_tensor(new)
       got = f"{checks.describe(old)}, got {checks.describe(new)}"
       if new.dtype.base_dtype != old.dtype.base_dtype:
-        raise errors.DtypeError(f"{self.name}: inputs must be as {got}; cast")
+        raise errors.DtypeError(
+          f"{self.name}: inputs must be as {got}. Convert them with tf1.cast."
+        )
       if not new.shape.is_compatible_with(old.shape):
         raise errors.ShapeError(
-          f"{self.name}: inputs must have the shape of {got}; reshape it"
+          f"{self.name}: inputs must have the shape of {got}. Reshape it."
         )
       if new is not old:
         replace[old.name] = new
@@ -94,9 +96,9 @@ class Cut:
       if compat.in_v1_control_flow(op):
         raise errors.CutError(
           f"{self.name}: op {op.name!r} is in a TensorFlow 1 style loop or "
-          f"conditional, which cannot be copied; call tf.compat.v1."
+          f"conditional, which cannot be copied. Call tf.compat.v1."
           f"enable_control_flow_v2() before the network is built, or call the "
-          f"cut with its own inputs"
+          f"cut with its own inputs."
         )
     return copying.copy(ops, [self.output], replace, name or self.name)[0]
 
@@ -135,8 +137,8 @@ def cut(at, inputs=None, graph=None, name=None):
     ]
     if not inputs:
       raise errors.DisconnectedError(
-        f"{_CALLER}: {output.name!r} depends on no placeholder; say with "
-        f"inputs= where the part begins"
+        f"{_CALLER}: {output.name!r} depends on no placeholder. Say with "
+        f"inputs= where the part begins."
       )
   elif isinstance(inputs, tf1.Tensor):
     inputs = [inputs]
@@ -145,7 +147,7 @@ def cut(at, inputs=None, graph=None, name=None):
   if output.name not in walk.dependents(inputs, ops):
     raise errors.DisconnectedError(
       f"{_CALLER}: {output.name!r} does not depend on "
-      f"{[tensor.name for tensor in inputs]}; name the inputs of the network"
+      f"{[tensor.name for tensor in inputs]}. Name the inputs of the network."
     )
   if name is None:
     name = output.op.name.replace("/", "_")
@@ -163,7 +165,7 @@ def _find(at, graph):
     if (index and not index.isdigit()) or k >= len(outputs):
       raise errors.ArgumentError(
         f"{_CALLER}: {at!r} is none of the {len(outputs)} outputs of op "
-        f"{op_name!r}"
+        f"{op_name!r}."
       )
     if index or len(outputs) == 1:
       return outputs[k]
@@ -174,7 +176,7 @@ def _find(at, graph):
   if leaving:
     raise errors.ArgumentError(
       f"{_CALLER}: several tensors come out of layer {at!r}: "
-      f"{[tensor.name for tensor in leaving]}; name one of them"
+      f"{[tensor.name for tensor in leaving]}. Name one of them."
     )
   known = set(ops)
   for name in ops:
@@ -182,8 +184,8 @@ def _find(at, graph):
     known.update("/".join(parts[:k]) for k in range(1, len(parts)))
   close = difflib.get_close_matches(at, sorted(known), 5)
   raise errors.ArgumentError(
-    f"{_CALLER}: the graph has no tensor or layer {at!r}; close to it are "
-    f"{close}"
+    f"{_CALLER}: the graph has no tensor or layer {at!r}. Close to it are "
+    f"{close}."
   )
 
 

@@ -83,11 +83,11 @@ def gradual(networks, learning_rate, steps, decay=2.6):
   if not isinstance(steps, numbers.Integral) or steps < 0:
     raise errors.ArgumentError(
       f"combine.gradual: steps must be a whole number, at least 0, got "
-      f"{steps!r}"
+      f"{steps!r}."
     )
   if not 0 < decay < math.inf:
     raise errors.ArgumentError(
-      f"combine.gradual: decay must be positive, got {decay!r}"
+      f"combine.gradual: decay must be positive, got {decay!r}."
     )
   below = range(len(networks) - 1, -1, -1)
   return [
@@ -151,7 +151,7 @@ def minimize(
   if loss.shape.ndims != 0:
     raise errors.ShapeError(
       f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "
-      f"{loss.shape}; take its mean"
+      f"{loss.shape}. Take its mean."
     )
   below = walk.ancestors([loss], control=True)
   running = {op.name for op in below}
@@ -265,27 +265,27 @@ def _members(part, running):
 
 def _check_groups(groups, global_step, clip_norm):
   if not groups:
-    raise errors.ArgumentError(f"{_CALLER}: give at least one group, got none")
+    raise errors.ArgumentError(f"{_CALLER}: give at least one group, got none.")
   for k, group in enumerate(groups):
     rate, step = group.learning_rate, group.unfreeze_step
     if isinstance(rate, numbers.Real) and not 0 < rate < math.inf:
       raise errors.ArgumentError(
         f"{_CALLER}: the learning rate of group {k} must be positive and "
-        f"finite, got {rate!r}; put what does not learn into frozen="
+        f"finite, got {rate!r}. Put what does not learn into frozen=."
       )
     if not isinstance(step, numbers.Integral) or step < 0:
       raise errors.ArgumentError(
         f"{_CALLER}: unfreeze_step of group {k} must be a whole number, at "
-        f"least 0, got {step!r}"
+        f"least 0, got {step!r}."
       )
     if step > 0 and global_step is None:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} begins at step {step}; pass global_step, such "
-        f"as tf1.train.get_or_create_global_step()"
+        f"{_CALLER}: group {k} begins at step {step}. Pass global_step, such "
+        f"as tf1.train.get_or_create_global_step()."
       )
   if clip_norm is not None and not clip_norm > 0:
     raise errors.ArgumentError(
-      f"{_CALLER}: clip_norm must be positive, got {clip_norm!r}"
+      f"{_CALLER}: clip_norm must be positive, got {clip_norm!r}."
     )
 
 
@@ -295,13 +295,13 @@ def _check_members(loss, below, members, still):
   for k, group in enumerate(members):
     if not group.trained:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} has no trainable variable, of {group.names}; "
-        f"call the network before, which makes them"
+        f"{_CALLER}: group {k} has no trainable variable, of {group.names}. "
+        f"Call the network before, which makes them."
       )
     for name in sorted(group.names):
       if name in places:
         raise errors.ArgumentError(
-          f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}"
+          f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}."
         )
       places[name] = f"group {k}"
     strategies.check(_CALLER, group.trained)
@@ -309,8 +309,8 @@ def _check_members(loss, below, members, still):
   odd = [v.op.name for v in reached if v.op.name not in places]
   if odd:
     raise errors.ArgumentError(
-      f"{_CALLER}: the loss reaches {odd}, which are in no group; add them to "
-      f"one, or to frozen="
+      f"{_CALLER}: the loss reaches {odd}, which are in no group. Add them to "
+      f"one, or to frozen=."
     )
 
 
@@ -321,14 +321,14 @@ def _check_updates(running, waiting, still):
       if op.name in running:
         raise errors.CutError(
           f"{_CALLER}: update {op.name!r} of a frozen part runs with the loss, "
-          f"which depends on it; leave the control dependency out"
+          f"which depends on it. Leave the control dependency out."
         )
   for kept in waiting:
     if strategies.needed(kept.trained) is not None:
       raise errors.ArgumentError(
         f"{_CALLER}: a distribution strategy keeps "
-        f"{kept.trained[0].op.name!r}, and changes it in no conditional; begin "
-        f"its group at step 0"
+        f"{kept.trained[0].op.name!r}, and changes it in no conditional. Begin "
+        f"its group at step 0."
       )
     targets = kept.trained + [
       variables_lib.changed_by(op) for op in kept.updates
@@ -339,14 +339,14 @@ def _check_updates(running, waiting, still):
       if tf1.control_flow_v2_enabled():
         raise errors.ArgumentError(
           f"{_CALLER}: reference variable {variable.op.name!r} cannot be "
-          f"changed in a TensorFlow 2 style conditional; make it with "
-          f"use_resource=True, or begin its group at step 0"
+          f"changed in a TensorFlow 2 style conditional. Make it with "
+          f"use_resource=True, or begin its group at step 0."
         )
     for op in kept.updates:
       if variables_lib.changed_by(op) is None or compat.in_v1_control_flow(op):
         raise errors.ArgumentError(
-          f"{_CALLER}: update {op.name!r} of type {op.type} cannot be put off; "
-          f"begin its group at step 0, or freeze it permanently"
+          f"{_CALLER}: update {op.name!r} of type {op.type} cannot be put off. "
+          f"Begin its group at step 0, or freeze it permanently."
         )
 
 
@@ -369,7 +369,7 @@ def _gradients(loss, members, given):
     if not pairs:
       raise errors.DisconnectedError(
         f"{_CALLER}: the loss reaches no variable of group {k}: "
-        f"{[v.op.name for v in group.trained]}"
+        f"{[v.op.name for v in group.trained]}."
       )
     lists.append(pairs)
   return lists

@@ -33,8 +33,8 @@ def check_adapters(caller, adapter):
   for kind in kinds:
     if kind not in ADAPTERS:
       raise errors.ArgumentError(
-        f"{caller}: adapter must be None or some of {ADAPTERS}, got {kind!r}; "
-        f"any other adapter is a network: put it between"
+        f"{caller}: adapter must be None or some of {ADAPTERS}, got {kind!r}. "
+        f"Any other adapter is a network: put it between."
       )
   return kinds
 
@@ -57,8 +57,8 @@ def check_declared(caller, first, second, adapters=()):
   if "dense" not in adapters and "reshape" not in adapters:
     raise errors.ShapeError(
       f"{caller}: {second.name!r} takes [..., {takes}], but {first.name!r} "
-      f'gives [..., {gives}]; pass adapter="dense" to put a dense layer '
-      f"between, or make one of them for the other's depth"
+      f'gives [..., {gives}]. Pass adapter="dense" to put a dense layer '
+      f"between, or make one of them for the other's depth."
     )
 
 
@@ -90,7 +90,7 @@ def fit(caller, first, second, value, adapters, make_dense):
   if dtype is not None and value.dtype.base_dtype != dtype:
     if "cast" not in adapters:
       raise errors.DtypeError(
-        f'{both} {dtype.name}, {got}; pass adapter="cast" to cast it'
+        f'{both} {dtype.name}, {got}. Pass adapter="cast" to cast it.'
       )
     value = tf1.cast(value, dtype)
   wanted = _wanted(second, value)
@@ -199,7 +199,7 @@ def make_dense(depth, dtype, name):
   """
   if not dtype.is_floating:
     raise errors.DtypeError(
-      f"{name}: a dense adapter takes floats, got {dtype.name}; cast before, "
-      f'or pass adapter=["cast", "dense"] with the type that is taken'
+      f"{name}: a dense adapter takes floats, got {dtype.name}. Cast before, "
+      f'or pass adapter=["cast", "dense"] with the type that is taken.'
     )
   return feedforward.Dense(depth, dtype=dtype, name=name)

@@ -181,7 +181,8 @@ def pretrained(
   if mapping is not None:
     if scope is not None:
       raise errors.ArgumentError(
-        f"{_CALLER}: give scope or mapping, not both; a mapping may name scopes"
+        f"{_CALLER}: give scope or mapping, not both. Leave scope out, as a "
+        f"mapping may name scopes."
       )
     wanted, left_out = _by_mapping(found, variables, mapping)
   else:
@@ -277,8 +278,8 @@ def _variables_of(into):
     variables = variables_lib.unwrapped(into)
   if not variables:
     raise errors.ArgumentError(
-      f"{_CALLER}: into must have variables, got {into!r}; call the network "
-      f"first, which makes them"
+      f"{_CALLER}: into must have variables, got {into!r}. Call the network "
+      f"first, which makes them."
     )
   names = [variable.op.name for variable in variables]
   shared = os.path.commonprefix([name + "/" for name in names])
@@ -311,8 +312,8 @@ def _by_scope(found, variables, scopes, scope):
       break
   else:
     raise errors.DataError(
-      f"{_CALLER}: {found.prefix!r} has nothing in scope {scope!r}; it has "
-      f"{_scopes(found)}"
+      f"{_CALLER}: {found.prefix!r} has nothing in scope {scope!r}. It has "
+      f"{_scopes(found)}."
     )
   for inner in scopes:
     wanted = {}
@@ -341,7 +342,7 @@ def _by_mapping(found, variables, mapping):
     if not pairs or not set(pairs) <= set(known):
       raise errors.ArgumentError(
         f"{_CALLER}: mapping {source!r}: {target!r} names no variable of the "
-        f"part, which has {sorted(known)}"
+        f"part, which has {sorted(known)}."
       )
     wanted.update(pairs)
   used = {entry.key for entry in wanted.values()}
@@ -366,8 +367,8 @@ def _match(found, source, target):
     if pairs:
       return pairs
   raise errors.DataError(
-    f"{_CALLER}: {found.prefix!r} has nothing named {source!r}; it has "
-    f"{_scopes(found)}"
+    f"{_CALLER}: {found.prefix!r} has nothing named {source!r}. It has "
+    f"{_scopes(found)}."
   )
 
 

@@ -23,7 +23,7 @@ def check_merge(caller, merge):
   if merge not in MERGES and not callable(merge):
     raise errors.ArgumentError(
       f"{caller}: merge must be one of {MERGES} or a callable from a list of "
-      f"what the networks give, got {merge!r}"
+      f"what the networks give, got {merge!r}."
     )
 
 
@@ -54,7 +54,7 @@ def merge(caller, labels, values, kind, axis=-1):
     if not isinstance(value, tf1.Tensor):
       raise errors.ArgumentError(
         f"{caller}: {label!r} must give one tensor for merge={kind!r}, got "
-        f"{value!r}; pass a callable as merge"
+        f"{value!r}. Pass a callable as merge."
       )
     tensors.append(value)
   _check_alike(caller, labels, tensors, kind, axis)
@@ -76,23 +76,25 @@ def _check_alike(caller, labels, tensors, kind, axis):
       f"{checks.describe(first)} and {checks.describe(tensor)}"
     )
     if tensor.dtype.base_dtype != first.dtype.base_dtype:
-      raise errors.DtypeError(f"{both}; tf1.cast one of them")
+      raise errors.DtypeError(f"{both}. Convert one of them with tf1.cast.")
     shapes = [_without(t.shape, axis, kind, both) for t in (first, tensor)]
     if not shapes[0].is_compatible_with(shapes[1]):
       remedy = "put a nets.Dense after one of them"
       if kind != "concat":
         remedy += ', or pass merge="concat"'
-      raise errors.ShapeError(f"{both}; shapes must be equal: {remedy}")
+      raise errors.ShapeError(f"{both}. Shapes must be equal: {remedy}.")
 
 
 def _without(shape, axis, kind, both):
   """Returns the shape that all must share, without the joined dimension."""
   if shape.ndims is None:
-    raise errors.ShapeError(f"{both}; the rank must be known: call set_shape")
+    raise errors.ShapeError(f"{both}. The rank must be known: call set_shape.")
   if kind != "concat":
     return shape
   if not -shape.ndims <= axis < shape.ndims:
-    raise errors.ShapeError(f"{both}; there is no dimension {axis} to join")
+    raise errors.ShapeError(
+      f"{both}. They have no dimension {axis} to join: choose another axis."
+    )
   dims = shape.as_list()
   dims[axis] = None
   return tf1.TensorShape(dims)

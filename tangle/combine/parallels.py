@@ -18,17 +18,17 @@ class Parallel(parts.Combined):
     merging.check_merge(caller, merge)
     if inputs not in ("same", "each"):
       raise errors.ArgumentError(
-        f'{caller}: inputs must be "same" or "each", got {inputs!r}'
+        f'{caller}: inputs must be "same" or "each", got {inputs!r}.'
       )
     if gate not in GATES and not callable(gate):
       raise errors.ArgumentError(
         f"{caller}: gate must be one of {GATES}, or a callable from the inputs "
-        f"to logits [B, {len(self._rows)}], got {gate!r}"
+        f"to logits [B, {len(self._rows)}], got {gate!r}."
       )
     if gate is not None and merge in ("mean", "max", "product"):
       raise errors.ArgumentError(
         f"{caller}: a gate weighs the networks before they are merged, which "
-        f'has no use with merge={merge!r}; pass "sum", "concat" or a callable'
+        f'has no use with merge={merge!r}. Pass "sum", "concat" or a callable.'
       )
     self._merge, self._inputs, self._axis = merge, inputs, axis
     unique = list({part.name: part for part in self._rows}.values())
@@ -82,7 +82,7 @@ class Parallel(parts.Combined):
     """
     if self._gate is None:
       raise errors.ArgumentError(
-        f'{self._caller}: has no gate; pass gate="free" or gate="input"'
+        f'{self._caller}: has no gate. Pass gate="free" or gate="input".'
       )
     with self.enter(name), self._variable_scope():
       return self._make_shares(inputs, self._split(inputs), self._dtype)
@@ -99,7 +99,7 @@ class Parallel(parts.Combined):
     elif isinstance(inputs, (list, tuple)) and len(inputs) == count:
       return list(inputs)
     raise errors.ArgumentError(
-      f"{self._caller}: inputs must be one for each of {names}, got {inputs!r}"
+      f"{self._caller}: inputs must be one for each of {names}, got {inputs!r}."
     )
 
   def _weigh(self, inputs, given, values):
@@ -107,7 +107,7 @@ class Parallel(parts.Combined):
       if not isinstance(value, tf1.Tensor) or not value.shape.ndims:
         raise errors.ArgumentError(
           f"{self._caller}: with a gate {part.name!r} must give one tensor "
-          f"[B, ...], got {value!r}"
+          f"[B, ...], got {value!r}."
         )
     dtype = values[0].dtype.base_dtype
     shares = self._make_shares(inputs, given, dtype)
@@ -132,7 +132,7 @@ class Parallel(parts.Combined):
         if not isinstance(value, tf1.Tensor) or value.shape.ndims != 2:
           raise errors.ShapeError(
             f'{self._caller}: gate="input" reads inputs [B, D], got '
-            f"{fitting.describe(value)}; pass a callable as gate"
+            f"{fitting.describe(value)}. Pass a callable as gate."
           )
       together = tf1.concat(unique, -1) if len(unique) > 1 else unique[0]
       logits = self._gate_part(together)
@@ -141,7 +141,7 @@ class Parallel(parts.Combined):
     ):
       raise errors.ShapeError(
         f"{self._caller}: the gate must give logits [B, {count}], got "
-        f"{checks.describe(logits)}"
+        f"{checks.describe(logits)}."
       )
     return tf1.nn.softmax(logits)
 

@@ -44,8 +44,8 @@ class Part(base.Network):
     """
     if not callable(network):
       raise errors.ArgumentError(
-        f"Part: network must be callable, got {network!r}; for an existing "
-        f"tensor, make one by combine.cut"
+        f"Part: network must be callable, got {network!r}. For an existing "
+        f"tensor, make one by combine.cut."
       )
     dtype = getattr(network, "dtype", None)
     floats = isinstance(dtype, tf1.DType) and dtype.is_floating
@@ -177,8 +177,8 @@ class Part(base.Network):
       if made and self._called and not self._lists_own():
         raise errors.ArgumentError(
           f"{self._name}: variable {variable.op.name!r} was made again in a "
-          f"further call; a network shares its variables: make them by "
-          f"tf1.get_variable, or once, outside the function"
+          f"further call. A network shares its variables: make them by "
+          f"tf1.get_variable, or once, outside the function."
         )
       tensors = [variable.op.outputs[0].name]
       if not compat.is_resource_variable(variable):
@@ -233,8 +233,8 @@ class Combined(composites.Composite):
       fitting = [n for n in parts if rest == n or rest.startswith(n + "/")]
       if not fitting:
         raise errors.ArgumentError(
-          f"{self._name}: there is no part {path!r}; the parts of "
-          f"{found.name!r} are {sorted(parts)}"
+          f"{self._name}: there is no part {path!r}. The parts of "
+          f"{found.name!r} are {sorted(parts)}."
         )
       name = max(fitting, key=len)
       found, rest = parts[name], rest[len(name) + 1 :]
@@ -292,14 +292,16 @@ def make_parts(caller, networks):
     if not callable(network):
       raise errors.ArgumentError(
         f"{caller}: network {k} must be callable, or a pair of a name and a "
-        f"callable, got {item!r}"
+        f"callable, got {item!r}."
       )
     key = (id(network), name)
     if key not in by_network:
       by_network[key] = _make_part(caller, name, network, taken)
     found.append(by_network[key])
   if not found:
-    raise errors.ArgumentError(f"{caller}: give at least one network, got none")
+    raise errors.ArgumentError(
+      f"{caller}: give at least one network, got none."
+    )
   return found
 
 
@@ -308,7 +310,7 @@ def _make_part(caller, name, network, taken):
   wanted = name if name is not None else default_name(network)
   if wanted in taken and given:
     raise errors.ArgumentError(
-      f"{caller}: two networks have the name {wanted!r}; give them others"
+      f"{caller}: two networks have the name {wanted!r}. Give them others."
     )
   unique, k = wanted, 0
   while unique in taken:

@@ -24,11 +24,11 @@ class Shared(parts.Combined):
     if not self._named and not isinstance(heads, (list, tuple)):
       raise errors.ArgumentError(
         f"{caller}: heads must be a mapping from name to network, or a list, "
-        f"got {heads!r}"
+        f"got {heads!r}."
       )
     items = list(heads.items()) if self._named else list(heads)
     if not items:
-      raise errors.ArgumentError(f"{caller}: give at least one head, got none")
+      raise errors.ArgumentError(f"{caller}: give at least one head, got none.")
     label = "trunk" if parts.default_name(trunk) == "network" else None
     first = trunk if label is None else (label, trunk)
     self._trunk, *self._heads = parts.make_parts(caller, [first] + items)
@@ -117,7 +117,7 @@ def weighted_loss(losses, weights=None, name="weighted_loss"):
   named = hasattr(losses, "keys")
   keys = list(losses) if named else list(range(len(losses)))
   if not keys:
-    raise errors.ArgumentError(f"{name}: give at least one loss, got none")
+    raise errors.ArgumentError(f"{name}: give at least one loss, got none.")
   values = [losses[key] for key in keys]
   factors = [1.0] * len(keys)
   if weights is not None:
@@ -125,12 +125,12 @@ def weighted_loss(losses, weights=None, name="weighted_loss"):
     if named != (known is not None) or len(weights) != len(keys):
       raise errors.ArgumentError(
         f"{name}: weights must be one for each of the losses {keys}, and named "
-        f"as they are, got {weights!r}"
+        f"as they are, got {weights!r}."
       )
     if known is not None and set(known) != set(keys):
       raise errors.ArgumentError(
         f"{name}: weights must be one for each of the losses {keys}, got them "
-        f"for {known}"
+        f"for {known}."
       )
     factors = [weights[key] for key in keys]
   for key, factor in zip(keys, factors):
@@ -138,10 +138,12 @@ def weighted_loss(losses, weights=None, name="weighted_loss"):
     if not good or factor < 0:
       raise errors.ArgumentError(
         f"{name}: the weight of loss {key!r} must be a finite number, at least "
-        f"0, got {factor!r}; multiply the loss by what is a tensor"
+        f"0, got {factor!r}. Multiply the loss by what is a tensor."
       )
   if not any(factors):
-    raise errors.ArgumentError(f"{name}: all weights are 0; nothing is trained")
+    raise errors.ArgumentError(
+      f"{name}: all weights are 0. Give a positive weight to one of them."
+    )
   with tf1.name_scope(name):
     terms = []
     for key, value, factor in zip(keys, values, factors):
@@ -149,7 +151,7 @@ def weighted_loss(losses, weights=None, name="weighted_loss"):
       if value.shape.ndims != 0:
         raise errors.ShapeError(
           f"{name}: loss {key!r} must be a scalar, got "
-          f"{checks.describe(value)}; take its mean"
+          f"{checks.describe(value)}. Take its mean."
         )
       terms.append(value if factor == 1 else factor * value)
     return tf1.add_n(terms)

@@ -87,25 +87,25 @@ def _check(losses, variables, shared, boundary):
   if not losses or not variables:
     raise errors.ArgumentError(
       f"{_CALLER}: there must be at least one loss and one variable, got "
-      f"{len(losses)} and {len(variables)}"
+      f"{len(losses)} and {len(variables)}."
     )
   for loss in losses:
     if loss.shape.ndims != 0:
       raise errors.ShapeError(
-        f"{_CALLER}: losses must be scalars, got {checks.describe(loss)}; take "
-        "the mean, or call set_shape([])"
+        f"{_CALLER}: losses must be scalars, got {checks.describe(loss)}. Take "
+        "the mean, or call set_shape([])."
       )
   if shared is not None and boundary is not None:
     raise errors.ArgumentError(
-      f"{_CALLER}: shared and boundary are both given; gradients are combined "
-      "on one or the other"
+      f"{_CALLER}: shared and boundary are both given. Leave one of them out: "
+      "gradients are combined on one or the other."
     )
   known = {variable.name for variable in variables}
   for variable in shared or ():
     if variable.name not in known:
       raise errors.ArgumentError(
         f"{_CALLER}: shared has {variable.name!r}, which is not among the "
-        "variables; pass it there, too"
+        "variables. Pass it there, too."
       )
   return losses, variables
 
@@ -133,8 +133,8 @@ def _check_reach(losses, tensors, what):
       names = ", ".join(repr(tensor.name) for tensor in tensors[:4]) or "none"
       raise errors.DisconnectedError(
         f"{_CALLER}: losses[{k}], {loss.name!r}, does not depend on {what} "
-        f"(there are: {names}); leave it out, and add its own gradient, or "
-        f"pass what it shares with the others"
+        f"(there are: {names}). Leave it out, and add its own gradient, or "
+        f"pass what it shares with the others."
       )
 
 
@@ -143,7 +143,7 @@ def _check_gradients(k, loss, gradients, what):
   if all(gradient is None for gradient in gradients):
     raise errors.DisconnectedError(
       f"{_CALLER}: losses[{k}], {loss.name!r}, has no gradient with respect to "
-      f"{what}; look for an op without a gradient, or tf.stop_gradient"
+      f"{what}. Look for an op without a gradient, or tf.stop_gradient."
     )
 
 

@@ -47,17 +47,17 @@ class Balance:
     """
     losses = walk.check_tensors(name, "losses", losses)
     if not losses:
-      raise errors.ArgumentError(f"{name}: there must be at least one loss")
+      raise errors.ArgumentError(f"{name}: there must be at least one loss.")
     for loss in losses:
       if loss.shape.ndims != 0:
         raise errors.ShapeError(
-          f"{name}: losses must be scalars, got {checks.describe(loss)}; take "
-          "the mean, or call set_shape([])"
+          f"{name}: losses must be scalars, got {checks.describe(loss)}. Take "
+          "the mean, or call set_shape([])."
         )
     if len({loss.dtype for loss in losses}) > 1:
       raise errors.DtypeError(
         f"{name}: losses must be of one type, got "
-        f"{[loss.dtype.name for loss in losses]}; tf1.cast them"
+        f"{[loss.dtype.name for loss in losses]}. Convert them with tf1.cast."
       )
     with tf1.name_scope(name):
       # In half precision, a step count or a running mean would stop growing.
@@ -293,7 +293,7 @@ class GradNorm(Balance):
     if not found:
       raise errors.DisconnectedError(
         f"{self._name}: losses[{k}], {loss.name!r}, does not reach what is "
-        "shared; pass a layer that all losses depend on"
+        "shared. Pass a layer that all losses depend on."
       )
     return half.global_norm([half.densify(gradient) for gradient in found])
 
@@ -303,5 +303,5 @@ def _check_number(name, argument, value, zero=False):
   if not good or value == float("inf"):
     least = "at least 0" if zero else "positive"
     raise errors.ArgumentError(
-      f"{name}: {argument} must be a finite number, {least}, got {value!r}"
+      f"{name}: {argument} must be a finite number, {least}, got {value!r}."
     )

@@ -151,8 +151,8 @@ def _check_leak(caller, leak, count):
   options_lib.check_weights(caller, "leak", leak, count)
   if not hasattr(leak, "op") and np.max(leak) > 1:
     raise errors.ArgumentError(
-      f"{caller}: leak must be at most 1, got {leak!r}; it is the share of a "
-      "loss that is never dropped"
+      f"{caller}: leak must be at most 1, got {leak!r}. It is the share of a "
+      "loss that is never dropped."
     )
 
 

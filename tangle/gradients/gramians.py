@@ -46,20 +46,20 @@ def check(caller, gradients):
   if hasattr(gradients, "shape") or not hasattr(gradients, "__iter__"):
     raise errors.ArgumentError(
       f"{caller}: gradients must be a list of lists, one for each loss, got "
-      f"{gradients!r}"
+      f"{gradients!r}."
     )
   rows = []
   for k, row in enumerate(gradients):
     if hasattr(row, "shape") or not hasattr(row, "__iter__"):
       raise errors.ArgumentError(
         f"{caller}: gradients[{k}] must be a list, one gradient per variable, "
-        f"got {row!r}; put it into a list"
+        f"got {row!r}. Put it into a list."
       )
     rows.append([_check_one(caller, k, gradient) for gradient in row])
   if not rows or len({len(row) for row in rows}) > 1:
     raise errors.ArgumentError(
       f"{caller}: gradients must have a list for each loss, all of one length, "
-      f"got lengths {[len(row) for row in rows]}; None is a missing gradient"
+      f"got lengths {[len(row) for row in rows]}. None is a missing gradient."
     )
   return rows
 
@@ -71,13 +71,13 @@ def _check_one(caller, k, gradient):
     if not hasattr(gradient, "dtype"):
       raise errors.ArgumentError(
         f"{caller}: gradients[{k}] must hold tensors, IndexedSlices or None, "
-        f"got {gradient!r}"
+        f"got {gradient!r}."
       )
     gradient = tf1.convert_to_tensor(gradient)
   if not gradient.dtype.is_floating:
     raise errors.DtypeError(
       f"{caller}: gradients[{k}] has {gradient.name!r} of "
-      f"{gradient.dtype.name}; gradients must be of floating types"
+      f"{gradient.dtype.name}. Give gradients of floating types."
     )
   return gradient
 

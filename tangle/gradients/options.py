@@ -42,7 +42,7 @@ def check_method(caller, method, options, count):
   """
   if method not in METHODS:
     raise errors.ArgumentError(
-      f"{caller}: method must be one of {', '.join(METHODS)}, got {method!r}"
+      f"{caller}: method must be one of {', '.join(METHODS)}, got {method!r}."
     )
   known = _OPTIONS.get(method)
   if known is None:
@@ -50,13 +50,13 @@ def check_method(caller, method, options, count):
   for option in options:
     if option not in known:
       raise errors.ArgumentError(
-        f"{caller}: method {method!r} has no option {option!r}; it has "
-        f"{', '.join(known) or 'none'}"
+        f"{caller}: method {method!r} has no option {option!r}. It has "
+        f"{', '.join(known) or 'none'}."
       )
   if method == "weighted" and "weights" not in options:
     raise errors.ArgumentError(
       f"{caller}: method 'weighted' needs weights=, one for each of the "
-      f"{count} losses"
+      f"{count} losses."
     )
   for option in ("weights", "preference"):
     if options.get(option) is not None:
@@ -69,7 +69,7 @@ def check_method(caller, method, options, count):
     if not good or (value < least if least is not None else value <= 0):
       range_text = "positive" if least is None else f"at least {least}"
       raise errors.ArgumentError(
-        f"{caller}: {option} must be a number, {range_text}, got {value!r}"
+        f"{caller}: {option} must be a number, {range_text}, got {value!r}."
       )
 
 
@@ -94,28 +94,28 @@ def check_weights(caller, argument, weights, count):
     if not weights.dtype.base_dtype.is_floating:
       raise errors.DtypeError(
         f"{caller}: {argument} must be of a floating type, got "
-        f"{checks.describe(weights)}; tf1.cast it"
+        f"{checks.describe(weights)}. Convert it with tf1.cast."
       )
     if weights.shape.ndims is None or weights.shape.as_list() != [count]:
       raise errors.ShapeError(
         f"{caller}: {argument} must have shape [{count}], one weight for each "
-        f"loss, got {checks.describe(weights)}"
+        f"loss, got {checks.describe(weights)}."
       )
     return
   try:
     found = np.asarray(weights, np.float64)
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be numbers, got {weights!r}"
+      f"{caller}: {argument} must be numbers, got {weights!r}."
     ) from error
   if found.shape != (count,):
     raise errors.ArgumentError(
       f"{caller}: {argument} must be {count} numbers, one for each loss, got "
-      f"{weights!r}"
+      f"{weights!r}."
     )
   if not np.all(np.isfinite(found)) or np.any(found < 0):
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be finite and at least 0, got {weights!r}"
+      f"{caller}: {argument} must be finite and at least 0, got {weights!r}."
     )
 
 

@@ -42,8 +42,8 @@ def report(combined, name="report"):
   if combined.gramian is None:
     raise errors.ArgumentError(
       "gradients.report: there are no gradients of single losses, as one "
-      "backward pass gave their combination; make them with tf.gradients, a "
-      "list for each loss, and call gradients.explain"
+      "backward pass gave their combination. Make them with tf.gradients, a "
+      "list for each loss, and call gradients.explain."
     )
   with tf1.name_scope(name):
     gram, weights = combined.gramian, combined.weights
@@ -82,7 +82,7 @@ def summarize(combined, labels=None, family="gradients", name="summarize"):
     if len(labels) != count:
       raise errors.ArgumentError(
         f"gradients.summarize: there must be a label for each of the {count} "
-        f"losses, got {labels}"
+        f"losses, got {labels}."
       )
   found = report(combined, name)
   with tf1.name_scope(None):  # a summary's tag is its name, with the scope

@@ -35,7 +35,7 @@ def take_turns(losses, optimizers, variables=None, name="take_turns"):
     raise errors.ArgumentError(
       f"{_CALLER}: there must be at least one loss, and a separate optimizer "
       f"for each, got {len(losses)} losses and {len(optimizers)} optimizers, "
-      f"{len({id(found) for found in optimizers})} of them different"
+      f"{len({id(found) for found in optimizers})} of them different."
     )
   if variables is None:
     variables = losses[0].graph.get_collection(
@@ -54,7 +54,7 @@ def take_turns(losses, optimizers, variables=None, name="take_turns"):
       if not pairs:
         raise errors.DisconnectedError(
           f"{_CALLER}: losses[{k}], {loss.name!r}, reaches none of the "
-          "variables; leave it out, or pass the variables that it reads"
+          "variables. Leave it out, or pass the variables that it reads."
         )
       step_ops.append(optimizer.apply_gradients(pairs, name=f"step_{k}"))
   return step_ops

@@ -48,19 +48,19 @@ def list_branches(caller, argument, branches):
     for name in names:
       if not isinstance(name, str):
         raise errors.ArgumentError(
-          f"{caller}: the names of {argument} must be strings, got {name!r}; "
-          "pass a list to select by index"
+          f"{caller}: the names of {argument} must be strings, got {name!r}. "
+          "Pass a list to select by index."
         )
   elif isinstance(branches, (list, tuple)):
     items = tuple(branches)
   else:
     raise errors.ArgumentError(
       f"{caller}: {argument} must be a list, or a mapping from name, got "
-      f"{branches!r}"
+      f"{branches!r}."
     )
   if not items:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must have at least one branch, got none"
+      f"{caller}: {argument} must have at least one branch, got none."
     )
   labels = tuple(repr(label) for label in names or range(len(items)))
   return Branches(labels, items, names)
@@ -83,8 +83,8 @@ def list_networks(caller, networks):
   for label, network in zip(branches.labels, branches.items):
     if not isinstance(network, Callable):
       raise errors.ArgumentError(
-        f"{caller}: network {label} must be callable, got {network!r}; to "
-        "choose among tensors, call mux.select"
+        f"{caller}: network {label} must be callable, got {network!r}. To "
+        "choose among tensors, call mux.select."
       )
   return branches
 
@@ -124,7 +124,7 @@ def to_indices(caller, selector, branches, rank):
   if by_name and branches.names is None:
     raise errors.ArgumentError(
       f"{caller}: selector {checks.describe(tensor)} is of names, but the "
-      "branches have none; pass a mapping from name to branch"
+      "branches have none. Pass a mapping from name to branch."
     )
   if not by_name:
     checks.convert_ints(caller, "selector", tensor)
@@ -172,15 +172,15 @@ def check_rows(caller, indices, inputs):
   for tensor in inputs:
     if tensor.shape.ndims is None or tensor.shape.ndims < 1:
       raise errors.ShapeError(
-        f"{caller}: inputs must be [B, ...], got {checks.describe(tensor)}; "
-        "call set_shape, or let the networks close over what has no rows"
+        f"{caller}: inputs must be [B, ...], got {checks.describe(tensor)}. "
+        "Call set_shape, or let the networks close over what has no rows."
       )
     here = tf1.dimension_value(tensor.shape[0])
     known = tf1.dimension_value(indices.shape[0])
     if None not in (here, known) and here != known:
       raise errors.ShapeError(
         f"{caller}: selector has {known} rows, but inputs have {here} in "
-        f"{checks.describe(tensor)}; give one selector per row"
+        f"{checks.describe(tensor)}. Give one selector per row."
       )
     if None in (here, known):
       found = tf1.shape(tensor)[0]

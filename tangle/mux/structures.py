@@ -27,15 +27,15 @@ def to_tensors(caller, what, nest):
   leaves = tf1.nest.flatten(nest)
   if not leaves:
     raise errors.ArgumentError(
-      f"{caller}: {what} must have at least one tensor, got {nest!r}"
+      f"{caller}: {what} must have at least one tensor, got {nest!r}."
     )
   found = []
   for leaf in leaves:
     composite = isinstance(leaf, (tf1.SparseTensor, tf1.IndexedSlices))
     if leaf is None or composite or isinstance(leaf, tf1.RaggedTensor):
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got {leaf!r}; leave it out, "
-        "or make it dense"
+        f"{caller}: {what} must be dense tensors, got {leaf!r}. Leave it out, "
+        "or make it dense."
       )
     checks.check_graph(caller, what, leaf)
     try:
@@ -73,13 +73,13 @@ def check_alike(caller, labels, nests, first_row=1):
       tf1.nest.assert_same_structure(nests[0], nest)
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{both} the same structure, got {nests[0]!r} and {nest!r}"
+        f"{both} the same structure, got {nests[0]!r} and {nest!r}."
       ) from error
     for k, (one, other) in enumerate(zip(first, tf1.nest.flatten(nest))):
       if one.dtype.base_dtype != other.dtype.base_dtype:
         raise errors.DtypeError(
           f"{both} the same types, got {checks.describe(one)} and "
-          f"{checks.describe(other)}; tf1.cast one of them"
+          f"{checks.describe(other)}. Convert one of them with tf1.cast."
         )
       try:
         shapes[k] = shapes[k].merge_with(other.shape[first_row:])
@@ -87,7 +87,7 @@ def check_alike(caller, labels, nests, first_row=1):
         beyond = " beyond the rows" if first_row else ""
         raise errors.ShapeError(
           f"{both} the same shapes{beyond}, got {checks.describe(one)} and "
-          f"{checks.describe(other)}"
+          f"{checks.describe(other)}."
         ) from error
   return shapes
 
@@ -107,6 +107,6 @@ def check_rows(caller, label, nest):
     if leaf.shape.ndims is None or leaf.shape.ndims < 1:
       raise errors.ShapeError(
         f"{caller}: branch {label} must give one row per row that it is "
-        f"given, got {checks.describe(leaf)}; call set_shape if the rank is "
-        "only unknown"
+        f"given, got {checks.describe(leaf)}. Call set_shape if the rank is "
+        "only unknown."
       )

@@ -83,8 +83,8 @@ class Attention(base.Network):
       if lengths is not None or memory.attention is not self:
         raise errors.ArgumentError(
           f"{self._name}: a prepared memory must come from this attention "
-          f"(got one of {memory.attention.name!r}) and without lengths; pass "
-          "lengths to the call of memory()"
+          f"(got one of {memory.attention.name!r}) and without lengths. Pass "
+          "lengths to the call of memory()."
         )
       return memory(query, name=name)
     with self.enter(name):

@@ -48,14 +48,14 @@ class Network:
     if not isinstance(name, str) or not _NAME.match(name):
       raise errors.ArgumentError(
         f"{type(self).__name__}: name must be a string that can name a scope "
-        f"(letters, digits and '_.-/'), got {name!r}"
+        f"(letters, digits and '_.-/'), got {name!r}."
       )
     self._name = name
     self._dtype = tf1.as_dtype(dtype)
     if not self._dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: dtype must be a float type, got {self._dtype.name}; "
-        "pass tf1.float32 or tf1.float64"
+        f"{name}: dtype must be a float type, got {self._dtype.name}. "
+        "Pass tf1.float32 or tf1.float64."
       )
     self._graph = None
     self._scope = None
@@ -112,15 +112,15 @@ class Network:
     """
     if tf1.executing_eagerly():
       raise errors.GraphError(
-        f"{self._name}: called eagerly; tangle's networks are for graphs: "
-        "call under `with tf1.Graph().as_default():`"
+        f"{self._name}: called eagerly, but networks of tangle are for "
+        "graphs. Call it under `with tf1.Graph().as_default():`."
       )
     graph = checks.outermost(tf1.get_default_graph())
     if self._graph is not None and self._graph() is not graph:
       raise errors.GraphError(
         f"{self._name}: called in another graph than the one that holds its "
-        "variables; make a network for each graph, or call this one under "
-        "`with graph.as_default():` of its own graph"
+        "variables. Make a network for each graph, or call this one under "
+        "`with graph.as_default():` of its own graph."
       )
     with tf1.name_scope(name or default or self._name):
       yield
@@ -143,8 +143,8 @@ class Network:
       if self._name in owners and owners[self._name]() is not self:
         raise errors.ArgumentError(
           f"{self._name}: another network has this name in variable scope "
-          f"{parent.name!r}; give one of them another name=, or call the one "
-          "object twice if they are to share variables"
+          f"{parent.name!r}. Give one of them another name=, or call the one "
+          "object twice if they are to share variables."
         )
       owners[self._name] = weakref.ref(self)
       target = self._name
@@ -231,14 +231,14 @@ class Network:
     if depth is None:
       raise errors.ShapeError(
         f"{self._name}: {argument} must have a known last dimension, got "
-        f"{checks.describe(tensor)}; call set_shape on it"
+        f"{checks.describe(tensor)}. Call set_shape on it."
       )
     if expected is None:
       expected = self._depths.setdefault(argument, depth)
     if depth != expected:
       raise errors.ShapeError(
         f"{self._name}: {argument} must have depth {expected}, for which the "
-        f"network was made, got depth {depth} in {checks.describe(tensor)}; "
-        "make another network for that depth"
+        f"network was made, got depth {depth} in {checks.describe(tensor)}. "
+        "Make another network for that depth."
       )
     return depth

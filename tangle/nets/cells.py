@@ -194,7 +194,7 @@ class LSTMCell(Cell):
     if not isinstance(state, (tuple, list)) or len(state) != 2:
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be an LSTMState(c, h) or another pair, "
-        f"got {state!r}; zero_state makes one"
+        f"got {state!r}. Make one with zero_state."
       )
     c, h = state
     return LSTMState(
@@ -263,7 +263,7 @@ class GRUCell(Cell):
     if isinstance(state, (tuple, list)):
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be one tensor [B, {self._units}], got "
-        f"{state!r}; zero_state makes one"
+        f"{state!r}. Make one with zero_state."
       )
     return self._part(argument, state)
 

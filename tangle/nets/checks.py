@@ -45,15 +45,25 @@ def check_graph(caller, argument, value):
     value: any value; only tensors and variables belong to a graph.
 
   Raises:
-    GraphError: if `value` is from another graph.
+    ArgumentError: if `value` is `None`.
+    GraphError: if `value` is from another graph, or an eager tensor.
   """
   graph = getattr(value, "graph", None)
   if graph is None:
+    if value is None:
+      raise errors.ArgumentError(
+        f"{caller}: {argument} must be a tensor, got None. Pass a tensor."
+      )
+    if isinstance(value, tf1.Tensor) and not tf1.executing_eagerly():
+      raise errors.GraphError(
+        f"{caller}: {argument} is an eager tensor, which is in no graph. Pass "
+        f"its value, {argument}.numpy(), or feed that to a placeholder."
+      )
     return
   if outermost(graph) is not outermost(tf1.get_default_graph()):
     raise errors.GraphError(
-      f"{caller}: {argument} {value.name!r} belongs to another graph; call "
-      "under `with graph.as_default():` of the tensor's graph"
+      f"{caller}: {argument} {value.name!r} belongs to another graph. Call "
+      "under `with graph.as_default():` of the tensor's graph."
     )
 
 
@@ -81,8 +91,8 @@ def convert_floats(caller, argument, value, dtype):
   tensor = tf1.convert_to_tensor(value, preferred_dtype=preferred)
   if tensor.dtype.base_dtype != dtype:
     raise errors.DtypeError(
-      f"{caller}: {argument} must be {dtype.name}, got {describe(tensor)}; "
-      "tf1.cast it, or make a network of its type with dtype="
+      f"{caller}: {argument} must be {dtype.name}, got {describe(tensor)}. "
+      "Convert it with tf1.cast, or make a network of its type with dtype=."
     )
   return tensor
 
@@ -106,8 +116,8 @@ def convert_ints(caller, argument, value):
   tensor = tf1.convert_to_tensor(value)
   if tensor.dtype.base_dtype not in (tf1.int32, tf1.int64):
     raise errors.DtypeError(
-      f"{caller}: {argument} must be int32 or int64, got {describe(tensor)}; "
-      "tf1.cast it"
+      f"{caller}: {argument} must be int32 or int64, got {describe(tensor)}. "
+      "Convert it with tf1.cast."
     )
   return tensor
 
@@ -128,8 +138,8 @@ def check_rank(caller, argument, tensor, ranks):
   if rank is None or (ranks is not None and rank not in ranks):
     wanted = "known rank" if ranks is None else f"rank {_either(ranks)}"
     raise errors.ShapeError(
-      f"{caller}: {argument} must have {wanted}, got {describe(tensor)}; "
-      "reshape it, or call set_shape if the rank is only unknown"
+      f"{caller}: {argument} must have {wanted}, got {describe(tensor)}. "
+      "Reshape it, or call set_shape if the rank is only unknown."
     )
 
 
@@ -149,7 +159,7 @@ def check_positive(caller, argument, value):
   """
   if not isinstance(value, numbers.Integral) or value < 1:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a positive integer, got {value!r}"
+      f"{caller}: {argument} must be a positive integer, got {value!r}."
     )
   return int(value)
 

@@ -78,7 +78,7 @@ class Composite(base.Network):
     if not isinstance(states, (tuple, list)) or len(states) != count:
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be a list of {count} states, one per "
-        f"layer, got {states!r}; pass None for zeros"
+        f"layer, got {states!r}. Pass None for zeros."
       )
     return list(states)
 
@@ -111,8 +111,8 @@ class Bidirectional(Composite):
       if reverse is not wanted:
         raise errors.ArgumentError(
           f"{name}: {argument} must be a layer with reverse={wanted}, got "
-          f"{layer.name!r} with reverse={reverse}; make it with "
-          f"reverse={wanted}"
+          f"{layer.name!r} with reverse={reverse}. Make it with "
+          f"reverse={wanted}."
         )
     self._forward = forward
     self._backward = backward
@@ -169,7 +169,7 @@ class Stack(Composite):
     layers = list(layers)
     if not layers:
       raise errors.ArgumentError(
-        f"{name}: layers must not be empty; pass at least one recurrent layer"
+        f"{name}: layers must not be empty. Pass at least one recurrent layer."
       )
     named = [(f"layer_{k}", layer) for k, layer in enumerate(layers)]
     super().__init__(named, name)

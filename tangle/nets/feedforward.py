@@ -220,8 +220,8 @@ def dropout(x, rate, seed=None, name="dropout"):
   if isinstance(rate, (numbers.Real, np.generic)):
     if not 0 <= rate < 1:
       raise errors.ArgumentError(
-        f"{name}: rate must be at least 0 and below 1, got {rate}; it is the "
-        "probability of a zero, not of keeping"
+        f"{name}: rate must be at least 0 and below 1, got {rate}. It is the "
+        "probability of a zero, not of keeping."
       )
     if rate == 0:
       return x
@@ -231,8 +231,8 @@ def dropout(x, rate, seed=None, name="dropout"):
     x = tf1.convert_to_tensor(x)
     if not x.dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: x must be a float tensor, got {checks.describe(x)}; "
-        "tf1.cast it"
+        f"{name}: x must be a float tensor, got {checks.describe(x)}. "
+        "Convert it with tf1.cast."
       )
     rate = tf1.convert_to_tensor(rate, preferred_dtype=x.dtype)
     checks.check_rank(name, "rate", rate, (0,))

@@ -36,8 +36,8 @@ def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
     logits = tf1.convert_to_tensor(logits)
     if not logits.dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: logits must be floats, got {checks.describe(logits)}; "
-        "pass the scores, not ids"
+        f"{name}: logits must be floats, got {checks.describe(logits)}. "
+        "Pass the scores, not ids."
       )
     targets = checks.convert_ints(name, "targets", targets)
     dtype = logits.dtype.base_dtype
@@ -60,6 +60,6 @@ def _check_shapes(caller, logits, targets, weights):
     if not tensor.shape.is_compatible_with(steps):
       raise errors.ShapeError(
         f"{caller}: {argument} must be [B, T] as in logits "
-        f"{checks.describe(logits)}, got {checks.describe(tensor)}; cut or pad "
-        "one of them"
+        f"{checks.describe(logits)}, got {checks.describe(tensor)}. Cut or pad "
+        "one of them."
       )

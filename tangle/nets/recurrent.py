@@ -109,13 +109,13 @@ class RecurrentLayer:
     if steps is None:
       raise errors.ShapeError(
         f"{self.name}: inputs must have a known number of steps to be "
-        f"unrolled, got {checks.describe(inputs)}; call set_shape on it, or "
-        "use a layer that needs none: nets.LSTM in another type than float64"
+        f"unrolled, got {checks.describe(inputs)}. Call set_shape on it, or "
+        "use a layer that needs none: nets.LSTM in another type than float64."
       )
     if steps == 0:
       raise errors.ShapeError(
         f"{self.name}: inputs must have at least one step, got "
-        f"{checks.describe(inputs)}; pad the batch to one step"
+        f"{checks.describe(inputs)}. Pad the batch to one step."
       )
 
   def _run(self, inputs, lengths, initial_state, weights):

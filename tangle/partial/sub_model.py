@@ -149,7 +149,7 @@ class SubModel:
       self._pick(caller, is_planned)
 
   def __repr__(self):
-    waiting = sum(len(each.open) for each in self._generations.values())
+    waiting = sum(len(each.open) for each in self._residual_sets.values())
     return (
       f"<SubModel {self.name!r}: inputs {[t.name for t in self.inputs]}, "
       f"outputs {[t.name for t in self.outputs]}, {len(self.variables)} "

@@ -221,7 +221,7 @@ class PretrainedTest(support.CombineTestCase):
     prefix = self.encoder()
     base = self.model().part("base")
     for into, settings, message in (
-      (nets.Dense(3, name="new"), {}, "call the network first"),
+      (nets.Dense(3, name="new"), {}, "Call the network first"),
       ([], {}, "must have variables"),
       (base, {"scope": "a", "mapping": {}}, "not both"),
       (base, {"mapping": {"encoder/bias": "b"}}, "'b' names no variable"),

@@ -93,9 +93,9 @@ class SelectorsTest(case.GraphTestCase):
     for error, selector, branches, text in (
       (errors.ArgumentError, [0, 3, -1], THREE, "in [0, 3), got 3, -1"),
       (errors.ArgumentError, ["a", "x"], THREE, "b, ü, got 'x'"),
-      (errors.ArgumentError, ["a"], plain, "pass a mapping from name"),
+      (errors.ArgumentError, ["a"], plain, "Pass a mapping from name"),
       (errors.DtypeError, [True], plain, "int32 or int64"),
-      (errors.DtypeError, np.array([1], np.uint8), plain, "tf1.cast it"),
+      (errors.DtypeError, np.array([1], np.uint8), plain, "with tf1.cast"),
       (errors.GraphError, foreign, plain, "another graph"),
       (errors.ShapeError, 1, plain, "rank 1"),
       (errors.ShapeError, tf1.placeholder(tf1.int32), plain, "known"),

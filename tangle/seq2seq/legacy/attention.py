@@ -237,6 +237,6 @@ def check_states(caller, states, dtype):
   if tf1.dimension_value(states.shape[2]) is None:
     raise errors.ShapeError(
       f"{caller}: attention_states must have a known last dimension, got "
-      f"{checks.describe(states)}; call set_shape on it"
+      f"{checks.describe(states)}. Call set_shape on it."
     )
   return states

@@ -35,7 +35,7 @@ class Cell:
     if not isinstance(name, str) or not _NAME.match(name):
       raise errors.ArgumentError(
         f"{type(self).__name__}: name must be a string that can name a scope "
-        f"(letters, digits and '_.-/'), got {name!r}"
+        f"(letters, digits and '_.-/'), got {name!r}."
       )
     self.name = name
 
@@ -149,7 +149,7 @@ def check_cell(caller, cell):
     raise errors.ArgumentError(
       f"{caller}: cell must be a GRUCell, LSTMCell or BasicLSTMCell of "
       "tangle.seq2seq.legacy.cells, or a wrapper of tangle.seq2seq.legacy."
-      f"wrappers, got {cell!r}; they take the arguments of tf.nn.rnn_cell's"
+      f"wrappers, got {cell!r}. They take the arguments of tf.nn.rnn_cell's."
     )
 
 
@@ -175,7 +175,8 @@ def check_state(caller, argument, state, cell):
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
       f"{caller}: {argument} must have the structure {sizes!r}, which are the "
-      f"depths of its parts, got {state!r}; zero_state of the cell makes one"
+      f"depths of its parts, got {state!r}. Make one with zero_state of "
+      f"the cell."
     ) from error
   parts = []
   for size, part in zip(tf1.nest.flatten(sizes), tf1.nest.flatten(state)):
@@ -184,7 +185,7 @@ def check_state(caller, argument, state, cell):
     if not part.shape.is_compatible_with([None, size]):
       raise errors.ShapeError(
         f"{caller}: {argument} must have parts [B, {sizes!r}], got "
-        f"{checks.describe(part)}; it is the state of another cell"
+        f"{checks.describe(part)}. Give the state of this cell."
       )
     parts.append(part)
   return tf1.nest.pack_sequence_as(sizes, parts)

@@ -56,8 +56,8 @@ def model_with_buckets(
     if len(scopes.check_list(caller, argument, values)) < needed:
       raise errors.ArgumentError(
         f"{caller}: {argument} must be at least {needed} tensors, for the "
-        f"largest of the buckets {buckets}, got {len(values)}; make more "
-        "placeholders, or leave that bucket out"
+        f"largest of the buckets {buckets}, got {len(values)}. Make more "
+        "placeholders, or leave that bucket out."
       )
   loss_function = losses.sequence_loss
   if per_example_loss:
@@ -88,7 +88,7 @@ def _check_buckets(caller, buckets):
   if not isinstance(buckets, (list, tuple)) or not buckets:
     raise errors.ArgumentError(
       f"{caller}: buckets must be a list of at least one pair of lengths such "
-      f"as [(5, 10), (10, 15)], got {buckets!r}"
+      f"as [(5, 10), (10, 15)], got {buckets!r}."
     )
   for bucket in buckets:
     if (
@@ -98,5 +98,5 @@ def _check_buckets(caller, buckets):
     ):
       raise errors.ArgumentError(
         f"{caller}: each bucket must be a pair of positive lengths (source, "
-        f"target), got {bucket!r}"
+        f"target), got {bucket!r}."
       )

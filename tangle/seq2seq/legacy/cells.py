@@ -154,8 +154,8 @@ class LSTMCell(base.Cell):
       self._depth = checks.check_positive(name, "num_proj", num_proj)
     elif proj_clip is not None:
       raise errors.ArgumentError(
-        f"{name}: proj_clip is {proj_clip} but there is no projection to clip; "
-        "give num_proj, or leave proj_clip out"
+        f"{name}: proj_clip is {proj_clip} but there is no projection to clip. "
+        "Give num_proj, or leave proj_clip out."
       )
     self._use_peepholes = use_peepholes
     self._cell_clip = cell_clip
@@ -265,7 +265,7 @@ def _check_activation(caller, activation):
   if not callable(activation):
     raise errors.ArgumentError(
       f"{caller}: activation must be a function of a tensor such as "
-      f"tf1.nn.relu, got {activation!r}"
+      f"tf1.nn.relu, got {activation!r}."
     )
   return activation
 

@@ -128,8 +128,8 @@ def check_feed_previous(caller, value):
   if dtype is None or tf1.as_dtype(dtype) != tf1.bool:
     raise errors.DtypeError(
       f"{caller}: feed_previous must be True, False or a scalar bool tensor, "
-      f"got {value!r}; a placeholder may be made by tf1.placeholder(tf1.bool, "
-      "[])"
+      f"got {value!r}. A placeholder may be made by tf1.placeholder(tf1.bool, "
+      "[])."
     )
   checks.check_graph(caller, "feed_previous", value)
   value = tf1.convert_to_tensor(value)
@@ -160,8 +160,8 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
   if not isinstance(projection, (tuple, list)) or len(projection) != 2:
     raise errors.ArgumentError(
       f"{caller}: output_projection must be a pair (W, B) of weights [{depth}, "
-      f"{num_symbols}] and biases [{num_symbols}], got {projection!r}; "
-      "tutorial.OutputProjection.pair() gives one"
+      f"{num_symbols}] and biases [{num_symbols}], got {projection!r}. "
+      "Make one with tutorial.OutputProjection.pair()."
     )
   pair = []
   shapes = ([depth, num_symbols], [num_symbols])

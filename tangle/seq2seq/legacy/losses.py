@@ -119,7 +119,7 @@ def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
     if len(values) != len(logits):
       raise errors.ArgumentError(
         f"{caller}: {argument} must be one for each of {len(logits)} logits, "
-        f"got {len(values)}; cut the longer list"
+        f"got {len(values)}. Cut the longer list."
       )
   terms, factors = [], []
   rows = zip(

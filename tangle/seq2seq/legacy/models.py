@@ -109,8 +109,8 @@ def tied_rnn_seq2seq(
       if depth != encoder_depth:
         raise errors.ShapeError(
           f"{caller}: decoder_inputs must be of the depth of encoder_inputs, "
-          f"{encoder_depth}, as one cell reads both, got depth {depth}; use "
-          "basic_rnn_seq2seq for inputs of two kinds"
+          f"{encoder_depth}, as one cell reads both, got depth {depth}. Use "
+          "basic_rnn_seq2seq for inputs of two kinds."
         )
       step = cell.bind(depth, tf1.as_dtype(dtype))
       state = encoders.zero_state(cell, encoder_inputs, dtype)

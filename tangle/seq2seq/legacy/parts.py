@@ -116,15 +116,15 @@ class AttentionModel:
     if not isinstance(projection, tutorial.OutputProjection):
       raise errors.ArgumentError(
         f"{caller}: output_projection must be a tutorial.OutputProjection, got "
-        f"{projection!r}; a pair of tensors is for the functions in models"
+        f"{projection!r}. A pair of tensors is for the functions in models."
       )
     found = [projection.size, projection.num_symbols]
     expected = [self.cell.output_size, self._targets]
     if found != expected:
       raise errors.ShapeError(
         f"{caller}: output_projection must map depth {expected[0]} of the cell "
-        f"to {expected[1]} symbols, got one from {found[0]} to {found[1]}; "
-        "make it with those sizes"
+        f"to {expected[1]} symbols, got one from {found[0]} to {found[1]}. "
+        "Make it with those sizes."
       )
 
   def encode(self, source, name="encode"):
@@ -220,7 +220,7 @@ class AttentionModel:
     if not state.shape.is_compatible_with([None, sum(sizes)]):
       raise errors.ShapeError(
         f"{caller}: state must be [B, {sum(sizes)}], got "
-        f"{checks.describe(state)}; encode and decode with one model"
+        f"{checks.describe(state)}. Encode and decode with one model."
       )
     parts = [state] if len(sizes) == 1 else tf1.split(state, sizes, 1)
     return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
@@ -376,7 +376,7 @@ def unstack(caller, argument, batch):
   if not tf1.dimension_value(batch.shape[1]):
     raise errors.ShapeError(
       f"{caller}: {argument} must be [B, T] with T known and positive, got "
-      f"{checks.describe(batch)}; the graph has its own copy of the cell for "
-      "each step: make a placeholder for each bucket"
+      f"{checks.describe(batch)}. The graph has its own copy of the cell for "
+      "each step: make a placeholder for each bucket."
     )
   return tf1.unstack(batch, axis=1)

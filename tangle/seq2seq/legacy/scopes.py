@@ -66,8 +66,8 @@ def check_graph_mode(caller):
   """
   if tf1.executing_eagerly():
     raise errors.GraphError(
-      f"{caller}: called eagerly; the legacy models are for graphs: call under "
-      "`with tf1.Graph().as_default():`"
+      f"{caller}: called eagerly. The legacy models are for graphs: call under "
+      "`with tf1.Graph().as_default():`."
     )
 
 
@@ -207,8 +207,8 @@ def check_vectors(caller, argument, values):
     tensor = tf1.convert_to_tensor(value)
     if not tensor.dtype.is_floating:
       raise errors.DtypeError(
-        f"{caller}: {where} must be floats, got {checks.describe(tensor)}; "
-        "ids go to the functions that begin with embedding_"
+        f"{caller}: {where} must be floats, got {checks.describe(tensor)}. "
+        "Ids go to the functions that begin with embedding_."
       )
     checks.check_rank(caller, where, tensor, (2,))
     found = tf1.dimension_value(tensor.shape[1])
@@ -216,7 +216,7 @@ def check_vectors(caller, argument, values):
     if found is None or found != depth:
       raise errors.ShapeError(
         f"{caller}: {where} must be [B, {depth or 'D'}], as all of {argument}, "
-        f"got {checks.describe(tensor)}; call set_shape if D is only unknown"
+        f"got {checks.describe(tensor)}. Call set_shape if D is only unknown."
       )
     tensors.append(tensor)
   return tensors, depth
@@ -239,7 +239,7 @@ def check_list(caller, argument, values):
   if not isinstance(values, (list, tuple)) or not values:
     raise errors.ArgumentError(
       f"{caller}: {argument} must be a list of at least one tensor, one for "
-      f"each time step, got {values!r}; tf1.unstack(x, axis=1) makes one of a "
-      "batch-major tensor"
+      f"each time step, got {values!r}. Make one of a batch-major tensor "
+      "with tf1.unstack(x, axis=1)."
     )
   return list(values)

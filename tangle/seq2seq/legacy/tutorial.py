@@ -52,8 +52,8 @@ def make_counters(learning_rate, dtype=tf1.float32):
   if names != ["Variable", "Variable_1"]:
     raise errors.ArgumentError(
       f"make_counters: the variables are called {names} in this graph, where "
-      "the tutorial's checkpoints have 'Variable' and 'Variable_1'; call it "
-      "first, outside of any name scope"
+      "the tutorial's checkpoints have 'Variable' and 'Variable_1'. Call it "
+      "first, outside of any name scope."
     )
   return Counters(rate, step)
 
@@ -97,7 +97,7 @@ class OutputProjection:
       if num_samples >= num_symbols:
         raise errors.ArgumentError(
           f"{caller}: num_samples must be less than the {num_symbols} symbols, "
-          f"got {num_samples}; pass None for the full softmax"
+          f"got {num_samples}. Pass None for the full softmax."
         )
 
   def variables(self):

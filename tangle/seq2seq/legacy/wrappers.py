@@ -32,15 +32,15 @@ class MultiRNNCell(base.Cell):
     super().__init__(name)
     if not isinstance(cells, (list, tuple)) or not cells:
       raise errors.ArgumentError(
-        f"{name}: cells must be a list of at least one cell, got {cells!r}"
+        f"{name}: cells must be a list of at least one cell, got {cells!r}."
       )
     for cell in cells:
       base.check_cell(name, cell)
     sizes = [cell.state_size for cell in cells]
     if not state_is_tuple and any(tf1.nest.is_nested(s) for s in sizes):
       raise errors.ArgumentError(
-        f"{name}: state_is_tuple is False, but cells have the states {sizes}; "
-        "make them with state_is_tuple=False too"
+        f"{name}: state_is_tuple is False, but cells have the states {sizes}. "
+        "Make them with state_is_tuple=False too."
       )
     self._cells = tuple(cells)
     self._state_is_tuple = state_is_tuple
@@ -67,7 +67,7 @@ class MultiRNNCell(base.Cell):
         raise errors.ShapeError(
           f"{self.name}: layer {k} is the same object as layer {owner} and "
           f"shares its variables, for inputs of depth {expected}, but reads "
-          f"depth {depth}; make a cell for each layer"
+          f"depth {depth}. Make a cell for each layer."
         )
       steps.append(step)
       depth = cell.output_size

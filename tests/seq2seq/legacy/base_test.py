@@ -65,7 +65,7 @@ class CellTest(case.GraphTestCase):
   def test_a_state_of_another_depth_raises(self):
     cell = cells.LSTMCell(3)
     state = tf1.ones([2, 3]), tf1.ones([2, 5])
-    with self.assertRaisesRegex(errors.ShapeError, "another cell"):
+    with self.assertRaisesRegex(errors.ShapeError, "the state of this cell"):
       cell(tf1.ones([2, 4]), state)
 
   def test_a_state_of_another_graph_raises(self):
