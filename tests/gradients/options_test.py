@@ -13,7 +13,7 @@ class OptionsTest(case.GraphTestCase):
   @parameterized.named_parameters(
     ("method", "best", {}, "'best'"),
     ("option", "mgda", {"c": 1.0}, "no option 'c'"),
-    ("option_of_another", "cagrad", {"max_norm": 1.0}, "it has c"),
+    ("option_of_another", "cagrad", {"max_norm": 1.0}, "It has c"),
     ("no_weights", "weighted", {}, "needs weights"),
     ("few_weights", "weighted", {"weights": [1.0]}, "2 numbers"),
     ("negative_weights", "weighted", {"weights": [1.0, -1]}, "at least 0"),

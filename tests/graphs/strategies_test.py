@@ -27,6 +27,25 @@ STRATEGIES = (
 )
 
 
+class CheckOptimizerTest(case.GraphTestCase):
+  def test_optimizers_pass(self):
+    strategies.check_optimizer("Here", tf1.train.AdamOptimizer())
+
+  def test_what_is_no_optimizer_is_refused(self):
+    v = self.variable("v", np.float64(1))
+    op = tf1.train.GradientDescentOptimizer(0.1).minimize(v * v, name="train")
+    for given, part in (
+      (op, "got the op 'train'. Give the optimizer itself"),
+      (v * v, "got the op"),
+      (tf1.train.AdamOptimizer, "Make an instance: AdamOptimizer()."),
+      (None, "got None. Give an optimizer, such as"),
+      (0.1, "got 0.1"),
+    ):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        strategies.check_optimizer("Here", given)
+      self.assert_message(caught.exception, "Here: optimizer must be", part)
+
+
 class StrategiesTest(case.GraphTestCase):
   def get(self, name, value):
     return tf1.get_variable(name, initializer=value)

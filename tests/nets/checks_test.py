@@ -1,7 +1,9 @@
+from concurrent import futures
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.nets import checks
 from tests.nets import support
@@ -91,6 +93,24 @@ class ChecksTest(support.NetTestCase):
       lengths = tf1.constant([1])
     with self.assertRaisesRegex(errors.GraphError, "lengths"):
       checks.check_lengths("net", lengths)
+
+
+class MissingTest(support.NetTestCase):
+  def test_none_is_refused(self):
+    for convert in (
+      lambda value: checks.convert_floats("f", "inputs", value, tf1.float32),
+      lambda value: checks.convert_ints("f", "inputs", value),
+    ):
+      with self.assertRaisesRegex(errors.ArgumentError, "f: inputs.*got None"):
+        convert(None)
+
+  def test_an_eager_tensor_is_refused(self):
+    if compat.IS_TF1:
+      self.skipTest("1.15 makes eager tensors only after a global switch")
+    with futures.ThreadPoolExecutor(1) as pool:  # outside of the test's graph
+      eager = pool.submit(tf1.constant, [1.0]).result()
+    with self.assertRaisesRegex(errors.GraphError, r"inputs\.numpy\(\)"):
+      checks.convert_floats("f", "inputs", eager, tf1.float32)
 
 
 if __name__ == "__main__":

@@ -374,5 +374,47 @@ class GenerationTest(absltest.TestCase):
     self.assertEmpty(residual_set.lost)
 
 
+class MistakesTest(case.GraphTestCase):
+  """What a call refuses leaves it open."""
+
+  def setUp(self):
+    super().setUp()
+    x = tf1.placeholder(tf1.float64, [2], name="x")
+    self.y = tf1.square(x, name="y")
+    self.sub_model = tangle.SubModel([x], [self.y], store="device", name="s")
+    self.sess = self.session()
+    self.call = self.sub_model.forward(self.sess, {x: [1.0, 2.0]})
+
+  def test_arguments_that_are_swapped_or_no_arrays(self):
+    ones = np.ones(2)
+    for function, arguments, part in (
+      (self.call.backward, (self.y,), "Put it into a list"),
+      (self.call.backward, ({self.y.name: ones},), "got dict"),
+      (self.call.backward, ("y",), "got str"),
+      (self.call.backward, ([self.y],), "Give an array with the shape"),
+      (self.call.run, ([ones], self.y), "Put it into a list"),
+      (self.call.run, (self.sess, [ones]), "got a session. Call run(fetches"),
+    ):
+      with self.assertRaises(
+        (errors.ArgumentError, errors.DtypeError)
+      ) as caught:
+        function(*arguments)
+      self.assert_message(caught.exception, "SubModel 's': ", part)
+      self.assertNotIn("\n", str(caught.exception))
+      self.assertTrue(self.call.is_open)
+    found = self.call.backward([ones]).inputs[0]
+    np.testing.assert_array_equal(found, [2.0, 4.0])
+
+  def test_repr_tells_the_state(self):
+    name = "<Call of SubModel 's'"
+    self.assertEqual(repr(self.call), f"{name}: open, store='device'>")
+    text = repr(self.sub_model)
+    self.assertIn("inputs ['x:0'], outputs ['y:0'], 0 variables", text)
+    self.assertIn("store='device', 1 residuals (16 bytes), 1 open calls", text)
+    self.call.discard()
+    self.assertEqual(repr(self.call), f"{name}: discarded, store='device'>")
+    self.assertIn("0 open calls", repr(self.sub_model))
+
+
 if __name__ == "__main__":
   absltest.main()

@@ -97,6 +97,75 @@ class TakeTest(case.GraphTestCase):
       self.assert_message(caught.exception, "Here", *parts)
 
 
+class MistakesTest(case.GraphTestCase):
+  def refusal(self, error, value, dtype=tf1.float32):
+    x = tf1.placeholder(dtype, [None, 2], name="x")
+    with self.assertRaises(error) as caught:
+      feeds.take("Here", {x: value}, self.graph, ())
+    text = str(caught.exception)
+    self.assertNotIn("\n", text)
+    self.assertRegex(text, r"^Here: 'x(_\d+)?:0' must be .*\.$")
+    return text
+
+  def test_values_that_are_no_arrays(self):
+    ragged = [[1.0, 2.0], [3.0]]
+    tensor = tf1.ones([1, 2], name="ones")
+    resource = self.variable("v", np.ones(2))
+    for value, part in (
+      (None, "got None. Feed an array"),
+      (tensor, "got the tensor 'ones:0', which has no value outside a run"),
+      (resource, "got the tensor 'v:0', which has no value"),
+      (tf1.SparseTensor([[0, 0]], [1.0], [1, 2]), "which has no value"),
+      (ragged, "[[1.0, 2.0], [3.0]], whose rows have different lengths. Make"),
+      (np.array([["a", "b"]] * 3), "which has strings. Convert them"),
+      ([[1.0, b"b"]], "which has strings"),
+      ([[1.0, {}]], "which cannot be converted. Convert it with np.array()"),
+    ):
+      self.assertIn(part, self.refusal(errors.DtypeError, value))
+
+  def test_shapes_that_do_not_fit(self):
+    text = self.refusal(errors.ShapeError, np.ones(2))
+    self.assertIn("Add axes: rank 2 is expected and rank 1 is given", text)
+    text = self.refusal(errors.ShapeError, np.ones([1, 2, 1]))
+    self.assertIn("Remove axes", text)
+    text = self.refusal(errors.ShapeError, np.ones([1, 3]))
+    self.assertIn("Axis 1 must have size 2", text)
+
+  def test_keys_that_are_no_tensors(self):
+    tf1.placeholder(tf1.float32, [], name="x")
+    for key, part in (
+      ("x", "such as 'x:0'"),
+      ("y:0", "Perhaps 'x:0'"),
+      (3, ""),
+    ):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        feeds.take("Here", {key: 1.0}, self.graph, ())
+      message = f"Here: feed_dict has the key {key!r}, which is no tensor"
+      self.assert_message(caught.exception, message, part)
+    with self.assertRaisesRegex(errors.ArgumentError, "must be a dict"):
+      feeds.take("Here", [1], self.graph, ())
+
+
+class RaggedTest(absltest.TestCase):
+  def test_axes_of_different_lengths_are_found(self):
+    for value, lengths, axes in (
+      ([[1, 2], [3]], [2, 2], [1]),
+      ([[1], []], [2, 1], [1]),
+      ([[1, 2], [3, 4]], [2, 2], []),
+      ([[[1], [2, 3]], [[4]]], [2, 2, 2], [1, 2]),
+      ([np.ones(3), np.ones(1)], [2, 3], [1]),
+      (3, [], []),
+      ([], [0], []),
+    ):
+      self.assertEqual(feeds.find_ragged(value), (lengths, axes))
+    self.assertEqual(feeds.find_ragged([[1], 2])[1], [])
+
+  def test_rows_are_filled_at_their_ends(self):
+    found = feeds.fill_rows([[[1], [2, 3]], [[4]]], [2, 2, 2], 9)
+    expected = [[[1, 9], [2, 3]], [[4, 9], [9, 9]]]
+    np.testing.assert_array_equal(found, expected)
+
+
 class ConvertTest(parameterized.TestCase):
   @parameterized.parameters(
     ([1.0, 2.0], tf1.int32),
