@@ -57,7 +57,7 @@ class SelectionTest(case.GraphTestCase):
     with tf1.Graph().as_default():
       foreign = tf1.zeros([2, 3])
     for error, arguments, message in (
-      (errors.ArgumentError, ([0, 0], []), "branches must have one"),
+      (errors.ArgumentError, ([0, 0], []), "branches must have at least one"),
       (errors.ArgumentError, ([0, 2], [x, x]), "[0, 2), got 2"),
       (errors.ArgumentError, ([0, 0], [x, [x]]), "the same structure"),
       (errors.ArgumentError, ([0, 0], [x, None]), "branch 1 must be dense"),
