@@ -17,8 +17,8 @@ import os
 
 from absl import flags
 
-from tangle.benchmarks import conflicts, tables
-from tangle.experiments import command_line, multi_task, pareto
+from tangle.benchmarks import conflicts
+from tangle.experiments import command_line, multi_task, pareto, plots, tables
 from tangle.training import progress, records
 
 FLAGS = flags.FLAGS
@@ -55,8 +55,8 @@ def cost(path, bar):
   del bar
   rows = conflicts.compare(**command_line.take(conflicts.compare, FLAGS))
   print(tables.format_table(rows, conflicts.COLUMNS), flush=True)
-  title = "seconds a step, to those of a weighted sum"
-  tables.plot_ratios(rows, "to_weighted", title, path)
+  title = "time of a step over that of a weighted sum"
+  plots.draw_ratios(rows, "to_weighted", title, path)
   return rows, rows
 
 

@@ -4,7 +4,7 @@ Everything else is small, so that a figure shows the effect of that axis alone.
 The same pipeline trains split and joint.
 """
 
-from typing import Any, Callable, NamedTuple, Optional, Tuple
+from typing import Any, Callable, NamedTuple, Optional
 
 import numpy as np
 
@@ -35,7 +35,6 @@ class Axis(NamedTuple):
     make: a function of a size and `Sizes` that returns a `Pipeline`, not yet
       built, and a list of batches for its steps, one per choice of buckets.
     label: what the size counts.
-    points: sizes to measure at.
     smallest: the smallest size.
     joint_largest: the largest size to measure joint training at, `None` for
       all.
@@ -43,7 +42,6 @@ class Axis(NamedTuple):
 
   make: Callable[..., Any]
   label: str
-  points: Tuple[int, ...]
   smallest: int = 1
   joint_largest: Optional[int] = None
 
@@ -268,16 +266,12 @@ LAYERS = "layers"
 OUTPUTS = "outputs"
 
 AXES = {
-  LENGTH: Axis(_make_length, "steps of a sequence", (10, 30, 100, 300, 1000)),
-  BUCKETS: Axis(
-    _make_buckets, "buckets each side", (1, 2, 4, 6, 8, 12), joint_largest=6
-  ),
-  SUB_MODELS: Axis(
-    _make_sub_models, "sub-models", (2, 8, 32, 100, 300), smallest=2
-  ),
-  RESIDUALS: Axis(_make_residuals, "residuals", (10, 100, 1000, 10000)),
-  LAYERS: Axis(_make_layers, "layers", (50, 250, 1000, 5000)),
-  OUTPUTS: Axis(_make_outputs, "outputs of a sub-model", (20, 100, 500, 2000)),
+  LENGTH: Axis(_make_length, "steps of a sequence"),
+  BUCKETS: Axis(_make_buckets, "buckets each side", joint_largest=6),
+  SUB_MODELS: Axis(_make_sub_models, "sub-models", smallest=2),
+  RESIDUALS: Axis(_make_residuals, "residuals"),
+  LAYERS: Axis(_make_layers, "layers"),
+  OUTPUTS: Axis(_make_outputs, "outputs of a sub-model"),
 }
 """Name → `Axis`."""
 

@@ -1,13 +1,18 @@
-"""Compares strategies for the gradient of the lower part of a network."""
+"""Strategies for the gradient of the lower part of a network, in turn.
+
+All step in one process, so that ratios are paired.
+"""
 
 import contextlib
-import os
+import functools
 
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import executions, models, strategies, tables, timing
+from tangle.benchmarks import executions, models, timing
+from tangle.benchmarks import strategies as strategies_lib
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.graphs import internals
 
 COLUMNS = (
@@ -23,23 +28,30 @@ COLUMNS = (
 
 
 def compare(
-  model_name,
-  strategy_names=strategies.DEFAULTS,
-  sizes=None,
+  model="attention",
+  strategies=strategies_lib.DEFAULTS,
+  batch_size=64,
+  units=256,
+  steps=40,
+  target_steps=20,
   rounds=30,
   threads=0,
-  out_dir=None,
+  *,
+  report=reports.QUIET,
 ):
   """Measures strategies on one model, stepping them in turn.
 
   Args:
-    model_name: one of `models.NAMES`.
-    strategy_names: some of `strategies.NAMES`; joint and double forward are
+    model: one of `models.NAMES`.
+    strategies: some of `strategies_lib.NAMES`; joint and double forward are
       always measured, as the ratios are relative to them.
-    sizes: a `models.Sizes`.
+    batch_size: examples per step.
+    units: depth of the layers.
+    steps: length of the source.
+    target_steps: length of the target.
     rounds: timed steps of each strategy.
     threads: threads within and between ops; 0 for TensorFlow's default.
-    out_dir: folder where `backprop_<model>.png` is written; `None` for no plot.
+    report: a `reports.Report`, which also gets a plot.
 
   Returns:
     A dict from strategy to `step_s` (median seconds), `to_joint`,
@@ -54,27 +66,26 @@ def compare(
   Raises:
     ArgumentError: if a model or strategy is unknown.
   """
-  model = models.make(model_name, sizes or models.Sizes())
-  names = list(dict.fromkeys([strategies.JOINT, strategies.DOUBLE]))
-  names += [name for name in strategy_names if name not in names]
-  rows, steps = {}, {}
+  sizes = models.Sizes(batch_size, units, steps, target_steps)
+  network = models.make(model, sizes)
+  names = dict.fromkeys(
+    [strategies_lib.JOINT, strategies_lib.DOUBLE, *strategies]
+  )
+  rows, made = {}, {}
   with contextlib.ExitStack() as stack:
     values, expected = None, None
     for name in names:
       try:
-        strategy = strategies.Strategy(name, model)
+        strategy = strategies_lib.Strategy(name, network)
       except (errors.CutError, tf1.errors.OpError) as error:
         rows[name] = {"reason": str(error)}
         continue
-      config = tf1.ConfigProto(
-        intra_op_parallelism_threads=threads,
-        inter_op_parallelism_threads=threads,
-      )
+      config = timing.session_config(threads)
       sess = stack.enter_context(
         tf1.Session(graph=strategy.graph, config=config)
       )
       if values is None:
-        values = strategies.initial_values(strategy)
+        values = strategies_lib.initial_values(strategy)
       strategy.load(sess, values)
       found = strategy.first_gradients(sess)
       expected = expected or found
@@ -84,24 +95,19 @@ def compare(
       if strategy.residuals is not None:
         rows[name]["residuals"] = len(strategy.residuals)
         rows[name]["residual_bytes"] = strategy.residuals.bytes
-      steps[name] = lambda strategy=strategy, sess=sess: strategy.step(sess)
-    seconds = timing.run_in_turn(steps, rounds)
-  for name, found in seconds.items():
-    rows[name]["step_s"] = float(np.median(found))
-    for key, base in (
-      ("to_joint", strategies.JOINT),
-      ("to_double", strategies.DOUBLE),
-      ("to_published", strategies.PUBLISHED),
-    ):
-      if base not in seconds:
-        continue
-      ratio = timing.ratio(found, seconds[base])
-      rows[name][key] = ratio.median
-      rows[name][key + "_quartiles"] = [ratio.low, ratio.high]
-  if out_dir is not None:
-    os.makedirs(out_dir, exist_ok=True)
-    path = os.path.join(out_dir, f"backprop_{model_name}.png")
-    tables.plot_ratios(rows, "to_joint", f"{model_name}: step to joint", path)
+      made[name] = functools.partial(strategy.step, sess)
+    seconds = timing.run_in_turn(made, rounds)
+  bases = {
+    "joint": strategies_lib.JOINT,
+    "double": strategies_lib.DOUBLE,
+    "published": strategies_lib.PUBLISHED,
+  }
+  for name, row in timing.make_rows(seconds, **bases).items():
+    rows[name].update(row)
+  report.show(rows, COLUMNS, "strategy", model=model)
+  report.draw_ratios(
+    f"backprop_{model}", rows, "to_joint", f"{model}: step to joint"
+  )
   return rows
 
 

@@ -6,11 +6,14 @@ whole batch. If the machine has fewer cores than tasks, stages can wait instead
 of computing.
 """
 
+import os
+
 import numpy as np
 
 from tangle import errors
 from tangle.benchmarks import memory, timelines, timing
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.nets import feedforward
 from tangle.pipeline import clusters, joint, pieces, pipeline, schedules
 
@@ -57,9 +60,7 @@ class Contender:
         )
       else:
         self.trainer = joint.JointTrainer(built, optimizer, 1.0)
-      config = tf1.ConfigProto(
-        intra_op_parallelism_threads=1, inter_op_parallelism_threads=1
-      )
+      config = timing.session_config(1)
       self.session = tf1.Session(target, graph=graph, config=config)
       self.session.run(tf1.global_variables_initializer())
       for variable in tf1.trainable_variables():
@@ -209,6 +210,8 @@ def compare(
   orders=("1f1b", "gpipe"),
   rounds=5,
   wait_s=0.0,
+  *,
+  report=reports.QUIET,
 ):
   """Measures the joint graph and the pipeline on tasks, in turn.
 
@@ -222,6 +225,8 @@ def compare(
     rounds: timed steps of each.
     wait_s: seconds that a stage waits in a step, half of them forward, in
       addition to its computation.
+    report: a `reports.Report`, which also gets a plot, and per contender a
+      Gantt chart of a step.
 
   Returns:
     Contender → `step_s`; `to_joint`, the median of pairs with quartiles;
@@ -230,7 +235,7 @@ def compare(
     `held_sets`, how many micro-batches' residuals the first stage held at once;
     `held_bytes`, by how much its task grew in a step, and `predicted_bytes`,
     those of so many sets and the gradients; `same_losses`, to 1e-4. And
-    contender → its timeline.
+    `load`, those of the last 1, 5 and 15 minutes.
 
   Raises:
     ArgumentError: if a size, `micro_batches` or a schedule is out of range.
@@ -246,20 +251,16 @@ def compare(
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
     steps = {name: contender.step for name, contender in found.items()}
     seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # warm already
-    rows_of, runs_of = {}, {}
+    results = timing.make_rows(seconds, joint=JOINT)
     for name, contender in found.items():
-      ratio = timing.ratio(seconds[name], seconds[JOINT])
       near = np.allclose(losses[name], losses[JOINT], rtol=1e-4, atol=0)
-      rows_of[name] = {
-        "step_s": float(np.median(seconds[name])),
-        "to_joint": ratio.median,
-        "to_joint_quartiles": [ratio.low, ratio.high],
-        "same_losses": bool(near),
-      }
+      results[name]["same_losses"] = bool(near)
       if name != JOINT:
-        figures, runs_of[name] = _record(contender, sent)
+        figures, timeline = _record(contender, sent)
+        title = f"One step as it ran: {name}"
+        report.draw(f"gantt_{name}", timelines.plot, timeline, title)
         count = plans[name][0]
-        rows_of[name].update(
+        results[name].update(
           figures,
           ideal=(count + stages - 1) / (stages * count),
           boundary_bytes=sizes.boundary_bytes,
@@ -267,19 +268,21 @@ def compare(
         )
       contender.session.close()
   for name, held in _measure_held(sizes, plans).items():
-    rows_of[name]["held_bytes"] = held
-  return rows_of, runs_of
+    results[name]["held_bytes"] = held
+  report.show(results, COLUMNS)
+  title = "step to that of one process"
+  report.draw_ratios("cluster_to_joint", results, "to_joint", title)
+  return dict(results, load=list(os.getloadavg()))
 
 
 def _plans(micro_batches, orders, rows):
   """Returns contender → number of micro-batches and schedule."""
   found = {}
-  for given in micro_batches:
-    count = int(given) if str(given).isdigit() else 0
+  for count in micro_batches:
     if not 2 <= count <= rows:
       raise errors.ArgumentError(
         f"cluster.compare: micro_batches must be from 2 to {rows}, the rows of "
-        f"a batch, got {given!r}."
+        f"a batch, got {count}."
       )
     for schedule in orders:
       schedules.check("cluster.compare", count, schedule)

@@ -69,10 +69,7 @@ class Contender:
       self._build(name, sizes)
       init_op = tf1.global_variables_initializer()
       self.ops = len(graph.get_operations())
-    config = tf1.ConfigProto(
-      intra_op_parallelism_threads=threads,
-      inter_op_parallelism_threads=threads,
-    )
+    config = timing.session_config(threads)
     self._session = tf1.Session(graph=graph, config=config)
     self._session.run(init_op)
 
@@ -143,13 +140,7 @@ def compare(
       stack.callback(made[name].close)
     steps = {name: found.step for name, found in made.items()}
     seconds = timing.run_in_turn(steps, rounds)
-    rows = {}
+    rows = timing.make_rows(seconds, weighted=BASE)
     for name, found in made.items():
-      ratio = timing.ratio(seconds[name], seconds[BASE])
-      rows[name] = {
-        "step_s": float(np.median(seconds[name])),
-        "to_weighted": ratio.median,
-        "to_weighted_quartiles": [ratio.low, ratio.high],
-        "ops": found.ops,
-      }
+      rows[name]["ops"] = found.ops
   return rows

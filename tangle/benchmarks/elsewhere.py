@@ -39,3 +39,36 @@ def run(caller, module, *arguments, remedy="measure something smaller"):
       f"killed, {remedy}."
     )
   return json.loads(done.stdout.strip().split("\n")[-1])
+
+
+def run_each(caller, module, names, *arguments, report, **options):
+  """Runs a module for each of several names, as `run` does.
+
+  Args:
+    caller: name of the caller, for the error message.
+    module: dotted name of the module.
+    names: first arguments of the runs.
+    *arguments: further arguments of each run.
+    report: a `reports.Report`, which shows the progress.
+    **options: further keyword arguments of `run`.
+
+  Returns:
+    A dict from name to result.
+
+  Raises:
+    TrainingError: if a process fails.
+  """
+  found = {}
+  for done, name in enumerate(names, 1):
+    found[name] = run(caller, module, name, *arguments, **options)
+    report.count(done, len(names))
+  return found
+
+
+def answer(function):
+  """Calls a function for a process that `run` has started, and prints the JSON.
+
+  Args:
+    function: takes the arguments of `run`, with lists for tuples.
+  """
+  print(json.dumps(function(*map(json.loads, sys.argv[1:]))))

@@ -9,8 +9,6 @@ losses of both must agree.
 
 import gc
 import itertools
-import json
-import sys
 import time
 import zlib
 from typing import NamedTuple, Tuple
@@ -20,6 +18,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks import elsewhere, memory
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.nets import checks
 from tangle.pipeline import joint, pipeline
 from tangle.seq2seq import vocabulary
@@ -50,36 +49,45 @@ TOLERANCE = 1e-4
 
 
 class Setting(NamedTuple):
-  """A model, its buckets and how long to measure.
+  """A model, its buckets and how long to measure: arguments of `compare`."""
 
-  Attributes:
+  source_buckets: Tuple[int, ...]
+  target_buckets: Tuple[int, ...]
+  cell: str
+  layers: int
+  heads: int
+  units: int
+  symbols: int
+  batch_size: int
+  rounds: int
+
+
+def compare(
+  source_buckets=(5, 10, 15, 20, 30, 40),
+  target_buckets=(5, 10, 15, 20, 30, 40),
+  cell="gru",
+  layers=1,
+  heads=1,
+  units=128,
+  symbols=1000,
+  batch_size=16,
+  rounds=2,
+  *,
+  report=reports.QUIET,
+):
+  """Measures joint and split, each in its own process.
+
+  Args:
     source_buckets: N lengths, rising.
     target_buckets: M lengths, rising.
-    cell: one of `CELLS`.
+    cell: kind of cell, one of `CELLS`.
     layers: number of stacked cells.
     heads: number of attention heads.
     units: depth of cells and embeddings.
     symbols: number of source symbols, and of target symbols.
     batch_size: examples per batch.
     rounds: how often all pairs are timed, after one round of warm-up.
-  """
-
-  source_buckets: Tuple[int, ...] = (5, 10, 15, 20, 30, 40)
-  target_buckets: Tuple[int, ...] = (5, 10, 15, 20, 30, 40)
-  cell: str = "gru"
-  layers: int = 1
-  heads: int = 1
-  units: int = 128
-  symbols: int = 1000
-  batch_size: int = 16
-  rounds: int = 2
-
-
-def compare(setting=None):
-  """Measures joint and split, each in its own process.
-
-  Args:
-    setting: a `Setting`.
+    report: a `reports.Report`.
 
   Returns:
     A dict. `joint` and `split` each have: `ops`; `graph_bytes`, those of the
@@ -98,20 +106,34 @@ def compare(setting=None):
     TrainingError: if a process fails, or the losses differ by more than
       `TOLERANCE`.
   """
-  setting = setting or Setting()
+  setting = Setting(
+    tuple(source_buckets),
+    tuple(target_buckets),
+    cell,
+    layers,
+    heads,
+    units,
+    symbols,
+    batch_size,
+    rounds,
+  )
   check(setting)
   memory.meter("graphs.compare")
-  remedy = "give fewer or shorter buckets"
-  found = {
-    name: elsewhere.run(
-      "graphs.compare", __name__, name, setting, remedy=remedy
-    )
-    for name in NAMES
-  }
+  found = elsewhere.run_each(
+    "graphs.compare",
+    __name__,
+    NAMES,
+    setting,
+    report=report,
+    remedy="give fewer or shorter buckets",
+  )
   losses = [found[name].pop("losses") for name in NAMES]
   difference = loss_difference(*losses)
   ratios = {key: found[JOINT][key] / found[SPLIT][key] for key in FIGURES}
-  return dict(found, ratios=ratios, loss_difference=difference)
+  found["ratios"] = ratios
+  report.show(found, FIGURES)
+  report.note(loss_difference=difference)
+  return dict(found, loss_difference=difference)
 
 
 def check(setting):
@@ -167,13 +189,12 @@ def loss_difference(losses, other_losses):
   return difference
 
 
-def measure(name, setting, say=lambda text: None):
+def measure(name, setting):
   """Measures one contender in this process, which should be a fresh one.
 
   Args:
     name: one of `NAMES`.
-    setting: a `Setting`.
-    say: called with a line of text from time to time.
+    setting: a `Setting`, or a list of its values.
 
   Returns:
     A dict with the figures of `compare`, and `losses`, those of the first step
@@ -187,6 +208,7 @@ def measure(name, setting, say=lambda text: None):
     raise errors.ArgumentError(
       f"graphs.measure: name must be one of {NAMES}, got {name!r}."
     )
+  setting = Setting(*setting)
   batches = make_batches(setting)
   resident = memory.meter("graphs.measure")
   gc.collect()
@@ -197,7 +219,6 @@ def measure(name, setting, say=lambda text: None):
     initialize_op = tf1.global_variables_initializer()
     build_s = time.perf_counter() - begin
     build_cpu_s = time.process_time() - begin_cpu
-    say(f"{name}: built {count} graphs in {build_s:.1f} s")
     with tf1.Session(graph=graph) as sess:
       sess.run(initialize_op)
       load_weights(sess)
@@ -207,9 +228,7 @@ def measure(name, setting, say=lambda text: None):
       all_pairs_s = time.perf_counter() - begin
       gc.collect()
       rss_bytes = resident()
-      say(f"{name}: a step in all {len(batches)} pairs by {all_pairs_s:.1f} s")
       seconds = _time_steps(trainer, sess, batches, setting.rounds)
-  say(f"{name}: {len(seconds)} steps timed")
   return {
     "graphs": count,
     "ops": len(graph.get_operations()),
@@ -308,12 +327,5 @@ def load_weights(sess):
   sess.run(ops, feed_dict)
 
 
-def _main(name, setting):
-  def say(text):
-    print(text, file=sys.stderr, flush=True)
-
-  print(json.dumps(measure(name, Setting(*setting), say)))
-
-
 if __name__ == "__main__":
-  _main(*map(json.loads, sys.argv[1:]))
+  elsewhere.answer(measure)

@@ -14,8 +14,6 @@ high; `tail` is closer to the growth at large sizes.
 """
 
 import gc
-import json
-import sys
 import time
 from typing import NamedTuple
 
@@ -24,7 +22,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks import axes, elsewhere, graphs, memory
 from tangle.compat import tf1
-from tangle.experiments import plots
+from tangle.experiments import plots, reports
 from tangle.nets import checks
 from tangle.pipeline import joint, sessions
 
@@ -58,26 +56,65 @@ class Exponent(NamedTuple):
   tail: float
 
 
-def compare(points=None, sizes=None, steps=15, progress=None):
+def compare(
+  length=(10, 30, 100, 300, 1000),
+  buckets=(1, 2, 4, 6, 8, 12),
+  sub_models=(2, 8, 32, 100, 300),
+  residuals=(10, 100, 1000, 10000),
+  layers=(50, 250, 1000, 5000),
+  outputs=(20, 100, 500, 2000),
+  units=32,
+  batch_size=16,
+  bucket_steps=8,
+  steps=15,
+  *,
+  report=reports.QUIET,
+):
   """Measures all contenders at all sizes, each in its own process.
 
   Args:
-    points: axis → sizes to measure at; by default those of `axes.AXES`.
-    sizes: an `axes.Sizes`.
-    steps: timed steps of each.
-    progress: called as `progress(done, total)` after each process.
+    length: steps of a sequence to measure at; none to leave this axis out.
+    buckets: numbers of buckets on each side, or none.
+    sub_models: numbers of sub-models of a pipeline, or none.
+    residuals: numbers of residuals of a sub-model, or none.
+    layers: numbers of layers of a sub-model, or none.
+    outputs: numbers of outputs of a sub-model, or none.
+    units: depth of layers and inputs.
+    batch_size: examples per batch.
+    bucket_steps: steps of the middle bucket.
+    steps: timed steps at each point.
+    report: a `reports.Report`, which also gets a plot for each axis.
 
   Returns:
-    Axis → contender → list of dicts, each as `measure` returns it.
+    A dict: `points`, axis → contender → list of dicts, each as `measure`
+    returns it; `exponents`, axis → contender → figure → [overall, tail]; and
+    `steepest`, figure → [the largest tail of split, its axis].
 
   Raises:
-    ArgumentError: if an axis is unknown, or a size or `steps` is not possible.
+    ArgumentError: if a size or `steps` is not possible.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
-  sizes = sizes or axes.Sizes()
-  if points is None:
-    points = {name: axis.points for name, axis in axes.AXES.items()}
+  sizes = axes.Sizes(units, batch_size, bucket_steps)
+  given = length, buckets, sub_models, residuals, layers, outputs
+  points = {axis: each for axis, each in zip(axes.NAMES, given) if each}
+  found = _measure_points(points, sizes, steps, report)
+  for axis, contenders in found.items():
+    for contender, rows in contenders.items():
+      for row in rows:
+        report.note(axis=axis, contender=contender, **row)
+    report.draw(f"growth_{axis}", plot, found, axis)
+  fitted = exponents(found)
+  report.show(table_rows(fitted), FIGURES, "exponents")
+  return {
+    "exponents": fitted,
+    "steepest": steepest(fitted),
+    "points": found,
+  }
+
+
+def _measure_points(points, sizes, steps, report):
+  """Returns axis → contender → list of figures."""
   for axis, chosen in points.items():
     axes.check(axis, chosen, sizes)
   checks.check_positive("growth.compare", "steps", steps)
@@ -102,8 +139,7 @@ def compare(points=None, sizes=None, steps=15, progress=None):
       remedy=f"give smaller sizes than {size}",
     )
     found[axis][contender].append(figures)
-    if progress:
-      progress(done, len(work))
+    report.count(done, len(work))
   return found
 
 
@@ -134,6 +170,7 @@ def measure(axis, contender, size, sizes, steps):
     raise errors.ArgumentError(
       f"growth.measure: contender must be one of {NAMES}, got {contender!r}."
     )
+  sizes = axes.Sizes(*sizes)
   resident = memory.meter("growth.measure")
   gc.collect()
   before_bytes = resident()
@@ -207,7 +244,7 @@ def exponents(found):
   """Fits an exponent for each figure.
 
   Args:
-    found: what `compare` returned.
+    found: `points` of what `compare` returned.
 
   Returns:
     Axis → contender → figure → `Exponent`, or `None` as from `fit`.
@@ -225,7 +262,7 @@ def exponents(found):
 
 
 def table_rows(fitted):
-  """Arranges exponents for `tables.format_table`.
+  """Arranges exponents as rows of a table.
 
   Args:
     fitted: what `exponents` returned.
@@ -269,7 +306,7 @@ def plot(found, axis, path):
   """Draws the figures along an axis, on logarithmic scales.
 
   Args:
-    found: what `compare` returned.
+    found: `points` of what `compare` returned.
     axis: one of its axes.
     path: the PNG file to write. A dashed line shows linear growth through the
       last split point.
@@ -279,6 +316,7 @@ def plot(found, axis, path):
   """
   figures = ("build_s", "step_s", "above_import_bytes")
   drawing = plots.open_drawing("growth.plot", 5.0 * len(figures), 3.8)
+  drawing.suptitle(f"Growth with the number of {axes.AXES[axis].label}")
   for figure, panel in zip(figures, drawing.subplots(1, len(figures))):
     for color, (name, rows) in zip(plots.COLORS, found[axis].items()):
       xs = [row["size"] for row in rows]
@@ -292,16 +330,11 @@ def plot(found, axis, path):
     panel.set_xticklabels([f"{tick:g}" for tick in ticks])
     panel.minorticks_off()
     panel.set_xlabel(axes.AXES[axis].label)
-    panel.set_ylabel(figure)
+    panel.set_ylabel(f"{figure} (log scale)")
     panel.legend(frameon=False)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
 
 
-def _main(axis, contender, size, sizes, steps):
-  found = measure(axis, contender, size, axes.Sizes(*sizes), steps)
-  print(json.dumps(found))
-
-
 if __name__ == "__main__":
-  _main(*map(json.loads, sys.argv[1:]))
+  elsewhere.answer(measure)

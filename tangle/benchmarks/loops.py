@@ -5,41 +5,53 @@ program without tangle measures how much of the growth is due to `partial_run`.
 """
 
 import gc
-import json
-import sys
+from typing import Optional
 
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import elsewhere, memory, models, strategies
+from tangle.benchmarks import elsewhere, memory, models
+from tangle.benchmarks import strategies as strategies_lib
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.nets import checks
 
 NAMES = (
-  strategies.JOINT,
-  strategies.PARTIAL_RUN,
-  strategies.AUTO,
-  strategies.PIPELINE,
+  strategies_lib.JOINT,
+  strategies_lib.PARTIAL_RUN,
+  strategies_lib.AUTO,
+  strategies_lib.PIPELINE,
 )
 """Strategies that are compared unless others are asked for."""
 
 SIZES = models.Sizes(batch=4, units=16, steps=10)
 """Small, so that many steps do not take long."""
 
+STEPS = {"full": (10000, 2000), "small": (40, 10)}
+"""Name of a length → steps, and steps of the warm-up."""
+
 COLUMNS = ("steps", "first_mib", "last_mib", "growth", "bytes_a_step")
 
 _MARKS = 10
 
 
-def compare(names=NAMES, steps=10000, warm_up=2000, sizes=SIZES, progress=None):
+def compare(
+  strategies=NAMES,
+  size="full",
+  steps: Optional[int] = None,
+  warm_up: Optional[int] = None,
+  *,
+  report=reports.QUIET,
+):
   """Measures strategies, each in its own process.
 
   Args:
-    names: some of `strategies.NAMES`.
-    steps: how many steps to run.
-    warm_up: how many of them run before memory is measured.
-    sizes: a `models.Sizes`.
-    progress: called as `progress(done, total)` after each process.
+    strategies: some of `strategies_lib.NAMES`.
+    size: how many steps to run, one of `STEPS`.
+    steps: how many steps to run, instead of those of the size.
+    warm_up: how many of them run before memory is measured, instead of those of
+      the size.
+    report: a `reports.Report`.
 
   Returns:
     A dict from name to what `measure` returns.
@@ -50,16 +62,15 @@ def compare(names=NAMES, steps=10000, warm_up=2000, sizes=SIZES, progress=None):
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
-  for name in names:
+  steps = STEPS[size][0] if steps is None else steps
+  warm_up = STEPS[size][1] if warm_up is None else warm_up
+  for name in strategies:
     _check(name, steps, warm_up)
   memory.meter("loops.compare")
-  rows = {}
-  for done, name in enumerate(names, 1):
-    rows[name] = elsewhere.run(
-      "loops.compare", __name__, name, steps, warm_up, sizes
-    )
-    if progress:
-      progress(done, len(names))
+  rows = elsewhere.run_each(
+    "loops.compare", __name__, strategies, steps, warm_up, report=report
+  )
+  report.show(rows, COLUMNS, "strategy")
   return rows
 
 
@@ -67,7 +78,7 @@ def measure(name, steps, warm_up, sizes=SIZES):
   """Trains a loop for many steps in this process, and measures resident memory.
 
   Args:
-    name: one of `strategies.NAMES`.
+    name: one of `strategies_lib.NAMES`.
     steps: how many steps to run.
     warm_up: how many of them run before memory is measured.
     sizes: a `models.Sizes`.
@@ -84,11 +95,11 @@ def measure(name, steps, warm_up, sizes=SIZES):
   """
   _check(name, steps, warm_up)
   resident = memory.meter("loops.measure")
-  strategy = strategies.Strategy(name, models.make("reference_rnn", sizes))
+  strategy = strategies_lib.Strategy(name, models.make("reference_rnn", sizes))
   marks = np.linspace(warm_up, steps, _MARKS).astype(int).tolist()
   seen = []
   with tf1.Session(graph=strategy.graph) as sess:
-    strategy.load(sess, strategies.initial_values(strategy))
+    strategy.load(sess, strategies_lib.initial_values(strategy))
     for k in range(1, steps + 1):
       loss = strategy.step(sess)
       if k in marks:
@@ -106,10 +117,10 @@ def measure(name, steps, warm_up, sizes=SIZES):
 
 
 def _check(name, steps, warm_up):
-  if name not in strategies.NAMES:
+  if name not in strategies_lib.NAMES:
     raise errors.ArgumentError(
-      f"benchmarks.loops: the strategy must be one of {strategies.NAMES}, got "
-      f"{name!r}."
+      f"benchmarks.loops: the strategy must be one of {strategies_lib.NAMES}, "
+      f"got {name!r}."
     )
   checks.check_positive("benchmarks.loops", "warm_up", warm_up)
   if steps <= warm_up:
@@ -119,9 +130,5 @@ def _check(name, steps, warm_up):
     )
 
 
-def _main(name, steps, warm_up, sizes):
-  print(json.dumps(measure(name, steps, warm_up, models.Sizes(*sizes))))
-
-
 if __name__ == "__main__":
-  _main(*map(json.loads, sys.argv[1:]))
+  elsewhere.answer(measure)

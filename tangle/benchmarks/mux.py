@@ -7,9 +7,7 @@ session once per branch, on the branch's own rows, which Python gathers.
 """
 
 import contextlib
-import json
 import os
-import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +15,7 @@ import numpy as np
 from tangle import compat, errors, mux
 from tangle.benchmarks import elsewhere, executions, timing
 from tangle.compat import tf1
-from tangle.experiments import plots
+from tangle.experiments import plots, reports
 from tangle.nets import feedforward
 
 WHERE, ROUTE, SWITCH, SEPARATE = "where", "route", "switch", "separate"
@@ -76,10 +74,7 @@ class Contender:
     with self.graph.as_default():
       self._build(sizes)
       self._init_op = tf1.global_variables_initializer()
-    config = tf1.ConfigProto(
-      intra_op_parallelism_threads=threads,
-      inter_op_parallelism_threads=threads,
-    )
+    config = timing.session_config(threads)
     self.session = tf1.Session(graph=self.graph, config=config)
     self.session.run(self._init_op)
 
@@ -161,32 +156,57 @@ class Contender:
 
 
 def compare(
-  branches, sizes=None, names=NAMES, rounds=10, threads=0, memory=True
+  branches=(2, 4, 8, 16, 32),
+  units=(16, 512),
+  contenders=NAMES,
+  batch_size=2048,
+  depth=64,
+  rounds=10,
+  threads=0,
+  memory=True,
+  *,
+  report=reports.QUIET,
 ):
-  """Measures contenders, stepping them in turn.
+  """Measures contenders at several numbers of branches, and of units.
 
   Args:
-    branches: K.
-    sizes: a `Sizes`.
-    names: some of `NAMES`; `where` is always measured, as ratios are relative
-      to it.
+    branches: each K, number of branches, to measure at.
+    units: depths of the hidden layers to measure at.
+    contenders: some of `NAMES`; `where` is always measured, as ratios are
+      relative to it.
+    batch_size: B, examples per step.
+    depth: D, depth of inputs and outputs.
     rounds: timed steps of each contender.
     threads: threads within and between ops; 0 for TensorFlow's default.
     memory: whether to measure memory, in a new process per contender.
+    report: a `reports.Report`, which also gets a plot.
 
   Returns:
-    A dict from contender to `step_s` (median seconds), `to_where` (median of
+    Units → K → contender → `step_s` (median seconds), `to_where` (median of
     paired ratios) with `to_where_quartiles`, `gflop` (of the matrix products,
     by formula), `op_s` (seconds of all ops of one step, added up), `peak_bytes`
     (highest resident memory of a process minus that before the first step, so
     including what TensorFlow needs to prepare the step; None without `memory`,
-    or outside Linux), and `untaken_runs` (`lazy` only).
+    or outside Linux), and `untaken_runs` (`lazy` only). Numbers are strings.
 
   Raises:
     ArgumentError: if there is no contender of some name.
   """
-  sizes = sizes or Sizes()
-  rows = {}
+  results = {}
+  for width in units:
+    sizes = Sizes(batch_size, depth, width)
+    for count in branches:
+      rows = _measure(count, sizes, contenders, rounds, threads)
+      for name in rows if memory else ():
+        rows[name]["peak_bytes"] = peak_bytes(name, count, sizes, threads)
+      report.show(rows, COLUMNS, units=width, branches=count)
+      results.setdefault(str(width), {})[str(count)] = rows
+  report.draw("mux", plot, results)
+  return results
+
+
+def _measure(branches, sizes, names, rounds, threads):
+  """Returns the figures of contenders that step in turn, but for memory."""
   with contextlib.ExitStack() as stack:
     contenders = {}
     for name in dict.fromkeys([WHERE, *names]):
@@ -195,19 +215,14 @@ def compare(
     seconds = timing.run_in_turn(
       {name: found.step for name, found in contenders.items()}, rounds
     )
+    rows = timing.make_rows(seconds, where=WHERE)
     for name, found in contenders.items():
-      ratio = timing.ratio(seconds[name], seconds[WHERE])
-      rows[name] = {
-        "step_s": float(np.median(seconds[name])),
-        "to_where": ratio.median,
-        "to_where_quartiles": [ratio.low, ratio.high],
-        "gflop": _gflop(name, branches, sizes),
-        "op_s": found.op_s(),
-        "peak_bytes": None,
-        "untaken_runs": found.untaken_runs(),
-      }
-  for name in rows if memory else ():
-    rows[name]["peak_bytes"] = peak_bytes(name, branches, sizes, threads)
+      rows[name].update(
+        gflop=_gflop(name, branches, sizes),
+        op_s=found.op_s(),
+        peak_bytes=None,
+        untaken_runs=found.untaken_runs(),
+      )
   return rows
 
 
@@ -269,8 +284,8 @@ def plot(results, path):
     axes.set_xticks(counts)
     axes.set_xticklabels([str(k) for k in counts])
     axes.set_xlabel("K branches")
-    axes.set_ylabel("seconds a step")
-    axes.set_title(size)
+    axes.set_ylabel("seconds per step")
+    axes.set_title(f"{size} units")
     axes.legend(fontsize=7)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
@@ -321,4 +336,4 @@ class _TimedSession:
 
 
 if __name__ == "__main__":
-  print(json.dumps(_grow(*map(json.loads, sys.argv[1:]))))
+  elsewhere.answer(_grow)

@@ -10,6 +10,7 @@ import numpy as np
 from tangle import nets
 from tangle.benchmarks import timing
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.pipeline import joint, pieces, pipeline
 
 NAMES = ("joint", "in_turn", "at_once")
@@ -50,10 +51,7 @@ class Contender:
       else:
         overlap = name == "at_once"
         self._trainer = built.minimize(optimizer, 1.0, overlap=overlap)
-      config = tf1.ConfigProto(
-        intra_op_parallelism_threads=threads,
-        inter_op_parallelism_threads=threads,
-      )
+      config = timing.session_config(threads)
       self.session = tf1.Session(graph=graph, config=config)
       self.session.run(tf1.global_variables_initializer())
       for variable in tf1.trainable_variables():
@@ -98,17 +96,25 @@ def _make_encoder(k, shape):
 
 
 def compare(
-  encoders=2, batch_size=32, units=64, steps=40, rounds=30, threads=0
+  encoders=2,
+  batch_size=32,
+  units=64,
+  steps=40,
+  rounds=60,
+  threads=0,
+  *,
+  report=reports.QUIET,
 ):
   """Measures all contenders, stepping them in turn.
 
   Args:
-    encoders: K.
-    batch_size: B.
-    units: U.
-    steps: T.
-    rounds: timed steps of each.
-    threads: as for `Contender`.
+    encoders: K, how many.
+    batch_size: B, examples per step.
+    units: U, depth of inputs and states.
+    steps: T, length of the sequences.
+    rounds: timed steps of each contender.
+    threads: threads within and between ops; 0 for TensorFlow's default.
+    report: a `reports.Report`, which also gets a plot.
 
   Returns:
     Contender → `step_s`, `to_joint` and `to_in_turn`, medians of pairs with
@@ -124,16 +130,14 @@ def compare(
   seconds = timing.run_in_turn(
     {name: contender.step for name, contender in contenders.items()}, rounds, 15
   )
-  rows = {}
-  for name, found in seconds.items():
-    row = rows[name] = {"step_s": float(np.median(found))}
-    for base in ("joint", "in_turn"):
-      ratio = timing.ratio(found, seconds[base])
-      row[f"to_{base}"] = ratio.median
-      row[f"to_{base}_quartiles"] = [ratio.low, ratio.high]
+  rows = timing.make_rows(seconds, joint="joint", in_turn="in_turn")
+  for name, row in rows.items():
     row["same_losses"] = bool(
       np.allclose(losses[name], losses["joint"], rtol=1e-5, atol=0)
     )
   for contender in contenders.values():
     contender.session.close()
+  report.show(rows, COLUMNS)
+  title = f"{encoders} encoders: step to joint"
+  report.draw_ratios("overlap_to_joint", rows, "to_joint", title)
   return rows

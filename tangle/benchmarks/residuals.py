@@ -1,4 +1,7 @@
-"""Cost of keeping fewer residuals: bytes against the time of a step."""
+"""Cost of keeping fewer residuals: bytes against the time of a step.
+
+Contenders step in turn in one process, so that ratios are paired.
+"""
 
 import contextlib
 import functools
@@ -9,6 +12,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks import backprop, models, strategies, timing
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.graphs import cut, handles, walk
 from tangle.nets import checks
 from tangle.partial import choice, policies, split
@@ -54,15 +58,33 @@ COLUMNS = (
 )
 
 
-def compare(model_name, names=NAMES, sizes=None, rounds=30, threads=0):
+def compare(
+  model="lstm",
+  contenders=NAMES,
+  batch_size=64,
+  units=256,
+  steps=40,
+  target_steps=20,
+  rounds=30,
+  threads=0,
+  large_ops=0,
+  *,
+  report=reports.QUIET,
+):
   """Measures residual policies on one model, stepping them in turn.
 
   Args:
-    model_name: one of `models.NAMES`.
-    names: some of `NAMES`; the frontier is measured in any case.
-    sizes: a `models.Sizes`.
+    model: one of `models.NAMES`.
+    contenders: some of `NAMES`; the frontier is measured in any case.
+    batch_size: examples per step.
+    units: depth of the layers.
+    steps: length of the source.
+    target_steps: length of the target.
     rounds: timed steps of each.
     threads: threads within and between ops; 0 for TensorFlow's default.
+    large_ops: how many ops a graph has whose minimum cut is also timed, 0 for
+      none.
+    report: a `reports.Report`, which also gets a plot.
 
   Returns:
     A dict from name to `bytes` (predicted, without values of variables),
@@ -72,32 +94,32 @@ def compare(model_name, names=NAMES, sizes=None, rounds=30, threads=0):
     (median seconds of a training step), `to_frontier` (median of paired ratios)
     with `to_frontier_quartiles`, `max_difference` (largest difference of a
     gradient from the frontier's, relative to the largest gradient of its
-    variable). For a budget that cannot be met: `reason`.
+    variable). For a budget that cannot be met: `reason`. And `large`, what
+    `time_cut` returns, if it is asked for.
 
   Raises:
     ArgumentError: if a model or a name is unknown.
   """
-  for name in names:
+  for name in contenders:
     if name not in CONTENDERS:
       raise errors.ArgumentError(
-        f"residuals.compare: names must be among {NAMES}, got {name!r}."
+        f"residuals.compare: contenders must be among {NAMES}, got {name!r}."
       )
-  model = models.make(model_name, sizes or models.Sizes())
-  rows, steps, values, expected = {}, {}, None, None
-  config = tf1.ConfigProto(
-    intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
-  )
+  sizes = models.Sizes(batch_size, units, steps, target_steps)
+  network = models.make(model, sizes)
+  rows, made, values, expected = {}, {}, None, None
   with contextlib.ExitStack() as stack:
-    for name in dict.fromkeys([FRONTIER, *names]):
+    for name in dict.fromkeys([FRONTIER, *contenders]):
       begin = time.perf_counter()
       try:
         strategy = strategies.Strategy(
-          strategies.DEVICE, model, CONTENDERS[name]
+          strategies.DEVICE, network, CONTENDERS[name]
         )
       except errors.CutError as error:
         rows[name] = {"reason": str(error)}
         continue
       cut_s = time.perf_counter() - begin
+      config = timing.session_config(threads)
       sess = stack.enter_context(
         tf1.Session(graph=strategy.graph, config=config)
       )
@@ -105,19 +127,21 @@ def compare(model_name, names=NAMES, sizes=None, rounds=30, threads=0):
       strategy.load(sess, values)
       found = strategy.first_gradients(sess)
       expected = expected or found
-      rows[name] = dict(_describe(strategy, sess, model), cut_s=cut_s)
+      rows[name] = dict(_describe(strategy, sess, network), cut_s=cut_s)
       rows[name]["max_difference"] = backprop.largest_difference(
         found, expected
       )
-      steps[name] = lambda strategy=strategy, sess=sess: strategy.step(sess)
-    seconds = timing.run_in_turn(steps, rounds)
-  for name, found in seconds.items():
-    ratio = timing.ratio(found, seconds[FRONTIER])
-    rows[name]["step_s"] = float(np.median(found))
-    rows[name]["to_frontier"] = ratio.median
-    rows[name]["to_frontier_quartiles"] = [ratio.low, ratio.high]
+      made[name] = functools.partial(strategy.step, sess)
+    seconds = timing.run_in_turn(made, rounds)
+  for name, row in timing.make_rows(seconds, frontier=FRONTIER).items():
     base = rows[FRONTIER]["bytes"]
-    rows[name]["to_frontier_bytes"] = rows[name]["bytes"] / base
+    rows[name].update(row, to_frontier_bytes=rows[name]["bytes"] / base)
+  report.show(rows, COLUMNS, model=model)
+  report.draw_ratios(
+    f"residuals_{model}", rows, "to_frontier", f"{model}: step to frontier"
+  )
+  if large_ops:
+    rows["large"] = time_cut(large_ops)
   return rows
 
 

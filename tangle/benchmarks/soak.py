@@ -10,6 +10,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks import memory, models, strategies
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.partial import sub_model
 from tangle.pipeline import pieces, pipeline
 
@@ -18,6 +19,8 @@ PIPELINE = "pipeline"
 CALLS = "calls"
 OVERLAP = "overlap"
 NAMES = (SUB_MODEL, PIPELINE, CALLS, OVERLAP)
+STORES = ("device", "host", "session")
+COLUMNS = ("steps", "first_mib", "last_mib", "growth", "seconds", "wrong")
 
 
 class Soak(NamedTuple):
@@ -41,6 +44,44 @@ class Soak(NamedTuple):
   growth: float
   seconds: float
   wrong: Any
+
+
+def compare(
+  what=SUB_MODEL,
+  store="device",
+  steps=10000,
+  warm_up=1000,
+  disturb=False,
+  *,
+  report=reports.QUIET,
+):
+  """Makes many steps and measures resident memory, as `run` does.
+
+  Args:
+    what: one of `NAMES`. sub_model and pipeline train a small recurrent
+      network; calls runs a tiny sub-model forward and backward, and overlap
+      trains a tiny pipeline with two encoders in parallel, and both compare
+      each step with the joint graph.
+    store: the store of the sub-model, one of `STORES`.
+    steps: how many steps to run.
+    warm_up: how many of them run before memory is measured.
+    disturb: whether every third call is discarded and every fifth raises
+      between forward and backward.
+    report: a `reports.Report`.
+
+  Returns:
+    The figures of a `Soak`, with `what` and `store`.
+
+  Raises:
+    ArgumentError: as `run`.
+    MissingPackageError: as `run`.
+  """
+  found = run(what, store, steps, warm_up, disturb)
+  figures = dict(found._asdict(), what=what, store=store)
+  first, last = found.rss_bytes[0], found.rss_bytes[-1]
+  figures.update(first_mib=first / 2**20, last_mib=last / 2**20)
+  report.show({what: figures}, COLUMNS, "name")
+  return figures
 
 
 class _Interruption(Exception):

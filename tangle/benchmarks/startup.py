@@ -11,11 +11,12 @@ import itertools
 import json
 import os
 import runpy
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -23,6 +24,7 @@ import tangle
 from tangle import errors
 from tangle.benchmarks import growth, memory
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.nets import checks
 from tangle.pipeline import pipeline, trainer
 from tangle.seq2seq import attention_model
@@ -63,41 +65,76 @@ class Setting(NamedTuple):
     apart: steps from bucket to bucket.
   """
 
-  units: int = 32
-  symbols: int = 40
-  batch_size: int = 16
-  shortest: int = 4
-  apart: int = 2
+  units: int
+  symbols: int
+  batch_size: int
+  shortest: int
+  apart: int
 
 
-def compare(points, setting=None, rounds=1, against=None, progress=None):
-  """Measures at several numbers of buckets.
+def compare(
+  buckets=(3, 6, 12),
+  units=32,
+  symbols=40,
+  batch_size=16,
+  shortest=4,
+  apart=2,
+  rounds=1,
+  against: Optional[str] = None,
+  script="scripts/train_g2p.py --preset=demo",
+  *,
+  report=reports.QUIET,
+):
+  """Measures at several numbers of buckets, then times the start of a script.
 
   Args:
-    points: numbers of buckets on each side, from small to large.
-    setting: a `Setting`.
+    buckets: numbers of buckets on each side, from small to large.
+    units: U, depth of the model's layers and embeddings.
+    symbols: V, number of source symbols, and of target symbols.
+    batch_size: examples per batch.
+    shortest: steps of the first bucket.
+    apart: steps from bucket to bucket.
     rounds: how often each is measured; the lowest value of each figure counts.
     against: folder of another checkout of tangle, measured in turn.
-    progress: called as `progress(done, total)` after each process.
+    script: a script and its arguments, timed from the shell to its first
+      training step; empty for none.
+    report: a `reports.Report`.
 
   Returns:
-    Checkout → list of dicts, each as `measure` returns it, one per point.
+    A dict: `points`, checkout → list of dicts, each as `measure` returns it,
+    one per number of buckets; `exponents`, checkout → figure → [overall, tail];
+    and `first_step`, what `time_script` returns, if a script is timed.
 
   Raises:
-    ArgumentError: if `points` do not rise from 1 or more, or a number of the
-      setting or `rounds` is not positive.
+    ArgumentError: if `buckets` do not rise from 1 or more, or another number is
+      not positive.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
-  setting, points = setting or Setting(), list(points)
+  setting = Setting(units, symbols, batch_size, shortest, apart)
+  found = _measure_points(list(buckets), setting, rounds, against, report)
+  for checkout, rows in found.items():
+    for row in rows:
+      report.note(checkout=checkout, **row)
+  report.show(table_rows(found), FIGURES, "row")
+  figures = {"points": found, "exponents": exponents(found)}
+  if script:
+    seconds = time_script(shlex.split(script), rounds, against)
+    report.show(seconds, ["beyond_import_s", "import_s"], "checkout", of=script)
+    figures["first_step"] = seconds
+  return figures
+
+
+def _measure_points(points, setting, rounds, against, report):
+  """Returns checkout → list of figures."""
   if not points or points != sorted(set(points)) or points[0] < 1:
     raise errors.ArgumentError(
-      f"startup.compare: points must be different numbers of buckets from "
+      f"startup.compare: buckets must be different numbers of buckets from "
       f"small to large, none below 1, got {points}."
     )
   checks.check_positive("startup.compare", "rounds", rounds)
   for field, value in setting._asdict().items():
-    checks.check_positive("startup.Setting", field, value)
+    checks.check_positive("startup.compare", field, value)
   memory.meter("startup.compare")
   roots = _roots(against)
   total, done = len(points) * rounds * len(roots), 0
@@ -106,8 +143,7 @@ def compare(points, setting=None, rounds=1, against=None, progress=None):
     for _, (name, root) in itertools.product(range(rounds), roots.items()):
       found[name][k].append(_run(root, "measure", size, setting))
       done += 1
-      if progress:
-        progress(done, total)
+      report.count(done, total)
   return {
     name: [{key: min(f[key] for f in each) for key in each[0]} for each in rows]
     for name, rows in found.items()
@@ -288,7 +324,7 @@ def exponents(found):
   """Fits exponents of growth with the number of buckets.
 
   Args:
-    found: what `compare` returned.
+    found: `points` of what `compare` returned.
 
   Returns:
     Checkout → figure → `growth.Exponent`, or `None` as from `growth.fit`.
@@ -305,10 +341,10 @@ def exponents(found):
 
 
 def table_rows(found):
-  """Arranges figures for `tables.format_table`.
+  """Arranges figures as rows of a table.
 
   Args:
-    found: what `compare` returned.
+    found: `points` of what `compare` returned.
 
   Returns:
     "checkout N + N" → figure → number; and "checkout grows by" → figure →

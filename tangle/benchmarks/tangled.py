@@ -8,15 +8,13 @@ which covers all eight paths, and no boundaries.
 """
 
 import gc
-import json
-import sys
 
 import numpy as np
 
 from tangle import mux
 from tangle.benchmarks import elsewhere, memory, timing
 from tangle.compat import tf1
-from tangle.experiments import calculator, digits
+from tangle.experiments import calculator, digits, reports
 from tangle.pipeline import joint
 
 NAMES = ("one_graph", "where", "six_graphs", "joint")
@@ -89,7 +87,9 @@ def _repeat(lessons, count):
   }
 
 
-def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
+def compare(
+  batch_size=1024, units=256, hidden=1024, rounds=15, *, report=reports.QUIET
+):
   """Measures all contenders, stepping them in turn.
 
   Args:
@@ -97,6 +97,7 @@ def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
     units: depth of the codes.
     hidden: depth of the hidden layers.
     rounds: timed steps over all four pairs.
+    report: a `reports.Report`.
 
   Returns:
     A dict from contender to `example_s` (median seconds per example),
@@ -110,21 +111,21 @@ def compare(batch_size=1024, units=256, hidden=1024, rounds=15):
   memory.meter("tangled.compare")
   found = {name: Contender(name, batch_size, units, hidden) for name in NAMES}
   seconds = timing.run_in_turn({n: c.step for n, c in found.items()}, rounds)
-  rows = {}
+  rows = timing.make_rows(seconds, one_graph=NAMES[0])
   for name, contender in found.items():
-    ratio = timing.ratio(seconds[name], seconds[NAMES[0]])
-    rows[name] = {
-      "example_s": float(np.median(seconds[name])) / (4 * batch_size),
-      "to_one_graph": ratio.median,
-      "to_one_graph_quartiles": [ratio.low, ratio.high],
-      "ops": len(contender.graph.get_operations()),
-      "graph_bytes": contender.graph.as_graph_def().ByteSize(),
-    }
-    contender.session.close()
-  for name, row in rows.items():
-    row["rss_bytes"] = elsewhere.run(
-      "tangled.compare", __name__, name, batch_size, units, hidden
+    rows[name].update(
+      example_s=rows[name].pop("step_s") / (4 * batch_size),
+      ops=len(contender.graph.get_operations()),
+      graph_bytes=contender.graph.as_graph_def().ByteSize(),
     )
+    contender.session.close()
+  sizes = batch_size, units, hidden
+  grown = elsewhere.run_each(
+    "tangled.compare", __name__, NAMES, *sizes, report=report
+  )
+  for name, row in rows.items():
+    row["rss_bytes"] = grown[name]
+  report.show(rows, COLUMNS)
   return rows
 
 
@@ -140,4 +141,4 @@ def _grow(*arguments):
 
 
 if __name__ == "__main__":
-  print(json.dumps(_grow(*map(json.loads, sys.argv[1:]))))
+  elsewhere.answer(_grow)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.partial import sub_model
 
 _EXAMPLES = 16
@@ -31,7 +32,38 @@ class Outcome(NamedTuple):
   failures: list
 
 
-def run(threads=8, pairs=1000, store="device", seed=0, *, progress=None):
+def compare(
+  stores=sub_model.STORES,
+  threads=8,
+  pairs=1000,
+  seed=0,
+  *,
+  report=reports.QUIET,
+):
+  """Runs all threads with each of several stores.
+
+  Args:
+    stores: some of `sub_model.STORES`.
+    threads: number of threads.
+    pairs: how many forward and backward pairs each thread runs.
+    seed: of weights, examples and the order of calls.
+    report: a `reports.Report`.
+
+  Returns:
+    Store → figures of an `Outcome`.
+
+  Raises:
+    ArgumentError: as `run`.
+  """
+  rows = {}
+  for done, store in enumerate(stores, 1):
+    rows[store] = run(threads, pairs, store, seed)._asdict()
+    report.count(done, len(stores))
+  report.show(rows, Outcome._fields, "store")
+  return rows
+
+
+def run(threads, pairs, store="device", seed=0, progress=None):
   """Runs forward and backward from many threads over two shared sub-models.
 
   Each thread runs its own examples through the lower and the upper sub-model,

@@ -7,8 +7,6 @@ variable changes between a forward run and its backward run.
 """
 
 import gc
-import json
-import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +14,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks import elsewhere, memory
 from tangle.compat import tf1
+from tangle.experiments import reports
 from tangle.nets import checks
 from tangle.partial import sub_model
 
@@ -46,18 +45,21 @@ class Sizes(NamedTuple):
   steps: int = 64
 
 
-SMALL = Sizes(layers=1, units=16, heads=2, hidden=32, steps=4)
-"""Sizes of a Transformer that is built at once."""
+SIZES = {
+  "base": Sizes(),
+  "small": Sizes(layers=1, units=16, heads=2, hidden=32, steps=4),
+}
+"""Name → `Sizes`; a small Transformer is built at once."""
 
 
-def compare(names=NAMES, sizes=None, calls=4, progress=None):
+def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
   """Measures kinds of variables, each in its own process.
 
   Args:
-    names: some of `NAMES`.
-    sizes: a `Sizes`.
+    kinds: kinds of variables, some of `NAMES`.
+    size: that of the Transformer, one of `SIZES`.
     calls: how many calls are open at once.
-    progress: called as `progress(done, total)` after each process.
+    report: a `reports.Report`.
 
   Returns:
     A dict from name to what `measure` returns, and `to_resource`: its
@@ -68,19 +70,17 @@ def compare(names=NAMES, sizes=None, calls=4, progress=None):
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
-  sizes = sizes or Sizes()
-  for name in names:
+  for name in kinds:
     _check(name, calls)
   memory.meter("weights.compare")
-  rows = {}
-  for done, name in enumerate(names, 1):
-    rows[name] = elsewhere.run("weights.compare", __name__, name, sizes, calls)
-    if progress:
-      progress(done, len(names))
+  rows = elsewhere.run_each(
+    "weights.compare", __name__, kinds, SIZES[size], calls, report=report
+  )
   for row in rows.values():
     base = rows.get(RESOURCE)
     ratio = base and row["residual_bytes"] / base["residual_bytes"]
     row["to_resource"] = ratio
+  report.show(rows, COLUMNS, "kind")
   return rows
 
 
@@ -108,6 +108,7 @@ def measure(name, sizes, calls):
     MissingPackageError: if psutil is not installed.
   """
   _check(name, calls)
+  sizes = Sizes(*sizes)
   resident = memory.meter("weights.measure")
   with tf1.Graph().as_default() as graph:
     x_ph = tf1.placeholder(tf1.float32, [sizes.batch, sizes.steps, sizes.units])
@@ -208,9 +209,5 @@ def _check(name, calls):
   checks.check_positive("benchmarks.weights", "calls", calls)
 
 
-def _main(name, sizes, calls):
-  print(json.dumps(measure(name, Sizes(*sizes), calls)))
-
-
 if __name__ == "__main__":
-  _main(*map(json.loads, sys.argv[1:]))
+  elsewhere.answer(measure)

@@ -12,6 +12,10 @@ needs a type hint, such as `Optional[int]`.
 
     if __name__ == "__main__":
       command_line.run(main)
+
+If the docstring says that an argument is "one of" or "some of" a constant,
+such as "one of `models.NAMES`", other values are refused, and the help lists
+those there are.
 """
 
 import inspect
@@ -24,11 +28,9 @@ import typing
 from absl import app, flags
 
 from tangle import errors, files
-from tangle.compat import tf1
-from tangle.experiments import machine
-from tangle.training import records
 
 _VALUES = flags.FLAGS
+_CHOICES = re.compile(r"\b(?:one|some) of `([\w.]+)`")
 _ARGUMENT = re.compile(r"^([a-z_][a-z0-9_]*): (.*)$")
 
 
@@ -47,6 +49,20 @@ def define(*functions, **defaults):
       text.
   """
   flags.disclaim_key_flags()  # so that --help lists them as the script's
+  define_in(_VALUES, functions, defaults)
+
+
+def define_in(flag_values, functions, defaults):
+  """Defines flags as `define` does, in another place.
+
+  Args:
+    flag_values: an `absl.flags.FlagValues`.
+    functions: as for `define`.
+    defaults: as for `define`, a dict.
+
+  Raises:
+    ArgumentError: as `define`.
+  """
   known = set()
   for function in functions:
     texts = describe(function)
@@ -61,11 +77,16 @@ def define(*functions, **defaults):
           f"{name!r}. Add it to Args in its docstring."
         )
       default = defaults.get(name, parameter.default)
-      if isinstance(default, tuple):
-        default = [str(value) for value in default]
-      _definer(function, name, hints.get(name), parameter.default)(
-        name, default, texts[name], flag_values=_VALUES
+      text, choices = _find_choices(function, texts[name])
+      parser, serializer = _parser(
+        function, name, hints.get(name), parameter.default, choices
       )
+      if isinstance(default, tuple):
+        default = list(default)
+      if parser is None:
+        flags.DEFINE_bool(name, default, text, flag_values=flag_values)
+      else:
+        flags.DEFINE(parser, name, default, text, flag_values, serializer)
 
 
 def take(function, flag_values, **known):
@@ -105,28 +126,43 @@ def run(main):
   def parsed(argv):
     if len(argv) > 1:
       raise app.UsageError(f"Unknown arguments: {argv[1:]}")
-    tf1.logging.set_verbosity(tf1.logging.WARN)
-    print(machine.summarize(), file=sys.stderr)
     script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    try:
-      figures = main()
-    except errors.TangleError as error:
-      sys.exit(f"{script}: {error}")
-    except OSError as error:
-      sys.exit(f"{script}: {_explain(error)}")
-    except (MemoryError, tf1.errors.ResourceExhaustedError) as error:
-      reason = errors.summarize(error) or "free some, or use smaller sizes"
-      sys.exit(f"{script}: out of memory: {reason}")
-    except KeyboardInterrupt as error:
-      name = error.args[0] if error.args else "SIGINT"
-      print(f"{script}: ended by {name}.", file=sys.stderr)
-      sys.exit(128 + signal.Signals[name])
-    if figures is not None:
-      print(records.to_json(figures), flush=True)
-      if figures.get("signal"):
-        sys.exit(128 + signal.Signals[figures["signal"]])
+    end(script, main)
 
   app.run(parsed)
+
+
+def end(script, main):
+  """Calls the main function of a script, as `run` describes it.
+
+  Args:
+    script: the name that error messages begin with.
+    main: as for `run`.
+  """
+  # TensorFlow is imported here, and not where flags are only explained.
+  from tangle.compat import tf1
+  from tangle.experiments import machine
+  from tangle.training import records
+
+  tf1.logging.set_verbosity(tf1.logging.WARN)
+  print(machine.summarize(), file=sys.stderr)
+  try:
+    figures = main()
+  except errors.TangleError as error:
+    sys.exit(f"{script}: {error}")
+  except OSError as error:
+    sys.exit(f"{script}: {_explain(error)}")
+  except (MemoryError, tf1.errors.ResourceExhaustedError) as error:
+    reason = errors.summarize(error) or "free some, or use smaller sizes"
+    sys.exit(f"{script}: out of memory: {reason}")
+  except KeyboardInterrupt as error:
+    name = error.args[0] if error.args else "SIGINT"
+    print(f"{script}: ended by {name}.", file=sys.stderr)
+    sys.exit(128 + signal.Signals[name])
+  if figures is not None:
+    print(records.to_json(figures), flush=True)
+    if figures.get("signal"):
+      sys.exit(128 + signal.Signals[figures["signal"]])
 
 
 def _explain(error):
@@ -183,26 +219,72 @@ def _inner(function):
   return function.__init__ if inspect.isclass(function) else function
 
 
-def _definer(function, name, hint, default):
-  """Returns the absl function that defines a flag of this type."""
+class _ListParser(flags.ListParser):
+  """Reads a list of values of one type, or of some choices if there are any."""
+
+  def __init__(self, kind, choices):
+    super().__init__()
+    self._kind, self.choices = kind, choices
+
+  def parse(self, argument):
+    """Returns a list; raises `ValueError` if a value is no possible one."""
+    values = [_convert(text, self._kind) for text in super().parse(argument)]
+    for value in values:
+      if self.choices and value not in self.choices:
+        raise ValueError(
+          f"{value!r} is none of {', '.join(map(str, self.choices))}"
+        )
+    return values
+
+
+def _convert(value, kind):
+  try:
+    return kind(value)
+  except ValueError:
+    expected = {int: "an integer", float: "a number"}[kind]
+    raise ValueError(f"{value!r} is not {expected}") from None
+
+
+def _find_choices(function, text):
+  """Returns the help text of an argument, and its possible values or None."""
+  found = _CHOICES.search(text)
+  if not found:
+    return text, None
+  value = getattr(_inner(function), "__globals__", {})
+  first, *rest = found.group(1).split(".")
+  value = value.get(first)
+  for name in rest:
+    value = getattr(value, name, None)
+  if not isinstance(value, (dict, list, tuple)) or not value:
+    return text, None
+  shown = text.replace(f"`{found.group(1)}`", ", ".join(map(str, value)))
+  return shown, list(value)
+
+
+def _parser(function, name, hint, default, choices):
+  """Returns absl's parser and serializer of a type; None for a boolean."""
   inner = [kind for kind in getattr(hint, "__args__", ()) or () if kind]
   kind = type(default) if default is not None else hint
   if default is None and type(None) in inner:  # Optional[...]
     kind = inner[0]
   kind = getattr(kind, "__origin__", None) or kind
-  definers = {
-    bool: flags.DEFINE_bool,
-    int: flags.DEFINE_integer,
-    float: flags.DEFINE_float,
-    str: flags.DEFINE_string,
-    list: flags.DEFINE_list,
-    tuple: flags.DEFINE_list,
-    typing.List: flags.DEFINE_list,
+  if kind is bool:
+    return None, None
+  if kind in (list, tuple, typing.List):
+    each = type(default[0]) if default else str
+    parser = _ListParser(each, choices)
+    return parser, flags.ListSerializer(",")
+  if kind is str and choices:
+    return flags.EnumParser(choices), flags.ArgumentSerializer()
+  parsers = {
+    int: flags.IntegerParser,
+    float: flags.FloatParser,
+    str: flags.ArgumentParser,
   }
-  if kind not in definers:
+  if kind not in parsers:
     raise errors.ArgumentError(
       f"command_line.define: the type of {name!r} of {function.__name__} "
       f"cannot be determined from {hint!r} and the default {default!r}. Give a "
       f"type hint, such as Optional[int]."
     )
-  return definers[kind]
+  return parsers[kind](), flags.ArgumentSerializer()

@@ -10,12 +10,14 @@ as a store.
 import json
 import pathlib
 import subprocess
+from typing import List, Optional
 
 import numpy as np
 
 from tangle import compat, errors
 from tangle.compat import tf1
-from tangle.experiments import constructs
+from tangle.experiments import constructs as constructs_lib
+from tangle.experiments import reports, tables
 from tangle.partial import sub_model
 from tangle.pipeline import pieces, pipeline
 
@@ -42,7 +44,7 @@ def tabulate(names=None, stores=STORES, styles=STYLES, variables=VARIABLES[0]):
   """Tries constructs with stores, on the TensorFlow that is installed.
 
   Args:
-    names: keys of `constructs.ALL`; all by default.
+    names: keys of `constructs_lib.ALL`; all by default.
     stores: names of stores, which may include `"pipeline"`.
     styles: `"v1"`, control flow of TensorFlow 1, and `"v2"`.
     variables: one of `VARIABLES`.
@@ -61,19 +63,21 @@ def tabulate(names=None, stores=STORES, styles=STYLES, variables=VARIABLES[0]):
     )
   use_resource = variables == VARIABLES[0]
   for name in names or []:
-    if name not in constructs.ALL:
+    if name not in constructs_lib.ALL:
       raise errors.ArgumentError(
         f"control_flow.tabulate: there is no construct {name!r}; there are "
-        f"{list(constructs.ALL)}."
+        f"{list(constructs_lib.ALL)}."
       )
   found = {}
-  for name in names or constructs.ALL:
+  for name in names or constructs_lib.ALL:
     found[name] = {}
     for style in styles:
       with compat.control_flow(style == "v2"):
-        expected = _run_joint(constructs.ALL[name], use_resource)
+        expected = _run_joint(constructs_lib.ALL[name], use_resource)
         found[name][style] = {
-          store: _attempt(constructs.ALL[name], store, expected, use_resource)
+          store: _attempt(
+            constructs_lib.ALL[name], store, expected, use_resource
+          )
           for store in stores
         }
   return found
@@ -291,11 +295,47 @@ def version():
   return "{}.{}".format(*compat.VERSION)
 
 
-def format_markdown(tables):
+def compare(
+  constructs: Optional[List[str]] = None,
+  variables=VARIABLES,
+  pythons=(),
+  *,
+  report=reports.QUIET,
+):
+  """Tries every store on every construct, in this and in other interpreters.
+
+  Args:
+    constructs: names of constructs; all by default.
+    variables: kinds of variables, some of `VARIABLES`.
+    pythons: other interpreters to try it in too, with other TensorFlows.
+    report: a `reports.Report`, which gets `control_flow_<variables>.md`, and
+      `.json` with the message of each refusal.
+
+  Returns:
+    A dict: kind of variables → version → outcome → how often.
+
+  Raises:
+    ArgumentError: as `tabulate` and `tabulate_elsewhere`.
+  """
+  counts = {}
+  for kind in variables:
+    found = {version(): tabulate(constructs, variables=kind)}
+    for python in pythons:
+      label, table = tabulate_elsewhere(python, constructs, kind)
+      found[label] = table
+    text = format_markdown(found)
+    report.save(f"control_flow_{kind}.md", text + "\n")
+    report.save(f"control_flow_{kind}.json", json.dumps(found, indent=1))
+    report.say(f"\n{kind} variables\n\n{text}")
+    counts[kind] = count(found)
+  return counts
+
+
+def format_markdown(found):
   """Writes several tables as one, with a row per construct.
 
   Args:
-    tables: version of TensorFlow → what `tabulate` returns, all of the same
+    found: version of TensorFlow → what `tabulate` returns, all of the same
       constructs, styles and stores.
 
   Returns:
@@ -303,43 +343,35 @@ def format_markdown(tables):
     "–" where the sub-model is refused on all; otherwise the outcome on each
     version.
   """
-  first = next(iter(tables.values()))
+  first = next(iter(found.values()))
   columns = [
     (style, store)
     for style, row in next(iter(first.values())).items()
     for store in row
   ]
-  heads = [f"{store}, {style}" for style, store in columns]
-  lines = [
-    "| " + " | ".join(["construct"] + heads) + " |",
-    "|" + "---|" * (len(heads) + 1),
-  ]
+  lines = []
   for name in first:
-    cells = []
+    cells = [name]
     for style, store in columns:
-      found = {
-        label: table[name][style][store]["outcome"]
-        for label, table in tables.items()
-      }
       words = {
-        label: "–" if outcome == REFUSED else outcome
-        for label, outcome in found.items()
+        label: table[name][style][store]["outcome"].replace(REFUSED, "–")
+        for label, table in found.items()
       }
       if len(set(words.values())) == 1:
         cells.append(next(iter(words.values())))
       else:
-        cells.append(
-          ", ".join(f"{word} ({label})" for label, word in words.items())
-        )
-    lines.append("| " + " | ".join([name] + cells) + " |")
-  return "\n".join(lines)
+        pairs = (f"{word} ({label})" for label, word in words.items())
+        cells.append(", ".join(pairs))
+    lines.append(cells)
+  heads = [f"{store}, {style}" for style, store in columns]
+  return tables.layout(lines, heads, "github", "construct")
 
 
-def count(tables):
+def count(found):
   """Counts outcomes.
 
   Args:
-    tables: as for `format_markdown`.
+    found: as for `format_markdown`.
 
   Returns:
     A dict: version → outcome → how often.
@@ -354,5 +386,5 @@ def count(tables):
       )
       for outcome in OUTCOMES
     }
-    for label, table in tables.items()
+    for label, table in found.items()
   }

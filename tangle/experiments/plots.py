@@ -1,4 +1,4 @@
-"""Plots: an empty figure, and lines over a few x values with their spread."""
+"""Plots: lines over a few x values with their spread, and bars of ratios."""
 
 import numpy as np
 
@@ -70,6 +70,47 @@ def draw_series(panels, path, logarithmic=False):
     axes.legend(frameon=False)
     for edge in ("top", "right"):
       axes.spines[edge].set_visible(False)
+  drawing.tight_layout()
+  drawing.savefig(path, dpi=120)
+
+
+def draw_ratios(rows, column, title, path):
+  """Draws the ratios of all rows that have one as bars.
+
+  Lines show the quartiles of the paired ratios.
+
+  Args:
+    rows: row name → column → value, with `<column>_quartiles`.
+    column: the column to draw.
+    title: title of the plot.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  names = [name for name in rows if column + "_quartiles" in rows[name]]
+  values = [rows[name][column] for name in names]
+  quartiles = [rows[name][column + "_quartiles"] for name in names]
+  spread = [
+    [max(0.0, v - low) for v, (low, _) in zip(values, quartiles)],
+    [max(0.0, high - v) for v, (_, high) in zip(values, quartiles)],
+  ]
+  drawing = open_drawing("draw_ratios", 7, 0.5 * len(names) + 1.2)
+  axes = drawing.subplots()
+  places = range(len(names))
+  axes.barh(places, values, xerr=spread, color=COLORS[0], ecolor="#333333")
+  gap = 0.01 * max(high for _, high in quartiles)
+  for place, value, (_, high) in zip(places, values, quartiles):
+    text = f"{value:.3f}" if value < 100 else f"{value:,.0f}"
+    axes.text(max(value, high) + gap, place, text, va="center")
+  axes.axvline(1.0, color="#333333", linewidth=0.8)
+  axes.set_yticks(list(places))
+  axes.set_yticklabels(names)
+  axes.invert_yaxis()
+  axes.set_xlim(0, 1.15 * max(high for _, high in quartiles))
+  axes.set_xlabel(title)
+  for side in ("top", "right"):
+    axes.spines[side].set_visible(False)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
 

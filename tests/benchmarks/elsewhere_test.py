@@ -1,5 +1,7 @@
 """Tests of elsewhere."""
 
+import contextlib
+import io
 import os
 from unittest import mock
 
@@ -20,6 +22,22 @@ class ElsewhereTest(absltest.TestCase):
       command[1:], ["-m", "a.module", '"name"', "3", '{"b": null}']
     )
     self.assertIn(os.getcwd(), run.call_args[1]["env"]["PYTHONPATH"])
+
+  def test_every_name_has_a_process(self):
+    report = mock.Mock()
+    with mock.patch.object(elsewhere, "run", lambda *given: given) as run:
+      found = elsewhere.run_each("x", "m", "ab", 3, report=report)
+      self.assertEqual(found, {n: run("x", "m", n, 3) for n in "ab"})
+    self.assertEqual(
+      report.count.call_args_list, [mock.call(1, 2)] + [mock.call(2, 2)]
+    )
+
+  def test_the_answer_is_printed(self):
+    output = io.StringIO()
+    with mock.patch("sys.argv", ["m", '"a"', "[1, 2]"]):
+      with contextlib.redirect_stdout(output):
+        elsewhere.answer(lambda name, sizes: {name: sizes})
+    self.assertEqual(output.getvalue(), '{"a": [1, 2]}\n')
 
   def test_a_process_that_fails_is_told_of(self):
     with mock.patch.object(elsewhere.sys, "executable", "false"):

@@ -12,7 +12,7 @@ from tangle.compat import tf1
 from tests import case
 
 TINY = graphs.Setting(
-  (1, 2), (1, 2, 3), units=3, symbols=8, batch_size=2, rounds=1
+  (1, 2), (1, 2, 3), "gru", 1, 1, units=3, symbols=8, batch_size=2, rounds=1
 )
 
 
@@ -63,7 +63,7 @@ class GraphsTest(case.GraphTestCase):
       self.assertGreater(np.std(value), 0)
 
   def test_compare_gives_the_ratios_of_two_processes(self):
-    found = graphs.compare(TINY)
+    found = graphs.compare(**TINY._asdict())
     for name in graphs.NAMES:
       self.assertContainsSubset([*graphs.FIGURES, "graphs"], found[name])
       self.assertGreater(found[name]["rss_bytes"], 50 << 20)
@@ -89,9 +89,9 @@ class GraphsTest(case.GraphTestCase):
         graphs.loss_difference([1.0, 2.0], [1.0, other])
 
   def test_a_process_that_fails_is_told_of(self):
-    with mock.patch.object(graphs.sys, "executable", "false"):
+    with mock.patch.object(graphs.elsewhere.sys, "executable", "false"):
       with self.assertRaisesRegex(errors.TrainingError, "'joint'.*with 1"):
-        graphs.compare(TINY)
+        graphs.compare(**TINY._asdict())
 
   @parameterized.parameters(
     ("cell", "rnn"),

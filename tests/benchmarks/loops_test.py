@@ -6,6 +6,7 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.benchmarks import loops, models, strategies
+from tangle.experiments import reports
 
 SIZES = models.Sizes(batch=2, units=4, steps=3)
 
@@ -22,10 +23,10 @@ class MeasureTest(parameterized.TestCase):
   def test_bytes_a_step_are_the_slope(self):
     seen = iter(range(10**9, 10**9 + 30000, 3000))  # 3,000 bytes each 100 steps
     with mock.patch.object(loops.memory, "meter", lambda _: seen.__next__):
-      with mock.patch.object(loops.strategies, "Strategy"):
-        with mock.patch.object(loops.strategies, "initial_values"):
+      with mock.patch.object(loops.strategies_lib, "Strategy"):
+        with mock.patch.object(loops.strategies_lib, "initial_values"):
           with mock.patch.object(loops.tf1, "Session"):
-            loops.strategies.Strategy().step.return_value = 0.5
+            loops.strategies_lib.Strategy().step.return_value = 0.5
             found = loops.measure("joint", 1000, 100, SIZES)
     self.assertAlmostEqual(found["bytes_a_step"], 30.0, places=5)
     self.assertAlmostEqual(found["growth"], 2.7e-5)
@@ -33,17 +34,16 @@ class MeasureTest(parameterized.TestCase):
 
 class CompareTest(parameterized.TestCase):
   def test_each_strategy_has_a_process(self):
-    done = []
+    report = mock.create_autospec(reports.Report, instance=True)
     with mock.patch.object(loops.elsewhere, "run") as run:
       run.side_effect = lambda *arguments: {"name": arguments[2]}
-      rows = loops.compare(
-        ["auto", "joint"], 9, 3, SIZES, lambda *pair: done.append(pair)
-      )
+      rows = loops.compare(["auto", "joint"], "small", 19, report=report)
     self.assertEqual(
       rows, {"auto": {"name": "auto"}, "joint": {"name": "joint"}}
     )
-    self.assertEqual(done, [(1, 2), (2, 2)])
-    self.assertEqual(run.call_args[0][3:], (9, 3, SIZES))
+    counts = [mock.call(1, 2), mock.call(2, 2)]
+    self.assertEqual(report.count.call_args_list, counts)
+    self.assertEqual(run.call_args[0][3:], (19, 10))
 
   @parameterized.parameters(
     (["joined"], 9, 3, "joined"),
@@ -52,7 +52,7 @@ class CompareTest(parameterized.TestCase):
   )
   def test_what_cannot_be_is_refused(self, names, steps, warm_up, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      loops.compare(names, steps, warm_up)
+      loops.compare(names, "full", steps, warm_up)
 
 
 if __name__ == "__main__":

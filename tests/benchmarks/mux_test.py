@@ -10,12 +10,12 @@ from absl.testing import absltest, parameterized
 from tangle import errors
 from tangle.benchmarks import mux
 
-SIZES = mux.Sizes(batch=8, depth=2, units=4)
+SIZES = {"batch_size": 8, "depth": 2}
 
 
 class MuxTest(parameterized.TestCase):
   def test_every_contender_has_its_figures(self):
-    rows = mux.compare(2, SIZES, rounds=2, memory=False)
+    rows = mux.compare([2], [4], rounds=2, memory=False, **SIZES)["4"]["2"]
     self.assertEqual(tuple(rows), mux.NAMES)
     weights = 2 * 2 * 4 + 4 * 4
     for name, row in rows.items():
@@ -31,7 +31,7 @@ class MuxTest(parameterized.TestCase):
     for name in mux.NAMES:
       if name == mux.SWITCH:
         continue  # it takes one branch only
-      contender = mux.Contender(name, 2, SIZES)
+      contender = mux.Contender(name, 2, mux.Sizes(8, 2, 4))
       self.addCleanup(contender.close)
       rng = np.random.RandomState(0)
       values = [rng.randn(*v.shape.as_list()) for v in contender.variables]
@@ -49,12 +49,13 @@ class MuxTest(parameterized.TestCase):
         self.assertLess(np.max(np.abs(scale * one - other)), 1e-6, name)
 
   def test_where_is_always_there(self):
-    rows = mux.compare(2, SIZES, ["route"], rounds=1, memory=False)
+    rows = mux.compare([2], [4], ["route"], rounds=1, memory=False, **SIZES)
+    rows = rows["4"]["2"]
     self.assertEqual(list(rows), ["where", "route"])
 
   def test_an_unknown_contender(self):
     with self.assertRaisesRegex(errors.ArgumentError, "got 'magic'"):
-      mux.compare(2, SIZES, ["magic"])
+      mux.compare([2], [4], ["magic"], **SIZES)
 
   def test_memory_grows_with_the_batch(self):
     run = mux.elsewhere.run

@@ -3,17 +3,17 @@
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.benchmarks import models, residuals
+from tangle.benchmarks import residuals
 from tests import case
 
-SIZES = models.Sizes(batch=4, units=8, steps=3, target_steps=2)
+SIZES = {"batch_size": 4, "units": 8, "steps": 3, "target_steps": 2}
 
 
 class CompareTest(case.GraphTestCase):
   @parameterized.parameters("mlp", "convolution")
   def test_less_is_kept_and_the_gradients_are_the_same(self, model):
     rows = residuals.compare(
-      model, ["min_cut", "min_cut_products"], SIZES, rounds=1
+      model, ["min_cut", "min_cut_products"], rounds=1, **SIZES
     )
     self.assertEqual(list(rows), ["frontier", "min_cut", "min_cut_products"])
     frontier, least, products = rows.values()
@@ -30,9 +30,9 @@ class CompareTest(case.GraphTestCase):
       self.assertGreater(row["step_s"], 0)
 
   def test_of_an_lstm_five_of_eight_bytes_are_the_least(self):
-    sizes = models.Sizes(batch=4, units=8, steps=40)
+    sizes = dict(SIZES, steps=40)
     rows = residuals.compare(
-      "lstm", ["min_cut", "budget_50_products"], sizes, rounds=1
+      "lstm", ["min_cut", "budget_50_products"], rounds=1, **sizes
     )
     # Four gates and the input of each step. The frontier: three functions of
     # gates, two tanh, c, and input and h in one; no first c, which is constant.
@@ -41,7 +41,7 @@ class CompareTest(case.GraphTestCase):
     self.assertLessEqual(rows["budget_50_products"]["to_frontier_bytes"], 0.5)
 
   def test_a_budget_that_cannot_be_met_is_told(self):
-    rows = residuals.compare("mlp", ["budget_75"], SIZES, rounds=1)
+    rows = residuals.compare("mlp", ["budget_75"], rounds=1, **SIZES)
     self.assertIn("at least", rows["budget_75"]["reason"])
 
   def test_an_unknown_contender_is_refused(self):

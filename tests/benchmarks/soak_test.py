@@ -1,6 +1,7 @@
 """Tests of soak."""
 
 import mmap
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
@@ -41,6 +42,13 @@ class SoakTest(parameterized.TestCase):
     self.addCleanup(setattr, soak, "_sub_model_steps", original)
     found = soak.run("sub_model", "device", 600, 200, False, SIZES)
     self.assertGreater(found.growth, 0.03)
+
+  def test_the_figures_are_those_of_the_run(self):
+    found = soak.Soak(9, 0, 0, [2**20, 2**21], 1.0, 0.5, None)
+    with mock.patch.object(soak, "run", return_value=found):
+      figures = soak.compare("calls", steps=9)
+    self.assertEqual((figures["first_mib"], figures["last_mib"]), (1.0, 2.0))
+    self.assertEqual((figures["what"], figures["steps"]), ("calls", 9))
 
   def test_an_unknown_subject_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'encoder'"):

@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.benchmarks import startup
+from tangle.experiments import reports
 from tangle.pipeline import trainer
 from tests import case, forks
 
@@ -74,33 +75,30 @@ class StartupTest(case.GraphTestCase):
       seen.append((root, arguments[1]))
       return dict(figures, size=arguments[1], build_s=10.0 - len(seen))
 
-    counts = []
+    report = mock.create_autospec(reports.Report, instance=True)
     with mock.patch.object(startup, "_run", run):
       found = startup.compare(
-        [1, 2],
-        SETTING,
-        rounds=2,
-        against="/other",
-        progress=lambda *count: counts.append(count),
-      )
+        [1, 2], rounds=2, against="/other", script="", report=report
+      )["points"]
     here = seen[0][0]
     self.assertTrue(os.path.exists(os.path.join(here, "tangle", "compat.py")))
     self.assertEqual(seen[:4], [(here, 1), ("/other", 1)] * 2)
     self.assertEqual(seen[4:], [(here, 2), ("/other", 2)] * 2)
-    self.assertEqual(counts, [(k, 8) for k in range(1, 9)])
+    counts = [mock.call(k, 8) for k in range(1, 9)]
+    self.assertEqual(report.count.call_args_list, counts)
     self.assertEqual([row["build_s"] for row in found[startup.HERE]], [7, 3])
     self.assertEqual([row["size"] for row in found[startup.OTHER]], [1, 2])
 
   @parameterized.parameters([[]], [[0, 1]], [[2, 1]], [[2, 2]])
   def test_points_that_cannot_be_are_refused(self, given):
-    with self.assertRaisesRegex(errors.ArgumentError, "points"):
+    with self.assertRaisesRegex(errors.ArgumentError, "buckets"):
       startup.compare(given)
 
   def test_numbers_that_are_not_positive_are_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "rounds"):
       startup.compare([1], rounds=0)
     with self.assertRaisesRegex(errors.ArgumentError, "units"):
-      startup.compare([1], SETTING._replace(units=0))
+      startup.compare([1], units=0)
     with self.assertRaisesRegex(errors.ArgumentError, "rounds"):
       startup.time_script(["scripts/train_g2p.py"], rounds=0)
 

@@ -12,8 +12,7 @@ from tangle.partial import calls, sub_model
 class ThreadsTest(parameterized.TestCase):
   @parameterized.parameters(*sub_model.STORES)
   def test_all_gradients_are_right(self, store):
-    done = []
-    found = threads.run(4, 30, store, progress=done.append)
+    found = threads.run(4, 30, store)
     self.assertEqual((found.pairs, found.wrong), (120, 0), found)
     self.assertEqual(found.failures, [])
     self.assertLess(found.largest_error, 1e-12)
@@ -28,6 +27,10 @@ class ThreadsTest(parameterized.TestCase):
     with mock.patch.object(calls.Call, "backward", wrong):
       found = threads.run(2, 5)
     self.assertEqual(found.wrong, 10)
+
+  def test_every_store_has_a_row(self):
+    rows = threads.compare(["host", "device"], threads=2, pairs=3)
+    self.assertEqual([row["pairs"] for row in rows.values()], [6, 6])
 
   def test_an_exception_is_told_of(self):
     with mock.patch.object(

@@ -23,6 +23,21 @@ class TimingTest(absltest.TestCase):
     self.assertEqual(found.median, 2.0)
     self.assertEqual((found.low, found.high), (1.5, 2.0))
 
+  def test_rows_have_ratios_to_what_was_timed(self):
+    seconds = {"a": np.array([1.0, 3.0]), "b": np.array([2.0, 6.0])}
+    rows = timing.make_rows(seconds, first="a", gone="c")
+    self.assertEqual(rows["b"]["step_s"], 4.0)
+    self.assertEqual(rows["b"]["to_first"], 2.0)
+    self.assertEqual(rows["b"]["to_first_quartiles"], [2.0, 2.0])
+    self.assertEqual(
+      set(rows["a"]), {"step_s", "to_first", "to_first_quartiles"}
+    )
+
+  def test_threads_are_those_of_the_session(self):
+    config = timing.session_config(3)
+    self.assertEqual(config.intra_op_parallelism_threads, 3)
+    self.assertEqual(config.inter_op_parallelism_threads, 3)
+
 
 if __name__ == "__main__":
   absltest.main()

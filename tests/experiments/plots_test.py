@@ -35,6 +35,18 @@ class PlotsTest(absltest.TestCase):
     panels = [("labelled images per class", "share", {"a way": {1: [0.5]}})]
     draw.assert_called_once_with(panels, "x.png", logarithmic=True)
 
+  def test_ratios_are_drawn_where_there_are_any(self):
+    rows = {
+      "joint": {"r": 1.0, "r_quartiles": [1.0, 1.0]},
+      "double": {"r": 1.5, "r_quartiles": [1.25, 1.625]},
+      "session": {"reason": "no partial runs"},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+      path = os.path.join(folder, "plot.png")
+      plots.draw_ratios(rows, "r", "ratio", path)
+      with open(path, "rb") as file:
+        self.assertEqual(file.read(4), b"\x89PNG")
+
   def test_a_missing_package_is_named(self):
     with mock.patch.dict(sys.modules, {"matplotlib": None}):
       with self.assertRaisesRegex(errors.MissingPackageError, "plot"):

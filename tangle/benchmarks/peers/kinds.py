@@ -44,11 +44,11 @@ KINDS = {
     g2p.SIZES,
     lambda name, sizes, seed, data: g2p.make(sizes, seed, data),
   ),
+  **{
+    name: Kind((name,), jobs.Sizes, sizes, jobs.make, jobs.optimizer)
+    for name, sizes in jobs.SIZES.items()
+  },
 }
-KINDS.update(
-  (name, Kind((name,), jobs.Sizes, sizes, jobs.make, jobs.optimizer))
-  for name, sizes in jobs.SIZES.items()
-)
 """Name → `Kind`; each of the real jobs is its own kind."""
 
 NAMES = tuple(name for kind in KINDS.values() for name in kind.names)

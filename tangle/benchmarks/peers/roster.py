@@ -75,8 +75,23 @@ ENTRIES = dict(
 )
 """Name → `Entry`."""
 
-NAMES = tuple(ENTRIES)
-"""Names of the contenders."""
+NAMES = (
+  "tangle_split",
+  "tangle_joint",
+  "tangle_tf1_split",
+  "tangle_tf1_joint",
+  "contrib_joint",
+  "pytorch_split",
+  "pytorch_joint",
+  "jax_split",
+  "jax_joint",
+  "tf2_split",
+  "tf2_joint",
+  "limit_numpy",
+  "limit_torch",
+  "limit_tensorflow",
+)
+"""Names of the contenders: the keys of `ENTRIES`."""
 
 _WITHOUT_TENSORFLOW = ("torch_peer", "jax_peer", "jobs_torch", "jobs_jax")
 

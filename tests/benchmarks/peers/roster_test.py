@@ -79,6 +79,9 @@ class RosterTest(absltest.TestCase):
       found = roster.make_contender(name, "mlp", settings)
       self.assertEqual(found.environment.get("TF2_BEHAVIOR"), value)
 
+  def test_the_names_are_those_of_the_entries(self):
+    self.assertEqual(roster.NAMES, tuple(roster.ENTRIES))
+
   def test_an_unknown_contender_names_those_there_are(self):
     with self.assertRaisesRegex(errors.ArgumentError, "jax_split.*'x'"):
       roster.compare("mlp", ["x"], roster.Settings({}, TINY))

@@ -16,7 +16,7 @@ class VariantsTest(absltest.TestCase):
     settings = roster.Settings({"python2": sys.executable}, TINY, threads=1)
     timing = harness.Settings(rounds=2, turn_s=0.001)
     names = ["default", "session_run", "cells", "keep_memory"]
-    rows = variants.compare("lstm", names, settings, timing=timing)
+    rows = variants.measure("lstm", names, settings, timing=timing)
     self.assertEqual(list(rows), names)
     for name in names:
       self.assertTrue(rows[name]["same_losses"], name)
@@ -57,12 +57,12 @@ class VariantsTest(absltest.TestCase):
   def test_the_default_must_be_there(self):
     settings = roster.Settings({"python2": sys.executable}, TINY)
     with self.assertRaisesRegex(errors.ArgumentError, "'default' must be"):
-      variants.compare("mlp", ["cells"], settings)
+      variants.measure("mlp", ["cells"], settings)
 
   def test_an_unknown_variant_names_those_there_are(self):
     settings = roster.Settings({"python2": sys.executable}, TINY)
     with self.assertRaisesRegex(errors.ArgumentError, "'session_run'.*'x'"):
-      variants.compare("mlp", ["default", "x"], settings)
+      variants.measure("mlp", ["default", "x"], settings)
 
 
 if __name__ == "__main__":

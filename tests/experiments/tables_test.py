@@ -1,14 +1,12 @@
 """Tests of tables."""
 
-import os
 import sys
-import tempfile
 from unittest import mock
 
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.benchmarks import tables
+from tangle.experiments import tables
 
 ROWS = {
   "joint": {"step_s": 0.5, "r": 1.0, "r_quartiles": [1.0, 1.0], "bytes": 1234},
@@ -35,18 +33,19 @@ class TablesTest(absltest.TestCase):
     lines = tables.format_table(rows, ["step_s", "r"]).split("\n")
     self.assertLess(len(lines[1]), 60)
 
-  def test_the_plot_is_a_png(self):
-    with tempfile.TemporaryDirectory() as folder:
-      path = os.path.join(folder, "plot.png")
-      tables.plot_ratios(ROWS, "r", "ratio", path)
-      with open(path, "rb") as file:
-        self.assertEqual(file.read(4), b"\x89PNG")
+  def test_a_table_of_reasons_has_no_columns(self):
+    text = tables.format_table({"session": ROWS["session"]}, ["step_s"])
+    self.assertEqual(text, "session  cannot run: no partial runs")
 
-  def test_a_missing_matplotlib_names_the_remedy(self):
-    hidden = {"matplotlib": None, "matplotlib.backends": None}
-    with mock.patch.dict(sys.modules, hidden):
+  def test_a_table_may_be_markdown(self):
+    found = tables.layout([["a", "1"]], ["x"], "github", "name").split("\n")
+    self.assertEqual(found[0].split(), ["|", "name", "|", "x", "|"])
+    self.assertEqual(found[2].split(), ["|", "a", "|", "1", "|"])
+
+  def test_a_missing_tabulate_names_the_remedy(self):
+    with mock.patch.dict(sys.modules, {"tabulate": None}):
       with self.assertRaisesRegex(errors.MissingPackageError, "pip install"):
-        tables.plot_ratios(ROWS, "r", "ratio", "unused.png")
+        tables.format_table(ROWS, ["step_s"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Tables of figures as text or Markdown."""
+
+from tangle import errors
+
+
+def format_table(rows, columns):
+  """Formats figures as a text table.
+
+  Args:
+    rows: row name → column → value; a row with a `reason` is a line below the
+      table.
+    columns: the columns to show.
+
+  Returns:
+    A string of several lines.
+
+  Raises:
+    MissingPackageError: if tabulate is not installed.
+  """
+  cells = [
+    [name, *[_format(row.get(column)) for column in columns]]
+    for name, row in rows.items()
+    if "reason" not in row
+  ]
+  lines = [
+    f"{name}  cannot run: {row['reason']}"
+    for name, row in rows.items()
+    if "reason" in row
+  ]
+  return "\n".join(([layout(cells, columns)] if cells else []) + lines)
+
+
+def layout(cells, columns, kind="plain", corner=""):
+  """Lays out a table with row names at the left, and figures at the right.
+
+  Args:
+    cells: a list of rows, each a list of a name and a value per column.
+    columns: heads of the columns, without that of the names.
+    kind: name of a format of tabulate, such as plain or github.
+    corner: head of the column of names.
+
+  Returns:
+    A string of several lines.
+
+  Raises:
+    MissingPackageError: if tabulate is not installed.
+  """
+  try:
+    import tabulate
+  except ImportError as error:
+    raise errors.MissingPackageError(
+      "tables.layout: tabulate is not installed. Install it with: "
+      "pip install tangle-graph[scripts]"
+    ) from error
+  return tabulate.tabulate(
+    cells,
+    [corner, *columns],
+    kind,
+    colalign=["left"] + ["right"] * len(columns),
+    disable_numparse=True,
+  )
+
+
+def _format(value):
+  if value is None:
+    return "-"
+  if isinstance(value, bool):
+    return "yes" if value else "no"
+  if isinstance(value, float):
+    return f"{value:.4g}"
+  return f"{value:,}" if isinstance(value, int) else str(value)

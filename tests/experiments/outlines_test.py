@@ -1,0 +1,53 @@
+"""Tests of outlines."""
+
+import inspect
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+from tangle import errors
+from tangle.benchmarks import models, mux
+from tangle.experiments import outlines
+
+
+class OutlinesTest(absltest.TestCase):
+  def test_a_function_is_read_as_it_is(self):
+    found = outlines.read("tangle.benchmarks.mux.compare")
+    self.assertEqual(inspect.getdoc(found), inspect.getdoc(mux.compare))
+    ours = inspect.signature(mux.compare).parameters
+    theirs = inspect.signature(found).parameters
+    self.assertEqual(list(ours), list(theirs))
+    for name, parameter in ours.items():
+      if parameter.kind is not parameter.KEYWORD_ONLY:
+        self.assertEqual(theirs[name].default, parameter.default, name)
+
+  def test_constants_are_read_through_imports(self):
+    backprop = outlines.Module("tangle.benchmarks.backprop")
+    self.assertEqual(backprop.models.NAMES, models.NAMES)
+
+  def test_nothing_is_imported(self):
+    code = (
+      "import sys; from tangle.experiments import outlines; "
+      "outlines.read('tangle.benchmarks.mux.compare'); "
+      "assert not {'tensorflow', 'tangle.benchmarks.mux'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-B", "-c", code], check=True)
+
+  def test_what_comes_from_elsewhere_is_unknown(self):
+    module = outlines.Module("tangle.benchmarks.mux")
+    for found in (module.np.pi, module.tf1.Session().graph, module.nothing):
+      self.assertIsInstance(found, outlines.Unknown)
+
+  def test_a_function_that_is_not_there_is_named(self):
+    for name in ("tangle.benchmarks.mux.nothing", "tangle.nothing.compare"):
+      with self.assertRaisesRegex(errors.ArgumentError, f"'{name}'"):
+        outlines.read(name)
+
+  def test_a_module_is_described_by_its_docstring(self):
+    found = outlines.describe("tangle.benchmarks.mux")
+    self.assertEqual(found, inspect.getdoc(mux))
+
+
+if __name__ == "__main__":
+  absltest.main()

@@ -1,0 +1,109 @@
+"""Tests of subcommands."""
+
+import contextlib
+import io
+import json
+from unittest import mock
+
+from absl import flags
+from absl.testing import absltest
+
+from tangle.experiments import command_line, subcommands
+from tests import forks
+
+FUNCTIONS = {
+  "overlap": "tangle.benchmarks.overlap.compare",
+  "mux": "tangle.benchmarks.mux.compare",
+}
+
+
+class RunTest(absltest.TestCase):
+  def end(self, *arguments, call=None):
+    """Runs a script; returns its exit code or message, and its output."""
+    out = io.StringIO()
+    with mock.patch("sys.argv", ["folder/many.py", *arguments]):
+      with contextlib.redirect_stdout(out):
+        try:
+          subcommands.run("Measures.", FUNCTIONS, call)
+        except SystemExit as error:
+          return error.code, out.getvalue()
+    return 0, out.getvalue()
+
+  def test_help_lists_the_names(self):
+    for arguments in ((), ("--help",)):
+      code, out = self.end(*arguments)
+      self.assertEqual(code, 0)
+      self.assertIn("Measures.\n\nusage: many.py NAME [flags]\n", out)
+      self.assertRegex(out, r"\n  mux +Compares multiplexers.*\n")
+
+  def test_help_of_a_name_lists_its_flags(self):
+    code, out = self.end("mux", "--help")
+    self.assertEqual(code, 0)
+    self.assertIn("usage: many.py mux [flags]", out)
+    self.assertRegex(out, r"--\[no\]memory\n +whether to measure memory")
+    self.assertRegex(out, r"--units\n +depths of the hidden.*Default: '16,512'")
+    self.assertRegex(out, "--contenders\n +some of where, where_run_empty")
+    self.assertRegex(out, "--out_dir\n.*'out/mux'")
+    self.assertIn("to_where", out)
+
+  def test_help_and_mistakes_do_not_import_tensorflow(self):
+    code = (
+      "import sys; from tangle.experiments import subcommands\n"
+      "try: subcommands.run('', {'mux': 'tangle.benchmarks.mux.compare'}, 0)\n"
+      "finally: assert 'tensorflow' not in sys.modules"
+    )
+    with forks.new_processes():
+      done = forks.run_code(code, "mux", "--help")
+      self.assertEqual(done.returncode, 0, done.stderr)
+      done = forks.run_code(code, "mux", "--rounds=x")
+    self.assertEqual(done.returncode, 1, done.stderr)
+    self.assertNotIn("Traceback", done.stderr)
+
+  def test_an_unknown_name_lists_those_there_are(self):
+    code, _ = self.end("overlab")
+    self.assertEqual(
+      code,
+      "many.py: there is no 'overlab'. Did you mean 'overlap'? The names are: "
+      "overlap, mux.",
+    )
+
+  def test_all_mistakes_are_reported(self):
+    wrong = ("--rounds=x", "--branches=2,b", "--contenders=lasy", "--unit=3")
+    code, _ = self.end("mux", *wrong, "extra")
+    lines = code.split("\n")
+    self.assertLen(lines, 6)
+    for part in ("--rounds=x", "'b' is not an integer", "'lasy' is none of"):
+      self.assertIn(part, code)
+    self.assertIn("there is no flag --unit. Did you mean --units?", code)
+    self.assertIn("'extra'", code)
+    self.assertEqual(lines[-1], "Try: many.py mux --help")
+
+  def test_a_function_is_called_with_its_flags(self):
+    def call(name, function, settings, out_dir):
+      return {"given": [name, function.__name__, out_dir, settings["encoders"]]}
+
+    code, out = self.end("overlap", "--encoders=3", call=call)
+    self.assertEqual(code, 0)
+    given = ["overlap", "compare", "out/overlap", 3]
+    self.assertEqual(json.loads(out), {"given": given})
+
+
+class ParseTest(absltest.TestCase):
+  def test_a_mistake_in_two_words_is_reported_once(self):
+    values = flags.FlagValues()
+    command_line.define_in(values, [command_line_example], {})
+    found = subcommands.parse(values, ["--count", "x"])
+    self.assertLen(found, 1)
+    self.assertIn("--count=x", found[0])
+
+
+def command_line_example(count=1):
+  """Does nothing.
+
+  Args:
+    count: how many.
+  """
+
+
+if __name__ == "__main__":
+  absltest.main()
