@@ -331,12 +331,13 @@ def compare(
   return counts
 
 
-def format_markdown(found):
+def format_markdown(found, corner="construct"):
   """Writes several tables as one, with a row per construct.
 
   Args:
     found: version of TensorFlow → what `tabulate` returns, all of the same
       constructs, styles and stores.
+    corner: head of the column of constructs.
 
   Returns:
     Lines of Markdown: "right" where the gradients are right on all versions,
@@ -364,7 +365,7 @@ def format_markdown(found):
         cells.append(", ".join(pairs))
     lines.append(cells)
   heads = [f"{store}, {style}" for style, store in columns]
-  return tables.layout(lines, heads, "github", "construct")
+  return tables.layout(lines, heads, "github", corner)
 
 
 def count(found):

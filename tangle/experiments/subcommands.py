@@ -101,7 +101,7 @@ def parse(flag_values, arguments):
     except flags.Error as error:
       mistakes.append(_NO_NUMBER.sub(r"\2 is not a number", f"{error}."))
       wrong = str(error).partition("--")[2].partition("=")[0].split(" ")[0]
-    left = [text for text in arguments if _flag_of(text) != wrong]
+    left = _leave_out(wrong, arguments, flag_values)
     if len(left) == len(arguments):
       return mistakes  # a flag file has it
     arguments = left
@@ -109,11 +109,19 @@ def parse(flag_values, arguments):
   return mistakes
 
 
-def _flag_of(text):
-  """Returns the name of the flag that an argument sets, None if none."""
-  if not text.startswith("-"):
-    return None
-  return text.lstrip("-").partition("=")[0]
+def _leave_out(flag, arguments, flag_values):
+  """Returns the arguments without those that set a flag."""
+  left, is_value = [], False
+  for text in arguments:
+    if is_value:
+      is_value = False
+      continue
+    name, equals, _ = text.lstrip("-").partition("=")
+    if not text.startswith("-") or name != flag:
+      left.append(text)
+    else:  # its value may be the next argument
+      is_value = not equals and flag in flag_values
+  return left
 
 
 def _list_names(script, about, functions):

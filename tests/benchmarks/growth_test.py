@@ -128,6 +128,14 @@ class GrowthTest(case.GraphTestCase):
         self.assertContainsSubset(growth.FIGURES, row)
         self.assertGreater(row["above_import_bytes"], 1 << 20)
 
+  def test_the_default_points_can_be_measured(self):
+    with mock.patch.object(growth, "_measure_points", return_value={}) as run:
+      growth.compare()
+    points, sizes = run.call_args[0][:2]
+    self.assertEqual(tuple(points), axes.NAMES)
+    for axis, chosen in points.items():
+      axes.check(axis, chosen, sizes)
+
   def test_joint_is_left_out_where_it_would_be_too_large(self):
     def pretend(caller, module, axis, contender, size, *_, **__):
       return {"contender": contender, "size": size}

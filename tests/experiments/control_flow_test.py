@@ -128,10 +128,10 @@ class FormatTest(absltest.TestCase):
     }
     self.assertEqual(
       control_flow.format_markdown(tables),
-      "| construct | a, v1 | b, v1 |\n"
-      "|---|---|---|\n"
-      "| loop | right | – |\n"
-      "| cond | wrong (1.15), – (2.21) | right |",
+      "| construct   |                  a, v1 |   b, v1 |\n"
+      "|:------------|-----------------------:|--------:|\n"
+      "| loop        |                  right |       – |\n"
+      "| cond        | wrong (1.15), – (2.21) |   right |",
     )
     found = control_flow.count(tables)
     self.assertEqual(

@@ -41,9 +41,9 @@ class RunTest(absltest.TestCase):
     self.assertEqual(code, 0)
     self.assertIn("usage: many.py mux [flags]", out)
     self.assertRegex(out, r"--\[no\]memory\n +whether to measure memory")
-    self.assertRegex(out, r"--units\n +depths of the hidden.*Default: '16,512'")
+    self.assertRegex(out, r"--units\n +depths of the hidden.*Default: 16, 512")
     self.assertRegex(out, "--contenders\n +some of where, where_run_empty")
-    self.assertRegex(out, "--out_dir\n.*'out/mux'")
+    self.assertRegex(out, "--out_dir\n.*out/mux")
     self.assertIn("to_where", out)
 
   def test_help_and_mistakes_do_not_import_tensorflow(self):

@@ -121,8 +121,8 @@ class RunTest(absltest.TestCase):
     flags = ["--programs=beam_decoder", "--stores=device,host"]
     self.assertEqual(run.main(flags + ["--verbose"], out), 0)
     lines = out.getvalue().splitlines()
-    self.assertIn("| program | device, resource v1 |", lines[0])
-    self.assertTrue(lines[2].startswith("| beam_decoder, whole | – | – |"))
+    self.assertRegex(lines[0], r"^\| program +\| +device, resource v1 \|")
+    self.assertRegex(lines[2], r"^\| beam_decoder, whole +\| +– \| +– \|")
     said = ": beam_decoder, whole, resource v1, host: refused"
     self.assertTrue(any(said in line for line in lines), lines)
     counts = json.loads(lines[-1])["counts"]

@@ -190,8 +190,7 @@ def main(argv=None, out=sys.stdout):
   for python in args.pythons.split(",") if args.pythons else []:
     label, table = tabulate_elsewhere(python, names, stores)
     tables[label] = table
-  lines = control_flow.format_markdown(tables)
-  print(lines.replace("construct", "program", 1), file=out)
+  print(control_flow.format_markdown(tables, "program"), file=out)
   print("\n" + format_counts(tables), file=out)
   if args.verbose:
     for line in explain(tables):

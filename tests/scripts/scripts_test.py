@@ -1,15 +1,19 @@
 """Tests of the scripts: a tiny run of each, in a process of its own."""
 
+import importlib
 import json
 import os
 import pathlib
+import runpy
 import signal
 import subprocess
 import sys
 import tempfile
 
+from absl import flags
 from absl.testing import absltest
 
+from tangle.experiments import command_line, outlines
 from tests import forks
 from tests.experiments import babel
 from tests.meta_graphs import writer
@@ -139,27 +143,30 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_overlap(self):
     flags = ["--batch_size=2", "--units=4", "--steps=3", "--rounds=2"]
     flags.append(f"--out_dir={self.out_dir}")
-    figures = self.figures(run("benchmark_overlap.py", *flags))
-    self.assertEqual(os.listdir(self.out_dir), ["overlap_to_joint.png"])
+    figures = self.figures(run("benchmark.py", "overlap", *flags))
+    found = {"metrics.jsonl", "overlap_to_joint.png"}
+    self.assertEqual(set(os.listdir(self.out_dir)), found)
     self.assertEqual(list(figures), ["joint", "in_turn", "at_once"])
     self.assertTrue(figures["at_once"]["same_losses"])
 
   def test_benchmark_cluster(self):
     flags = ["--rows=8", "--units=4", "--layers=1", "--rounds=1"]
     flags += ["--micro_batches=2", f"--out_dir={self.out_dir}"]
-    figures = self.figures(run("benchmark_cluster.py", *flags))
+    figures = self.figures(run("benchmark.py", "cluster", *flags))
     self.assertCountEqual(figures, ["joint", "1f1b_2", "gpipe_2", "load"])
     self.assertTrue(figures["gpipe_2"]["same_losses"])
     plots = ["cluster_to_joint.png", "gantt_1f1b_2.png", "gantt_gpipe_2.png"]
-    self.assertEqual(sorted(os.listdir(self.out_dir)), plots)
-    done = run("benchmark_cluster.py", "--micro_batches=two")
+    found = sorted(os.listdir(self.out_dir))
+    self.assertEqual(found, [*plots, "metrics.jsonl"])
+    done = run("benchmark.py", "cluster", "--micro_batches=1")
     self.assertEqual(done.returncode, 1)
-    self.assertIn("from 2 to 4096, the rows of a batch, got 'two'", done.stderr)
+    self.assertIn("from 2 to 4096, the rows of a batch, got 1", done.stderr)
 
   def test_benchmark_variants(self):
     figures = self.figures(
       run(
-        "benchmark_variants.py",
+        "benchmark.py",
+        "variants",
         "--tasks=mlp",
         "--size=tiny",
         "--variants=default,session_run",
@@ -177,7 +184,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_peers(self):
     figures = self.figures(
       run(
-        "benchmark_peers.py",
+        "benchmark.py",
+        "peers",
         "--tasks=mlp",
         "--size=tiny",
         "--contenders=tangle_split,tangle_joint,tangle_tf1_split,limit_numpy",
@@ -191,14 +199,15 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["tangle_joint"]["to_own_joint"], 1.0)
     self.assertIn("--python1", figures["tangle_tf1_split"]["reason"])
     self.assertContainsSubset(
-      {"metrics.jsonl", "peers.html", "mlp_to_limit.png"},
+      {"metrics.jsonl", "peers.md", "mlp_to_limit.png"},
       os.listdir(self.out_dir),
     )
 
   def test_benchmark_peers_does_whole_jobs(self):
     found = self.figures(
       run(
-        "benchmark_peers.py",
+        "benchmark.py",
+        "peers",
         "--tasks=g2p_demo,multi30k",
         "--size=tiny",
         "--contenders=tangle_split,contrib_joint",
@@ -216,7 +225,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_backprop(self):
     figures = self.figures(
       run(
-        "benchmark_backprop.py",
+        "benchmark.py",
+        "backprop",
         "--model=mlp",
         "--strategies=published,device",
         "--batch_size=4",
@@ -234,12 +244,13 @@ class ScriptsTest(absltest.TestCase):
     # input: x, 4 outputs of 4 x 8 floats.
     self.assertEqual(figures["device"]["residual_bytes"], 5 * 4 * 8 * 4)
     self.assertLess(figures["device"]["max_difference"], 1e-5)
-    self.assertEqual(os.listdir(self.out_dir), ["backprop_mlp.png"])
+    found = {"metrics.jsonl", "backprop_mlp.png"}
+    self.assertEqual(set(os.listdir(self.out_dir)), found)
 
   def test_benchmark_weights(self):
     kinds = "--kinds=resource"
     out_dir = f"--out_dir={self.out_dir}"
-    done = run("benchmark_weights.py", "--size=small", kinds, out_dir)
+    done = run("benchmark.py", "weights", "--size=small", kinds, out_dir)
     figures = self.figures(done)["resource"]
     self.assertEqual(figures["to_resource"], 1.0)
     # Four projections and a hidden layer; the norms' gains; biases.
@@ -248,10 +259,12 @@ class ScriptsTest(absltest.TestCase):
     self.assertLen(figures["rss_bytes"], 4)
     self.assertEqual(os.listdir(self.out_dir), ["metrics.jsonl"])
 
-  def test_soak_loops(self):
+  def test_benchmark_soak_loops(self):
     flags = ["--size=small", "--strategies=auto"]
     out_dir = f"--out_dir={self.out_dir}"
-    figures = self.figures(run("soak_loops.py", *flags, out_dir))["auto"]
+    figures = self.figures(run("benchmark.py", "soak_loops", *flags, out_dir))[
+      "auto"
+    ]
     self.assertEqual(figures["steps"], 40)
     self.assertGreater(figures["loss"], 0)
     self.assertGreater(figures["rss_bytes"][0], 1e7)
@@ -260,7 +273,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_residuals(self):
     figures = self.figures(
       run(
-        "benchmark_residuals.py",
+        "benchmark.py",
+        "residuals",
         "--model=lstm",
         "--contenders=min_cut",
         "--batch_size=4",
@@ -281,7 +295,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_graphs(self):
     figures = self.figures(
       run(
-        "benchmark_graphs.py",
+        "benchmark.py",
+        "graphs",
         "--source_buckets=1,2",
         "--target_buckets=1,2",
         "--units=4",
@@ -303,7 +318,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_growth(self):
     figures = self.figures(
       run(
-        "benchmark_growth.py",
+        "benchmark.py",
+        "growth",
         "--length=",
         "--buckets=1,3",
         "--sub_models=",
@@ -333,7 +349,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_startup(self):
     figures = self.figures(
       run(
-        "benchmark_startup.py",
+        "benchmark.py",
+        "startup",
         "--buckets=1,2",
         "--units=3",
         "--batch_size=2",
@@ -419,7 +436,8 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_mux(self):
     figures = self.figures(
       run(
-        "benchmark_mux.py",
+        "benchmark.py",
+        "mux",
         "--branches=2,3",
         "--units=4",
         "--depth=2",
@@ -563,10 +581,10 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["held_out"], ["cc-aa"])
     self.assertEqual((figures["graphs"], figures["joint_graphs"]), (6, 6))
 
-  def test_tabulate_control_flow(self):
+  def test_benchmark_control_flow(self):
     out_dir = f"--out_dir={self.out_dir}"
     figures = self.figures(
-      run("tabulate_control_flow.py", "--constructs=cond,Defun", out_dir)
+      run("benchmark.py", "control_flow", "--constructs=cond,Defun", out_dir)
     )
     for kind in ("resource", "reference"):
       (found,) = figures[kind].values()
@@ -576,14 +594,41 @@ class ScriptsTest(absltest.TestCase):
       with open(os.path.join(self.out_dir, name)) as file:
         self.assertLen(file.read().splitlines(), 4)
 
-  def test_soak_threads(self):
+  def test_benchmark_soak_threads(self):
     out_dir = f"--out_dir={self.out_dir}"
     figures = self.figures(
-      run("soak_threads.py", "--threads=2", "--pairs=5", out_dir)
+      run("benchmark.py", "soak_threads", "--threads=2", "--pairs=5", out_dir)
     )
     for store in ("device", "host", "session", "recompute"):
       self.assertEqual(figures[store]["pairs"], 10)
       self.assertEqual(figures[store]["wrong"], 0)
+
+  def test_benchmark_soak_memory(self):
+    flags = ["--what=calls", "--steps=60", "--warm_up=20", "--disturb"]
+    out_dir = f"--out_dir={self.out_dir}"
+    figures = self.figures(run("benchmark.py", "soak_memory", *flags, out_dir))
+    self.assertEqual((figures["steps"], figures["wrong"]), (60, 0))
+    self.assertEqual((figures["raised"], figures["discarded"]), (12, 16))
+
+  def test_every_benchmark_is_run_here_and_has_the_flags_of_its_function(self):
+    names = runpy.run_path(str(ROOT / "scripts" / "benchmark.py"))["NAMES"]
+    for name, function in names.items():
+      self.assertTrue(hasattr(self, f"test_benchmark_{name}"), name)
+      module, _, attribute = function.rpartition(".")
+      found = [
+        outlines.read(function),
+        getattr(importlib.import_module(module), attribute),
+      ]
+      values = [flags.FlagValues() for _ in found]
+      for each, outline in zip(values, found):
+        command_line.define_in(each, [outline], {})
+      for flag in command_line.settings(found[1]):
+        ours, theirs = (each[flag] for each in values)
+        self.assertEqual(ours.default, theirs.default, f"{name}: {flag}")
+        self.assertEqual(ours.help, theirs.help, f"{name}: {flag}")
+        self.assertIs(type(ours.parser), type(theirs.parser))
+        choices = [each.parser.__dict__ for each in (ours, theirs)]
+        self.assertEqual(*map(str, choices))
 
   def test_split_meta_graph(self):
     prefix = os.path.join(self.out_dir, "model")
@@ -610,7 +655,7 @@ class ScriptsTest(absltest.TestCase):
   def test_benchmark_calculator(self):
     sizes = ("--batch_size=4", "--units=4", "--hidden=4", "--rounds=1")
     out_dir = f"--out_dir={self.out_dir}"
-    figures = self.figures(run("benchmark_calculator.py", *sizes, out_dir))
+    figures = self.figures(run("benchmark.py", "calculator", *sizes, out_dir))
     self.assertGreater(figures["joint"]["ops"], 0)
     self.assertLen(figures, 4)
     for row in figures.values():
@@ -714,7 +759,7 @@ class ScriptsTest(absltest.TestCase):
   def test_every_script_explains_its_flags(self):
     for script in sorted((ROOT / "scripts").glob("*.py")):
       done = run(script.name, "--help")
-      folder = "--log_dir" if script.name == "cluster.py" else "--out_dir"
+      folder = {"cluster.py": "--log_dir"}.get(script.name, "--out_dir")
       self.assertIn(folder, done.stdout, script.name)
 
 
