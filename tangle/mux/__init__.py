@@ -12,7 +12,7 @@
 
 Use `switch` if a whole batch takes one branch, `route` if the examples take
 different branches, and `where` for networks that need all B rows. Measured
-with `scripts/benchmark_mux.py`, `where` is as fast as `route` only for two
+with `scripts/benchmark.py mux`, `where` is as fast as `route` only for two
 branches of 16 units; with 8, `route` takes 0.4 of its time, and with 8 of 512
 units 0.15. All give the same values and gradients, if the networks treat
 rows one by one.
