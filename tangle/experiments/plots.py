@@ -95,7 +95,7 @@ def draw_ratios(rows, column, title, path):
     [max(0.0, v - low) for v, (low, _) in zip(values, quartiles)],
     [max(0.0, high - v) for v, (_, high) in zip(values, quartiles)],
   ]
-  drawing = open_drawing("draw_ratios", 7, 0.5 * len(names) + 1.2)
+  drawing = open_drawing("draw_ratios", 7, 0.5 * len(names) + 1.6)
   axes = drawing.subplots()
   places = range(len(names))
   axes.barh(places, values, xerr=spread, color=COLORS[0], ecolor="#333333")
@@ -108,7 +108,8 @@ def draw_ratios(rows, column, title, path):
   axes.set_yticklabels(names)
   axes.invert_yaxis()
   axes.set_xlim(0, 1.15 * max(high for _, high in quartiles))
-  axes.set_xlabel(title)
+  axes.set_title(title)
+  axes.set_xlabel("ratio: median, and quartiles as lines")
   for side in ("top", "right"):
     axes.spines[side].set_visible(False)
   drawing.tight_layout()

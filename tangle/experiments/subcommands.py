@@ -28,7 +28,7 @@ def run(about, functions, call, out_dir="out"):
 
   `--help` lists the names, and `NAME --help` the flags of a name. An unknown
   name or flag, or a value that a flag does not take, ends the script with exit
-  code 1 and a line for each mistake.
+  code 2 and a line for each mistake on standard error.
 
   Args:
     about: what the script does, for its help.
@@ -48,10 +48,8 @@ def run(about, functions, call, out_dir="out"):
   if name not in functions:
     near = difflib.get_close_matches(name, functions, 1)
     hint = f"Did you mean {near[0]!r}? " if near else ""
-    sys.exit(
-      f"{script}: there is no {name!r}. {hint}The names are: "
-      f"{', '.join(functions)}."
-    )
+    names = ", ".join(functions)
+    _refuse(f"{script}: there is no {name!r}. {hint}The names are: {names}.")
   outline = outlines.read(functions[name])
   values = flags.FlagValues()
   command_line.define_in(values, [outline], {})
@@ -66,8 +64,10 @@ def run(about, functions, call, out_dir="out"):
     return
   mistakes = parse(values, rest)
   if mistakes:
-    lines = "\n".join(f"{script} {name}: {line}" for line in mistakes)
-    sys.exit(f"{lines}\nTry: {script} {name} --help")
+    lines = "\n".join(f"  {line}" for line in mistakes)
+    _refuse(
+      f"{script} {name}: wrong arguments. --help lists the flags.\n{lines}"
+    )
   settings = command_line.take(outline, values)
 
   def main():
@@ -76,6 +76,11 @@ def run(about, functions, call, out_dir="out"):
     return call(name, found, settings, values.out_dir)
 
   command_line.end(f"{os.path.splitext(script)[0]} {name}", main)
+
+
+def _refuse(message):
+  print(message, file=sys.stderr)
+  sys.exit(2)
 
 
 def parse(flag_values, arguments):

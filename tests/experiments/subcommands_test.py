@@ -19,10 +19,10 @@ FUNCTIONS = {
 
 class RunTest(absltest.TestCase):
   def end(self, *arguments, call=None):
-    """Runs a script; returns its exit code or message, and its output."""
+    """Runs a script; returns its exit code and its outputs, joined."""
     out = io.StringIO()
     with mock.patch("sys.argv", ["folder/many.py", *arguments]):
-      with contextlib.redirect_stdout(out):
+      with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
           subcommands.run("Measures.", FUNCTIONS, call)
         except SystemExit as error:
@@ -56,27 +56,28 @@ class RunTest(absltest.TestCase):
       done = forks.run_code(code, "mux", "--help")
       self.assertEqual(done.returncode, 0, done.stderr)
       done = forks.run_code(code, "mux", "--rounds=x")
-    self.assertEqual(done.returncode, 1, done.stderr)
+    self.assertEqual(done.returncode, 2, done.stderr)
     self.assertNotIn("Traceback", done.stderr)
 
   def test_an_unknown_name_lists_those_there_are(self):
-    code, _ = self.end("overlab")
+    code, out = self.end("overlab")
+    self.assertEqual(code, 2)
     self.assertEqual(
-      code,
+      out,
       "many.py: there is no 'overlab'. Did you mean 'overlap'? The names are: "
-      "overlap, mux.",
+      "overlap, mux.\n",
     )
 
   def test_all_mistakes_are_reported(self):
     wrong = ("--rounds=x", "--branches=2,b", "--contenders=lasy", "--unit=3")
-    code, _ = self.end("mux", *wrong, "extra")
-    lines = code.split("\n")
-    self.assertLen(lines, 6)
+    code, out = self.end("mux", *wrong, "extra")
+    self.assertEqual(code, 2)
+    self.assertLen(out.splitlines(), 6)
     for part in ("--rounds=x", "'b' is not an integer", "'lasy' is none of"):
-      self.assertIn(part, code)
-    self.assertIn("there is no flag --unit. Did you mean --units?", code)
-    self.assertIn("'extra'", code)
-    self.assertEqual(lines[-1], "Try: many.py mux --help")
+      self.assertIn(part, out)
+    self.assertIn("there is no flag --unit. Did you mean --units?", out)
+    self.assertIn("'extra'", out)
+    self.assertIn("many.py mux: wrong arguments. --help lists", out)
 
   def test_a_function_is_called_with_its_flags(self):
     def call(name, function, settings, out_dir):
@@ -85,7 +86,8 @@ class RunTest(absltest.TestCase):
     code, out = self.end("overlap", "--encoders=3", call=call)
     self.assertEqual(code, 0)
     given = ["overlap", "compare", "out/overlap", 3]
-    self.assertEqual(json.loads(out), {"given": given})
+    figures = json.loads(out.splitlines()[-1])
+    self.assertEqual(figures, {"given": given})
 
 
 class ParseTest(absltest.TestCase):
