@@ -27,7 +27,7 @@ def format_table(rows, columns):
     for name, row in rows.items()
     if "reason" in row
   ]
-  return "\n".join(([layout(cells, columns)] if cells else []) + lines)
+  return "\n".join(filter(None, [layout(cells, columns), *lines]))
 
 
 def layout(cells, columns, kind="plain", corner=""):
@@ -40,11 +40,13 @@ def layout(cells, columns, kind="plain", corner=""):
     corner: head of the column of names.
 
   Returns:
-    A string of several lines.
+    A string of several lines, empty without rows.
 
   Raises:
     MissingPackageError: if tabulate is not installed.
   """
+  if not cells:
+    return ""
   try:
     import tabulate
   except ImportError as error:

@@ -182,7 +182,7 @@ def _table(rows):
     for name, row in rows.items()
     if "reason" not in row
   ]
-  table = tables.layout(cells, columns, "github", "contender") if cells else ""
+  table = tables.layout(cells, columns, "github", "contender")
   reasons = {
     name: f"cannot run: {row['reason']}"
     for name, row in rows.items()
