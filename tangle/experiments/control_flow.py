@@ -365,7 +365,7 @@ def format_markdown(found, corner="construct"):
         cells.append(", ".join(pairs))
     lines.append(cells)
   heads = [f"{store}, {style}" for style, store in columns]
-  return tables.layout(lines, heads, "github", corner)
+  return tables.layout(lines, heads, "pipe", corner)
 
 
 def count(found):

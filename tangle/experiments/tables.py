@@ -36,7 +36,7 @@ def layout(cells, columns, kind="plain", corner=""):
   Args:
     cells: a list of rows, each a list of a name and a value per column.
     columns: heads of the columns, without that of the names.
-    kind: name of a format of tabulate, such as plain or github.
+    kind: name of a format of tabulate, such as plain, or pipe for Markdown.
     corner: head of the column of names.
 
   Returns:

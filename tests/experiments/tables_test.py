@@ -38,7 +38,7 @@ class TablesTest(absltest.TestCase):
     self.assertEqual(text, "session  cannot run: no partial runs")
 
   def test_a_table_may_be_markdown(self):
-    found = tables.layout([["a", "1"]], ["x"], "github", "name").split("\n")
+    found = tables.layout([["a", "1"]], ["x"], "pipe", "name").split("\n")
     self.assertEqual(found[0].split(), ["|", "name", "|", "x", "|"])
     self.assertEqual(found[2].split(), ["|", "a", "|", "1", "|"])
 

@@ -156,7 +156,7 @@ def write(results, facts, images):
     "same weights on the same batch. Brackets hold quartiles of paired ratios.",
     _list(facts),
     "## All tasks",
-    tables.layout(summary, ["to", "median", "worst"], "github", "contender"),
+    tables.layout(summary, ["to", "median", "worst"], "pipe", "contender"),
   ]
   for task, rows in results.items():
     parts += [f"## {task}", _table(rows)]
@@ -182,7 +182,7 @@ def _table(rows):
     for name, row in rows.items()
     if "reason" not in row
   ]
-  table = tables.layout(cells, columns, "github", "contender")
+  table = tables.layout(cells, columns, "pipe", "contender")
   reasons = {
     name: f"cannot run: {row['reason']}"
     for name, row in rows.items()
