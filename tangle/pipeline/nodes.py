@@ -87,7 +87,8 @@ def check_new(caller, name, buckets, known):
     The list of its buckets.
 
   Raises:
-    ArgumentError: if the name is in use or has a dot, or two buckets are equal.
+    ArgumentError: if the name is in use or has a dot, or two buckets are equal
+      or not in order.
   """
   if name in known or "." in name:
     raise errors.ArgumentError(
@@ -95,10 +96,12 @@ def check_new(caller, name, buckets, known):
       f"are {list(known)}, got {name!r}. Choose another name."
     )
   buckets = [None] if buckets is None else list(buckets)
-  if not buckets or len(set(buckets)) < len(buckets):
+  sizes = sorted({size for size in buckets if isinstance(size, int)})
+  is_sorted = buckets == sizes or len(sizes) < len(set(buckets))
+  if not buckets or len(set(buckets)) < len(buckets) or not is_sorted:
     raise errors.ArgumentError(
-      f"{caller}: buckets must be different from one another, and at least "
-      f"one, got {buckets}."
+      f"{caller}: buckets must be different from one another, listed from "
+      f"small to large, and at least one, got {buckets}."
     )
   return buckets
 

@@ -180,6 +180,7 @@ class AddTest(support.PipelineTestCase):
   @parameterized.named_parameters(
     ("taken", {"name": "encoder"}, "a name of its own.*there are .'encoder'"),
     ("dotted", {"name": "a.b"}, "'a.b'.*without a dot"),
+    ("order", {"buckets": [6, 3]}, r"from small to large.* got \[6, 3\]"),
     ("no_buckets", {"buckets": []}, r"at least one, got \[\]"),
     ("same_buckets", {"buckets": [3, 5, 3]}, r"different.*got \[3, 5, 3\]"),
     (
