@@ -1,11 +1,11 @@
 """Draws the cut of a sub-model: which tensors are kept, recomputed, and read.
 
 The picture is text in graphviz's language, from which the `graphviz` package
-and its program `dot` make an SVG. The tensors that `tangle.cut_points` returns,
-at which the piece could be cut in two, have a double border. A small piece is
-drawn op by op. In a large one, scopes that differ only in numbers, such as the
-steps of an unrolled network, are drawn as one; if that is not enough, so are
-all ops of a scope.
+and its program `dot` make an SVG or PNG. The tensors that `tangle.cut_points`
+returns, at which the piece could be cut in two, have a double border. A small
+piece is drawn op by op. In a large one, scopes that differ only in numbers,
+such as the steps of an unrolled network, are drawn as one; if that is not
+enough, so are all ops of a scope.
 """
 
 import collections
@@ -31,29 +31,46 @@ def draw(caller, path, piece, residuals, recomputed):
 
   Args:
     caller: the name that error messages begin with.
-    path: the file to write, which ends with `.dot` or `.svg`.
+    path: the file to write, which ends with `.dot`, `.svg` or `.png`.
     piece: a `split.Split`.
     residuals: its `Residuals`.
     recomputed: the forward ops that the backward pass reruns.
 
   Raises:
     ArgumentError: if `path` has another ending.
-    MissingPackageError: if an SVG is asked for, and the package `graphviz` or
-      the program `dot` is missing.
+    MissingPackageError: if an SVG or PNG is asked for, and the package
+      `graphviz` or the program `dot` is missing.
+  """
+  write(caller, path, lambda: to_dot(piece, residuals, recomputed))
+
+
+def write(caller, path, make_text):
+  """Writes a picture as graphviz's text, or as what graphviz makes of it.
+
+  Args:
+    caller: the name that error messages begin with.
+    path: the file to write, which ends with `.dot`, `.svg` or `.png`.
+    make_text: a function that returns the picture in graphviz's language.
+
+  Raises:
+    ArgumentError: if `path` has another ending.
+    MissingPackageError: if an SVG or PNG is asked for, and the package
+      `graphviz` or the program `dot` is missing.
   """
   path = str(path)
-  if not path.endswith((".dot", ".svg")):
+  kind = path.rpartition(".")[2]
+  if kind not in ("dot", "svg", "png"):
     raise errors.ArgumentError(
-      f"{caller}: path must end with .dot or .svg, got {path!r}."
+      f"{caller}: path must end with .dot, .svg or .png, got {path!r}."
     )
-  render = _renderer(caller) if path.endswith(".svg") else lambda text: text
-  text = render(to_dot(piece, residuals, recomputed))
-  with open(path, "w", encoding="utf-8") as file:
-    file.write(text)
+  render = str.encode if kind == "dot" else _renderer(caller, kind)
+  content = render(make_text())
+  with open(path, "wb") as file:
+    file.write(content)
 
 
-def _renderer(caller):
-  """Returns the function from dot text to SVG text."""
+def _renderer(caller, kind):
+  """Returns the function from dot text to the bytes of a picture."""
   try:
     import graphviz
   except ImportError as error:
@@ -64,7 +81,7 @@ def _renderer(caller):
 
   def render(text):
     try:
-      return graphviz.Source(text).pipe("svg").decode("utf-8")
+      return graphviz.Source(text).pipe(kind)
     except graphviz.ExecutableNotFound as error:
       raise errors.MissingPackageError(
         f"{caller}: graphviz's program dot is not installed. Install it, as "
@@ -168,7 +185,7 @@ class _Graph:
       boxes.setdefault(group(op.name), []).append(op)
     places = {name: k for k, name in enumerate(boxes)}
     yield "digraph cut {"
-    yield f"  label={_quote(self._title())}; labelloc=t;"
+    yield f"  label={quote(self._title())}; labelloc=t;"
     yield '  rankdir=TB; fontname="Helvetica"; nodesep=0.15; ranksep=0.25;'
     yield '  node [shape=box, style=filled, fontname="Helvetica", fontsize=10];'
     yield '  edge [color="#777777", arrowsize=0.6];'
@@ -200,7 +217,7 @@ class _Graph:
     yield "  subgraph cluster_legend {"
     yield '    label=""; color="#ffffff";'
     for kind, (color, text) in _KINDS.items():
-      yield f"    {kind} [label={_quote(text)}, fillcolor={_quote(color)}];"
+      yield f"    {kind} [label={quote(text)}, fillcolor={quote(color)}];"
     yield '    place [label="place to cut", fillcolor="#ffffff",'
     yield "           peripheries=2];"
     yield "  }"
@@ -219,9 +236,9 @@ class _Graph:
       text.append(f"{size:,} bytes")
     order = ["kept", "again", "variable", "input", "once"]
     colors = [_KINDS[kind][0] for kind in order if kinds[kind]]
-    found = [f"label={_quote(chr(10).join(text))}"]
+    found = [f"label={quote(chr(10).join(text))}"]
     if len(ops) == 1:
-      found.append(f"fillcolor={_quote(colors[0])}")
+      found.append(f"fillcolor={quote(colors[0])}")
     else:  # a stripe for each kind
       share = sum(kinds.values())
       present = [kind for kind in order if kinds[kind]]
@@ -239,6 +256,7 @@ class _Graph:
     return ", ".join(found)
 
 
-def _quote(text):
+def quote(text):
+  """Returns `text` as a string of graphviz's language."""
   escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
   return f'"{escaped}"'

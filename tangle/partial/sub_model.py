@@ -273,11 +273,11 @@ class SubModel:
     """Draws which tensors are kept and which are recomputed.
 
     Args:
-      path: the file to write: `.dot`, for graphviz, or `.svg`.
+      path: the file to write: `.dot`, for graphviz, `.svg` or `.png`.
 
     Raises:
       ArgumentError: if `path` has another ending.
-      MissingPackageError: if an SVG is asked for and graphviz is missing.
+      MissingPackageError: if a picture is asked for and graphviz is missing.
     """
     residual_set = self._pass(tuple(self._usable))
     drawing.draw(

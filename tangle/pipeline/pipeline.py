@@ -17,6 +17,7 @@ from tangle.pipeline import (
   trainer,
 )
 from tangle.pipeline import boundaries as boundaries_lib
+from tangle.pipeline import diagrams as diagrams_lib
 
 
 class Pipeline:
@@ -383,6 +384,19 @@ class Pipeline:
     except run_errors.ERRORS as error:
       runs.explain(caller, error, sess, plan, given)
       raise
+
+  def draw(self, path):
+    """Draws the sub-models, and the boundaries with shapes and bytes.
+
+    Args:
+      path: the file to write: `.dot`, for graphviz, `.svg` or `.png`.
+
+    Raises:
+      ArgumentError: if `path` has another ending.
+      MissingPackageError: if a picture is asked for and graphviz is missing.
+    """
+    self.build()
+    diagrams_lib.draw(f"Pipeline {self.name!r}: draw", path, self)
 
   def graph_counts(self):
     """Lists the static graphs of the pipeline.

@@ -99,7 +99,7 @@ class DrawTest(case.GraphTestCase):
     self.assertEqual(drawing._grouping(["a/b_1", "a/b_2"], 1)("a/b_2"), "a/b*")
 
   def test_names_are_quoted(self):
-    self.assertEqual(drawing._quote('a"b\n\\'), '"a\\"b\\n\\\\"')
+    self.assertEqual(drawing.quote('a"b\n\\'), '"a\\"b\\n\\\\"')
 
   @parameterized.parameters(
     "device", "device_none", "host", "session", "min_cut"
@@ -111,12 +111,13 @@ class DrawTest(case.GraphTestCase):
   def test_other_endings_are_refused(self):
     sub_model = checks.sub_model(zoo.mlp(self), "device")
     with self.assertRaises(errors.ArgumentError) as caught:
-      sub_model.draw("cut.png")
-    self.assert_message(caught.exception, "draw", ".svg", "cut.png")
+      sub_model.draw("cut.pdf")
+    self.assert_message(caught.exception, "draw", ".svg", "cut.pdf")
 
-  def test_a_picture_comes_from_graphviz(self):
+  @parameterized.parameters("svg", "png")
+  def test_a_picture_comes_from_graphviz(self, kind):
     sub_model = checks.sub_model(zoo.mlp(self), "device")
-    path = self.path("cut.svg")
+    path = self.path(f"cut.{kind}")
 
     class Source:
       def __init__(self, text):
@@ -129,7 +130,7 @@ class DrawTest(case.GraphTestCase):
     with mock.patch.dict(sys.modules, {"graphviz": package}):
       sub_model.draw(path)
     with open(path, encoding="utf-8") as file:
-      self.assertStartsWith(file.read(), "<svg>digraph")
+      self.assertStartsWith(file.read(), f"<{kind}>digraph")
 
   def test_names_what_is_missing(self):
     sub_model = checks.sub_model(zoo.mlp(self), "device")
