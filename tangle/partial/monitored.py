@@ -40,13 +40,14 @@ class Bound:
     self._sess = sess
     self.within = _within(sess)
 
-  def run(self, fetches, feed_dict=None, options=None):
+  def run(self, fetches, feed_dict=None, options=None, run_metadata=None):
     """Does what `sess.run` does, but does not retry in a new session.
 
     Args:
       fetches: as a session takes them.
       feed_dict: as a session takes it.
       options: as a session takes them.
+      run_metadata: as a session takes it.
 
     Returns:
       The fetched values.
@@ -60,7 +61,9 @@ class Bound:
       if begun or step_context.session is not self.within:
         raise _replaced()
       begun.append(True)
-      return step_context.run_with_hooks(fetches, feed_dict, options)
+      return step_context.run_with_hooks(
+        fetches, feed_dict, options, run_metadata
+      )
 
     return self._sess.run_step_fn(step)
 

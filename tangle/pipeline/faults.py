@@ -77,12 +77,14 @@ class Limited:
     milliseconds = max(1, int(timeout_s * 1000))
     self._options = tf1.RunOptions(timeout_in_ms=milliseconds)
 
-  def run(self, fetches, feed_dict=None):
+  def run(self, fetches, feed_dict=None, options=None, run_metadata=None):
     """Does what `Session.run` does, within the time limit.
 
     Args:
       fetches: as a session takes them.
       feed_dict: as a session takes it.
+      options: as a session takes them.
+      run_metadata: as a session takes it.
 
     Returns:
       The fetched values.
@@ -95,7 +97,12 @@ class Limited:
         self.keys.add(int(value))
     if isinstance(fetches, dict) and "update" in fetches:
       self.updating = True
-    return self._call(self.limited.run, fetches, feed_dict, self._options)
+    if options is None:
+      return self._call(self.limited.run, fetches, feed_dict, self._options)
+    both = tf1.RunOptions()
+    both.MergeFrom(options)
+    both.MergeFrom(self._options)
+    return self._call(self.limited.run, fetches, feed_dict, both, run_metadata)
 
   def partial_run_setup(self, fetches, feeds=None):
     """Does what `Session.partial_run_setup` does, within the time limit.

@@ -9,6 +9,7 @@ once.
 
 import collections
 import contextlib
+import copy
 import functools
 import time
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ import numpy as np
 from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import staging
-from tangle.pipeline import runs, schedules, step_runs, tasks
+from tangle.pipeline import programs, runs, schedules, step_runs, tasks
 
 WEIGHT = "weight of a micro-batch"
 
@@ -101,6 +102,8 @@ class Sums:
 
 class MicroProgram:
   """The steps of one `Plan`, with micro-batches."""
+
+  may_overlap = True
 
   def __init__(
     self, pipeline, plan, passes, update, weights, sums, count, schedule, pool
@@ -239,6 +242,28 @@ class MicroProgram:
         after.update(given.values())
         given[name] = len(self._tasks)
     return ops
+
+  def with_runs(self, wrap):
+    """Returns a copy of this program that makes other runs.
+
+    Args:
+      wrap: as for `Program.with_runs`.
+
+    Returns:
+      A `MicroProgram`.
+    """
+    found = copy.copy(self)
+    found._tasks, found._labels = [], {}
+    for task in self._tasks:
+      run, to_feed, m = task.work
+      name, is_backward, _ = label = self._labels[id(run), m]
+      kind = "backward" if is_backward else "update"
+      if not is_backward and name is not None:
+        kind = programs.kind_of_forward(self._passes.get(name))
+      made = wrap(run, name, kind, m)
+      found._labels[id(made), m] = label
+      found._tasks.append(task._replace(work=(made, to_feed, m)))
+    return found
 
   def step(self, sess, given):
     """Makes a step.

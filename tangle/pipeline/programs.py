@@ -1,5 +1,7 @@
 """The runs of a training step, prepared once per choice of buckets."""
 
+import copy
+
 from tangle import compat
 from tangle.compat import tf1
 from tangle.pipeline import runs, step_runs, tasks
@@ -33,6 +35,7 @@ class Program:
     self._passes = passes
     self._givers = {}  # source → the tasks that put its gradient, in order
     self._tasks = []
+    self._labels = []  # of each task: its sub-model and kind, micro-batch 0
     self._in_parts = {}  # sub-model → its `RunInParts`
     self._add_forward()
     takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
@@ -40,6 +43,8 @@ class Program:
     self._add_backward(update.closing, last)
     keys = runs.distinct(pair for a in plan.active for pair in a.keys)
     self._add(last, keys, range(len(self._tasks)))
+    both = "update" if update.closing is None else "backward and update"
+    self._labels.append((update.closing, both, 0))
     self._drops = runs.drop_all(pipeline, plan, passes)
     self._pool = pool if tasks.may_overlap(self._tasks) else None
 
@@ -54,6 +59,7 @@ class Program:
     for active, feeds in zip(self._plan.active, self._plan.feeds):
       current = self._passes.get(active.node.name)
       fetches = runs.training_fetches(active, current)
+      self._labels.append((active.node.name, kind_of_forward(current), 0))
       after = {turns[source.sub_model] for source in active.sources.values()}
       if current is not None and current.backward is None:
         gives, before = self._give(active)
@@ -92,11 +98,13 @@ class Program:
         run.prepare(ops + _puts(current))
         after = taken | before | {turn}
         self._tasks.append(tasks.Task((run.finish, None), frozenset(after)))
+        self._labels.append((name, "backward", 0))
       elif name == closing:
         last["update"] += ops
       else:
         after = taken | before | {turn}
         self._add(ops + _puts(current), active.keys, after)
+        self._labels.append((name, "backward", 0))
 
   def _give(self, active):
     """Makes the next task put the gradients of a sub-model's reads.
@@ -113,6 +121,28 @@ class Program:
         before.update(givers)
         givers.append(len(self._tasks))
     return ops, before
+
+  @property
+  def may_overlap(self):
+    """Whether a step may make several runs at the same time."""
+    return self._pool is not None
+
+  def with_runs(self, wrap):
+    """Returns a copy of this program that makes other runs.
+
+    Args:
+      wrap: called as `wrap(run, sub_model, kind, micro_batch)`, with the last
+        three as in `profiles.Run`; returns the run to make in place of `run`.
+
+    Returns:
+      A `Program`.
+    """
+    found = copy.copy(self)
+    found._tasks = [
+      task._replace(work=(wrap(task.work[0], *label), task.work[1]))
+      for task, label in zip(self._tasks, self._labels)
+    ]
+    return found
 
   def step(self, sess, given):
     """Makes a step.
@@ -161,6 +191,19 @@ class Program:
     for run in self._in_parts.values():
       run.give_up(step._replace(sess=sess))
     sess.run(self._drops, feed_dict)
+
+
+def kind_of_forward(current):
+  """Returns the kind of a forward run, as in `profiles.Run`.
+
+  Args:
+    current: the `Pass` of the sub-model, `None` if it has none.
+
+  Returns:
+    A string.
+  """
+  is_both = current is not None and current.backward is None
+  return "forward and backward" if is_both else "forward"
 
 
 def _puts(current):

@@ -13,6 +13,7 @@ from tangle.pipeline import (
   describing,
   faults,
   nodes,
+  profiles,
   programs,
   runs,
   schedules,
@@ -350,6 +351,28 @@ class Trainer:
     except run_errors.ERRORS as error:
       runs.explain(caller, error, sess, plan, given)
       raise
+
+  def profile(self, sess, batch, steps=2):
+    """Makes traced steps on a batch, each with its update.
+
+    Args:
+      sess: a session on the pipeline's graph.
+      batch: as for `step`.
+      steps: the number of steps. TensorFlow prepares traced runs in the first.
+
+    Returns:
+      A `profiles.Profile` of the last step: print it for a table, or call its
+      `write(path)` for a trace that chrome://tracing shows.
+
+    Raises:
+      ArgumentError: if `steps` is not a positive int. Otherwise as `step`.
+    """
+    caller = f"Pipeline {self.pipeline.name!r}: profile"
+    batches.check(caller, "profile(sess, batch)", self.pipeline, sess, batch)
+    plan, given = runs.make_plan(self.pipeline, batch)
+    with self.pipeline.lock:
+      program, passes = self._make_program(plan), self._passes(plan)
+    return profiles.take(self.pipeline, sess, program, passes, given, steps)
 
   def _make_program(self, plan):
     """Makes the `Program` of a plan."""
