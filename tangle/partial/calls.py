@@ -39,6 +39,7 @@ class ResidualSet:
     repeated: names of tensors that the backward passes recompute.
     recomputed: a dict whose keys are the forward ops that they rerun, in order.
     predicted: predicted bytes of the kept tensors, `None` if not predicted.
+    stacks: as in `Residuals`.
     open: the `Kept` of all calls that may hold something in the runtime.
     lost: those `Kept` whose call nobody refers to any more.
   """
@@ -51,6 +52,7 @@ class ResidualSet:
     self.repeated = set()
     self.recomputed = {}
     self.predicted = None
+    self.stacks = 0
     self.open = set()
     self.lost = collections.deque()
     self._lock = threading.RLock()  # held while something is dropped

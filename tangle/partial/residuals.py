@@ -5,7 +5,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from tangle.graphs import cut, references
+from tangle.graphs import cut, references, walk
 
 
 class Residual(NamedTuple):
@@ -45,11 +45,15 @@ class Residuals(tuple):
       first.
     predicted_bytes: the prediction of `bytes` by which `"min_cut"` or a budget
       chose; `None` for other policies.
+    stacks: the number of stacks on which TensorFlow 1 style loops keep tensors,
+      one for each iteration, until the end of the partial run. They are not
+      among the records, and not counted in `bytes`.
   """
 
   recomputed = ()
   recomputed_types = ()
   predicted_bytes = None
+  stacks = 0
 
   @property
   def bytes(self):
@@ -87,10 +91,18 @@ class Residuals(tuple):
     if self.recomputed:
       types = ", ".join(f"{n} {kind}" for kind, n in self.recomputed_types)
       lines.append(f"{len(self.recomputed)} ops are computed again: {types}")
+    unknown = sum(r.bytes is None and not r.is_variable for r in self)
+    if unknown:
+      lines.append(f"not counted: residuals of unknown size (?): {unknown}")
+    if self.stacks:
+      lines.append(
+        f"not counted: stacks of TensorFlow 1 style loops, which keep tensors "
+        f"of each iteration: {self.stacks}"
+      )
     return "\n".join(lines)
 
 
-def describe(kept, measured=None, recomputed=(), predicted=None):
+def describe(kept, measured=None, recomputed=(), predicted=None, stacks=0):
   """Makes the records of kept tensors.
 
   Args:
@@ -99,6 +111,7 @@ def describe(kept, measured=None, recomputed=(), predicted=None):
       shape is not known statically.
     recomputed: the forward ops that run again.
     predicted: the predicted bytes, or `None`.
+    stacks: what `count_stacks` returned.
 
   Returns:
     A `Residuals`.
@@ -128,7 +141,21 @@ def describe(kept, measured=None, recomputed=(), predicted=None):
   types = collections.Counter(op.type for op in working)
   found.recomputed_types = tuple(types.most_common())
   found.predicted_bytes = predicted
+  found.stacks = stacks
   return found
+
+
+def count_stacks(items):
+  """Counts the stacks of loops that gradients read.
+
+  Args:
+    items: tensors of any shapes, or ops, of the backward pass.
+
+  Returns:
+    An int.
+  """
+  ops = walk.ancestors(items, control=True)
+  return sum(op.type == "StackV2" for op in ops)
 
 
 def needs_measuring(tensor):

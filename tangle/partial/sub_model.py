@@ -267,6 +267,7 @@ class SubModel:
       residual_set.measured,
       residual_set.recomputed,
       residual_set.predicted,
+      residual_set.stacks,
     )
 
   def draw(self, path):
@@ -342,6 +343,7 @@ class SubModel:
     upstream = [(k, self.upstream[k]) for k, use in enumerate(used) if use]
     store = stores.SessionStore(self._split.outputs, flat, upstream, copies)
     residual_set = calls.ResidualSet(backward.cut.kept, store)
+    residual_set.stacks = residuals_lib.count_stacks(flat)
     residual_set.passes[used] = rebuild(store.gradients)
     return residual_set
 

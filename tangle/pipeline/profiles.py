@@ -118,7 +118,7 @@ class Profile:
     if any(run.ops is None for run in self.runs):
       lines.append("-: TensorFlow does not trace partial runs.")
     if any(row[-1].endswith("+") for row in rows):
-      lines.append("+: besides residuals whose size is not known.")
+      lines.append("+: besides what has no known size; see residuals.")
     return "\n".join(lines)
 
   def write(self, path):
@@ -154,7 +154,7 @@ def _size(kept):
   if kept is None:
     return ""
   unknown = any(r.bytes is None and not r.is_variable for r in kept)
-  return f"{kept.bytes:,}{'+' if unknown else ''}"
+  return f"{kept.bytes:,}{'+' if unknown or kept.stacks else ''}"
 
 
 def _events(runs):
@@ -265,7 +265,9 @@ def take(pipeline, sess, program, passes, given, steps):
   for name, current in passes.items():
     if current.backward is not None:
       shapes = _shapes(found, name, current.residuals)
-      kept[name] = residuals_lib.describe(current.residuals, shapes)
+      kept[name] = residuals_lib.describe(
+        current.residuals, shapes, stacks=_stacks(current)
+      )
   return Profile(found, kept, result)
 
 
@@ -286,6 +288,15 @@ def _shapes(runs, name, tensors):
     if end.name in found:
       found[tensor.name] = found[end.name]
   return found
+
+
+def _stacks(current):
+  """Returns the number of stacks of loops that the gradients of a pass read."""
+  if current.is_real is None:  # stacks cannot be kept between runs
+    return 0
+  puts = [put for pair in current.reads.values() for put in pair]
+  puts += [current.variables and current.variables.put]
+  return residuals_lib.count_stacks(put for put in puts if put is not None)
 
 
 class _Recorded:

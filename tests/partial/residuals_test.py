@@ -80,6 +80,30 @@ class RecordsTest(case.GraphTestCase):
     self.assertLen(lines[lines.index(title) :], 2 + 2)
     self.assertIn("2 residuals, 36,000 bytes, and 2 values", lines[-1])
 
+  def test_says_that_the_stacks_of_loops_are_not_counted(self):
+    self.use_control_flow(v2=False)
+    x = tf1.placeholder(tf1.float64, [None, 3])
+    _, y = tf1.while_loop(
+      lambda k, y: k < 3, lambda k, y: (k + 1, tf1.tanh(y)), [0, x]
+    )
+    sub_model = tangle.SubModel([x], [tf1.sin(y)], store="session")
+    found = sub_model.residuals
+    # For the gradient of tanh there is one stack, of its values.
+    stacks = [op for op in self.graph.get_operations() if op.type == "StackV2"]
+    self.assertEqual(found.stacks, len(stacks))
+    self.assertEqual(found.stacks, 1)
+    lines = str(found).splitlines()
+    self.assertRegex(lines[-1], "^not counted: stacks .* iteration: 1$")
+    unknown = sum(record.bytes is None for record in found)
+    self.assertEqual(
+      lines[-2], f"not counted: residuals of unknown size (?): {unknown}"
+    )
+
+  def test_without_loops_there_are_no_stacks(self):
+    _, sub_model = self.perceptron(3)
+    self.assertEqual(sub_model.residuals.stacks, 0)
+    self.assertNotIn("not counted", str(sub_model.residuals))
+
   def test_values_of_resource_variables_name_their_variable(self):
     x = tf1.placeholder(tf1.float64, [2])
     w = self.variable("w", np.ones(2))

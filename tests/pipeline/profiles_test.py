@@ -236,7 +236,12 @@ class ProfileTest(support.PipelineTestCase):
         (None, "update", False),
       ],
     )
-    self.assertIn("-: TensorFlow does not trace partial runs.", str(profile))
+    text = str(profile)
+    self.assertIn("-: TensorFlow does not trace partial runs.", text)
+    self.assertIn("+: besides what has no known size; see residuals.", text)
+    stacks = [op for op in self.graph.get_operations() if op.type == "StackV2"]
+    self.assertNotEmpty(stacks)
+    self.assertEqual(profile.residuals["loop"].stacks, len(stacks))
     self.assertNotEmpty(self.write(profile))
 
   def test_a_monitored_session_can_be_profiled(self):
