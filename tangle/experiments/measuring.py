@@ -1,9 +1,13 @@
 """Validation in training, and the measurement at the end."""
 
+import itertools
+
 from tangle.experiments import tasks
 from tangle.seq2seq import batches, decoding, encoding, metrics
 
 BATCH_SIZE = 256
+SAMPLES = 5
+"""The number of validation lines that are shown with what was decoded."""
 
 
 class Measure:
@@ -58,8 +62,9 @@ class Measure:
 
     Returns:
       A dict: `validation_loss` in nats per symbol, `validation_perplexity`, and
-      the metric such as `validation_wer`. Without validation data the loss is
-      measured on the training data.
+      the metric such as `validation_wer`, with `validation_samples`: source,
+      reference and what was decoded, for the first lines. Without validation
+      data the loss is measured on the training data.
     """
     task = self._task
     split = "validation" if "validation" in task.encoded else "train"
@@ -70,6 +75,7 @@ class Measure:
       layout=tasks.LAYOUTS[task.layout],
     )
     loss = model.loss(sess, held_out.in_order())
+    samples = {}
     record = {
       "validation_loss": loss,
       "validation_perplexity": metrics.perplexity(loss, 1),
@@ -84,9 +90,11 @@ class Measure:
         layout=tasks.LAYOUTS[task.layout],
         tokenize=lambda symbols: symbols,
       )
-      record.update(self._evaluate("validation", decoder))
+      figures, predictions = self._evaluate("validation", decoder)
+      record.update(figures)
+      samples["validation_samples"] = self._samples("validation", predictions)
     self.curve.append(dict(record, step=self.every * (len(self.curve) + 1)))
-    return record
+    return dict(record, **samples)
 
   def final(self, decoder, lines):
     """Measures on the test split, and converts sample lines.
@@ -100,7 +108,8 @@ class Measure:
     """
     figures = {}
     if "test" in self._task.evaluations:
-      figures.update(self._evaluate("test", decoder.reading(lambda s: s)))
+      found, _ = self._evaluate("test", decoder.reading(lambda s: s))
+      figures.update(found)
     found = decoder.decode_lines(lines).candidates
     figures["samples"] = {
       line: " ".join(candidates[0].symbols) if candidates else ""
@@ -109,7 +118,10 @@ class Measure:
     return figures
 
   def _evaluate(self, split, decoder):
-    """Returns the metric of a split, and how many were not decoded."""
+    """Returns the figures of a split, and what was decoded.
+
+    The figures are the metric, and how many lines were not decoded.
+    """
     found = decoder.decode_lines(self._task.evaluations[split].sources)
     predictions = [
       candidates[0].symbols if candidates else ()
@@ -117,7 +129,21 @@ class Measure:
     ]
     figures = dict(self._task.measure(split, predictions))
     figures["left_out"] = found.report.dropped
-    return {f"{split}_{name}": value for name, value in figures.items()}
+    figures = {f"{split}_{name}": value for name, value in figures.items()}
+    return figures, predictions
+
+  def _samples(self, split, predictions):
+    """Returns the first lines of a split, with what was decoded."""
+    evaluation = self._task.evaluations[split]
+    lines = zip(evaluation.sources, evaluation.references, predictions)
+    return [
+      {
+        "source": " ".join(source),
+        "reference": " ".join(references[0]),
+        "decoded": " ".join(decoded),
+      }
+      for source, references, decoded in itertools.islice(lines, SAMPLES)
+    ]
 
   def state(self):
     """Returns the curve."""

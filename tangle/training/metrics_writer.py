@@ -4,7 +4,7 @@ import os
 import time
 
 from tangle import errors
-from tangle.training import meters, records, summaries
+from tangle.training import meters, records, runs, summaries
 
 _SHOWN = ("loss", "perplexity", "learning_rate", "steps_per_s")
 _OWN = _SHOWN + ("step", "buckets", "global_norm", "seconds")
@@ -60,7 +60,9 @@ class MetricsWriter:
     self.records = records.Records(out_dir, self._kept if resumed else None)
     folder = os.path.join(out_dir, "summaries")
     resume_step = step if resumed else None
-    self._summaries = summaries.Summaries(folder, graph, resume_step, self.say)
+    self._summaries = summaries.Summaries(
+      folder, graph, resume_step, self.say, _describe(out_dir)
+    )
     self._begun_s = self._reported_s = time.monotonic()
     self._reported_step = step
 
@@ -138,6 +140,21 @@ class MetricsWriter:
     self._kept = {"bytes": int(kept["bytes"]), "sha256": str(kept["sha256"])}
     if self._kept["bytes"] < 0:
       raise ValueError("a number of bytes is negative")
+
+
+def _describe(out_dir):
+  """Returns texts about a run: its settings, if they are recorded."""
+  try:
+    groups = runs.read(out_dir)["settings"]
+  except errors.TangleError:  # whoever needs the settings is told
+    return {}
+  rows = [
+    {"group": group, "setting": name, "value": value}
+    for group, settings in groups.items()
+    if isinstance(settings, dict)
+    for name, value in settings.items()
+  ]
+  return {"settings": rows}
 
 
 def check_validation(figures, watch):

@@ -1,5 +1,7 @@
 """Tests of measuring."""
 
+import json
+import os
 import sys
 from unittest import mock
 
@@ -22,6 +24,34 @@ class MeasuringTest(absltest.TestCase):
     self.assertEqual(found["test_wer"], self.figures["test_wer"])
     self.assertEqual(found["test_left_out"], 0)
     self.assertEqual(found["samples"], {"abba": "AA B B AA", "d": "D"})
+
+  def test_validation_shows_lines_with_references(self):
+    measure = measuring.Measure(self.task)
+    evaluation = self.task.evaluations["validation"]
+    predictions = evaluation.sources
+    found = measure._samples("validation", predictions)
+    self.assertLen(found, min(measuring.SAMPLES, len(predictions)))
+    source = " ".join(evaluation.sources[0])
+    self.assertEqual(
+      found[0],
+      {
+        "source": source,
+        "reference": " ".join(evaluation.references[0][0]),
+        "decoded": source,
+      },
+    )
+
+  def test_samples_are_written_but_not_kept_in_the_curve(self):
+    records = os.path.join(self.run_dir, "metrics.jsonl")
+    with open(records, encoding="utf-8") as file:
+      found = [json.loads(line) for line in file]
+    validated = [record for record in found if "validation_loss" in record]
+    self.assertNotEmpty(validated)
+    for record in validated:
+      if "step" in record:
+        self.assertNotEmpty(record["validation_samples"])
+    for record in self.figures["curve"]:
+      self.assertNotIn("validation_samples", record)
 
   def test_the_best_checkpoint_goes_by_the_metric(self):
     self.assertEqual(measuring.Measure(self.task).watch, "validation_wer")

@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.training import metrics_writer
+from tangle.training import metrics_writer, runs
 from tests import case
 from tests.training import summaries_test
 
@@ -84,6 +84,17 @@ class MetricsWriterTest(case.GraphTestCase):
     self.assertEqual(self.read(), [{"step": 4, "loss": 0.5}])
     folder = os.path.join(self.folder, "summaries")
     self.assertEqual(summaries_test.read_scalars(folder), {("loss", 4): 0.5})
+
+  def test_settings_are_shown_as_text(self):
+    settings = {"model": {"units": 8}, "training": {"rate": 0.5}}
+    with runs.started(self.folder, settings):
+      self.open().close()
+    folder = os.path.join(self.folder, "summaries")
+    found = summaries_test.read_texts(folder)
+    self.assertEqual(
+      found["settings", 0].splitlines()[2:],
+      ["| model | units | 8 |", "| training | rate | 0.5 |"],
+    )
 
   def test_goes_on_with_the_interval_and_the_files(self):
     found = self.open()

@@ -15,24 +15,44 @@ from tangle.training import summaries
 from tests import case
 
 
-def read_events(folder):
-  """Returns the events of each file in a folder, a list of lists."""
+def read_events(folder, part=summaries.TRAIN):
+  """Returns the events of each file of a part, a list of lists."""
   return [
     list(tf1.train.summary_iterator(path))
-    for path in sorted(glob.glob(os.path.join(folder, "events.*")))
+    for path in sorted(glob.glob(os.path.join(folder, part, "events.*")))
   ]
 
 
-def read_scalars(folder):
-  """Returns (tag, step) → value as TensorBoard shows them."""
-  found = {}
-  for events in read_events(folder):
+def read_values(folder, part=summaries.TRAIN):
+  """Returns (tag, step) → `Summary.Value` as TensorBoard shows them."""
+  found, is_restart = {}, False
+  for events in read_events(folder, part):
     for event in events:
-      if event.session_log.status == tf1.SessionLog.START:
+      if event.session_log.status == tf1.SessionLog.START and not is_restart:
+        is_restart = True  # the next one will be
+      elif event.session_log.status == tf1.SessionLog.START:
         found = {k: v for k, v in found.items() if k[1] < event.step}
       for value in event.summary.value:
-        found[value.tag, event.step] = value.simple_value
+        found[value.tag, event.step] = value
   return found
+
+
+def read_scalars(folder, part=summaries.TRAIN):
+  """Returns (tag, step) → number."""
+  return {
+    key: value.simple_value
+    for key, value in read_values(folder, part).items()
+    if value.HasField("simple_value")
+  }
+
+
+def read_texts(folder, part=summaries.TRAIN):
+  """Returns (tag, step) → text."""
+  return {
+    key: tf1.make_ndarray(value.tensor).item().decode("utf-8")
+    for key, value in read_values(folder, part).items()
+    if value.metadata.plugin_data.plugin_name == "text"
+  }
 
 
 class SummariesTest(case.GraphTestCase):
@@ -58,8 +78,9 @@ class SummariesTest(case.GraphTestCase):
         "buckets": {"10x5": {"perplexity": 2.0}},
         "infinite": math.inf,
         "not_a_number": math.nan,
-        "text": "x",
         "none": None,
+        "empty": [],
+        "curve": [1.0, 2.0],
       },
     )
     written.sync()
@@ -67,6 +88,51 @@ class SummariesTest(case.GraphTestCase):
       read_scalars(self.folder),
       {("loss", 5): 0.5, ("count", 5): 3.0, ("buckets/10x5/perplexity", 5): 2},
     )
+
+  def test_validation_has_the_same_names_in_a_folder_of_its_own(self):
+    written = self.open()
+    written.write(5, {"loss": 0.5, "validation_loss": 0.75})
+    written.write(6, {"validation_loss": 0.25})
+    written.close()
+    self.assertEqual(read_scalars(self.folder), {("loss", 5): 0.5})
+    self.assertEqual(
+      read_scalars(self.folder, summaries.VALIDATION),
+      {("loss", 5): 0.75, ("loss", 6): 0.25},
+    )
+
+  def test_without_validation_there_is_no_folder_for_it(self):
+    self.open().write(1, {"loss": 0.5})
+    self.assertEqual(os.listdir(self.folder), [summaries.TRAIN])
+
+  def test_validation_after_the_step_where_a_run_goes_on_is_left_out(self):
+    written = self.open()
+    for step in (1, 2, 3):
+      written.write(step, {"validation_loss": 1.0})
+    written.close()
+    self.open(2).close()
+    self.assertEqual(
+      read_scalars(self.folder, summaries.VALIDATION),
+      {("loss", 1): 1.0, ("loss", 2): 1.0},
+    )
+
+  def test_texts_and_tables_are_shown_as_text(self):
+    written = self.open()
+    rows = [{"in": "a|b", "out": "c_d\ne"}, {"in": "x", "out": 0.5}]
+    written.write(4, {"note": "so *it* is", "validation_samples": rows})
+    written.close()
+    self.assertEqual(read_texts(self.folder), {("note", 4): "so *it* is"})
+    table = "| in | out |\n| --- | --- |\n| a\\|b | c\\_d e |\n| x | 0.5 |"
+    self.assertEqual(
+      read_texts(self.folder, summaries.VALIDATION), {("samples", 4): table}
+    )
+    self.assertEmpty(read_scalars(self.folder))
+
+  def test_texts_of_the_whole_run_are_written_once(self):
+    for text, resume_step in (("first", None), ("second", 3)):
+      summaries.Summaries(
+        self.folder, self.graph, resume_step, texts={"settings": text}
+      ).close()
+    self.assertEqual(read_texts(self.folder), {("settings", 0): "first"})
 
   def test_the_graph_is_written_once(self):
     self.open().close()
@@ -95,7 +161,7 @@ class SummariesTest(case.GraphTestCase):
       for event in events
       if event.session_log.status == tf1.SessionLog.START
     ]
-    self.assertEqual(starts, [3])
+    self.assertEqual(starts, [0, 3])
     self.assertEqual(
       read_scalars(self.folder),
       {("loss", 1): 1.0, ("loss", 2): 1.0, ("loss", 3): 2.0},
@@ -119,7 +185,7 @@ class SummariesTest(case.GraphTestCase):
     found.sync()
     found.close()
     self.assertLen(said, 1)
-    self.assertRegex(said[0], "No more summaries .*new': .*File exists")
+    self.assertRegex(said[0], "No more summaries .*new': .*Not a directory")
 
   def test_a_full_disk_is_said_once_and_ends_nothing(self):
     said = []
