@@ -130,6 +130,11 @@ class BucketGraph:
     passes = self._passes.values()
     return list({t.name: t for p in passes for t in p.residuals}.values())
 
+  @property
+  def passes(self):
+    """The passes that were made, a list of `Pass`."""
+    return list(self._passes.values())
+
   def owns(self, found):
     """Whether the `Pass` `found` was made here."""
     return any(found is own for own in self._passes.values())

@@ -1,8 +1,9 @@
-"""Draws a pipeline: its sub-models, and the boundaries between them.
+"""Shows a pipeline: a picture, and a table of its residuals.
 
-The picture is text in graphviz's language, as that of `partial.drawing`. A box
-is a sub-model. It lists the outputs that others read, with the bytes that cross
-to each reader in a step; as many bytes of gradients return.
+The picture has the sub-models and the boundaries between them. It is text in
+graphviz's language, as that of `partial.drawing`. A box is a sub-model. It
+lists the outputs that others read, with the bytes that cross to each reader in
+a step; as many bytes of gradients return.
 """
 
 import collections
@@ -151,7 +152,7 @@ def describe(tensors):
   if shape.rank is not None:
     sizes = ", ".join("?" if n is None else str(n) for n in shape.as_list())
     sizes = f"[{sizes}]"
-  found = [_bytes(tensor) for tensor in tensors]
+  found = [static_bytes(tensor) for tensor in tensors]
   text = f"{tensors[0].dtype.base_dtype.name} {sizes}, "
   if None in found or len({unit for _, unit in found}) > 1:
     return text + "bytes unknown before a run"
@@ -160,8 +161,16 @@ def describe(tensors):
   return f"{text}{number} bytes per {found[0][1]}"
 
 
-def _bytes(tensor):
-  """Returns bytes and their unit, `None` if they are not static."""
+def static_bytes(tensor):
+  """Returns the bytes of a tensor of any shape and their unit.
+
+  Args:
+    tensor: the tensor.
+
+  Returns:
+    An int and `"example"` or `"batch"`; `None` if its size is not static. If
+    only the first dimension is unknown, it counts as the batch.
+  """
   size = residuals.static_bytes(tensor)
   if size is not None:
     return size, "batch"
@@ -171,3 +180,40 @@ def _bytes(tensor):
   if not shape[1:].is_fully_defined():
     return None
   return shape[1:].num_elements() * tensor.dtype.size, "example"
+
+
+def list_residuals(pipeline):
+  """Lists what the passes of training steps keep, by static shapes.
+
+  Args:
+    pipeline: a `Pipeline`, after `minimize`.
+
+  Returns:
+    A dict for each sub-model and bucket with a backward run: `sub-model`,
+    `bucket`, `residuals` (their number), `bytes per example`, `bytes per batch`
+    of those without an unknown dimension, and `unknown`, the number of those
+    whose size is not static. Values of variables are left out.
+  """
+  return [
+    {"sub-model": node.name, "bucket": graph.bucket, **_sizes(current)}
+    for node in pipeline.nodes.values()
+    for graph in node.graphs.values()
+    for current in graph.passes
+    if current.backward is not None
+  ]
+
+
+def _sizes(current):
+  """Returns the figures of the residuals of a pass."""
+  records = residuals.describe(current.residuals)
+  own = [t for t, r in zip(current.residuals, records) if not r.is_variable]
+  known = [found for found in map(static_bytes, own) if found]
+  sums = collections.Counter()
+  for size, unit in known:
+    sums[unit] += size
+  return {
+    "residuals": len(own),
+    "bytes per example": sums["example"],
+    "bytes per batch": sums["batch"],
+    "unknown": len(own) - len(known),
+  }

@@ -14,6 +14,7 @@ from typing import NamedTuple, Optional
 
 from tangle import errors, files
 from tangle.compat import tf1
+from tangle.pipeline import pipeline
 from tangle.training import checkpoints as checkpoints_lib
 from tangle.training import failures, interrupts, parts, recovery, stopping
 from tangle.training import metrics_writer as metrics_writer_lib
@@ -262,8 +263,13 @@ class Loop:
       )
     with parts.explained(restored):
       self._stream = self._source.at(position)
+    own = getattr(self._trainer, "pipeline", None)
     self.metrics_writer.open(
-      self._out_dir, self.sess.graph, self._step, restored is not None
+      self._out_dir,
+      self.sess.graph,
+      self._step,
+      restored is not None,
+      own if isinstance(own, pipeline.Pipeline) else None,
     )
     self._score = None  # validation score at this step
     self._saved_step, self._saved_s = resumed_from, time.monotonic()

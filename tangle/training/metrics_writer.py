@@ -4,6 +4,7 @@ import os
 import time
 
 from tangle import errors
+from tangle.pipeline import diagrams
 from tangle.training import meters, records, runs, summaries
 
 _SHOWN = ("loss", "perplexity", "learning_rate", "steps_per_s")
@@ -37,7 +38,7 @@ class MetricsWriter:
     self._earlier_s = 0.0
     self._kept = None
 
-  def open(self, out_dir, graph, step, resumed):
+  def open(self, out_dir, graph, step, resumed, pipeline=None):
     """Opens the files.
 
     Args:
@@ -46,6 +47,7 @@ class MetricsWriter:
       step: how many steps have been done.
       resumed: whether a run in the folder is resumed and its state has been
         restored.
+      pipeline: the `Pipeline`, to show its residuals; `None` without one.
 
     Raises:
       DataError: if the records of the resumed run have changed, or if the run
@@ -60,8 +62,11 @@ class MetricsWriter:
     self.records = records.Records(out_dir, self._kept if resumed else None)
     folder = os.path.join(out_dir, "summaries")
     resume_step = step if resumed else None
+    texts = _describe(out_dir)
+    if pipeline is not None:
+      texts["residuals"] = diagrams.list_residuals(pipeline)
     self._summaries = summaries.Summaries(
-      folder, graph, resume_step, self.say, _describe(out_dir)
+      folder, graph, resume_step, self.say, texts
     )
     self._begun_s = self._reported_s = time.monotonic()
     self._reported_step = step

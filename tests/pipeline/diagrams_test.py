@@ -135,6 +135,24 @@ class DrawTest(support.PipelineTestCase):
     tensor = tf1.placeholder(dtype, shape)
     self.assertEqual(diagrams.describe([tensor]), expected)
 
+  def test_residuals_are_listed_by_static_shapes(self):
+    weight = self.weight("w", 3, 3)
+    pipeline = tangle.Pipeline()
+    pipeline.add("lower", support.layer(weight, ["x"]))
+    pipeline.add("upper", support.head(weight), reads={"x": "lower.out"})
+    pipeline.build()
+    self.assertEqual(diagrams.list_residuals(pipeline), [])
+    pipeline.minimize(tf1.train.GradientDescentOptimizer(0.1))
+    expected = {
+      "sub-model": "lower",
+      "bucket": None,
+      "residuals": 2,  # x and tanh(x w)
+      "bytes per example": 2 * 3 * 8,
+      "bytes per batch": 0,
+      "unknown": 0,
+    }
+    self.assertEqual(diagrams.list_residuals(pipeline), [expected])
+
   def test_other_endings_are_refused(self):
     pipeline, _ = self.encoder_and_decoder()
     with self.assertRaises(errors.ArgumentError) as caught:

@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
+import tangle
 from tangle import errors, files
 from tangle.compat import tf1
 from tangle.seq2seq import bucketing, tutorial_batches
@@ -24,6 +25,7 @@ from tangle.training import (
   sources,
 )
 from tests import case
+from tests.pipeline import support as pipelines
 from tests.training import kill, summaries_test, support
 
 
@@ -153,6 +155,25 @@ class LoopTest(LoopTestCase):
     )
     self.assertEqual(scalars["loss", 2], np.float32(first["loss"]))
     self.assertIn(("buckets/1/perplexity", 4), scalars)
+
+  def test_summaries_list_the_residuals_of_a_pipeline(self):
+    weight = self.variable("weight", np.ones([3, 3]))
+    pipeline = tangle.Pipeline()
+    pipeline.add("lower", pipelines.layer(weight, ["x"]))
+    pipeline.add("upper", pipelines.head(weight), reads={"x": "lower.out"})
+    trainer = pipeline.minimize(tf1.train.GradientDescentOptimizer(0.1))
+    batch = {"lower": {"x": np.ones([2, 3])}, "upper": {}}
+    loop.train(
+      self.session(),
+      trainer,
+      Numbers(),
+      self.folder,
+      1,
+      feeds=lambda number, step: batch,
+    )
+    found = summaries_test.read_texts(os.path.join(self.folder, "summaries"))
+    row = found["residuals", 0].splitlines()[-1]
+    self.assertEqual(row, "| lower | None | 2 | 48 | 0 | 0 |")
 
   def test_checkpoints_by_steps_and_at_both_ends(self):
     self.train(8, keep=9, checkpoint_every_s=None)
