@@ -37,17 +37,15 @@ class BucketGraph:
     op_count: the number of ops that it has added to the graph so far.
   """
 
-  def __init__(self, caller, bucket, piece, reads, key, residuals, device=None):
+  def __init__(self, caller, node, bucket, piece, reads):
     """Stores the arguments; adds nothing to the graph.
 
     Args:
       caller: the name that error messages begin with.
+      node: the `Node` of the sub-model, with its key, residuals and device.
       bucket: the bucket.
       piece: a `Piece`.
       reads: read name → (tensor, `Boundary`, key of the producer).
-      key: the scalar int64 key of the sub-model in a step.
-      residuals: a residual policy.
-      device: the device of the sub-model, or `None`.
     """
     self.caller = caller
     self.bucket = bucket
@@ -56,12 +54,12 @@ class BucketGraph:
     self.boundaries = {}
     self.op_count = 0
     self.reads = reads
-    self.key = key
-    self.residuals = residuals
-    self.device = device
+    self.key = node.key
+    self.residuals = node.residuals
+    self.device = node.device
     self._passes = {}
     self._feeds = {}
-    self.graph = key.graph
+    self.graph = node.key.graph
 
   def add_puts(self, boundaries):
     """Adds the ops that put outputs on their boundaries.

@@ -5,7 +5,7 @@ import collections
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import locks, strategies
-from tangle.partial import choice, leftovers, policies, prepared, run_errors
+from tangle.partial import choice, leftovers, policies, prepared
 from tangle.pipeline import (
   batches,
   bucket_graph,
@@ -194,20 +194,13 @@ class Pipeline:
         node.device
       ):
         reads = {name: self._read(node, name) for name in node.reads}
-        tensors = {name: tensor for name, (tensor, _, _) in reads.items()}
+        tensors = {name: read[0] for name, read in reads.items()}
         piece = node.build(bucket, tensors)
         pieces.check_piece(caller, piece, tensors.values(), self.graph)
         node.graphs[bucket] = bucket_graph.BucketGraph(
-          caller,
-          bucket,
-          piece,
-          reads,
-          node.key,
-          node.residuals,
-          node.device,
+          caller, node, bucket, piece, reads
         )
-      added = len(self.graph.get_operations()) - before
-      node.graphs[bucket].op_count += added
+      node.graphs[bucket].op_count += len(self.graph.get_operations()) - before
     found = {bucket: graph.piece for bucket, graph in node.graphs.items()}
     pieces.check_alike(caller, found)
     pieces.check_shared_variables(caller, found, self.graph)
@@ -375,15 +368,11 @@ class Pipeline:
     if not with_loss:
       needed = runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
-    try:
+    with runs.explained(caller, sess, plan, given):
+      options = plan, given, fetch, with_loss
       return faults.call(
-        self,
-        sess,
-        lambda to: runs.forward_only(self, to, plan, given, fetch, with_loss),
+        self, sess, lambda to: runs.forward_only(self, to, *options)
       )
-    except run_errors.ERRORS as error:
-      runs.explain(caller, error, sess, plan, given)
-      raise
 
   def draw(self, path):
     """Draws the sub-models, and the boundaries with shapes and bytes.

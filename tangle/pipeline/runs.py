@@ -3,12 +3,13 @@
 It also makes forward runs and their results.
 """
 
+import contextlib
 from typing import Any, Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
 from tangle import errors
-from tangle.partial import staging
+from tangle.partial import run_errors, staging
 from tangle.pipeline import batches
 from tangle.pipeline import nodes as nodes_lib
 
@@ -294,24 +295,31 @@ def join_result(found, weights, buckets, outputs=None, global_norm=None):
   )
 
 
-def explain(caller, error, sess, plan, given):
-  """Raises an explanation of an error of a plan's run, if there is one.
+@contextlib.contextmanager
+def explained(caller, sess, plan, given):
+  """Explains errors of a plan's runs, where that can be done.
 
   Args:
     caller: the name that error messages begin with.
-    error: the error.
     sess: the session.
     plan: the `Plan`.
-    given: for each of its sub-models the arrays that were fed.
+    given: for each of its sub-models the arrays that are fed.
+
+  Yields:
+    Nothing.
 
   Raises:
     TangleError: as `run_errors.reraise`.
   """
-  fed = [
-    (active.node.name, active.graph.piece, zip(feeds, arrays))
-    for active, feeds, arrays in zip(plan.active, plan.feeds, given)
-  ]
-  batches.explain(caller, error, sess, fed)
+  try:
+    yield
+  except run_errors.ERRORS as error:
+    fed = [
+      (active.node.name, active.graph.piece, zip(feeds, arrays))
+      for active, feeds, arrays in zip(plan.active, plan.feeds, given)
+    ]
+    batches.explain(caller, error, sess, fed)
+    raise
 
 
 def feeds_without_loss(pipeline, batch, fetch):

@@ -2,12 +2,11 @@
 
 import collections
 import itertools
-import numbers
 from concurrent import futures
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.partial import monitored, run_errors
+from tangle.partial import monitored
 from tangle.pipeline import (
   batches,
   describing,
@@ -65,7 +64,7 @@ class Trainer:
       threads -= 1  # the calling thread makes runs too
     if (overlap or micro_batches > 1) and threads:
       self._pool = futures.ThreadPoolExecutor(threads, f"{pipeline.name}_runs")
-    self._check_settings()
+    updates.check_settings(pipeline, clip_norm, self._weights)
     with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
       with tf1.name_scope("training") as scope:
         self._scope = scope
@@ -74,37 +73,6 @@ class Trainer:
 
   def __repr__(self):
     return describing.trainer(self)
-
-  def _check_settings(self):
-    clip_norm = self._clip_norm
-    if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
-      raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: clip_norm must be positive, got "
-        f"{clip_norm}. None leaves gradients as they are."
-      )
-    with_loss = [
-      name
-      for name, node in self.pipeline.nodes.items()
-      if next(iter(node.graphs.values())).piece.loss is not None
-    ]
-    if not with_loss:
-      raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: no sub-model has a loss. Give the "
-        f"Piece of at least one of them a loss."
-      )
-    for name, weight in self._weights.items():
-      if not isinstance(weight, numbers.Real):
-        raise errors.ArgumentError(
-          f"Pipeline {self.pipeline.name!r}: the loss weight of {name!r} must "
-          f"be a number, got {weight!r}. Multiply in the builder by what "
-          f"changes from step to step."
-        )
-      if name not in with_loss:
-        raise errors.ArgumentError(
-          f"Pipeline {self.pipeline.name!r}: loss_weights names {name!r}; the "
-          f"sub-models with a loss are {with_loss}."
-          f"{errors.suggest(name, with_loss) or ' Name one of them.'}"
-        )
 
   def record(self, timeline):
     """Records the runs of later steps with micro-batches.
@@ -342,15 +310,12 @@ class Trainer:
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    try:
+    with runs.explained(caller, sess, plan, given):
       return faults.call(
         self.pipeline,
         monitored.bind(sess),
         lambda to: program.step(to, given),
       )
-    except run_errors.ERRORS as error:
-      runs.explain(caller, error, sess, plan, given)
-      raise
 
   def profile(self, sess, batch, steps=2):
     """Makes traced steps on a batch, each with its update.

@@ -1,5 +1,6 @@
 """The update of a training step: all gradients are applied at once."""
 
+import numbers
 from typing import Any, NamedTuple, Optional
 
 from tangle import errors, gradients
@@ -49,6 +50,48 @@ class Part(NamedTuple):
   name: str
   variables: Any
   direct: bool
+
+
+def check_settings(pipeline, clip_norm, loss_weights):
+  """Checks what `Pipeline.minimize` takes for the loss and the gradients.
+
+  Args:
+    pipeline: the `Pipeline`.
+    clip_norm: a number, a tensor or `None`.
+    loss_weights: sub-model name → weight.
+
+  Raises:
+    ArgumentError: if the norm is not positive, no sub-model has a loss, or a
+      weight is no number or names a sub-model without a loss.
+  """
+  if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
+    raise errors.ArgumentError(
+      f"Pipeline {pipeline.name!r}: clip_norm must be positive, got "
+      f"{clip_norm}. None leaves gradients as they are."
+    )
+  with_loss = [
+    name
+    for name, node in pipeline.nodes.items()
+    if next(iter(node.graphs.values())).piece.loss is not None
+  ]
+  if not with_loss:
+    raise errors.ArgumentError(
+      f"Pipeline {pipeline.name!r}: no sub-model has a loss. Give the "
+      f"Piece of at least one of them a loss."
+    )
+  for name, weight in loss_weights.items():
+    if not isinstance(weight, numbers.Real):
+      raise errors.ArgumentError(
+        f"Pipeline {pipeline.name!r}: the loss weight of {name!r} must "
+        f"be a number, got {weight!r}. Multiply in the builder by what "
+        f"changes from step to step."
+      )
+    if name not in with_loss:
+      raise errors.ArgumentError(
+        f"Pipeline {pipeline.name!r}: loss_weights names {name!r}; the "
+        f"sub-models with a loss are {with_loss}."
+        f"{errors.suggest(name, with_loss) or ' Name one of them.'}"
+      )
 
 
 def parts_of(passes, apart=False):
