@@ -17,20 +17,21 @@ import time
 
 from absl import flags
 
-from tangle import errors
 from tangle.experiments import command_line
-from tangle.pipeline import clusters
-from tangle.training import records
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_float("seconds", None, "How long to run; until Ctrl-C by default.")
-command_line.define(clusters.LocalCluster, log_dir=None)
+CLUSTER = "tangle.pipeline.clusters.LocalCluster"
+command_line.define(CLUSTER, log_dir=None)
 flags.declare_key_flag("log_dir")  # which absl has
 
 
 def show(cluster):
   """Prints where the tasks are, for a person and for programs."""
+  from tangle.pipeline import clusters
+  from tangle.training import records
+
   ids = [cluster.process_id(k) for k in range(len(cluster.addresses))]
   print(f"target: {cluster.target} (for tf.compat.v1.Session)")
   for k, address in enumerate(cluster.addresses):
@@ -61,13 +62,11 @@ def interrupt(*unused):
 
 
 def main():
+  from tangle.pipeline import clusters
+
   for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell has
     signal.signal(number, interrupt)  # a job in the background ignore SIGINT
-  if FLAGS.seconds is not None and not FLAGS.seconds > 0:
-    raise errors.ArgumentError(
-      f"cluster: --seconds must be positive, got {FLAGS.seconds}."
-    )
-  settings = command_line.take(clusters.LocalCluster, FLAGS)
+  settings = command_line.take(CLUSTER, FLAGS)
   try:
     with clusters.LocalCluster(**settings) as cluster:
       show(cluster)

@@ -17,56 +17,69 @@ import os
 
 from absl import flags
 
-from tangle.benchmarks import conflicts
-from tangle.experiments import command_line, multi_task, pareto, plots, tables
-from tangle.training import progress, records
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_enum(
   "experiment", "toy", ["toy", "calculator", "cost"], "What to do."
 )
-flags.DEFINE_string("out_dir", "out/gradients", "Gets metrics.jsonl, plots.")
-command_line.define(
-  pareto.follow,
-  multi_task.compare,
-  conflicts.compare,
-  methods=list(pareto.METHODS),
-  calculator_methods=list(multi_task.METHODS),
-  contenders=list(conflicts.NAMES),
+flags.DEFINE_string(
+  "out_dir", None, "Gets metrics.jsonl, plot; out/gradients_EXPERIMENT."
 )
+FOLLOW = "tangle.experiments.pareto.follow"
+MULTI_TASK = "tangle.experiments.multi_task.compare"
+COST = "tangle.benchmarks.conflicts.compare"
+command_line.define(FOLLOW, MULTI_TASK, COST)
 
 
-def toy(path, bar):
-  settings = command_line.take(pareto.follow, FLAGS)
+def toy(settings, path, bar):
+  from tangle.experiments import pareto
+
   figures = pareto.follow(progress=bar.count, **settings)
   pareto.plot(figures, path)
   return figures, {k: v for k, v in figures.items() if k != "paths"}
 
 
-def calculator(path, bar):
-  settings = command_line.take(multi_task.compare, FLAGS)
+def calculator(settings, path, bar):
+  from tangle.experiments import multi_task
+
   figures = multi_task.compare(progress=bar.count, **settings)
   multi_task.plot(figures, path)
   return figures, {k: v for k, v in figures.items() if k != "curves"}
 
 
-def cost(path, bar):
+def cost(settings, path, bar):
+  from tangle.benchmarks import conflicts
+  from tangle.experiments import plots, tables
+
   del bar
-  rows = conflicts.compare(**command_line.take(conflicts.compare, FLAGS))
+  rows = conflicts.compare(**settings)
   print(tables.format_table(rows, conflicts.COLUMNS), flush=True)
   title = "time of a step over that of a weighted sum"
   plots.draw_ratios(rows, "to_weighted", title, path)
   return rows, rows
 
 
+EXPERIMENTS = {
+  "toy": (toy, FOLLOW),
+  "calculator": (calculator, MULTI_TASK),
+  "cost": (cost, COST),
+}
+
+
 def main():
-  writer = records.Records(FLAGS.out_dir)
-  experiments = {"toy": toy, "calculator": calculator, "cost": cost}
-  path = os.path.join(FLAGS.out_dir, f"{FLAGS.experiment}.png")
-  with progress.Bar(unit="training") as bar:
-    figures, short = experiments[FLAGS.experiment](path, bar)
-  writer.write(**figures)
+  from tangle.training import progress, runs
+
+  name = FLAGS.experiment
+  experiment, source = EXPERIMENTS[name]
+  out_dir = FLAGS.out_dir or f"out/gradients_{name}"
+  settings = command_line.take(source, FLAGS)
+  run = runs.repeatable(out_dir, {f"gradients_{name}": settings})
+  with run as writer, progress.Bar(unit="training") as bar:
+    path = os.path.join(out_dir, f"{name}.png")
+    figures, short = experiment(settings, path, bar)
+    writer.write(**figures)
   return short
 
 

@@ -17,27 +17,27 @@ import os
 
 from absl import flags
 
-from tangle.experiments import combining, command_line
-from tangle.training import progress, records
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/combine", "Gets metrics.jsonl and plot.")
-command_line.define(
-  combining.measure, per_class=list(map(str, combining.PER_CLASS))
-)
+MEASURE = "tangle.experiments.combining.measure"
+command_line.define(MEASURE)
 
 
 def main():
-  writer = records.Records(FLAGS.out_dir)
-  with progress.Bar(unit="training") as bar:
+  from tangle.experiments import combining
+  from tangle.training import progress, runs
+
+  settings = command_line.take(MEASURE, FLAGS)
+  run = runs.repeatable(FLAGS.out_dir, {"combine": settings})
+  with run as writer, progress.Bar(unit="training") as bar:
     figures = combining.measure(
-      progress=bar.count,
-      write_metrics=writer.write,
-      **command_line.take(combining.measure, FLAGS),
+      progress=bar.count, write_metrics=writer.write, **settings
     )
-  combining.plot(figures, os.path.join(FLAGS.out_dir, "combine.png"))
-  writer.write(**figures)
+    writer.write(**figures)
+    combining.plot(figures, os.path.join(FLAGS.out_dir, "combine.png"))
   return figures
 
 

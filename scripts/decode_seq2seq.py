@@ -16,21 +16,35 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags
 
-from tangle.experiments import command_line, decode, run_folder
-from tangle.training import progress
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("run_dir", None, "Folder of a training.", required=True)
+flags.DEFINE_string("run_dir", None, "Folder of a training; needed.")
 flags.DEFINE_string("in", None, "Text file to decode; a prompt without.")
 flags.DEFINE_string("out", None, "File to write; decoded.txt in out_dir.")
 flags.DEFINE_string("out_dir", None, "Folder to write to; run_dir by default.")
 flags.DEFINE_list("references", [], "Text files to measure against, by BLEU.")
-command_line.define(run_folder.decoder)
+DECODER = "tangle.experiments.run_folder.decoder"
+command_line.define(DECODER)
+
+
+def check():
+  problems = []
+  if not FLAGS.run_dir or not os.path.isdir(FLAGS.run_dir):
+    problems.append(f"--run_dir={FLAGS.run_dir}: name the folder of a training")
+  if FLAGS.n_best > FLAGS.beam_size:
+    problems.append(
+      f"--n_best={FLAGS.n_best}: must be at most --beam_size={FLAGS.beam_size}"
+    )
+  return problems
 
 
 def main():
-  search = command_line.take(run_folder.decoder, FLAGS)
+  from tangle.experiments import decode, run_folder
+  from tangle.training import progress
+
+  search = command_line.take(DECODER, FLAGS)
   in_path, out_dir = FLAGS["in"].value, FLAGS.out_dir or FLAGS.run_dir
   if in_path is None:
     with run_folder.decoder(FLAGS.run_dir, **search) as decoder:
@@ -44,4 +58,4 @@ def main():
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, check)

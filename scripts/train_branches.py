@@ -19,25 +19,33 @@ import os
 
 from absl import flags
 
-from tangle.experiments import branching, command_line
-from tangle.training import progress, records
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/branches", "Gets metrics.jsonl and plot.")
-command_line.define(branching.measure)
+MEASURE = "tangle.experiments.branching.measure"
+flags.DEFINE_enum(
+  "schedule",
+  "round_robin",
+  ["round_robin", "proportional", "by_loss"],
+  "Which type comes next, when batches alternate.",
+)
+command_line.define(MEASURE, schedule=None)
 
 
 def main():
-  writer = records.Records(FLAGS.out_dir)
-  with progress.Bar(unit="training") as bar:
+  from tangle.experiments import branching
+  from tangle.training import progress, runs
+
+  settings = command_line.take(MEASURE, FLAGS)
+  run = runs.repeatable(FLAGS.out_dir, {"branches": settings})
+  with run as writer, progress.Bar(unit="training") as bar:
     figures = branching.measure(
-      progress=bar.count,
-      write_metrics=writer.write,
-      **command_line.take(branching.measure, FLAGS),
+      progress=bar.count, write_metrics=writer.write, **settings
     )
-  branching.plot(figures, os.path.join(FLAGS.out_dir, "branches.png"))
-  writer.write(**figures)
+    writer.write(**figures)
+    branching.plot(figures, os.path.join(FLAGS.out_dir, "branches.png"))
   del figures["accuracies"]
   return figures
 

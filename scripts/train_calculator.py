@@ -14,37 +14,37 @@ import os
 
 from absl import flags
 
-from tangle.experiments import command_line, held_out_paths, shared_or_separate
-from tangle.training import progress, records
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_enum("experiment", "train", ["train", "held_out"], "What to do.")
-flags.DEFINE_string("out_dir", "out/calculator", "Gets metrics.jsonl, plots.")
-command_line.define(
-  shared_or_separate.train,
-  held_out_paths.measure,
-  seeds=1,
-  units=32,
-  learning_rate=0.005,
+flags.DEFINE_string(
+  "out_dir", None, "Gets metrics.jsonl, plots; out/calculator_EXPERIMENT."
 )
+TRAIN = "tangle.experiments.shared_or_separate.train"
+HELD_OUT = "tangle.experiments.held_out_paths.measure"
+command_line.define(TRAIN, HELD_OUT, seeds=1, units=32, learning_rate=0.005)
 
 
 def main():
-  writer = records.Records(FLAGS.out_dir)
-  with progress.Bar(unit="training") as bar:
-    if FLAGS.experiment == "train":
-      figures = shared_or_separate.train(
-        progress=bar.count, **command_line.take(shared_or_separate.train, FLAGS)
-      )
-    else:
-      settings = command_line.take(held_out_paths.measure, FLAGS)
-      for name, value in (("seeds", 10), ("units", 8)):
-        if not FLAGS[name].present:
-          settings[name] = value
-      figures = held_out_paths.measure(progress=bar.count, **settings)
-      held_out_paths.plot(figures, os.path.join(FLAGS.out_dir, "held_out.png"))
-  writer.write(**figures)
+  from tangle.experiments import held_out_paths, shared_or_separate
+  from tangle.training import progress, runs
+
+  out_dir = FLAGS.out_dir or f"out/calculator_{FLAGS.experiment}"
+  trains = FLAGS.experiment == "train"
+  settings = command_line.take(TRAIN if trains else HELD_OUT, FLAGS)
+  for name, value in (("seeds", 10), ("units", 8)):
+    if not trains and not FLAGS[name].present:
+      settings[name] = value
+  kept = {k: v for k, v in settings.items() if k != "export_dir"}
+  run = runs.repeatable(out_dir, {f"calculator_{FLAGS.experiment}": kept})
+  with run as writer, progress.Bar(unit="training") as bar:
+    function = shared_or_separate.train if trains else held_out_paths.measure
+    figures = function(progress=bar.count, **settings)
+    writer.write(**figures)
+    if not trains:
+      held_out_paths.plot(figures, os.path.join(out_dir, "held_out.png"))
   return figures
 
 

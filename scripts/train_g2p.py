@@ -14,14 +14,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags
 
-from tangle.experiments import (
-  cmudict_data,
-  command_line,
-  seq2seq,
-  tasks,
-  translator,
-)
-from tangle.training import progress
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
@@ -43,28 +36,34 @@ PRESETS["demo"]["deterministic"] = True
 flags.DEFINE_enum("preset", "demo", sorted(PRESETS), "Size and length.")
 flags.DEFINE_integer("limit", None, "Use only so many entries of CMUdict.")
 flags.DEFINE_string("out_dir", None, "Folder of the run; out/g2p_PRESET.")
-command_line.define(tasks.cmudict)
-command_line.define(translator.Translator)
+CMUDICT = "tangle.experiments.tasks.cmudict"
+NETWORK = "tangle.experiments.translator.Translator"
+TRAIN = "tangle.experiments.seq2seq.train"
 command_line.define(
-  seq2seq.train,
+  CMUDICT,
+  NETWORK,
+  TRAIN,
   evaluations=4,
   sample_lines=["tensor", "gradient", "tangle", "backpropagation", "o'clock"],
 )
 
 
 def main():
+  from tangle.experiments import cmudict_data, seq2seq, tasks
+  from tangle.training import progress
+
   for name, value in PRESETS[FLAGS.preset].items():
     if not FLAGS[name].present:
       FLAGS[name].value = value
   with progress.Bar() as bar:
     data = cmudict_data.load(limit=FLAGS.limit)
     figures = seq2seq.train(
-      tasks.cmudict(data, **command_line.take(tasks.cmudict, FLAGS)),
+      tasks.cmudict(data, **command_line.take(CMUDICT, FLAGS)),
       FLAGS.out_dir or f"out/g2p_{FLAGS.preset}",
-      network=command_line.take(translator.Translator, FLAGS),
+      network=command_line.take(NETWORK, FLAGS),
       progress=bar,
       report=bar.write,
-      **command_line.take(seq2seq.train, FLAGS),
+      **command_line.take(TRAIN, FLAGS),
     )
   for word, phonemes in figures.get("samples", {}).items():
     print(f"{word}: {phonemes}")

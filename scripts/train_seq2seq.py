@@ -17,14 +17,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags
 
-from tangle.experiments import (
-  cmudict_data,
-  command_line,
-  seq2seq,
-  tasks,
-  translator,
-)
-from tangle.training import progress
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
@@ -32,30 +25,37 @@ flags.DEFINE_enum(
   "data", "files", ["files", "cmudict", "self_test"], "What to train on."
 )
 flags.DEFINE_string("out_dir", "out/seq2seq", "Folder of the run.")
-command_line.define(tasks.parallel)
-command_line.define(translator.Translator)
-command_line.define(seq2seq.train)
+CMUDICT = "tangle.experiments.tasks.cmudict"
+PARALLEL = "tangle.experiments.tasks.parallel"
+NETWORK = "tangle.experiments.translator.Translator"
+TRAIN = "tangle.experiments.seq2seq.train"
+command_line.define(PARALLEL, NETWORK, TRAIN)
 
 
 def make_task():
   """Returns the task that the flags name."""
+  from tangle.experiments import cmudict_data, tasks
+
   if FLAGS.data == "self_test":
     return tasks.self_test()
   if FLAGS.data == "cmudict":
     data = cmudict_data.load(limit=FLAGS.limit)
-    return tasks.cmudict(data, **command_line.take(tasks.cmudict, FLAGS))
-  return tasks.parallel(**command_line.take(tasks.parallel, FLAGS))
+    return tasks.cmudict(data, **command_line.take(CMUDICT, FLAGS))
+  return tasks.parallel(**command_line.take(PARALLEL, FLAGS))
 
 
 def main():
+  from tangle.experiments import seq2seq
+  from tangle.training import progress
+
   with progress.Bar() as bar:
     figures = seq2seq.train(
       make_task(),
       FLAGS.out_dir,
-      network=command_line.take(translator.Translator, FLAGS),
+      network=command_line.take(NETWORK, FLAGS),
       progress=bar,
       report=bar.write,
-      **command_line.take(seq2seq.train, FLAGS),
+      **command_line.take(TRAIN, FLAGS),
     )
   for line, text in figures.get("samples", {}).items():
     print(f"{line}: {text}")

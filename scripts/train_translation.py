@@ -17,23 +17,26 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags
 
-from tangle.experiments import command_line, languages, translation
-from tangle.training import progress
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_list("languages", ["en", "de", "fr"], "Names of the languages.")
 flags.DEFINE_string("train", None, "Files to train on, {} for the language.")
 flags.DEFINE_string("out_dir", "out/translation", "Folder of the run.")
-command_line.define(languages.load)
-command_line.define(translation.train)
+LOAD = "tangle.experiments.languages.load"
+TRAIN = "tangle.experiments.translation.train"
+command_line.define(LOAD, TRAIN)
 
 
 def main():
+  from tangle.experiments import languages, translation
+  from tangle.training import progress
+
   corpus = languages.load(
     FLAGS.languages,
     FLAGS.train,
-    **command_line.take(languages.load, FLAGS),
+    **command_line.take(LOAD, FLAGS),
   )
   with progress.Bar() as bar:
     return translation.train(
@@ -41,7 +44,7 @@ def main():
       FLAGS.out_dir,
       progress=bar,
       report=bar.write,
-      **command_line.take(translation.train, FLAGS),
+      **command_line.take(TRAIN, FLAGS),
     )
 
 

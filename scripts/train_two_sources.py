@@ -16,24 +16,28 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from absl import flags
 
-from tangle.experiments import aligned_task, command_line, two_sources
-from tangle.training import progress
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/two_sources", "Folder of the run.")
-command_line.define(aligned_task.load, two_sources.train)
+LOAD = "tangle.experiments.aligned_task.load"
+TRAIN = "tangle.experiments.two_sources.train"
+command_line.define(LOAD, TRAIN)
 
 
 def main():
+  from tangle.experiments import aligned_task, two_sources
+  from tangle.training import progress
+
   with progress.Bar() as bar:
-    task = aligned_task.load(**command_line.take(aligned_task.load, FLAGS))
+    task = aligned_task.load(**command_line.take(LOAD, FLAGS))
     return two_sources.train(
       task,
       FLAGS.out_dir,
       progress=bar,
       report=bar.write,
-      **command_line.take(two_sources.train, FLAGS),
+      **command_line.take(TRAIN, FLAGS),
     )
 
 

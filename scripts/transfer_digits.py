@@ -16,27 +16,27 @@ import os
 
 from absl import flags
 
-from tangle.experiments import command_line, transfer
-from tangle.training import progress, records
+from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/transfer", "Gets metrics.jsonl and plot.")
-command_line.define(
-  transfer.measure, per_class=list(map(str, transfer.PER_CLASS))
-)
+MEASURE = "tangle.experiments.transfer.measure"
+command_line.define(MEASURE)
 
 
 def main():
-  writer = records.Records(FLAGS.out_dir)
-  with progress.Bar(unit="training") as bar:
+  from tangle.experiments import transfer
+  from tangle.training import progress, runs
+
+  settings = command_line.take(MEASURE, FLAGS)
+  run = runs.repeatable(FLAGS.out_dir, {"transfer": settings})
+  with run as writer, progress.Bar(unit="training") as bar:
     figures = transfer.measure(
-      progress=bar.count,
-      write_metrics=writer.write,
-      **command_line.take(transfer.measure, FLAGS),
+      progress=bar.count, write_metrics=writer.write, **settings
     )
-  transfer.plot(figures, os.path.join(FLAGS.out_dir, "transfer.png"))
-  writer.write(**figures)
+    writer.write(**figures)
+    transfer.plot(figures, os.path.join(FLAGS.out_dir, "transfer.png"))
   return figures
 
 

@@ -15,6 +15,7 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
+from tests import forks
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "tangle"
@@ -199,6 +200,28 @@ def last():
     }
     found -= {"out", "build", "tangle_graph.egg-info"}
     self.assertLessEqual(found, known)
+
+  def test_type_checkers_see_the_names_that_there_are(self):
+    homes = {}
+    for module, names, _ in imports_of(PACKAGE / "__init__.py"):
+      homes.update(dict.fromkeys(names, module))
+    self.assertCountEqual(homes, tangle.__all__)
+    for name, module in homes.items():
+      found = getattr(importlib.import_module(module), name)
+      self.assertIs(getattr(tangle, name), found, name)
+    with self.assertRaisesRegex(AttributeError, "no attribute 'nothing'"):
+      tangle.nothing  # noqa: B018
+
+  def test_importing_the_package_imports_no_tensorflow(self):
+    code = (
+      "import sys, tangle; from tangle import errors, files;"
+      "assert not {'tensorflow', 'numpy'} & set(sys.modules);"
+      "tangle.SubModel, tangle.partial.stores;"
+      "assert 'tensorflow' in sys.modules"
+    )
+    with forks.new_processes():
+      done = forks.run_code(code)
+    self.assertEqual(done.returncode, 0, done.stderr)
 
   def test_scripts_are_thin(self):
     for path in sorted((ROOT / "scripts").glob("*.py")):

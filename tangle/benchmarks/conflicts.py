@@ -7,7 +7,7 @@ backward pass per head; `turns` makes one optimizer step per head.
 """
 
 import contextlib
-from typing import NamedTuple
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Contender:
 
 
 def compare(
-  contenders=NAMES,
+  contenders: Sequence[str] = NAMES,
   rounds=10,
   batch_size=256,
   width=512,
@@ -116,8 +116,8 @@ def compare(
   """Measures contenders, stepping them in turn.
 
   Args:
-    contenders: some of NAMES; weighted is always measured, as ratios are
-      relative to it.
+    contenders: names such as pcgrad, all by default; weighted is always
+      measured, as ratios are relative to it.
     rounds: timed steps of each contender.
     batch_size: examples per step.
     width: units of each layer of the trunk.

@@ -130,7 +130,7 @@ def by_type(schema, dataset, batch_size):
     lambda key, *record: key,
     lambda key, window: window.batch(size),
     # A record of an undeclared type fails at once.
-    lambda key: tf1.where(key < count, tf1.constant(size, tf1.int64), 1),
+    lambda key: tf1.where_v2(key < count, tf1.constant(size, tf1.int64), 1),
   )
   return grouped.map(lambda key, *columns: _split(schema, *columns))
 
@@ -328,7 +328,7 @@ def _split(schema, numbers, columns):
   """Sorts a batch of records by type."""
   names = list(schema.fields)
   same = tf1.equal(tf1.expand_dims(columns["type"], 1), names)
-  wrong = tf1.where(tf1.logical_not(tf1.reduce_any(same, 1)))[:1, 0]
+  wrong = tf1.where_v2(tf1.logical_not(tf1.reduce_any(same, 1)))[:1, 0]
   check_op = tf1.Assert(
     tf1.equal(tf1.size(wrong), 0),
     [
@@ -347,6 +347,6 @@ def _split(schema, numbers, columns):
   inputs, places = {}, {}
   with tf1.control_dependencies([check_op]):
     for k, name in enumerate(names):
-      places[name] = tf1.cast(tf1.where(same[:, k])[:, 0], tf1.int32)
+      places[name] = tf1.cast(tf1.where_v2(same[:, k])[:, 0], tf1.int32)
       inputs[name] = tf1.gather(columns["inputs"][name], places[name])
   return {"inputs": inputs, "places": places, "targets": columns["target"]}

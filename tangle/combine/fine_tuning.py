@@ -382,7 +382,7 @@ def _clip(lists, active, later, clip_norm):
     square = tf1.square(half.global_norm([gradient for gradient, _ in pairs]))
     # No multiplication by 0: the gradient of a frozen part may be infinite.
     zero = tf1.zeros_like(square)
-    squares.append(tf1.where(learns, square, zero) if wait else square)
+    squares.append(tf1.where_v2(learns, square, zero) if wait else square)
   norm = tf1.sqrt(tf1.add_n(squares))
   clipped = []
   for pairs in lists:

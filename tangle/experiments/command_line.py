@@ -5,10 +5,16 @@ argument's entry in the docstring. So each setting is defined in one place.
 Keyword-only arguments, those after a `*`, get no flag. A default of `None`
 needs a type hint, such as `Optional[int]`.
 
-    command_line.define(experiment.train)
+A function can be given by its name. Its source is then read, so that flags are
+checked, and `--help` is shown, before TensorFlow is imported:
+
+    TRAIN = "tangle.experiments.seq2seq.train"
+    command_line.define(TRAIN)
 
     def main():
-      return experiment.train(**command_line.take(experiment.train, FLAGS))
+      from tangle.experiments import seq2seq
+
+      return seq2seq.train(**command_line.take(TRAIN, FLAGS))
 
     if __name__ == "__main__":
       command_line.run(main)
@@ -16,8 +22,11 @@ needs a type hint, such as `Optional[int]`.
 If the docstring says that an argument is "one of" or "some of" a constant,
 such as "one of `models.NAMES`", other values are refused, and the help lists
 those there are.
+
+This module imports nothing that imports TensorFlow, until a script is run.
 """
 
+import collections.abc
 import inspect
 import os
 import re
@@ -28,8 +37,10 @@ import typing
 from absl import app, flags
 
 from tangle import errors, files
+from tangle.experiments import flag_rules, quiet, signatures, summary
 
 _VALUES = flags.FLAGS
+_LISTS = (list, collections.abc.Sequence)
 _CHOICES = re.compile(r"\b(?:one|some) of `([\w.]+)`")
 _ARGUMENT = re.compile(r"^([a-z_][a-z0-9_]*): (.*)$")
 
@@ -40,7 +51,8 @@ def define(*functions, **defaults):
   If several functions have an argument of the same name, they share one flag.
 
   Args:
-    *functions: functions or classes, with Google-style docstrings.
+    *functions: functions or classes, with Google-style docstrings, or names of
+      such in tangle, as `signatures.read` takes them.
     **defaults: name → default of the flag, where it differs from that of the
       function; `None` for an argument that gets no flag.
 
@@ -64,7 +76,7 @@ def define_in(flag_values, functions, defaults):
     ArgumentError: as `define`.
   """
   known = set()
-  for function in functions:
+  for function in map(_load, functions):
     texts = describe(function)
     hints = typing.get_type_hints(_inner(function))
     for name, parameter in settings(function).items():
@@ -77,6 +89,8 @@ def define_in(flag_values, functions, defaults):
           f"{name!r}. Add it to Args in its docstring."
         )
       default = defaults.get(name, parameter.default)
+      if isinstance(default, signatures.Elsewhere):
+        default = None  # `take` leaves it to the function
       text, choices = _find_choices(function, texts[name])
       parser, serializer = _parser(
         function, name, hints.get(name), parameter.default, choices
@@ -98,56 +112,71 @@ def take(function, flag_values, **known):
     **known: name → value, used instead of the flag.
 
   Returns:
-    A dict from name to value, without arguments that have no flag.
+    A dict from name to value, without arguments that have no flag, and those
+    whose default only the function knows.
   """
+  found = settings(function)
   values = {
-    name: flag_values[name].value
-    for name in settings(function)
-    if name in flag_values
+    name: flag_values[name].value for name in found if name in flag_values
   }
+  for name, parameter in found.items():
+    elsewhere = isinstance(parameter.default, signatures.Elsewhere)
+    if elsewhere and values.get(name, 0) is None:
+      del values[name]
   values.update(known)
   return values
 
 
-def run(main):
-  """Runs a script, and prints its figures as one line of JSON.
+def run(main, check=None, positional=()):
+  """Runs a script, and prints its figures: a table, and one line of JSON.
 
-  An error of tangle's, a file error or a lack of memory ends the script with
-  its message and exit code 1. A run that SIGINT or SIGTERM has ended, whose
-  figures have the signal's name as `signal`, prints its figures and exits with
-  code 130 or 143. TensorFlow's messages below warnings are not shown. What the
-  figures depend on, such as the processor, is printed on standard error.
-
-  Args:
-    main: a function without arguments that returns a dict of figures, or `None`
-      to print no line; it is called after the flags are parsed.
-  """
-
-  def parsed(argv):
-    if len(argv) > 1:
-      raise app.UsageError(f"Unknown arguments: {argv[1:]}")
-    script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
-    end(script, main)
-
-  app.run(parsed)
-
-
-def end(script, main):
-  """Calls the main function of a script, as `run` describes it.
+  All wrong flags are reported together, before TensorFlow is imported; the exit
+  code is then 2. An error of tangle's, a file error or a lack of memory ends
+  the script with its message and exit code 1. A run that SIGINT or SIGTERM has
+  ended, whose figures have the signal's name as `signal`, prints its figures
+  and exits with code 130 or 143. Of TensorFlow's messages only errors are
+  shown, unless the user has set TF_CPP_MIN_LOG_LEVEL. What the figures depend
+  on, such as the processor, is printed on standard error.
 
   Args:
-    script: the name that error messages begin with.
-    main: as for `run`.
+    main: a function of the positional arguments that returns a dict of figures,
+      or `None` to print no line; it is called after the flags are parsed.
+    check: as `flag_rules.parse` calls it.
+    positional: as `flag_rules.parse` takes it.
   """
-  # TensorFlow is imported here, and not where flags are only explained.
-  from tangle.compat import tf1
-  from tangle.experiments import machine
-  from tangle.training import records
+  script = os.path.splitext(os.path.basename(sys.argv[0]))[0]
 
+  def parse(argv):
+    rest, problems = flag_rules.parse(flags.FLAGS, argv, check, positional)
+    if problems:
+      lines = "\n".join("  " + problem for problem in problems)
+      print(
+        f"{script}: wrong arguments. --help lists the flags.\n{lines}",
+        file=sys.stderr,
+      )
+      sys.exit(2)
+    return [argv[0], *rest]
+
+  def start(argv):
+    with quiet.running() as is_quiet:
+      _run(script, main, argv[1:], is_quiet)
+
+  app.run(start, flags_parser=parse)
+
+
+def _run(script, main, arguments, is_quiet, with_table=True):
+  """Imports TensorFlow, calls `main`, and prints its figures or its error."""
+  with quiet.importing():
+    from tangle.compat import tf1
+    from tangle.experiments import machine
+    from tangle.training import records
   tf1.logging.set_verbosity(tf1.logging.WARN)
+  if is_quiet:
+    tf1.get_logger().addFilter(quiet.is_worth_telling)
   print(machine.summarize(), file=sys.stderr)
   try:
-    figures = main()
+    summary.load_tabulate()  # fails now, not after an hour
+    figures = main(*arguments)
   except errors.TangleError as error:
     sys.exit(f"{script}: {error}")
   except OSError as error:
@@ -160,9 +189,23 @@ def end(script, main):
     print(f"{script}: ended by {name}.", file=sys.stderr)
     sys.exit(128 + signal.Signals[name])
   if figures is not None:
+    text = with_table and summary.format_figures(figures)
+    if text:
+      print(f"\n{text}\n")
     print(records.to_json(figures), flush=True)
     if figures.get("signal"):
       sys.exit(128 + signal.Signals[figures["signal"]])
+
+
+def end(script, main):
+  """Calls the main function of a script, as `run` describes it.
+
+  Args:
+    script: the name that error messages begin with.
+    main: as for `run`; it prints its tables itself.
+  """
+  with quiet.running() as is_quiet:
+    _run(script, main, (), is_quiet, with_table=False)
 
 
 def _explain(error):
@@ -176,12 +219,12 @@ def settings(function):
   """Returns the arguments of a function that can become flags.
 
   Args:
-    function: a function.
+    function: a function, or its name.
 
   Returns:
     A dict from name to `inspect.Parameter`, in order.
   """
-  found = inspect.signature(function).parameters
+  found = inspect.signature(_load(function)).parameters
   return {
     name: parameter
     for name, parameter in found.items()
@@ -213,6 +256,10 @@ def describe(function):
     elif name is not None:
       texts[name] += " " + line.strip()
   return texts
+
+
+def _load(function):
+  return signatures.read(function) if isinstance(function, str) else function
 
 
 def _inner(function):
@@ -264,14 +311,16 @@ def _find_choices(function, text):
 def _parser(function, name, hint, default, choices):
   """Returns absl's parser and serializer of a type; None for a boolean."""
   inner = [kind for kind in getattr(hint, "__args__", ()) or () if kind]
-  kind = type(default) if default is not None else hint
-  if default is None and type(None) in inner:  # Optional[...]
+  known = default is not None and not isinstance(default, signatures.Elsewhere)
+  kind = type(default) if known else hint
+  if not known and type(None) in inner:  # Optional[...]
     kind = inner[0]
-  kind = getattr(kind, "__origin__", None) or kind
+  origin = getattr(kind, "__origin__", None)
+  kind = list if origin in _LISTS else origin or kind
   if kind is bool:
     return None, None
-  if kind in (list, tuple, typing.List):
-    each = type(default[0]) if default else str
+  if kind in (list, tuple):
+    each = type(default[0]) if known and default else str
     parser = _ListParser(each, choices)
     return parser, flags.ListSerializer(",")
   if kind is str and choices:

@@ -5,6 +5,8 @@ multiplied by 1000. The code, which both decoders read, is the boundary on which
 gradients are combined; the decoders get the gradients of their own losses.
 """
 
+from typing import Sequence
+
 import numpy as np
 
 from tangle import errors, gradients, mux
@@ -99,7 +101,7 @@ class MultiTaskModel:
 
 
 def compare(
-  calculator_methods=METHODS,
+  calculator_methods: Sequence[str] = METHODS,
   seeds=2,
   steps=120,
   every=10,
@@ -115,7 +117,7 @@ def compare(
   Each seed draws the same weights for all methods.
 
   Args:
-    calculator_methods: some of METHODS.
+    calculator_methods: names such as pcgrad; all by default.
     seeds: how many trainings by each method.
     steps: of each training; a step uses all digits on all paths.
     every: steps between evaluations.

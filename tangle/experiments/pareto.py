@@ -13,6 +13,8 @@ conflict and one is far longer than the other. With
 loss k is `c_1 f_k + c_2 g_k`.
 """
 
+from typing import Sequence
+
 import numpy as np
 
 from tangle import errors, gradients
@@ -86,7 +88,7 @@ def distance(points, line):
 
 
 def follow(
-  methods=METHODS,
+  methods: Sequence[str] = METHODS,
   toy_steps=3000,
   toy_rate=0.05,
   *,
@@ -96,7 +98,7 @@ def follow(
   """Minimizes from all starts with all methods, with Adam.
 
   Args:
-    methods: names of the methods; each uses its own defaults.
+    methods: names such as pcgrad, all by default; each uses its own defaults.
     toy_steps: steps of each path.
     toy_rate: learning rate of Adam, constant for half the steps, then falling
       to zero along half a cosine.

@@ -114,6 +114,6 @@ def restore_shape(column, shape):
 def _reshape_if_empty(value, whole, shape):
   own = tf1.shape(value)
   empty = tf1.fill(tf1.shape(own), tf1.equal(own[0], 0))
-  value = tf1.reshape(value, tf1.where(empty, whole, own))
+  value = tf1.reshape(value, tf1.where_v2(empty, whole, own))
   value.set_shape(tf1.TensorShape([None]).concatenate(shape))
   return value

@@ -116,25 +116,27 @@ def choose(masks, values):
   Returns:
     `[B, ...]`: row b of the value whose mask is true there.
   """
+  # Select is the op of `tf.where`, which 1.15 reports as deprecated.
   # A single value is chosen, too, so that its gradient reads the selector.
   chosen = values[0] if len(values) > 1 else tf1.zeros_like(values[0])
   start = 1 if len(values) > 1 else 0
   for mask, value in zip(masks[start:], values[start:]):
-    chosen = tf1.where(mask, value, chosen)
+    chosen = tf1.raw_ops.Select(condition=mask, x=value, y=chosen)
   return chosen
 
 
 def _fill(leaves, mask, rows):
   """Replaces rows outside `mask` by a copy of one inside, if there is one."""
   order = tf1.range(rows)
-  last = tf1.reduce_max(tf1.where(mask, order, tf1.zeros_like(order)))
+  last = tf1.reduce_max(tf1.where_v2(mask, order, 0))
   # With no rows at all the maximum is the smallest int; nothing reads it.
   safe = tf1.fill([rows], tf1.maximum(last, 0))
   # Stop gradients from the copies. They are zero, or NaN: zero times the
   # infinite gradient of a row that is taken.
+  copies = [tf1.gather(tf1.stop_gradient(leaf), safe) for leaf in leaves]
   return [
-    tf1.where(mask, leaf, tf1.gather(tf1.stop_gradient(leaf), safe))
-    for leaf in leaves
+    tf1.raw_ops.Select(condition=mask, x=leaf, y=copy)
+    for leaf, copy in zip(leaves, copies)
   ]
 
 

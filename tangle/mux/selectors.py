@@ -141,7 +141,7 @@ def to_indices(caller, selector, branches, rank):
     indices = tf1.cast(tensor, tf1.int32)
     good = tf1.logical_and(tensor >= 0, tensor < count)
   bad = tf1.reshape(tf1.logical_not(good), [-1])
-  wrong = tf1.gather_nd(tf1.reshape(tensor, [-1]), tf1.where(bad))
+  wrong = tf1.gather_nd(tf1.reshape(tensor, [-1]), tf1.where_v2(bad))
   # Assert puts its op into a conditional if the data is not strings only.
   if not by_name:
     wrong = tf1.as_string(wrong)

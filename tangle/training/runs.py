@@ -81,6 +81,30 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     yield resumed
 
 
+@contextlib.contextmanager
+def repeatable(out_dir, settings, report=None):
+  """Starts a run without checkpoints, which resumes from its beginning.
+
+  The records of an earlier run are replaced if its settings are the same, and
+  so are its figures. A run with other settings is refused.
+
+  Args:
+    out_dir: as for `started`.
+    settings: as for `started`.
+    report: as for `started`.
+
+  Yields:
+    An empty `records.Records` in the folder.
+
+  Raises:
+    DataError: as `started`.
+    TrainingError: as `started`.
+    FileError: as `started`.
+  """
+  with started(out_dir, settings, report=report):
+    yield records.Records(out_dir)
+
+
 def versions():
   """Returns name → version of the software that numbers depend on."""
   return {

@@ -119,7 +119,7 @@ class RunTest(parameterized.TestCase):
   def end(self, main):
     """Runs a script; returns its exit code or message, and its output."""
     out = io.StringIO()
-    with mock.patch.object(app, "run", lambda parsed: parsed(["x"])):
+    with mock.patch.object(app, "run", lambda start, **_: start(["x"])):
       with contextlib.redirect_stdout(out):
         try:
           command_line.run(main)
@@ -132,8 +132,10 @@ class RunTest(parameterized.TestCase):
     self, name, code
   ):
     found = self.end(lambda: {"steps": 3, "signal": name})
-    figures = json.dumps({"steps": 3, "signal": name}) + "\n"
-    self.assertEqual(found, (code, figures))
+    self.assertEqual(found[0], code)
+    table, figures = found[1].strip().rsplit("\n", 1)
+    self.assertEqual(table.split(), ["steps", "3"])
+    self.assertEqual(json.loads(figures), {"steps": 3, "signal": name})
 
   @parameterized.parameters(
     (KeyboardInterrupt(), 130), (KeyboardInterrupt("SIGTERM"), 143)

@@ -18,6 +18,7 @@ from tests import forks
 from tests.experiments import babel
 from tests.meta_graphs import writer
 
+RUN = ("metrics.jsonl", "run.json", ".lock")
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -511,9 +512,33 @@ class ScriptsTest(absltest.TestCase):
     self.assertGreater(
       means["one_path"]["frozen"]["2"], means["one_path"]["from_scratch"]["2"]
     )
-    self.assertEqual(
-      set(os.listdir(self.out_dir)), {"metrics.jsonl", "transfer.png"}
+    self.assertEqual(set(os.listdir(self.out_dir)), {*RUN, "transfer.png"})
+
+  def test_a_training_without_checkpoints_is_repeated_or_refused(self):
+    flags = ("--max_steps=2", f"--out_dir={self.out_dir}")
+    first = self.figures(run("train_calculator.py", *flags))
+    again = self.figures(run("train_calculator.py", *flags))
+    self.assertEqual(first["accuracy"], again["accuracy"])
+    path = os.path.join(self.out_dir, "metrics.jsonl")
+    with open(path) as file:
+      before = file.read()
+    self.assertLen(before.splitlines(), 1)
+    for other in ("--hidden=8", "--experiment=gaps"):
+      done = run("train_calculator.py", *flags, other)
+      self.assertEqual(done.returncode, 1)
+      self.assertIn("or give another folder", done.stderr)
+    with open(path) as file:
+      self.assertEqual(file.read(), before)
+
+  def test_a_table_for_people_is_before_the_json(self):
+    done = run(
+      "train_calculator.py", "--max_steps=2", f"--out_dir={self.out_dir}"
     )
+    lines = done.stdout.strip().splitlines()
+    self.assertIn("accuracy", lines[0])
+    share = json.loads(lines[-1])["accuracy"]["decimal/plus1/binary"]
+    row = next(line for line in lines if line.startswith("decimal/plus1/bin"))
+    self.assertEqual(row.split()[-1], f"{share:.1%}")
 
   def test_train_branches(self):
     figures = self.figures(
@@ -535,9 +560,7 @@ class ScriptsTest(absltest.TestCase):
       figures["same_order"]["inactive_changed"], dict.fromkeys(ways, 0)
     )
     self.assertEqual(figures["steps"]["mixed"], 2 * 38)  # 1200 records by 32
-    self.assertEqual(
-      set(os.listdir(self.out_dir)), {"metrics.jsonl", "branches.png"}
-    )
+    self.assertEqual(set(os.listdir(self.out_dir)), {*RUN, "branches.png"})
 
   def test_combine_networks(self):
     figures = self.figures(
@@ -557,9 +580,7 @@ class ScriptsTest(absltest.TestCase):
       for way in ("frozen", "fine_tuned", "from_scratch"):
         self.assertLen(figures[pattern][way]["5"], 1)
         self.assertBetween(figures["means"][pattern][way]["5"], 0.3, 1.0)
-    self.assertEqual(
-      set(os.listdir(self.out_dir)), {"metrics.jsonl", "combine.png"}
-    )
+    self.assertEqual(set(os.listdir(self.out_dir)), {*RUN, "combine.png"})
 
   def test_train_translation(self):
     folder = babel.write(self)
@@ -678,9 +699,7 @@ class ScriptsTest(absltest.TestCase):
     self.assertLess(figures["distances"]["mgda"][-1], 0.5)
     self.assertGreater(figures["ends"]["mgda"][-1][0], 6.0)
     self.assertLess(figures["ends"]["sum"][-1][0], 4.0)
-    self.assertEqual(
-      set(os.listdir(self.out_dir)), {"metrics.jsonl", "toy.png"}
-    )
+    self.assertEqual(set(os.listdir(self.out_dir)), {*RUN, "toy.png"})
 
   def test_combine_gradients_on_the_calculator(self):
     figures = self.figures(
@@ -698,9 +717,7 @@ class ScriptsTest(absltest.TestCase):
     # The loss that is scaled up has the shared networks to itself in a sum.
     mean = figures["mean"]
     self.assertGreater(mean["sum"]["decimal"], mean["mgda"]["decimal"])
-    self.assertEqual(
-      set(os.listdir(self.out_dir)), {"metrics.jsonl", "calculator.png"}
-    )
+    self.assertEqual(set(os.listdir(self.out_dir)), {*RUN, "calculator.png"})
 
   def test_combine_gradients_costs(self):
     figures = self.figures(
@@ -753,14 +770,90 @@ class ScriptsTest(absltest.TestCase):
       done = run("cluster.py", "--tasks=1", "--ports=http")
     self.assertEqual(done.returncode, 1)
     self.assertIn("different numbers from 1 to 65535", done.stderr)
-    done = run("cluster.py", "--seconds=-3")
-    self.assertIn("--seconds must be positive, got -3", done.stderr)
 
   def test_every_script_explains_its_flags(self):
+    code = (
+      "import atexit, runpy, sys;"
+      "script = sys.argv[1]; sys.argv[1:] = ['--help'];"
+      "atexit.register(lambda: print(*sys.modules)); sys.argv[0] = script;"
+      "runpy.run_path(script, run_name='__main__')"
+    )
     for script in sorted((ROOT / "scripts").glob("*.py")):
-      done = run(script.name, "--help")
-      folder = {"cluster.py": "--log_dir"}.get(script.name, "--out_dir")
+      with forks.new_processes():  # a fork has imported TensorFlow
+        done = forks.run_code(code, script)
+      folder = "--log_dir" if script.name == "cluster.py" else "--out_dir"
       self.assertIn(folder, done.stdout, script.name)
+      modules = done.stdout.strip().split("\n")[-1].split()
+      if not script.name.startswith("benchmark_"):
+        for slow in ("tensorflow", "numpy", "matplotlib"):
+          self.assertNotIn(slow, modules, script.name)
+
+  def test_all_wrong_flags_are_reported_at_once(self):
+    done = run(
+      "train_seq2seq.py", "--unit=3", "--units=0", "--train=/nowhere/a", "b"
+    )
+    self.assertEqual(done.returncode, 2)
+    self.assertEqual(done.stdout, "")
+    self.assertEqual(
+      done.stderr.splitlines(),
+      [
+        "train_seq2seq: wrong arguments. --help lists the flags.",
+        "  --unit=3: there is no such flag; did you mean --units?",
+        "  b: expected flags only",
+        "  --train=/nowhere/a: /nowhere/a does not exist",
+        "  --units=0: must be at least 1",
+      ],
+    )
+    done = run("decode_seq2seq.py", "--n_best=2")
+    self.assertEqual(done.returncode, 2)
+    self.assertIn("--run_dir=None: name the folder", done.stderr)
+    self.assertIn("--n_best=2: must be at most --beam_size=1", done.stderr)
+    done = run("split_meta_graph.py")
+    self.assertIn("expected one .meta file", done.stderr)
+
+  def test_tangle_calls_nothing_deprecated(self):
+    code = """
+import logging, runpy, sys, warnings
+from tangle.compat import tf1
+
+class Handler(logging.Handler):
+  def emit(self, record):
+    if "/tangle/" in record.getMessage().split("\\n")[0]:
+      print("FOUND", record.getMessage())
+
+tf1.get_logger().addHandler(Handler())
+for kind in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+  warnings.filterwarnings("error", category=kind, module=r"tangle\\b")
+  warnings.filterwarnings("error", category=kind, module="__main__")
+script = sys.argv[1]
+sys.argv = sys.argv[1:]
+runpy.run_path(script, run_name="__main__")
+"""
+    branches = ("--seeds=1", "--epochs=1", "--stream_records=200")
+    for name, given in (
+      ("train_branches.py", branches),
+      ("train_calculator.py", ("--max_steps=2",)),
+      ("train_calculator.py", ("--max_steps=2", "--multiplexer=where")),
+    ):
+      out_dir = f"--out_dir={self.out_dir}/{len(given)}{name}"
+      done = forks.run_code(code, ROOT / "scripts" / name, *given, out_dir)
+      self.assertEqual(done.returncode, 0, done.stderr[-2000:])
+      self.assertNotIn("FOUND", done.stdout)
+
+  def test_tensorflow_logs_nothing_that_is_no_error(self):
+    environment = dict(os.environ, PYTHONPATH=str(ROOT))
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    script = ROOT / "scripts" / "train_calculator.py"
+    with forks.new_processes():
+      done = subprocess.run(
+        [sys.executable, script, "--max_steps=2", f"--out_dir={self.out_dir}"],
+        capture_output=True,
+        env=dict(environment, **{forks.ADDRESS: ""}),
+        encoding="utf-8",
+      )
+    self.assertEqual(done.returncode, 0, done.stderr)
+    (line,) = done.stderr.strip().splitlines()
+    self.assertStartsWith(line, "TensorFlow ")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,23 @@ class RunsTest(parameterized.TestCase):
       self.start(**others)
     self.assertEqual(self.contents(), before)
 
+  def repeat(self, settings):
+    with runs.repeatable(self.folder, settings) as writer:
+      writer.write(rate=settings["training"]["rate"])
+
+  def test_a_repeatable_run_replaces_the_records_of_the_same_run_only(self):
+    self.repeat(SETTINGS)
+    before = self.contents()
+    self.repeat(SETTINGS)
+    self.assertEqual(self.contents(), before)
+    other = dict(SETTINGS, training={"rate": 0.2, "steps": (1, 2)})
+    with self.assertRaisesRegex(errors.DataError, "give another folder"):
+      self.repeat(other)
+    self.assertEqual(self.contents(), before)
+    with runs.repeatable(self.folder, SETTINGS):
+      with self.assertRaisesRegex(errors.TrainingError, "another run is writ"):
+        self.repeat(SETTINGS)
+
   def test_the_same_run_goes_on(self):
     self.assertFalse(self.start())
     before = self.contents()
