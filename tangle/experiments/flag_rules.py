@@ -32,8 +32,8 @@ _FROM_1 = """
   batch_size beam_size buckets calculator_steps checkpoint_every embedding_dim
   evaluations every heads hidden layers max_held_out max_steps
   micro_batches min_count n_best pairs patience per_class max_tokens
-  pretrain_steps report_every rounds num_sampled sample_lines seeds steps stream_records tasks
-  toy_steps units vocabulary width"""
+  pretrain_steps report_every rounds num_sampled sample_lines seeds steps
+  stream_records tasks toy_steps units vocabulary width"""
 
 LEAST = dict.fromkeys(_FROM_1.split(), 1)
 LEAST.update(dict.fromkeys(["limit", "seed", "threads", "warm_up_steps"], 0))

@@ -121,7 +121,7 @@ class Call:
     self._sess = sess
     self._bound = sess
     self._given = given
-    self._lock = threading.Lock()
+    self._lock = threading.RLock()
     self._ended = None
     self._kept = residual_set.keep(self, sess)
     self.outputs = None

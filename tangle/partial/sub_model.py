@@ -317,10 +317,8 @@ class SubModel:
     if residual_set is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
       make = stores.HostStore if self.store == HOST else stores.DeviceStore
-      caller = f"SubModel {self.name!r}"
-      store = make(
-        caller, kept, self._split.outputs, self._split.weights_unchanged
-      )
+      given = kept, self._split.outputs, self._split.weights_unchanged
+      store = make(f"SubModel {self.name!r}", *given)
       residual_set = calls.ResidualSet(kept, store)
     residual_set.standing |= backward.cut.standing
     residual_set.recomputed.update((op, True) for op in backward.cut.recomputed)

@@ -1,5 +1,6 @@
 """Executes tasks with dependencies, one after another or in threads."""
 
+import contextlib
 import threading
 from typing import Any, FrozenSet, NamedTuple
 
@@ -72,8 +73,9 @@ def run_at_once(tasks, call, pool, takes_part=True):
 class _Progress:
   """The progress of a list of tasks.
 
-  A KeyboardInterrupt may stop the calling thread at any line here. So only the
-  busy threads of the pool are counted, and each counts itself.
+  A KeyboardInterrupt may stop the calling thread at any line here, even where a
+  `with` is left but the lock not yet released. So only the busy threads of the
+  pool are counted, and each counts itself.
   """
 
   def __init__(self, tasks, call, pool):
@@ -84,7 +86,7 @@ class _Progress:
     for k, task in enumerate(tasks):
       for before in task.after:
         self._readers[before].append(k)
-    self._lock = threading.Lock()
+    self._lock = threading.RLock()
     self._left = len(tasks)
     self._busy = 0  # number of pool threads that do a task
     self._idle = threading.Event()  # no task is in progress, none will begin
@@ -98,6 +100,9 @@ class _Progress:
         self._work(begin, takes_part)
         self._idle.wait()
     except BaseException as error:
+      with contextlib.suppress(RuntimeError):  # once it is not held any more
+        while True:
+          self._lock.release()
       self._stop(error)
       self._idle.wait()
       if not isinstance(error, Exception):  # such as KeyboardInterrupt
