@@ -26,7 +26,7 @@ class Runs:
   def __init__(self):
     """Begins with an empty cache."""
     self._runs = {}
-    self._lock = threading.Lock()
+    self._lock = threading.RLock()
 
   def run(self, sess, fetches, feed_dict):
     """Does what `sess.run(fetches, feed_dict)` does.
