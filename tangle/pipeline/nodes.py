@@ -253,12 +253,14 @@ def choose_bucket(node, feeds, needed=None):
     A `BucketGraph`, and the feeds padded to it.
 
   Raises:
-    ArgumentError: if `feeds` is no dict, or a feed is missing or unknown.
+    ArgumentError: if `feeds` is no dict, a feed is missing or unknown, or there
+      are several buckets and nothing to choose by.
     BucketError: if no bucket fits.
   """
   caller = f"Pipeline sub-model {node.name!r}"
   first = node.graphs[node.buckets[0]].piece
   arrays = take(caller, first, feeds, needed, node.pad)
+  candidates = node.buckets
   if node.bucket_of is not None:
     bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
@@ -267,8 +269,11 @@ def choose_bucket(node, feeds, needed=None):
         f"{node.buckets}."
       )
     candidates = [bucket]
-  else:
-    candidates = node.buckets
+  elif not first.feeds and len(candidates) > 1:
+    raise errors.ArgumentError(
+      f"{caller}: it has the buckets {candidates}, but no feeds to choose by. "
+      f"Give one bucket, or bucket_of, to Pipeline.add."
+    )
   for bucket in candidates:
     feed_dict = fit(node.graphs[bucket].piece, arrays, node.pad)
     if feed_dict is not None:

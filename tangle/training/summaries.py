@@ -142,18 +142,24 @@ def _summary(figures):
   """Returns a `tf.Summary` of figures."""
   values = []
   for tag, value in _flat("", figures):
+    tag = _to_utf8(tag).decode("utf-8")
     if isinstance(value, str):
       plugin = tf1.SummaryMetadata.PluginData(plugin_name="text")
       values.append(
         tf1.Summary.Value(
           tag=tag,
           metadata=tf1.SummaryMetadata(plugin_data=plugin),
-          tensor=tf1.make_tensor_proto(value.encode("utf-8"), tf1.string),
+          tensor=tf1.make_tensor_proto(_to_utf8(value), tf1.string),
         )
       )
     else:
       values.append(tf1.Summary.Value(tag=tag, simple_value=value))
   return tf1.Summary(value=values)
+
+
+def _to_utf8(text):
+  """Encodes a text; a lone surrogate, which has no code, is escaped."""
+  return text.encode("utf-8", "backslashreplace")
 
 
 def _flat(prefix, figures):

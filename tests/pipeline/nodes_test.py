@@ -179,6 +179,15 @@ class ChooseBucketTest(support.PipelineTestCase):
     self.assertEqual(self.choose(node, x=[[1.0, 2.0]])[0], 1)
     self.assertEqual(seen, [(1, 2)])
 
+  def test_without_feeds_there_is_nothing_to_choose_by(self):
+    node = self.node([[], []])
+    for graph in node.graphs.values():
+      graph.piece.feeds.clear()
+    with self.assertRaisesRegex(
+      errors.ArgumentError, r"the buckets \[0, 1\], but no feeds.* bucket_of"
+    ):
+      nodes.choose_bucket(node, {})
+
   def test_bucket_of_returns_something_else(self):
     node = self.node([[None, 2]], bucket_of=lambda feeds: 20)
     message = r"'m': bucket_of returned 20, which is not one of \[0\]"

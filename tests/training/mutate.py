@@ -53,8 +53,8 @@ class Numbers:
 
   def at(self, position):
     self.position = 0 if position is None else int(position)
-    if self.position < 0:
-      raise ValueError("a position is negative")
+    if not 0 <= self.position < 2**31:
+      raise ValueError("there is no such position")
     return self
 
   def __next__(self):

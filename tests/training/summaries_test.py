@@ -127,6 +127,14 @@ class SummariesTest(case.GraphTestCase):
     )
     self.assertEmpty(read_scalars(self.folder))
 
+  def test_a_lone_surrogate_is_escaped(self):
+    written = self.open()
+    written.write(1, {"buckets": {"\ud800": {"loss": 2.0}}, "note": "\ud800"})
+    written.close()
+    loss = {("buckets/\\ud800/loss", 1): 2.0}
+    self.assertEqual(read_scalars(self.folder), loss)
+    self.assertEqual(read_texts(self.folder), {("note", 1): "\\ud800"})
+
   def test_texts_of_the_whole_run_are_written_once(self):
     for text, resume_step in (("first", None), ("second", 3)):
       summaries.Summaries(

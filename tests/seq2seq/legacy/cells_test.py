@@ -142,7 +142,7 @@ class CellsTest(case.GraphTestCase):
     ("units", lambda: cells.GRUCell(0), "num_units"),
     ("float_units", lambda: cells.LSTMCell(2.0), "num_units"),
     ("num_proj", lambda: cells.LSTMCell(2, num_proj=0), "num_proj"),
-    ("proj_clip", lambda: cells.LSTMCell(2, proj_clip=1.0), "give num_proj"),
+    ("proj_clip", lambda: cells.LSTMCell(2, proj_clip=1.0), "Give num_proj"),
     ("activation", lambda: cells.GRUCell(2, activation="relu"), "tf1.nn.relu"),
     ("name", lambda: cells.BasicLSTMCell(2, name="a b"), "name a scope"),
   )

@@ -26,7 +26,7 @@ class CountersTest(case.GraphTestCase):
       with self.assertRaisesRegex(errors.ArgumentError, "scope/Variable"):
         tutorial.make_counters(0.5)
     tutorial.make_counters(0.5)
-    with self.assertRaisesRegex(errors.ArgumentError, "call it first"):
+    with self.assertRaisesRegex(errors.ArgumentError, "Call it first"):
       tutorial.make_counters(0.5)
 
 
