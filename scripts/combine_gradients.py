@@ -28,9 +28,9 @@ flags.DEFINE_string(
   "out_dir", None, "Gets metrics.jsonl, plot; out/gradients_EXPERIMENT."
 )
 FOLLOW = "tangle.experiments.pareto.follow"
-MULTI_TASK = "tangle.experiments.multi_task.compare"
+CALCULATOR = "tangle.experiments.multi_task.compare"
 COST = "tangle.benchmarks.conflicts.compare"
-command_line.define(FOLLOW, MULTI_TASK, COST)
+command_line.define(FOLLOW, CALCULATOR, COST)
 
 
 def toy(settings, path, bar):
@@ -63,7 +63,7 @@ def cost(settings, path, bar):
 
 EXPERIMENTS = {
   "toy": (toy, FOLLOW),
-  "calculator": (calculator, MULTI_TASK),
+  "calculator": (calculator, CALCULATOR),
   "cost": (cost, COST),
 }
 

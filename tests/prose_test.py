@@ -168,8 +168,6 @@ class ProseTest(absltest.TestCase):
       *sorted((ROOT / "tangle").rglob("*.py")),
       *sorted((ROOT / "scripts").rglob("*.py")),
     ]
-    # Flags of the benchmarks still say "examples a step".
-    paths = [path for path in paths if "benchmark" not in str(path)]
     found = find_in_files(paths, messages_of)
     if found:
       self.fail(f"Rewrite these:\n{found}\n")

@@ -187,7 +187,7 @@ def compare(
     by formula), `op_s` (seconds of all ops of one step, added up), `peak_bytes`
     (highest resident memory of a process minus that before the first step, so
     including what TensorFlow needs to prepare the step; None without `memory`,
-    or outside Linux), and `untaken_runs` (`lazy` only). Numbers are strings.
+    or outside Linux), and `untaken_runs` (`switch` only). Numbers are strings.
 
   Raises:
     ArgumentError: if there is no contender of some name.

@@ -5,8 +5,8 @@ argument's entry in the docstring. So each setting is defined in one place.
 Keyword-only arguments, those after a `*`, get no flag. A default of `None`
 needs a type hint, such as `Optional[int]`.
 
-A function can be given by its name. Its source is then read, so that flags are
-checked, and `--help` is shown, before TensorFlow is imported:
+A function can be given by its name. It is then read by `outlines`, so that
+flags are checked, and `--help` is shown, before TensorFlow is imported:
 
     TRAIN = "tangle.experiments.seq2seq.train"
     command_line.define(TRAIN)
@@ -22,11 +22,10 @@ checked, and `--help` is shown, before TensorFlow is imported:
 If the docstring says that an argument is "one of" or "some of" a constant,
 such as "one of `models.NAMES`", other values are refused, and the help lists
 those there are.
-
-This module imports nothing that imports TensorFlow, until a script is run.
 """
 
 import collections.abc
+import functools
 import inspect
 import os
 import re
@@ -37,11 +36,11 @@ import typing
 from absl import app, flags
 
 from tangle import errors, files
-from tangle.experiments import flag_rules, quiet, signatures, summary
+from tangle.experiments import flag_rules, outlines, quiet, summary
 
 _VALUES = flags.FLAGS
-_LISTS = (list, collections.abc.Sequence)
 _CHOICES = re.compile(r"\b(?:one|some) of `([\w.]+)`")
+_LISTS = (list, tuple, collections.abc.Sequence)
 _ARGUMENT = re.compile(r"^([a-z_][a-z0-9_]*): (.*)$")
 
 
@@ -51,8 +50,8 @@ def define(*functions, **defaults):
   If several functions have an argument of the same name, they share one flag.
 
   Args:
-    *functions: functions or classes, with Google-style docstrings, or names of
-      such in tangle, as `signatures.read` takes them.
+    *functions: functions or classes, with Google-style docstrings, or their
+      dotted names.
     **defaults: name → default of the flag, where it differs from that of the
       function; `None` for an argument that gets no flag.
 
@@ -89,13 +88,13 @@ def define_in(flag_values, functions, defaults):
           f"{name!r}. Add it to Args in its docstring."
         )
       default = defaults.get(name, parameter.default)
-      if isinstance(default, signatures.Elsewhere):
-        default = None  # `take` leaves it to the function
       text, choices = _find_choices(function, texts[name])
       parser, serializer = _parser(
         function, name, hints.get(name), parameter.default, choices
       )
-      if isinstance(default, tuple):
+      if isinstance(default, outlines.Unknown):
+        default = None  # `take` leaves it to the function
+      elif isinstance(default, tuple):
         default = list(default)
       if parser is None:
         flags.DEFINE_bool(name, default, text, flag_values=flag_values)
@@ -115,14 +114,15 @@ def take(function, flag_values, **known):
     A dict from name to value, without arguments that have no flag, and those
     whose default only the function knows.
   """
-  found = settings(function)
   values = {
-    name: flag_values[name].value for name in found if name in flag_values
+    name: flag_values[name].value
+    for name, parameter in settings(function).items()
+    if name in flag_values
+    and not (
+      isinstance(parameter.default, outlines.Unknown)
+      and flag_values[name].value is None
+    )
   }
-  for name, parameter in found.items():
-    elsewhere = isinstance(parameter.default, signatures.Elsewhere)
-    if elsewhere and values.get(name, 0) is None:
-      del values[name]
   values.update(known)
   return values
 
@@ -131,16 +131,11 @@ def run(main, check=None, positional=()):
   """Runs a script, and prints its figures: a table, and one line of JSON.
 
   All wrong flags are reported together, before TensorFlow is imported; the exit
-  code is then 2. An error of tangle's, a file error or a lack of memory ends
-  the script with its message and exit code 1. A run that SIGINT or SIGTERM has
-  ended, whose figures have the signal's name as `signal`, prints its figures
-  and exits with code 130 or 143. Of TensorFlow's messages only errors are
-  shown, unless the user has set TF_CPP_MIN_LOG_LEVEL. What the figures depend
-  on, such as the processor, is printed on standard error.
+  code is then 2. Otherwise the script ends as `end` describes it.
 
   Args:
     main: a function of the positional arguments that returns a dict of figures,
-      or `None` to print no line; it is called after the flags are parsed.
+      or `None` to print none; it is called after the flags are parsed.
     check: as `flag_rules.parse` calls it.
     positional: as `flag_rules.parse` takes it.
   """
@@ -149,34 +144,55 @@ def run(main, check=None, positional=()):
   def parse(argv):
     rest, problems = flag_rules.parse(flags.FLAGS, argv, check, positional)
     if problems:
-      lines = "\n".join("  " + problem for problem in problems)
-      print(
-        f"{script}: wrong arguments. --help lists the flags.\n{lines}",
-        file=sys.stderr,
-      )
-      sys.exit(2)
+      flag_rules.refuse(script, problems)
     return [argv[0], *rest]
 
-  def start(argv):
-    with quiet.running() as is_quiet:
-      _run(script, main, argv[1:], is_quiet)
+  def tabulated(argv):
+    summary.format_figures({"steps": 0})  # a lack of tabulate is found now
+    figures = main(*argv[1:])
+    text = summary.format_figures(figures or {})
+    if text:
+      print(f"\n{text}\n")
+    return figures
 
-  app.run(start, flags_parser=parse)
+  app.run(
+    lambda argv: end(script, functools.partial(tabulated, argv)),
+    flags_parser=parse,
+  )
 
 
-def _run(script, main, arguments, is_quiet, with_table=True):
-  """Imports TensorFlow, calls `main`, and prints its figures or its error."""
+def end(script, main):
+  """Calls the main function of a script, and prints its figures as JSON.
+
+  An error of tangle's, a file error or a lack of memory ends the script with
+  its message and exit code 1. A run that SIGINT or SIGTERM has ended, whose
+  figures have the signal's name as `signal`, prints its figures and exits with
+  code 130 or 143. Of TensorFlow's messages only errors are shown, unless the
+  user has set TF_CPP_MIN_LOG_LEVEL. What the figures depend on, such as the
+  processor, is printed on standard error.
+
+  Args:
+    script: the name that error messages begin with.
+    main: a function without arguments that returns a dict of figures, or `None`
+      to print no line.
+  """
+  with quiet.running() as is_quiet:
+    _end(script, main, is_quiet)
+
+
+def _end(script, main, is_quiet):
+  # TensorFlow is imported here, and not where flags are only explained.
   with quiet.importing():
     from tangle.compat import tf1
     from tangle.experiments import machine
     from tangle.training import records
+
   tf1.logging.set_verbosity(tf1.logging.WARN)
   if is_quiet:
     tf1.get_logger().addFilter(quiet.is_worth_telling)
   print(machine.summarize(), file=sys.stderr)
   try:
-    summary.load_tabulate()  # fails now, not after an hour
-    figures = main(*arguments)
+    figures = main()
   except errors.TangleError as error:
     sys.exit(f"{script}: {error}")
   except OSError as error:
@@ -189,23 +205,9 @@ def _run(script, main, arguments, is_quiet, with_table=True):
     print(f"{script}: ended by {name}.", file=sys.stderr)
     sys.exit(128 + signal.Signals[name])
   if figures is not None:
-    text = with_table and summary.format_figures(figures)
-    if text:
-      print(f"\n{text}\n")
     print(records.to_json(figures), flush=True)
     if figures.get("signal"):
       sys.exit(128 + signal.Signals[figures["signal"]])
-
-
-def end(script, main):
-  """Calls the main function of a script, as `run` describes it.
-
-  Args:
-    script: the name that error messages begin with.
-    main: as for `run`; it prints its tables itself.
-  """
-  with quiet.running() as is_quiet:
-    _run(script, main, (), is_quiet, with_table=False)
 
 
 def _explain(error):
@@ -219,7 +221,7 @@ def settings(function):
   """Returns the arguments of a function that can become flags.
 
   Args:
-    function: a function, or its name.
+    function: a function, or its dotted name.
 
   Returns:
     A dict from name to `inspect.Parameter`, in order.
@@ -259,7 +261,7 @@ def describe(function):
 
 
 def _load(function):
-  return signatures.read(function) if isinstance(function, str) else function
+  return outlines.read(function) if isinstance(function, str) else function
 
 
 def _inner(function):
@@ -311,15 +313,14 @@ def _find_choices(function, text):
 def _parser(function, name, hint, default, choices):
   """Returns absl's parser and serializer of a type; None for a boolean."""
   inner = [kind for kind in getattr(hint, "__args__", ()) or () if kind]
-  known = default is not None and not isinstance(default, signatures.Elsewhere)
+  known = default is not None and not isinstance(default, outlines.Unknown)
   kind = type(default) if known else hint
   if not known and type(None) in inner:  # Optional[...]
     kind = inner[0]
-  origin = getattr(kind, "__origin__", None)
-  kind = list if origin in _LISTS else origin or kind
+  kind = getattr(kind, "__origin__", None) or kind
   if kind is bool:
     return None, None
-  if kind in (list, tuple):
+  if kind in _LISTS:
     each = type(default[0]) if known and default else str
     parser = _ListParser(each, choices)
     return parser, flags.ListSerializer(",")

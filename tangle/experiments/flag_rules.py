@@ -7,6 +7,7 @@ be checked before TensorFlow is imported; the experiments check the rest.
 import difflib
 import glob
 import os
+import sys
 
 from absl import flags
 
@@ -29,11 +30,11 @@ CHOICES = {
 }
 
 _FROM_1 = """
-  batch_size beam_size buckets calculator_steps checkpoint_every embedding_dim
-  evaluations every heads hidden layers max_held_out max_steps
-  micro_batches min_count n_best pairs patience per_class max_tokens
-  pretrain_steps report_every rounds num_sampled sample_lines seeds steps
-  stream_records tasks toy_steps units vocabulary width"""
+  batch_size beam_size buckets calculator_steps checkpoint_every depth
+  embedding_dim evaluations every heads hidden layers max_held_out max_steps
+  micro_batches min_count n_best pairs patience per_class positions
+  pretrain_steps report_every rounds samples seeds steps stream_records tasks
+  toy_steps units vocabulary width"""
 
 LEAST = dict.fromkeys(_FROM_1.split(), 1)
 LEAST.update(dict.fromkeys(["limit", "seed", "threads", "warm_up_steps"], 0))
@@ -105,6 +106,21 @@ def parse(values, argv, check=None, positional=()):
   return rest, problems
 
 
+def refuse(script, problems):
+  """Prints what is wrong with a command line, and exits with code 2.
+
+  Args:
+    script: the name that the message begins with.
+    problems: a list of lines, as `parse` returns it.
+  """
+  lines = "\n".join(f"  {line}" for line in problems)
+  print(
+    f"{script}: wrong arguments. --help lists the flags.\n{lines}",
+    file=sys.stderr,
+  )
+  sys.exit(2)
+
+
 def _read_flag_files(values, arguments):
   """Returns the arguments with those of flag files, and a list of problems."""
   given, problems = [], []
@@ -134,16 +150,21 @@ def _parse_one(values, name, group):
   return []
 
 
+def _is_enum(flag):
+  return isinstance(flag.parser, flags.EnumParser)
+
+
 def _text(value):
   return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _check(values, name, value):
   """Yields what is wrong with the value of a flag that was given."""
-  if value is None or value == "" or isinstance(values[name], flags.EnumFlag):
+  if value is None or value == "" or _is_enum(values[name]):
     return
   for part in value if isinstance(value, list) else [value]:
-    if name in CHOICES and part not in CHOICES[name]:
+    chosen = isinstance(part, str) and name in CHOICES
+    if chosen and part not in CHOICES[name]:
       yield f"must be one of {', '.join(CHOICES[name])}"
     yield from _check_number(name, part)
     yield from _check_path(values, name, part)

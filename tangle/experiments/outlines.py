@@ -74,6 +74,9 @@ class Module:
         ast.fix_missing_locations(node)
       elif not isinstance(node, (ast.Assign, ast.AnnAssign, ast.ClassDef)):
         continue
+      for target in getattr(node, "targets", ()):  # unless it is known below
+        if isinstance(target, ast.Name):
+          self._space[target.id] = Unknown()
       with contextlib.suppress(Exception):  # the rest is known nevertheless
         _run(node, str(path), self._space)
 

@@ -9,17 +9,13 @@ import difflib
 import importlib
 import inspect
 import os
-import re
 import sys
 import textwrap
 
 from absl import flags
 
-from tangle.experiments import command_line, outlines
+from tangle.experiments import command_line, flag_rules, outlines
 
-_NO_NUMBER = re.compile(
-  r"(invalid literal for .*|could not convert .*): ('.*')"
-)
 _HELP = ("-h", "--help", "-help", "--helpfull", "--helpshort")
 
 
@@ -62,12 +58,9 @@ def run(about, functions, call, out_dir="out"):
   if set(_HELP) & set(rest):
     print(_explain(script, name, functions[name], outline, values))
     return
-  mistakes = parse(values, rest)
-  if mistakes:
-    lines = "\n".join(f"  {line}" for line in mistakes)
-    _refuse(
-      f"{script} {name}: wrong arguments. --help lists the flags.\n{lines}"
-    )
+  problems = flag_rules.parse(values, ["", *rest])[1]
+  if problems:
+    flag_rules.refuse(f"{script} {name}", problems)
   settings = command_line.take(outline, values)
 
   def main():
@@ -81,52 +74,6 @@ def run(about, functions, call, out_dir="out"):
 def _refuse(message):
   print(message, file=sys.stderr)
   sys.exit(2)
-
-
-def parse(flag_values, arguments):
-  """Parses flags, and finds all mistakes in them rather than the first.
-
-  Args:
-    flag_values: an `absl.flags.FlagValues`.
-    arguments: the command line, without the name of the script.
-
-  Returns:
-    A list of messages, empty if the flags are parsed.
-  """
-  arguments, mistakes = list(arguments), []
-  while True:
-    try:
-      extra = flag_values(["", *arguments])[1:]
-      break
-    except flags.UnrecognizedFlagError as error:
-      near = difflib.get_close_matches(error.flagname, list(flag_values), 1)
-      hint = f" Did you mean --{near[0]}?" if near else ""
-      mistakes.append(f"there is no flag --{error.flagname}.{hint}")
-      wrong = error.flagname
-    except flags.Error as error:
-      mistakes.append(_NO_NUMBER.sub(r"\2 is not a number", f"{error}."))
-      wrong = str(error).partition("--")[2].partition("=")[0].split(" ")[0]
-    left = _leave_out(wrong, arguments, flag_values)
-    if len(left) == len(arguments):
-      return mistakes  # a flag file has it
-    arguments = left
-  mistakes += [f"what is {text!r}? Flags begin with --." for text in extra]
-  return mistakes
-
-
-def _leave_out(flag, arguments, flag_values):
-  """Returns the arguments without those that set a flag."""
-  left, is_value = [], False
-  for text in arguments:
-    if is_value:
-      is_value = False
-      continue
-    name, equals, _ = text.lstrip("-").partition("=")
-    if not text.startswith("-") or name != flag:
-      left.append(text)
-    else:  # its value may be the next argument
-      is_value = not equals and flag in flag_values
-  return left
 
 
 def _list_names(script, about, functions):

@@ -2,7 +2,7 @@
 
 import numbers
 
-from tangle import errors
+from tangle.experiments import tables
 
 _PERCENT, _COUNT, _NATS = "{:.1%}", "{:,.0f}", "{:.3f} nats per symbol"
 _SECONDS, _PER_S = "{:,.1f} s", "{:,.0f} per second"
@@ -52,25 +52,6 @@ NESTED = {
 """Name of a figure that is a dict → title of its table, format of a value."""
 
 
-def load_tabulate():
-  """Imports tabulate.
-
-  Returns:
-    The function `tabulate.tabulate`.
-
-  Raises:
-    MissingPackageError: if it is not installed.
-  """
-  try:
-    import tabulate
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "summary: tabulate is not installed. Install it with: "
-      "pip install tangle-graph[scripts]"
-    ) from error
-  return tabulate.tabulate
-
-
 def format_figures(figures):
   """Formats the figures of a script.
 
@@ -86,7 +67,6 @@ def format_figures(figures):
   Raises:
     MissingPackageError: if tabulate is not installed.
   """
-  tabulate = load_tabulate()
   shown = dict(_best(figures), **figures)
   rows = []
   for name, (words, form) in SCALARS.items():
@@ -97,13 +77,9 @@ def format_figures(figures):
   for name, (title, form) in NESTED.items():
     if isinstance(figures.get(name), dict) and figures[name]:
       lines, columns = _matrix(figures[name], form)
-      options = {"disable_numparse": True, "stralign": "right"}
-      align = ["left"] + ["right"] * len(columns)
-      parts.append(
-        tabulate(lines, [title, *columns], colalign=align, **options)
-      )
+      parts.append(tables.layout(lines, columns, "simple", title))
   if rows:
-    parts.append(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    parts.append(tables.layout(rows, ["value"], "simple", "figure"))
   return "\n\n".join(parts)
 
 

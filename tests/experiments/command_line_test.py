@@ -134,7 +134,7 @@ class RunTest(parameterized.TestCase):
     found = self.end(lambda: {"steps": 3, "signal": name})
     self.assertEqual(found[0], code)
     table, figures = found[1].strip().rsplit("\n", 1)
-    self.assertEqual(table.split(), ["steps", "3"])
+    self.assertEqual(table.split()[-2:], ["steps", "3"])
     self.assertEqual(json.loads(figures), {"steps": 3, "signal": name})
 
   @parameterized.parameters(

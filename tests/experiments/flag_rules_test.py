@@ -1,8 +1,11 @@
 """Tests of flag_rules."""
 
+import io
 import os
 import pathlib
+import sys
 import tempfile
+from unittest import mock
 
 from absl import flags
 from absl.testing import absltest, parameterized
@@ -84,6 +87,17 @@ class FlagRulesTest(parameterized.TestCase):
         "--units=-1: must be at least 1",
       ],
     )
+
+  def test_a_problem_of_two_words_is_one(self):
+    found = self.problems("--units", "x", "--fast")
+    self.assertEqual(found, ["--units=x: must be a whole number"])
+
+  def test_problems_are_printed_and_the_exit_code_is_2(self):
+    with mock.patch.object(sys, "stderr", io.StringIO()) as stderr:
+      with self.assertRaises(SystemExit) as caught:
+        flag_rules.refuse("script", ["--a=1: b", "--c=1: d"])
+    self.assertEqual(caught.exception.code, 2)
+    self.assertIn("  --a=1: b\n  --c=1: d\n", stderr.getvalue())
 
   @parameterized.parameters("nan", "inf", "0")
   def test_a_rate_is_positive_and_finite(self, rate):

@@ -9,6 +9,7 @@ from absl.testing import absltest
 from tangle import errors
 from tangle.benchmarks import models, mux
 from tangle.experiments import outlines
+from tangle.pipeline import clusters
 
 
 class OutlinesTest(absltest.TestCase):
@@ -38,6 +39,18 @@ class OutlinesTest(absltest.TestCase):
     module = outlines.Module("tangle.benchmarks.mux")
     for found in (module.np.pi, module.tf1.Session().graph, module.nothing):
       self.assertIsInstance(found, outlines.Unknown)
+
+  def test_a_default_that_cannot_be_computed_is_unknown(self):
+    found = outlines.read("tangle.experiments.pareto.follow")
+    default = inspect.signature(found).parameters["methods"].default
+    self.assertIsInstance(default, outlines.Unknown)
+
+  def test_a_class_has_the_arguments_of_its_construction(self):
+    found = outlines.read("tangle.pipeline.clusters.LocalCluster")
+    self.assertEqual(
+      str(inspect.signature(found)),
+      str(inspect.signature(clusters.LocalCluster)),
+    )
 
   def test_a_function_that_is_not_there_is_named(self):
     for name in ("tangle.benchmarks.mux.nothing", "tangle.nothing.compare"):

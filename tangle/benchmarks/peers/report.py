@@ -22,7 +22,7 @@ _MEANINGS = {
   "words_per_s": "Words that are trained on in a second",
   "to_own_joint": "Step over that of the same framework in one graph",
   "to_pytorch": "Step over PyTorch's, split to split and joint to joint",
-  "to_contrib": "Words a second over those of TensorFlow 1.15's contrib",
+  "to_contrib": "Words per second over those of TensorFlow 1.15's contrib",
   "to_limit": "Step over its matrix products alone at the best rate measured",
   "step_cpu_s": "Least processor seconds of a step, over all threads",
   "epoch_s": "Seconds of a whole epoch in a new process: reading, planning of "
