@@ -230,12 +230,13 @@ def is_indexed_slices(value):
 
 
 def update_input(op, index, tensor):
-  """Replaces an input of an op that has not run yet.
+  """Replaces an input of a new op.
 
   There is no public API for this. The method is the same in 1.15 and 2.x.
 
   Args:
-    op: a `tf.Operation`.
+    op: a `tf.Operation` that was added to the graph after its last run; a
+      session ignores the change for an older op.
     index: which of its inputs.
     tensor: a tensor of the same graph and dtype.
   """

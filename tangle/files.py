@@ -250,7 +250,7 @@ def read_bytes(path, limit):
 
   Args:
     path: of the file.
-    limit: the most bytes that it may have.
+    limit: the largest size that it may have, in bytes.
 
   Returns:
     Its content, as bytes.
@@ -274,7 +274,7 @@ def read_json(path, limit):
 
   Args:
     path: of the file.
-    limit: the most bytes that it may have.
+    limit: the largest size that it may have, in bytes.
 
   Returns:
     The parsed content.

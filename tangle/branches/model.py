@@ -262,10 +262,11 @@ class Model:
     return [variable for variable in found if variable.name in names]
 
   def owners(self):
-    """Returns the part that each variable belongs to.
+    """Assigns each variable to the branch of a type or to the head.
 
     Returns:
-      A dict: name of a variable → the only type that uses it, else the head.
+      A dict: variable name → name of the type, if only the branch of that type
+      uses the variable; otherwise `HEAD`.
     """
     users = collections.OrderedDict()
     for part, variables in self.variables.items():

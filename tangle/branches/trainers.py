@@ -94,12 +94,12 @@ class Trainer:
       A `Result`.
 
     Raises:
-      ArgumentError: if the batch is empty, has undeclared types, or a mix that
-        this mode does not support.
+      ArgumentError: if the batch is empty, has records of an undeclared type,
+        or has several types and `mode` does not support this combination.
       DtypeError: if an array of the batch has another dtype than declared.
       GraphError: if the session runs another graph, or the graph is finalized
-        and lacks the ops for such a step.
-      ShapeError: if an array has another shape.
+        and has no ops for batches with these types.
+      ShapeError: if an array of the batch has another shape than declared.
     """
     if sess.graph is not self.model.graph:
       raise errors.GraphError(
@@ -118,7 +118,7 @@ class Trainer:
     return tuple(k for k in self.model.paths if k in types)
 
   def _prepare(self, types):
-    """Builds the ops for such a step, unless they exist."""
+    """Builds the ops for batches with these types, unless they exist."""
     if types in self._updates:
       return
     self._check_types(types)

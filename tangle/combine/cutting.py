@@ -104,7 +104,7 @@ class Cut:
 
 
 def cut(at, inputs=None, graph=None, name=None):
-  """Makes a network of the lower part of a network in a graph.
+  """Makes a network from the lower part of a network in a graph.
 
   Args:
     at: where the part ends: a tensor, its name (`encoder/Relu:0`), or the name
@@ -115,8 +115,9 @@ def cut(at, inputs=None, graph=None, name=None):
     name: name of the part; by default derived from `at`.
 
   Returns:
-    A `Cut`, a network that shares the variables. Called on the original inputs,
-    it returns the existing tensor; for others, the ops are copied.
+    A `Cut`, a network with the variables of the original. Called on the
+    original inputs, it returns the existing tensor; called on others, it
+    copies the ops.
 
   Raises:
     ArgumentError: if there is no such tensor or layer, or the layer has several

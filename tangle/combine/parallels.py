@@ -46,7 +46,6 @@ class Parallel(parts.Combined):
 
     Returns:
       The merged tensor, or the result of the callable `merge`.
-      The merged tensor, or what the callable `merge` gives.
 
     Raises:
       ArgumentError: if the number of inputs is wrong, or a network returns more

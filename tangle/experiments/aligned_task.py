@@ -43,23 +43,25 @@ def load(
   Args:
     train: aligned text files, the sources and then the target; UTF-8, words
       between spaces, gzip-compressed if they end in .gz.
-    validation: such files to measure on in training.
-    test: such files to translate at the end.
-    max_vocabulary: the most words in a vocabulary, including the four special
-      ones.
-    min_count: how often a word must occur to be in a vocabulary.
-    buckets: how many to plan for each side.
-    longest: the longest source, and target with EOS, to make buckets for;
-      longer examples are left out and counted.
-    limit: how many lines of each file to read.
+    validation: as many files, for evaluations during training.
+    test: as many files, to translate after training.
+    max_vocabulary: the largest size of a vocabulary, including the four special
+      words.
+    min_count: words that occur less often are not in a vocabulary.
+    buckets: the largest number of buckets for each side.
+    longest: the largest length of a source, and of a target with EOS; longer
+      examples are left out and counted.
+    limit: the largest number of lines to read from each file.
 
   Returns:
     A `Task`.
 
   Raises:
-    ArgumentError: if there are fewer than three files, or none to train on.
-    DataError: if a file cannot be read, or the files have different numbers of
-      lines.
+    ArgumentError: if `train` has fewer than three files, or `validation` or
+      `test` has another number of files.
+    DataError: if a file is damaged, the files have different numbers of lines,
+      or no line can be used.
+    FileError: if a file cannot be read.
   """
   corpus = _align("train", train, limit)
   sides = len(corpus.paths)
@@ -92,15 +94,15 @@ def plan(tuples, count, longest=None):
 
   Args:
     tuples: tuples of sequences, the target the last.
-    count: the most buckets per side.
-    longest: the longest source, and target with EOS, to plan for; None for
-      all.
+    count: the largest number of buckets per side.
+    longest: the largest length of a source, and of a target with EOS; longer
+      examples are ignored. None for no limit.
 
   Returns:
     A `grids.GridBuckets`.
 
   Raises:
-    DataError: if there is nothing to plan for.
+    DataError: if no example can be used.
   """
   counters = None
   for sequences in tuples:

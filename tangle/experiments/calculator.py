@@ -132,7 +132,7 @@ class OneGraph:
     self._update_op = optimizer.minimize(self.loss)
 
   def feeds(self, lessons):
-    """Returns the feed dict of the concatenated lessons.
+    """Returns the feed dict of all lessons, concatenated to one batch.
 
     Args:
       lessons: a dict from (encoder, operation) to `digits.Lesson`.

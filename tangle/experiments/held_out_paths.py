@@ -29,7 +29,7 @@ def measure(
 
   Args:
     seeds: how many trainings of each kind.
-    max_held_out: the most of the eight paths to hold out, up to 6.
+    max_held_out: how many of the eight paths to hold out at most, up to 6.
     units: length of the codes between networks.
     hidden: number of units in the hidden layer of each network.
     steps: of each training.

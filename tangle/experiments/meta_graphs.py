@@ -18,7 +18,7 @@ def survey(path, limit=20):
 
   Args:
     path: a `.meta` file.
-    limit: the most names of each kind; 0 for all.
+    limit: the largest number of names of each kind; 0 for all.
 
   Returns:
     A dict: `ops`, how many there are; `placeholders`, `ends` (floating tensors
@@ -206,7 +206,7 @@ def format_report(found, limit=20):
 
   Args:
     found: what `report` returned.
-    limit: the most residuals to list, the largest first; 0 for all.
+    limit: how many residuals to list, the largest first; 0 for all.
 
   Returns:
     A string of several lines.

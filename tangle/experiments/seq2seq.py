@@ -105,7 +105,7 @@ def train(
     output_bias: of the attention model, at first: zeros, frequencies (of the
       target symbols, in logs) or auto (frequencies from 1,000 symbols on).
     batch_size: examples per step.
-    max_tokens: the most source and target tokens of a batch, including
+    max_tokens: the limit of source and target tokens in a batch, including
       padding; batches of short buckets have up to batch_size examples, those of
       long ones fewer; no limit by default.
     sampling: epochs (each example once per epoch) or tutorial (draws a bucket

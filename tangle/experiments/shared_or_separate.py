@@ -140,8 +140,8 @@ def train(
     hidden: number of units in the hidden layer of each network.
     multiplexer: of the one graph: route or where.
     learning_rate: of Adam.
-    max_steps: the most steps; a step uses all ten digits with both encoders and
-      both operations.
+    max_steps: the largest number of steps; a step uses all ten digits with both
+      encoders and both operations.
     export_dir: folder to write each path to, as a SavedModel; six_graphs only.
     progress: called as `progress(seeds done, seeds)`.
 
@@ -197,7 +197,7 @@ def teach(model, sess, lessons, max_steps, every=20):
     model: what `make` returned, with its op that trains.
     sess: a session.
     lessons: a dict from (encoder, operation) to `digits.Lesson`.
-    max_steps: the most steps.
+    max_steps: the largest number of steps.
     every: steps between evaluations.
 
   Returns:

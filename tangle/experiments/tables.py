@@ -7,8 +7,9 @@ def format_table(rows, columns):
   """Formats figures as a text table.
 
   Args:
-    rows: row name → column → value; a row with a `reason` is a line below the
-      table.
+    rows: row name → column → value. A row that has a value for `reason` could
+      not be measured: it is not in the table, and its reason is written on a
+      line below.
     columns: the columns to show.
 
   Returns:

@@ -70,7 +70,9 @@ class Task(NamedTuple):
       predictions: a sequence of symbols for each of its sources.
 
     Returns:
-      A dict: `per`, `wer` (shares) and `words`; or `bleu` (0 to 100).
+      A dict. If the metric is `"error_rates"`: `per` and `wer`, the phoneme and
+      word error rates as fractions, and `words`, the number of words. If it is
+      `"bleu"`: `bleu`, from 0 to 100.
     """
     references = self.evaluations[split].references
     if self.metric == "error_rates":
@@ -149,16 +151,16 @@ def parallel(
 
   Args:
     train: two aligned text files, source and target, UTF-8, maybe .gz.
-    validation: two such files to measure on in training.
-    test: two such files to measure on at the end.
+    validation: two such files, for evaluations during training.
+    test: two such files, for the evaluation after training.
     vocabularies: a folder with `source_vocabulary.txt` and
       `target_vocabulary.txt` to use; by default they are built by frequency.
-    max_vocabulary: the most symbols in a vocabulary, including the four special
-      ones.
-    min_count: how often a symbol must occur to be in a vocabulary.
+    max_vocabulary: the largest size of a vocabulary, including the four special
+      symbols.
+    min_count: symbols that occur less often are not in a vocabulary.
     tokens: how lines are tokenized: words (at white space), tutorial (as in the
       translate tutorial) or characters.
-    limit: how many lines of each file to read.
+    limit: the largest number of lines to read from each file.
     bucketing: independent or joint.
     source_buckets: lengths of the source buckets; planned by default.
     target_buckets: lengths of the target buckets, including EOS; planned by

@@ -117,14 +117,15 @@ def _sum_slices(values, places, count):
 
 
 def gramian(gradients, name="gramian"):
-  """Computes the inner products of each pair: `sum_v g_i[v]^T g_j[v]`.
+  """Computes the inner product of each pair of losses' gradients.
 
-  The computation is in float64, so that the square of a large gradient of a
-  narrower type does not overflow, and that of a small one does not underflow.
-  Float64 gradients need norms between 1e-150 and 1e150.
+  Entry `[i, j]` is `sum_v g_i[v]^T g_j[v]`. Gradients are cast to float64, so
+  that squares of large float32 values do not overflow, and those of small ones
+  do not underflow. The norms of float64 gradients must be between 1e-150 and
+  1e150.
 
   Args:
-    gradients: K lists of V gradients.
+    gradients: K lists, one per loss, of V gradients, one per variable.
     name: name scope of the new ops.
 
   Returns:

@@ -27,8 +27,9 @@ def bypass(ops, new_ops, targets, given=frozenset(), alike=()):
 
   Args:
     ops: the ops that `new_ops` read, producers before consumers.
-    new_ops: ops of gradients, which have not run yet, in the order in which
-      they were made. Those that read a no-op reduction are changed.
+    new_ops: ops of gradients, added after the last run of the graph, in the
+      order in which they were made. Those that read a no-op reduction are
+      changed.
     targets: gradients, tensors of any shapes.
     given: names of the tensors that may be fed; their shapes are not inferred
       from their ops.

@@ -89,11 +89,12 @@ class Clone:
     return tensor
 
   def redirect(self, ops):
-    """Makes ops that have not run yet read the copies, not the originals.
+    """Makes new ops read the copies, not the originals.
 
     Args:
-      ops: ops that `tf.gradients` has made for the copies. A Python gradient
-        function may have closed over the originals.
+      ops: ops that `tf.gradients` has made for the copies since the last run
+        of the graph. A Python gradient function may have closed over the
+        originals.
     """
     for op in ops:
       for index, tensor in enumerate(op.inputs):

@@ -22,8 +22,8 @@ def fix_slices(new_ops):
   The values are the same.
 
   Args:
-    new_ops: ops of gradients, which have not run yet. Slices among them are
-      changed; constants are added to their graph.
+    new_ops: ops of gradients, added after the last run of the graph. Slices
+      among them are changed; constants are added to their graph.
 
   Returns:
     A list of the ops that were added.

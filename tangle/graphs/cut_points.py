@@ -17,7 +17,7 @@ from tangle.compat import tf1
 from tangle.graphs import cut, cut_choice, flops, live_sets, walk
 
 MOST = 4
-"""The default of the most tensors that a cut point has."""
+"""The default of the largest number of tensors that a cut point has."""
 
 
 class CutPoint(NamedTuple):
@@ -165,7 +165,7 @@ def cut_points(inputs, outputs, most=MOST):
     inputs: tensors of any shapes where the graph begins. A fed tensor that is
       not listed here may be needed on both sides.
     outputs: tensors of any shapes that gradients come from, such as the loss.
-    most: the most tensors that a cut point may have.
+    most: the largest number of tensors that a cut point may have.
 
   Returns:
     A `CutPoints`. Each lies above the one before, so that several can be used

@@ -131,10 +131,11 @@ def function_def(graph, name):
 
 
 def add_control_inputs(op, controls):
-  """Makes an op that has not run yet wait for others.
+  """Adds control inputs to a new op.
 
   Args:
-    op: a `tf.Operation`.
+    op: a `tf.Operation` that was added to the graph after its last run; a
+      session ignores the change for an older op.
     controls: ops of the same graph.
   """
   if controls:

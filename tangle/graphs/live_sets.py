@@ -43,7 +43,7 @@ class Place(NamedTuple):
 
 
 class Span(NamedTuple):
-  """The first and the last position at which a tensor or variable is used."""
+  """The first and last positions of a `Sweep` that use a tensor or variable."""
 
   first: int
   last: int
@@ -86,7 +86,7 @@ class Sweep:
       where it is read, or a tensor computed from it off the gradient paths.
     variable_spans: a dict from the name of a variable to the `Span` of the
       positions where it is read and a gradient flows back to it.
-    top: the last position of an op that is no view.
+    top: the last position of an op that is not a view.
     heavy: for each position the number of heavy ops up to there.
   """
 
@@ -292,7 +292,7 @@ class Sweep:
     """Yields the places with few live tensors, from inputs to outputs.
 
     Args:
-      most: the most live tensors of a place, apart from inputs.
+      most: the largest number of live tensors of a place, apart from inputs.
 
     Yields:
       A `Place` for each position with at most `most` live tensors, if not only

@@ -124,7 +124,7 @@ def keep_tensors(tensors, ops):
 
   Args:
     tensors: tensors of any shapes, outside TensorFlow 1 style loops.
-    ops: ops that have not run yet.
+    ops: ops that were added after the last run of the graph.
 
   Returns:
     The list of the copies.
@@ -154,8 +154,9 @@ def keep_reads(variables, ops):
 
   Args:
     variables: ops that hold reference variables.
-    ops: ops that have not run yet, producers before consumers. They must
-      include all ops between the variables and the ops that read their memory.
+    ops: ops that were added after the last run of the graph, producers before
+      consumers. They must include all ops between the variables and the ops
+      that read their memory.
   """
   held = {variable.outputs[0].name for variable in variables}
   shared, size = set(held), -1

@@ -112,9 +112,9 @@ def find_variables(caller, ops, graph, variables=None):
     component that the piece reads.
 
   Raises:
-    ArgumentError: if `variables` has an item that is no variable, or a strategy
-      keeps a variable on several devices and this is not called in the context
-      of one replica.
+    ArgumentError: if `variables` has an item that is not a variable, or a
+      strategy keeps a variable on several devices and this is not called in the
+      context of one replica.
     GraphError: if a variable belongs to another graph.
     DisconnectedError: if a variable is not among `ops`.
   """

@@ -98,7 +98,7 @@ def to_dot(piece, residuals, recomputed, most=MOST):
     piece: a `split.Split`.
     residuals: its `Residuals`.
     recomputed: the forward ops that the backward pass reruns.
-    most: the most boxes, if enough scopes can be joined.
+    most: the largest number of boxes, if enough scopes can be joined.
 
   Returns:
     A string.

@@ -15,7 +15,7 @@ class Budget(NamedTuple):
   """A memory limit for residuals: between `"frontier"` and `"min_cut"`.
 
   Attributes:
-    bytes: the most bytes, without values of variables; or `None`.
+    bytes: the limit in bytes, without values of variables; or `None`.
     fraction: the largest fraction of the bytes that `"frontier"` keeps, from 0
       to 1; or `None`.
   """

@@ -164,7 +164,7 @@ class HostStore:
     return self._runs.run(sess, fetches, feed_dict)
 
   def discard(self, sess, ticket):
-    """Forgets the residuals."""
+    """Does nothing, as the caller's ticket holds the residuals."""
 
 
 class SessionStore:

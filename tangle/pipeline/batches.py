@@ -121,8 +121,8 @@ def find_outputs(caller, pieces, fetch):
     A dict: sub-model → `"sub_model.output"` → tensor.
 
   Raises:
-    ArgumentError: if `fetch` is no list, or names no output of a sub-model
-      that takes part.
+    ArgumentError: if `fetch` is not a list, or has a name that is not an output
+      of a sub-model in `pieces`.
   """
   if isinstance(fetch, str):
     raise errors.ArgumentError(

@@ -53,9 +53,9 @@ def free_ports(count):
 
 
 class LocalCluster:
-  """Tasks of one job, each a process of this machine.
+  """A TensorFlow cluster on this machine: one job, one process per task.
 
-  Use as a context: the end of the block ends the tasks.
+  Use it as a context manager: the tasks end when the block ends.
 
   Attributes:
     addresses: `host:port` of each task.

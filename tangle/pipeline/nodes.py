@@ -107,7 +107,7 @@ def check_new(caller, name, buckets, known):
 
 
 def check_device(caller, device):
-  """Refuses a string that names no device.
+  """Raises if a string is not the name of a device.
 
   Args:
     caller: the name that error messages begin with.

@@ -129,7 +129,7 @@ def unfed(items, fed):
 
 
 def check_pad(caller, pad, feeds):
-  """Refuses an argument `pad` that names no feed.
+  """Raises if `pad` has a name that is not the name of a feed.
 
   Args:
     caller: the name that error messages begin with.
@@ -137,7 +137,7 @@ def check_pad(caller, pad, feeds):
     feeds: feed name → placeholder.
 
   Raises:
-    ArgumentError: if a name is unknown.
+    ArgumentError: if there is such a name.
   """
   for name in pad:
     if name not in feeds:

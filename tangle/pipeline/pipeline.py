@@ -122,8 +122,8 @@ class Pipeline:
 
     Raises:
       ArgumentError: if the name is in use or has a dot, a source is unknown,
-        the pipeline is built already, `device` names no device, or
-        `residuals`, `recompute`, `keep` or `sizes` is invalid.
+        the pipeline is built already, or `device`, `residuals`, `recompute`,
+        `keep` or `sizes` is invalid.
     """
     caller = f"Pipeline.add({name!r})"
     if self._boundaries is not None:
@@ -157,10 +157,10 @@ class Pipeline:
     `minimize` does this too; call this if the pipeline only runs forward.
 
     Raises:
-      ArgumentError: if a builder returns something other than a `Piece`, a read
-        names no output, alternatives make two outputs of one sub-model share
-        a boundary, the buckets of a sub-model differ in more than shapes or do
-        not share variables, or `pad` names no feed.
+      ArgumentError: if a builder does not return a `Piece`, the source of a
+        read is not an output, alternatives make two outputs of one sub-model
+        share a boundary, the buckets of a sub-model differ in more than shapes
+        or do not share variables, or `pad` has an unknown name.
       DtypeError: if a read may choose among outputs of several dtypes, an
         output is a handle, or a loss is not floating.
       GraphError: if a tensor belongs to another graph.
@@ -322,9 +322,9 @@ class Pipeline:
       A `Trainer`.
 
     Raises:
-      ArgumentError: if no sub-model has a loss, a weight names no sub-model, no
-        trainable variable gets a gradient, `clip_norm` is not positive, the
-        update needs a placeholder, or `micro_batches` or `schedule` is invalid.
+      ArgumentError: if no sub-model has a loss, no trainable variable gets a
+        gradient, the update needs a placeholder, or `clip_norm`,
+        `loss_weights`, `micro_batches` or `schedule` is invalid.
       CutError: if a sub-model that others read cannot be cut.
     """
     strategies.check_optimizer(f"Pipeline {self.name!r}: minimize", optimizer)

@@ -122,13 +122,14 @@ def _make_plan(pipeline, chosen, graphs):
 
 
 def distinct(pairs):
-  """Removes pairs whose placeholder has occurred before.
+  """Keeps one pair per placeholder, in the order in which they first occur.
 
   Args:
-    pairs: a sequence of pairs.
+    pairs: pairs of a placeholder and a value. Of several pairs with the same
+      placeholder, the last value is kept.
 
   Returns:
-    A list.
+    A list of pairs.
   """
   return list({id(pair[0]): pair for pair in pairs}.values())
 
@@ -360,8 +361,8 @@ def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
     A `Result`.
 
   Raises:
-    ArgumentError: if `fetch` is no list, or names no output of a sub-model
-      that takes part.
+    ArgumentError: if `fetch` is not a list, or has a name that is not an output
+      of a sub-model of the step.
   """
   pieces = {a.node.name: a.graph.piece for a in plan.active}
   wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)

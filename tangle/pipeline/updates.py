@@ -61,8 +61,9 @@ def check_settings(pipeline, clip_norm, loss_weights):
     loss_weights: sub-model name → weight.
 
   Raises:
-    ArgumentError: if the norm is not positive, no sub-model has a loss, or a
-      weight is no number or names a sub-model without a loss.
+    ArgumentError: if the norm is not positive, no sub-model has a loss, a
+      weight is not a number, or `loss_weights` has the name of a sub-model
+      without a loss.
   """
   if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
     raise errors.ArgumentError(

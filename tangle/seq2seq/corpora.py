@@ -78,7 +78,7 @@ def read_lines(path, limit=None):
     Strings, without their line ends.
 
   Raises:
-    DataError: if the file is not UTF-8, starts with a byte order mark, or is
+    DataError: if the file is not UTF-8, starts with a byte order mark, or
       is not in the format of its name, or a line is longer than 16 MiB; the
       message has the line number.
     FileError: if it cannot be read.
@@ -268,8 +268,8 @@ class ParallelCorpus(AlignedFiles):
       A `Line(number, source, target)` for each line.
 
     Raises:
-      DataError: if one file has fewer lines than the other, when its end is
-        reached; also see `read_lines`.
+      DataError: if one file has fewer lines than the other; it is raised at the
+        end of the shorter file. See also `read_lines`.
     """
     for number, (source, target) in enumerate(self, 1):
       yield Line(number, source, target)

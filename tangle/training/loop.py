@@ -159,7 +159,7 @@ class Loop:
         When a task of the cluster is lost, the run waits until all tasks
         answer, opens a new session and resumes from the newest checkpoint. By
         default the error ends the run.
-      reopen_s: the most seconds from the loss of a task to the next step. The
+      reopen_s: the time limit from the loss of a task to the next step. The
         run also ends if the same step loses a task three times in a row.
       locked: whether the caller holds the lock of the folder, as within
         `runs.started`; by default `run` takes it.

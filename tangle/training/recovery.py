@@ -29,7 +29,7 @@ class Recovery:
     Args:
       reopen: a function without arguments that returns a new session; with
         `None` there is no recovery.
-      limit_s: the most seconds from the loss of a task to the next step.
+      limit_s: the time limit from the loss of a task to the next step.
       say: called with lines of text.
     """
     self._reopen, self._limit_s, self._say = reopen, limit_s, say

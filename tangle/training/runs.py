@@ -189,17 +189,18 @@ def write(out_dir, content):
 
 
 def read(run_dir):
-  """Reads `run.json`, and checks it and the texts saved beside it.
+  """Reads `run.json`; checks that it and the files it lists are unchanged.
 
   Args:
     run_dir: the folder of a run.
 
   Returns:
-    A dict: `settings`, `data`, `texts` and `versions`, all dicts.
+    A dict: `settings`, `data`, `texts` and `versions`, all dicts. `texts` has
+    the SHA-256 of each file that was written with `run.json`.
 
   Raises:
-    DataError: if there is no `run.json`, or if it or one of the texts has
-      changed since it was written.
+    DataError: if `run.json` or a file that it lists is missing, or has changed
+      since it was written.
     FileError: if a file cannot be read.
   """
   path = os.path.join(run_dir, FILE)

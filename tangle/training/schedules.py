@@ -210,7 +210,7 @@ class WarmUp:
     return self._schedule.state()
 
   def restore(self, state):
-    """Restores the schedule.
+    """Restores the wrapped schedule.
 
     Args:
       state: what `state` returned.
