@@ -344,7 +344,7 @@ class RefusalsTest(TuningTestCase):
       ([Group(model, float("nan"))], {}, "rate of group 0"),
       ([Group(model, 0.1, -1)], {}, "unfreeze_step of group 0"),
       ([Group(model, 0.1, 1.5)], {}, "unfreeze_step of group 0"),
-      ([Group(model, 0.1, 1)], {}, "pass global_step"),
+      ([Group(model, 0.1, 1)], {}, "Pass global_step"),
       ([Group(new, 0.1)], {}, "group 0 has no trainable variable"),
       ([Group(model, 0.1), Group(top, 0.1)], {}, "in group 1 and in group 0"),
       ([Group(model, 0.1)], {"frozen": [top]}, "in group 0 and in frozen"),

@@ -139,7 +139,7 @@ used = [False, True]
     x = tf1.placeholder(tf1.float64, [None])
     z = tf1.placeholder(tf1.float64, [None])
     y = tf1.sin(x + z) * tf1.tanh(x + z)
-    with self.assertRaisesRegex(tangle.errors.ArgumentError, "go together"):
+    with self.assertRaisesRegex(tangle.errors.ArgumentError, "contradict"):
       tangle.SubModel([x, z], [y], residuals="min_cut", sizes={x: [3], z: [4]})
 
 

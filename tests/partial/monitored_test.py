@@ -119,6 +119,7 @@ class MonitoredTest(case.GraphTestCase):
 
     class Other:
       graph = self.graph
+      run = None
 
     with self.assertRaisesRegex(errors.CallError, "no partial_run"):
       sub_model.forward(Other(), self.feed_dict)
