@@ -142,7 +142,8 @@ class Schema:
     if record.type not in self.fields:
       raise errors.DataError(
         f"Record {number} is of type {record.type!r}; the declared types are "
-        f"{list(self.fields)}. Declare it, or leave such records out."
+        f"{list(self.fields)}. Add the type to the branches, or leave out "
+        f"its records."
       )
     who = f"Record {number}, of type {record.type!r}"
     return (

@@ -253,13 +253,13 @@ def _check(caller, schema, dataset):
     tf1.nest.assert_same_structure(wanted, dtypes)
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
-      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. Map "
-      f"it before."
+      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. "
+      f"Convert the elements first, with Dataset.map."
     ) from error
   if tf1.nest.flatten(dtypes) != tf1.nest.flatten(wanted):
     raise errors.DtypeError(
-      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. Cast "
-      f"them in a map before."
+      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. "
+      f"Cast them first, with Dataset.map."
     )
   found = tf1.data.get_output_shapes(dataset)
   if not found["target"].is_compatible_with(shapes["target"]):

@@ -59,8 +59,8 @@ class Trainer:
     self._updates = {}
     if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
       raise errors.ArgumentError(
-        f"{self._caller}: clip_norm must be positive, got {clip_norm}. None "
-        f"leaves gradients as they are."
+        f"{self._caller}: clip_norm must be positive, got {clip_norm}. Pass "
+        f"clip_norm=None to turn clipping off."
       )
 
   def prepare(self, types):

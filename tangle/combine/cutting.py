@@ -138,8 +138,8 @@ def cut(at, inputs=None, graph=None, name=None):
     ]
     if not inputs:
       raise errors.DisconnectedError(
-        f"{_CALLER}: {output.name!r} depends on no placeholder. Say with "
-        f"inputs= where the part begins."
+        f"{_CALLER}: {output.name!r} depends on no placeholder. Pass "
+        f"inputs=, the tensors at which the part begins."
       )
   elif isinstance(inputs, tf1.Tensor):
     inputs = [inputs]

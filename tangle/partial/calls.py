@@ -266,8 +266,8 @@ class Call:
     caller = f"SubModel {self._sub_model.name!r}: backward"
     if sess is not None and sess is not self._sess:
       raise errors.CallError(
-        f"{caller}: the forward run was in another session, which holds the "
-        f"residuals. Use that session."
+        f"{caller}: the forward run was in another session. Pass that "
+        f"session, or leave sess out."
       )
     tensors = self._sub_model.outputs
     others = (np.ndarray, dict, str, tf1.Tensor)

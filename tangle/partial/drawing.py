@@ -84,8 +84,8 @@ def _renderer(caller, kind):
       return graphviz.Source(text).pipe(kind)
     except graphviz.ExecutableNotFound as error:
       raise errors.MissingPackageError(
-        f"{caller}: graphviz's program dot is not installed. Install it, as "
-        f"with: apt-get install graphviz, or draw to a .dot file."
+        f"{caller}: the program dot of Graphviz is not installed. Install "
+        f"Graphviz (on Debian: apt-get install graphviz), or write a .dot file."
       ) from error
 
   return render

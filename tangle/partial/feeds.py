@@ -220,10 +220,9 @@ def _fault(value):
     )
   if _has_strings(value):
     return (
-      "which has strings. Convert them to numbers before, such as by a "
-      "vocabulary"
+      "which has strings. Convert them to numbers first, as by a vocabulary"
     )
-  return "which cannot be converted. Convert it with np.array() before"
+  return "which cannot be converted. Convert it with np.array() first"
 
 
 def _has_strings(value):

@@ -57,7 +57,7 @@ def refuse_name(caller, pipeline, name):
       break
   raise errors.ArgumentError(
     f"{caller}: the batch names {name!r}, which is not one of the sub-models "
-    f"{known}.{remedy or ' Name those that shall run.'}"
+    f"{known}.{remedy or ' Use the names of the sub-models to run as keys.'}"
   )
 
 

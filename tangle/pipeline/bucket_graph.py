@@ -111,8 +111,9 @@ class BucketGraph:
       if self.graph.finalized:
         raise errors.GraphError(
           f"{self.caller}: the graph is finalized, and has no pass for the "
-          f"outputs {sorted(pattern.outputs)}. Call prepare() of the trainer, "
-          f"with the sub-models of such a step, before."
+          f"outputs {sorted(pattern.outputs)}. Before the graph is "
+          f"finalized, call prepare() of the trainer with the sub-models of "
+          f"this batch."
         )
       before = len(self.graph.get_operations())
       with tf1.name_scope(scope), tf1.control_dependencies(None), tf1.device(

@@ -164,7 +164,7 @@ class JointTrainer:
     if chosen.update is None:
       raise errors.ArgumentError(
         f"{self._caller}: none of the sub-models {list(batch)} has a loss. "
-        f"Name one that has in the batch."
+        f"Add a sub-model with a loss to the batch."
       )
     fetches = self._fetches(chosen)
     fetches["update"] = chosen.update

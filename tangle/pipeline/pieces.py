@@ -73,8 +73,8 @@ def check_piece(caller, piece, reads, graph):
     if tensor.dtype.base_dtype in _NOT_VALUES:
       raise errors.DtypeError(
         f"{caller}: the output {name!r}, {tensor.name!r}, must be a tensor of "
-        f"values, got {tensor.dtype.name}. Stack lists and read resources "
-        f"before."
+        f"values, got {tensor.dtype.name}. Stack a tensor list, or read the "
+        f"resource, and output the result."
       )
   if piece.loss is not None:
     _check_loss(caller, piece.loss, graph)

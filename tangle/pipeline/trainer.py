@@ -86,8 +86,8 @@ class Trainer:
     """
     if self._sums is None:
       raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: record needs micro_batches of 2 or "
-        f"more, which minimize() takes."
+        f"Pipeline {self.pipeline.name!r}: record needs micro-batches. Pass "
+        f"micro_batches=2 or more to minimize()."
       )
     self._sums.timeline = timeline
 
@@ -257,9 +257,9 @@ class Trainer:
       if graph.finalized:
         raise errors.GraphError(
           f"Pipeline {self.pipeline.name!r}: the graph is finalized, and has "
-          f"no update for {[part.name for part in parts]} together. Call "
-          f"prepare() of the trainer, with the sub-models of such a step, "
-          f"before."
+          f"no update for {[part.name for part in parts]} together. Before "
+          f"the graph is finalized, call prepare() of the trainer with the "
+          f"sub-models of this batch."
         )
       before = len(graph.get_operations())
       with graph.as_default(), tf1.name_scope(self._scope):
@@ -362,7 +362,7 @@ class Trainer:
       names = [active.node.name for active in plan.active]
       raise errors.ArgumentError(
         f"Pipeline {self.pipeline.name!r}: none of the sub-models {names} has "
-        f"a loss. Name one that has in the batch."
+        f"a loss. Add a sub-model with a loss to the batch."
       )
     gradients_of = {}
     passes = collections.OrderedDict()

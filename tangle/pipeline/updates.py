@@ -68,7 +68,7 @@ def check_settings(pipeline, clip_norm, loss_weights):
   if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
     raise errors.ArgumentError(
       f"Pipeline {pipeline.name!r}: clip_norm must be positive, got "
-      f"{clip_norm}. None leaves gradients as they are."
+      f"{clip_norm}. Pass clip_norm=None to turn clipping off."
     )
   with_loss = [
     name

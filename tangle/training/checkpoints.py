@@ -91,13 +91,13 @@ class Checkpoints:
     self._variables = list(variables)
     if not self._variables:
       raise errors.ArgumentError(
-        "Checkpoints: there are no variables to save. Build the graph before, "
-        "and make it the default graph."
+        "Checkpoints: there are no variables to save. Build the model first, "
+        "and make its graph the default graph."
       )
     if self._variables[0].graph.finalized:
       raise errors.GraphError(
-        "Checkpoints: the graph is finalized, and saving takes ops of its own. "
-        "Make the Checkpoints before."
+        "Checkpoints: the graph is finalized, so that the ops that save "
+        "cannot be added. Make the Checkpoints before the graph is finalized."
       )
     with self._variables[0].graph.as_default(), tf1.name_scope(name):
       self._saver = savers.Saver(self._variables)

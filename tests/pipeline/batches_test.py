@@ -156,7 +156,7 @@ class BatchesTest(case.GraphTestCase):
     for batch, remedy in (
       ({"encodre": {}}, "Perhaps 'encoder' is meant."),
       ({"source": [[1]]}, "Nest it: {'encoder': {'source': array}}."),
-      ({"xyz": {}}, "Name those that shall run."),
+      ({"xyz": {}}, "Use the names of the sub-models to run as keys."),
     ):
       text = self.refusal(errors.ArgumentError, trainer.step, sess, batch)
       self.assertIn("not one of the sub-models ['encoder', 'decoder']", text)
