@@ -397,4 +397,4 @@ def plot(found, path):
       elif name in points:
         lines[run.replace("_", " ")] = points[name]
     panels.append(("epoch", f"accuracy, digits as {name}s", lines))
-  plots.draw_series(panels, path)
+  plots.draw_series(panels, path, title="Digits as images or tokens")

@@ -262,4 +262,5 @@ def plot(found, path):
     "sequential": "accuracy on left halves, in a row",
     "shared": "accuracy, two new heads on a trunk",
   }
-  plots.draw_by_labels(found, sides, path)
+  title = "Networks trained one by one, then combined"
+  plots.draw_by_labels(found, sides, path, title)

@@ -151,4 +151,4 @@ def plot(found, path):
       for kind, points in found[series].items()
     }
     panels.append((title, "accuracy on held-out inputs", lines))
-  plots.draw_series(panels, path)
+  plots.draw_series(panels, path, title="The calculator on what it never saw")

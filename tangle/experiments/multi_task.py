@@ -220,5 +220,6 @@ def plot(figures, path):
       axes.tick_params(labelbottom=True)
   for axes in panels.ravel()[len(names) :]:
     axes.set_visible(False)
-  drawing.tight_layout()
+  drawing.suptitle("Accuracy of two decoders with unequal losses", fontsize=10)
+  drawing.tight_layout(rect=(0, 0, 1, 0.97))
   drawing.savefig(path, dpi=120)

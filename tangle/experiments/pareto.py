@@ -204,5 +204,15 @@ def plot(figures, path):
     axes.tick_params(labelsize=7)
   for axes in panels[len(names) :]:
     axes.set_visible(False)
-  drawing.tight_layout()
+  for k, axes in enumerate(panels[: len(names)]):
+    if k % columns == 0:
+      axes.set_ylabel("second parameter", fontsize=8)
+    if k + columns >= len(names):
+      axes.set_xlabel("first parameter", fontsize=8)
+  panels[0].legend(frameon=False, fontsize=7, loc="upper left")
+  drawing.suptitle(
+    "From starts (dots) to ends (stars):\nhow many reach the Pareto front",
+    fontsize=10,
+  )
+  drawing.tight_layout(rect=(0, 0, 1, 0.97))
   drawing.savefig(path, dpi=120)

@@ -34,13 +34,14 @@ def open_drawing(caller, width, height):
   return drawing
 
 
-def draw_series(panels, path, logarithmic=False):
+def draw_series(panels, path, logarithmic=False, title=""):
   """Draws panels side by side: means as lines, quartiles as bands.
 
   Args:
     panels: a list of (x label, y label, name of a line → x → list of values).
     path: the PNG file to write.
     logarithmic: whether the x axis is logarithmic.
+    title: of the whole; that bands are quartiles is added.
 
   Raises:
     MissingPackageError: if matplotlib is not installed.
@@ -70,7 +71,8 @@ def draw_series(panels, path, logarithmic=False):
     axes.legend(frameon=False)
     for edge in ("top", "right"):
       axes.spines[edge].set_visible(False)
-  drawing.tight_layout()
+  drawing.suptitle(f"{title} (mean and quartiles of seeds)".strip())
+  drawing.tight_layout(rect=(0, 0, 1, 0.97))
   drawing.savefig(path, dpi=120)
 
 
@@ -116,13 +118,14 @@ def draw_ratios(rows, column, title, path):
   drawing.savefig(path, dpi=120)
 
 
-def draw_by_labels(found, sides, path):
+def draw_by_labels(found, sides, path, title):
   """Draws the accuracy of several modes over the number of labels.
 
   Args:
     found: series → mode → labelled images per class → list of accuracies.
     sides: series to draw → y label of its panel.
     path: the PNG file to write.
+    title: of the whole.
 
   Raises:
     MissingPackageError: if matplotlib is not installed.
@@ -133,4 +136,4 @@ def draw_by_labels(found, sides, path):
       mode.replace("_", " "): points for mode, points in found[series].items()
     }
     panels.append(("labelled images per class", side, lines))
-  draw_series(panels, path, logarithmic=True)
+  draw_series(panels, path, logarithmic=True, title=title)

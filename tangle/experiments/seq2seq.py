@@ -14,6 +14,7 @@ from tangle.experiments import (
   run_folder,
   tasks,
   throughput,
+  training_plots,
   translator,
 )
 from tangle.pipeline import schedules as pipeline_schedules
@@ -316,6 +317,12 @@ class _Run:
     if outcome.reason != loop.INTERRUPTED:
       figures.update(self._finish())
     run.metrics_writer.records.write(**figures)
+    padding = training_plots.padding_by_bucket(
+      self._task.encoded["train"].examples,
+      self._task.buckets,
+      tasks.LAYOUTS[self._task.layout],
+    )
+    training_plots.write(self._out_dir, padding, self._report)
     return figures
 
   def _starts_from_frequencies(self):

@@ -331,4 +331,5 @@ def plot(found, path):
     "all_paths": "accuracy, all four paths labelled",
     "one_path": "accuracy, three paths without labels",
   }
-  plots.draw_by_labels(found, sides, path)
+  title = "An encoder of images joined to a trained calculator"
+  plots.draw_by_labels(found, sides, path, title)

@@ -17,6 +17,7 @@ from tangle.experiments import (
   languages,
   many_to_many,
   throughput,
+  training_plots,
   translator,
 )
 from tangle.pipeline import sessions
@@ -148,6 +149,7 @@ def _train(corpus, out_dir, given, directions, drawn, progress, report):
         run.checkpoints.restore_best_or_newest(sess)
         figures["bleu"] = {str(d): model.bleu(sess, d) for d in measured}
       run.metrics_writer.records.write(**figures)
+      training_plots.write(out_dir, report=report or print)
   return figures
 
 

@@ -10,7 +10,7 @@ import types
 
 from tangle import files
 from tangle.compat import tf1
-from tangle.experiments import command_line, throughput
+from tangle.experiments import command_line, throughput, training_plots
 from tangle.experiments import translator as translator_lib
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.pipeline import sessions
@@ -143,6 +143,7 @@ def _train(task, out_dir, given, steps, drawn, progress, report):
         run.checkpoints.restore_best_or_newest(sess)
         figures.update(_test(translator, sess, task, out_dir))
     run.metrics_writer.records.write(**figures)
+    training_plots.write(out_dir, report=report)
   return figures
 
 

@@ -31,9 +31,9 @@ class PlotsTest(absltest.TestCase):
   def test_series_become_panels(self):
     found = {"one": {"a_way": {1: [0.5]}}, "not_drawn": {}}
     with mock.patch.object(plots, "draw_series") as draw:
-      plots.draw_by_labels(found, {"one": "share"}, "x.png")
+      plots.draw_by_labels(found, {"one": "share"}, "x.png", "all")
     panels = [("labelled images per class", "share", {"a way": {1: [0.5]}})]
-    draw.assert_called_once_with(panels, "x.png", logarithmic=True)
+    draw.assert_called_once_with(panels, "x.png", logarithmic=True, title="all")
 
   def test_ratios_are_drawn_where_there_are_any(self):
     rows = {

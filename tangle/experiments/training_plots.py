@@ -1,0 +1,155 @@
+"""Plots of a training: its figures over the steps, and padding by bucket."""
+
+import json
+import os
+
+import numpy as np
+
+from tangle import errors, files
+from tangle.experiments import plots
+from tangle.training import records
+
+FILE = "training.png"
+
+_LIMIT = 1 << 30  # bytes, of `metrics.jsonl`
+_RATE = {"learning_rate": "of the step"}
+_LOSSES = {"loss": "training", "validation_loss": "validation"}
+_RATES = {
+  "validation_wer": "word error rate",
+  "validation_per": "phoneme error rate",
+}
+
+
+def write(out_dir, padding=None, report=print):
+  """Draws the figures of a run into its folder, if matplotlib is installed.
+
+  Args:
+    out_dir: the folder, with `metrics.jsonl`; gets `training.png`.
+    padding: what `padding_by_bucket` returned, to draw it, too.
+    report: called with a line of text if matplotlib is missing.
+
+  Raises:
+    FileError: if a file cannot be read or written.
+  """
+  text = files.read_bytes(os.path.join(out_dir, records.NAME), _LIMIT)
+  found = [json.loads(line) for line in text.decode("utf-8").splitlines()]
+  try:
+    draw(found, padding or {}, os.path.join(out_dir, FILE))
+  except errors.MissingPackageError as error:
+    report(f"No plot is drawn: {error}")
+
+
+def padding_by_bucket(examples, buckets, layout):
+  """Returns the share of padding in each bucket, without that of pooling.
+
+  Args:
+    examples: a `rows.Examples`.
+    buckets: an `IndependentBuckets`; for other buckets nothing is returned.
+    layout: a `rows.Layout`.
+
+  Returns:
+    A dict: `source` and `target`, each bucket → share of its positions.
+    Buckets without examples are left out.
+  """
+  if not hasattr(buckets, "source_buckets"):
+    return {}
+  lengths = (examples.sources.lengths, examples.target_lengths(layout))
+  found = {}
+  for name, side, each in zip(("source", "target"), buckets.sides, lengths):
+    order = "right" if buckets.strict else "left"
+    places = np.searchsorted(side, each, order)
+    found[name] = {
+      bucket: 1.0 - float(np.mean(each[places == k])) / bucket
+      for k, bucket in enumerate(side)
+      if np.any(places == k)
+    }
+  return found
+
+
+def draw(found, padding, path):
+  """Draws panels: loss, error rates, learning rate, and padding by bucket.
+
+  A panel without figures is left out.
+
+  Args:
+    found: the records of a run, a list of dicts with `step`.
+    padding: as from `padding_by_bucket`.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  panels = [
+    ("Loss", "nats per symbol", _series(found, _LOSSES), 1),
+    ("Error rates on validation", "percent", _series(found, _RATES), 100),
+    (
+      "Learning rate",
+      "learning rate",
+      _series(found, {"learning_rate": ""}),
+      1,
+    ),
+  ]
+  panels = [panel for panel in panels if panel[2]]
+  count = len(panels) + bool(padding)
+  if not count:
+    return
+  columns = min(2, count)
+  rows = -(-count // columns)
+  drawing = plots.open_drawing("training_plots", 4.8 * columns, 3.4 * rows)
+  spaces = np.ravel(drawing.subplots(rows, columns, squeeze=False))
+  for axes, (title, unit, lines, scale) in zip(spaces, panels):
+    for color, (name, points) in zip(plots.COLORS, lines.items()):
+      steps, values = zip(*points)
+      values = [scale * value for value in values]
+      axes.plot(steps, values, color=color, label=name, marker=".")
+    axes.set(title=title, xlabel="step", ylabel=unit)
+    axes.set_ylim(bottom=0)
+    axes.locator_params(axis="x", nbins=6)
+    if any(lines):
+      axes.legend(frameon=False)
+  if padding:
+    _draw_padding(spaces[len(panels)], padding)
+  for axes in spaces:
+    for edge in ("top", "right"):
+      axes.spines[edge].set_visible(False)
+  for axes in spaces[count:]:
+    axes.set_visible(False)
+  drawing.tight_layout()
+  drawing.savefig(path, dpi=120)
+
+
+def _series(found, names):
+  """Returns name in words → list of (step, value)."""
+  lines = {}
+  for name, words in names.items():
+    points = [
+      (record["step"], record[name])
+      for record in found
+      if isinstance(record.get(name), (int, float)) and "step" in record
+    ]
+    if points:
+      lines[words] = points
+  return lines
+
+
+def _draw_padding(axes, padding):
+  """Draws bars for the buckets of each side."""
+  width = 0.8 / len(padding)
+  count = max(map(len, padding.values()))
+  for k, (color, (name, shares)) in enumerate(
+    zip(plots.COLORS, padding.items())
+  ):
+    places = np.arange(len(shares)) + (k - 0.5 * (len(padding) - 1)) * width
+    values = [100 * share for share in shares.values()]
+    axes.bar(places, values, width, color=color, label=name)
+    for place, value, bucket in zip(places, values, shares):
+      axes.text(place, value, str(bucket), ha="center", va="bottom", fontsize=8)
+  axes.set_xticks(range(count))
+  axes.set_xticklabels([str(k + 1) for k in range(count)])
+  axes.set(
+    title="Padding by bucket",
+    xlabel="bucket, its length above the bar",
+    ylabel="percent of positions",
+  )
+  axes.margins(y=0.15)
+  axes.legend(frameon=False)
