@@ -12,7 +12,7 @@ from tangle.training import records
 FILE = "training.png"
 
 _LIMIT = 1 << 30  # bytes, of `metrics.jsonl`
-_RATE = {"learning_rate": "of the step"}
+_RATE = {"learning_rate": "at the step"}
 _LOSSES = {"loss": "training", "validation_loss": "validation"}
 _RATES = {
   "validation_wer": "word error rate",
@@ -85,7 +85,7 @@ def draw(found, padding, path):
     (
       "Learning rate",
       "learning rate",
-      _series(found, {"learning_rate": ""}),
+      _series(found, _RATE),
       1,
     ),
   ]
@@ -105,8 +105,7 @@ def draw(found, padding, path):
     axes.set(title=title, xlabel="step", ylabel=unit)
     axes.set_ylim(bottom=0)
     axes.locator_params(axis="x", nbins=6)
-    if any(lines):
-      axes.legend(frameon=False)
+    axes.legend(frameon=False)
   if padding:
     _draw_padding(spaces[len(panels)], padding)
   for axes in spaces:

@@ -61,7 +61,8 @@ class ScriptsTest(absltest.TestCase):
     self.assertGreater(figures["words_per_s"], 0)
     self.assertIn("at", figures["samples"])
     self.assertContainsSubset(
-      {"metrics.jsonl", "checkpoints", "run.json"}, os.listdir(self.out_dir)
+      {"metrics.jsonl", "checkpoints", "run.json", "training.png"},
+      os.listdir(self.out_dir),
     )
 
   def test_train_seq2seq_and_decode_seq2seq(self):
