@@ -21,21 +21,22 @@ _RATES = {
 
 
 def write(out_dir, padding=None, report=print):
-  """Draws the figures of a run into its folder, if matplotlib is installed.
+  """Draws the figures of a run into its folder, if that can be done.
 
   Args:
     out_dir: the folder, with `metrics.jsonl`; gets `training.png`.
     padding: what `padding_by_bucket` returned, to draw it, too.
-    report: called with a line of text if matplotlib is missing.
+    report: called with a line of text if matplotlib is missing, or the picture
+      cannot be written.
 
   Raises:
-    FileError: if a file cannot be read or written.
+    FileError: if `metrics.jsonl` cannot be read.
   """
   text = files.read_bytes(os.path.join(out_dir, records.NAME), _LIMIT)
   found = [json.loads(line) for line in text.decode("utf-8").splitlines()]
   try:
     draw(found, padding or {}, os.path.join(out_dir, FILE))
-  except errors.MissingPackageError as error:
+  except (errors.MissingPackageError, OSError) as error:
     report(f"No plot is drawn: {error}")
 
 

@@ -88,6 +88,12 @@ class TrainingPlotsTest(absltest.TestCase):
     with open(os.path.join(self.folder, "training.png"), "rb") as file:
       self.assertEqual(file.read(4), b"\x89PNG")
 
+  def test_a_picture_that_cannot_be_written_ends_no_training(self):
+    said = []
+    os.mkdir(os.path.join(self.folder, training_plots.FILE))
+    training_plots.write(self.folder, report=said.append)
+    self.assertIn("No plot is drawn", said[0])
+
 
 if __name__ == "__main__":
   absltest.main()
