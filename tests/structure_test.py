@@ -176,8 +176,8 @@ def last():
           self.assertIn(error.name, ("jax", "torch"))  # those of the peers
       self.assertEqual([op.name for op in graph.get_operations()], [])
       self.assertEqual(switches(), before)
-      self.assertIsNot(modules["tangle.errors"], sys.modules["tangle.errors"])
-    self.assertIs(modules["tangle.errors"], sys.modules["tangle.errors"])
+      self.assertIsNot(modules["tangle.compat"], sys.modules["tangle.compat"])
+    self.assertIs(modules["tangle.compat"], sys.modules["tangle.compat"])
 
   def test_the_top_level_holds_little(self):
     known = {
