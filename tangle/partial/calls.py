@@ -229,19 +229,27 @@ class Call:
   def _finish(self, fetches, feed_dict):
     end = ["used"]
     try:
-      self._end(end)
-      found = self._residual_set.store.backward(
-        self._bound, self._ticket, fetches, feed_dict
-      )
-    except BaseException as error:
-      if self._ended is end:  # and not by another thread
-        self._residual_set.lost.append(self._kept)
-        self._let_go()
-      _explain(self._sub_model, "backward", error, self._bound, feed_dict)
+      try:
+        self._end(end)
+        found = self._residual_set.store.backward(
+          self._bound, self._ticket, fetches, feed_dict
+        )
+      except BaseException as error:
+        self._give_up(end)
+        _explain(self._sub_model, "backward", error, self._bound, feed_dict)
+        raise
+    except BaseException:  # an interrupt before the other one was handled
+      self._give_up(end)
       raise
     self._residual_set.forget(self._kept)
     self._kept = None
     return found
+
+  def _give_up(self, end):
+    """Lets go after a failure, unless another thread has ended the call."""
+    if self._ended is end and self._kept is not None:
+      self._residual_set.lost.append(self._kept)
+      self._let_go()
 
   def _let_go(self):
     """Drops what the call holds in the runtime."""

@@ -226,7 +226,7 @@ class KerasFilesTest(support.CombineTestCase):
       file.write(b"PK\x03\x04 and so on")
     with self.assertRaisesRegex(errors.DataError, "1.15 reads the .h5 files"):
       combine.pretrained(path, model)
-    with self.assertRaisesRegex(errors.DataError, "no .keras file"):
+    with self.assertRaisesRegex(errors.DataError, "not a .keras file"):
       combine.pretrained(path, model.variables)
 
   def test_tells_files_by_what_is_in_them(self):
