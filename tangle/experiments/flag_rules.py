@@ -32,9 +32,9 @@ CHOICES = {
 _FROM_1 = """
   batch_size beam_size buckets calculator_steps checkpoint_every depth
   embedding_dim evaluations every heads hidden layers max_held_out max_steps
-  micro_batches min_count n_best pairs patience per_class positions
-  pretrain_steps report_every rounds samples seeds steps stream_records tasks
-  toy_steps units vocabulary width"""
+  max_tokens micro_batches min_count n_best num_sampled pairs patience per_class
+  pretrain_steps report_every rounds seeds steps stream_records tasks toy_steps
+  units vocabulary width"""
 
 LEAST = dict.fromkeys(_FROM_1.split(), 1)
 LEAST.update(dict.fromkeys(["limit", "seed", "threads", "warm_up_steps"], 0))

@@ -1,5 +1,6 @@
 """Tests of flag_rules."""
 
+import ast
 import io
 import os
 import pathlib
@@ -164,6 +165,25 @@ class FlagRulesTest(parameterized.TestCase):
     text = (ROOT / "scripts" / "train_branches.py").read_text()
     for name in branching.SCHEDULES:
       self.assertIn(f'"{name}"', text)
+
+  def test_each_rule_is_for_a_flag_that_exists(self):
+    paths = [
+      *(ROOT / "scripts").glob("*.py"),
+      *(ROOT / "tangle" / "benchmarks").glob("*.py"),
+      *(ROOT / "tangle" / "experiments").glob("*.py"),
+    ]
+    known = set()
+    for path in paths:
+      for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.arg):
+          known.add(node.arg)
+        elif isinstance(node, ast.Call):  # such as DEFINE_string("in", ...)
+          given = node.args[:1]
+          texts = (getattr(v, "value", getattr(v, "s", "")) for v in given)
+          known.update(text for text in texts if isinstance(text, str))
+    rules = {*flag_rules.CHOICES, *flag_rules.LEAST, *flag_rules.POSITIVE}
+    rules |= {*flag_rules.FILES, *flag_rules.PREFIXES}
+    self.assertEqual([rule for rule in sorted(rules) if rule not in known], [])
 
 
 if __name__ == "__main__":
