@@ -164,7 +164,7 @@ class MicroBatchesTest(support.PipelineTestCase):
     trainer.step(sess, self.chain_batch(2))
     self.assertLen(timeline, len(expected))
     whole = pipeline.minimize(tf1.train.GradientDescentOptimizer(0.1))
-    with self.assertRaisesRegex(errors.ArgumentError, "micro_batches of 2"):
+    with self.assertRaisesRegex(errors.ArgumentError, "Pass micro_batches=2"):
       whole.record([])
 
   def one(self, metrics, **options):

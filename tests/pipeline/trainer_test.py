@@ -302,7 +302,7 @@ class ErrorsTest(support.PipelineTestCase):
   @parameterized.parameters(0, -1.0, float("nan"))
   def test_norm_that_nothing_can_be_clipped_to(self, norm):
     pipeline = encoder_and_decoder(self).pipeline()
-    message = "clip_norm must be positive, got .* None leaves"
+    message = "clip_norm must be positive, got .* clip_norm=None"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       pipeline.minimize(support.Recorder(), clip_norm=norm)
 
