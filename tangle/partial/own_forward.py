@@ -89,6 +89,7 @@ def settle(piece, fetched=(), in_one_run=False):
     connected=False,
     fed=piece.fed,
     weights_unchanged=piece.weights_unchanged,
+    simplify=piece.simplify,
     wanted=[
       copy.find(tensor)
       for tensor, wanted in zip(piece.inputs, piece.wanted)

@@ -121,6 +121,7 @@ class _Mirror(split.Split):
       piece.policy,
       connected=False,
       fed=self._find_fed(piece),
+      simplify=piece.simplify,
       wanted=[
         self.find(tensor)
         for tensor, wanted in zip(piece.inputs, piece.wanted)

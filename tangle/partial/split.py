@@ -11,14 +11,13 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.graphs import (
-  broadcasts,
-  concats,
   copying,
   cut,
   gradient_paths,
   handles,
   references,
   rereads,
+  simplifications,
   walk,
 )
 from tangle.partial import arguments, choice, policies, sizes
@@ -71,8 +70,7 @@ class Split:
     shapes: the `Shapes` that its backward passes need.
     fed: the argument `fed` as a list: other tensors that a run may be fed.
     wanted: one bool per input: whether it gets a gradient.
-    weights_unchanged: the argument: whether the caller promises that variables
-      keep their values until the backward run.
+    weights_unchanged, simplify: the arguments.
     assigned: a dict from the op of each reference variable that the forward
       run assigns to the ops that assign it.
     copy: the `cloning.Clone` that the piece is; `None` if it is no copy.
@@ -90,6 +88,7 @@ class Split:
     fed=None,
     weights_unchanged=False,
     wanted=None,
+    simplify=True,
   ):
     """Checks the piece; adds nothing to the graph.
 
@@ -108,6 +107,7 @@ class Split:
         its backward run, so that reference variables need not be copied.
       wanted: those of `inputs` to get gradients for; by default all floating
         ones but placeholders of the values of a sparse tensor.
+      simplify: whether to apply `simplifications` to the backward ops.
 
     Raises:
       ArgumentError: if inputs or outputs are not lists of tensors, or empty.
@@ -137,18 +137,15 @@ class Split:
       caller, ops, self.graph, variables
     )
     self.wanted = arguments.find_wanted(caller, self.inputs, ops, wanted)
+    held = [handles.of(variable) for variable in self.variables]
+    reached = walk.dependents(self.inputs + held, ops)
     if connected:
-      held = [handles.of(variable) for variable in self.variables]
-      reached = walk.dependents(self.inputs + held, ops)
       arguments.check_connected(caller, self.inputs, self.outputs, reached)
-    sources = self.inputs + [
-      handles.of(variable) for variable in self.variables
-    ]
-    reached = walk.dependents(sources, ops)
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
     self.weights_unchanged = weights_unchanged
+    self.simplify = simplify
     self._differentiable = None
     self._besides = []
     budget = self.policy.residuals
@@ -260,13 +257,13 @@ class Split:
       self.copy.redirect(made)
       flat, rebuild = flatten(gradients)
       gradients = rebuild([self.copy.find(tensor) for tensor in flat])
-    if self.fed is not None:
-      given = walk.names(self.inputs + self.fed)
+    if self.simplify:
       flat, rebuild = flatten(gradients)
+      fed = None if self.fed is None else walk.names(self.inputs + self.fed)
       alike = [(self.outputs[k], upstream[k]) for k in used]
-      flat = broadcasts.bypass(self.all_ops, made, flat, given, alike)
-      gradients = rebuild(flat)
-    made = set(made + concats.fix_slices(made))
+      flat, added = simplifications.apply(self.all_ops, made, flat, fed, alike)
+      gradients, made = rebuild(flat), made + added
+    made = set(made)
     if not find_cut:
       return Backward(gradients, None)
     targets = flatten(gradients)[0]

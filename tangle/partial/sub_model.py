@@ -59,12 +59,12 @@ class SubModel:
     sizes=None,
     weights_unchanged=False,
     input_gradients=None,
+    simplify_gradients=True,
   ):
     """Adds the backward ops of the piece to the graph.
 
     Args:
-      inputs: tensors of any shapes where the sub-model begins. They need not
-        be placeholders.
+      inputs: tensors of any shapes where it begins, placeholders or others.
       outputs: tensors of any shapes that the rest of the network reads. One
         may depend on another, or be an input.
       variables: variables to get gradients for; by default the trainable
@@ -98,6 +98,8 @@ class SubModel:
         variables need no promise: they are copied only when they change.
       input_gradients: those of `inputs` to get gradients for; by default all
         floating ones but placeholders of the values of a sparse tensor.
+      simplify_gradients: whether to remove ops from the backward pass that
+        cannot change its values, such as sums over no axes.
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
@@ -135,11 +137,10 @@ class SubModel:
       policy,
       weights_unchanged=weights_unchanged,
       wanted=input_gradients,
+      simplify=simplify_gradients,
     )
-    self.inputs = self._given.inputs
-    self.outputs = self._given.outputs
-    self.variables = self._given.variables
-    self.graph = self._given.graph
+    self.inputs, self.outputs = self._given.inputs, self._given.outputs
+    self.graph, self.variables = self._given.graph, self._given.variables
     self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
     self._lock = locks.of(self.graph)
     self._residual_sets = {}

@@ -91,13 +91,12 @@ class BucketGraph:
       }
     return self._feeds[key]
 
-  def training_pass(self, pattern, scope, weights_unchanged=False):
+  def training_pass(self, pattern, scope):
     """Returns the pass for a pattern, made at the first call.
 
     Args:
       pattern: a `passes.Pattern` that has something to differentiate.
       scope: name scope of the new ops.
-      weights_unchanged: as for `SubModel`.
 
     Returns:
       A `Pass`.
@@ -106,8 +105,7 @@ class BucketGraph:
       GraphError: if the pass does not exist and the graph is finalized.
       CutError: if the graph cannot be cut.
     """
-    key = pattern, weights_unchanged
-    if key not in self._passes:
+    if pattern not in self._passes:
       if self.graph.finalized:
         raise errors.GraphError(
           f"{self.caller}: the graph is finalized, and has no pass for the "
@@ -119,10 +117,9 @@ class BucketGraph:
       with tf1.name_scope(scope), tf1.control_dependencies(None), tf1.device(
         self.device
       ), locks.keep_runs_out(self.graph):
-        maker = passes.PassMaker(self, pattern, weights_unchanged)
-        self._passes[key] = maker.make()
+        self._passes[pattern] = passes.PassMaker(self, pattern).make()
       self.op_count += len(self.graph.get_operations()) - before
-    return self._passes[key]
+    return self._passes[pattern]
 
   def kept(self):
     """Lists the tensors that its training passes keep, each once."""

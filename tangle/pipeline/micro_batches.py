@@ -136,7 +136,7 @@ class MicroProgram:
     self._forward = {}  # (sub-model, micro-batch) → its task
     self._givers = {}  # (source, micro-batch) → tasks that put its gradient
     self._has_sum = set()  # sub-models whose sum an earlier task began
-    self._takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
+    self._takes = [pipeline.takes[source] for source in runs.sources_of(plan)]
     self._add_all(schedule)
     keys = [(a.node.key, ("sum", a.node.name)) for a in plan.active]
     run = step_runs.PreparedRun(self._prepared, update.fetches(), keys)

@@ -22,10 +22,14 @@ class Pattern(NamedTuple):
   Attributes:
     outputs: the outputs that get gradients from their readers.
     loss_weight: factor of its own loss, `None` if it has none.
+    weights_unchanged: as for `SubModel`.
+    simplify_gradients: as for `SubModel`.
   """
 
   outputs: FrozenSet[str]
   loss_weight: Optional[float]
+  weights_unchanged: bool = False
+  simplify_gradients: bool = True
 
 
 class VariableGradients(NamedTuple):
@@ -81,19 +85,17 @@ class Pass(NamedTuple):
 class PassMaker:
   """Makes one `Pass`."""
 
-  def __init__(self, graph, pattern, weights_unchanged):
+  def __init__(self, graph, pattern):
     """Adds nothing to the graph.
 
     Args:
       graph: a `BucketGraph`.
       pattern: a `Pattern` that has something to differentiate.
-      weights_unchanged: as for `SubModel`.
     """
     self._graph = graph
     self._piece = graph.piece
     self._key = graph.key
     self._pattern = pattern
-    self._weights_unchanged = weights_unchanged
     self._names = [n for n in graph.piece.outputs if n in pattern.outputs]
     self._reads = {
       name: read
@@ -139,7 +141,8 @@ class PassMaker:
       residuals=self._graph.residuals,
       connected=False,
       fed=piece.feeds.values(),
-      weights_unchanged=self._weights_unchanged,
+      weights_unchanged=self._pattern.weights_unchanged,
+      simplify=self._pattern.simplify_gradients,
     )
 
   def _settle(self, given, in_one_run=False):

@@ -49,6 +49,8 @@ class Pipeline:
     leftovers: what failed steps may have left in the runtime.
     left_keys: keys of steps that lost a task; the next step removes their
       values.
+    drops, takes: `Source` → the op that empties its boundary, or that removes
+      and returns the value on it.
   """
 
   def __init__(self, name="pipeline", timeout_s=faults.TIMEOUT_S):
@@ -74,8 +76,7 @@ class Pipeline:
     self.plans = {}
     self._boundaries = None
     self._read_keys = {}
-    self._drops = {}
-    self._takes = {}
+    self.drops, self.takes = {}, {}
     with tf1.name_scope(name) as scope:
       self.scope = scope
 
@@ -239,14 +240,6 @@ class Pipeline:
         self._read_keys[name, read] = key
     return self._read_keys[name, read]
 
-  def drop_op(self, source):
-    """Returns the op that empties the boundary of a `Source`."""
-    return self._drops[source]
-
-  def take_op(self, source):
-    """Returns the op that removes the value on the boundary of a `Source`."""
-    return self._takes[source]
-
   def _any_piece(self, name):
     return next(iter(self.nodes[name].graphs.values())).piece
 
@@ -285,8 +278,8 @@ class Pipeline:
     with tf1.name_scope(nodes.op_name(f"{node.name}_drops")):
       for output, boundary in own.items():
         source = nodes.Source(node.name, output)
-        self._drops[source] = boundary.drop(node.key)
-        self._takes[source] = boundary.take(node.key)
+        self.drops[source] = boundary.drop(node.key)
+        self.takes[source] = boundary.take(node.key)
 
   def minimize(
     self,
@@ -298,6 +291,7 @@ class Pipeline:
     weights_unchanged=False,
     micro_batches=1,
     schedule="1f1b",
+    simplify_gradients=True,
   ):
     """Builds everything that training needs.
 
@@ -317,6 +311,7 @@ class Pipeline:
         different parts at once. The gradient is that of the whole batch if each
         loss is a mean over its rows; a batch normalization sees one part.
       schedule: `"1f1b"`, which keeps fewer residuals, or `"gpipe"`.
+      simplify_gradients: as for `SubModel`.
 
     Returns:
       A `Trainer`.
@@ -339,6 +334,7 @@ class Pipeline:
       weights_unchanged,
       micro_batches,
       schedule,
+      simplify_gradients,
     )
 
   def forward(self, sess, batch, fetch=(), with_loss=True):

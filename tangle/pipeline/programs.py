@@ -38,7 +38,7 @@ class Program:
     self._labels = []  # of each task: its sub-model and kind, micro-batch 0
     self._in_parts = {}  # sub-model → its `RunInParts`
     self._add_forward()
-    takes = [pipeline.take_op(source) for source in runs.sources_of(plan)]
+    takes = [pipeline.takes[source] for source in runs.sources_of(plan)]
     last = update.fetches(takes)
     self._add_backward(update.closing, last)
     keys = runs.distinct(pair for a in plan.active for pair in a.keys)

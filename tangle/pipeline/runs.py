@@ -223,7 +223,7 @@ def sources_of(plan):
 
 def drop_boundaries(pipeline, plan):
   """Returns the ops that remove all values on the boundaries of a plan."""
-  return [pipeline.drop_op(source) for source in sources_of(plan)]
+  return [pipeline.drops[source] for source in sources_of(plan)]
 
 
 def drop_all(pipeline, plan, passes):

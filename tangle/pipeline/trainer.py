@@ -46,6 +46,7 @@ class Trainer:
     weights_unchanged=False,
     micro_batches=1,
     schedule="1f1b",
+    simplify_gradients=True,
   ):
     """Builds the backward passes and the update; see `Pipeline.minimize`."""
     self.pipeline = pipeline
@@ -53,7 +54,7 @@ class Trainer:
     self._clip_norm = clip_norm
     self._weights = dict(loss_weights)
     self._global_step = global_step
-    self._weights_unchanged = weights_unchanged
+    self._backward = weights_unchanged, simplify_gradients
     self._updates = {}
     self._programs = {}
     self._pool = None
@@ -207,10 +208,10 @@ class Trainer:
     if not outputs and not has_loss:
       return None
     weight = float(self._weights.get(node.name, 1.0)) if has_loss else None
-    pattern = passes_lib.Pattern(frozenset(outputs), weight)
+    pattern = passes_lib.Pattern(frozenset(outputs), weight, *self._backward)
     scope = f"{self._scope}{nodes.op_name(node.name)}/"
     with self.pipeline.graph.as_default():
-      found = graph.training_pass(pattern, scope, self._weights_unchanged)
+      found = graph.training_pass(pattern, scope)
       group = found.variables
       for name, metric in graph.piece.metrics.items() if self._sums else ():
         kind = metric.dtype.base_dtype

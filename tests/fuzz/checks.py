@@ -150,6 +150,7 @@ class _Check:
         built.outputs,
         store=program.store,
         residuals=programs.policy(program.residuals),
+        simplify_gradients=program.simplified,
       )
       if program.prepared:
         sub_model.prepare(built.used)

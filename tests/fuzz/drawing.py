@@ -109,6 +109,7 @@ class _Drawing:
       # Of what is assigned, the joint graph alone is no proof.
       numeric=self.one_in(3) or tables.ASSIGNED in self.marks,
       cuts=self.cuts(),
+      simplified=not self.one_in(2),
     )
 
   def cuts(self):

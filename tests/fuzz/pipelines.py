@@ -331,7 +331,9 @@ class _Check:
     pipeline.build()
     self.forward_ops = pipeline.graph.get_operations()
     optimizer = tf1.train.GradientDescentOptimizer(_RATE)
-    return pipeline, pipeline.minimize(optimizer)
+    return pipeline, pipeline.minimize(
+      optimizer, simplify_gradients=self.program.simplified
+    )
 
   def builder(self, name, part):
     """Returns the function that builds a part."""

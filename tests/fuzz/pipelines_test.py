@@ -34,7 +34,8 @@ class Changed(tangle.Pipeline):
     super().__init__()
     self._change = change
 
-  def minimize(self, optimizer):
+  def minimize(self, optimizer, **options):
+    del options
     return self._change(self, optimizer)
 
 

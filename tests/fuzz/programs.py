@@ -39,6 +39,7 @@ class Program(NamedTuple):
     traced: whether executions are counted; else the graph is optimized.
     numeric: whether to compare with differences too.
     cuts: where sub-models of a pipeline end, in eighths of its lines.
+    simplified: whether the backward pass is simplified.
   """
 
   source: str
@@ -53,6 +54,7 @@ class Program(NamedTuple):
   traced: bool = True
   numeric: bool = False
   cuts: Tuple[int, ...] = ()
+  simplified: bool = True
 
   def __str__(self):
     settings = ", ".join(

@@ -23,8 +23,8 @@ class TrainingPassTest(support.PipelineTestCase):
     return self.pipeline.nodes["encoder"].graphs[None]
 
   def make(self, graph, outputs, weight=None, **options):
-    pattern = passes.Pattern(frozenset(outputs), weight)
-    return graph.training_pass(pattern, SCOPE, **options)
+    pattern = passes.Pattern(frozenset(outputs), weight, **options)
+    return graph.training_pass(pattern, SCOPE)
 
   def test_pass_is_made_once_for_a_pattern(self):
     graph = self.built()

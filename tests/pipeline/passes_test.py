@@ -26,8 +26,8 @@ class PassTest(support.PipelineTestCase):
     return self.pipeline.nodes["encoder"].graphs[None]
 
   def make(self, graph, outputs, weight=None, **options):
-    pattern = passes.Pattern(frozenset(outputs), weight)
-    return graph.training_pass(pattern, SCOPE, **options)
+    pattern = passes.Pattern(frozenset(outputs), weight, **options)
+    return graph.training_pass(pattern, SCOPE)
 
   def test_pass_keeps_what_the_backward_ops_read(self):
     found = self.make(self.built(), ["a"])
