@@ -12,7 +12,6 @@ from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import strategies
 from tangle.nets import half
-from tangle.partial import run_errors
 from tangle.pipeline import batches, describing, paths, runs
 from tangle.pipeline import nodes as nodes_lib
 
@@ -160,7 +159,7 @@ class JointTrainer:
       ArgumentError: if there is no such combination, or none with a loss.
       BucketError: if the arrays fit no combination.
     """
-    chosen, feed_dict = self._choose("step", sess, batch)
+    chosen, fed = self._choose("step", sess, batch)
     if chosen.update is None:
       raise errors.ArgumentError(
         f"{self._caller}: none of the sub-models {list(batch)} has a loss. "
@@ -171,8 +170,8 @@ class JointTrainer:
     fetches["updates"] = [list(p.updates) for p in chosen.pieces.values()]
     if chosen.global_norm is not None:
       fetches["global_norm"] = chosen.global_norm
-    found = self._run("step", sess, chosen, fetches, feed_dict)
-    return runs.join_result(
+    found = self._run("step", sess, chosen, fetches, fed)
+    return runs.make_result(
       found["found"],
       self._weights,
       chosen.buckets,
@@ -194,15 +193,15 @@ class JointTrainer:
       ArgumentError: if there is no such combination, or no such output.
       BucketError: if the arrays fit no combination.
     """
-    chosen, feed_dict = self._choose("forward", sess, batch)
+    chosen, fed = self._choose("forward", sess, batch)
     fetches = self._fetches(chosen)
     fetches["outputs"] = {}
     caller = f"{self._caller}: forward"
     wanted = batches.find_outputs(caller, chosen.pieces, fetch)
     for outputs in wanted.values():
       fetches["outputs"].update(outputs)
-    found = self._run("forward", sess, chosen, fetches, feed_dict)
-    return runs.join_result(
+    found = self._run("forward", sess, chosen, fetches, fed)
+    return runs.make_result(
       found["found"], {}, chosen.buckets, found["outputs"]
     )
 
@@ -217,29 +216,15 @@ class JointTrainer:
       }
     }
 
-  def _run(self, what, sess, chosen, fetches, feed_dict):
+  def _run(self, what, sess, chosen, fetches, fed):
     """Makes a run; explains its error if there is one."""
-    try:
+    feed_dict = {ph: array for pairs in fed.values() for ph, array in pairs}
+    named = ((name, chosen.pieces[name], pairs) for name, pairs in fed.items())
+    with runs.explained(f"{self._caller}: {what}", sess, named):
       return self.pipeline.prepared.run(sess, fetches, feed_dict)
-    except run_errors.ERRORS as error:
-      by_name = {tensor.name: tensor for tensor in feed_dict}
-      fed = [
-        (
-          name,
-          piece,
-          [
-            (by_name[ph.name], feed_dict[by_name[ph.name]])
-            for ph in piece.feeds.values()
-            if ph.name in by_name
-          ],
-        )
-        for name, piece in chosen.pieces.items()
-      ]
-      batches.explain(f"{self._caller}: {what}", error, sess, fed)
-      raise
 
   def _choose(self, what, sess, batch):
-    """Returns the combination for a batch, and what to feed."""
+    """Returns the combination for a batch, and sub-model → what to feed."""
     caller, call = f"{self._caller}: {what}", f"{what}(sess, batch)"
     batches.check(caller, call, self.pipeline, sess, batch)
     for name in batch:
@@ -263,15 +248,15 @@ class JointTrainer:
       for name, feeds in batch.items()
     }
     for combination in fitting:
-      feed_dict = {}
+      fed = {}
       for name, found in arrays.items():
         pad = self.pipeline.nodes[name].pad
-        fed = nodes_lib.fit(combination.pieces[name], found, pad)
-        if fed is None:
+        fitted = nodes_lib.fit(combination.pieces[name], found, pad)
+        if fitted is None:
           break
-        feed_dict.update(fed)
+        fed[name] = list(fitted.items())
       else:
-        return combination, feed_dict
+        return combination, fed
     for name, found in arrays.items():
       pad = self.pipeline.nodes[name].pad
       for feed, array in found.items():

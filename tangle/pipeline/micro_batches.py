@@ -9,17 +9,15 @@ once.
 
 import collections
 import contextlib
-import copy
 import functools
 import time
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import staging
-from tangle.pipeline import programs, runs, schedules, step_runs, tasks
+from tangle.pipeline import programs, runs, schedules
 
 WEIGHT = "weight of a micro-batch"
 
@@ -100,10 +98,8 @@ class Sums:
     return self._ops[id(group)][:2]
 
 
-class MicroProgram:
-  """The steps of one `Plan`, with micro-batches."""
-
-  may_overlap = True
+class MicroProgram(programs.Program):
+  """A training step with micro-batches."""
 
   def __init__(
     self, pipeline, plan, passes, update, weights, sums, count, schedule, pool
@@ -121,28 +117,21 @@ class MicroProgram:
       schedule: the name of a schedule.
       pool: the executor of runs that do not depend on one another.
     """
+    super().__init__(pipeline, plan, pool)
+    self._client_works = False
     self._caller = f"Pipeline {pipeline.name!r}"
-    self._prepared = pipeline.prepared
-    self._leftovers = pipeline.leftovers
-    self._plan = plan
     self._passes = passes
     self._weights = weights
     self._sums = sums
     self._count = count
-    self._pool = pool
-    self._turns = {a.node.name: k for k, a in enumerate(plan.active)}
-    self._tasks = []  # work: run, sub-model or None, micro-batch
-    self._labels = {}  # run and micro-batch → as in `Ran`
     self._forward = {}  # (sub-model, micro-batch) → its task
     self._givers = {}  # (source, micro-batch) → tasks that put its gradient
     self._has_sum = set()  # sub-models whose sum an earlier task began
     self._takes = [pipeline.takes[source] for source in runs.sources_of(plan)]
     self._add_all(schedule)
     keys = [(a.node.key, ("sum", a.node.name)) for a in plan.active]
-    run = step_runs.PreparedRun(self._prepared, update.fetches(), keys)
-    work = run, None, 0
-    self._labels[id(run), 0] = None, False, 0
-    self._tasks.append(tasks.Task(work, frozenset(range(len(self._tasks)))))
+    run = self._prepare(update.fetches(), keys)
+    self._add(run, None, "update", range(len(self._tasks)))
     self._drops = runs.drop_all(pipeline, plan, passes)
 
   def _add_all(self, schedule):
@@ -173,10 +162,11 @@ class MicroProgram:
           after.add(done[name])
         if not left[m]:  # no run reads the boundaries of this part any more
           after.update(
-            k for k, task in enumerate(self._tasks) if task.work[2] == m
+            k
+            for k, task in enumerate(self._tasks)
+            if task.work.micro_batch == m
           )
-        done[name] = len(self._tasks)
-        self._add(active, is_backward, m, after, not left[m])
+        done[name] = self._add_part(active, is_backward, m, after, not left[m])
 
   def _needed(self, active, is_backward, m):
     """Returns the tasks that a run needs, `None` if one is not yet added."""
@@ -199,8 +189,8 @@ class MicroProgram:
           found.add(given[reader.node.name])
     return found
 
-  def _add(self, active, is_backward, m, after, is_last):
-    """Adds a run of a sub-model."""
+  def _add_part(self, active, is_backward, m, after, is_last):
+    """Adds a run of a sub-model; returns its task."""
     name = active.node.name
     current = self._passes.get(name)
     keys, feeds, ops = list(active.keys), (), []
@@ -220,16 +210,13 @@ class MicroProgram:
     if is_last:
       ops += self._takes
       keys += [(a.node.key, a.node.name) for a in self._plan.active]
-    fetches = {"ops": ops}
+    fetches, kind = {"ops": ops}, "backward"
     if not is_backward:
       self._forward[name, m] = len(self._tasks)
-      feeds = self._plan.feeds[self._turns[name]]
+      feeds, kind = active.feeds, programs.kind_of_forward(current)
       fetches.update(runs.training_fetches(active, current))
-    keys = runs.distinct(keys)
-    run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
-    work = run, None if is_backward else name, m
-    self._labels[id(run), m] = name, is_backward, m
-    self._tasks.append(tasks.Task(work, frozenset(after)))
+    run = self._prepare(fetches, runs.distinct(keys), feeds)
+    return self._add(run, name, kind, after, not is_backward, m)
 
   def _give(self, active, m, after):
     """Returns the ops of the next task that put gradients of its reads."""
@@ -243,26 +230,12 @@ class MicroProgram:
         given[name] = len(self._tasks)
     return ops
 
-  def with_runs(self, wrap):
-    """Returns a copy of this program that makes other runs.
-
-    Args:
-      wrap: as for `Program.with_runs`.
-
-    Returns:
-      A `MicroProgram`.
-    """
-    found = copy.copy(self)
-    found._tasks, found._labels = [], {}
-    for task in self._tasks:
-      run, to_feed, m = task.work
-      name, is_backward, _ = label = self._labels[id(run), m]
-      kind = "backward" if is_backward else "update"
-      if not is_backward and name is not None:
-        kind = programs.kind_of_forward(self._passes.get(name))
-      made = wrap(run, name, kind, m)
-      found._labels[id(made), m] = label
-      found._tasks.append(task._replace(work=(made, to_feed, m)))
+  def _call(self, work, step, arrays):
+    begin = time.perf_counter()
+    found = super()._call(work, step, arrays)
+    if self._sums.timeline is not None:
+      label = work.sub_model, work.kind == "backward", work.micro_batch
+      self._sums.timeline.append(Ran(*label, begin, time.perf_counter()))
     return found
 
   def step(self, sess, given):
@@ -270,7 +243,7 @@ class MicroProgram:
 
     Args:
       sess: the session.
-      given: for each sub-model of the plan the arrays to feed.
+      given: sub-model → the arrays to feed.
 
     Returns:
       A `Result`: losses are means over all rows, metrics whose first
@@ -280,57 +253,46 @@ class MicroProgram:
       ArgumentError: if the batch cannot be divided.
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
-    self._leftovers.clear(sess)
+    self._pipeline.leftovers.clear(sess)
     parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
-    plain = compat.is_plain(sess)
-    names = [active.node.name for active in self._plan.active]
-    shared = {("sum", n): np.array(staging.new_key(), np.int64) for n in names}
+    sums = {
+      ("sum", active.node.name): np.array(staging.new_key(), np.int64)
+      for active in self._plan.active
+    }
     shares = [count / sum(rows) for count in rows]
-    steps = []
-    for share in shares:
-      keys = {**runs.new_keys(self._plan), **shared}
-      keys[WEIGHT] = np.array(share, np.float64)
-      steps.append(step_runs.Step(sess, keys, plain, {}))
-
-    def call(work):
-      run, name, m = work
-      arrays = () if name is None else parts[m][self._turns[name]]
-      begin = time.perf_counter()
-      found = run(steps[m], arrays)
-      if self._sums.timeline is not None:
-        label = self._labels[id(run), m]
-        self._sums.timeline.append(Ran(*label, begin, time.perf_counter()))
-      return found
-
-    try:
-      if isinstance(getattr(sess, "limited", sess), tf1.Session):
-        results = tasks.run_at_once(self._tasks, call, self._pool, False)
-      else:
-        results = tasks.run_in_turn(self._tasks, call)
-    except BaseException:
-      keys = [step.keys for step in steps]
-      self._leftovers.add(sess, lambda to: self._clean(to, keys, shared))
-      self._leftovers.clear(sess)
-      raise
+    steps = [
+      self._step(
+        sess,
+        {**runs.new_keys(self._plan), **sums, WEIGHT: np.array(s, np.float64)},
+      )
+      for s in shares
+    ]
+    results = self._make_runs(steps, parts)
     found = {
-      name: _join(
-        [results[self._forward[name, m]] for m in range(self._count)],
+      active.node.name: _join(
+        [
+          results[self._forward[active.node.name, m]]
+          for m in range(self._count)
+        ],
         shares,
         active.graph.piece.metrics,
       )
-      for name, active in zip(names, self._plan.active)
+      for active in self._plan.active
     }
-    norm = results[-1]["norm"]
-    norm = float(norm[0]) if norm else None
-    return runs.make_result(self._plan, found, self._weights, global_norm=norm)
+    return runs.make_result(
+      found,
+      self._weights,
+      self._plan.buckets,
+      global_norm=programs.norm_of(results[-1]),
+    )
 
-  def _clean(self, sess, keys_of_parts, shared):
-    """Removes what a failed step has left in the runtime."""
+  def _clean(self, sess, steps):
     keys = runs.key_feeds(self._plan)
-    sums = {name: shared["sum", name] for _, name in keys}
-    for found in keys_of_parts + [sums]:
+    feeds = [{key: step.keys[name] for key, name in keys} for step in steps]
+    feeds.append({key: steps[0].keys["sum", name] for key, name in keys})
+    for fed in feeds:
       with contextlib.suppress(tf1.errors.OpError, RuntimeError):
-        sess.run(self._drops, {key: found[name] for key, name in keys})
+        sess.run(self._drops, fed)
 
 
 def _join(found, shares, tensors):

@@ -13,6 +13,7 @@ from tangle.pipeline import (
   faults,
   nodes,
   pieces,
+  programs,
   runs,
   trainer,
 )
@@ -364,11 +365,11 @@ class Pipeline:
     if not with_loss:
       needed = runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
-    with runs.explained(caller, sess, plan, given):
-      options = plan, given, fetch, with_loss
-      return faults.call(
-        self, sess, lambda to: runs.forward_only(self, to, *options)
-      )
+    built = {a.node.name: a.graph.piece for a in plan.active}
+    wanted = batches.find_outputs("Pipeline.forward", built, fetch)
+    program = programs.ForwardProgram(self, plan, wanted, with_loss)
+    with runs.explained(caller, sess, runs.fed_by(plan, given)):
+      return faults.call(self, sess, lambda to: program.step(to, given))
 
   def draw(self, path):
     """Draws the sub-models, and the boundaries with shapes and bytes.

@@ -235,9 +235,9 @@ def take(pipeline, sess, program, passes, given, steps):
   Args:
     pipeline: the `Pipeline`.
     sess: the session.
-    program: a `Program` or a `MicroProgram`.
+    program: a `Program` of training steps.
     passes: sub-model → `Pass`.
-    given: for each sub-model of the plan the arrays to feed.
+    given: sub-model → the arrays to feed.
     steps: the number of steps.
 
   Returns:

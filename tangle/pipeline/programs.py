@@ -1,14 +1,187 @@
-"""The runs of a training step, prepared once per choice of buckets."""
+"""The runs that a batch takes, prepared once per choice of buckets.
+
+A program lists runs and what each of them depends on. `ForwardProgram` and
+`TrainingProgram` are here, `micro_batches.MicroProgram` has micro-batches.
+"""
 
 import copy
+from typing import Any, NamedTuple, Optional
 
 from tangle import compat
 from tangle.compat import tf1
 from tangle.pipeline import runs, step_runs, tasks
 
 
+class Work(NamedTuple):
+  """A run of a program, the `work` of a `tasks.Task`.
+
+  Attributes:
+    run: a function of a `step_runs.Step` and the arrays to feed.
+    sub_model: name of its sub-model, `None` for a separate update.
+    kind: as in `profiles.Run`.
+    is_fed: whether it is fed the arrays of the sub-model.
+    micro_batch: its number; 0 without micro-batches.
+  """
+
+  run: Any
+  sub_model: Optional[str]
+  kind: str
+  is_fed: bool = False
+  micro_batch: int = 0
+
+
 class Program:
-  """The steps of one `Plan`: its runs and their dependencies.
+  """The runs of one `Plan`, with their dependencies."""
+
+  def __init__(self, pipeline, plan, pool=None):
+    """Begins without runs.
+
+    Args:
+      pipeline: the `Pipeline`.
+      plan: a `Plan`.
+      pool: the executor of runs that do not depend on one another; `None` to
+        make all runs in turn.
+    """
+    self._pipeline, self._plan, self._pool = pipeline, plan, pool
+    self._tasks = []
+    self._client_works = True  # whether the calling thread makes runs, too
+    self._leaves_values = False  # in the runtime, even if no run fails
+
+  def _add(self, run, name, kind, after, is_fed=False, m=0):
+    """Adds a run, which needs the tasks `after`; returns its task."""
+    work = Work(run, name, kind, is_fed, m)
+    self._tasks.append(tasks.Task(work, frozenset(after)))
+    return len(self._tasks) - 1
+
+  def _prepare(self, fetches, keys, feeds=()):
+    return step_runs.PreparedRun(self._pipeline.prepared, fetches, keys, feeds)
+
+  @property
+  def may_overlap(self):
+    """Whether a step may make several runs at the same time."""
+    return self._pool is not None
+
+  def with_runs(self, wrap):
+    """Returns a copy of this program that makes other runs.
+
+    Args:
+      wrap: called as `wrap(run, sub_model, kind, micro_batch)`, with the last
+        three as in `profiles.Run`; returns the run to make in place of `run`.
+
+    Returns:
+      A program.
+    """
+    found = copy.copy(self)
+    found._tasks = []
+    for task in self._tasks:
+      work = task.work
+      run = wrap(work.run, work.sub_model, work.kind, work.micro_batch)
+      found._tasks.append(task._replace(work=work._replace(run=run)))
+    return found
+
+  def _step(self, sess, keys):
+    """Returns the `Step` of runs that share keys."""
+    return step_runs.Step(sess, keys, compat.is_plain(sess), {})
+
+  def _make_runs(self, steps, given):
+    """Makes all runs, and removes what they have left in the runtime.
+
+    Args:
+      steps: for each micro-batch a `Step`.
+      given: for each micro-batch a dict: sub-model → the arrays to feed.
+
+    Returns:
+      For each task what its run returned.
+    """
+    sess, leftovers = steps[0].sess, self._pipeline.leftovers
+    left = [step._replace(sess=None) for step in steps]
+
+    def clean(to):
+      self._clean(to, left)
+
+    def call(work):
+      m = work.micro_batch
+      arrays = given[m][work.sub_model] if work.is_fed else ()
+      return self._call(work, steps[m], arrays)
+
+    # Several threads may run a session of a cluster, too.
+    limited = getattr(sess, "limited", None)
+    at_once = steps[0].plain or isinstance(limited, tf1.Session)
+    try:
+      if self._pool is None or not at_once:
+        results = tasks.run_in_turn(self._tasks, call)
+      else:
+        results = tasks.run_at_once(
+          self._tasks, call, self._pool, self._client_works
+        )
+      if self._leaves_values:
+        leftovers.add(sess, clean)
+      return results
+    except BaseException:
+      leftovers.add(sess, clean)
+      raise
+    finally:
+      leftovers.clear(sess)
+
+  def _call(self, work, step, arrays):
+    return work.run(step, arrays)
+
+  def _clean(self, sess, steps):
+    """Removes what failed runs have left in the runtime."""
+    raise NotImplementedError
+
+
+class ForwardProgram(Program):
+  """Forward runs without gradients, one for each sub-model."""
+
+  def __init__(self, pipeline, plan, wanted, with_loss=True):
+    """Prepares the runs; adds no ops.
+
+    Args:
+      pipeline: the `Pipeline`.
+      plan: a `Plan`.
+      wanted: sub-model → a dict of tensors to fetch.
+      with_loss: whether to compute losses and metrics.
+    """
+    super().__init__(pipeline, plan)
+    self._drops = runs.drop_all(pipeline, plan)
+    self._leaves_values = bool(self._drops)
+    for active in plan.active:
+      name = active.node.name
+      fetches = runs.fetches_of(active, with_loss), wanted.get(name, {})
+      run = self._prepare(list(fetches), active.keys, active.feeds)
+      self._add(run, name, "forward", range(len(self._tasks)), is_fed=True)
+
+  def step(self, sess, given):
+    """Makes the runs, and leaves nothing in the runtime.
+
+    Args:
+      sess: the session.
+      given: sub-model → the arrays to feed.
+
+    Returns:
+      A `Result`.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
+    self._pipeline.leftovers.clear(sess)
+    step = self._step(sess, runs.new_keys(self._plan))
+    results = self._make_runs([step], [given])
+    names = [active.node.name for active in self._plan.active]
+    outputs = {k: v for _, got in results for k, v in got.items()}
+    found = dict(zip(names, (values for values, _ in results)))
+    return runs.make_result(found, {}, self._plan.buckets, outputs)
+
+  def _clean(self, sess, steps):
+    if self._drops:
+      keys = runs.key_feeds(self._plan)
+      fed = {key: steps[0].keys[name] for key, name in keys}
+      self._pipeline.prepared.run(sess, self._drops, fed)
+
+
+class TrainingProgram(Program):
+  """A training step.
 
   There is a forward run per sub-model; a backward run per sub-model that keeps
   residuals, in the opposite order; and the update. The update is part of the
@@ -25,86 +198,71 @@ class Program:
       passes: sub-model → `Pass`, of those that compute gradients.
       update: an `updates.Update` of their gradients.
       weights: sub-model → factor of its loss.
-      pool: the executor of runs that do not depend on one another; `None` to
-        make all runs in turn.
+      pool: as for `Program`.
     """
-    self._prepared = pipeline.prepared
-    self._leftovers = pipeline.leftovers
-    self._plan = plan
+    super().__init__(pipeline, plan, pool)
     self._weights = weights
     self._passes = passes
     self._givers = {}  # source → the tasks that put its gradient, in order
-    self._tasks = []
-    self._labels = []  # of each task: its sub-model and kind, micro-batch 0
+    self._forward = {}  # sub-model → the task of its forward run
     self._in_parts = {}  # sub-model → its `RunInParts`
-    self._add_forward()
-    takes = [pipeline.takes[source] for source in runs.sources_of(plan)]
-    last = update.fetches(takes)
-    self._add_backward(update.closing, last)
+    for active in plan.active:
+      self._add_forward(active)
+    last = update.fetches(
+      [pipeline.takes[source] for source in runs.sources_of(plan)]
+    )
+    for active in reversed(plan.active):
+      current = passes.get(active.node.name)
+      if current is not None and current.backward is not None:
+        self._add_backward(active, current, update.closing, last)
     keys = runs.distinct(pair for a in plan.active for pair in a.keys)
-    self._add(last, keys, range(len(self._tasks)))
-    both = "update" if update.closing is None else "backward and update"
-    self._labels.append((update.closing, both, 0))
+    kind = "update" if update.closing is None else "backward and update"
+    everything = range(len(self._tasks))
+    self._add(self._prepare(last, keys), update.closing, kind, everything)
     self._drops = runs.drop_all(pipeline, plan, passes)
-    self._pool = pool if tasks.may_overlap(self._tasks) else None
+    if not tasks.may_overlap(self._tasks):
+      self._pool = None
 
-  def _add(self, fetches, keys, after, feeds=(), turn=None):
-    """Adds a run; `turn` is the index of its arrays in `given` of `step`."""
-    run = step_runs.PreparedRun(self._prepared, fetches, keys, feeds)
-    self._tasks.append(tasks.Task((run, turn), frozenset(after)))
-
-  def _add_forward(self):
-    """Adds the forward runs, the first tasks, in the order of the plan."""
-    turns = {a.node.name: k for k, a in enumerate(self._plan.active)}
-    for active, feeds in zip(self._plan.active, self._plan.feeds):
-      current = self._passes.get(active.node.name)
-      fetches = runs.training_fetches(active, current)
-      self._labels.append((active.node.name, kind_of_forward(current), 0))
-      after = {turns[source.sub_model] for source in active.sources.values()}
-      if current is not None and current.backward is None:
-        gives, before = self._give(active)
-        fetches["reads"] = gives + _puts(current)
-        after |= before
-      turn = turns[active.node.name]
-      if current is not None and current.is_real is not None:
-        self._add_begin(active, fetches, after, feeds, turn)
-      else:
-        self._add(fetches, active.keys, after, feeds, turn)
-
-  def _add_begin(self, active, fetches, after, feeds, turn):
-    """Adds the first part of a partial run; a later task is the second."""
-    current = self._passes[active.node.name]
-    run = step_runs.RunInParts(fetches, active.keys, feeds, current.is_real)
-    self._in_parts[active.node.name] = run
-    self._tasks.append(tasks.Task((run.begin, turn), frozenset(after)))
-
-  def _add_backward(self, closing, last):
-    """Adds the backward runs; adds the ops of `closing` to fetches `last`."""
-    for turn, active in reversed(list(enumerate(self._plan.active))):
-      name = active.node.name
-      current = self._passes.get(name)
-      if current is None or current.backward is None:
-        continue
-      taken = {
-        task
-        for source, givers in self._givers.items()
-        for task in givers
-        if source.sub_model == name
-      }
+  def _add_forward(self, active):
+    """Adds a forward run, or the first part of a partial run."""
+    name = active.node.name
+    current = self._passes.get(name)
+    fetches = runs.training_fetches(active, current)
+    after = {self._forward[s.sub_model] for s in active.sources.values()}
+    if current is not None and current.backward is None:
       gives, before = self._give(active)
-      ops = current.backward + gives
-      if name in self._in_parts:
-        run = self._in_parts[name]
-        run.prepare(ops + _puts(current))
-        after = taken | before | {turn}
-        self._tasks.append(tasks.Task((run.finish, None), frozenset(after)))
-        self._labels.append((name, "backward", 0))
-      elif name == closing:
-        last["update"] += ops
-      else:
-        after = taken | before | {turn}
-        self._add(ops + _puts(current), active.keys, after)
-        self._labels.append((name, "backward", 0))
+      fetches["reads"] = gives + _puts(current)
+      after |= before
+    if current is not None and current.is_real is not None:
+      parts = step_runs.RunInParts(
+        fetches, active.keys, active.feeds, current.is_real
+      )
+      self._in_parts[name], run = parts, parts.begin
+    else:
+      run = self._prepare(fetches, active.keys, active.feeds)
+    kind = kind_of_forward(current)
+    self._forward[name] = self._add(run, name, kind, after, is_fed=True)
+
+  def _add_backward(self, active, current, closing, last):
+    """Adds a backward run; adds the ops of `closing` to fetches `last`."""
+    name = active.node.name
+    taken = {
+      task
+      for source, givers in self._givers.items()
+      for task in givers
+      if source.sub_model == name
+    }
+    gives, before = self._give(active)
+    ops = current.backward + gives
+    after = taken | before | {self._forward[name]}
+    if name in self._in_parts:
+      self._in_parts[name].prepare(ops + _puts(current))
+      self._add(self._in_parts[name].finish, name, "backward", after)
+    elif name == closing:
+      last["update"] += ops
+    else:
+      run = self._prepare(ops + _puts(current), active.keys)
+      self._add(run, name, "backward", after)
 
   def _give(self, active):
     """Makes the next task put the gradients of a sub-model's reads.
@@ -122,34 +280,12 @@ class Program:
         givers.append(len(self._tasks))
     return ops, before
 
-  @property
-  def may_overlap(self):
-    """Whether a step may make several runs at the same time."""
-    return self._pool is not None
-
-  def with_runs(self, wrap):
-    """Returns a copy of this program that makes other runs.
-
-    Args:
-      wrap: called as `wrap(run, sub_model, kind, micro_batch)`, with the last
-        three as in `profiles.Run`; returns the run to make in place of `run`.
-
-    Returns:
-      A `Program`.
-    """
-    found = copy.copy(self)
-    found._tasks = [
-      task._replace(work=(wrap(task.work[0], *label), task.work[1]))
-      for task, label in zip(self._tasks, self._labels)
-    ]
-    return found
-
   def step(self, sess, given):
     """Makes a step.
 
     Args:
       sess: the session.
-      given: for each sub-model of the plan the arrays to feed.
+      given: sub-model → the arrays to feed.
 
     Returns:
       A `Result`.
@@ -157,40 +293,23 @@ class Program:
     Raises:
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
-    self._leftovers.clear(sess)
-    keys = runs.new_keys(self._plan)
-    plain = compat.is_plain(sess)
-    step = step_runs.Step(sess, keys, plain, {})
+    self._pipeline.leftovers.clear(sess)
+    step = self._step(sess, runs.new_keys(self._plan))
+    results = self._make_runs([step], [given])
+    found = {name: results[task] for name, task in self._forward.items()}
+    return runs.make_result(
+      found,
+      self._weights,
+      self._plan.buckets,
+      global_norm=norm_of(results[-1]),
+    )
 
-    def call(work):
-      run, turn = work
-      return run(step, () if turn is None else given[turn])
-
-    try:
-      # Several threads may run a session of a cluster, too.
-      session = getattr(sess, "limited", None)
-      at_once = plain or isinstance(session, tf1.Session)
-      if self._pool is not None and at_once:
-        results = tasks.run_at_once(self._tasks, call, self._pool)
-      else:
-        results = tasks.run_in_turn(self._tasks, call)
-    except BaseException:
-      left = step._replace(sess=None)
-      self._leftovers.add(sess, lambda to: self._clean(to, left))
-      self._leftovers.clear(sess)
-      raise
-    found = {a.node.name: r for a, r in zip(self._plan.active, results)}
-    norm = results[-1]["norm"]
-    norm = float(norm[0]) if norm else None
-    return runs.make_result(self._plan, found, self._weights, global_norm=norm)
-
-  def _clean(self, sess, step):
-    """Removes what a failed step has left in the runtime."""
+  def _clean(self, sess, steps):
+    (step,) = steps
     keys = runs.key_feeds(self._plan)
-    feed_dict = {key: step.keys[name] for key, name in keys}
     for run in self._in_parts.values():
       run.give_up(step._replace(sess=sess))
-    sess.run(self._drops, feed_dict)
+    sess.run(self._drops, {key: step.keys[name] for key, name in keys})
 
 
 def kind_of_forward(current):
@@ -204,6 +323,18 @@ def kind_of_forward(current):
   """
   is_both = current is not None and current.backward is None
   return "forward and backward" if is_both else "forward"
+
+
+def norm_of(found):
+  """Returns the norm that an update fetched, a float.
+
+  Args:
+    found: what its run returned.
+
+  Returns:
+    A float, `None` without clipping.
+  """
+  return float(found["norm"][0]) if found["norm"] else None
 
 
 def _puts(current):

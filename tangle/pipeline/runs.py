@@ -1,6 +1,6 @@
 """The plan of a batch: which sub-models run, at which bucket, with what feeds.
 
-It also makes forward runs and their results.
+It also makes the result of what the runs have fetched.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ class Active(NamedTuple):
     keys: pairs of a placeholder and the sub-model whose key is fed to it.
     sources: read name → the `Source` that it reads in this step.
     outputs: names of the outputs that another active sub-model reads.
+    feeds: the placeholders that the batch feeds.
   """
 
   node: Any
@@ -30,6 +31,7 @@ class Active(NamedTuple):
   keys: List[Tuple[Any, str]]
   sources: Dict[str, nodes_lib.Source]
   outputs: List[str]
+  feeds: List[Any]
 
 
 class Plan(NamedTuple):
@@ -39,11 +41,14 @@ class Plan(NamedTuple):
 
   Attributes:
     active: the sub-models of a step, in the order in which they run forward.
-    feeds: for each of them the placeholders that the batch feeds.
   """
 
   active: List[Active]
-  feeds: List[List[Any]]
+
+  @property
+  def buckets(self):
+    """Sub-model → the bucket that was picked."""
+    return {a.node.name: a.graph.bucket for a in self.active}
 
 
 class Result(NamedTuple):
@@ -78,7 +83,8 @@ def make_plan(pipeline, batch, needed=None):
       that it needs; all by default.
 
   Returns:
-    A `Plan`, and for each of its sub-models the list of arrays to feed.
+    A `Plan`, and a dict: sub-model → the arrays to feed, one for each of its
+    `Active.feeds`.
 
   Raises:
     ArgumentError: if a name is unknown, or a read has no or several sources.
@@ -89,13 +95,13 @@ def make_plan(pipeline, batch, needed=None):
   if chosen is None:
     chosen = choose_sources(pipeline, batch)
     pipeline.choices[names] = chosen
-  graphs, given, signature = [], [], []
+  graphs, given, signature = {}, {}, []
   for name in chosen:
     graph, feed_dict = nodes_lib.choose_bucket(
       pipeline.nodes[name], batch[name], needed and needed(name)
     )
-    graphs.append((graph, feed_dict))
-    given.append(list(feed_dict.values()))
+    graphs[name] = graph, list(feed_dict)
+    given[name] = list(feed_dict.values())
     # By `id`, as tensors cannot always be hashed on 2.x.
     signature += [name, graph.bucket, *map(id, feed_dict)]
   signature = tuple(signature)
@@ -107,18 +113,18 @@ def make_plan(pipeline, batch, needed=None):
 
 
 def _make_plan(pipeline, chosen, graphs):
-  """Returns the `Plan` of some bucket graphs and feeds."""
+  """Returns the `Plan` of sub-model → its bucket graph and feeds."""
   read = {source for sources in chosen.values() for source in sources.values()}
   active = []
-  for (name, sources), (graph, _) in zip(chosen.items(), graphs):
-    node = pipeline.nodes[name]
+  for name, sources in chosen.items():
+    node, (graph, feeds) = pipeline.nodes[name], graphs[name]
     keys = [(node.key, name)]
     for read_name, source in sources.items():
       key = pipeline.read_key(name, read_name)
       keys.append((key, source.sub_model))
     outputs = [o for o in graph.puts if nodes_lib.Source(name, o) in read]
-    active.append(Active(node, graph, distinct(keys), sources, outputs))
-  return Plan(active, [list(feed_dict) for _, feed_dict in graphs])
+    active.append(Active(node, graph, distinct(keys), sources, outputs, feeds))
+  return Plan(active)
 
 
 def distinct(pairs):
@@ -221,26 +227,19 @@ def sources_of(plan):
   ]
 
 
-def drop_boundaries(pipeline, plan):
-  """Returns the ops that remove all values on the boundaries of a plan."""
-  return [pipeline.drops[source] for source in sources_of(plan)]
-
-
-def drop_all(pipeline, plan, passes):
-  """Returns the ops that remove all that a training step may leave behind.
+def drop_all(pipeline, plan, passes=None):
+  """Returns the ops that remove all that the runs of a plan may leave behind.
 
   Args:
     pipeline: the `Pipeline`.
     plan: a `Plan`.
-    passes: sub-model → `Pass`.
+    passes: sub-model → `Pass`, in a training step.
 
   Returns:
     A list of ops, which read the keys of the plan.
   """
-  found = drop_boundaries(pipeline, plan)
-  for current in passes.values():
-    found = found + current.drops
-  return found
+  found = [pipeline.drops[source] for source in sources_of(plan)]
+  return found + [op for each in (passes or {}).values() for op in each.drops]
 
 
 def key_feeds(plan):
@@ -248,29 +247,7 @@ def key_feeds(plan):
   return [(active.node.key, active.node.name) for active in plan.active]
 
 
-def make_result(plan, found, weights, outputs=None, global_norm=None):
-  """Makes a `Result` of the values that the forward runs fetched.
-
-  Args:
-    plan: the `Plan`.
-    found: sub-model → the fetched values of `fetches_of`.
-    weights: sub-model → factor of its loss.
-    outputs: `Result.outputs`.
-    global_norm: the norm of the gradients.
-
-  Returns:
-    A `Result`.
-  """
-  return join_result(
-    found,
-    weights,
-    buckets={a.node.name: a.graph.bucket for a in plan.active},
-    outputs=outputs,
-    global_norm=global_norm,
-  )
-
-
-def join_result(found, weights, buckets, outputs=None, global_norm=None):
+def make_result(found, weights, buckets, outputs=None, global_norm=None):
   """Makes a `Result` of the fetched values of each sub-model.
 
   Args:
@@ -297,14 +274,14 @@ def join_result(found, weights, buckets, outputs=None, global_norm=None):
 
 
 @contextlib.contextmanager
-def explained(caller, sess, plan, given):
-  """Explains errors of a plan's runs, where that can be done.
+def explained(caller, sess, fed):
+  """Explains errors of a batch's runs, where that can be done.
 
   Args:
     caller: the name that error messages begin with.
     sess: the session.
-    plan: the `Plan`.
-    given: for each of its sub-models the arrays that are fed.
+    fed: an iterable, used only if there is an error: the name of each
+      sub-model, its `Piece`, and pairs of placeholder and array.
 
   Yields:
     Nothing.
@@ -315,12 +292,23 @@ def explained(caller, sess, plan, given):
   try:
     yield
   except run_errors.ERRORS as error:
-    fed = [
-      (active.node.name, active.graph.piece, zip(feeds, arrays))
-      for active, feeds, arrays in zip(plan.active, plan.feeds, given)
-    ]
-    batches.explain(caller, error, sess, fed)
+    batches.explain(caller, error, sess, list(fed))
     raise
+
+
+def fed_by(plan, given):
+  """Yields what a plan is fed, as `explained` takes it.
+
+  Args:
+    plan: a `Plan`.
+    given: sub-model → the arrays to feed.
+
+  Yields:
+    The name of each sub-model, its `Piece`, and pairs of placeholder and array.
+  """
+  for active in plan.active:
+    name = active.node.name
+    yield name, active.graph.piece, zip(active.feeds, given[name])
 
 
 def feeds_without_loss(pipeline, batch, fetch):
@@ -344,54 +332,3 @@ def feeds_without_loss(pipeline, batch, fetch):
     return graph.feeds_of(outputs)
 
   return needed
-
-
-def forward_only(pipeline, sess, plan, given, fetch, with_loss=True):
-  """Runs a plan forward and leaves nothing behind.
-
-  Args:
-    pipeline: the `Pipeline`.
-    sess: the session.
-    plan: a `Plan`.
-    given: for each of its sub-models the arrays to feed.
-    fetch: `"sub_model.output"` names to return.
-    with_loss: whether to compute losses and metrics.
-
-  Returns:
-    A `Result`.
-
-  Raises:
-    ArgumentError: if `fetch` is not a list, or has a name that is not an output
-      of a sub-model of the step.
-  """
-  pieces = {a.node.name: a.graph.piece for a in plan.active}
-  wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
-  found, outputs = {}, {}
-  drops = drop_boundaries(pipeline, plan)
-  keys = new_keys(plan)
-
-  def clean(to):
-    fed = {placeholder: keys[name] for placeholder, name in key_feeds(plan)}
-    pipeline.prepared.run(to, drops, fed)
-
-  pipeline.leftovers.clear(sess)
-  try:
-    for active, feeds, arrays in zip(plan.active, plan.feeds, given):
-      name = active.node.name
-      fed = [(placeholder, keys[owner]) for placeholder, owner in active.keys]
-      values, got = pipeline.prepared.run(
-        sess,
-        [fetches_of(active, with_loss), wanted.get(name, {})],
-        dict(list(zip(feeds, arrays)) + fed),
-      )
-      found[name] = values
-      outputs.update(got)
-    if drops:
-      pipeline.leftovers.add(sess, clean)
-  except BaseException:
-    if drops:
-      pipeline.leftovers.add(sess, clean)
-    raise
-  finally:
-    pipeline.leftovers.clear(sess)
-  return make_result(plan, found, {}, outputs)

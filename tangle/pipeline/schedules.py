@@ -42,19 +42,19 @@ def divide(caller, plan, given, count):
   Args:
     caller: the name that error messages begin with.
     plan: a `runs.Plan`.
-    given: for each sub-model the arrays to feed. Scalars go to all parts.
+    given: sub-model → the arrays to feed. Scalars go to all parts.
     count: the number of parts to make, as equal as possible.
 
   Returns:
-    A list of `count` lists like `given`, and the number of rows of each part.
+    A list of `count` dicts like `given`, and the number of rows of each part.
 
   Raises:
     ArgumentError: if the arrays differ in their number of rows, there are
       fewer rows than parts, or a placeholder takes a fixed number of rows.
   """
   rows, first = None, None
-  for active, feeds, arrays in zip(plan.active, plan.feeds, given):
-    for placeholder, array in zip(feeds, arrays):
+  for active in plan.active:
+    for placeholder, array in zip(active.feeds, given[active.node.name]):
       if not np.ndim(array):
         continue
       name = f"{placeholder.name!r} of {active.node.name!r}"
@@ -81,10 +81,10 @@ def divide(caller, plan, given, count):
     )
   ends = [rows * k // count for k in range(count + 1)]
   parts = [
-    [
-      [array[a:b] if np.ndim(array) else array for array in arrays]
-      for arrays in given
-    ]
+    {
+      name: [array[a:b] if np.ndim(array) else array for array in arrays]
+      for name, arrays in given.items()
+    }
     for a, b in zip(ends, ends[1:])
   ]
   return parts, [b - a for a, b in zip(ends, ends[1:])]

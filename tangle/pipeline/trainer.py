@@ -311,7 +311,7 @@ class Trainer:
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    with runs.explained(caller, sess, plan, given):
+    with runs.explained(caller, sess, runs.fed_by(plan, given)):
       return faults.call(
         self.pipeline,
         monitored.bind(sess),
@@ -341,11 +341,11 @@ class Trainer:
     return profiles.take(self.pipeline, sess, program, passes, given, steps)
 
   def _make_program(self, plan):
-    """Makes the `Program` of a plan."""
+    """Makes the program of a plan."""
     passes = self._passes(plan)
     given = self.pipeline, plan, passes, self._update(passes), self._weights
     if self._sums is None:
-      found = programs.Program(*given, self._pool)
+      found = programs.TrainingProgram(*given, self._pool)
     else:
       found = micro.MicroProgram(
         *given, self._sums, self._micro_batches, self._schedule, self._pool

@@ -73,7 +73,9 @@ class ProgramTest(support.PipelineTestCase):
     wiring, batch = self.wiring("chain")
     trainer = wiring.pipeline().minimize(support.Recorder())
     sess = self.session()
-    with mock.patch.object(programs, "Program", wraps=programs.Program) as made:
+    with mock.patch.object(
+      programs, "TrainingProgram", wraps=programs.TrainingProgram
+    ) as made:
       for size in (4, 2, 4):
         trainer.step(sess, dict(batch, a={"x": self.normal(size, 3)}))
     self.assertEqual(made.call_count, 1)

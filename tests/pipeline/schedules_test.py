@@ -10,8 +10,8 @@ from tangle.compat import tf1
 from tangle.pipeline import schedules
 from tests import case
 
-Plan = collections.namedtuple("Plan", "active feeds")
-Active = collections.namedtuple("Active", "node sources")
+Plan = collections.namedtuple("Plan", "active")
+Active = collections.namedtuple("Active", "node sources feeds")
 Node = collections.namedtuple("Node", "name")
 Source = collections.namedtuple("Source", "sub_model")
 
@@ -19,26 +19,26 @@ Source = collections.namedtuple("Source", "sub_model")
 def plan_of(wiring, feeds=()):
   """Returns a stand-in for a plan; `wiring` is name → names that it reads."""
   active = [
-    Active(Node(name), {read: Source(read) for read in reads})
+    Active(Node(name), {read: Source(read) for read in reads}, feeds)
     for name, reads in wiring.items()
   ]
-  return Plan(active, list(feeds))
+  return Plan(active)
 
 
 class DivideTest(case.GraphTestCase):
   def plan(self, *shapes):
-    feeds = [[tf1.placeholder(tf1.float32, shape) for shape in shapes]]
+    feeds = [tf1.placeholder(tf1.float32, shape) for shape in shapes]
     return plan_of({"a": []}, feeds)
 
   def test_parts_are_as_equal_as_may_be_and_scalars_go_to_all(self):
     plan = self.plan([None, 2], [], [None])
-    given = [[np.arange(14).reshape(7, 2), np.float32(3.0), np.arange(7)]]
-    parts, rows = schedules.divide("me", plan, given, 3)
+    given = [np.arange(14).reshape(7, 2), np.float32(3.0), np.arange(7)]
+    parts, rows = schedules.divide("me", plan, {"a": given}, 3)
     self.assertEqual(rows, [2, 2, 3])
     for k in (0, 2):
-      joined = np.concatenate([part[0][k] for part in parts])
-      np.testing.assert_array_equal(joined, given[0][k])
-    self.assertEqual([part[0][1] for part in parts], [3.0] * 3)
+      joined = np.concatenate([part["a"][k] for part in parts])
+      np.testing.assert_array_equal(joined, given[k])
+    self.assertEqual([part["a"][1] for part in parts], [3.0] * 3)
 
   @parameterized.parameters(
     ([[None], [None]], [4, 5], 2, "4 rows and .* has 5"),
@@ -47,7 +47,7 @@ class DivideTest(case.GraphTestCase):
     ([[]], [None], 2, "no rows cannot"),
   )
   def test_what_cannot_be_divided_is_refused(self, shapes, sizes, count, text):
-    given = [[np.ones([] if n is None else [n]) for n in sizes]]
+    given = {"a": [np.ones([] if n is None else [n]) for n in sizes]}
     with self.assertRaisesRegex(errors.ArgumentError, text):
       schedules.divide("me", self.plan(*shapes), given, count)
 
