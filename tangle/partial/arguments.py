@@ -149,3 +149,27 @@ def _find_read(caller, present, graph, variable):
       f"inputs and outputs. Leave it out, or move the inputs below it."
     )
   return found
+
+
+def translated(piece, find):
+  """Returns arguments of a `Split` of the same piece of other ops.
+
+  Args:
+    piece: a `Split`.
+    find: a function from a tensor of `piece` to the one in its place.
+
+  Returns:
+    A dict.
+  """
+  return {
+    "inputs": [find(tensor) for tensor in piece.inputs],
+    "outputs": [find(tensor) for tensor in piece.outputs],
+    "connected": False,
+    "weights_unchanged": piece.weights_unchanged,
+    "simplify": piece.simplify,
+    "wanted": [
+      find(tensor)
+      for tensor, is_wanted in zip(piece.inputs, piece.wanted)
+      if is_wanted
+    ],
+  }

@@ -22,7 +22,7 @@ from tangle.graphs import (
   references,
   walk,
 )
-from tangle.partial import choice, ends, split, staging
+from tangle.partial import arguments, choice, ends, split, staging
 
 _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
@@ -82,19 +82,10 @@ def settle(piece, fetched=(), in_one_run=False):
   copy.copies += [t.op for t in references.keep_tensors(held, copy.copies)]
   own = split.Split(
     piece.caller,
-    [copy.find(tensor) for tensor in piece.inputs],
-    [copy.find(tensor) for tensor in piece.outputs],
-    piece.variables,
-    choice.seen_through(piece.policy, copy),
-    connected=False,
+    variables=piece.variables,
+    residuals=choice.seen_through(piece.policy, copy),
     fed=piece.fed,
-    weights_unchanged=piece.weights_unchanged,
-    simplify=piece.simplify,
-    wanted=[
-      copy.find(tensor)
-      for tensor, wanted in zip(piece.inputs, piece.wanted)
-      if wanted
-    ],
+    **arguments.translated(piece, copy.find),
   )
   own.assigned = piece.assigned
   own.copy = copy

@@ -15,7 +15,7 @@ or if a constant has a control dependency, which the scratch graph would lose.
 from tangle import compat
 from tangle.compat import tf1
 from tangle.graphs import copying, cut, handles, walk
-from tangle.partial import split
+from tangle.partial import arguments, split
 
 _PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
 
@@ -115,18 +115,10 @@ class _Mirror(split.Split):
     self.graph = graph
     super().__init__(
       piece.caller,
-      [self.find(tensor) for tensor in piece.inputs],
-      [self.find(tensor) for tensor in piece.outputs],
-      variables,
-      piece.policy,
-      connected=False,
+      variables=variables,
+      residuals=piece.policy,
       fed=self._find_fed(piece),
-      simplify=piece.simplify,
-      wanted=[
-        self.find(tensor)
-        for tensor, wanted in zip(piece.inputs, piece.wanted)
-        if wanted
-      ],
+      **arguments.translated(piece, self.find),
     )
 
   def _find_fed(self, piece):

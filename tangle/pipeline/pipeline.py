@@ -46,6 +46,7 @@ class Pipeline:
     prepared: the `prepared.Runs` of steps and forward runs.
     choices: a cache: names of sub-models → the source of each of their reads.
     plans: a cache: buckets and feeds → the `Plan` of such batches.
+    forwards: a cache: plan and fetched names → a `ForwardProgram`.
     timeout_s: the time limit of a run on a cluster, in seconds.
     leftovers: what failed steps may have left in the runtime.
     left_keys: keys of steps that lost a task; the next step removes their
@@ -75,6 +76,7 @@ class Pipeline:
     self.leftovers = leftovers.Leftovers()
     self.choices = {}
     self.plans = {}
+    self.forwards = {}
     self._boundaries = None
     self._read_keys = {}
     self.drops, self.takes = {}, {}
@@ -365,9 +367,7 @@ class Pipeline:
     if not with_loss:
       needed = runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
-    built = {a.node.name: a.graph.piece for a in plan.active}
-    wanted = batches.find_outputs("Pipeline.forward", built, fetch)
-    program = programs.ForwardProgram(self, plan, wanted, with_loss)
+    program = programs.forward_of(self, plan, fetch, with_loss)
     with runs.explained(caller, sess, runs.fed_by(plan, given)):
       return faults.call(self, sess, lambda to: program.step(to, given))
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Optional
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.pipeline import runs, step_runs, tasks
+from tangle.pipeline import batches, runs, step_runs, tasks
 
 
 class Work(NamedTuple):
@@ -94,34 +94,33 @@ class Program:
       For each task what its run returned.
     """
     sess, leftovers = steps[0].sess, self._pipeline.leftovers
-    left = [step._replace(sess=None) for step in steps]
-
-    def clean(to):
-      self._clean(to, left)
 
     def call(work):
       m = work.micro_batch
       arrays = given[m][work.sub_model] if work.is_fed else ()
       return self._call(work, steps[m], arrays)
 
-    # Several threads may run a session of a cluster, too.
-    limited = getattr(sess, "limited", None)
-    at_once = steps[0].plain or isinstance(limited, tf1.Session)
     try:
-      if self._pool is None or not at_once:
-        results = tasks.run_in_turn(self._tasks, call)
-      else:
+      if self._pool is not None and _takes_threads(sess):
         results = tasks.run_at_once(
           self._tasks, call, self._pool, self._client_works
         )
+      else:
+        results = tasks.run_in_turn(self._tasks, call)
       if self._leaves_values:
-        leftovers.add(sess, clean)
+        self._leave(steps)
       return results
     except BaseException:
-      leftovers.add(sess, clean)
+      self._leave(steps)
       raise
     finally:
       leftovers.clear(sess)
+
+  def _leave(self, steps):
+    """Lets the end of this step, or else the next one, call `_clean`."""
+    left = [step._replace(sess=None) for step in steps]
+    clean = self._clean
+    self._pipeline.leftovers.add(steps[0].sess, lambda to: clean(to, left))
 
   def _call(self, work, step, arrays):
     return work.run(step, arrays)
@@ -178,6 +177,34 @@ class ForwardProgram(Program):
       keys = runs.key_feeds(self._plan)
       fed = {key: steps[0].keys[name] for key, name in keys}
       self._pipeline.prepared.run(sess, self._drops, fed)
+
+
+def forward_of(pipeline, plan, fetch, with_loss):
+  """Returns the `ForwardProgram` of a plan, made at the first call.
+
+  Args:
+    pipeline: the `Pipeline`.
+    plan: a `Plan`.
+    fetch: a list of `"sub_model.output"` names to return.
+    with_loss: whether to compute losses and metrics.
+
+  Returns:
+    A `ForwardProgram`.
+
+  Raises:
+    ArgumentError: if `fetch` is not a list, or has a name that is not an output
+      of a sub-model of the plan.
+  """
+  is_list = isinstance(fetch, (list, tuple))
+  key = id(plan), tuple(map(str, fetch)) if is_list else None, bool(with_loss)
+  if key not in pipeline.forwards:
+    pieces = {a.node.name: a.graph.piece for a in plan.active}
+    wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
+    found = ForwardProgram(pipeline, plan, wanted, with_loss)
+    if not is_list:
+      return found
+    pipeline.forwards[key] = found
+  return pipeline.forwards[key]
 
 
 class TrainingProgram(Program):
@@ -310,6 +337,12 @@ class TrainingProgram(Program):
     for run in self._in_parts.values():
       run.give_up(step._replace(sess=sess))
     sess.run(self._drops, {key: step.keys[name] for key, name in keys})
+
+
+def _takes_threads(sess):
+  """Whether several threads may make runs of a session at the same time."""
+  limited = getattr(sess, "limited", None)  # a session of a cluster
+  return compat.is_plain(sess) or isinstance(limited, tf1.Session)
 
 
 def kind_of_forward(current):
