@@ -8,6 +8,7 @@ tangle takes `tf1`, the `tf.compat.v1` namespace, from here and nothing else.
 import contextlib
 
 import tensorflow as _tf
+import tensorflow.compat.v1 as tf1
 from tensorflow.core.protobuf import config_pb2 as _config_pb2
 from tensorflow.python.framework import function as _function
 from tensorflow.python.framework import ops as _ops
@@ -34,8 +35,6 @@ try:
   from tensorflow.python.util import _pywrap_util_port as _port
 except ImportError:  # 1.15
   from tensorflow.python import pywrap_tensorflow as _port
-
-tf1 = _tf.compat.v1
 
 VERSION = tuple(int(part) for part in _tf.__version__.split(".")[:2])
 """Major and minor version of the TensorFlow that is installed."""

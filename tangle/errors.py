@@ -5,10 +5,13 @@ caller who does not know tangle would catch. A message names the caller, the
 argument, what was expected, what was given, and the remedy.
 """
 
+from __future__ import annotations
+
 import difflib
+from typing import Iterable
 
 
-def suggest(name, known):
+def suggest(name: object, known: Iterable[object]) -> str:
   """Returns a sentence that names what a misspelt name may stand for.
 
   Args:
@@ -22,7 +25,7 @@ def suggest(name, known):
   return f" Perhaps {near[0]!r} is meant." if near else ""
 
 
-def summarize(error):
+def summarize(error: BaseException) -> str:
   """Returns the message of an error as one line.
 
   Args:

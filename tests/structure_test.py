@@ -29,6 +29,7 @@ FLOORS = {
   "errors": 0,
   "compat": 0,
   "files": 0,
+  "hints": 0,
   "graphs": 1,
   "nets": 1,
   "meta_graphs": 2,

@@ -9,8 +9,10 @@ paths from below lead. So two sub-models have the gradients of the joint graph:
 The gradient of a variable or an input that both read is the sum of two parts.
 """
 
+from __future__ import annotations
+
 import itertools
-from typing import Any, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
 from tangle import errors
 from tangle.compat import tf1
@@ -39,22 +41,22 @@ class CutPoint(NamedTuple):
       once. Feed the output of such an op to avoid this.
   """
 
-  tensors: Tuple[Any, ...]
+  tensors: Tuple[tf1.Tensor, ...]
   bytes: int
-  inputs_below: Tuple[Any, ...]
-  inputs_above: Tuple[Any, ...]
-  variables_below: Tuple[Any, ...]
-  variables_above: Tuple[Any, ...]
+  inputs_below: Tuple[tf1.Tensor, ...]
+  inputs_above: Tuple[tf1.Tensor, ...]
+  variables_below: Tuple[tf1.Variable, ...]
+  variables_above: Tuple[tf1.Variable, ...]
   share: float
   drawn_twice: Tuple[str, ...]
 
   @property
-  def names(self):
+  def names(self) -> Tuple[str, ...]:
     """The names of the tensors."""
     return tuple(tensor.name for tensor in self.tensors)
 
 
-class CutPoints(tuple):
+class CutPoints(Tuple[CutPoint, ...]):
   """A sequence of `CutPoint`, from inputs to outputs, printable as a table."""
 
   def __str__(self):
@@ -111,7 +113,7 @@ class CutPoints(tuple):
       )
     return "\n".join(lines)
 
-  def to_dicts(self):
+  def to_dicts(self) -> List[Dict[str, Any]]:
     """Returns the points as dicts of names and numbers, for JSON."""
     return [
       {
@@ -139,7 +141,9 @@ def _shape_of(tensor):
   return f"[{', '.join(sizes)}]"
 
 
-def cut_points(inputs, outputs, most=MOST):
+def cut_points(
+  inputs: Sequence[tf1.Tensor], outputs: Sequence[tf1.Tensor], most: int = MOST
+) -> CutPoints:
   """Lists the tensors, and small sets of them, where a graph can be cut.
 
   All gradient paths from a variable or an input below a cut point to an output

@@ -1,13 +1,16 @@
 """A forward run that waits for its backward run."""
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import threading
 import weakref
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from tangle import compat, errors
+from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.partial import feeds, leftovers, monitored, run_errors, split
@@ -115,26 +118,31 @@ class Call:
     outputs: the fetched outputs, in order.
   """
 
-  def __init__(self, sub_model, residual_set, sess, given):
+  def __init__(
+    self,
+    sub_model: Any,
+    residual_set: ResidualSet,
+    sess: hints.Session,
+    given: Dict[tf1.Tensor, Any],
+  ) -> None:
     self._sub_model = sub_model
     self._residual_set = residual_set
-    self._sess = sess
-    self._bound = sess
+    self._sess = self._bound = sess
     self._given = given
     self._lock = threading.RLock()
     self._ended = None
     self._kept = residual_set.keep(self, sess)
-    self.outputs = None
+    self.outputs: List[np.ndarray] = []
 
   def __repr__(self):
     state = "open" if self.is_open else self._ended[0]
     store = f"store={self._sub_model.store!r}"
     return f"<Call of SubModel {self._sub_model.name!r}: {state}, {store}>"
 
-  def __enter__(self):
+  def __enter__(self) -> Call:
     return self
 
-  def __exit__(self, *unused):
+  def __exit__(self, *unused: Any) -> None:
     if self.is_open:
       self.discard()
 
@@ -143,11 +151,15 @@ class Call:
     return self._kept.ticket
 
   @property
-  def is_open(self):
+  def is_open(self) -> bool:
     """Whether the call has not ended."""
     return self._ended is None
 
-  def backward(self, upstream, sess=None):
+  def backward(
+    self,
+    upstream: Sequence[Optional[hints.Array]],
+    sess: Optional[hints.Session] = None,
+  ) -> split.Gradients:
     """Runs the backward pass alone and ends the call.
 
     Args:
@@ -168,16 +180,20 @@ class Call:
     """
     used, feed_dict = self._feeds(upstream, sess)
     gradients = self._gradients(used)
-    present = [
-      g for g in gradients.inputs + gradients.variables if g is not None
-    ]
+    flat = gradients.inputs + gradients.variables
+    present = [gradient for gradient in flat if gradient is not None]
     values = iter(self._finish(present, feed_dict))
     return split.Gradients(
       [None if g is None else next(values) for g in gradients.inputs],
       [None if g is None else next(values) for g in gradients.variables],
     )
 
-  def run(self, fetches, upstream, sess=None):
+  def run(
+    self,
+    fetches: Any,
+    upstream: Sequence[Optional[hints.Array]],
+    sess: Optional[hints.Session] = None,
+  ) -> Any:
     """Runs ops that read the gradients, without fetching the gradients.
 
     Args:
@@ -202,7 +218,7 @@ class Call:
     self._gradients(used)
     return self._finish(fetches, feed_dict)
 
-  def discard(self):
+  def discard(self) -> None:
     """Ends the call without a backward run, and frees its residuals.
 
     Raises:
@@ -317,9 +333,8 @@ def begin(sub_model, residual_set, sess, feed_dict, unknown):
   Returns:
     A `Call`.
   """
-  given = {
-    t: v for t, v in feed_dict.items() if t.name in residual_set.standing
-  }
+  standing = residual_set.standing
+  given = {t: v for t, v in feed_dict.items() if t.name in standing}
   call = Call(sub_model, residual_set, sess, given)
   kept = call._kept
   try:

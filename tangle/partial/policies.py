@@ -1,8 +1,8 @@
 """Policies that select the forward tensors to keep for the backward pass."""
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 
 FRONTIER = "frontier"
@@ -22,6 +22,10 @@ class Budget(NamedTuple):
 
   bytes: Optional[int] = None
   fraction: Optional[float] = None
+
+
+Residuals = Union[str, Budget, hints.Predicate]
+"""What the argument `residuals=` of a sub-model takes."""
 
 
 def is_planned(residuals):

@@ -1,10 +1,13 @@
 """Records of the tensors that a sub-model keeps for its backward pass."""
 
+from __future__ import annotations
+
 import collections
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from tangle.compat import tf1
 from tangle.graphs import cut, references, walk
 
 
@@ -25,18 +28,18 @@ class Residual(NamedTuple):
 
   name: str
   op_type: str
-  dtype: object
-  shape: object
+  dtype: tf1.DType
+  shape: tf1.TensorShape
   bytes: Optional[int]
   variable: Optional[str] = None
 
   @property
-  def is_variable(self):
+  def is_variable(self) -> bool:
     """Whether it shares the memory of a variable."""
     return self.variable is not None
 
 
-class Residuals(tuple):
+class Residuals(Tuple[Residual, ...]):
   """A sequence of `Residual`, printable as a table.
 
   Attributes:
@@ -50,18 +53,18 @@ class Residuals(tuple):
       among the records, and not counted in `bytes`.
   """
 
-  recomputed = ()
-  recomputed_types = ()
-  predicted_bytes = None
-  stacks = 0
+  recomputed: Tuple[str, ...] = ()
+  recomputed_types: Tuple[Tuple[str, int], ...] = ()
+  predicted_bytes: Optional[int] = None
+  stacks: int = 0
 
   @property
-  def bytes(self):
+  def bytes(self) -> int:
     """The sum of the known sizes, in bytes, without values of variables."""
     return sum(r.bytes or 0 for r in self if not r.is_variable)
 
   @property
-  def summary(self):
+  def summary(self) -> str:
     """The number of residuals and their size, in words."""
     is_known = all(r.bytes is not None or r.is_variable for r in self)
     size = f"{self.bytes:,} bytes" if is_known else "not all sizes known yet"

@@ -6,7 +6,11 @@ TensorFlow infers the other shapes from them, on a copy of the ops in a scratch
 graph. `measure` takes all sizes from one run instead.
 """
 
-from tangle import compat, errors
+from __future__ import annotations
+
+from typing import Mapping, Optional, Sequence
+
+from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.graphs import copying, cut, references, walk
 from tangle.partial import policies, residuals
@@ -77,17 +81,22 @@ class Measured:
     bytes: a dict from tensor name to int.
   """
 
-  def __init__(self, found):
+  def __init__(self, found: Mapping[str, int]) -> None:
     """Copies a dict from tensor name to bytes."""
     self.bytes = dict(found)
 
-  def __call__(self, tensor):
+  def __call__(self, tensor: tf1.Tensor) -> Optional[int]:
     """Returns the bytes of `tensor`, `None` if it was not measured."""
     known = self.bytes.get(tensor.name)
     return residuals.static_bytes(tensor) if known is None else known
 
 
-def measure(sess, inputs, outputs, feed_dict=None):
+def measure(
+  sess: hints.Session,
+  inputs: Sequence[tf1.Tensor],
+  outputs: Sequence[tf1.Tensor],
+  feed_dict: Optional[hints.FeedDict] = None,
+) -> Measured:
   """Runs a piece forward once and measures the sizes of all its tensors.
 
   Adds an op for each tensor without a static shape. Fetches these sizes and

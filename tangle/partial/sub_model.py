@@ -1,8 +1,11 @@
 """Sub-models: the forward and the backward pass are separate session runs."""
 
-import collections
+from __future__ import annotations
 
-from tangle import compat, errors
+import collections
+from typing import Iterable, Optional, Sequence
+
+from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.graphs import cut, locks, walk
 from tangle.partial import (
@@ -48,19 +51,19 @@ class SubModel:
 
   def __init__(
     self,
-    inputs,
-    outputs,
-    variables=None,
-    store=AUTO,
-    residuals=policies.FRONTIER,
-    name=None,
-    recompute=None,
-    keep=None,
-    sizes=None,
-    weights_unchanged=False,
-    input_gradients=None,
-    simplify_gradients=True,
-  ):
+    inputs: Sequence[tf1.Tensor],
+    outputs: Sequence[tf1.Tensor],
+    variables: Optional[Sequence[tf1.Variable]] = None,
+    store: str = AUTO,
+    residuals: policies.Residuals = policies.FRONTIER,
+    name: Optional[str] = None,
+    recompute: Optional[hints.Predicate] = None,
+    keep: Optional[hints.Predicate] = None,
+    sizes: Optional[hints.Sizes] = None,
+    weights_unchanged: bool = False,
+    input_gradients: Optional[Sequence[tf1.Tensor]] = None,
+    simplify_gradients: bool = True,
+  ) -> None:
     """Adds the backward ops of the piece to the graph.
 
     Args:
@@ -127,8 +130,7 @@ class SubModel:
         f"{caller}: store={store!r} chooses its residuals itself, and cannot "
         f'take residuals={residuals!r}. Use store="device".'
       )
-    if store == RECOMPUTE:
-      policy = choice.Policy(policies.NONE)
+    policy = choice.Policy(policies.NONE) if store == RECOMPUTE else policy
     self._given = split.Split(
       caller,
       inputs,
@@ -179,9 +181,8 @@ class SubModel:
   def _make(self, caller):
     """Checks the store, and adds the ops that every run needs."""
     self._check(caller)
-    with self._lock, self.graph.as_default(), tf1.name_scope(
-      self.name
-    ) as scope:
+    own_scope = tf1.name_scope(self.name)
+    with self._lock, self.graph.as_default(), own_scope as scope:
       self._scope = scope
       self._split, self._copy = own_forward.settle(
         self._given, in_one_run=self.store == SESSION
@@ -209,7 +210,7 @@ class SubModel:
         remedy = f"Leave out residuals={self._given.policy.residuals!r}."
       self._given.check_control_flow(remedy)
 
-  def prepare(self, used):
+  def prepare(self, used: Iterable[bool]) -> split.Gradients:
     """Adds the backward pass for a loss that uses only some outputs.
 
     `Call.backward` does this itself, unless the graph is finalized.
@@ -241,7 +242,7 @@ class SubModel:
     return self._pass(used).passes[used]
 
   @property
-  def gradients(self):
+  def gradients(self) -> split.Gradients:
     """The `Gradients` of a loss that uses all outputs, as graph tensors.
 
     To apply them without fetching them, build the train op from them and pass
@@ -260,7 +261,7 @@ class SubModel:
     return self.prepare(self._usable)
 
   @property
-  def residuals(self):
+  def residuals(self) -> residuals_lib.Residuals:
     """The tensors kept between forward and backward, as a `Residuals`."""
     residual_set = self._pass(tuple(self._usable))
     return residuals_lib.describe(
@@ -271,7 +272,7 @@ class SubModel:
       residual_set.stacks,
     )
 
-  def draw(self, path):
+  def draw(self, path: hints.Path) -> None:
     """Draws which tensors are kept and which are recomputed.
 
     Args:
@@ -281,14 +282,9 @@ class SubModel:
       ArgumentError: if `path` has another ending.
       MissingPackageError: if a picture is asked for and graphviz is missing.
     """
-    residual_set = self._pass(tuple(self._usable))
-    drawing.draw(
-      f"SubModel {self.name!r}: draw",
-      path,
-      self._split,
-      self.residuals,
-      residual_set.recomputed,
-    )
+    caller = f"SubModel {self.name!r}: draw"
+    recomputed = self._pass(tuple(self._usable)).recomputed
+    drawing.draw(caller, path, self._split, self.residuals, recomputed)
 
   def _pass(self, used):
     """Returns the `ResidualSet` that has a backward pass for `used`."""
@@ -346,7 +342,12 @@ class SubModel:
     residual_set.passes[used] = rebuild(store.gradients)
     return residual_set
 
-  def forward(self, sess, feed_dict=None, used=None):
+  def forward(
+    self,
+    sess: hints.Session,
+    feed_dict: Optional[hints.FeedDict] = None,
+    used: Optional[Iterable[bool]] = None,
+  ) -> calls.Call:
     """Runs the sub-model forward, once.
 
     Args:
@@ -376,10 +377,9 @@ class SubModel:
 
   def _to_measure(self, residual_set):
     """Lists (name, shape tensor) of kept tensors without a static size."""
-    if residual_set.measured is not None or self.store == SESSION:
-      return []
+    needs_none = residual_set.measured is not None or self.store == SESSION
     with self._lock:
-      if self.graph.finalized:
+      if needs_none or self.graph.finalized:
         return []
       if residual_set.to_measure is None:
         with self.graph.as_default(), tf1.name_scope(self._scope):

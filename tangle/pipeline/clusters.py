@@ -5,6 +5,8 @@ process that started it. A server has no authentication and listens on all
 interfaces: do not start one on a machine that others can reach.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import socket
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import List, Optional
+from typing import Any, List, Mapping, Optional, Sequence
 
 from tangle import errors, files
 from tangle.compat import tf1
@@ -21,7 +23,7 @@ _READY = "ready"
 JOB = "worker"
 
 
-def device(task):
+def device(task: int) -> str:
   """Returns the name of a task's device.
 
   Args:
@@ -33,7 +35,7 @@ def device(task):
   return f"/job:{JOB}/task:{task}"
 
 
-def free_ports(count):
+def free_ports(count: int) -> List[int]:
   """Finds ports that are free now.
 
   Args:
@@ -65,13 +67,13 @@ class LocalCluster:
 
   def __init__(
     self,
-    tasks=2,
-    threads=0,
+    tasks: int = 2,
+    threads: int = 0,
     log_dir: Optional[str] = None,
-    ports: Optional[List[int]] = None,
+    ports: Optional[Sequence[int]] = None,
     *,
-    environment=None,
-  ):
+    environment: Optional[Mapping[str, str]] = None,
+  ) -> None:
     """Starts the tasks and waits until all of them answer.
 
     Args:
@@ -144,33 +146,33 @@ class LocalCluster:
         f"others by ports."
       )
 
-  def log_of(self, task):
+  def log_of(self, task: int) -> str:
     """Returns the path of a task's log."""
     return os.path.join(self.log_dir, f"task_{task}.log")
 
-  def process_id(self, task):
+  def process_id(self, task: int) -> int:
     """Returns the id of a task's process."""
     return self._processes[task].pid
 
-  def is_alive(self, task):
+  def is_alive(self, task: int) -> bool:
     """Whether a task's process exists; true also for a halted one."""
     return self._processes[task].poll() is None
 
-  def kill(self, task):
+  def kill(self, task: int) -> None:
     """Kills a task at once, as a power failure of its machine would."""
     self._processes[task].kill()
     self._processes[task].wait()
     self._close_pipes(task)
 
-  def stop(self, task):
+  def stop(self, task: int) -> None:
     """Halts a task; it keeps its memory and its connections."""
     self._processes[task].send_signal(signal.SIGSTOP)
 
-  def resume(self, task):
+  def resume(self, task: int) -> None:
     """Resumes a halted task."""
     self._processes[task].send_signal(signal.SIGCONT)
 
-  def restart(self, task):
+  def restart(self, task: int) -> None:
     """Kills a task and starts a new one, without state, at the same address.
 
     Args:
@@ -187,16 +189,16 @@ class LocalCluster:
     self._processes[task].stdin.close()
     self._processes[task].stdout.close()
 
-  def close(self):
+  def close(self) -> None:
     """Ends all tasks."""
     for task, process in enumerate(self._processes):
       if process is not None:
         self.kill(task)
 
-  def __enter__(self):
+  def __enter__(self) -> LocalCluster:
     return self
 
-  def __exit__(self, *unused):
+  def __exit__(self, *unused: Any) -> None:
     self.close()
 
 

@@ -5,15 +5,18 @@ of buckets, and trains by plain `tf.gradients`. This is the reference to which a
 pipeline is compared, and the way of bucketing without pipelines.
 """
 
-import itertools
-from typing import Any, Dict, NamedTuple, Optional
+from __future__ import annotations
 
-from tangle import errors
+import itertools
+from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import strategies
 from tangle.nets import half
 from tangle.pipeline import batches, describing, paths, runs
 from tangle.pipeline import nodes as nodes_lib
+from tangle.pipeline import pipeline as pipeline_lib
 
 
 class Combination(NamedTuple):
@@ -47,13 +50,13 @@ class JointTrainer:
 
   def __init__(
     self,
-    pipeline,
-    optimizer,
-    clip_norm=None,
-    loss_weights=None,
-    global_step=None,
-    combinations=None,
-  ):
+    pipeline: pipeline_lib.Pipeline,
+    optimizer: tf1.train.Optimizer,
+    clip_norm: Optional[hints.Scalar] = None,
+    loss_weights: Optional[Mapping[str, float]] = None,
+    global_step: Optional[tf1.Variable] = None,
+    combinations: Optional[Iterable[Mapping[str, Any]]] = None,
+  ) -> None:
     """Builds a joint graph and an update for each combination.
 
     Args:
@@ -144,7 +147,7 @@ class JointTrainer:
       )
     return update, norm, variables
 
-  def step(self, sess, batch):
+  def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
     """Trains on one batch, in the first combination that it fits.
 
     Args:
@@ -178,7 +181,9 @@ class JointTrainer:
       global_norm=found.get("global_norm"),
     )
 
-  def forward(self, sess, batch, fetch=()):
+  def forward(
+    self, sess: hints.Session, batch: hints.Batch, fetch: Sequence[str] = ()
+  ) -> runs.Result:
     """Runs a batch forward only; arguments are those of `Pipeline.forward`.
 
     Args:

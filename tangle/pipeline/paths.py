@@ -5,13 +5,17 @@ boundaries. So one session run can train or evaluate a path, and a path can be
 exported.
 """
 
+from __future__ import annotations
+
 import collections
 import os
+from typing import Any, Mapping
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.pipeline import nodes as nodes_lib
 from tangle.pipeline import pieces as pieces_lib
+from tangle.pipeline import pipeline as pipeline_lib
 from tangle.pipeline import runs
 
 
@@ -57,7 +61,15 @@ def _build(pipeline, caller, name, bucket, sources, built):
   return piece
 
 
-def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):
+def export(
+  pipeline: pipeline_lib.Pipeline,
+  sess: hints.Session,
+  folder: str,
+  buckets: Mapping[str, Any],
+  inputs: Mapping[str, str],
+  outputs: Mapping[str, str],
+  name: str = "export",
+) -> None:
   """Writes a path as a SavedModel, which TensorFlow can serve without tangle.
 
   The present values of the weights become constants. The model has the

@@ -1,7 +1,18 @@
 """Pieces: the feeds, outputs, loss and metrics that a builder returns."""
 
 import types
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Union,
+)
+
+import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
@@ -25,11 +36,21 @@ class Piece(NamedTuple):
       micro-batch.
   """
 
-  feeds: Mapping[str, Any]
-  outputs: Mapping[str, Any] = _NOTHING
-  loss: Optional[Any] = None
-  metrics: Mapping[str, Any] = _NOTHING
-  updates: Sequence[Any] = ()
+  feeds: Mapping[str, tf1.Tensor]
+  outputs: Mapping[str, tf1.Tensor] = _NOTHING
+  loss: Optional[tf1.Tensor] = None
+  metrics: Mapping[str, tf1.Tensor] = _NOTHING
+  updates: Sequence[Union[tf1.Operation, tf1.Tensor]] = ()
+
+
+Builder = Callable[[Any, Dict[str, tf1.Tensor]], Piece]
+"""Builds a sub-model: a function of a bucket and of read name → tensor."""
+
+BucketOf = Callable[[Dict[str, np.ndarray]], Any]
+"""Picks a bucket: a function of the feeds of a batch, name → array."""
+
+Reads = Mapping[str, Union[str, Sequence[str]]]
+"""Read name → `"sub_model.output"`, or a list of these."""
 
 
 def check_piece(caller, piece, reads, graph):

@@ -1,8 +1,11 @@
 """Pipelines: sub-models in an acyclic graph, connected by named boundaries."""
 
-import collections
+from __future__ import annotations
 
-from tangle import errors
+import collections
+from typing import Any, List, Mapping, Optional, Sequence
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import locks, strategies
 from tangle.partial import choice, leftovers, policies, prepared
@@ -55,7 +58,9 @@ class Pipeline:
       and returns the value on it.
   """
 
-  def __init__(self, name="pipeline", timeout_s=faults.TIMEOUT_S):
+  def __init__(
+    self, name: str = "pipeline", timeout_s: float = faults.TIMEOUT_S
+  ) -> None:
     """Makes an empty pipeline in the default graph.
 
     Args:
@@ -88,18 +93,18 @@ class Pipeline:
 
   def add(
     self,
-    name,
-    build,
-    buckets=None,
-    reads=None,
-    pad=None,
-    bucket_of=None,
-    residuals=policies.FRONTIER,
-    recompute=None,
-    keep=None,
-    sizes=None,
-    device=None,
-  ):
+    name: str,
+    build: pieces.Builder,
+    buckets: Optional[Sequence[Any]] = None,
+    reads: Optional[pieces.Reads] = None,
+    pad: Optional[Mapping[str, Any]] = None,
+    bucket_of: Optional[pieces.BucketOf] = None,
+    residuals: policies.Residuals = policies.FRONTIER,
+    recompute: Optional[hints.Predicate] = None,
+    keep: Optional[hints.Predicate] = None,
+    sizes: Optional[hints.Sizes] = None,
+    device: Optional[str] = None,
+  ) -> None:
     """Adds a sub-model.
 
     Args:
@@ -116,9 +121,7 @@ class Pipeline:
       bucket_of: a function from the feeds of a batch (name → array) to the
         bucket; by default the first bucket that they fit.
       residuals: what is kept between forward and backward, as in `SubModel`.
-      recompute: as in `SubModel`.
-      keep: as in `SubModel`.
-      sizes: as in `SubModel`.
+      recompute, keep, sizes: as in `SubModel`.
       device: the device of its variables, forward and backward ops, residuals,
         slots and updates, such as `"/job:worker/task:1"` or `"/gpu:0"`. Each
         tensor that it reads is copied there once per step, and its gradient
@@ -155,7 +158,7 @@ class Pipeline:
       device=device,
     )
 
-  def build(self):
+  def build(self) -> None:
     """Builds the forward graphs of all sub-models at all buckets, once.
 
     `minimize` does this too; call this if the pipeline only runs forward.
@@ -222,7 +225,7 @@ class Pipeline:
     key = self.read_key(node.name, name)
     return boundary.peek(key, node.device), boundary, key
 
-  def read_key(self, name, read):
+  def read_key(self, name: str, read: str) -> tf1.Tensor:
     """Returns the placeholder of the key of a read's producer.
 
     Args:
@@ -286,16 +289,16 @@ class Pipeline:
 
   def minimize(
     self,
-    optimizer,
-    clip_norm=None,
-    loss_weights=None,
-    global_step=None,
-    overlap=False,
-    weights_unchanged=False,
-    micro_batches=1,
-    schedule="1f1b",
-    simplify_gradients=True,
-  ):
+    optimizer: tf1.train.Optimizer,
+    clip_norm: Optional[hints.Scalar] = None,
+    loss_weights: Optional[Mapping[str, float]] = None,
+    global_step: Optional[tf1.Variable] = None,
+    overlap: bool = False,
+    weights_unchanged: bool = False,
+    micro_batches: int = 1,
+    schedule: str = "1f1b",
+    simplify_gradients: bool = True,
+  ) -> trainer.Trainer:
     """Builds everything that training needs.
 
     Args:
@@ -327,20 +330,17 @@ class Pipeline:
     """
     strategies.check_optimizer(f"Pipeline {self.name!r}: minimize", optimizer)
     self.build()
-    return trainer.Trainer(
-      self,
-      optimizer,
-      clip_norm,
-      loss_weights or {},
-      global_step,
-      overlap,
-      weights_unchanged,
-      micro_batches,
-      schedule,
-      simplify_gradients,
-    )
+    options = clip_norm, loss_weights or {}, global_step
+    options += overlap, weights_unchanged, micro_batches, schedule
+    return trainer.Trainer(self, optimizer, *options, simplify_gradients)
 
-  def forward(self, sess, batch, fetch=(), with_loss=True):
+  def forward(
+    self,
+    sess: hints.Session,
+    batch: hints.Batch,
+    fetch: Sequence[str] = (),
+    with_loss: bool = True,
+  ) -> runs.Result:
     """Runs sub-models forward, without gradients and without updates.
 
     Args:
@@ -363,15 +363,13 @@ class Pipeline:
     caller = f"Pipeline {self.name!r}: forward"
     batches.check(caller, "forward(sess, batch)", self, sess, batch)
     self.build()
-    needed = None
-    if not with_loss:
-      needed = runs.feeds_without_loss(self, batch, fetch)
+    needed = None if with_loss else runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
     program = programs.forward_of(self, plan, fetch, with_loss)
     with runs.explained(caller, sess, runs.fed_by(plan, given)):
       return faults.call(self, sess, lambda to: program.step(to, given))
 
-  def draw(self, path):
+  def draw(self, path: hints.Path) -> None:
     """Draws the sub-models, and the boundaries with shapes and bytes.
 
     Args:
@@ -384,7 +382,7 @@ class Pipeline:
     self.build()
     diagrams_lib.draw(f"Pipeline {self.name!r}: draw", path, self)
 
-  def graph_counts(self):
+  def graph_counts(self) -> List[bucket_graph.GraphCount]:
     """Lists the static graphs of the pipeline.
 
     Returns:

@@ -9,21 +9,24 @@ same time: with `overlap` or `micro_batches`, the times of a GPU's ops are those
 of their launch.
 """
 
+from __future__ import annotations
+
 import collections
 import functools
 import json
 import numbers
 import re
 import time
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from tangle import errors, files
+from tangle import errors, files, hints
 from tangle.compat import tf1
 from tangle.partial import monitored
 from tangle.partial import residuals as residuals_lib
 from tangle.pipeline import faults, step_runs
+from tangle.pipeline import runs as runs_lib
 
 _LABEL = re.compile(r"= (\w+)\(")  # in "name = Type(inputs)"
 
@@ -87,7 +90,12 @@ class Profile:
     result: the `Result` of the step.
   """
 
-  def __init__(self, runs, residuals, result):
+  def __init__(
+    self,
+    runs: Iterable[Run],
+    residuals: Dict[str, residuals_lib.Residuals],
+    result: runs_lib.Result,
+  ) -> None:
     """Stores the arguments; see the attributes."""
     self.runs = sorted(runs, key=lambda run: run.begin_s)
     self.residuals = residuals
@@ -121,7 +129,7 @@ class Profile:
       lines.append("+: besides what has no known size; see residuals.")
     return "\n".join(lines)
 
-  def write(self, path):
+  def write(self, path: hints.Path) -> None:
     """Writes the step as a Chrome trace, for chrome://tracing or Perfetto.
 
     The first group of rows has the runs of each sub-model; each further group

@@ -6,10 +6,16 @@ there. The result is that of one replica with the whole batch, if losses are
 means over rows.
 """
 
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence
+
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
+from tangle.pipeline import pieces
+from tangle.pipeline import pipeline as pipeline_lib
 
 SHARE = "share"
 """Name of the feed of a replica with a loss: its fraction of the rows."""
@@ -34,7 +40,7 @@ class Replicas:
     count: the number of replicas.
   """
 
-  def __init__(self, pipeline, count):
+  def __init__(self, pipeline: pipeline_lib.Pipeline, count: int) -> None:
     """Adds nothing to the pipeline.
 
     Args:
@@ -51,7 +57,14 @@ class Replicas:
     self.pipeline, self.count = pipeline, count
     self._with_loss = {}  # name → whether its pieces have a loss
 
-  def add(self, name, build, reads=None, devices=None, **settings):
+  def add(
+    self,
+    name: str,
+    build: pieces.Builder,
+    reads: Optional[pieces.Reads] = None,
+    devices: Optional[Sequence[Optional[str]]] = None,
+    **settings: Any,
+  ) -> None:
     """Adds the replicas of a sub-model.
 
     Args:
@@ -128,7 +141,7 @@ class Replicas:
 
     return build_replica
 
-  def divide(self, batch):
+  def divide(self, batch: hints.Batch) -> Dict[str, Dict[str, Any]]:
     """Divides a batch among the replicas.
 
     Args:

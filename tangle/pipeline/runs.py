@@ -4,7 +4,7 @@ It also makes the result of what the runs have fetched.
 """
 
 import contextlib
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -65,9 +65,9 @@ class Result(NamedTuple):
       clipping.
   """
 
-  loss: Any
+  loss: Optional[float]
   losses: Dict[str, Any]
-  metrics: Dict[str, Any]
+  metrics: Dict[str, Dict[str, Any]]
   buckets: Dict[str, Any]
   outputs: Dict[str, Any]
   global_norm: Any

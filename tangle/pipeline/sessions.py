@@ -1,9 +1,13 @@
 """Configures sessions for graphs of which many different parts are run."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 from tangle.compat import tf1
 
 
-def session_config(config=None):
+def session_config(config: Optional[tf1.ConfigProto] = None) -> tf1.ConfigProto:
   """Returns a configuration with which first steps take less time and memory.
 
   When a session makes a run for the first time, TensorFlow's graph optimizer

@@ -1,10 +1,13 @@
 """Training steps of a pipeline: one update after all gradients are ready."""
 
+from __future__ import annotations
+
 import collections
 import itertools
 from concurrent import futures
+from typing import Any, List, Mapping, Optional, Sequence
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.partial import monitored
 from tangle.pipeline import (
@@ -37,17 +40,17 @@ class Trainer:
 
   def __init__(
     self,
-    pipeline,
-    optimizer,
-    clip_norm,
-    loss_weights,
-    global_step=None,
-    overlap=False,
-    weights_unchanged=False,
-    micro_batches=1,
-    schedule="1f1b",
-    simplify_gradients=True,
-  ):
+    pipeline: Any,
+    optimizer: tf1.train.Optimizer,
+    clip_norm: Optional[hints.Scalar],
+    loss_weights: Mapping[str, float],
+    global_step: Optional[tf1.Variable] = None,
+    overlap: bool = False,
+    weights_unchanged: bool = False,
+    micro_batches: int = 1,
+    schedule: str = "1f1b",
+    simplify_gradients: bool = True,
+  ) -> None:
     """Builds the backward passes and the update; see `Pipeline.minimize`."""
     self.pipeline = pipeline
     self._optimizer = optimizer
@@ -75,7 +78,7 @@ class Trainer:
   def __repr__(self):
     return describing.trainer(self)
 
-  def record(self, timeline):
+  def record(self, timeline: Optional[List[micro.Ran]]) -> None:
     """Records the runs of later steps with micro-batches.
 
     Args:
@@ -92,7 +95,7 @@ class Trainer:
       )
     self._sums.timeline = timeline
 
-  def prepare(self, sub_models):
+  def prepare(self, sub_models: Sequence[str]) -> None:
     """Adds the ops for steps of certain sub-models, at all buckets.
 
     `step` adds missing ops when a batch first has exactly these sub-models. No
@@ -280,7 +283,7 @@ class Trainer:
             own.op_count += len(graph.get_operations()) - before
     return self._updates[cache_key]
 
-  def step(self, sess, batch):
+  def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
     """Trains on one batch.
 
     Args:
@@ -318,7 +321,9 @@ class Trainer:
         lambda to: program.step(to, given),
       )
 
-  def profile(self, sess, batch, steps=2):
+  def profile(
+    self, sess: hints.Session, batch: hints.Batch, steps: int = 2
+  ) -> profiles.Profile:
     """Makes traced steps on a batch, each with its update.
 
     Args:
