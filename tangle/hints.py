@@ -5,7 +5,16 @@ no types for `tf.compat.v1`, so that a type checker takes these for `Any`.
 """
 
 import os
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Union
+from typing import (
+  Any,
+  Callable,
+  Dict,
+  Mapping,
+  Optional,
+  Sequence,
+  Tuple,
+  Union,
+)
 
 import numpy as np
 
@@ -25,6 +34,9 @@ Session = Union[
 Array = Union[np.ndarray, np.generic, float, Sequence[Any]]
 """What numpy converts to an array of numbers."""
 
+Ints = Union[np.ndarray, Sequence[int]]
+"""Ints in a sequence or an array `[N]`."""
+
 Value = Union[tf1.Tensor, tf1.Variable, Array]
 """What TensorFlow converts to a tensor."""
 
@@ -37,6 +49,9 @@ Seed = Union[int, tf1.Tensor, np.ndarray, Sequence[int]]
 Dtype = Union[tf1.DType, str, type]
 """What `tf.as_dtype` takes."""
 
+Shape = Union[tf1.TensorShape, Sequence[Optional[int]]]
+"""The shape of a tensor; `None` for an unknown dimension."""
+
 Nest = Any
 """A tensor or array, or lists, tuples and dicts of them at any depth."""
 
@@ -45,6 +60,9 @@ Network = Callable[..., Nest]
 
 Function = Callable[[tf1.Tensor], tf1.Tensor]
 """A function of a tensor, such as an activation."""
+
+Step = Callable[[tf1.Tensor, Nest], Tuple[tf1.Tensor, Nest]]
+"""A function of an input and a state, to an output and the next state."""
 
 Initializer = Callable[..., Any]
 """A TensorFlow initializer, which makes the initial value of a variable."""

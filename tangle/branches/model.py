@@ -12,13 +12,33 @@ sess.run(tf1.global_variables_initializer())
 result = trainer.step(sess, model.schema.batch(records))
 """
 
+from __future__ import annotations
+
 import collections
-from typing import Any, NamedTuple, Sequence
+from typing import (
+  Callable,
+  Dict,
+  Iterable,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+  Union,
+)
 
 import numpy as np
 
-from tangle import errors
-from tangle.branches import alternate, mixed, partial, records, updates
+from tangle import errors, hints
+from tangle.branches import (
+  alternate,
+  mixed,
+  partial,
+  records,
+  trainers,
+  updates,
+)
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.mux import calls, selectors, structures
@@ -46,8 +66,8 @@ class Branch(NamedTuple):
     shape: the shape of one value; `()` for a number.
   """
 
-  network: Any
-  dtype: Any
+  network: hints.Network
+  dtype: hints.Dtype
   shape: Sequence[int] = ()
 
 
@@ -60,9 +80,9 @@ class HeadResult(NamedTuple):
     loss: their mean, a scalar.
   """
 
-  outputs: Any
-  losses: Any
-  loss: Any
+  outputs: hints.Nest
+  losses: tf1.Tensor
+  loss: tf1.Tensor
 
 
 class Path(NamedTuple):
@@ -75,9 +95,9 @@ class Path(NamedTuple):
     head: the `HeadResult`.
   """
 
-  input_ph: Any
-  targets_ph: Any
-  representation: Any
+  input_ph: tf1.Tensor
+  targets_ph: tf1.Tensor
+  representation: hints.Nest
   head: HeadResult
 
 
@@ -94,7 +114,14 @@ class Model:
     variables: a dict from a type, or `HEAD`, to the part's trainable variables.
   """
 
-  def __init__(self, branches, head, loss, target, name="branches"):
+  def __init__(
+    self,
+    branches: Mapping[str, Branch],
+    head: hints.Network,
+    loss: Callable[[hints.Nest, tf1.Tensor], tf1.Tensor],
+    target: records.Field,
+    name: str = "branches",
+  ) -> None:
     """Builds the path of each type in the default graph.
 
     Args:
@@ -169,7 +196,7 @@ class Model:
       self.variables.setdefault(HEAD, found)
     self._known = {v.name for group in self.variables.values() for v in group}
 
-  def call_branch(self, k):
+  def call_branch(self, k: str) -> Tuple[tf1.Tensor, hints.Nest]:
     """Calls the branch of a type on a new placeholder.
 
     Args:
@@ -193,12 +220,14 @@ class Model:
     # Separate tensors, which can be fed when the branch does not run.
     return input_ph, tf1.nest.map_structure(tf1.identity, representation)
 
-  def make_targets(self):
+  def make_targets(self) -> tf1.Tensor:
     """Returns a new placeholder `[n, ...]` of targets."""
     shape = [None] + list(self.schema.target.shape)
     return tf1.placeholder(self.schema.target.dtype, shape, name="targets_ph")
 
-  def call_head(self, representation, targets):
+  def call_head(
+    self, representation: hints.Nest, targets: tf1.Tensor
+  ) -> HeadResult:
     """Calls the shared head.
 
     Args:
@@ -247,7 +276,7 @@ class Model:
         f"{new}. Make its networks outside, and call them inside it."
       )
 
-  def variables_of(self, types):
+  def variables_of(self, types: Iterable[str]) -> List[tf1.Variable]:
     """Lists the variables that a step with certain types may change.
 
     Args:
@@ -261,7 +290,7 @@ class Model:
     found = self.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
     return [variable for variable in found if variable.name in names]
 
-  def owners(self):
+  def owners(self) -> Dict[str, str]:
     """Assigns each variable to the branch of a type or to the head.
 
     Returns:
@@ -279,12 +308,12 @@ class Model:
 
   def minimize(
     self,
-    optimizer,
-    mode="alternate",
-    clip_norm=None,
-    global_step=None,
-    mixtures=(),
-  ):
+    optimizer: Union[Callable[[], tf1.train.Optimizer], tf1.train.Optimizer],
+    mode: str = "alternate",
+    clip_norm: Optional[hints.Scalar] = None,
+    global_step: Optional[tf1.Variable] = None,
+    mixtures: Sequence[Sequence[str]] = (),
+  ) -> trainers.Trainer:
     """Builds the trainer.
 
     Args:
@@ -323,7 +352,7 @@ class Model:
     with self.graph.as_default(), tf1.name_scope(self.scope):
       return MODES[mode](self, optimizer, clip_norm, global_step, **arguments)
 
-  def predict(self, sess, batch):
+  def predict(self, sess: hints.Session, batch: records.Batch) -> hints.Nest:
     """Runs records forward, each through the path of its type.
 
     Args:

@@ -1,13 +1,15 @@
 """Records of several types, and batches of them."""
 
+from __future__ import annotations
+
 import collections
 import numbers
 import re
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z")  # also names a scope
@@ -21,7 +23,7 @@ class Field(NamedTuple):
     shape: its shape, a sequence of ints; `()` for a number.
   """
 
-  dtype: Any
+  dtype: hints.Dtype
   shape: Sequence[int] = ()
 
 
@@ -48,9 +50,9 @@ class Batch(NamedTuple):
     targets: `[B, ...]`, in the order of the batch.
   """
 
-  inputs: Mapping[str, Any]
-  places: Mapping[str, Any]
-  targets: Any
+  inputs: Mapping[str, np.ndarray]
+  places: Mapping[str, np.ndarray]
+  targets: np.ndarray
 
 
 class Schema:
@@ -61,7 +63,7 @@ class Schema:
     target: the `Field` of the targets, the same for all types.
   """
 
-  def __init__(self, fields, target):
+  def __init__(self, fields: Mapping[str, Field], target: Field) -> None:
     """Stores the types.
 
     Args:
@@ -89,7 +91,7 @@ class Schema:
     )
     self.target = _check_field("target", target)
 
-  def batch(self, records, first=0):
+  def batch(self, records: Sequence[Record], first: int = 0) -> Batch:
     """Makes a batch of records.
 
     Args:
@@ -121,7 +123,9 @@ class Schema:
       np.stack(targets),
     )
 
-  def convert(self, record, number):
+  def convert(
+    self, record: Record, number: int
+  ) -> Tuple[np.ndarray, np.ndarray]:
     """Returns the content of a record as arrays.
 
     Args:
@@ -151,7 +155,7 @@ class Schema:
       _convert(f"{who}: target", record.target, self.target),
     )
 
-  def check(self, caller, batch):
+  def check(self, caller: str, batch: Batch) -> None:
     """Raises if a batch does not match the schema.
 
     Args:

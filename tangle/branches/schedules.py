@@ -12,18 +12,22 @@ Random draws depend only on the seed and on the number of earlier draws, so that
 a state is a few numbers.
 """
 
+from __future__ import annotations
+
 import collections
 import math
+from typing import Any, Iterable, Iterator, Mapping, Optional
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
+from tangle.branches import records
 
 
 class RoundRobin:
   """Takes the types in turn; skips types without waiting batches."""
 
-  def __init__(self, types):
+  def __init__(self, types: Iterable[str]) -> None:
     """Stores the order.
 
     Args:
@@ -39,7 +43,7 @@ class RoundRobin:
         "RoundRobin: types is empty. Give at least one."
       )
 
-  def choose(self, waiting):
+  def choose(self, waiting: Mapping[str, int]) -> str:
     """Returns the next type that has a batch waiting.
 
     Args:
@@ -58,18 +62,18 @@ class RoundRobin:
       if name in waiting:
         return name
 
-  def report(self, losses):
+  def report(self, losses: Mapping[str, float]) -> None:
     """Does nothing: the order does not depend on losses.
 
     Args:
       losses: ignored.
     """
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns a dict with the next turn."""
     return {"next": self._next}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state.
 
     Args:
@@ -81,7 +85,9 @@ class RoundRobin:
 class Proportional:
   """Draws a type by its weight, or by the number of its waiting records."""
 
-  def __init__(self, weights=None, seed=0):
+  def __init__(
+    self, weights: Optional[Mapping[str, float]] = None, seed: int = 0
+  ) -> None:
     """Stores the weights.
 
     Args:
@@ -108,7 +114,7 @@ class Proportional:
           f"got {weight}. Leave out the records of a type that is not wanted."
         )
 
-  def choose(self, waiting):
+  def choose(self, waiting: Mapping[str, int]) -> str:
     """Draws a type that has a batch waiting.
 
     Args:
@@ -127,18 +133,18 @@ class Proportional:
     self._drawn += 1
     return _draw([self._seed, self._drawn], weights)
 
-  def report(self, losses):
+  def report(self, losses: Mapping[str, float]) -> None:
     """Does nothing: the order does not depend on losses.
 
     Args:
       losses: ignored.
     """
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns a dict with the number of draws."""
     return {"drawn": self._drawn}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state.
 
     Args:
@@ -155,7 +161,9 @@ class ByLoss:
   without a loss so far come first.
   """
 
-  def __init__(self, decay=0.9, floor=0.01, seed=0):
+  def __init__(
+    self, decay: float = 0.9, floor: float = 0.01, seed: int = 0
+  ) -> None:
     """Sets the decay and the seed.
 
     Args:
@@ -177,7 +185,7 @@ class ByLoss:
     self._decay, self._floor, self._seed = decay, floor, seed
     self._means, self._drawn = {}, 0
 
-  def choose(self, waiting):
+  def choose(self, waiting: Mapping[str, int]) -> str:
     """Draws a type that has a batch waiting.
 
     Args:
@@ -193,7 +201,7 @@ class ByLoss:
     self._drawn += 1
     return _draw([self._seed, self._drawn], weights)
 
-  def report(self, losses):
+  def report(self, losses: Mapping[str, float]) -> None:
     """Adds the losses of a step to the moving means.
 
     Args:
@@ -211,11 +219,11 @@ class ByLoss:
       mean = self._means.get(name, loss)
       self._means[name] = self._decay * mean + (1 - self._decay) * loss
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns a dict with the means and the number of draws."""
     return {"means": dict(self._means), "drawn": self._drawn}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state.
 
     Args:
@@ -224,7 +232,9 @@ class ByLoss:
     self._means, self._drawn = dict(state["means"]), state["drawn"]
 
 
-def arrange(batches, schedule, ahead=None):
+def arrange(
+  batches: Iterable[records.Batch], schedule: Any, ahead: Optional[int] = None
+) -> Iterator[records.Batch]:
   """Yields batches in the order of a schedule, each once.
 
   Batches of one type keep their order. A type can be chosen only while one of

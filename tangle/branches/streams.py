@@ -18,11 +18,14 @@ Each record is in exactly one batch: none is dropped, and the last batches may
 be smaller.
 """
 
+from __future__ import annotations
+
 import re
+from typing import Callable, Iterable, Iterator, Optional
 
 import numpy as np
 
-from tangle import compat, errors
+from tangle import compat, errors, hints
 from tangle.branches import records as records_lib
 from tangle.compat import tf1
 from tangle.nets import checks
@@ -31,7 +34,10 @@ _CHUNK = 128
 _MESSAGE = re.compile(r"Record \d+[ ,][^\n]*")
 
 
-def encode(schema, records):
+def encode(
+  schema: records_lib.Schema,
+  records: Callable[[], Iterable[records_lib.Record]],
+) -> tf1.data.Dataset:
   """Makes a stream of Python records.
 
   Args:
@@ -98,7 +104,9 @@ def _columns(chunk, fillers):
   }
 
 
-def by_type(schema, dataset, batch_size):
+def by_type(
+  schema: records_lib.Schema, dataset: tf1.data.Dataset, batch_size: int
+) -> tf1.data.Dataset:
   """Makes batches of one type each, in the order in which they fill up.
 
   At the end of the stream come the batches that are not full.
@@ -145,7 +153,9 @@ def _keys(schema, numbers, columns):
   return tf1.argmax(all_cases, 1, output_type=tf1.int64)
 
 
-def mixed(schema, dataset, batch_size):
+def mixed(
+  schema: records_lib.Schema, dataset: tf1.data.Dataset, batch_size: int
+) -> tf1.data.Dataset:
   """Makes batches of records of any types, in the order of the stream.
 
   Args:
@@ -168,7 +178,7 @@ def mixed(schema, dataset, batch_size):
 class Reader:
   """Reads batches in a session."""
 
-  def __init__(self, dataset, name="reader"):
+  def __init__(self, dataset: tf1.data.Dataset, name: str = "reader") -> None:
     """Adds the iterator to the default graph.
 
     Args:
@@ -193,7 +203,9 @@ class Reader:
       self._iterator = tf1.data.make_initializable_iterator(dataset)
       self._next = self._iterator.get_next()
 
-  def epoch(self, sess, feed_dict=None):
+  def epoch(
+    self, sess: hints.Session, feed_dict: Optional[hints.FeedDict] = None
+  ) -> Iterator[records_lib.Batch]:
     """Reads the stream from beginning to end.
 
     A shuffle with a fixed seed repeats its order in each epoch. For a new order

@@ -1,12 +1,14 @@
 """The parts that all ways of training branches share."""
 
+from __future__ import annotations
+
 import numbers
-from typing import Any, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from tangle import errors
-from tangle.branches import updates
+from tangle import errors, hints
+from tangle.branches import records, updates
 from tangle.compat import tf1
 
 
@@ -63,7 +65,7 @@ class Trainer:
         f"clip_norm=None to turn clipping off."
       )
 
-  def prepare(self, types):
+  def prepare(self, types: Iterable[str]) -> None:
     """Builds the ops for steps with records of exactly these types.
 
     `step` builds them on demand, unless the graph is finalized.
@@ -83,7 +85,7 @@ class Trainer:
         )
     self._prepare(self._order(types))
 
-  def step(self, sess, batch):
+  def step(self, sess: hints.Session, batch: records.Batch) -> Result:
     """Trains on one batch.
 
     Args:

@@ -4,7 +4,10 @@ It takes a tensor, its name, or the name of a layer, and needs no access to the
 code that built the network: an imported graph will do.
 """
 
+from __future__ import annotations
+
 import difflib
+from typing import Optional, Sequence, Union
 
 from tangle import compat, errors
 from tangle.compat import tf1
@@ -24,7 +27,13 @@ class Cut:
     variables: the variables that the part reads, not only trainable ones.
   """
 
-  def __init__(self, inputs, output, ops, name):
+  def __init__(
+    self,
+    inputs: Sequence[tf1.Tensor],
+    output: tf1.Tensor,
+    ops: Sequence[tf1.Operation],
+    name: str,
+  ) -> None:
     """Stores what `cut` found."""
     self.name, self.inputs, self.output = name, list(inputs), output
     self._ops = ops
@@ -38,12 +47,16 @@ class Cut:
     ]
 
   @property
-  def output_depth(self):
+  def output_depth(self) -> Optional[int]:
     """The last dimension of the output, None if unknown."""
     shape = self.output.shape
     return tf1.dimension_value(shape[-1]) if shape.ndims else None
 
-  def __call__(self, inputs, name=None):
+  def __call__(
+    self,
+    inputs: Union[tf1.Tensor, Sequence[tf1.Tensor]],
+    name: Optional[str] = None,
+  ) -> tf1.Tensor:
     """Returns the output, for the original inputs or for others.
 
     For the original inputs, this is the existing tensor. For others, the ops
@@ -103,7 +116,12 @@ class Cut:
     return copying.copy(ops, [self.output], replace, name or self.name)[0]
 
 
-def cut(at, inputs=None, graph=None, name=None):
+def cut(
+  at: Union[tf1.Tensor, str],
+  inputs: Union[tf1.Tensor, Sequence[tf1.Tensor], None] = None,
+  graph: Optional[tf1.Graph] = None,
+  name: Optional[str] = None,
+) -> Cut:
   """Makes a network from the lower part of a network in a graph.
 
   Args:

@@ -5,12 +5,14 @@ bit by bit. Zero gradients would not do that: Adam and momentum move by their
 accumulated state, and weight decay moves every weight.
 """
 
+from __future__ import annotations
+
 import collections
 import math
 import numbers
-from typing import Any, NamedTuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
-from tangle import compat, errors
+from tangle import compat, errors, hints
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
 from tangle.graphs import strategies, walk
@@ -30,7 +32,7 @@ class Group(NamedTuple):
   """
 
   part: Any
-  learning_rate: Any
+  learning_rate: hints.Scalar
   unfreeze_step: int = 0
 
 
@@ -44,10 +46,10 @@ class Tuning(NamedTuple):
     active: for each group a scalar bool tensor: whether it trains at this step.
   """
 
-  train_op: Any
-  variables: Any
-  optimizers: Any
-  active: Any
+  train_op: tf1.Operation
+  variables: List[List[tf1.Variable]]
+  optimizers: List[tf1.train.Optimizer]
+  active: List[tf1.Tensor]
 
 
 class _Members(NamedTuple):
@@ -58,7 +60,12 @@ class _Members(NamedTuple):
   updates: Any
 
 
-def gradual(networks, learning_rate, steps, decay=2.6):
+def gradual(
+  networks: Sequence[Any],
+  learning_rate: hints.Scalar,
+  steps: int,
+  decay: float = 2.6,
+) -> List[Group]:
   """Makes groups for gradual unfreezing with discriminative learning rates.
 
   The last network trains from the beginning, the one before from step `steps`
@@ -97,15 +104,15 @@ def gradual(networks, learning_rate, steps, decay=2.6):
 
 
 def minimize(
-  loss,
-  groups,
-  frozen=(),
-  optimizer=tf1.train.AdamOptimizer,
-  global_step=None,
-  clip_norm=None,
-  gradients=None,
-  name="fine_tune",
-):
+  loss: tf1.Tensor,
+  groups: Sequence[Group],
+  frozen: Sequence[Any] = (),
+  optimizer: Callable[[Any], tf1.train.Optimizer] = tf1.train.AdamOptimizer,
+  global_step: Optional[tf1.Variable] = None,
+  clip_norm: Optional[hints.Scalar] = None,
+  gradients: Optional[Sequence[Tuple[hints.Gradient, tf1.Variable]]] = None,
+  name: str = "fine_tune",
+) -> Tuning:
   """Trains groups of parts, each with its own optimizer and learning rate.
 
   Before its `unfreeze_step`, a group does nothing: the ops that change its

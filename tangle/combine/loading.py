@@ -4,10 +4,12 @@ Scopes or a mapping define which saved variable goes where. All checks run
 before any op is added, and a report lists what goes where.
 """
 
-import os
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from tangle import errors
+import os
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Union
+
+from tangle import errors, hints
 from tangle.combine import keras_files, restoring, saved
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
@@ -42,13 +44,14 @@ class Report(NamedTuple):
   """
 
   path: str
-  loaded: Any
-  missing: Any
-  left_out: Any
-  mismatched: Any
+  loaded: Dict[str, str]
+  missing: List[str]
+  left_out: List[str]
+  mismatched: List[Mismatch]
 
   def __str__(self):
     """Returns the report as lines of text."""
+    wrong = [f"{m.variable} from {m.saved}: {m.why}" for m in self.mismatched]
     lines = [f"{self.path}: {len(self.loaded)} variables loaded"]
     lines += [
       f"  {name}" + ("" if name == source else f" from {source}")
@@ -57,7 +60,7 @@ class Report(NamedTuple):
     for title, found in (
       ("missing, not loaded", self.missing),
       ("left out, of the checkpoint", self.left_out),
-      ("mismatched, not loaded", [_tell(m) for m in self.mismatched]),
+      ("mismatched, not loaded", wrong),
     ):
       if found:
         lines.append(f"{len(found)} {title}")
@@ -73,18 +76,14 @@ class Pretrained:
     variables: the variables that are loaded.
   """
 
-  def __init__(self, variables, loaders, report):
-    """Stores what `pretrained` made.
-
-    Args:
-      variables: the variables that are loaded.
-      loaders: objects with `restore(sess)`, each for some of the variables.
-      report: the `Report`.
-    """
+  def __init__(
+    self, variables: List[tf1.Variable], loaders: List[Any], report: Report
+  ) -> None:
+    """Stores what `pretrained` made; each of `loaders` has `restore(sess)`."""
     self.variables, self.report = variables, report
     self._loaders = loaders
 
-  def load(self, sess):
+  def load(self, sess: hints.Session) -> Report:
     """Sets the variables to the saved values, bit by bit.
 
     Args:
@@ -103,16 +102,21 @@ def _make(found, pairs, report, name):
   variables = [variable for variable, _ in pairs]
   keys = [entry.key for _, entry in pairs]
   with variables[0].graph.as_default(), tf1.name_scope(name):
-    if found.arrays is not None:
+    if found.arrays is None:
+      loaders = restoring.checkpoints(found.prefix, variables, keys)
+    else:
       loaders = [restoring.Arrays(variables, lambda: found.arrays(keys))]
-      return Pretrained(variables, loaders, report)
-    loaders = restoring.checkpoints(found.prefix, variables, keys)
   return Pretrained(variables, loaders, report)
 
 
 def pretrained(
-  path, into, scope=None, mapping=None, strict=True, name="pretrained"
-):
+  path: str,
+  into: Any,
+  scope: Optional[str] = None,
+  mapping: Optional[Mapping[str, Union[tf1.Variable, str]]] = None,
+  strict: bool = True,
+  name: str = "pretrained",
+) -> Pretrained:
   """Finds the saved weights of a part; `load(sess)` of the result loads them.
 
   By scope, a variable gets the saved value whose name below `scope` equals its
@@ -239,8 +243,7 @@ def _of_keras(path, model, strict, name):
       f"{_CALLER}: {'nothing' if not present else 'not everything'} fits"
       f"{'. Pass strict=False' if present else ''}.\n{report}"
     )
-  variables = [variable for variable, _, _ in present]
-  arrays = [array for _, _, array in present]
+  variables, _, arrays = map(list, zip(*present))
   with variables[0].graph.as_default(), tf1.name_scope(name):
     loader = restoring.Arrays(variables, lambda: arrays)
   return Pretrained(variables, [loader], report)
@@ -394,7 +397,3 @@ def _compare(variable, entry):
     f"{dtype.name} {variable.shape.as_list()} in the graph, "
     f"{entry.dtype.name} {entry.shape} saved"
   )
-
-
-def _tell(mismatch):
-  return f"{mismatch.variable} from {mismatch.saved}: {mismatch.why}"

@@ -1,13 +1,17 @@
 """Merges: several tensors become one."""
 
 import functools
+from typing import Callable, List, Union
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 
 MERGES = ("concat", "sum", "mean", "max", "product")
 """The merges that can be given by name."""
+
+Merge = Union[str, Callable[[List[hints.Nest]], hints.Nest]]
+"""A merge: its name, or a function of the list of what the networks return."""
 
 
 def check_merge(caller, merge):

@@ -1,6 +1,10 @@
 """Networks side by side, with merged outputs."""
 
-from tangle import errors
+from __future__ import annotations
+
+from typing import Optional, Sequence, Union
+
+from tangle import errors, hints
 from tangle.combine import fitting, merging, parts
 from tangle.compat import tf1
 from tangle.nets import checks, feedforward
@@ -11,7 +15,15 @@ GATES = (None, "free", "input")
 class Parallel(parts.Combined):
   """Networks side by side; see `parallel`."""
 
-  def __init__(self, networks, merge, inputs, gate, axis, name):
+  def __init__(
+    self,
+    networks: Sequence[parts.Named],
+    merge: merging.Merge,
+    inputs: str,
+    gate: Union[str, hints.Network, None],
+    axis: int,
+    name: str,
+  ) -> None:
     """Checks the settings; see `parallel`."""
     self._caller = caller = f"parallel {name!r}"
     self._rows = parts.make_parts(caller, networks)
@@ -36,7 +48,9 @@ class Parallel(parts.Combined):
     self._gate = gate
     self._gate_part = None
 
-  def __call__(self, inputs, name=None):
+  def __call__(
+    self, inputs: hints.Nest, name: Optional[str] = None
+  ) -> hints.Nest:
     """Runs all networks, and merges their outputs.
 
     Args:
@@ -66,7 +80,7 @@ class Parallel(parts.Combined):
         self._caller, labels, values, self._merge, self._axis
       )
 
-  def shares(self, inputs, name="shares"):
+  def shares(self, inputs: hints.Nest, name: str = "shares") -> tf1.Tensor:
     """Returns the gate's weight for each network.
 
     Args:
@@ -164,13 +178,13 @@ class Parallel(parts.Combined):
 
 
 def parallel(
-  *networks,
-  merge="concat",
-  inputs="same",
-  gate=None,
-  axis=-1,
-  name="parallel",
-):
+  *networks: parts.Named,
+  merge: merging.Merge = "concat",
+  inputs: str = "same",
+  gate: Union[str, hints.Network, None] = None,
+  axis: int = -1,
+  name: str = "parallel",
+) -> Parallel:
   """Puts networks side by side: `merge(f_1(x_1), ..., f_K(x_K))`.
 
   With a gate, `merge(s_1 f_1(x_1), ..., s_K f_K(x_K))`, where the shares `s`

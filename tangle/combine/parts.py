@@ -5,12 +5,27 @@ tensors. As a part of a combination it also has a name, and variables that can
 be frozen, loaded and given a learning rate. Repeated calls share the variables.
 """
 
-import collections
+from __future__ import annotations
 
-from tangle import compat, errors
+import collections
+from typing import (
+  AbstractSet,
+  Any,
+  Dict,
+  List,
+  Optional,
+  Sequence,
+  Tuple,
+  Union,
+)
+
+from tangle import compat, errors, hints
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
 from tangle.nets import base, checks, composites
+
+Named = Union[hints.Network, Tuple[str, hints.Network]]
+"""A network, or a pair of a name and a network."""
 
 
 class Part(base.Network):
@@ -29,7 +44,13 @@ class Part(base.Network):
     network: the callable.
   """
 
-  def __init__(self, network, name=None, input_shape=None, input_dtype=None):
+  def __init__(
+    self,
+    network: hints.Network,
+    name: Optional[str] = None,
+    input_shape: Optional[hints.Shape] = None,
+    input_dtype: Optional[hints.Dtype] = None,
+  ) -> None:
     """Wraps a callable; makes neither ops nor variables.
 
     Args:
@@ -63,34 +84,34 @@ class Part(base.Network):
     self._called = False
 
   @property
-  def input_depth(self):
+  def input_depth(self) -> Optional[int]:
     """The last dimension of the input, None if it is not declared."""
     if self.input_shape is not None and self.input_shape.ndims:
       return tf1.dimension_value(self.input_shape[-1])
     return input_depth(self.network)
 
   @property
-  def input_dtype(self):
+  def input_dtype(self) -> Optional[tf1.DType]:
     """The `tf.DType` of the input, None if it is not declared."""
     return self._input_dtype or getattr(self.network, "input_dtype", None)
 
   @property
-  def output_depth(self):
+  def output_depth(self) -> Optional[int]:
     """The last dimension of the output, None if it is not declared."""
     return getattr(self.network, "output_depth", None)
 
   @property
-  def parts(self):
+  def parts(self) -> Dict[str, Part]:
     """The parts of the network, name → `Part`; empty if it has no parts."""
     return getattr(self.network, "parts", {})
 
   @property
-  def scope(self):
+  def scope(self) -> Optional[str]:
     """The network's variable scope; the part's own if it has none."""
     return getattr(self.network, "scope", None) or super().scope
 
   @property
-  def variables(self):
+  def variables(self) -> List[tf1.Variable]:
     """All its variables; most networks have none before the first call."""
     found = collections.OrderedDict(
       (variable.op.name, variable)
@@ -100,12 +121,12 @@ class Part(base.Network):
     return list(found.values())
 
   @property
-  def trainable_variables(self):
+  def trainable_variables(self) -> List[tf1.Variable]:
     """Those of its variables that the graph lists as trainable."""
     return variables_lib.trainable(self.variables)
 
   @property
-  def updates(self):
+  def updates(self) -> List[tf1.Operation]:
     """The ops of its calls that change its variables, except initializers.
 
     Examples are the updates of the moving averages of batch normalization. If
@@ -114,7 +135,7 @@ class Part(base.Network):
     """
     return [op for op, _ in self._updates.values()]
 
-  def updates_for(self, names):
+  def updates_for(self, names: AbstractSet[str]) -> List[tf1.Operation]:
     """Returns the updates from calls whose ops are used.
 
     Args:
@@ -125,7 +146,7 @@ class Part(base.Network):
     """
     return [op for op, made in self._updates.values() if made & names]
 
-  def __call__(self, *inputs, **options):
+  def __call__(self, *inputs: hints.Nest, **options: Any) -> hints.Nest:
     """Calls the network.
 
     Args:
@@ -201,7 +222,7 @@ class Part(base.Network):
 class Combined(composites.Composite):
   """A network made of parts, which can be looked up; it has their variables."""
 
-  def __init__(self, parts, name):
+  def __init__(self, parts: Sequence[Part], name: str) -> None:
     """Names the parts; makes neither ops nor variables.
 
     Args:
@@ -211,11 +232,11 @@ class Combined(composites.Composite):
     super().__init__([(part.name, part) for part in parts], name)
 
   @property
-  def parts(self):
+  def parts(self) -> Dict[str, Part]:
     """The parts, name → `Part`, in order."""
     return collections.OrderedDict(self._children)
 
-  def part(self, path):
+  def part(self, path: str) -> Part:
     """Returns a part, or a part of a part.
 
     Args:
@@ -241,19 +262,19 @@ class Combined(composites.Composite):
     return found
 
   @property
-  def trainable_variables(self):
+  def trainable_variables(self) -> List[tf1.Variable]:
     """Those of its variables that the graph lists as trainable."""
     return variables_lib.trainable(self.variables)
 
   @property
-  def updates(self):
+  def updates(self) -> List[tf1.Operation]:
     """The ops of its parts' calls that change their variables."""
     found = collections.OrderedDict(
       (op.name, op) for _, part in self._children for op in part.updates
     )
     return list(found.values())
 
-  def updates_for(self, names):
+  def updates_for(self, names: AbstractSet[str]) -> List[tf1.Operation]:
     """Returns the updates from calls whose ops are used.
 
     Args:

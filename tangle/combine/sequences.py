@@ -1,12 +1,23 @@
 """Networks in sequence: the output of one feeds the next."""
 
+from __future__ import annotations
+
+from typing import Optional, Sequence, Union
+
+from tangle import hints
 from tangle.combine import fitting, parts
+from tangle.compat import tf1
 
 
 class Sequential(parts.Combined):
   """Networks in sequence; see `sequential`."""
 
-  def __init__(self, networks, adapter, name):
+  def __init__(
+    self,
+    networks: Sequence[parts.Named],
+    adapter: Union[str, Sequence[str], None],
+    name: str,
+  ) -> None:
     """Checks the declared shapes of the networks; see `sequential`."""
     caller = f"sequential {name!r}"
     self._caller = caller
@@ -19,21 +30,23 @@ class Sequential(parts.Combined):
     self._dense = {}
 
   @property
-  def input_depth(self):
+  def input_depth(self) -> Optional[int]:
     """The last dimension of the first network's input, None if unknown."""
     return self._row[0].input_depth
 
   @property
-  def input_dtype(self):
+  def input_dtype(self) -> Optional[tf1.DType]:
     """The type of the first network's input, None if unknown."""
     return self._row[0].input_dtype
 
   @property
-  def output_depth(self):
+  def output_depth(self) -> Optional[int]:
     """The last dimension of the last network's output, None if unknown."""
     return self._row[-1].output_depth
 
-  def __call__(self, inputs, name=None):
+  def __call__(
+    self, inputs: hints.Nest, name: Optional[str] = None
+  ) -> hints.Nest:
     """Runs the networks, one after the other.
 
     Args:
@@ -73,7 +86,11 @@ class Sequential(parts.Combined):
     return fitting.call(self._caller, giver, self._dense[k], value)
 
 
-def sequential(*networks, adapter=None, name="sequential"):
+def sequential(
+  *networks: parts.Named,
+  adapter: Union[str, Sequence[str], None] = None,
+  name: str = "sequential",
+) -> Sequential:
   """Puts networks in sequence: `f_K(... f_2(f_1(x)))`.
 
   Shapes are checked as early as possible: at once if two declared depths

@@ -1,10 +1,13 @@
 """One trunk, several heads; and the sum of their losses."""
 
+from __future__ import annotations
+
 import collections
 import math
 import numbers
+from typing import Mapping, Optional, Sequence, Union
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.combine import fitting, parts
 from tangle.compat import tf1
 from tangle.nets import checks
@@ -17,7 +20,12 @@ class Shared(parts.Combined):
     heads: names of the heads, in their order.
   """
 
-  def __init__(self, trunk, heads, name):
+  def __init__(
+    self,
+    trunk: hints.Network,
+    heads: Union[Mapping[str, hints.Network], Sequence[parts.Named]],
+    name: str,
+  ) -> None:
     """Checks the declared shapes of the networks; see `shared`."""
     self._caller = caller = f"shared {name!r}"
     self._named = hasattr(heads, "items")
@@ -39,16 +47,18 @@ class Shared(parts.Combined):
     super().__init__(list(unique.values()), name)
 
   @property
-  def trunk(self):
+  def trunk(self) -> parts.Part:
     """The trunk, a `Part`."""
     return self._trunk
 
   @property
-  def input_depth(self):
+  def input_depth(self) -> Optional[int]:
     """The last dimension of the trunk's input, None if unknown."""
     return self._trunk.input_depth
 
-  def __call__(self, inputs, name=None):
+  def __call__(
+    self, inputs: hints.Nest, name: Optional[str] = None
+  ) -> hints.Nest:
     """Runs the trunk once, and all heads on its output.
 
     Args:
@@ -74,7 +84,11 @@ class Shared(parts.Combined):
     return found
 
 
-def shared(trunk, heads, name="shared"):
+def shared(
+  trunk: hints.Network,
+  heads: Union[Mapping[str, hints.Network], Sequence[parts.Named]],
+  name: str = "shared",
+) -> Shared:
   """Puts several heads on one trunk: `h_k(trunk(x))`, the trunk run once.
 
   Args:
@@ -97,7 +111,11 @@ def shared(trunk, heads, name="shared"):
   return Shared(trunk, heads, name)
 
 
-def weighted_loss(losses, weights=None, name="weighted_loss"):
+def weighted_loss(
+  losses: Union[Sequence[tf1.Tensor], Mapping[str, tf1.Tensor]],
+  weights: Union[Sequence[float], Mapping[str, float], None] = None,
+  name: str = "weighted_loss",
+) -> tf1.Tensor:
   """Adds losses: `sum_k weights[k] * losses[k]`.
 
   Args:

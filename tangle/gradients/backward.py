@@ -1,5 +1,9 @@
 """The combined gradient of several losses, by the fewest backward passes."""
 
+from __future__ import annotations
+
+from typing import Any, Optional, Sequence
+
 from tangle import errors
 from tangle.compat import tf1
 from tangle.gradients import combining, totals
@@ -11,14 +15,14 @@ _CALLER = "gradients.of_losses"
 
 
 def of_losses(
-  losses,
-  variables,
-  method="sum",
-  shared=None,
-  boundary=None,
-  name="of_losses",
-  **options,
-):
+  losses: Sequence[tf1.Tensor],
+  variables: Sequence[tf1.Variable],
+  method: str = "sum",
+  shared: Optional[Sequence[tf1.Variable]] = None,
+  boundary: Optional[Sequence[tf1.Tensor]] = None,
+  name: str = "of_losses",
+  **options: Any,
+) -> combining.Combined:
   """Combines the gradients of K losses to the variables.
 
   The number of backward passes depends on the method:

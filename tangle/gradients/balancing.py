@@ -13,9 +13,12 @@ Each class is constructed from the losses and has
     sess.run([train_op, balance.update_op])
 """
 
-import numbers
+from __future__ import annotations
 
-from tangle import errors
+import numbers
+from typing import Optional, Sequence, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.gradients import options
 from tangle.graphs import walk
@@ -33,7 +36,7 @@ class Balance:
     update_op: an op.
   """
 
-  def __init__(self, losses, name):
+  def __init__(self, losses: Sequence[tf1.Tensor], name: str) -> None:
     """Checks the losses.
 
     Args:
@@ -94,7 +97,12 @@ class UncertaintyWeighting(Balance):
   Weigh Losses", equations 7 and 10; with `s = log sigma^2`, as they advise.
   """
 
-  def __init__(self, losses, factors=None, name="uncertainty_weighting"):
+  def __init__(
+    self,
+    losses: Sequence[tf1.Tensor],
+    factors: Optional[Sequence[float]] = None,
+    name: str = "uncertainty_weighting",
+  ) -> None:
     """Makes the variables and the loss.
 
     Args:
@@ -127,7 +135,12 @@ class RandomWeighting(Balance):
   equation 2, times K, so that the weights sum to K as in the other classes.
   """
 
-  def __init__(self, losses, seed=None, name="random_weighting"):
+  def __init__(
+    self,
+    losses: Sequence[tf1.Tensor],
+    seed: Optional[hints.Seed] = None,
+    name: str = "random_weighting",
+  ) -> None:
     """Makes the loss.
 
     Args:
@@ -164,7 +177,12 @@ class DynamicWeightAveraging(Balance):
       epoch without steps is ignored.
   """
 
-  def __init__(self, losses, temperature=2.0, name="dynamic_weight_averaging"):
+  def __init__(
+    self,
+    losses: Sequence[tf1.Tensor],
+    temperature: float = 2.0,
+    name: str = "dynamic_weight_averaging",
+  ) -> None:
     """Makes the variables, the loss and the ops.
 
     Args:
@@ -236,13 +254,13 @@ class GradNorm(Balance):
 
   def __init__(
     self,
-    losses,
-    shared,
-    alpha=1.5,
-    learning_rate=0.025,
-    floor=1e-3,
-    name="gradnorm",
-  ):
+    losses: Sequence[tf1.Tensor],
+    shared: Sequence[Union[tf1.Variable, tf1.Tensor]],
+    alpha: float = 1.5,
+    learning_rate: float = 0.025,
+    floor: float = 1e-3,
+    name: str = "gradnorm",
+  ) -> None:
     """Makes the variables, the loss and the update.
 
     Args:

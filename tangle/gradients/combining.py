@@ -1,11 +1,13 @@
 """Combines the gradients of several losses into one."""
 
+from __future__ import annotations
+
 import numbers
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.gradients import dropping, gramians, methods, totals
 from tangle.gradients import options as options_lib
@@ -21,12 +23,17 @@ class Combined(NamedTuple):
       if one backward pass gave the sum, without the gradient of each loss.
   """
 
-  gradients: Sequence[Any]
-  weights: Optional[Any]
-  gramian: Optional[Any]
+  gradients: Sequence[hints.Gradient]
+  weights: Optional[tf1.Tensor]
+  gramian: Optional[tf1.Tensor]
 
 
-def combine(gradients, method, name="combine", **options):
+def combine(
+  gradients: Sequence[Sequence[hints.Gradient]],
+  method: str,
+  name: str = "combine",
+  **options: Any,
+) -> List[hints.Gradient]:
   """Combines the gradients of K losses: `d[v] = sum_k weights[k] g_k[v]`.
 
   | method | options | weights |
@@ -70,7 +77,12 @@ def combine(gradients, method, name="combine", **options):
   ]
 
 
-def explain(gradients, method, name="combine", **options):
+def explain(
+  gradients: Sequence[Sequence[hints.Gradient]],
+  method: str,
+  name: str = "combine",
+  **options: Any,
+) -> Combined:
   """Combines as `combine` does, and also returns the weights and the Gramian.
 
   Args:

@@ -4,10 +4,12 @@ A gradient is a tensor, an `IndexedSlices`, or `None`, which counts as zero. The
 gradients of K losses to V variables are K lists of V.
 """
 
+from __future__ import annotations
+
 import math
 from typing import Any, NamedTuple, Optional, Sequence
 
-from tangle import compat, errors
+from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.gradients import totals
 from tangle.nets import half
@@ -116,7 +118,9 @@ def _sum_slices(values, places, count):
   )
 
 
-def gramian(gradients, name="gramian"):
+def gramian(
+  gradients: Sequence[Sequence[hints.Gradient]], name: str = "gramian"
+) -> tf1.Tensor:
   """Computes the inner product of each pair of losses' gradients.
 
   Entry `[i, j]` is `sum_v g_i[v]^T g_j[v]`. Gradients are cast to float64, so

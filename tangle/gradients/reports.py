@@ -1,9 +1,12 @@
 """Reports on combined gradients: weights, norms, cosines and gains."""
 
-from typing import Any, NamedTuple, Optional
+from __future__ import annotations
+
+from typing import NamedTuple, Optional, Sequence
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.gradients import combining
 
 
 class Report(NamedTuple):
@@ -19,14 +22,14 @@ class Report(NamedTuple):
       remaining conflict.
   """
 
-  weights: Optional[Any]
-  norms: Any
-  cosines: Any
-  norm: Optional[Any]
-  gains: Optional[Any]
+  weights: Optional[tf1.Tensor]
+  norms: tf1.Tensor
+  cosines: tf1.Tensor
+  norm: Optional[tf1.Tensor]
+  gains: Optional[tf1.Tensor]
 
 
-def report(combined, name="report"):
+def report(combined: combining.Combined, name: str = "report") -> Report:
   """Computes the weights, norms, cosines and gains of a combined gradient.
 
   Args:
@@ -59,7 +62,12 @@ def report(combined, name="report"):
     return Report(weights, norms, cosines, norm, gains)
 
 
-def summarize(combined, labels=None, family="gradients", name="summarize"):
+def summarize(
+  combined: combining.Combined,
+  labels: Optional[Sequence[str]] = None,
+  family: str = "gradients",
+  name: str = "summarize",
+) -> tf1.Tensor:
   """Adds summaries for TensorBoard: a scalar for each weight, norm and cosine.
 
   They are added to the graph's summary collection, too.

@@ -3,12 +3,18 @@
 A gradient is a tensor, an `IndexedSlices`, or `None`.
 """
 
-from tangle import compat
+from __future__ import annotations
+
+from typing import Sequence
+
+from tangle import compat, hints
 from tangle.compat import tf1
 from tangle.nets import half
 
 
-def total(gradients, name="total"):
+def total(
+  gradients: Sequence[hints.Gradient], name: str = "total"
+) -> hints.Gradient:
   """Sums gradients of one variable: `sum_k gradients[k]`.
 
   Sparse gradients stay sparse. If one gradient is dense, sparse ones become

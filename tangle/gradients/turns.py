@@ -1,5 +1,9 @@
 """Separate optimizer steps, one loss after the other: the baseline."""
 
+from __future__ import annotations
+
+from typing import List, Optional, Sequence
+
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
@@ -7,7 +11,12 @@ from tangle.graphs import walk
 _CALLER = "gradients.take_turns"
 
 
-def take_turns(losses, optimizers, variables=None, name="take_turns"):
+def take_turns(
+  losses: Sequence[tf1.Tensor],
+  optimizers: Sequence[tf1.train.Optimizer],
+  variables: Optional[Sequence[tf1.Variable]] = None,
+  name: str = "take_turns",
+) -> List[tf1.Operation]:
   """Makes an op for each loss that minimizes it alone.
 
   Run them one after the other, each in its own `session.run`, so that a loss

@@ -1,6 +1,9 @@
 """Reads a `.meta` file, and finds the checkpoint that was written with it."""
 
+from __future__ import annotations
+
 import os
+from typing import Optional
 
 from google.protobuf import message, text_format
 
@@ -10,7 +13,7 @@ from tangle.compat import tf1
 SUFFIX = ".meta"
 
 
-def read(path, caller="meta_graphs.read"):
+def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
   """Reads a `.meta` file, without importing or changing it.
 
   Skips fields that this TensorFlow does not know, also in text files, which
@@ -70,7 +73,7 @@ def _suggest(path):
   return f"; its folder has {found}" if found else ""
 
 
-def find_checkpoint(path):
+def find_checkpoint(path: str) -> Optional[str]:
   """Finds the checkpoint that was saved with a `.meta` file.
 
   Args:

@@ -4,11 +4,13 @@ The result has ops and variables under their original names, which is enough to
 cut the graph and to continue its training.
 """
 
+from __future__ import annotations
+
 import difflib
 import re
-from typing import Any, NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence
 
-from tangle import compat, errors
+from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.meta_graphs import files, graph_collections, ops, repairs, shapes
 
@@ -28,14 +30,16 @@ class Loaded(NamedTuple):
     repairs: the `Repairs` made in memory.
   """
 
-  inputs: Sequence[Any]
-  outputs: Sequence[Any]
-  saver: Any
+  inputs: Sequence[tf1.Tensor]
+  outputs: Sequence[tf1.Tensor]
+  saver: Optional[tf1.train.Saver]
   path: str
   checkpoint: Optional[str]
   repairs: repairs.Repairs
 
-  def restore(self, sess, checkpoint=None):
+  def restore(
+    self, sess: hints.Session, checkpoint: Optional[str] = None
+  ) -> None:
     """Sets the variables to the values of a checkpoint.
 
     Variables that are not in the checkpoint, such as local ones, are not set;
@@ -77,7 +81,12 @@ class Loaded(NamedTuple):
       ) from error
 
 
-def load(path, inputs=(), outputs=(), clear_devices=True):
+def load(
+  path: str,
+  inputs: Sequence[str] = (),
+  outputs: Sequence[str] = (),
+  clear_devices: bool = True,
+) -> Loaded:
   """Imports a `.meta` file of TensorFlow 1.15 or 2.x into the current graph.
 
   Content that this TensorFlow would refuse is repaired in memory: recorded
@@ -144,7 +153,7 @@ def load(path, inputs=(), outputs=(), clear_devices=True):
   )
 
 
-def find_tensor(graph, name):
+def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
   """Finds a tensor by its name, or by the name of its op.
 
   Args:

@@ -5,13 +5,22 @@ taken is zero, and zero times infinity is NaN. So every branch reads only rows
 that select it, on which it is safe.
 """
 
+from __future__ import annotations
+
+from tangle import hints
 from tangle.compat import tf1
 from tangle.mux import calls, selectors, structures
 
 _CALLER = "mux.where"
 
 
-def where(selector, inputs, networks, run_empty=False, name="where"):
+def where(
+  selector: hints.Value,
+  inputs: hints.Nest,
+  networks: selectors.Networks,
+  run_empty: bool = False,
+  name: str = "where",
+) -> hints.Nest:
   """Computes every branch for every example, and chooses one for each.
 
   `outputs[b] = networks[selector[b]](inputs)[b]`. Branch k reads all B rows,

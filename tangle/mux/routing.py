@@ -1,12 +1,21 @@
 """Route: every example goes only through its own branch."""
 
+from __future__ import annotations
+
+from tangle import hints
 from tangle.compat import tf1
 from tangle.mux import calls, selectors, structures
 
 _CALLER = "mux.route"
 
 
-def route(selector, inputs, networks, run_empty=False, name="route"):
+def route(
+  selector: hints.Value,
+  inputs: hints.Nest,
+  networks: selectors.Networks,
+  run_empty: bool = False,
+  name: str = "route",
+) -> hints.Nest:
   """Sends every example through its own branch, and restores the order.
 
   `outputs[b] = networks[selector[b]](inputs)[b]`. Branch k is called once, on

@@ -1,12 +1,17 @@
 """Select: one of several tensors for each example."""
 
+from __future__ import annotations
+
+from tangle import hints
 from tangle.compat import tf1
 from tangle.mux import masking, selectors, structures
 
 _CALLER = "mux.select"
 
 
-def select(selector, branches, name="select"):
+def select(
+  selector: hints.Value, branches: selectors.Choices, name: str = "select"
+) -> hints.Nest:
   """Chooses for each example one of several existing tensors.
 
   `outputs[b] = branches[selector[b]][b]`. Gradients may be NaN: a NaN or an

@@ -4,13 +4,19 @@ A selector has indices or names. Here it becomes int32 indices that are checked:
 if one is out of range, the run fails before any op reads it.
 """
 
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
+
+Networks = Union[Sequence[hints.Network], Mapping[str, hints.Network]]
+"""The networks that a selector chooses from, in a list or by name."""
+
+Choices = Union[Sequence[hints.Nest], Mapping[str, hints.Nest]]
+"""The values that a selector chooses from, in a list or by name."""
 
 
 class Branches(NamedTuple):

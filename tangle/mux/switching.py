@@ -1,12 +1,20 @@
 """Switch: one branch for the whole batch."""
 
+from __future__ import annotations
+
+from tangle import hints
 from tangle.compat import tf1
 from tangle.mux import selectors, structures
 
 _CALLER = "mux.switch"
 
 
-def switch(selector, inputs, networks, name="switch"):
+def switch(
+  selector: hints.Value,
+  inputs: hints.Nest,
+  networks: selectors.Networks,
+  name: str = "switch",
+) -> hints.Nest:
   """Runs one branch for the whole batch, and only its ops.
 
   `outputs = networks[selector](inputs)`. No op of another branch runs, forward

@@ -7,14 +7,16 @@ at a time may write; any may read. The training process writes and reads all
 files itself, even if variables live on other tasks of a cluster.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import os
 import re
 import shutil
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional
 
-from tangle import errors, files
+from tangle import errors, files, hints
 from tangle.compat import tf1
 from tangle.training import manifests, savers
 
@@ -52,13 +54,13 @@ class Checkpoints:
 
   def __init__(
     self,
-    folder,
-    keep=3,
-    variables=None,
-    report=None,
-    part=False,
-    name="checkpoints",
-  ):
+    folder: hints.Path,
+    keep: int = 3,
+    variables: Optional[Iterable[tf1.Variable]] = None,
+    report: Optional[Callable[[str], Any]] = None,
+    part: bool = False,
+    name: str = "checkpoints",
+  ) -> None:
     """Adds the ops that save and restore to the default graph.
 
     Args:
@@ -102,7 +104,7 @@ class Checkpoints:
     with self._variables[0].graph.as_default(), tf1.name_scope(name):
       self._saver = savers.Saver(self._variables)
 
-  def steps(self):
+  def steps(self) -> List[int]:
     """Lists the steps that have checkpoints, damaged or not.
 
     Returns:
@@ -117,7 +119,7 @@ class Checkpoints:
       found = map(_FOLDER.fullmatch, os.listdir(self.folder))
     return sorted(int(match.group(1)) for match in found if match)
 
-  def path(self, step):
+  def path(self, step: int) -> str:
     """Returns the folder of the checkpoint of a step.
 
     Args:
@@ -128,7 +130,13 @@ class Checkpoints:
     """
     return os.path.join(self.folder, f"step-{step:08d}")
 
-  def save(self, sess, step, state=None, score=None):
+  def save(
+    self,
+    sess: hints.Session,
+    step: int,
+    state: Any = None,
+    score: Optional[float] = None,
+  ) -> str:
     """Writes a checkpoint; a kill at any moment leaves the older ones intact.
 
     Then removes the checkpoints that are not to be kept, and those that
@@ -217,7 +225,7 @@ class Checkpoints:
   def _prefix(self, step):
     return os.path.join(self.path(step), _MODEL)
 
-  def restore(self, sess):
+  def restore(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the newest checkpoint that is not damaged.
 
     Reports each damaged one, with the file and the reason.
@@ -234,7 +242,7 @@ class Checkpoints:
     """
     return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
 
-  def restore_best(self, sess):
+  def restore_best(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the checkpoint with the lowest score that is not damaged.
 
     Args:
@@ -252,7 +260,7 @@ class Checkpoints:
     known.sort(key=lambda step: (scores[step], step))
     return self._restore(sess, "Checkpoints.restore_best", known)
 
-  def restore_best_or_newest(self, sess):
+  def restore_best_or_newest(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the best checkpoint, or the newest where none has a score.
 
     Args:
@@ -325,7 +333,12 @@ class Checkpoints:
     return None
 
 
-def check_fit(caller, prefix, variables, part=False):
+def check_fit(
+  caller: str,
+  prefix: str,
+  variables: Iterable[tf1.Variable],
+  part: bool = False,
+) -> None:
   """Checks that a checkpoint has exactly the variables of a graph.
 
   Args:

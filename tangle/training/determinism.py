@@ -22,6 +22,8 @@ ops with `step_seed`. A stateful random op, such as dropout with an int as seed,
 restarts its sequence in a new process.
 """
 
+from __future__ import annotations
+
 import hashlib
 
 import numpy as np
@@ -29,7 +31,7 @@ import numpy as np
 from tangle.compat import tf1
 
 
-def session_config():
+def session_config() -> tf1.ConfigProto:
   """Returns a configuration with which runs repeat on machines of one kind.
 
   Each op runs in one thread; several ops may still run at once.
@@ -44,7 +46,7 @@ def session_config():
   return tf1.ConfigProto(intra_op_parallelism_threads=1)
 
 
-def step_seed(seed, step):
+def step_seed(seed: int, step: int) -> np.ndarray:
   """Returns the seed of a step's stateless random ops.
 
   The seeds of different steps and runs are unrelated. So an offset that is

@@ -6,23 +6,34 @@ weights, slots and figures to those of a run that was never stopped. The module
 `determinism` says what the model must do for that.
 """
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import os
 import time
-from typing import NamedTuple, Optional
+from typing import Any, Callable, Mapping, NamedTuple, Optional
 
-from tangle import errors, files
+from tangle import errors, files, hints
 from tangle.compat import tf1
 from tangle.pipeline import pipeline
 from tangle.training import checkpoints as checkpoints_lib
-from tangle.training import failures, interrupts, parts, recovery, stopping
+from tangle.training import (
+  failures,
+  interrupts,
+  meters,
+  parts,
+  recovery,
+  schedules,
+  stopping,
+)
 from tangle.training import metrics_writer as metrics_writer_lib
 
 MAX_STEPS = "max_steps"
 PATIENCE = "patience"
 DATA = "data"
 INTERRUPTED = "interrupted"
+_END = object()  # what a stream gives that has ended
 
 
 class Outcome(NamedTuple):
@@ -51,7 +62,14 @@ class Outcome(NamedTuple):
   signal: Optional[str] = None
 
 
-def train(sess, trainer, source, out_dir, max_steps, **settings):
+def train(
+  sess: hints.Session,
+  trainer: Any,
+  source: Any,
+  out_dir: str,
+  max_steps: int,
+  **settings: Any,
+) -> Outcome:
   """Trains a new run, or resumes a stopped one; see `Loop`.
 
   Args:
@@ -92,32 +110,32 @@ class Loop:
 
   def __init__(
     self,
-    sess,
-    trainer,
-    source,
-    out_dir,
-    max_steps,
-    feeds=None,
-    rate=None,
-    validate=None,
-    watch="validation_loss",
-    patience=None,
-    report_every=100,
-    validate_every=1000,
-    checkpoint_every=1000,
-    checkpoint_every_s=600.0,
-    keep=3,
-    measure=None,
-    label=None,
-    with_perplexity=True,
-    extra=None,
-    checkpoints=None,
-    progress=None,
-    report=None,
-    reopen=None,
-    reopen_s=600.0,
-    locked=False,
-  ):
+    sess: hints.Session,
+    trainer: Any,
+    source: Any,
+    out_dir: str,
+    max_steps: int,
+    feeds: Optional[Callable[[Any, int], Any]] = None,
+    rate: Optional[schedules.LearningRate] = None,
+    validate: Optional[Callable[[Any], Mapping[str, Any]]] = None,
+    watch: str = "validation_loss",
+    patience: Optional[int] = None,
+    report_every: int = 100,
+    validate_every: int = 1000,
+    checkpoint_every: Optional[int] = 1000,
+    checkpoint_every_s: Optional[float] = 600.0,
+    keep: int = 3,
+    measure: Optional[meters.Measure] = None,
+    label: Optional[meters.Label] = None,
+    with_perplexity: bool = True,
+    extra: Optional[Mapping[str, Any]] = None,
+    checkpoints: Optional[checkpoints_lib.Checkpoints] = None,
+    progress: Optional[Callable[[int, int, Any], Any]] = None,
+    report: Optional[Callable[[str], Any]] = None,
+    reopen: Optional[Callable[[], hints.Session]] = None,
+    reopen_s: float = 600.0,
+    locked: bool = False,
+  ) -> None:
     """Adds the checkpoint ops to the graph, which must be complete.
 
     Args:
@@ -155,10 +173,9 @@ class Loop:
       progress: called as `progress(step, max_steps, result)` after each step;
         see `progress.Bar`.
       report: called with lines of text; by default they are logged.
-      reopen: a function without arguments that opens a session like `sess`.
-        When a task of the cluster is lost, the run waits until all tasks
-        answer, opens a new session and resumes from the newest checkpoint. By
-        default the error ends the run.
+      reopen: opens a session like `sess`. When a task of the cluster is lost,
+        the run waits until all tasks answer, opens a new session and resumes
+        from the newest checkpoint. By default the error ends the run.
       reopen_s: the time limit from the loss of a task to the next step. The
         run also ends if the same step loses a task three times in a row.
       locked: whether the caller holds the lock of the folder, as within
@@ -177,8 +194,7 @@ class Loop:
     self.sess, self._trainer, self._source = sess, trainer, source
     self._out_dir, self._max_steps, self._locked = out_dir, max_steps, locked
     self._feeds = feeds or (lambda batch, step: batch)
-    self._rate = rate
-    self._validate, self._watch = validate, watch
+    self._rate, self._validate, self._watch = rate, validate, watch
     self._report_every, self._validate_every = report_every, validate_every
     self._checkpoint_every = checkpoint_every
     self._checkpoint_every_s = checkpoint_every_s
@@ -200,7 +216,7 @@ class Loop:
     self._recovery = recovery.Recovery(reopen, reopen_s, writer.say)
     self._guard = failures.Guard(sess.graph, out_dir)
 
-  def run(self):
+  def run(self) -> Outcome:
     """Runs to the end, from the newest checkpoint if there is one.
 
     The first SIGINT or SIGTERM ends the run after the current step, with a
@@ -258,19 +274,14 @@ class Loop:
     else:
       resumed_from = self._step = restored.step
       self._loss, position = parts.restore(restored, self._parts)
-      self.metrics_writer.say(
-        f"Resuming from the checkpoint of step {self._step}."
-      )
+      text = f"Resuming from the checkpoint of step {self._step}."
+      self.metrics_writer.say(text)
     with parts.explained(restored):
       self._stream = self._source.at(position)
     own = getattr(self._trainer, "pipeline", None)
-    self.metrics_writer.open(
-      self._out_dir,
-      self.sess.graph,
-      self._step,
-      restored is not None,
-      own if isinstance(own, pipeline.Pipeline) else None,
-    )
+    own = own if isinstance(own, pipeline.Pipeline) else None
+    given = self.sess.graph, self._step, restored is not None, own
+    self.metrics_writer.open(self._out_dir, *given)
     self._score = None  # validation score at this step
     self._saved_step, self._saved_s = resumed_from, time.monotonic()
     return resumed_from
@@ -378,17 +389,9 @@ class Loop:
     self._saved_step, self._saved_s = self._step, time.monotonic()
 
 
-_END = object()
-
-
-def _check_numbers(max_steps, report_every, validate_every, checkpoint_every):
-  numbers = {
-    "max_steps": max_steps,
-    "report_every": report_every,
-    "validate_every": validate_every,
-    "checkpoint_every": checkpoint_every,
-  }
-  for name, value in numbers.items():
+def _check_numbers(*values):
+  names = "max_steps", "report_every", "validate_every", "checkpoint_every"
+  for name, value in zip(names, values):
     if name == "checkpoint_every" and value is None:
       continue
     if value is None or value < 1:

@@ -1,10 +1,19 @@
 """Mean losses and perplexities, overall and per bucket."""
 
+from __future__ import annotations
+
 import math
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
+
+Measure = Callable[[Any], Tuple[Any, Any]]
+"""A function from the result of a step to a total and its count."""
+
+Label = Callable[[Any], str]
+"""A function from the result of a step to the name of its bucket."""
 
 
 class Meter:
@@ -17,7 +26,9 @@ class Meter:
   (2015), `translate.py`, `train`.
   """
 
-  def __init__(self, measure=None, label=None):
+  def __init__(
+    self, measure: Optional[Measure] = None, label: Optional[Label] = None
+  ) -> None:
     """Starts at zero.
 
     Args:
@@ -30,7 +41,7 @@ class Meter:
     self._label = label or label_buckets
     self._sums = {}  # bucket → [total, count]
 
-  def add(self, result):
+  def add(self, result: Any) -> None:
     """Adds a batch.
 
     Args:
@@ -51,14 +62,16 @@ class Meter:
     sums[1] += count
 
   @property
-  def mean(self):
+  def mean(self) -> Optional[float]:
     """The mean over all added batches; `None` if they count nothing."""
     # A fixed order, so that restoring a state does not change the bits.
     sums = [self._sums[bucket] for bucket in sorted(self._sums)]
     count = sum(count for _, count in sums)
     return sum(total for total, _ in sums) / count if count else None
 
-  def figures(self, prefix="", with_perplexity=True):
+  def figures(
+    self, prefix: str = "", with_perplexity: bool = True
+  ) -> Dict[str, Any]:
     """Returns the means.
 
     Args:
@@ -86,15 +99,15 @@ class Meter:
     }
     return {prefix + name: value for name, value in means.items()}
 
-  def clear(self):
+  def clear(self) -> None:
     """Resets the sums to zero."""
     self._sums = {}
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns the state to save in a checkpoint, a dict."""
     return {bucket: list(sums) for bucket, sums in self._sums.items()}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state.
 
     Args:
@@ -112,7 +125,9 @@ def _per_batch(result):
   return result.loss, 1
 
 
-def per_symbol(sub_model, total="total_loss", count="symbols"):
+def per_symbol(
+  sub_model: str, total: str = "total_loss", count: str = "symbols"
+) -> Measure:
   """Returns a measure that gives each symbol the same weight.
 
   Args:
@@ -131,7 +146,7 @@ def per_symbol(sub_model, total="total_loss", count="symbols"):
   return measure
 
 
-def label_buckets(result):
+def label_buckets(result: Any) -> str:
   """Returns the name of the buckets of a step, such as `"10x20"`.
 
   Args:
@@ -150,7 +165,7 @@ def label_buckets(result):
   return "x".join(named) or "all"
 
 
-def perplexity(loss):
+def perplexity(loss: float) -> float:
   """Returns `exp(loss)`, or infinity if the loss is 300 or more.
 
   Source: TensorFlow's translate tutorial (2015), for the limit.

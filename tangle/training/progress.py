@@ -1,6 +1,9 @@
 """A progress bar on a terminal."""
 
+from __future__ import annotations
+
 import sys
+from typing import Any, Optional, TextIO
 
 from tangle import errors
 
@@ -12,7 +15,7 @@ class Bar:
     loop.train(..., progress=bar, report=bar.write)
   """
 
-  def __init__(self, unit="step", file=None):
+  def __init__(self, unit: str = "step", file: Optional[TextIO] = None) -> None:
     """Opens the bar.
 
     Args:
@@ -36,7 +39,9 @@ class Bar:
     )
     self._begun = False
 
-  def __call__(self, step, max_steps, result, note=""):
+  def __call__(
+    self, step: int, max_steps: int, result: Any, note: str = ""
+  ) -> None:
     """Updates the bar.
 
     Args:
@@ -57,7 +62,7 @@ class Bar:
     bar.set_postfix_str(text, refresh=False)
     bar.update(step - bar.n)
 
-  def count(self, done, total):
+  def count(self, done: int, total: int) -> None:
     """Updates the bar from counts.
 
     Args:
@@ -67,7 +72,7 @@ class Bar:
     self._bar.total = total
     self._bar.update(done - self._bar.n)
 
-  def write(self, text):
+  def write(self, text: str) -> None:
     """Prints a line above the bar.
 
     Args:
@@ -75,12 +80,12 @@ class Bar:
     """
     self._bar.write(text, file=self._file)
 
-  def close(self):
+  def close(self) -> None:
     """Closes the bar."""
     self._bar.close()
 
-  def __enter__(self):
+  def __enter__(self) -> Bar:
     return self
 
-  def __exit__(self, *_):
+  def __exit__(self, *_: Any) -> None:
     self.close()

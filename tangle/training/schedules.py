@@ -11,18 +11,21 @@ The arguments of a schedule are given again in each run; the state has only what
 changes in training.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any, Mapping, Optional
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 
 
 class Constant:
   """The same rate at each step."""
 
-  def __init__(self, initial):
+  def __init__(self, initial: float) -> None:
     """Sets the rate.
 
     Args:
@@ -33,7 +36,7 @@ class Constant:
     """
     self._initial = _check("Constant", "initial", initial, 0)
 
-  def rate(self, step):
+  def rate(self, step: int) -> float:
     """Returns the rate, the same for every step.
 
     Args:
@@ -45,18 +48,18 @@ class Constant:
     del step
     return self._initial
 
-  def report(self, loss):
+  def report(self, loss: float) -> None:
     """Does nothing: the rate does not depend on the loss.
 
     Args:
       loss: ignored.
     """
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns an empty dict."""
     return {}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Does nothing.
 
     Args:
@@ -73,7 +76,7 @@ class Cosine(Constant):
   Restarts", eq. 5, one period.
   """
 
-  def __init__(self, initial, steps, final=0.0):
+  def __init__(self, initial: float, steps: int, final: float = 0.0) -> None:
     """Sets the curve.
 
     Args:
@@ -88,7 +91,7 @@ class Cosine(Constant):
     self._steps = _check("Cosine", "steps", steps, 1)
     self._final = _check("Cosine", "final", final, 0)
 
-  def rate(self, step):
+  def rate(self, step: int) -> float:
     """Returns the rate of a step.
 
     Args:
@@ -113,7 +116,9 @@ class Plateau:
   tutorial's variable.
   """
 
-  def __init__(self, initial=0.5, factor=0.99, window=3):
+  def __init__(
+    self, initial: float = 0.5, factor: float = 0.99, window: int = 3
+  ) -> None:
     """Sets the initial rate.
 
     Args:
@@ -129,7 +134,7 @@ class Plateau:
     self._window = int(_check("Plateau", "window", window, 1))
     self._losses = []
 
-  def rate(self, step):
+  def rate(self, step: int) -> float:
     """Returns the current rate, which only reports change.
 
     Args:
@@ -141,7 +146,7 @@ class Plateau:
     del step
     return self._rate
 
-  def report(self, loss):
+  def report(self, loss: float) -> None:
     """Lowers the rate if the loss has increased.
 
     Args:
@@ -152,11 +157,11 @@ class Plateau:
       self._rate = float(np.float32(self._rate) * np.float32(self._factor))
     self._losses = (self._losses + [float(loss)])[-self._window :]
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns the rate and the last losses, a dict."""
     return {"rate": self._rate, "losses": list(self._losses)}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state.
 
     Args:
@@ -172,7 +177,7 @@ class WarmUp:
   `schedule.rate(step) * min((step + 1) / steps, 1)`
   """
 
-  def __init__(self, schedule, steps):
+  def __init__(self, schedule: Any, steps: int) -> None:
     """Wraps a schedule.
 
     Args:
@@ -186,7 +191,7 @@ class WarmUp:
     self._schedule = schedule
     self._steps = _check("WarmUp", "steps", steps, 1)
 
-  def rate(self, step):
+  def rate(self, step: int) -> float:
     """Returns the rate of a step.
 
     Args:
@@ -197,7 +202,7 @@ class WarmUp:
     """
     return self._schedule.rate(step) * min((step + 1) / self._steps, 1.0)
 
-  def report(self, loss):
+  def report(self, loss: float) -> None:
     """Passes the loss to the schedule.
 
     Args:
@@ -205,11 +210,11 @@ class WarmUp:
     """
     self._schedule.report(loss)
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns the state of the schedule."""
     return self._schedule.state()
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Restores the wrapped schedule.
 
     Args:
@@ -231,7 +236,12 @@ class LearningRate:
     variable: a scalar variable.
   """
 
-  def __init__(self, schedule, variable=None, name="learning_rate"):
+  def __init__(
+    self,
+    schedule: Any,
+    variable: Optional[tf1.Variable] = None,
+    name: str = "learning_rate",
+  ) -> None:
     """Adds the variable and its assign op to the default graph.
 
     Args:
@@ -264,11 +274,11 @@ class LearningRate:
       self._read = variable.read_value()
       self._assign_op = variable.assign(self._value_ph, read_value=False)
 
-  def forget(self):
+  def forget(self) -> None:
     """Makes the next `update` read the variable from the session."""
     self._value = None
 
-  def update(self, sess, step):
+  def update(self, sess: hints.Session, step: int) -> float:
     """Sets the variable to the rate of a step, if its value differs.
 
     Args:
@@ -286,11 +296,11 @@ class LearningRate:
       self._value = wanted
     return float(wanted)
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns a dict with the kind and the state of the schedule."""
     return {"kind": _kind(self.schedule), "state": self.schedule.state()}
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state, after the session has restored the variable.
 
     Args:

@@ -14,15 +14,19 @@ draws with replacement. `Epochs` makes a source from batches that have epochs,
 such as `seq2seq.batches.PairBatches`.
 """
 
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional
+
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 
 
 class Epochs:
   """Makes a source from batches whose epochs can start at any batch."""
 
-  def __init__(self, batches, epochs=None):
+  def __init__(self, batches: Any, epochs: Optional[int] = None) -> None:
     """Wraps batches.
 
     Args:
@@ -44,7 +48,7 @@ class Epochs:
     digest = getattr(batches, "digest", None)
     self._plan = len(batches) if digest is None else digest()
 
-  def at(self, position=None):
+  def at(self, position: Optional[Mapping[str, Any]] = None) -> _EpochStream:
     """Returns the stream that starts at a position.
 
     Args:
@@ -110,7 +114,7 @@ class Alternate:
   has ended.
   """
 
-  def __init__(self, sources):
+  def __init__(self, sources: Mapping[str, Any]) -> None:
     """Stores the sources.
 
     Args:
@@ -125,7 +129,7 @@ class Alternate:
         "Alternate: sources is empty. Give at least one source."
       )
 
-  def at(self, position=None):
+  def at(self, position: Optional[Mapping[str, Any]] = None) -> _Turns:
     """Returns the stream that starts at a position.
 
     Args:
@@ -190,7 +194,7 @@ class RandomNumbers:
     rng: a `np.random.RandomState`.
   """
 
-  def __init__(self, seed):
+  def __init__(self, seed: int) -> None:
     """Creates the generator.
 
     Args:
@@ -198,7 +202,7 @@ class RandomNumbers:
     """
     self.rng = np.random.RandomState(seed)
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns the state of the generator, a dict."""
     kind, words, place, has_gauss, gauss = self.rng.get_state()
     return {
@@ -209,7 +213,7 @@ class RandomNumbers:
       "gauss": float(gauss),
     }
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Sets the generator to a state.
 
     Args:

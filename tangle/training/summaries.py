@@ -1,5 +1,7 @@
 """Figures, texts and the graph for TensorBoard, also for resumed runs."""
 
+from __future__ import annotations
+
 import contextlib
 import glob
 import math
@@ -7,6 +9,7 @@ import numbers
 import os
 import socket
 import time
+from typing import Any, Callable, Mapping, Optional
 
 from tangle import errors, files
 from tangle.compat import tf1
@@ -29,7 +32,14 @@ class Summaries:
   written, this is reported once and the run continues without them.
   """
 
-  def __init__(self, folder, graph, resume_step=None, report=print, texts=None):
+  def __init__(
+    self,
+    folder: str,
+    graph: tf1.Graph,
+    resume_step: Optional[int] = None,
+    report: Callable[[str], Any] = print,
+    texts: Optional[Mapping[str, Any]] = None,
+  ) -> None:
     """Opens a file, and writes graph and texts if the folder has none yet.
 
     Args:
@@ -105,7 +115,7 @@ class Summaries:
       event = tf1.Event(wall_time=time.time(), step=step, **content)
       self._try(self._writers[name].write, event.SerializeToString())
 
-  def write(self, step, figures):
+  def write(self, step: int, figures: Mapping[str, Any]) -> None:
     """Writes figures, those that begin with `validation_` without this prefix.
 
     Args:
@@ -126,12 +136,12 @@ class Summaries:
           self._open(name)
         self._add(name, step=step, summary=_summary(part))
 
-  def sync(self):
+  def sync(self) -> None:
     """Waits until everything is written to the files."""
     for writer in list(self._writers.values()):
       self._try(writer.flush)
 
-  def close(self):
+  def close(self) -> None:
     """Closes the files."""
     for writer in list(self._writers.values()):
       self._try(writer.close)
