@@ -11,12 +11,12 @@ neither Keras nor `tf.layers`, and holds no values: those are in the session.
 Sequences are `[B, T, D]`, with `lengths` `[B]` or None.
 """
 
+from tangle.nets.arrays import masked_softmax
 from tangle.nets.attention import (
   AttentionalVector,
   AttentionResult,
   BahdanauAttention,
   LuongAttention,
-  masked_softmax,
 )
 from tangle.nets.base import Network
 from tangle.nets.cells import CellResult, GRUCell, LSTMCell, LSTMState

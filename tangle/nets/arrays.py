@@ -1,5 +1,9 @@
 """Tensor functions shared by several networks; no variables here."""
 
+from __future__ import annotations
+
+from typing import Optional
+
 from tangle.compat import tf1
 from tangle.nets import half
 
@@ -104,3 +108,31 @@ def last_state(sequences, lengths, initial):
     sequences,
     initial,
   )
+
+
+def masked_softmax(
+  scores: tf1.Tensor, mask: Optional[tf1.Tensor], name: str = "masked_softmax"
+) -> tf1.Tensor:
+  """Softmax over the steps where a mask is true.
+
+  Args:
+    scores: `[B, S, T]` floats, finite.
+    mask: `[B, T]` bool, true where a step counts; None if all do.
+    name: name scope of the new ops.
+
+  Returns:
+    `[B, S, T]`: exactly zero where the mask is false; rows sum to one, except
+    that a row without any true step is all zero.
+
+  Gradients:
+    Zero for masked scores, and for all scores of a row without any true step.
+  """
+  with tf1.name_scope(name):
+    if mask is None:
+      return half.in_float32(tf1.nn.softmax, scores)
+    mask = mask[:, None, :]
+    # The lowest finite number, not -inf: rows without any step give no NaN.
+    lowest = tf1.constant(scores.dtype.min, scores.dtype)
+    scores = tf1.where_v2(mask, scores, lowest)
+    weights = half.in_float32(tf1.nn.softmax, scores)
+    return tf1.where_v2(mask, weights, tf1.zeros([], scores.dtype))

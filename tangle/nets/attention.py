@@ -10,25 +10,37 @@ The part that does not depend on the query is computed once per memory. Queries
 come one step at a time, or all steps at once if they are known, as in training.
 """
 
-import collections
+from __future__ import annotations
 
-from tangle import errors
+from typing import NamedTuple, Optional, Sequence, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import arrays, base, checks, half
 
-AttentionResult = collections.namedtuple(
-  "AttentionResult", ["context", "weights"]
-)
-AttentionResult.__doc__ = (
-  "`context` [B, D] and `weights` [B, T]; for S queries at once [B, S, D] and "
-  "[B, S, T]."
-)
+
+class AttentionResult(NamedTuple):
+  """The result of an attention; `[B, S, ...]` for S queries at once.
+
+  Attributes:
+    context: `[B, D]`.
+    weights: `[B, T]`.
+  """
+
+  context: tf1.Tensor
+  weights: tf1.Tensor
 
 
 class Attention(base.Network):
   """Base class of the attentions: a subclass defines the keys and the score."""
 
-  def memory(self, memory, lengths=None, project=None, name=None):
+  def memory(
+    self,
+    memory: hints.Value,
+    lengths: Optional[hints.Value] = None,
+    project: Optional[hints.Function] = None,
+    name: Optional[str] = None,
+  ) -> Memory:
     """Prepares a memory for any number of queries.
 
     Args:
@@ -60,7 +72,13 @@ class Attention(base.Network):
         mask = tf1.sequence_mask(lengths, steps)
       return Memory(self, keys, values, mask)
 
-  def __call__(self, query, memory, lengths=None, name=None):
+  def __call__(
+    self,
+    query: hints.Value,
+    memory: Union[hints.Value, Memory],
+    lengths: Optional[hints.Value] = None,
+    name: Optional[str] = None,
+  ) -> AttentionResult:
     """Prepares a memory and attends to it.
 
     Args:
@@ -119,7 +137,9 @@ class Attention(base.Network):
     single = query.shape.ndims == 2
     if single:
       query = query[:, None, :]
-    weights = masked_softmax(self._scores(query, memory.keys), memory.mask)
+    weights = arrays.masked_softmax(
+      self._scores(query, memory.keys), memory.mask
+    )
     context = tf1.matmul(weights, memory.values)
     if single:
       context, weights = context[:, 0, :], weights[:, 0, :]
@@ -129,7 +149,13 @@ class Attention(base.Network):
 class Memory:
   """A prepared memory; call it with queries."""
 
-  def __init__(self, attention, keys, values, mask):
+  def __init__(
+    self,
+    attention: Attention,
+    keys: tf1.Tensor,
+    values: tf1.Tensor,
+    mask: Optional[tf1.Tensor],
+  ) -> None:
     """Stores what `Attention.memory` prepared.
 
     Args:
@@ -143,7 +169,9 @@ class Memory:
     self.values = values
     self.mask = mask
 
-  def __call__(self, query, name=None):
+  def __call__(
+    self, query: hints.Value, name: Optional[str] = None
+  ) -> AttentionResult:
     """Attends to the memory.
 
     Args:
@@ -173,11 +201,11 @@ class BahdanauAttention(Attention):
 
   def __init__(
     self,
-    units,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="bahdanau_attention",
-  ):
+    units: int,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "bahdanau_attention",
+  ) -> None:
     """Sets up the attention; makes neither ops nor variables.
 
     Args:
@@ -225,11 +253,11 @@ class LuongAttention(Attention):
 
   def __init__(
     self,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="luong_attention",
-    query_depth=None,
-  ):
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "luong_attention",
+    query_depth: Optional[int] = None,
+  ) -> None:
     """Sets up the attention; makes neither ops nor variables.
 
     Args:
@@ -281,13 +309,13 @@ class AttentionalVector(base.Network):
 
   def __init__(
     self,
-    units,
-    depths,
-    query_depth,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="attentional_vector",
-  ):
+    units: int,
+    depths: Sequence[int],
+    query_depth: int,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "attentional_vector",
+  ) -> None:
     """Sets up the network; makes neither ops nor variables.
 
     Args:
@@ -308,7 +336,9 @@ class AttentionalVector(base.Network):
       checks.check_positive(name, "depths", depth) for depth in depths
     ] + [checks.check_positive(name, "query_depth", query_depth)]
 
-  def project(self, memory, k=0, name=None):
+  def project(
+    self, memory: hints.Value, k: int = 0, name: Optional[str] = None
+  ) -> tf1.Tensor:
     """Multiplies a memory by its rows of W, for `Attention.memory(project=)`.
 
     Args:
@@ -325,7 +355,12 @@ class AttentionalVector(base.Network):
     with self.enter(name, f"{self._name}_project"):
       return self._multiply("memory", memory, k)
 
-  def __call__(self, query, contexts, name=None):
+  def __call__(
+    self,
+    query: hints.Value,
+    contexts: Sequence[hints.Value],
+    name: Optional[str] = None,
+  ) -> tf1.Tensor:
     """Combines a query with contexts.
 
     Args:
@@ -357,29 +392,3 @@ class AttentionalVector(base.Network):
     )
     start = sum(depths[:k])
     return arrays.multiply(features, kernel[start : start + depths[k]])
-
-
-def masked_softmax(scores, mask, name="masked_softmax"):
-  """Softmax over the steps where a mask is true.
-
-  Args:
-    scores: `[B, S, T]` floats, finite.
-    mask: `[B, T]` bool, true where a step counts; None if all do.
-    name: name scope of the new ops.
-
-  Returns:
-    `[B, S, T]`: exactly zero where the mask is false; rows sum to one, except
-    that a row without any true step is all zero.
-
-  Gradients:
-    Zero for masked scores, and for all scores of a row without any true step.
-  """
-  with tf1.name_scope(name):
-    if mask is None:
-      return half.in_float32(tf1.nn.softmax, scores)
-    mask = mask[:, None, :]
-    # The lowest finite number, not -inf: rows without any step give no NaN.
-    lowest = tf1.constant(scores.dtype.min, scores.dtype)
-    scores = tf1.where_v2(mask, scores, lowest)
-    weights = half.in_float32(tf1.nn.softmax, scores)
-    return tf1.where_v2(mask, weights, tf1.zeros([], scores.dtype))

@@ -5,11 +5,14 @@ first call, and uses the same ones in later calls in the same graph. It holds no
 values: those are in the session's variables.
 """
 
+from __future__ import annotations
+
 import contextlib
 import re
 import weakref
+from typing import Iterator, List, Optional, Sequence, Tuple
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 
@@ -34,7 +37,7 @@ class Network:
   again with reuse: then they share variables, as with TensorFlow's `reuse`.
   """
 
-  def __init__(self, name, dtype=tf1.float32):
+  def __init__(self, name: str, dtype: hints.Dtype = tf1.float32) -> None:
     """Names the network; makes neither ops nor variables.
 
     Args:
@@ -63,40 +66,42 @@ class Network:
     self._depths = {}
 
   @property
-  def name(self):
+  def name(self) -> str:
     """The name, a string."""
     return self._name
 
   @property
-  def dtype(self):
+  def dtype(self) -> tf1.DType:
     """The `tf.DType` of variables, inputs and outputs."""
     return self._dtype
 
   @property
-  def variables(self):
+  def variables(self) -> List[tf1.Variable]:
     """The variables in order of creation; none before the first call."""
     return list(self._made.values())
 
   @property
-  def scope(self):
+  def scope(self) -> Optional[str]:
     """The name of its own variable scope, None before the first call."""
     return None if self._scope is None else self._scope.name
 
   @property
-  def input_depth(self):
+  def input_depth(self) -> Optional[int]:
     """The depth of the inputs of the first call, None before it."""
     return self._depths.get("inputs")
 
   @property
-  def input_dtype(self):
+  def input_dtype(self) -> Optional[tf1.DType]:
     """The `tf.DType` of the inputs, None if several are possible."""
 
   @property
-  def output_depth(self):
+  def output_depth(self) -> Optional[int]:
     """The depth of the output, None if it is not a single tensor."""
 
   @contextlib.contextmanager
-  def enter(self, name, default=None):
+  def enter(
+    self, name: Optional[str], default: Optional[str] = None
+  ) -> Iterator[None]:
     """Checks the graph, and opens the name scope of one call.
 
     Args:
@@ -156,7 +161,12 @@ class Network:
         self._graph = weakref.ref(checks.outermost(tf1.get_default_graph()))
       yield
 
-  def make_variable(self, name, shape, initializer=None):
+  def make_variable(
+    self,
+    name: str,
+    shape: Sequence[int],
+    initializer: Optional[hints.Initializer] = None,
+  ) -> tf1.Variable:
     """Returns the variable `name`, created at the first request.
 
     Args:
@@ -192,7 +202,12 @@ class Network:
           ) from error
     return self._made[name]
 
-  def check_tensor(self, argument, value, ranks=None):
+  def check_tensor(
+    self,
+    argument: str,
+    value: hints.Value,
+    ranks: Optional[Tuple[int, ...]] = None,
+  ) -> tf1.Tensor:
     """Returns `value` as a tensor of the network's graph and type.
 
     Args:
@@ -212,7 +227,9 @@ class Network:
     checks.check_rank(self._name, argument, tensor, ranks)
     return tensor
 
-  def check_depth(self, argument, tensor, expected=None):
+  def check_depth(
+    self, argument: str, tensor: tf1.Tensor, expected: Optional[int] = None
+  ) -> int:
     """Returns the last dimension of `tensor`, the same at every call.
 
     Args:

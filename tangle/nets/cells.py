@@ -4,23 +4,39 @@ A cell maps an input and a state to an output and the next state. Whole
 sequences are in `recurrent`.
 """
 
-import collections
+from __future__ import annotations
 
-from tangle import errors
+from typing import Any, NamedTuple, Optional, Tuple, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import base, checks, half
 
-LSTMState = collections.namedtuple("LSTMState", ["c", "h"])
-LSTMState.__doc__ = "State of an LSTM: `c` [B, U] cell, `h` [B, U] output."
 
-CellResult = collections.namedtuple("CellResult", ["output", "state"])
-CellResult.__doc__ = "What a cell returns: `output` [B, U], and next `state`."
+class LSTMState(NamedTuple):
+  """State of an LSTM: `c` [B, U] cell, `h` [B, U] output."""
+
+  c: tf1.Tensor
+  h: tf1.Tensor
+
+
+class CellResult(NamedTuple):
+  """What a cell returns: `output` [B, U], and next `state`."""
+
+  output: tf1.Tensor
+  state: hints.Nest
 
 
 class Cell(base.Network):
   """Base class of the cells: the state has one or several parts `[B, U]`."""
 
-  def __init__(self, units, kernel_initializer, dtype, name):
+  def __init__(
+    self,
+    units: int,
+    kernel_initializer: Optional[hints.Initializer],
+    dtype: hints.Dtype,
+    name: str,
+  ) -> None:
     """Sets up the cell; makes neither ops nor variables.
 
     Args:
@@ -37,11 +53,13 @@ class Cell(base.Network):
     self._kernel_initializer = kernel_initializer
 
   @property
-  def units(self):
+  def units(self) -> int:
     """U, depth of output and state."""
     return self._units
 
-  def __call__(self, inputs, state, name=None):
+  def __call__(
+    self, inputs: hints.Value, state: hints.Nest, name: Optional[str] = None
+  ) -> CellResult:
     """Runs one step.
 
     Args:
@@ -64,7 +82,12 @@ class Cell(base.Network):
       state = self.step(inputs, state, weights)
       return CellResult(self.output(state), state)
 
-  def zero_state(self, batch_size, dtype=None, name=None):
+  def zero_state(
+    self,
+    batch_size: Union[int, tf1.Tensor],
+    dtype: Optional[hints.Dtype] = None,
+    name: Optional[str] = None,
+  ) -> hints.Nest:
     """Makes a state of zeros.
 
     Args:
@@ -80,7 +103,7 @@ class Cell(base.Network):
       shape = [batch_size, self._units]
       return self._state_of(lambda: tf1.zeros(shape, dtype))
 
-  def check_state(self, argument, state):
+  def check_state(self, argument: str, state: hints.Nest) -> hints.Nest:
     """Returns `state` as tensors in this cell's structure.
 
     Args:
@@ -96,7 +119,7 @@ class Cell(base.Network):
     """
     raise NotImplementedError
 
-  def weights(self, depth):
+  def weights(self, depth: int) -> Any:
     """Reads the variables once; creates them if necessary.
 
     Args:
@@ -107,7 +130,9 @@ class Cell(base.Network):
     """
     raise NotImplementedError
 
-  def step(self, inputs, state, weights):
+  def step(
+    self, inputs: tf1.Tensor, state: hints.Nest, weights: Any
+  ) -> hints.Nest:
     """Computes the next state.
 
     Args:
@@ -120,7 +145,7 @@ class Cell(base.Network):
     """
     raise NotImplementedError
 
-  def output(self, state):
+  def output(self, state: hints.Nest) -> tf1.Tensor:
     """Returns the part of a state that is the cell's output.
 
     Args:
@@ -162,12 +187,12 @@ class LSTMCell(Cell):
 
   def __init__(
     self,
-    units,
-    forget_bias=1.0,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="lstm_cell",
-  ):
+    units: int,
+    forget_bias: float = 1.0,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "lstm_cell",
+  ) -> None:
     """Sets up the cell; makes neither ops nor variables.
 
     Args:
@@ -185,11 +210,11 @@ class LSTMCell(Cell):
     self._forget_bias = float(forget_bias)
 
   @property
-  def forget_bias(self):
+  def forget_bias(self) -> float:
     """The number added to the forget gate."""
     return self._forget_bias
 
-  def check_state(self, argument, state):
+  def check_state(self, argument: str, state: hints.Nest) -> LSTMState:
     """Returns the pair `state` as an `LSTMState` of tensors `[B, U]`."""
     if not isinstance(state, (tuple, list)) or len(state) != 2:
       raise errors.ArgumentError(
@@ -201,14 +226,16 @@ class LSTMCell(Cell):
       self._part(f"{argument}.c", c), self._part(f"{argument}.h", h)
     )
 
-  def weights(self, depth):
+  def weights(self, depth: int) -> Tuple[tf1.Tensor, ...]:
     """Returns kernel `[D + U, 4 U]` and bias `[4 U]`, each read once."""
     shape = [depth + self._units, 4 * self._units]
     kernel = self._read("kernel", shape, self._kernel_initializer)
     bias = self._read("bias", shape[1:], tf1.zeros_initializer())
     return kernel, bias
 
-  def step(self, inputs, state, weights):
+  def step(
+    self, inputs: tf1.Tensor, state: LSTMState, weights: Tuple[tf1.Tensor, ...]
+  ) -> LSTMState:
     """Returns the `LSTMState` after a step, by the formula above."""
     kernel, bias = weights
     both = tf1.concat([inputs, state.h], axis=1)
@@ -218,7 +245,7 @@ class LSTMCell(Cell):
     c = kept + tf1.sigmoid(i) * tf1.tanh(g)
     return LSTMState(c, tf1.sigmoid(o) * tf1.tanh(c))
 
-  def output(self, state):
+  def output(self, state: LSTMState) -> tf1.Tensor:
     """Returns `state.h`, `[B, U]`."""
     return state.h
 
@@ -243,8 +270,12 @@ class GRUCell(Cell):
   """
 
   def __init__(
-    self, units, kernel_initializer=None, dtype=tf1.float32, name="gru_cell"
-  ):
+    self,
+    units: int,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "gru_cell",
+  ) -> None:
     """Sets up the cell; makes neither ops nor variables.
 
     Args:
@@ -258,7 +289,7 @@ class GRUCell(Cell):
     """
     super().__init__(units, kernel_initializer, dtype, name)
 
-  def check_state(self, argument, state):
+  def check_state(self, argument: str, state: hints.Nest) -> tf1.Tensor:
     """Returns `state` as one tensor `[B, U]`."""
     if isinstance(state, (tuple, list)):
       raise errors.ArgumentError(
@@ -267,7 +298,7 @@ class GRUCell(Cell):
       )
     return self._part(argument, state)
 
-  def weights(self, depth):
+  def weights(self, depth: int) -> Tuple[tf1.Tensor, ...]:
     """Returns kernel and bias of the gates, then of the candidate."""
     rows, units = depth + self._units, self._units
     zeros = tf1.zeros_initializer()
@@ -278,7 +309,9 @@ class GRUCell(Cell):
       self._read("candidate_bias", [units], zeros),
     )
 
-  def step(self, inputs, state, weights):
+  def step(
+    self, inputs: tf1.Tensor, state: tf1.Tensor, weights: Tuple[tf1.Tensor, ...]
+  ) -> tf1.Tensor:
     """Returns the state after a step, by the formula above."""
     gates_kernel, gates_bias, candidate_kernel, candidate_bias = weights
     both = tf1.concat([inputs, state], axis=1)
@@ -288,7 +321,7 @@ class GRUCell(Cell):
     g = half.add_bias(tf1.matmul(reset, candidate_kernel), candidate_bias)
     return z * state + (1 - z) * tf1.tanh(g)
 
-  def output(self, state):
+  def output(self, state: tf1.Tensor) -> tf1.Tensor:
     """Returns `state` itself, `[B, U]`."""
     return state
 

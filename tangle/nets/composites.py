@@ -4,17 +4,22 @@ A part that was not called before creates its variables below the composite's
 variable scope, and shares them when it is called on its own later.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import base, feedforward, recurrent
 
-BidirectionalState = collections.namedtuple(
-  "BidirectionalState", ["forward", "backward"]
-)
-BidirectionalState.__doc__ = "The final states of both directions."
+
+class BidirectionalState(NamedTuple):
+  """The final states of both directions."""
+
+  forward: hints.Nest
+  backward: hints.Nest
 
 
 class Composite(base.Network):
@@ -24,7 +29,7 @@ class Composite(base.Network):
   one, so that networks of the same name do not collide.
   """
 
-  def __init__(self, children, name):
+  def __init__(self, children: Sequence[Tuple[str, Any]], name: str) -> None:
     """Names the parts; makes neither ops nor variables.
 
     Args:
@@ -36,7 +41,7 @@ class Composite(base.Network):
     self._children = children
 
   @property
-  def variables(self):
+  def variables(self) -> List[tf1.Variable]:
     """The variables, part by part; a shared variable is listed once."""
     unique = collections.OrderedDict(
       (id(variable), variable)
@@ -46,7 +51,7 @@ class Composite(base.Network):
     return list(unique.values())
 
   @contextlib.contextmanager
-  def child_scope(self, label):
+  def child_scope(self, label: str) -> Iterator[None]:
     """Opens the variable scope of a part.
 
     Args:
@@ -59,7 +64,9 @@ class Composite(base.Network):
       with tf1.variable_scope(label, auxiliary_name_scope=False):
         yield
 
-  def check_states(self, argument, states):
+  def check_states(
+    self, argument: str, states: Optional[Sequence[Any]]
+  ) -> List[Any]:
     """Returns one state per part.
 
     Args:
@@ -89,7 +96,12 @@ class Bidirectional(Composite):
   Source: Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks".
   """
 
-  def __init__(self, forward, backward, name="bidirectional"):
+  def __init__(
+    self,
+    forward: recurrent.RecurrentLayer,
+    backward: recurrent.RecurrentLayer,
+    name: str = "bidirectional",
+  ) -> None:
     """Joins two layers; makes neither ops nor variables.
 
     Args:
@@ -118,11 +130,17 @@ class Bidirectional(Composite):
     self._backward = backward
 
   @property
-  def units(self):
+  def units(self) -> int:
     """U + W, depth of the outputs."""
     return self._forward.units + self._backward.units
 
-  def __call__(self, inputs, lengths=None, initial_state=None, name=None):
+  def __call__(
+    self,
+    inputs: hints.Value,
+    lengths: Optional[hints.Value] = None,
+    initial_state: Optional[Sequence[hints.Nest]] = None,
+    name: Optional[str] = None,
+  ) -> recurrent.RecurrentResult:
     """Runs both layers.
 
     Args:
@@ -154,7 +172,7 @@ class Bidirectional(Composite):
 class Stack(Composite):
   """Stacked layers: each reads the outputs of the one below."""
 
-  def __init__(self, layers, name="stack"):
+  def __init__(self, layers: Sequence[Any], name: str = "stack") -> None:
     """Stacks the layers; makes neither ops nor variables.
 
     Args:
@@ -176,19 +194,19 @@ class Stack(Composite):
     self._layers = layers
 
   @property
-  def units(self):
+  def units(self) -> int:
     """Depth of the outputs, that of the highest layer."""
     return self._layers[-1].units
 
   def __call__(
     self,
-    inputs,
-    lengths=None,
-    initial_state=None,
-    dropout_rate=0,
-    seed=None,
-    name=None,
-  ):
+    inputs: hints.Value,
+    lengths: Optional[hints.Value] = None,
+    initial_state: Optional[Sequence[hints.Nest]] = None,
+    dropout_rate: hints.Scalar = 0,
+    seed: Optional[hints.Seed] = None,
+    name: Optional[str] = None,
+  ) -> recurrent.RecurrentResult:
     """Runs all layers.
 
     Args:

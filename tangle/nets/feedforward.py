@@ -1,10 +1,13 @@
 """Feed-forward networks: dense layer, embedding, dropout."""
 
+from __future__ import annotations
+
 import numbers
+from typing import Optional
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import arrays, base, checks, half
 
@@ -14,13 +17,13 @@ class Dense(base.Network):
 
   def __init__(
     self,
-    units,
-    activation=None,
-    use_bias=True,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="dense",
-  ):
+    units: int,
+    activation: Optional[hints.Function] = None,
+    use_bias: bool = True,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "dense",
+  ) -> None:
     """Sets up the layer; makes neither ops nor variables.
 
     Args:
@@ -41,16 +44,18 @@ class Dense(base.Network):
     self._kernel_initializer = kernel_initializer
 
   @property
-  def input_dtype(self):
+  def input_dtype(self) -> tf1.DType:
     """The `tf.DType` of the inputs."""
     return self._dtype
 
   @property
-  def output_depth(self):
+  def output_depth(self) -> int:
     """The depth of the outputs, U."""
     return self._units
 
-  def __call__(self, inputs, name=None):
+  def __call__(
+    self, inputs: hints.Value, name: Optional[str] = None
+  ) -> tf1.Tensor:
     """Applies the map to `inputs`.
 
     Args:
@@ -83,12 +88,12 @@ class Embedding(base.Network):
 
   def __init__(
     self,
-    vocabulary_size,
-    embedding_dim,
-    initializer=None,
-    dtype=tf1.float32,
-    name="embedding",
-  ):
+    vocabulary_size: int,
+    embedding_dim: int,
+    initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "embedding",
+  ) -> None:
     """Sets up the table; makes neither ops nor variables.
 
     Args:
@@ -111,11 +116,13 @@ class Embedding(base.Network):
     self._initializer = initializer
 
   @property
-  def output_depth(self):
+  def output_depth(self) -> int:
     """The length of a vector, D."""
     return self._vector_depth
 
-  def __call__(self, ids, name=None):
+  def __call__(
+    self, ids: hints.Value, name: Optional[str] = None
+  ) -> tf1.Tensor:
     """Looks up the vectors of `ids`.
 
     Args:
@@ -137,7 +144,12 @@ class Embedding(base.Network):
       ids = checks.convert_ints(self._name, "ids", ids)
       return half.look_up(self._table(), ids)
 
-  def project(self, features, use_bias=False, name=None):
+  def project(
+    self,
+    features: hints.Value,
+    use_bias: bool = False,
+    name: Optional[str] = None,
+  ) -> tf1.Tensor:
     """Scores every id: `features @ table^T (+ bias)`, with the same table.
 
     Source: Press & Wolf 2017, "Using the Output Embedding to Improve Language
@@ -187,7 +199,12 @@ def shift_seed(seed, k):
   return seed + k if isinstance(seed, numbers.Integral) else seed + [0, k]
 
 
-def dropout(x, rate, seed=None, name="dropout"):
+def dropout(
+  x: tf1.Tensor,
+  rate: hints.Scalar,
+  seed: Optional[hints.Seed] = None,
+  name: str = "dropout",
+) -> tf1.Tensor:
   """Sets entries to zero at random and scales the rest by `1 / (1 - rate)`.
 
   The expectation is `x`. The mask is drawn by one random op; the gradient uses

@@ -1,11 +1,18 @@
 """Losses over padded sequences."""
 
-from tangle import errors
+from __future__ import annotations
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks, half
 
 
-def masked_cross_entropy(logits, targets, weights, name="masked_cross_entropy"):
+def masked_cross_entropy(
+  logits: hints.Value,
+  targets: hints.Value,
+  weights: hints.Value,
+  name: str = "masked_cross_entropy",
+) -> tf1.Tensor:
   """Sums the weighted cross entropy of each example over its steps.
 
   Returns `sum_t weights[b, t] * -log softmax(logits[b, t])[targets[b, t]]`.

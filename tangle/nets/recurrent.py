@@ -8,16 +8,20 @@ after the example's last real step. Inputs in the padding are set to zero first,
 so that not even a NaN has an effect, forward or backward.
 """
 
-import collections
+from __future__ import annotations
 
-from tangle import compat, errors
+from typing import List, NamedTuple, Optional
+
+from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.nets import arrays, cells, checks, fused_gru, fused_lstm
 
-RecurrentResult = collections.namedtuple(
-  "RecurrentResult", ["outputs", "state"]
-)
-RecurrentResult.__doc__ = "`outputs` [B, T, U], and the final `state`."
+
+class RecurrentResult(NamedTuple):
+  """`outputs` [B, T, U], and the final `state`."""
+
+  outputs: tf1.Tensor
+  state: hints.Nest
 
 
 class RecurrentLayer:
@@ -27,7 +31,7 @@ class RecurrentLayer:
   of the cell per step, so T must be known.
   """
 
-  def __init__(self, cell, reverse=False):
+  def __init__(self, cell: cells.Cell, reverse: bool = False) -> None:
     """Sets up the layer; makes neither ops nor variables.
 
     Args:
@@ -39,36 +43,42 @@ class RecurrentLayer:
     self._reverse = bool(reverse)
 
   @property
-  def name(self):
+  def name(self) -> str:
     """The name, a string."""
     return self._cell.name
 
   @property
-  def dtype(self):
+  def dtype(self) -> tf1.DType:
     """The `tf.DType` of variables, inputs and outputs."""
     return self._cell.dtype
 
   @property
-  def units(self):
+  def units(self) -> int:
     """U, depth of the outputs."""
     return self._cell.units
 
   @property
-  def reverse(self):
+  def reverse(self) -> bool:
     """Whether the layer runs from the last step to the first."""
     return self._reverse
 
   @property
-  def cell(self):
+  def cell(self) -> cells.Cell:
     """The cell, for single steps with the same variables."""
     return self._cell
 
   @property
-  def variables(self):
+  def variables(self) -> List[tf1.Variable]:
     """The variables in order of creation; none before the first call."""
     return self._cell.variables
 
-  def __call__(self, inputs, lengths=None, initial_state=None, name=None):
+  def __call__(
+    self,
+    inputs: hints.Value,
+    lengths: Optional[hints.Value] = None,
+    initial_state: hints.Nest = None,
+    name: Optional[str] = None,
+  ) -> RecurrentResult:
     """Runs the layer over a batch of sequences.
 
     Args:
@@ -162,13 +172,13 @@ class LSTM(RecurrentLayer):
 
   def __init__(
     self,
-    units,
-    forget_bias=1.0,
-    reverse=False,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="lstm",
-  ):
+    units: int,
+    forget_bias: float = 1.0,
+    reverse: bool = False,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "lstm",
+  ) -> None:
     """Sets up the layer; makes neither ops nor variables.
 
     Args:
@@ -247,12 +257,12 @@ class GRU(RecurrentLayer):
 
   def __init__(
     self,
-    units,
-    reverse=False,
-    kernel_initializer=None,
-    dtype=tf1.float32,
-    name="gru",
-  ):
+    units: int,
+    reverse: bool = False,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    dtype: hints.Dtype = tf1.float32,
+    name: str = "gru",
+  ) -> None:
     """Sets up the layer; makes neither ops nor variables.
 
     Args:

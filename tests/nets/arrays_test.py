@@ -74,5 +74,45 @@ class ArraysTest(support.NetTestCase):
     self.assert_close(last, np.stack([x[0, 1], x[1, 3], start[2]]), 0)
 
 
+class MaskedSoftmaxTest(support.NetTestCase):
+  @parameterized.named_parameters(
+    ("half", tf1.float16), ("single", tf1.float32), ("double", tf1.float64)
+  )
+  def test_a_row_without_steps_is_zero_and_so_is_its_gradient(self, dtype):
+    scores = tf1.constant(self.normal(2, 1, 3), dtype)
+    mask = tf1.constant([[True, False, True], [False, False, False]])
+    weights = arrays.masked_softmax(scores, mask)
+    loss = tf1.reduce_sum(weights * tf1.constant(self.normal(2, 1, 3), dtype))
+    weights, gradient = self.session().run(
+      [weights, tf1.gradients(loss, scores)[0]]
+    )
+    zeros = np.zeros([1, 3], dtype.as_numpy_dtype)
+    self.assert_close(weights[1], zeros, 0)
+    self.assert_close(gradient[1], zeros, 0)
+    self.assertEqual(weights[0, 0, 1], 0)
+    self.assertEqual(gradient[0, 0, 1], 0)
+    self.assertTrue(gradient[0, 0, [0, 2]].all())
+
+  def test_no_number_on_the_way_is_infinite_or_nan(self):
+    scores = tf1.constant(self.normal(1, 1, 3))
+    weights = arrays.masked_softmax(scores, tf1.constant([[False] * 3]))
+    tf1.gradients(weights * self.normal(1, 1, 3), scores)
+    tensors = [
+      tensor
+      for op in self.graph.get_operations()
+      for tensor in op.outputs
+      if tensor.dtype.is_floating
+    ]
+    for array in self.session().run(tensors):
+      self.assertTrue(np.isfinite(array).all())
+
+  def test_masked_scores_have_no_influence_however_high(self):
+    mask = tf1.constant([[True, True, False]])
+    low = arrays.masked_softmax(tf1.constant([[[1.0, 2.0, -9.0]]]), mask)
+    high = arrays.masked_softmax(tf1.constant([[[1.0, 2.0, 1e30]]]), mask)
+    low, high = self.session().run([low, high])
+    self.assert_close(high, low, 0)
+
+
 if __name__ == "__main__":
   absltest.main()
