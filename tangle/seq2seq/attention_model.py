@@ -5,11 +5,13 @@ reads the gold symbols (teacher forcing) or its own predictions (greedy), and
 attends to the outputs of each encoder.
 """
 
+from __future__ import annotations
+
 import functools
 import numbers
-from typing import Any, NamedTuple
+from typing import NamedTuple, Optional, Sequence, Union
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import attention, cells, feedforward, recurrent
 from tangle.seq2seq import attention_pieces, encoders, search
@@ -28,8 +30,8 @@ _DECODER_MASKS = 1000  # the encoders' mask numbers start at 0, 2000, ...
 class Start(NamedTuple):
   """The first arguments of `search.greedy` and `search.beam`, in order."""
 
-  step: Any
-  state: Any
+  step: hints.Step
+  state: hints.Nest
 
 
 class AttentionModel:
@@ -56,13 +58,13 @@ class AttentionModel:
 
   def __init__(
     self,
-    source_size,
-    target_size,
-    units=128,
-    layers=1,
-    embedding_dim=64,
-    dtype=tf1.float32,
-  ):
+    source_size: Union[int, Sequence[int]],
+    target_size: int,
+    units: int = 128,
+    layers: int = 1,
+    embedding_dim: int = 64,
+    dtype: tf1.DType = tf1.float32,
+  ) -> None:
     """Sets the networks up; makes neither ops nor variables.
 
     Args:
@@ -132,13 +134,19 @@ class AttentionModel:
     self._logits = feedforward.Dense(target_size, dtype=dtype, name="logits")
 
   @property
-  def output_bias(self):
+  def output_bias(self) -> tf1.Variable:
     """The bias of the logits, a variable `[V]`, once a decoder was built."""
     return self._logits.variables[-1]
 
   def encode(
-    self, source, lengths, dropout_rate=0, seed=None, k=0, name="encode"
-  ):
+    self,
+    source: hints.Value,
+    lengths: hints.Value,
+    dropout_rate: hints.Scalar = 0,
+    seed: Optional[hints.Seed] = None,
+    k: int = 0,
+    name: str = "encode",
+  ) -> encoders.Encoded:
     """Encodes a batch of one source.
 
     Args:
@@ -189,7 +197,14 @@ class AttentionModel:
     contexts = [memory(outputs).context for memory in memories]
     return self._logits(drop(self._joined(outputs, contexts)))
 
-  def decode(self, encoded, inputs, dropout_rate=0, seed=None, name="decode"):
+  def decode(
+    self,
+    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
+    inputs: hints.Value,
+    dropout_rate: hints.Scalar = 0,
+    seed: Optional[hints.Seed] = None,
+    name: str = "decode",
+  ) -> tf1.Tensor:
     """Predicts each symbol from the gold ones before it.
 
     Args:
@@ -216,7 +231,11 @@ class AttentionModel:
       memories = self._memories(encoded)
       return self._read_out(outputs, memories, drop)
 
-  def start(self, encoded, name="start"):
+  def start(
+    self,
+    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
+    name: str = "start",
+  ) -> Start:
     """Prepares a search over the outputs of an encoder.
 
     Args:
@@ -254,7 +273,12 @@ class AttentionModel:
 
     return Start(step, state)
 
-  def greedy(self, encoded, steps, name="greedy"):
+  def greedy(
+    self,
+    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
+    steps: int,
+    name: str = "greedy",
+  ) -> search.Hypotheses:
     """Predicts each symbol from the predicted ones before it.
 
     Args:
@@ -275,13 +299,13 @@ class AttentionModel:
 
   def beam(
     self,
-    encoded,
-    steps,
-    beam_size,
-    length_penalty=0.0,
-    n_best=1,
-    name="beam",
-  ):
+    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
+    steps: int,
+    beam_size: int,
+    length_penalty: float = 0.0,
+    n_best: int = 1,
+    name: str = "beam",
+  ) -> search.Hypotheses:
     """Searches for the sequences with the highest scores.
 
     Args:

@@ -6,16 +6,23 @@ target bucket, made when the batch is drawn. `Batches` supports examples with
 any number of sides, such as those of `multi_source`.
 """
 
-import collections
+from __future__ import annotations
+
 import functools
 import zlib
+from typing import Any, Dict, Iterator, NamedTuple
 
 import numpy as np
 
-from tangle.seq2seq import bucketing, rows
+from tangle.seq2seq import bucketing, grids, rows
 from tangle.seq2seq import buckets as buckets_lib
 
-Waste = collections.namedtuple("Waste", ["source", "target"])
+
+class Waste(NamedTuple):
+  """The share of padding, from 0 to 1, on each side."""
+
+  source: float
+  target: float
 
 
 class Batches:
@@ -37,7 +44,15 @@ class Batches:
     buckets: as given.
   """
 
-  def __init__(self, examples, buckets, batch_size, seed, layout, pool):
+  def __init__(
+    self,
+    examples: Any,
+    buckets: grids.Buckets,
+    batch_size: bucketing.BatchSize,
+    seed: int,
+    layout: rows.Layout,
+    pool: bool,
+  ) -> None:
     """Plans the batches; takes time and memory linear in the symbols.
 
     Args:
@@ -96,12 +111,12 @@ class Batches:
     by_cell = np.argsort(self._cells[examples], kind="stable")
     return examples[by_cell[self._places]]
 
-  def __len__(self):
+  def __len__(self) -> int:
     """The number of batches in an epoch."""
     return len(self._sizes)
 
   @property
-  def cell_counts(self):
+  def cell_counts(self) -> Dict[bucketing.Cell, int]:
     """How many examples each cell has; cells without examples are left out.
 
     A dict from a tuple of a bucket for each side to an int, in order of
@@ -111,7 +126,7 @@ class Batches:
     counts = np.bincount(self._cells, minlength=len(cells)).tolist()
     return dict(sorted(pair for pair in zip(cells, counts) if pair[1]))
 
-  def epoch(self, n, start=0):
+  def epoch(self, n: int, start: int = 0) -> Iterator[Any]:
     """Returns the batches of epoch `n` in their shuffled order.
 
     Args:
@@ -133,7 +148,7 @@ class Batches:
     order = self._order(rng.permutation(len(self._cells)))
     return self._make(order, rng.permutation(len(self))[start:])
 
-  def in_order(self):
+  def in_order(self) -> Iterator[Any]:
     """Returns every example once, cell by cell, in a fixed order.
 
     For evaluation: `batch.indices` says where each example was in the data.
@@ -145,7 +160,7 @@ class Batches:
     order = self._order(np.arange(len(self._cells)))
     return self._make(order, range(len(self)))
 
-  def digest(self):
+  def digest(self) -> int:
     """Returns a checksum of everything that determines the batches.
 
     A resumed run must have the same batches as before.
@@ -190,8 +205,14 @@ class PairBatches(Batches):
   """
 
   def __init__(
-    self, examples, buckets, batch_size, seed=0, layout=rows.PLAIN, pool=True
-  ):
+    self,
+    examples: rows.Pairs,
+    buckets: grids.Buckets,
+    batch_size: bucketing.BatchSize,
+    seed: int = 0,
+    layout: rows.Layout = rows.PLAIN,
+    pool: bool = True,
+  ) -> None:
     """Plans the batches; takes time and memory linear in the symbols.
 
     Args:
@@ -220,7 +241,7 @@ class PairBatches(Batches):
     super().__init__(examples, buckets, batch_size, seed, layout, pool)
 
   @property
-  def padding_waste(self):
+  def padding_waste(self) -> Waste:
     """The share of padding in an epoch's batches: a `Waste(source, target)`.
 
     Unlike `planner.padding_cost`, it includes the padding that pooling adds.

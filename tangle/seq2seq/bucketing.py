@@ -8,14 +8,23 @@ target.
 Target lengths count EOS.
 """
 
+from __future__ import annotations
+
 import collections
 import collections.abc
+from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.seq2seq import buckets as buckets_lib
 from tangle.seq2seq import grids
+
+Cell = Tuple[int, ...]
+"""A bucket for each side."""
+
+BatchSize = Union[int, Mapping[Any, int], Callable[..., int]]
+"""How many examples a batch has: for all cells, or as a function of a cell."""
 
 
 class IndependentBuckets(grids.GridBuckets):
@@ -30,7 +39,12 @@ class IndependentBuckets(grids.GridBuckets):
     longest: the longest source and the longest target, with EOS, that fit.
   """
 
-  def __init__(self, source_buckets, target_buckets, strict=False):
+  def __init__(
+    self,
+    source_buckets: Sequence[int],
+    target_buckets: Sequence[int],
+    strict: bool = False,
+  ) -> None:
     """Makes the cells.
 
     Args:
@@ -75,7 +89,9 @@ class JointBuckets(grids.Buckets):
     longest: the longest source and the longest target, with EOS, that fit.
   """
 
-  def __init__(self, pairs, strict=False):
+  def __init__(
+    self, pairs: Sequence[Tuple[int, int]], strict: bool = False
+  ) -> None:
     """Checks the pairs.
 
     Args:
@@ -89,7 +105,9 @@ class JointBuckets(grids.Buckets):
     """
     super().__init__(_check_pairs(pairs), strict)
 
-  def assign(self, source_lengths, target_lengths):
+  def assign(
+    self, source_lengths: hints.Ints, target_lengths: hints.Ints
+  ) -> np.ndarray:
     """Returns the cell of each example.
 
     Args:
@@ -108,7 +126,7 @@ class JointBuckets(grids.Buckets):
     )
     return np.where(first < len(self.cells), first, -1)
 
-  def join(self, one, other):
+  def join(self, one: int, other: int) -> int:
     """Returns the smallest cell that holds the examples of two cells.
 
     Args:
@@ -132,7 +150,7 @@ class TokenBudget:
   more sides, the sum is over all of them.
   """
 
-  def __init__(self, max_tokens, most=None):
+  def __init__(self, max_tokens: int, most: Optional[int] = None) -> None:
     """Sets the budget.
 
     Args:
@@ -149,7 +167,7 @@ class TokenBudget:
     if most is not None:
       self.most = buckets_lib.check_int(caller, "most", most, 1)
 
-  def __call__(self, *cell):
+  def __call__(self, *cell: int) -> int:
     size = self.max_tokens // sum(cell)
     if not size:
       raise errors.ArgumentError(
@@ -163,7 +181,7 @@ class TokenBudget:
     return f"TokenBudget({self.max_tokens}, most={self.most})"
 
 
-def size_of(batch_size, cell, caller="size_of"):
+def size_of(batch_size: BatchSize, cell: Cell, caller: str = "size_of") -> int:
   """Returns the number of examples in a full batch of a cell.
 
   Args:
@@ -196,7 +214,11 @@ def size_of(batch_size, cell, caller="size_of"):
   return buckets_lib.check_int(caller, where, size, 1)
 
 
-def check_bucketing(buckets, caller="check_bucketing", sides=2):
+def check_bucketing(
+  buckets: grids.Buckets,
+  caller: str = "check_bucketing",
+  sides: Optional[int] = 2,
+) -> grids.Buckets:
   """Returns `buckets` if it is an instance of a bucket class, or raises.
 
   Args:
@@ -227,7 +249,12 @@ def check_bucketing(buckets, caller="check_bucketing", sides=2):
   )
 
 
-def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
+def assign_all(
+  buckets: grids.Buckets,
+  source_lengths: hints.Ints,
+  target_lengths: hints.Ints,
+  caller: str = "assign_all",
+) -> np.ndarray:
   """Returns the cell of each example; all of them must fit.
 
   Args:
@@ -246,7 +273,11 @@ def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
   return assign_sides(buckets, sides, caller)
 
 
-def assign_sides(buckets, sides, caller="assign_sides"):
+def assign_sides(
+  buckets: grids.Buckets,
+  sides: Mapping[str, hints.Ints],
+  caller: str = "assign_sides",
+) -> np.ndarray:
   """Returns the cell of each example, for any number of sides.
 
   Args:

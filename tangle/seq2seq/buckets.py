@@ -4,16 +4,25 @@ A bucket is a length to which sequences are padded. This module handles lengths,
 not symbols: callers who add an EOS to a target count it in the length.
 """
 
+from __future__ import annotations
+
 import bisect
 import numbers
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.seq2seq import vocabulary
 
 
-def check_int(caller, argument, value, smallest, largest=None):
+def check_int(
+  caller: str,
+  argument: str,
+  value: Any,
+  smallest: int,
+  largest: Optional[int] = None,
+) -> int:
   """Returns `value` as an int, or raises.
 
   Args:
@@ -42,7 +51,11 @@ def check_int(caller, argument, value, smallest, largest=None):
   return int(value)
 
 
-def check_buckets(buckets, caller="check_buckets", argument="buckets"):
+def check_buckets(
+  buckets: Sequence[int],
+  caller: str = "check_buckets",
+  argument: str = "buckets",
+) -> Tuple[int, ...]:
   """Returns `buckets` as a tuple of ints, or raises.
 
   Args:
@@ -67,7 +80,9 @@ def check_buckets(buckets, caller="check_buckets", argument="buckets"):
   return tuple(int(value) for value in values)
 
 
-def smallest_bucket(buckets, length, sequence=None):
+def smallest_bucket(
+  buckets: Sequence[int], length: int, sequence: Optional[Sequence[Any]] = None
+) -> int:
   """Returns the smallest bucket that holds `length` symbols.
 
   Args:
@@ -88,8 +103,13 @@ def smallest_bucket(buckets, length, sequence=None):
 
 
 def too_long(
-  caller, length, largest, sequence=None, what="sequence", strict=False
-):
+  caller: str,
+  length: int,
+  largest: int,
+  sequence: Optional[Sequence[Any]] = None,
+  what: str = "sequence",
+  strict: bool = False,
+) -> errors.BucketError:
   """Returns the error for a sequence that fits no bucket.
 
   Args:
@@ -112,7 +132,12 @@ def too_long(
   )
 
 
-def bucket_indices(lengths, buckets, caller="bucket_indices", what="sequence"):
+def bucket_indices(
+  lengths: hints.Ints,
+  buckets: Sequence[int],
+  caller: str = "bucket_indices",
+  what: str = "sequence",
+) -> np.ndarray:
   """Returns the index of the smallest bucket that holds each length.
 
   Args:
@@ -140,7 +165,7 @@ def bucket_indices(lengths, buckets, caller="bucket_indices", what="sequence"):
   return indices
 
 
-def padding_waste(lengths, buckets):
+def padding_waste(lengths: hints.Ints, buckets: Sequence[int]) -> float:
   """Returns the share of padding among the computed positions.
 
   It is `1 - sum(length) / sum(bucket(length))`, with each sequence in the
@@ -167,7 +192,9 @@ def padding_waste(lengths, buckets):
   return 1.0 - float(lengths.sum()) / float(padded.sum())
 
 
-def propose_buckets(length_counts, count):
+def propose_buckets(
+  length_counts: Mapping[int, int], count: int
+) -> Tuple[int, ...]:
   """Returns the buckets with the least padding, for one side.
 
   Minimizes `sum_l length_counts[l] * bucket(l)` over all sets of at most

@@ -6,7 +6,8 @@ of both files. `encoding.encode_pairs` leaves out unusable pairs, and
 `Encoded.positions` has the positions of the others.
 """
 
-import collections
+from __future__ import annotations
+
 import errno
 import functools
 import gzip
@@ -14,18 +15,42 @@ import itertools
 import os
 import re
 import zlib
+from typing import (
+  Callable,
+  Iterable,
+  Iterator,
+  List,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+  Union,
+)
 
-from tangle import errors, files
+from tangle import errors, files, hints
 from tangle.seq2seq import buckets as buckets_lib
 from tangle.seq2seq import vocabulary
 
-Line = collections.namedtuple("Line", ["number", "source", "target"])
-"""The number of a line, from 1, and its tokens on both sides."""
+Tokenize = Callable[[str], Sequence[str]]
+"""A function from a line, without its end, to its tokens."""
 
-Vocabularies = collections.namedtuple("Vocabularies", ["source", "target"])
-"""The `Vocabulary` of each side."""
 
-FILES = Vocabularies("source_vocabulary.txt", "target_vocabulary.txt")
+class Line(NamedTuple):
+  """The number of a line, from 1, and its tokens on both sides."""
+
+  number: int
+  source: Tuple[str, ...]
+  target: Tuple[str, ...]
+
+
+class Vocabularies(NamedTuple):
+  """The `Vocabulary` of each side."""
+
+  source: vocabulary.Vocabulary
+  target: vocabulary.Vocabulary
+
+
+FILES = ("source_vocabulary.txt", "target_vocabulary.txt")
 """The names of the files that `save_vocabularies` writes."""
 
 _LONGEST = 1 << 24  # bytes of a line
@@ -34,7 +59,7 @@ _TUTORIAL_WORDS = re.compile(f"[{_MARKS}]|[^ \t\n\r\x0b\x0c{_MARKS}]+")
 _DIGITS = re.compile("[0-9]")
 
 
-def split_words(line):
+def split_words(line: str) -> List[str]:
   """Returns the words of a line, separated by white space of any kind.
 
   Args:
@@ -46,7 +71,7 @@ def split_words(line):
   return line.split()
 
 
-def split_as_tutorial(line):
+def split_as_tutorial(line: str) -> List[str]:
   """Returns the words of a line, split as in the translate tutorial.
 
   White space separates words, each of `.,!?"':;)(` is a word of its own, and
@@ -64,7 +89,7 @@ def split_as_tutorial(line):
   return _TUTORIAL_WORDS.findall(_DIGITS.sub("0", line))
 
 
-def read_lines(path, limit=None):
+def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
   """Reads a text file line by line.
 
   Lines end only with `\\n` or `\\r\\n`, not with the other line separators of
@@ -125,7 +150,12 @@ class AlignedFiles:
     limit: the number of lines to read, or None.
   """
 
-  def __init__(self, paths, tokenize=split_words, limit=None):
+  def __init__(
+    self,
+    paths: Iterable[hints.Path],
+    tokenize: Union[Tokenize, Sequence[Tokenize]] = split_words,
+    limit: Optional[int] = None,
+  ) -> None:
     """Opens nothing yet.
 
     Args:
@@ -159,7 +189,7 @@ class AlignedFiles:
       )
     self._tokenize = each
 
-  def side(self, k):
+  def side(self, k: int) -> Iterator[Tuple[str, ...]]:
     """Reads only one file.
 
     Args:
@@ -175,7 +205,7 @@ class AlignedFiles:
     lines = read_lines(self.paths[k], self.limit)
     return (tuple(tokenize(line)) for line in lines)
 
-  def __iter__(self):
+  def __iter__(self) -> Iterator[Tuple[Tuple[str, ...], ...]]:
     nothing = object()
     sides = [self.side(k) for k in range(len(self.paths))]
     tuples = itertools.zip_longest(*sides, fillvalue=nothing)
@@ -219,8 +249,12 @@ class ParallelCorpus(AlignedFiles):
   """
 
   def __init__(
-    self, source_path, target_path, tokenize=split_words, limit=None
-  ):
+    self,
+    source_path: hints.Path,
+    target_path: hints.Path,
+    tokenize: Union[Tokenize, Sequence[Tokenize]] = split_words,
+    limit: Optional[int] = None,
+  ) -> None:
     """Opens nothing yet.
 
     Args:
@@ -239,7 +273,7 @@ class ParallelCorpus(AlignedFiles):
     super().__init__((source_path, target_path), tokenize, limit)
     self.source_path, self.target_path = self.paths
 
-  def sources(self):
+  def sources(self) -> Iterator[Tuple[str, ...]]:
     """Reads only the sources.
 
     Yields:
@@ -250,7 +284,7 @@ class ParallelCorpus(AlignedFiles):
     """
     return self.side(0)
 
-  def targets(self):
+  def targets(self) -> Iterator[Tuple[str, ...]]:
     """Reads only the targets.
 
     Yields:
@@ -261,7 +295,7 @@ class ParallelCorpus(AlignedFiles):
     """
     return self.side(1)
 
-  def lines(self):
+  def lines(self) -> Iterator[Line]:
     """Reads both sides together.
 
     Yields:
@@ -280,8 +314,12 @@ class ParallelCorpus(AlignedFiles):
 
 
 def build_vocabularies(
-  corpus, max_size=None, min_count=1, target_max_size=None, shared=False
-):
+  corpus: ParallelCorpus,
+  max_size: Optional[int] = None,
+  min_count: int = 1,
+  target_max_size: Optional[int] = None,
+  shared: bool = False,
+) -> Vocabularies:
   """Makes the vocabularies of a corpus, frequent tokens first.
 
   Reads the corpus once if the vocabulary is shared, else twice.
@@ -322,7 +360,7 @@ def build_vocabularies(
   )
 
 
-def save_vocabularies(vocabularies, folder):
+def save_vocabularies(vocabularies: Vocabularies, folder: str) -> None:
   """Writes both vocabularies into a folder, such as that of the model.
 
   Args:
@@ -334,7 +372,7 @@ def save_vocabularies(vocabularies, folder):
     symbols.save(os.path.join(folder, name))
 
 
-def load_vocabularies(folder):
+def load_vocabularies(folder: str) -> Vocabularies:
   """Reads what `save_vocabularies` wrote.
 
   Args:

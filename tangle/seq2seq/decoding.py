@@ -6,27 +6,57 @@ This module forms batches by bucket, restores the order of the input, handles
 lines that cannot be decoded, and writes the results.
 """
 
-import collections
+from __future__ import annotations
+
 import copy
 import os
+from typing import (
+  Any,
+  Callable,
+  Iterable,
+  List,
+  NamedTuple,
+  Optional,
+  Sequence,
+  TextIO,
+  Tuple,
+)
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
+from tangle.pipeline import pipeline as pipeline_lib
 from tangle.seq2seq import batches as batches_lib
-from tangle.seq2seq import corpora, encoding, rows, search
+from tangle.seq2seq import (
+  bucketing,
+  corpora,
+  encoding,
+  grids,
+  rows,
+  search,
+  vocabulary,
+)
 
-Candidate = collections.namedtuple("Candidate", ["symbols", "score"])
-Candidate.__doc__ = "A tuple of symbols, without specials; its score, a float."
 
-Decoded = collections.namedtuple("Decoded", ["candidates", "report"])
-Decoded.__doc__ = """What came of N lines.
+class Candidate(NamedTuple):
+  """The symbols of a result, without specials, and its score."""
 
-Attributes:
-  candidates: for each line, in order, a list of `Candidate`, the best first;
-    it is empty for a line that could not be decoded.
-  report: an `encoding.Report`, which says how many those are, and why.
-"""
+  symbols: Tuple[str, ...]
+  score: float
+
+
+class Decoded(NamedTuple):
+  """What came of N lines.
+
+  Attributes:
+    candidates: for each line, in order, a list of `Candidate`, the best first;
+      it is empty for a line that could not be decoded.
+    report: says how many those are, and why.
+  """
+
+  candidates: List[List[Candidate]]
+  report: encoding.Report
+
 
 FEEDS = (("source", "source"), ("lengths", "source_lengths"))
 """The feeds of the encoders of `attention_model`: pairs of the feed's name and
@@ -42,16 +72,16 @@ class LineDecoder:
 
   def __init__(
     self,
-    convert,
-    source_vocabulary,
-    target_vocabulary,
-    buckets,
-    batch_size=64,
-    unknown="drop",
-    layout=rows.PLAIN,
-    tokenize=corpora.split_words,
-    join=" ".join,
-  ):
+    convert: Callable[[rows.Batch], Sequence[Any]],
+    source_vocabulary: vocabulary.Vocabulary,
+    target_vocabulary: vocabulary.Vocabulary,
+    buckets: grids.Buckets,
+    batch_size: bucketing.BatchSize = 64,
+    unknown: str = "drop",
+    layout: rows.Layout = rows.PLAIN,
+    tokenize: corpora.Tokenize = corpora.split_words,
+    join: Callable[[Iterable[str]], str] = " ".join,
+  ) -> None:
     """Sets the decoder up.
 
     Args:
@@ -78,7 +108,7 @@ class LineDecoder:
     self._tokenize = tokenize
     self._join = join
 
-  def reading(self, tokenize):
+  def reading(self, tokenize: Callable[[Any], Sequence[str]]) -> LineDecoder:
     """Returns a copy with another tokenizer.
 
     Args:
@@ -92,7 +122,11 @@ class LineDecoder:
     other._tokenize = tokenize
     return other
 
-  def decode_lines(self, lines, progress=None):
+  def decode_lines(
+    self,
+    lines: Iterable[str],
+    progress: Optional[Callable[[int, int], Any]] = None,
+  ) -> Decoded:
     """Decodes lines; keeps their ids and all results in memory.
 
     Args:
@@ -127,7 +161,13 @@ class LineDecoder:
         progress(done, len(encoded.examples))
     return Decoded(found, encoded.report)
 
-  def decode_file(self, in_path, out_path, n_best=False, progress=None):
+  def decode_file(
+    self,
+    in_path: hints.Path,
+    out_path: hints.Path,
+    n_best: bool = False,
+    progress: Optional[Callable[[int, int], Any]] = None,
+  ) -> encoding.Report:
     """Decodes a file; writes the complete result or nothing.
 
     Args:
@@ -150,7 +190,12 @@ class LineDecoder:
     os.replace(partial, out_path)
     return decoded.report
 
-  def write(self, candidates, stream, n_best=False):
+  def write(
+    self,
+    candidates: Sequence[Sequence[Candidate]],
+    stream: TextIO,
+    n_best: bool = False,
+  ) -> None:
     """Writes results.
 
     Without `n_best`, line n has the best result for line n of the input; it is
@@ -180,7 +225,13 @@ class LineDecoder:
         text = self._join(candidate.symbols)
         stream.write(f"{index} ||| {text} ||| {candidate.score:.6f}\n")
 
-  def prompt(self, in_stream, out_stream, n_best=False, text="> "):
+  def prompt(
+    self,
+    in_stream: TextIO,
+    out_stream: TextIO,
+    n_best: bool = False,
+    text: str = "> ",
+  ) -> None:
     """Decodes lines that a user types, until the input ends.
 
     If a line cannot be decoded, the reason is printed and the next line is
@@ -259,8 +310,12 @@ class LineDecoder:
 
 
 def pipeline_converter(
-  pipeline, sess, searcher, encoder="encoder", feeds=FEEDS
-):
+  pipeline: pipeline_lib.Pipeline,
+  sess: hints.Session,
+  searcher: str,
+  encoder: str = "encoder",
+  feeds: Sequence[Tuple[str, str]] = FEEDS,
+) -> Callable[[rows.Batch], search.Hypotheses]:
   """Makes a `convert` from a pipeline with one encoder and one search.
 
   Args:

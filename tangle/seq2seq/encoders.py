@@ -5,7 +5,7 @@ model has one encoder per source.
 """
 
 import itertools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tangle.compat import tf1
 from tangle.nets import composites, feedforward, recurrent
@@ -20,9 +20,9 @@ class Encoded(NamedTuple):
     summary: `[B, S]`, the last states of both directions.
   """
 
-  memory: Any
-  lengths: Any
-  summary: Any
+  memory: tf1.Tensor
+  lengths: tf1.Tensor
+  summary: tf1.Tensor
 
 
 class Encoder:

@@ -1,17 +1,24 @@
 """Encodes symbols as examples, and reports which were left out, and why."""
 
+from __future__ import annotations
+
 import collections
+from typing import (
+  Any,
+  Dict,
+  Iterable,
+  List,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 import numpy as np
 
 from tangle import errors
-from tangle.seq2seq import bucketing, multi_source, rows, vocabulary
+from tangle.seq2seq import bucketing, grids, multi_source, rows, vocabulary
 from tangle.seq2seq import buckets as buckets_lib
-
-Encoded = collections.namedtuple("Encoded", ["examples", "report", "positions"])
-"""`rows.Examples` (for several sources `multi_source.MultiSourceExamples`); the
-`Report` on all that was given; and `[N]` int64, the position of each example
-in the input, from 0."""
 
 
 class Report:
@@ -24,7 +31,7 @@ class Report:
   DROPPED = ("empty", "too_long", "unknown")
   KINDS = ("kept",) + DROPPED + ("replaced",)
 
-  def __init__(self, max_examples=3):
+  def __init__(self, max_examples: int = 3) -> None:
     """Creates an empty report.
 
     Args:
@@ -34,7 +41,9 @@ class Report:
     self._examples = {kind: [] for kind in self.KINDS}
     self._max_examples = max_examples
 
-  def count(self, kind, pair, why=""):
+  def count(
+    self, kind: str, pair: Sequence[Sequence[str]], why: str = ""
+  ) -> None:
     """Counts one example.
 
     Args:
@@ -55,41 +64,41 @@ class Report:
       self._examples[kind].append(f"{shown} ({why})" if why else shown)
 
   @property
-  def kept(self):
+  def kept(self) -> int:
     """How many examples can be used."""
     return self._counts["kept"]
 
   @property
-  def empty(self):
+  def empty(self) -> int:
     """How many were dropped because a side has no symbols."""
     return self._counts["empty"]
 
   @property
-  def too_long(self):
+  def too_long(self) -> int:
     """How many were dropped because a side fits no bucket."""
     return self._counts["too_long"]
 
   @property
-  def unknown(self):
+  def unknown(self) -> int:
     """How many were dropped because of an unknown symbol."""
     return self._counts["unknown"]
 
   @property
-  def replaced(self):
+  def replaced(self) -> int:
     """How many of the kept have an unknown symbol replaced by UNK."""
     return self._counts["replaced"]
 
   @property
-  def dropped(self):
+  def dropped(self) -> int:
     """How many examples were dropped."""
     return sum(self._counts[kind] for kind in self.DROPPED)
 
   @property
-  def examples(self):
+  def examples(self) -> Dict[str, Tuple[str, ...]]:
     """The kept texts of examples: a dict from kind to a tuple of strings."""
     return {kind: tuple(shown) for kind, shown in self._examples.items()}
 
-  def summary(self):
+  def summary(self) -> str:
     """Returns the report as text: one line, and one for each further kind."""
     total = self.kept + self.dropped
     lines = [
@@ -109,9 +118,28 @@ class Report:
     return self.summary()
 
 
+class Encoded(NamedTuple):
+  """What was encoded.
+
+  Attributes:
+    examples: `rows.Examples`; for several sources
+      `multi_source.MultiSourceExamples`.
+    report: the `Report` on all that was given.
+    positions: `[N]` int64, the position of each example in the input, from 0.
+  """
+
+  examples: Any
+  report: Report
+  positions: np.ndarray
+
+
 def encode_pairs(
-  pairs, source_vocabulary, target_vocabulary, buckets, unknown="drop"
-):
+  pairs: Iterable[Tuple[Sequence[str], Sequence[str]]],
+  source_vocabulary: vocabulary.Vocabulary,
+  target_vocabulary: vocabulary.Vocabulary,
+  buckets: grids.Buckets,
+  unknown: str = "drop",
+) -> Encoded:
   """Turns pairs of sequences of symbols into examples.
 
   A pair that cannot be used is left out, counted and reported with its number,
@@ -147,7 +175,12 @@ def encode_pairs(
   return _encode(pairs, sides, 2, unknown, "encode_pairs")
 
 
-def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
+def encode_sources(
+  sources: Iterable[Sequence[str]],
+  source_vocabulary: vocabulary.Vocabulary,
+  buckets: grids.Buckets,
+  unknown: str = "unk",
+) -> Encoded:
   """Turns sequences of symbols into examples to decode, with empty targets.
 
   Like `encode_pairs`, but without targets.
@@ -173,8 +206,12 @@ def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
 
 
 def encode_tuples(
-  tuples, source_vocabularies, target_vocabulary, buckets, unknown="drop"
-):
+  tuples: Iterable[Sequence[Sequence[str]]],
+  source_vocabularies: Sequence[vocabulary.Vocabulary],
+  target_vocabulary: Optional[vocabulary.Vocabulary],
+  buckets: grids.Buckets,
+  unknown: str = "drop",
+) -> Encoded:
   """Turns tuples (source 0, ..., source K - 1, target) into examples.
 
   Like `encode_pairs`, but for K sources.
@@ -207,7 +244,12 @@ def encode_tuples(
   return _encode(tuples, sides, count, unknown, "encode_tuples")
 
 
-def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
+def encode_word(
+  word: Sequence[str],
+  source_vocabulary: vocabulary.Vocabulary,
+  largest_bucket: int,
+  unknown: str = "raise",
+) -> List[int]:
   """Turns one sequence from a user into ids, or raises the reason.
 
   Args:

@@ -3,9 +3,13 @@
 A cell is a tuple with one bucket per side. `bucketing` has those for pairs.
 """
 
+from __future__ import annotations
+
+from typing import Iterable, Sequence, Tuple
+
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.seq2seq import buckets as buckets_lib
 
 
@@ -18,7 +22,7 @@ class Buckets:
     longest: the largest length of each side that fits; for the target with EOS.
   """
 
-  def __init__(self, cells, strict):
+  def __init__(self, cells: Iterable[Tuple[int, ...]], strict: bool) -> None:
     """Stores the cells.
 
     Args:
@@ -55,7 +59,9 @@ class GridBuckets(Buckets):
     longest: the largest length of each side that fits; for the target with EOS.
   """
 
-  def __init__(self, sides, strict=False):
+  def __init__(
+    self, sides: Sequence[Sequence[int]], strict: bool = False
+  ) -> None:
     """Makes the cells.
 
     Args:
@@ -85,7 +91,7 @@ class GridBuckets(Buckets):
       places = zip(self.sides, self._find(cell))
       yield tuple(buckets[place] for buckets, place in places)
 
-  def assign(self, *lengths):
+  def assign(self, *lengths: hints.Ints) -> np.ndarray:
     """Returns the cell of each example.
 
     Args:
@@ -106,7 +112,7 @@ class GridBuckets(Buckets):
     fits = [place < len(side) for side, place in zip(self.sides, places)]
     return np.where(np.all(fits, axis=0), self._index(places), -1)
 
-  def join(self, one, other):
+  def join(self, one: int, other: int) -> int:
     """Returns the smallest cell that holds the examples of two cells.
 
     Args:

@@ -3,19 +3,30 @@
 Ids, padding and EOS have no special meaning: sequences are compared as given.
 """
 
-import collections
+from __future__ import annotations
+
 import math
+from typing import Any, NamedTuple, Sequence, Union
 
 from tangle import errors
 
-Bleu = collections.namedtuple("Bleu", ["score", "signature"])
-"""BLEU from 0 to 100, and sacrebleu's description of how it was computed."""
 
-ErrorRates = collections.namedtuple("ErrorRates", ["per", "wer", "words"])
-"""Phoneme and word error rate (fractions, not percent), and number of words."""
+class Bleu(NamedTuple):
+  """BLEU from 0 to 100, and sacrebleu's description of how it was computed."""
+
+  score: float
+  signature: str
 
 
-def edit_distance(a, b):
+class ErrorRates(NamedTuple):
+  """Phoneme and word error rate (fractions, not percent), number of words."""
+
+  per: float
+  wer: float
+  words: int
+
+
+def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
   """Returns the fewest edits that turn `a` into `b`.
 
   An edit inserts, deletes or replaces one symbol.
@@ -40,7 +51,10 @@ def edit_distance(a, b):
   return above[-1]
 
 
-def error_rates(predictions, references):
+def error_rates(
+  predictions: Sequence[Sequence[Any]],
+  references: Sequence[Sequence[Sequence[Any]]],
+) -> ErrorRates:
   """Returns phoneme and word error rate, with several references per word.
 
   Let `r_w` be the reference of word w nearest to its prediction `p_w`; at a
@@ -93,7 +107,7 @@ def error_rates(predictions, references):
   return ErrorRates(per=distance / length, wer=wrong / words, words=words)
 
 
-def perplexity(total_loss, count):
+def perplexity(total_loss: float, count: float) -> float:
   """Returns `exp(total_loss / count)`.
 
   Source: TensorFlow's translate tutorial, which also returns infinity if the
@@ -119,7 +133,11 @@ def perplexity(total_loss, count):
     return math.inf
 
 
-def bleu(hypotheses, references, tokenize="none"):
+def bleu(
+  hypotheses: Sequence[str],
+  references: Sequence[Union[str, Sequence[str]]],
+  tokenize: str = "none",
+) -> Bleu:
   """Returns the BLEU of a corpus.
 
   Source: Papineni et al. 2002, "BLEU: a Method for Automatic Evaluation of

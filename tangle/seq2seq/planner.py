@@ -5,20 +5,30 @@ and target length of its cell. The lengths are given as a joint histogram, which
 `count_lengths` makes; target lengths count EOS.
 """
 
+from __future__ import annotations
+
 import collections
+from typing import (
+  Any,
+  Dict,
+  Iterable,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+  Tuple,
+)
 
 import numpy as np
 
 from tangle import errors
-from tangle.seq2seq import bucketing, proposals
+from tangle.seq2seq import bucketing, grids, proposals
+
+LengthCounts = Mapping[Tuple[int, int], int]
+"""(source length, target length with EOS) → how many pairs have them."""
 
 
-class PaddingCost(
-  collections.namedtuple(
-    "PaddingCost",
-    ["buckets", "cell_counts", "left_out", "symbols", "positions"],
-  )
-):
+class PaddingCost(NamedTuple):
   """The cost of a set of buckets.
 
   Attributes:
@@ -29,30 +39,34 @@ class PaddingCost(
     positions: source positions and target positions, two ints.
   """
 
-  __slots__ = ()
+  buckets: grids.Buckets
+  cell_counts: Dict[Tuple[int, int], int]
+  left_out: int
+  symbols: Sequence[int]
+  positions: Sequence[int]
 
   @property
-  def kept(self):
+  def kept(self) -> int:
     """How many pairs fit a cell."""
     return sum(self.cell_counts.values())
 
   @property
-  def source_waste(self):
+  def source_waste(self) -> float:
     """The share of padding among the source positions."""
     return 1.0 - self.symbols[0] / self.positions[0]
 
   @property
-  def target_waste(self):
+  def target_waste(self) -> float:
     """The share of padding among the target positions."""
     return 1.0 - self.symbols[1] / self.positions[1]
 
   @property
-  def waste(self):
+  def waste(self) -> float:
     """The share of padding among all positions."""
     return 1.0 - sum(self.symbols) / sum(self.positions)
 
 
-class Plan(collections.namedtuple("Plan", ["independent", "joint", "costs"])):
+class Plan(NamedTuple):
   """Proposed buckets; `str(plan)` is a table of what they cost.
 
   Attributes:
@@ -62,13 +76,15 @@ class Plan(collections.namedtuple("Plan", ["independent", "joint", "costs"])):
       the buckets given for comparison.
   """
 
-  __slots__ = ()
+  independent: bucketing.IndependentBuckets
+  joint: bucketing.JointBuckets
+  costs: Dict[str, PaddingCost]
 
   def __str__(self):
     return table(self.costs)
 
 
-def count_lengths(pairs):
+def count_lengths(pairs: Iterable[Sequence[Any]]) -> Dict[Tuple[int, int], int]:
   """Counts pairs by the lengths of their sides, as a histogram to plan from.
 
   Pairs with an empty side are left out, as `encoding.encode_pairs` does.
@@ -84,7 +100,9 @@ def count_lengths(pairs):
   return collections.Counter((s, t + 1) for s, t in lengths if s and t)
 
 
-def padding_cost(length_counts, buckets):
+def padding_cost(
+  length_counts: LengthCounts, buckets: grids.Buckets
+) -> PaddingCost:
   """Returns the cost of a set of buckets.
 
   `PairBatches` pads a little more if it pools, see its `padding_waste`.
@@ -126,14 +144,14 @@ def padding_cost(length_counts, buckets):
 
 
 def plan(
-  length_counts,
-  source_count=4,
-  target_count=4,
-  pair_count=4,
-  strict=False,
-  longest=None,
-  compare=None,
-):
+  length_counts: LengthCounts,
+  source_count: int = 4,
+  target_count: int = 4,
+  pair_count: int = 4,
+  strict: bool = False,
+  longest: Optional[Tuple[int, int]] = None,
+  compare: Optional[Mapping[str, grids.Buckets]] = None,
+) -> Plan:
   """Proposes independent and joint buckets, and computes their costs.
 
   Args:
@@ -172,7 +190,7 @@ def plan(
   return Plan(independent, joint, costs)
 
 
-def table(costs):
+def table(costs: Mapping[str, PaddingCost]) -> str:
   """Returns a table of the costs of buckets, one line for each.
 
   Args:

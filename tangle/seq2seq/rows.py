@@ -6,6 +6,8 @@ padded. A `Layout` defines how a batch is laid out. The callers choose which
 examples it has.
 """
 
+from __future__ import annotations
+
 import array
 import collections
 import collections.abc
@@ -13,10 +15,11 @@ import itertools
 import numbers
 import operator
 import zlib
+from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.seq2seq import vocabulary
 
 _LARGEST_ID = np.iinfo(np.int32).max
@@ -54,11 +57,7 @@ TargetArrays = collections.namedtuple(
 TargetArrays.__doc__ = "The fields of a `Batch` that its targets alone make."
 
 
-class Layout(
-  collections.namedtuple(
-    "Layout", ["reverse_source", "pad_left", "feed_eos", "add_eos"]
-  )
-):
+class Layout(NamedTuple):
   """How examples lie in the arrays of a batch.
 
   Attributes:
@@ -70,7 +69,10 @@ class Layout(
       if not, targets are used as they are.
   """
 
-  __slots__ = ()
+  reverse_source: bool
+  pad_left: bool
+  feed_eos: bool
+  add_eos: bool
 
 
 PLAIN = Layout(
@@ -84,6 +86,9 @@ TUTORIAL = Layout(
 """The layout of TensorFlow's translate tutorial (2015): PAD, then the source
 last to first; GO, the target and EOS, then PAD."""
 
+Pairs = Sequence[Sequence[hints.Ints]]
+"""Pairs (source ids, target ids), such as `Examples`."""
+
 
 class Rows(collections.abc.Sequence):
   """Rows of ids of different lengths, concatenated in one array.
@@ -92,7 +97,7 @@ class Rows(collections.abc.Sequence):
     lengths: `[N]` int64, how many ids each row has.
   """
 
-  def __init__(self, ids, lengths):
+  def __init__(self, ids: hints.Ints, lengths: hints.Ints) -> None:
     """Stores the arrays, without a copy if they have these types.
 
     Args:
@@ -103,7 +108,13 @@ class Rows(collections.abc.Sequence):
     self.lengths = np.asarray(lengths, np.int64)
     self._ends = np.cumsum(self.lengths)
 
-  def take(self, rows, width, reverse=False, pad_left=False):
+  def take(
+    self,
+    rows: hints.Ints,
+    width: int,
+    reverse: bool = False,
+    pad_left: bool = False,
+  ) -> np.ndarray:
     """Returns rows, padded to one width.
 
     Args:
@@ -115,8 +126,7 @@ class Rows(collections.abc.Sequence):
     Returns:
       A new int32 array `[B, width]`.
     """
-    lengths = self.lengths[rows][:, np.newaxis]
-    ends = self._ends[rows][:, np.newaxis]
+    lengths, ends = (x[rows][:, None] for x in (self.lengths, self._ends))
     columns = np.arange(width)
     if pad_left:
       columns = columns - (width - lengths)
@@ -126,7 +136,9 @@ class Rows(collections.abc.Sequence):
     padded[inside] = self._ids[places[inside]]
     return padded
 
-  def as_targets(self, rows, width, layout=PLAIN):
+  def as_targets(
+    self, rows: hints.Ints, width: int, layout: Layout = PLAIN
+  ) -> TargetArrays:
     """Returns rows as the targets of a batch.
 
     Args:
@@ -150,7 +162,7 @@ class Rows(collections.abc.Sequence):
     weights = (np.arange(width) < lengths[:, np.newaxis]).astype(np.float32)
     return TargetArrays(inputs, targets, weights, int(lengths.sum()))
 
-  def digest(self, start=0):
+  def digest(self, start: int = 0) -> int:
     """Returns a checksum of all rows, equal on every machine.
 
     Args:
@@ -162,10 +174,10 @@ class Rows(collections.abc.Sequence):
     start = zlib.crc32(self.lengths.astype("<i8").tobytes(), start)
     return zlib.crc32(self._ids.astype("<i4").tobytes(), start) & 0xFFFFFFFF
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.lengths)
 
-  def __getitem__(self, row):
+  def __getitem__(self, row: Union[int, slice]) -> List[Any]:
     if isinstance(row, slice):
       return [self[n] for n in range(*row.indices(len(self)))]
     end = self._ends[row]
@@ -182,33 +194,28 @@ class Examples(collections.abc.Sequence):
     targets: the `Rows` of targets.
   """
 
-  def __init__(self, sources, targets):
-    """Joins the two sides.
-
-    Args:
-      sources: `Rows`.
-      targets: `Rows`, as many.
-    """
+  def __init__(self, sources: Rows, targets: Rows) -> None:
+    """Joins the two sides, of as many rows."""
     self.sources = sources
     self.targets = targets
 
-  def batch(self, indices, cell, layout=PLAIN):
+  def batch(
+    self, indices: hints.Ints, cell: Tuple[int, int], layout: Layout = PLAIN
+  ) -> Batch:
     """Returns some of the examples as a batch.
 
     Args:
       indices: `[B]` ints, the positions of the examples.
-      cell: the pair (source bucket, target bucket) to pad to; the examples must
-        fit.
+      cell: the source and target bucket to pad to; the examples must fit.
       layout: a `Layout`.
 
     Returns:
       A `Batch`.
     """
     source_bucket, target_bucket = cell
+    order = layout.reverse_source, layout.pad_left
     return Batch(
-      source=self.sources.take(
-        indices, source_bucket, layout.reverse_source, layout.pad_left
-      ),
+      source=self.sources.take(indices, source_bucket, *order),
       source_lengths=self.sources.lengths[indices].astype(np.int32),
       source_bucket=source_bucket,
       target_bucket=target_bucket,
@@ -217,7 +224,7 @@ class Examples(collections.abc.Sequence):
       **self.targets.as_targets(indices, target_bucket, layout)._asdict(),
     )
 
-  def target_lengths(self, layout=PLAIN):
+  def target_lengths(self, layout: Layout = PLAIN) -> np.ndarray:
     """Returns how many positions each target needs.
 
     Args:
@@ -228,7 +235,7 @@ class Examples(collections.abc.Sequence):
     """
     return self.targets.lengths + int(layout.add_eos)
 
-  def side_lengths(self, layout=PLAIN):
+  def side_lengths(self, layout: Layout = PLAIN) -> Dict[str, np.ndarray]:
     """Returns how many positions each side of each example needs.
 
     Args:
@@ -242,18 +249,14 @@ class Examples(collections.abc.Sequence):
       "target, with EOS,": self.target_lengths(layout),
     }
 
-  def digest(self):
-    """Returns a checksum of all examples, equal on every machine.
-
-    Returns:
-      An int in 0..2^32 - 1.
-    """
+  def digest(self) -> int:
+    """Returns a checksum in 0..2^32 - 1, equal on every machine."""
     return self.targets.digest(self.sources.digest())
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.sources)
 
-  def __getitem__(self, index):
+  def __getitem__(self, index: Union[int, slice]) -> Any:
     if isinstance(index, slice):
       return list(zip(self.sources[index], self.targets[index]))
     return self.sources[index], self.targets[index]
@@ -262,7 +265,7 @@ class Examples(collections.abc.Sequence):
 class Collector:
   """Collects examples one by one, at four bytes per id."""
 
-  def __init__(self, sides=2):
+  def __init__(self, sides: int = 2) -> None:
     """Creates an empty collector.
 
     Args:
@@ -270,7 +273,7 @@ class Collector:
     """
     self._sides = [(array.array("i"), array.array("q")) for _ in range(sides)]
 
-  def add(self, *sequences):
+  def add(self, *sequences: Sequence[int]) -> None:
     """Adds an example.
 
     Args:
@@ -280,20 +283,16 @@ class Collector:
       ids.extend(row)
       lengths.append(len(row))
 
-  def rows(self):
-    """Returns the collected rows.
-
-    Returns:
-      The `Rows` of each side, copies.
-    """
+  def rows(self) -> List[Rows]:
+    """Returns copies of the collected rows, the `Rows` of each side."""
     return [Rows(*map(np.array, side)) for side in self._sides]
 
-  def examples(self):
+  def examples(self) -> Examples:
     """Returns a copy of the collected pairs as `Examples`."""
     return Examples(*self.rows())
 
 
-def collect(pairs, caller="collect"):
+def collect(pairs: Pairs, caller: str = "collect") -> Examples:
   """Returns pairs of sequences of ids as `Examples`.
 
   Args:
@@ -305,8 +304,7 @@ def collect(pairs, caller="collect"):
 
   Raises:
     ArgumentError: if there are none.
-    DataError: if one is not a pair of sequences of ids, or its source is
-      empty.
+    DataError: if one is not two sequences of ids, or its source is empty.
   """
   if not isinstance(pairs, Examples):
     pairs = Examples(*lay_out(pairs, ("source", "target"), caller))
@@ -314,7 +312,9 @@ def collect(pairs, caller="collect"):
   return pairs
 
 
-def check_sources(sources, caller="check_sources"):
+def check_sources(
+  sources: Mapping[str, Rows], caller: str = "check_sources"
+) -> None:
   """Raises if there are no examples, or one has an empty source.
 
   Args:
@@ -339,7 +339,9 @@ def check_sources(sources, caller="check_sources"):
       )
 
 
-def lay_out(examples, sides, caller="lay_out"):
+def lay_out(
+  examples: Sequence[Any], sides: Sequence[str], caller: str = "lay_out"
+) -> List[Rows]:
   """Returns sequences of ids as `Rows`, checked.
 
   Args:

@@ -6,37 +6,43 @@ the batch. No gradient flows through a search. The caller must turn off the
 model's dropout.
 """
 
-import collections
+from __future__ import annotations
 
-from tangle import errors
+import collections
+from typing import NamedTuple, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.seq2seq import buckets, stepping, vocabulary
 
-Hypotheses = collections.namedtuple(
-  "Hypotheses", ["symbols", "scores", "lengths"]
-)
-Hypotheses.__doc__ = """What a search has found: of N sequences, the best first.
 
-Attributes:
-  symbols: `[B, N, S]` int32 ids, EOS from the end of each sequence on.
-  scores: `[B, N]`, in nats, falling.
-  lengths: `[B, N]` int32, the number of symbols, EOS among them; S also for a
-    sequence that has not ended after S symbols; 0 where there is no sequence.
+class Hypotheses(NamedTuple):
+  """What a search has found: of N sequences, the best first.
 
-From greedy search there is one sequence, and no N: `[B, S]`, `[B]`, `[B]`.
-"""
+  From greedy search there is one sequence, and no N: `[B, S]`, `[B]`, `[B]`.
+
+  Attributes:
+    symbols: `[B, N, S]` int32 ids, EOS from the end of each sequence on.
+    scores: `[B, N]`, in nats, falling.
+    lengths: `[B, N]` int32, the number of symbols, EOS among them; S also for a
+      sequence that has not ended after S symbols; 0 where there is no sequence.
+  """
+
+  symbols: hints.Value
+  scores: hints.Value
+  lengths: hints.Value
 
 
 def greedy(
-  step,
-  state,
-  batch_size,
-  steps,
-  go_id=vocabulary.GO_ID,
-  eos_id=vocabulary.EOS_ID,
-  dtype=tf1.float32,
-  name="greedy",
-):
+  step: hints.Step,
+  state: hints.Nest,
+  batch_size: Union[int, tf1.Tensor],
+  steps: int,
+  go_id: int = vocabulary.GO_ID,
+  eos_id: int = vocabulary.EOS_ID,
+  dtype: hints.Dtype = tf1.float32,
+  name: str = "greedy",
+) -> Hypotheses:
   """Takes the most probable symbol at each step.
 
   At a tie it takes the symbol with the smallest id.
@@ -104,18 +110,18 @@ def greedy(
 
 
 def beam(
-  step,
-  state,
-  batch_size,
-  beam_size,
-  steps,
-  length_penalty=0.0,
-  n_best=1,
-  go_id=vocabulary.GO_ID,
-  eos_id=vocabulary.EOS_ID,
-  dtype=tf1.float32,
-  name="beam",
-):
+  step: hints.Step,
+  state: hints.Nest,
+  batch_size: Union[int, tf1.Tensor],
+  beam_size: int,
+  steps: int,
+  length_penalty: float = 0.0,
+  n_best: int = 1,
+  go_id: int = vocabulary.GO_ID,
+  eos_id: int = vocabulary.EOS_ID,
+  dtype: hints.Dtype = tf1.float32,
+  name: str = "beam",
+) -> Hypotheses:
   """Searches for the sequences Y with the highest scores.
 
       score(Y) = log P(Y) / lp(Y)       lp(Y) = ((5 + |Y|) / (5 + 1)) ^ alpha

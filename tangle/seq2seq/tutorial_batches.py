@@ -6,12 +6,15 @@ random state that can be read and set, so that a resumed run draws the same
 batches.
 """
 
+from __future__ import annotations
+
 import copy
 import zlib
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.seq2seq import batches, bucketing, rows
 from tangle.seq2seq import buckets as buckets_lib
 
@@ -50,8 +53,13 @@ class TutorialBatches:
   """
 
   def __init__(
-    self, examples, batch_size, buckets=BUCKETS, seed=0, layout=rows.TUTORIAL
-  ):
+    self,
+    examples: rows.Pairs,
+    batch_size: bucketing.BatchSize,
+    buckets: bucketing.JointBuckets = BUCKETS,
+    seed: int = 0,
+    layout: rows.Layout = rows.TUTORIAL,
+  ) -> None:
     """Sorts the examples into their buckets.
 
     Args:
@@ -102,7 +110,7 @@ class TutorialBatches:
     self._digest = zlib.crc32(plan, self.examples.digest()) & 0xFFFFFFFF
 
   @property
-  def cell_counts(self):
+  def cell_counts(self) -> Dict[Tuple[int, int], int]:
     """How many examples each bucket has; empty buckets are left out.
 
     A dict from (source bucket, target bucket) to an int, in order of buckets.
@@ -110,7 +118,7 @@ class TutorialBatches:
     pairs = zip(self.buckets.cells, self._members)
     return {cell: len(members) for cell, members in pairs if len(members)}
 
-  def draw(self, cell=None):
+  def draw(self, cell: Optional[Tuple[int, int]] = None) -> rows.Batch:
     """Returns a batch, drawn with replacement.
 
     Args:
@@ -141,7 +149,7 @@ class TutorialBatches:
       members[chosen], self.buckets.cells[index], self._layout
     )
 
-  def at(self, position=None):
+  def at(self, position: Optional[Mapping[str, Any]] = None) -> TutorialBatches:
     """Returns another instance, which draws from a position on.
 
     With this method, it is a source of batches for `training.loop`.
@@ -162,17 +170,17 @@ class TutorialBatches:
     return other
 
   @property
-  def position(self):
+  def position(self) -> hints.State:
     """Where the next batch comes from: `state()`."""
     return self.state()
 
-  def __iter__(self):
+  def __iter__(self) -> TutorialBatches:
     return self
 
   def __next__(self):
     return self.draw()
 
-  def in_order(self):
+  def in_order(self) -> Iterator[rows.Batch]:
     """Returns every example once, bucket by bucket, in a fixed order.
 
     For evaluation: the last batch of a bucket may be smaller. Nothing is drawn.
@@ -190,7 +198,7 @@ class TutorialBatches:
     )
     return every.in_order()
 
-  def state(self):
+  def state(self) -> hints.State:
     """Returns the random state, as a JSON value.
 
     Returns:
@@ -208,7 +216,7 @@ class TutorialBatches:
       "plan": self._digest,
     }
 
-  def restore(self, state):
+  def restore(self, state: Mapping[str, Any]) -> None:
     """Sets the random state, so that the same batches follow.
 
     Args:

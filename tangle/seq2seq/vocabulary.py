@@ -4,10 +4,13 @@ A vocabulary maps symbols (characters, phonemes, words: any text) to ids and
 back. It does not split text into symbols.
 """
 
+from __future__ import annotations
+
 import collections
 import operator
+from typing import Any, Iterable, List, Optional, Sequence, Tuple
 
-from tangle import errors, files
+from tangle import errors, files, hints
 
 PAD_ID = 0
 """Fills a row up to the length of its bucket."""
@@ -27,7 +30,7 @@ SPECIALS = ("_PAD", "_GO", "_EOS", "_UNK")
 """The names of the ids 0..3 in a vocabulary file."""
 
 
-def show(sequence, limit=60):
+def show(sequence: Sequence[Any], limit: int = 60) -> str:
   """Formats a sequence for a message, truncated after `limit` characters.
 
   Args:
@@ -57,7 +60,7 @@ class Vocabulary:
 
   __slots__ = ("_symbols", "_ids")
 
-  def __init__(self, symbols):
+  def __init__(self, symbols: Iterable[str]) -> None:
     """Makes a vocabulary of `symbols`.
 
     Args:
@@ -80,7 +83,12 @@ class Vocabulary:
     self._ids = {s: len(SPECIALS) + n for n, s in enumerate(symbols)}
 
   @classmethod
-  def build(cls, sequences, max_size=None, min_count=1):
+  def build(
+    cls,
+    sequences: Iterable[Iterable[str]],
+    max_size: Optional[int] = None,
+    min_count: int = 1,
+  ) -> Vocabulary:
     """Makes a vocabulary of the symbols of `sequences`, frequent ones first.
 
     Symbols of equal frequency are sorted, so that the same data gives the same
@@ -125,7 +133,7 @@ class Vocabulary:
     return cls(taken[:room])
 
   @classmethod
-  def load(cls, path):
+  def load(cls, path: hints.Path) -> Vocabulary:
     """Reads a vocabulary that `save` wrote.
 
     Args:
@@ -165,7 +173,7 @@ class Vocabulary:
       )
     return cls(symbols)
 
-  def save(self, path):
+  def save(self, path: hints.Path) -> None:
     """Writes the vocabulary to `path`, completely or not at all.
 
     Args:
@@ -178,11 +186,13 @@ class Vocabulary:
     files.write_text(path, self.text)
 
   @property
-  def text(self):
+  def text(self) -> str:
     """The content of its file, a string."""
     return "".join(f"{symbol}\n" for symbol in self._symbols)
 
-  def encode(self, sequence, unknown="raise"):
+  def encode(
+    self, sequence: Iterable[str], unknown: str = "raise"
+  ) -> List[int]:
     """Turns symbols into ids; adds neither GO nor EOS.
 
     Args:
@@ -218,7 +228,7 @@ class Vocabulary:
       f"{show(sequence)}. {remedy}, or pass unknown='unk'."
     )
 
-  def decode(self, ids):
+  def decode(self, ids: Iterable[int]) -> List[str]:
     """Turns ids into symbols, up to the first EOS, without specials.
 
     Args:
@@ -252,11 +262,11 @@ class Vocabulary:
     return symbols
 
   @property
-  def symbols(self):
+  def symbols(self) -> Tuple[str, ...]:
     """All symbols as a tuple; the n-th has id n, so the specials come first."""
     return self._symbols
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self._symbols)
 
   def __contains__(self, symbol):

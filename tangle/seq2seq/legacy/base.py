@@ -7,9 +7,12 @@ TensorFlow's cells instead keep the scope of their first call, and so cannot be
 copied for the encoder of a second bucket.
 """
 
-import re
+from __future__ import annotations
 
-from tangle import errors
+import re
+from typing import Any, Optional, Tuple, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 from tangle.seq2seq.legacy import scopes
@@ -23,7 +26,7 @@ class Cell:
   A subclass defines `state_size`, `output_size` and `make_step`.
   """
 
-  def __init__(self, name):
+  def __init__(self, name: str) -> None:
     """Names the cell; makes neither ops nor variables.
 
     Args:
@@ -40,16 +43,16 @@ class Cell:
     self.name = name
 
   @property
-  def state_size(self):
+  def state_size(self) -> Any:
     """Depth of the state, in the state's structure."""
     raise NotImplementedError
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """Depth of the output."""
     raise NotImplementedError
 
-  def make_step(self, depth, dtype):
+  def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     """Creates the variables in the current variable scope.
 
     Args:
@@ -62,7 +65,7 @@ class Cell:
     """
     raise NotImplementedError
 
-  def bind(self, depth, dtype):
+  def bind(self, depth: int, dtype: tf1.DType) -> hints.Step:
     """Creates the variables below the current variable scope.
 
     Args:
@@ -76,7 +79,13 @@ class Cell:
     with scopes.inner(self.name):
       return self.make_step(depth, dtype)
 
-  def __call__(self, inputs, state, scope=None, name=None):
+  def __call__(
+    self,
+    inputs: tf1.Tensor,
+    state: hints.Nest,
+    scope: Union[str, tf1.VariableScope, None] = None,
+    name: Optional[str] = None,
+  ) -> Tuple[tf1.Tensor, hints.Nest]:
     """Runs one step; further calls in the same scope share the variables.
 
     Args:
@@ -101,7 +110,9 @@ class Cell:
         step = self.make_step(depth, dtype)
       return step(inputs, state)
 
-  def check_inputs(self, inputs):
+  def check_inputs(
+    self, inputs: tf1.Tensor
+  ) -> Tuple[tf1.Tensor, Optional[int]]:
     """Returns the input of one step as a tensor, and its depth.
 
     Args:
@@ -117,7 +128,12 @@ class Cell:
     (inputs,), depth = scopes.check_vectors(self.name, "inputs", [inputs])
     return inputs, depth
 
-  def zero_state(self, batch_size, dtype, name=None):
+  def zero_state(
+    self,
+    batch_size: Union[int, tf1.Tensor],
+    dtype: hints.Dtype,
+    name: Optional[str] = None,
+  ) -> hints.Nest:
     """Makes a state of zeros.
 
     Args:

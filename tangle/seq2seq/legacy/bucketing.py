@@ -1,21 +1,27 @@
 """One graph per pair of lengths, with shared variables, as in contrib."""
 
-from tangle import errors
+from __future__ import annotations
+
+from typing import Callable, List, Optional, Sequence, Tuple
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.seq2seq.legacy import losses, scopes
 
 
 def model_with_buckets(
-  encoder_inputs,
-  decoder_inputs,
-  targets,
-  weights,
-  buckets,
-  seq2seq,
-  softmax_loss_function=None,
-  per_example_loss=False,
-  name=None,
-):
+  encoder_inputs: Sequence[tf1.Tensor],
+  decoder_inputs: Sequence[tf1.Tensor],
+  targets: Sequence[tf1.Tensor],
+  weights: Sequence[tf1.Tensor],
+  buckets: Sequence[Tuple[int, int]],
+  seq2seq: Callable[
+    [List[tf1.Tensor], List[tf1.Tensor]], Tuple[List[tf1.Tensor], hints.Nest]
+  ],
+  softmax_loss_function: Optional[losses.LossFunction] = None,
+  per_example_loss: bool = False,
+  name: Optional[str] = None,
+) -> Tuple[List[List[tf1.Tensor]], List[tf1.Tensor]]:
   """Makes an encoder-decoder for each bucket; all share their variables.
 
   Source: `tf.contrib.legacy_seq2seq.model_with_buckets` 1.15. Departure: every

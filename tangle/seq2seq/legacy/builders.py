@@ -9,6 +9,10 @@ them under these names:
                  reads=builders.reads("encoder"))
 """
 
+from __future__ import annotations
+
+from typing import Dict
+
 from tangle.compat import tf1
 from tangle.pipeline import pieces
 from tangle.seq2seq.legacy import losses, parts
@@ -19,7 +23,7 @@ FEEDS = (("source", "source"),)
 itself reverses the source."""
 
 
-def reads(encoder):
+def reads(encoder: str) -> Dict[str, str]:
   """Returns the `reads` of a decoder, for `Pipeline.add`.
 
   Args:
@@ -31,7 +35,9 @@ def reads(encoder):
   return {field: f"{encoder}.{field}" for field in parts.Encoded._fields}
 
 
-def encoder_builder(model, reverse_source=False):
+def encoder_builder(
+  model: parts.AttentionModel, reverse_source: bool = False
+) -> pieces.Builder:
   """Returns the builder of the encoder.
 
   It feeds `source` `[B, bucket]` int32. Its outputs are `attention_states`
@@ -60,7 +66,7 @@ def encoder_builder(model, reverse_source=False):
   return build
 
 
-def decoder_builder(model):
+def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that is trained.
 
   It feeds `inputs`, `targets` and `weights`, all `[B, bucket]`, GO first in
@@ -106,7 +112,7 @@ def decoder_builder(model):
   return build
 
 
-def greedy_builder(model):
+def greedy_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that predicts by greedy search.
 
   Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
@@ -126,7 +132,12 @@ def greedy_builder(model):
   return build
 
 
-def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
+def beam_builder(
+  model: parts.AttentionModel,
+  beam_size: int,
+  length_penalty: float = 0.0,
+  n_best: int = 1,
+) -> pieces.Builder:
   """Returns the builder of the decoder that predicts by beam search.
 
   Its outputs are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and

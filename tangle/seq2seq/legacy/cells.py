@@ -4,7 +4,11 @@ Formulas, names, shapes and initial values are those of 1.15. Arguments that
 affect none of these are left out. Cells made of cells are in `wrappers`.
 """
 
-from tangle import errors
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import cells as nets_cells
 from tangle.nets import checks, half
@@ -30,12 +34,12 @@ class GRUCell(base.Cell):
 
   def __init__(
     self,
-    num_units,
-    activation=None,
-    kernel_initializer=None,
-    bias_initializer=None,
-    name="gru_cell",
-  ):
+    num_units: int,
+    activation: Optional[hints.Function] = None,
+    kernel_initializer: Optional[hints.Initializer] = None,
+    bias_initializer: Optional[hints.Initializer] = None,
+    name: str = "gru_cell",
+  ) -> None:
     """Sets up the cell; makes neither ops nor variables.
 
     Args:
@@ -57,16 +61,16 @@ class GRUCell(base.Cell):
     self._bias_initializer = bias_initializer
 
   @property
-  def state_size(self):
+  def state_size(self) -> int:
     """The depth of the state, in the structure of the state."""
     return self._units
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """The depth of the output."""
     return self._units
 
-  def make_step(self, depth, dtype):
+  def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     rows, units = depth + self._units, self._units
 
     def read(name, width, start):
@@ -115,17 +119,17 @@ class LSTMCell(base.Cell):
 
   def __init__(
     self,
-    num_units,
-    use_peepholes=False,
-    cell_clip=None,
-    initializer=None,
-    num_proj=None,
-    proj_clip=None,
-    forget_bias=1.0,
-    state_is_tuple=True,
-    activation=None,
-    name="lstm_cell",
-  ):
+    num_units: int,
+    use_peepholes: bool = False,
+    cell_clip: Optional[float] = None,
+    initializer: Optional[hints.Initializer] = None,
+    num_proj: Optional[int] = None,
+    proj_clip: Optional[float] = None,
+    forget_bias: float = 1.0,
+    state_is_tuple: bool = True,
+    activation: Optional[hints.Function] = None,
+    name: str = "lstm_cell",
+  ) -> None:
     """Sets up the cell; makes neither ops nor variables.
 
     Args:
@@ -165,18 +169,18 @@ class LSTMCell(base.Cell):
     self._state_is_tuple = state_is_tuple
 
   @property
-  def state_size(self):
+  def state_size(self) -> Any:
     """The depth of the state, in the structure of the state."""
     if self._state_is_tuple:
       return LSTMState(self._units, self._depth)
     return self._units + self._depth
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """The depth of the output."""
     return self._depth
 
-  def make_step(self, depth, dtype):
+  def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     units, start = self._units, self._initializer
     shape = [depth + self._depth, 4 * units]
     kernel = scopes.read("kernel", shape, dtype, start)
@@ -230,12 +234,12 @@ class BasicLSTMCell(LSTMCell):
 
   def __init__(
     self,
-    num_units,
-    forget_bias=1.0,
-    state_is_tuple=True,
-    activation=None,
-    name="basic_lstm_cell",
-  ):
+    num_units: int,
+    forget_bias: float = 1.0,
+    state_is_tuple: bool = True,
+    activation: Optional[hints.Function] = None,
+    name: str = "basic_lstm_cell",
+  ) -> None:
     """Sets up the cell; makes neither ops nor variables.
 
     Args:

@@ -5,14 +5,29 @@ take any memory `[B, T, D]`, even with unknown T, so that a decoder can be cut
 off from its encoder.
 """
 
+from __future__ import annotations
+
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+
+from tangle import hints
 from tangle.compat import tf1
 from tangle.nets import checks, half
 from tangle.seq2seq.legacy import attention, base, feeding, scopes
 
+LoopFunction = Callable[[tf1.Tensor, int], tf1.Tensor]
+"""A function of an output and the step, from 1, to the next input."""
+
+Projection = Tuple[hints.Value, hints.Value]
+"""The weights `[O, V]` and the biases `[V]` of an output projection."""
+
 
 def rnn_decoder(
-  decoder_inputs, initial_state, cell, loop_function=None, scope=None
-):
+  decoder_inputs: Sequence[tf1.Tensor],
+  initial_state: hints.Nest,
+  cell: base.Cell,
+  loop_function: Optional[LoopFunction] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Runs a cell over inputs, from an initial state.
 
   Source: `tf.contrib.legacy_seq2seq.rnn_decoder` 1.15.
@@ -46,7 +61,12 @@ def rnn_decoder(
     return unroll(step, feed, len(inputs), state)
 
 
-def unroll(step, feed, count, state):
+def unroll(
+  step: Callable[[Any, Any], Tuple[Any, Any]],
+  feed: Callable[[int, Any], Any],
+  count: int,
+  state: hints.Nest,
+) -> Tuple[List[Any], hints.Nest]:
   """Runs a step function a number of times.
 
   Args:
@@ -67,16 +87,16 @@ def unroll(step, feed, count, state):
 
 
 def embedding_rnn_decoder(
-  decoder_inputs,
-  initial_state,
-  cell,
-  num_symbols,
-  embedding_size,
-  output_projection=None,
-  feed_previous=False,
-  update_embedding_for_previous=True,
-  scope=None,
-):
+  decoder_inputs: Sequence[tf1.Tensor],
+  initial_state: hints.Nest,
+  cell: base.Cell,
+  num_symbols: int,
+  embedding_size: int,
+  output_projection: Optional[Projection] = None,
+  feed_previous: Union[bool, tf1.Tensor] = False,
+  update_embedding_for_previous: bool = True,
+  scope: Union[str, tf1.VariableScope, None] = None,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Runs a cell over symbols, given or predicted.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_rnn_decoder` 1.15.
@@ -126,17 +146,17 @@ def embedding_rnn_decoder(
 
 
 def attention_decoder(
-  decoder_inputs,
-  initial_state,
-  attention_states,
-  cell,
-  output_size=None,
-  num_heads=1,
-  loop_function=None,
-  dtype=None,
-  scope=None,
-  initial_state_attention=False,
-):
+  decoder_inputs: Sequence[tf1.Tensor],
+  initial_state: hints.Nest,
+  attention_states: tf1.Tensor,
+  cell: base.Cell,
+  output_size: Optional[int] = None,
+  num_heads: int = 1,
+  loop_function: Optional[LoopFunction] = None,
+  dtype: Optional[tf1.DType] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+  initial_state_attention: bool = False,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Runs a cell over inputs, from an initial state, attending to a memory.
 
       x = [input, contexts before] kernel + bias
@@ -198,21 +218,21 @@ def _decode(step, feed, inputs):
 
 
 def embedding_attention_decoder(
-  decoder_inputs,
-  initial_state,
-  attention_states,
-  cell,
-  num_symbols,
-  embedding_size,
-  num_heads=1,
-  output_size=None,
-  output_projection=None,
-  feed_previous=False,
-  update_embedding_for_previous=True,
-  dtype=None,
-  scope=None,
-  initial_state_attention=False,
-):
+  decoder_inputs: Sequence[tf1.Tensor],
+  initial_state: hints.Nest,
+  attention_states: tf1.Tensor,
+  cell: base.Cell,
+  num_symbols: int,
+  embedding_size: int,
+  num_heads: int = 1,
+  output_size: Optional[int] = None,
+  output_projection: Optional[Projection] = None,
+  feed_previous: Union[bool, tf1.Tensor] = False,
+  update_embedding_for_previous: bool = True,
+  dtype: Optional[tf1.DType] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+  initial_state_attention: bool = False,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Runs an attention decoder over symbols, given or predicted.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_attention_decoder` 1.15.
@@ -281,17 +301,19 @@ def embedding_attention_decoder(
 
 
 def embedding_attention_start(
-  initial_state,
-  attention_states,
-  cell,
-  num_symbols,
-  embedding_size,
-  num_heads=1,
-  output_size=None,
-  dtype=None,
-  scope=None,
-  initial_state_attention=False,
-):
+  initial_state: hints.Nest,
+  attention_states: tf1.Tensor,
+  cell: base.Cell,
+  num_symbols: int,
+  embedding_size: int,
+  num_heads: int = 1,
+  output_size: Optional[int] = None,
+  dtype: Optional[tf1.DType] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+  initial_state_attention: bool = False,
+) -> Tuple[
+  Callable[[tf1.Tensor, hints.Nest], Tuple[tf1.Tensor, hints.Nest]], hints.Nest
+]:
   """Prepares `embedding_attention_decoder` to be run step by step.
 
   The variables are those of `embedding_attention_decoder`.

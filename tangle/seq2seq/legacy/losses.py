@@ -1,19 +1,26 @@
 """Losses over time-major sequences, as in `tf.contrib.legacy_seq2seq`."""
 
+from __future__ import annotations
+
+from typing import Callable, Optional, Sequence, Tuple
+
 from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import checks, half
 from tangle.seq2seq.legacy import scopes
 
+LossFunction = Callable[..., tf1.Tensor]
+"""A function of the keyword arguments `labels` and `logits`, to losses."""
+
 
 def sequence_loss_by_example(
-  logits,
-  targets,
-  weights,
-  average_across_timesteps=True,
-  softmax_loss_function=None,
-  name=None,
-):
+  logits: Sequence[tf1.Tensor],
+  targets: Sequence[tf1.Tensor],
+  weights: Sequence[tf1.Tensor],
+  average_across_timesteps: bool = True,
+  softmax_loss_function: Optional[LossFunction] = None,
+  name: Optional[str] = None,
+) -> tf1.Tensor:
   """Weighted cross entropy of each example.
 
   Returns `sum_t w_t l_t / (sum_t w_t + 1e-12)` with
@@ -50,14 +57,14 @@ def sequence_loss_by_example(
 
 
 def sequence_loss(
-  logits,
-  targets,
-  weights,
-  average_across_timesteps=True,
-  average_across_batch=True,
-  softmax_loss_function=None,
-  name=None,
-):
+  logits: Sequence[tf1.Tensor],
+  targets: Sequence[tf1.Tensor],
+  weights: Sequence[tf1.Tensor],
+  average_across_timesteps: bool = True,
+  average_across_batch: bool = True,
+  softmax_loss_function: Optional[LossFunction] = None,
+  name: Optional[str] = None,
+) -> tf1.Tensor:
   """Weighted cross entropy of a batch: the sum or mean over examples.
 
   The mean is over examples, not over symbols: a short example counts as much
@@ -96,7 +103,13 @@ def sequence_loss(
     return half.in_float32(reduce, found)
 
 
-def weighted_sums(caller, logits, targets, weights, softmax_loss_function=None):
+def weighted_sums(
+  caller: str,
+  logits: Sequence[tf1.Tensor],
+  targets: Sequence[tf1.Tensor],
+  weights: Sequence[tf1.Tensor],
+  softmax_loss_function: Optional[LossFunction] = None,
+) -> Tuple[tf1.Tensor, tf1.Tensor, tf1.DType]:
   """Sums each example's weighted losses, and its weights.
 
   Args:

@@ -15,7 +15,11 @@ itself; encoder and decoder then share its variables, under the encoder's names.
 `share_cell=True` loads the checkpoints of such code.
 """
 
-from tangle import errors
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 from tangle.seq2seq.legacy import (
@@ -29,13 +33,13 @@ from tangle.seq2seq.legacy import (
 
 
 def basic_rnn_seq2seq(
-  encoder_inputs,
-  decoder_inputs,
-  cell,
-  dtype=tf1.float32,
-  scope=None,
-  share_cell=False,
-):
+  encoder_inputs: Sequence[tf1.Tensor],
+  decoder_inputs: Sequence[tf1.Tensor],
+  cell: base.Cell,
+  dtype: tf1.DType = tf1.float32,
+  scope: Union[str, tf1.VariableScope, None] = None,
+  share_cell: bool = False,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Encodes a sequence as a cell's final state, and decodes from there.
 
   Source: `tf.contrib.legacy_seq2seq.basic_rnn_seq2seq` 1.15.
@@ -67,13 +71,13 @@ def basic_rnn_seq2seq(
 
 
 def tied_rnn_seq2seq(
-  encoder_inputs,
-  decoder_inputs,
-  cell,
-  loop_function=None,
-  dtype=tf1.float32,
-  scope=None,
-):
+  encoder_inputs: Sequence[tf1.Tensor],
+  decoder_inputs: Sequence[tf1.Tensor],
+  cell: base.Cell,
+  loop_function: Optional[decoders.LoopFunction] = None,
+  dtype: tf1.DType = tf1.float32,
+  scope: Union[str, tf1.VariableScope, None] = None,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Encodes a sequence as a cell's final state, and decodes with that cell.
 
   Source: `tf.contrib.legacy_seq2seq.tied_rnn_seq2seq` 1.15.
@@ -121,18 +125,18 @@ def tied_rnn_seq2seq(
 
 
 def embedding_rnn_seq2seq(
-  encoder_inputs,
-  decoder_inputs,
-  cell,
-  num_encoder_symbols,
-  num_decoder_symbols,
-  embedding_size,
-  output_projection=None,
-  feed_previous=False,
-  dtype=None,
-  scope=None,
-  share_cell=False,
-):
+  encoder_inputs: Sequence[tf1.Tensor],
+  decoder_inputs: Sequence[tf1.Tensor],
+  cell: base.Cell,
+  num_encoder_symbols: int,
+  num_decoder_symbols: int,
+  embedding_size: int,
+  output_projection: Optional[decoders.Projection] = None,
+  feed_previous: Union[bool, tf1.Tensor] = False,
+  dtype: Optional[tf1.DType] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+  share_cell: bool = False,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Encodes symbols as a cell's final state, and decodes symbols from there.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_rnn_seq2seq` 1.15.
@@ -200,17 +204,17 @@ def embedding_rnn_seq2seq(
 
 
 def embedding_tied_rnn_seq2seq(
-  encoder_inputs,
-  decoder_inputs,
-  cell,
-  num_symbols,
-  embedding_size,
-  num_decoder_symbols=None,
-  output_projection=None,
-  feed_previous=False,
-  dtype=None,
-  scope=None,
-):
+  encoder_inputs: Sequence[tf1.Tensor],
+  decoder_inputs: Sequence[tf1.Tensor],
+  cell: base.Cell,
+  num_symbols: int,
+  embedding_size: int,
+  num_decoder_symbols: Optional[int] = None,
+  output_projection: Optional[decoders.Projection] = None,
+  feed_previous: Union[bool, tf1.Tensor] = False,
+  dtype: Optional[tf1.DType] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Encodes and decodes symbols with one table and one cell.
 
   Source: `tf.contrib.legacy_seq2seq.embedding_tied_rnn_seq2seq` 1.15. As there,
@@ -272,20 +276,20 @@ def embedding_tied_rnn_seq2seq(
 
 
 def embedding_attention_seq2seq(
-  encoder_inputs,
-  decoder_inputs,
-  cell,
-  num_encoder_symbols,
-  num_decoder_symbols,
-  embedding_size,
-  num_heads=1,
-  output_projection=None,
-  feed_previous=False,
-  dtype=None,
-  scope=None,
-  initial_state_attention=False,
-  share_cell=False,
-):
+  encoder_inputs: Sequence[tf1.Tensor],
+  decoder_inputs: Sequence[tf1.Tensor],
+  cell: base.Cell,
+  num_encoder_symbols: int,
+  num_decoder_symbols: int,
+  embedding_size: int,
+  num_heads: int = 1,
+  output_projection: Optional[decoders.Projection] = None,
+  feed_previous: Union[bool, tf1.Tensor] = False,
+  dtype: Optional[tf1.DType] = None,
+  scope: Union[str, tf1.VariableScope, None] = None,
+  initial_state_attention: bool = False,
+  share_cell: bool = False,
+) -> Tuple[List[tf1.Tensor], hints.Nest]:
   """Encodes symbols, and decodes symbols attending to the encoder's outputs.
 
   Without `output_projection`, the cell's output is mapped to V numbers, and

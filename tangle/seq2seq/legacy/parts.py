@@ -5,9 +5,11 @@ with the same variables. Two tensors pass between them. The decoder need not
 know their lengths, so each part can have its own graphs.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from tangle import errors
+from typing import List, NamedTuple, Optional, Sequence, Union
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 from tangle.seq2seq import attention_model, search
@@ -16,6 +18,7 @@ from tangle.seq2seq.legacy import (
   decoders,
   encoders,
   feeding,
+  losses,
   scopes,
   tutorial,
   wrappers,
@@ -31,8 +34,8 @@ class Encoded(NamedTuple):
       for an LSTM c before h.
   """
 
-  attention_states: Any
-  state: Any
+  attention_states: tf1.Tensor
+  state: tf1.Tensor
 
 
 class Decoded(NamedTuple):
@@ -43,8 +46,8 @@ class Decoded(NamedTuple):
     state: the final state, in the structure of the cell's.
   """
 
-  outputs: Any
-  state: Any
+  outputs: List[tf1.Tensor]
+  state: hints.Nest
 
 
 class AttentionModel:
@@ -63,17 +66,17 @@ class AttentionModel:
 
   def __init__(
     self,
-    cell,
-    num_encoder_symbols,
-    num_decoder_symbols,
-    embedding_size,
-    num_heads=1,
-    output_projection=None,
-    initial_state_attention=False,
-    share_cell=False,
-    dtype=tf1.float32,
-    scope="embedding_attention_seq2seq",
-  ):
+    cell: base.Cell,
+    num_encoder_symbols: int,
+    num_decoder_symbols: int,
+    embedding_size: int,
+    num_heads: int = 1,
+    output_projection: Optional[tutorial.OutputProjection] = None,
+    initial_state_attention: bool = False,
+    share_cell: bool = False,
+    dtype: hints.Dtype = tf1.float32,
+    scope: str = "embedding_attention_seq2seq",
+  ) -> None:
     """Sets the model up; makes neither ops nor variables.
 
     Args:
@@ -127,7 +130,7 @@ class AttentionModel:
         "Make it with those sizes."
       )
 
-  def encode(self, source, name="encode"):
+  def encode(self, source: hints.Value, name: str = "encode") -> Encoded:
     """Encodes a batch.
 
     Args:
@@ -156,7 +159,13 @@ class AttentionModel:
       joined = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
       return Encoded(tf1.stack(outputs, 1), joined)
 
-  def decode(self, encoded, inputs, feed_previous=False, name="decode"):
+  def decode(
+    self,
+    encoded: Encoded,
+    inputs: hints.Value,
+    feed_previous: Union[bool, tf1.Tensor] = False,
+    name: str = "decode",
+  ) -> Decoded:
     """Decodes a batch.
 
     Args:
@@ -225,7 +234,9 @@ class AttentionModel:
     parts = [state] if len(sizes) == 1 else tf1.split(state, sizes, 1)
     return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
 
-  def start(self, encoded, name="start"):
+  def start(
+    self, encoded: Encoded, name: str = "start"
+  ) -> attention_model.Start:
     """Prepares a search over the outputs of an encoder.
 
     Args:
@@ -261,7 +272,9 @@ class AttentionModel:
 
     return attention_model.Start(step, state)
 
-  def greedy(self, encoded, steps, name="greedy"):
+  def greedy(
+    self, encoded: Encoded, steps: int, name: str = "greedy"
+  ) -> search.Hypotheses:
     """Predicts each symbol from the predicted ones before it.
 
     Args:
@@ -288,13 +301,13 @@ class AttentionModel:
 
   def beam(
     self,
-    encoded,
-    steps,
-    beam_size,
-    length_penalty=0.0,
-    n_best=1,
-    name="beam",
-  ):
+    encoded: Encoded,
+    steps: int,
+    beam_size: int,
+    length_penalty: float = 0.0,
+    n_best: int = 1,
+    name: str = "beam",
+  ) -> search.Hypotheses:
     """Searches for the sequences with the highest scores.
 
     Args:
@@ -329,7 +342,7 @@ class AttentionModel:
         name="search",
       )
 
-  def logits(self, outputs):
+  def logits(self, outputs: Sequence[tf1.Tensor]) -> List[tf1.Tensor]:
     """Maps outputs of the decoder to logits, unless they are logits already.
 
     Args:
@@ -344,7 +357,7 @@ class AttentionModel:
     return [_project(output, pair) for output in outputs]
 
   @property
-  def softmax_loss_function(self):
+  def softmax_loss_function(self) -> Optional[losses.LossFunction]:
     """The argument of that name for `losses.sequence_loss`, or None."""
     if self.output_projection is None:
       return None
@@ -355,7 +368,7 @@ def _project(output, pair):
   return output if pair is None else tf1.nn.xw_plus_b(output, *pair)
 
 
-def unstack(caller, argument, batch):
+def unstack(caller: str, argument: str, batch: hints.Value) -> List[tf1.Tensor]:
   """Splits batch-major ids into steps.
 
   Args:

@@ -6,9 +6,11 @@ Its checkpoints hold, besides the model: `Variable`, the learning rate;
 `tf.compat.v1.train.Saver()`.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
 
-from tangle import errors
+from typing import Any, NamedTuple, Optional, Tuple
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks, half
 from tangle.seq2seq.legacy import scopes
@@ -22,11 +24,13 @@ class Counters(NamedTuple):
     global_step: an int32 scalar, called `Variable_1` in checkpoints.
   """
 
-  learning_rate: Any
-  global_step: Any
+  learning_rate: tf1.Variable
+  global_step: tf1.Variable
 
 
-def make_counters(learning_rate, dtype=tf1.float32):
+def make_counters(
+  learning_rate: float, dtype: tf1.DType = tf1.float32
+) -> Counters:
   """Creates the tutorial's learning rate and step counter.
 
   The tutorial gives them no names, so they are named by the order of creation
@@ -70,8 +74,13 @@ class OutputProjection:
   """
 
   def __init__(
-    self, num_symbols, size, num_samples=512, dtype=tf1.float32, seed=None
-  ):
+    self,
+    num_symbols: int,
+    size: int,
+    num_samples: Optional[int] = 512,
+    dtype: hints.Dtype = tf1.float32,
+    seed: Optional[int] = None,
+  ) -> None:
     """Sets up the map; makes neither ops nor variables.
 
     Args:
@@ -100,7 +109,7 @@ class OutputProjection:
           f"got {num_samples}. Pass None for the full softmax."
         )
 
-  def variables(self):
+  def variables(self) -> Tuple[tf1.Variable, tf1.Variable]:
     """Creates the variables in the current variable scope, or reuses them.
 
     Returns:
@@ -113,7 +122,7 @@ class OutputProjection:
         scopes.make_variable("proj_b", shape[:1], self._dtype),
       )
 
-  def pair(self):
+  def pair(self) -> Tuple[tf1.Tensor, tf1.Tensor]:
     """Returns the `output_projection` argument of the models.
 
     Returns:
@@ -122,7 +131,7 @@ class OutputProjection:
     weights, biases = self.variables()
     return tf1.transpose(weights), tf1.convert_to_tensor(biases)
 
-  def logits(self, outputs, name="logits"):
+  def logits(self, outputs: tf1.Tensor, name: str = "logits") -> tf1.Tensor:
     """Maps outputs to logits.
 
     Args:
@@ -136,7 +145,13 @@ class OutputProjection:
       weights, biases = self.pair()
       return half.add_bias(tf1.matmul(outputs, weights), biases)
 
-  def loss(self, labels, logits, sampled_values=None, name="projected_loss"):
+  def loss(
+    self,
+    labels: tf1.Tensor,
+    logits: tf1.Tensor,
+    sampled_values: Any = None,
+    name: str = "projected_loss",
+  ) -> tf1.Tensor:
     """Cross entropy of the outputs, sampled or full: a softmax loss function.
 
     Args:

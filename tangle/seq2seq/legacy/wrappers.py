@@ -1,8 +1,11 @@
 """Cells made of cells, with the variables of TensorFlow 1.15's wrappers."""
 
-import math
+from __future__ import annotations
 
-from tangle import errors
+import math
+from typing import Any, Optional, Sequence, Tuple
+
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks, half
 from tangle.seq2seq.legacy import base, scopes
@@ -16,7 +19,12 @@ class MultiRNNCell(base.Cell):
   one set of variables, at its first position: `[cell] * 2` ties the layers.
   """
 
-  def __init__(self, cells, state_is_tuple=True, name="multi_rnn_cell"):
+  def __init__(
+    self,
+    cells: Sequence[base.Cell],
+    state_is_tuple: bool = True,
+    name: str = "multi_rnn_cell",
+  ) -> None:
     """Stacks the cells; makes neither ops nor variables.
 
     Args:
@@ -46,17 +54,17 @@ class MultiRNNCell(base.Cell):
     self._state_is_tuple = state_is_tuple
 
   @property
-  def state_size(self):
+  def state_size(self) -> Any:
     """The depth of the state, in the structure of the state."""
     sizes = tuple(cell.state_size for cell in self._cells)
     return sizes if self._state_is_tuple else sum(sizes)
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """The depth of the output."""
     return self._cells[-1].output_size
 
-  def make_step(self, depth, dtype):
+  def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     steps, first = [], {}
     for k, cell in enumerate(self._cells):
       if id(cell) not in first:
@@ -97,12 +105,12 @@ class EmbeddingWrapper(base.Cell):
 
   def __init__(
     self,
-    cell,
-    embedding_classes,
-    embedding_size,
-    initializer=None,
-    name="embedding_wrapper",
-  ):
+    cell: base.Cell,
+    embedding_classes: int,
+    embedding_size: int,
+    initializer: Optional[hints.Initializer] = None,
+    name: str = "embedding_wrapper",
+  ) -> None:
     """Wraps a cell; makes neither ops nor variables.
 
     Args:
@@ -125,16 +133,16 @@ class EmbeddingWrapper(base.Cell):
     self._initializer = initializer
 
   @property
-  def state_size(self):
+  def state_size(self) -> Any:
     """The depth of the state, in the structure of the state."""
     return self._cell.state_size
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """The depth of the output."""
     return self._cell.output_size
 
-  def bind_parts(self, dtype):
+  def bind_parts(self, dtype: tf1.DType) -> Tuple[tf1.Variable, hints.Step]:
     """Creates the variables below the current variable scope.
 
     Args:
@@ -157,7 +165,7 @@ class EmbeddingWrapper(base.Cell):
     )
     return table, self._cell.bind(self._depth, dtype)
 
-  def make_step(self, depth, dtype):
+  def make_step(self, depth: Optional[int], dtype: tf1.DType) -> hints.Step:
     del depth  # ids have none
     table, inner = self._make_parts(dtype)
 
@@ -166,7 +174,7 @@ class EmbeddingWrapper(base.Cell):
 
     return step
 
-  def check_inputs(self, inputs):
+  def check_inputs(self, inputs: tf1.Tensor) -> Tuple[tf1.Tensor, None]:
     """Returns the input of one step as a tensor.
 
     Args:
@@ -192,8 +200,12 @@ class OutputProjectionWrapper(base.Cell):
   """
 
   def __init__(
-    self, cell, output_size, activation=None, name="output_projection_wrapper"
-  ):
+    self,
+    cell: base.Cell,
+    output_size: int,
+    activation: Optional[hints.Function] = None,
+    name: str = "output_projection_wrapper",
+  ) -> None:
     """Wraps a cell; makes neither ops nor variables.
 
     Args:
@@ -213,16 +225,16 @@ class OutputProjectionWrapper(base.Cell):
     self._activation = activation
 
   @property
-  def state_size(self):
+  def state_size(self) -> Any:
     """The depth of the state, in the structure of the state."""
     return self._cell.state_size
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """The depth of the output."""
     return self._output_size
 
-  def make_step(self, depth, dtype):
+  def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     inner = self._cell.bind(depth, dtype)
     project = scopes.linear([self._cell.output_size], self._output_size, dtype)
 
@@ -240,7 +252,7 @@ class Placed(base.Cell):
   With it, a decoder can share its cell with the encoder.
   """
 
-  def __init__(self, cell, place):
+  def __init__(self, cell: base.Cell, place: tf1.VariableScope) -> None:
     """Wraps a cell; makes neither ops nor variables.
 
     Args:
@@ -256,16 +268,16 @@ class Placed(base.Cell):
     self._place = place
 
   @property
-  def state_size(self):
+  def state_size(self) -> Any:
     """The depth of the state, in the structure of the state."""
     return self._cell.state_size
 
   @property
-  def output_size(self):
+  def output_size(self) -> int:
     """The depth of the output."""
     return self._cell.output_size
 
-  def bind(self, depth, dtype):
+  def bind(self, depth: int, dtype: tf1.DType) -> hints.Step:
     """Creates or reuses the variables below the other scope.
 
     Args:
