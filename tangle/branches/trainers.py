@@ -16,7 +16,7 @@ class Result(NamedTuple):
   """The result of a step.
 
   Attributes:
-    loss: the mean over the batch's records, a float.
+    loss: the mean over the batch's records.
     losses: type → mean loss over its records.
     types: the types that took part, in the order of the model.
     global_norm: the norm of all gradients before clipping; `None` without

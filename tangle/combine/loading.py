@@ -23,7 +23,7 @@ class Mismatch(NamedTuple):
   Attributes:
     variable: the name of the variable.
     saved: the name of the saved variable.
-    why: the shapes or types of both, a string.
+    why: the shapes or types of both.
   """
 
   variable: str

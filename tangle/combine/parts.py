@@ -92,7 +92,7 @@ class Part(base.Network):
 
   @property
   def input_dtype(self) -> Optional[tf1.DType]:
-    """The `tf.DType` of the input, None if it is not declared."""
+    """The dtype of the input, None if it is not declared."""
     return self._input_dtype or getattr(self.network, "input_dtype", None)
 
   @property

@@ -67,12 +67,12 @@ class Network:
 
   @property
   def name(self) -> str:
-    """The name, a string."""
+    """The name."""
     return self._name
 
   @property
   def dtype(self) -> tf1.DType:
-    """The `tf.DType` of variables, inputs and outputs."""
+    """The dtype of variables, inputs and outputs."""
     return self._dtype
 
   @property
@@ -92,7 +92,7 @@ class Network:
 
   @property
   def input_dtype(self) -> Optional[tf1.DType]:
-    """The `tf.DType` of the inputs, None if several are possible."""
+    """The dtype of the inputs, None if several are possible."""
 
   @property
   def output_depth(self) -> Optional[int]:
@@ -213,7 +213,7 @@ class Network:
     Args:
       argument: the argument's name, for messages.
       value: a tensor, a variable, or a value that TensorFlow converts to one.
-      ranks: the allowed ranks, a tuple; None for any known rank.
+      ranks: the allowed ranks; None for any known rank.
 
     Returns:
       A tensor of known rank.
@@ -239,7 +239,7 @@ class Network:
         first call, and the same D from then on.
 
     Returns:
-      D, an int.
+      D.
 
     Raises:
       ShapeError: if D is unknown, or not that of the network.

@@ -45,7 +45,7 @@ class Dense(base.Network):
 
   @property
   def input_dtype(self) -> tf1.DType:
-    """The `tf.DType` of the inputs."""
+    """The dtype of the inputs."""
     return self._dtype
 
   @property

@@ -44,12 +44,12 @@ class RecurrentLayer:
 
   @property
   def name(self) -> str:
-    """The name, a string."""
+    """The name."""
     return self._cell.name
 
   @property
   def dtype(self) -> tf1.DType:
-    """The `tf.DType` of variables, inputs and outputs."""
+    """The dtype of variables, inputs and outputs."""
     return self._cell.dtype
 
   @property

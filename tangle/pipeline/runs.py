@@ -55,8 +55,8 @@ class Result(NamedTuple):
   """The result of a step.
 
   Attributes:
-    loss: the sum of the losses, a float, weighted in a training step; `None`
-      if there are none.
+    loss: the sum of the losses, weighted in a training step; `None` if there
+      are none.
     losses: sub-model → its own loss.
     metrics: sub-model → metric name → array.
     buckets: sub-model → the bucket that was picked.

@@ -283,7 +283,7 @@ class AttentionModel:
 
     Args:
       encoded: an `Encoded`; for several sources a list of them.
-      steps: S, the largest number of symbols to predict, an int.
+      steps: S, the largest number of symbols to predict.
       name: name scope of the new ops.
 
     Returns:
@@ -310,7 +310,7 @@ class AttentionModel:
 
     Args:
       encoded: an `Encoded`; for several sources a list of them.
-      steps: S, the largest number of symbols to predict, an int.
+      steps: S, the largest number of symbols to predict.
       beam_size: K, see `search.beam`.
       length_penalty: alpha, see there.
       n_best: N, see there.

@@ -51,7 +51,7 @@ def greedy(
     step: makes one step of the model, see `stepping`.
     state: the state before the first step, a nest of tensors `[B, ...]`.
     batch_size: B, an int or a scalar int32 tensor; 0 is allowed.
-    steps: S, the largest number of symbols, an int.
+    steps: S, the largest number of symbols.
     go_id: the first input of the model.
     eos_id: the symbol that ends a sequence.
     dtype: type of the scores; that of the logits, or a wider one.
@@ -156,9 +156,8 @@ def beam(
     step: makes one step of the model, see `stepping`.
     state: the state before the first step, a nest of tensors `[B, ...]`.
     batch_size: B, an int or a scalar int32 tensor; 0 is allowed.
-    beam_size: K, how many sequences are open at once, an int; it may be larger
-      than V.
-    steps: S, the largest number of symbols in a sequence, an int.
+    beam_size: K, how many sequences are open at once; it may be larger than V.
+    steps: S, the largest number of symbols in a sequence.
     length_penalty: alpha, at least 0. With 0, the score is log P, which favours
       short sequences. Wu et al. found 0.2 best for their models; others use 0.6
       to 1, where the score is close to the mean over the symbols.

@@ -187,7 +187,7 @@ class Vocabulary:
 
   @property
   def text(self) -> str:
-    """The content of its file, a string."""
+    """The content of its file."""
     return "".join(f"{symbol}\n" for symbol in self._symbols)
 
   def encode(

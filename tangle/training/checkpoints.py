@@ -144,7 +144,7 @@ class Checkpoints:
 
     Args:
       sess: a session.
-      step: how many steps have been done, an int.
+      step: how many steps have been done.
       state: other state needed to resume: dicts, lists, strings, numbers, bools
         and `None`.
       score: the validation score of these weights, lower is better.

@@ -54,8 +54,8 @@ def step_seed(seed: int, step: int) -> np.ndarray:
   seed of another op in another step.
 
   Args:
-    seed: the seed of the run, an int.
-    step: how many steps have been done, an int.
+    seed: the seed of the run.
+    step: how many steps have been done.
 
   Returns:
     `[2]` int32, to feed to a placeholder.

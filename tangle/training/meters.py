@@ -104,7 +104,7 @@ class Meter:
     self._sums = {}
 
   def state(self) -> hints.State:
-    """Returns the state to save in a checkpoint, a dict."""
+    """Returns the state to save in a checkpoint."""
     return {bucket: list(sums) for bucket, sums in self._sums.items()}
 
   def restore(self, state: Mapping[str, Any]) -> None:

@@ -158,7 +158,7 @@ class Plateau:
     self._losses = (self._losses + [float(loss)])[-self._window :]
 
   def state(self) -> hints.State:
-    """Returns the rate and the last losses, a dict."""
+    """Returns the rate and the last losses."""
     return {"rate": self._rate, "losses": list(self._losses)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -286,7 +286,7 @@ class LearningRate:
       step: how many steps have been done.
 
     Returns:
-      The rate, a float, rounded to the dtype of the variable.
+      The rate, rounded to the dtype of the variable.
     """
     wanted = np.asarray(self.schedule.rate(step), self._dtype.as_numpy_dtype)
     if self._value is None:

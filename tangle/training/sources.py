@@ -203,7 +203,7 @@ class RandomNumbers:
     self.rng = np.random.RandomState(seed)
 
   def state(self) -> hints.State:
-    """Returns the state of the generator, a dict."""
+    """Returns the state of the generator."""
     kind, words, place, has_gauss, gauss = self.rng.get_state()
     return {
       "kind": kind,

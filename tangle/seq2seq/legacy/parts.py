@@ -92,7 +92,7 @@ class AttentionModel:
       share_cell: whether the decoder uses the encoder's variables, see
         `models`.
       dtype: float type.
-      scope: variable scope of the model, a string.
+      scope: variable scope of the model.
 
     Raises:
       ArgumentError: if an argument is out of range, or `output_projection` is
@@ -279,7 +279,7 @@ class AttentionModel:
 
     Args:
       encoded: an `Encoded`.
-      steps: S, the largest number of symbols to predict, an int.
+      steps: S, the largest number of symbols to predict.
       name: name scope of the new ops.
 
     Returns:
@@ -312,7 +312,7 @@ class AttentionModel:
 
     Args:
       encoded: an `Encoded`.
-      steps: S, the largest number of symbols to predict, an int.
+      steps: S, the largest number of symbols to predict.
       beam_size: K, see `search.beam`.
       length_penalty: alpha, see there.
       n_best: N, see there.

@@ -89,7 +89,7 @@ class OutputProjection:
       num_samples: how many symbols the loss samples per step; None for the
         full softmax.
       dtype: float type of the variables and outputs.
-      seed: seed of the sampler, an int; None for a random one.
+      seed: seed of the sampler; None for a random one.
 
     Raises:
       ArgumentError: if a size is not a positive integer, or `num_samples` is
