@@ -312,7 +312,7 @@ class Model:
     mode: str = "alternate",
     clip_norm: Optional[hints.Scalar] = None,
     global_step: Optional[tf1.Variable] = None,
-    mixtures: Sequence[Sequence[str]] = (),
+    mixtures: Sequence[Iterable[str]] = (),
   ) -> trainers.Trainer:
     """Builds the trainer.
 

@@ -134,7 +134,7 @@ class Encoded(NamedTuple):
 
 
 def encode_pairs(
-  pairs: Iterable[Tuple[Sequence[str], Sequence[str]]],
+  pairs: Iterable[Sequence[Sequence[str]]],
   source_vocabulary: vocabulary.Vocabulary,
   target_vocabulary: vocabulary.Vocabulary,
   buckets: grids.Buckets,

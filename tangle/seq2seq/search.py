@@ -11,6 +11,8 @@ from __future__ import annotations
 import collections
 from typing import NamedTuple, Union
 
+import numpy as np
+
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.seq2seq import buckets, stepping, vocabulary
@@ -28,9 +30,9 @@ class Hypotheses(NamedTuple):
       sequence that has not ended after S symbols; 0 where there is no sequence.
   """
 
-  symbols: hints.Value
-  scores: hints.Value
-  lengths: hints.Value
+  symbols: Union[tf1.Tensor, np.ndarray]
+  scores: Union[tf1.Tensor, np.ndarray]
+  lengths: Union[tf1.Tensor, np.ndarray]
 
 
 def greedy(
