@@ -23,7 +23,7 @@ class Combined(NamedTuple):
       if one backward pass gave the sum, without the gradient of each loss.
   """
 
-  gradients: Sequence[hints.Gradient]
+  gradients: List[hints.Gradient]
   weights: Optional[tf1.Tensor]
   gramian: Optional[tf1.Tensor]
 

@@ -29,7 +29,7 @@ class Composite(base.Network):
   one, so that networks of the same name do not collide.
   """
 
-  def __init__(self, children: Sequence[Tuple[str, Any]], name: str) -> None:
+  def __init__(self, children: List[Tuple[str, Any]], name: str) -> None:
     """Names the parts; makes neither ops nor variables.
 
     Args:

@@ -191,7 +191,7 @@ class Vocabulary:
     return "".join(f"{symbol}\n" for symbol in self._symbols)
 
   def encode(
-    self, sequence: Iterable[str], unknown: str = "raise"
+    self, sequence: Sequence[str], unknown: str = "raise"
   ) -> List[int]:
     """Turns symbols into ids; adds neither GO nor EOS.
 

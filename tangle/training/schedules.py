@@ -266,7 +266,7 @@ class LearningRate:
         f"LearningRate: the variable {variable.name!r} must be a scalar, got "
         f"shape {variable.shape}."
       )
-    self.variable = variable
+    self.variable: tf1.Variable = variable
     self._value = None  # the value of the variable, if known
     with variable.graph.as_default(), tf1.name_scope(f"{name}_assign"):
       self._dtype = variable.dtype.base_dtype
