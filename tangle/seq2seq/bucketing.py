@@ -24,7 +24,7 @@ Cell = Tuple[int, ...]
 """A bucket for each side."""
 
 BatchSize = Union[int, Mapping[Any, int], Callable[..., int]]
-"""How many examples a batch has: for all cells, or as a function of a cell."""
+"""The batch size: an int, or a mapping or a function from a cell to an int."""
 
 
 class IndependentBuckets(grids.GridBuckets):
