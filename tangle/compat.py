@@ -42,6 +42,9 @@ VERSION = tuple(int(part) for part in _tf.__version__.split(".")[:2])
 IS_TF1 = VERSION[0] == 1
 """Whether this is TensorFlow 1.15 rather than 2.x."""
 
+Variable = _tf.Variable
+"""The class of all variables; on 2.x not all of them are a `tf1.Variable`."""
+
 V1_CONTROL_FLOW = frozenset(
   prefix + kind
   for prefix in ("", "Ref")
@@ -390,8 +393,7 @@ def op_def(kind):
     An `OpDef`, `None` if no op of this type is registered.
   """
   graph = tf1.Graph()
-  # There is no public API.
-  find = graph._get_op_def if IS_TF1 else graph.op_def_for_type
+  find = graph._get_op_def if IS_TF1 else graph.op_def_for_type  # not public
   try:
     return find(kind)
   except (RuntimeError, tf1.errors.NotFoundError):

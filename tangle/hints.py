@@ -18,7 +18,11 @@ from typing import (
 
 import numpy as np
 
+from tangle import compat
 from tangle.compat import tf1
+
+Variable = compat.Variable
+"""A variable of any kind."""
 
 Path = Union[str, os.PathLike]
 """The path of a file or a folder."""
@@ -37,10 +41,10 @@ Array = Union[np.ndarray, np.generic, float, Sequence[Any]]
 Ints = Union[np.ndarray, Sequence[int]]
 """Ints in a sequence or an array `[N]`."""
 
-Value = Union[tf1.Tensor, tf1.Variable, Array]
+Value = Union[tf1.Tensor, Variable, Array]
 """What TensorFlow converts to a tensor."""
 
-Scalar = Union[float, tf1.Tensor, tf1.Variable]
+Scalar = Union[float, tf1.Tensor, Variable]
 """A number, or a tensor or variable that holds one."""
 
 Seed = Union[int, tf1.Tensor, np.ndarray, Sequence[int]]

@@ -164,6 +164,8 @@ class TensorsTest(case.GraphTestCase):
     self.assertFalse(compat.is_ref(v.op.outputs[0]))
     self.assertFalse(compat.is_resource_variable(w))
     self.assertTrue(compat.is_resource_variable(v))
+    for variable in (v, w):
+      self.assertIsInstance(variable, compat.Variable)
 
   @parameterized.parameters(
     (tf1.float16, True),

@@ -276,7 +276,7 @@ class Model:
         f"{new}. Make its networks outside, and call them inside it."
       )
 
-  def variables_of(self, types: Iterable[str]) -> List[tf1.Variable]:
+  def variables_of(self, types: Iterable[str]) -> List[hints.Variable]:
     """Lists the variables that a step with certain types may change.
 
     Args:
@@ -311,7 +311,7 @@ class Model:
     optimizer: Union[Callable[[], tf1.train.Optimizer], tf1.train.Optimizer],
     mode: str = "alternate",
     clip_norm: Optional[hints.Scalar] = None,
-    global_step: Optional[tf1.Variable] = None,
+    global_step: Optional[hints.Variable] = None,
     mixtures: Sequence[Iterable[str]] = (),
   ) -> trainers.Trainer:
     """Builds the trainer.

@@ -47,7 +47,7 @@ class Tuning(NamedTuple):
   """
 
   train_op: tf1.Operation
-  variables: List[List[tf1.Variable]]
+  variables: List[List[hints.Variable]]
   optimizers: List[tf1.train.Optimizer]
   active: List[tf1.Tensor]
 
@@ -108,9 +108,9 @@ def minimize(
   groups: Sequence[Group],
   frozen: Sequence[Any] = (),
   optimizer: Callable[[Any], tf1.train.Optimizer] = tf1.train.AdamOptimizer,
-  global_step: Optional[tf1.Variable] = None,
+  global_step: Optional[hints.Variable] = None,
   clip_norm: Optional[hints.Scalar] = None,
-  gradients: Optional[Sequence[Tuple[hints.Gradient, tf1.Variable]]] = None,
+  gradients: Optional[Sequence[Tuple[hints.Gradient, hints.Variable]]] = None,
   name: str = "fine_tune",
 ) -> Tuning:
   """Trains groups of parts, each with its own optimizer and learning rate.

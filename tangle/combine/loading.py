@@ -77,7 +77,7 @@ class Pretrained:
   """
 
   def __init__(
-    self, variables: List[tf1.Variable], loaders: List[Any], report: Report
+    self, variables: List[hints.Variable], loaders: List[Any], report: Report
   ) -> None:
     """Stores what `pretrained` made; each of `loaders` has `restore(sess)`."""
     self.variables, self.report = variables, report
@@ -113,7 +113,7 @@ def pretrained(
   path: str,
   into: Any,
   scope: Optional[str] = None,
-  mapping: Optional[Mapping[str, Union[tf1.Variable, str]]] = None,
+  mapping: Optional[Mapping[str, Union[hints.Variable, str]]] = None,
   strict: bool = True,
   name: str = "pretrained",
 ) -> Pretrained:

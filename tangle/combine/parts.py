@@ -111,7 +111,7 @@ class Part(base.Network):
     return getattr(self.network, "scope", None) or super().scope
 
   @property
-  def variables(self) -> List[tf1.Variable]:
+  def variables(self) -> List[hints.Variable]:
     """All its variables; most networks have none before the first call."""
     found = collections.OrderedDict(
       (variable.op.name, variable)
@@ -121,7 +121,7 @@ class Part(base.Network):
     return list(found.values())
 
   @property
-  def trainable_variables(self) -> List[tf1.Variable]:
+  def trainable_variables(self) -> List[hints.Variable]:
     """Those of its variables that the graph lists as trainable."""
     return variables_lib.trainable(self.variables)
 
@@ -262,7 +262,7 @@ class Combined(composites.Composite):
     return found
 
   @property
-  def trainable_variables(self) -> List[tf1.Variable]:
+  def trainable_variables(self) -> List[hints.Variable]:
     """Those of its variables that the graph lists as trainable."""
     return variables_lib.trainable(self.variables)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional, Sequence
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.gradients import combining, totals
 from tangle.gradients import options as options_lib
@@ -16,9 +16,9 @@ _CALLER = "gradients.of_losses"
 
 def of_losses(
   losses: Sequence[tf1.Tensor],
-  variables: Sequence[tf1.Variable],
+  variables: Sequence[hints.Variable],
   method: str = "sum",
-  shared: Optional[Sequence[tf1.Variable]] = None,
+  shared: Optional[Sequence[hints.Variable]] = None,
   boundary: Optional[Sequence[tf1.Tensor]] = None,
   name: str = "of_losses",
   **options: Any,

@@ -255,7 +255,7 @@ class GradNorm(Balance):
   def __init__(
     self,
     losses: Sequence[tf1.Tensor],
-    shared: Sequence[Union[tf1.Variable, tf1.Tensor]],
+    shared: Sequence[Union[hints.Variable, tf1.Tensor]],
     alpha: float = 1.5,
     learning_rate: float = 0.025,
     floor: float = 1e-3,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import walk
 
@@ -14,7 +14,7 @@ _CALLER = "gradients.take_turns"
 def take_turns(
   losses: Sequence[tf1.Tensor],
   optimizers: Sequence[tf1.train.Optimizer],
-  variables: Optional[Sequence[tf1.Variable]] = None,
+  variables: Optional[Sequence[hints.Variable]] = None,
   name: str = "take_turns",
 ) -> List[tf1.Operation]:
   """Makes an op for each loss that minimizes it alone.

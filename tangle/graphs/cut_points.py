@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
-from tangle import errors
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import cut, cut_choice, flops, live_sets, walk
 
@@ -45,8 +45,8 @@ class CutPoint(NamedTuple):
   bytes: int
   inputs_below: Tuple[tf1.Tensor, ...]
   inputs_above: Tuple[tf1.Tensor, ...]
-  variables_below: Tuple[tf1.Variable, ...]
-  variables_above: Tuple[tf1.Variable, ...]
+  variables_below: Tuple[hints.Variable, ...]
+  variables_above: Tuple[hints.Variable, ...]
   share: float
   drawn_twice: Tuple[str, ...]
 

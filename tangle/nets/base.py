@@ -76,7 +76,7 @@ class Network:
     return self._dtype
 
   @property
-  def variables(self) -> List[tf1.Variable]:
+  def variables(self) -> List[hints.Variable]:
     """The variables in order of creation; none before the first call."""
     return list(self._made.values())
 
@@ -166,7 +166,7 @@ class Network:
     name: str,
     shape: Sequence[int],
     initializer: Optional[hints.Initializer] = None,
-  ) -> tf1.Variable:
+  ) -> hints.Variable:
     """Returns the variable `name`, created at the first request.
 
     Args:

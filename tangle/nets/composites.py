@@ -41,7 +41,7 @@ class Composite(base.Network):
     self._children = children
 
   @property
-  def variables(self) -> List[tf1.Variable]:
+  def variables(self) -> List[hints.Variable]:
     """The variables, part by part; a shared variable is listed once."""
     unique = collections.OrderedDict(
       (id(variable), variable)

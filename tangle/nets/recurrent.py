@@ -68,7 +68,7 @@ class RecurrentLayer:
     return self._cell
 
   @property
-  def variables(self) -> List[tf1.Variable]:
+  def variables(self) -> List[hints.Variable]:
     """The variables in order of creation; none before the first call."""
     return self._cell.variables
 

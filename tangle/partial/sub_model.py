@@ -53,7 +53,7 @@ class SubModel:
     self,
     inputs: Sequence[tf1.Tensor],
     outputs: Sequence[tf1.Tensor],
-    variables: Optional[Sequence[tf1.Variable]] = None,
+    variables: Optional[Sequence[hints.Variable]] = None,
     store: str = AUTO,
     residuals: policies.Residuals = policies.FRONTIER,
     name: Optional[str] = None,

@@ -54,7 +54,7 @@ class JointTrainer:
     optimizer: tf1.train.Optimizer,
     clip_norm: Optional[hints.Scalar] = None,
     loss_weights: Optional[Mapping[str, float]] = None,
-    global_step: Optional[tf1.Variable] = None,
+    global_step: Optional[hints.Variable] = None,
     combinations: Optional[Iterable[Mapping[str, Any]]] = None,
   ) -> None:
     """Builds a joint graph and an update for each combination.

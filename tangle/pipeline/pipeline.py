@@ -292,7 +292,7 @@ class Pipeline:
     optimizer: tf1.train.Optimizer,
     clip_norm: Optional[hints.Scalar] = None,
     loss_weights: Optional[Mapping[str, float]] = None,
-    global_step: Optional[tf1.Variable] = None,
+    global_step: Optional[hints.Variable] = None,
     overlap: bool = False,
     weights_unchanged: bool = False,
     micro_batches: int = 1,

@@ -44,7 +44,7 @@ class Trainer:
     optimizer: tf1.train.Optimizer,
     clip_norm: Optional[hints.Scalar],
     loss_weights: Mapping[str, float],
-    global_step: Optional[tf1.Variable] = None,
+    global_step: Optional[hints.Variable] = None,
     overlap: bool = False,
     weights_unchanged: bool = False,
     micro_batches: int = 1,

@@ -134,7 +134,7 @@ class AttentionModel:
     self._logits = feedforward.Dense(target_size, dtype=dtype, name="logits")
 
   @property
-  def output_bias(self) -> tf1.Variable:
+  def output_bias(self) -> hints.Variable:
     """The bias of the logits, a variable `[V]`, once a decoder was built."""
     return self._logits.variables[-1]
 

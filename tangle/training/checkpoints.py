@@ -56,7 +56,7 @@ class Checkpoints:
     self,
     folder: hints.Path,
     keep: int = 3,
-    variables: Optional[Iterable[tf1.Variable]] = None,
+    variables: Optional[Iterable[hints.Variable]] = None,
     report: Optional[Callable[[str], Any]] = None,
     part: bool = False,
     name: str = "checkpoints",
@@ -336,7 +336,7 @@ class Checkpoints:
 def check_fit(
   caller: str,
   prefix: str,
-  variables: Iterable[tf1.Variable],
+  variables: Iterable[hints.Variable],
   part: bool = False,
 ) -> None:
   """Checks that a checkpoint has exactly the variables of a graph.

@@ -239,7 +239,7 @@ class LearningRate:
   def __init__(
     self,
     schedule: Any,
-    variable: Optional[tf1.Variable] = None,
+    variable: Optional[hints.Variable] = None,
     name: str = "learning_rate",
   ) -> None:
     """Adds the variable and its assign op to the default graph.
@@ -266,7 +266,7 @@ class LearningRate:
         f"LearningRate: the variable {variable.name!r} must be a scalar, got "
         f"shape {variable.shape}."
       )
-    self.variable: tf1.Variable = variable
+    self.variable: hints.Variable = variable
     self._value = None  # the value of the variable, if known
     with variable.graph.as_default(), tf1.name_scope(f"{name}_assign"):
       self._dtype = variable.dtype.base_dtype

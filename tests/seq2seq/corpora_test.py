@@ -305,7 +305,7 @@ class VocabulariesTest(CorporaTestCase):
   def test_a_missing_vocabulary_is_named(self):
     found = corpora.build_vocabularies(self.corpus_of_both)
     corpora.save_vocabularies(found, self.folder)
-    os.remove(os.path.join(self.folder, corpora.FILES.target))
+    os.remove(os.path.join(self.folder, corpora.FILES[1]))
     with self.assertRaisesRegex(
       errors.DataError, "target_vocabulary.txt is missing.*take both files"
     ):

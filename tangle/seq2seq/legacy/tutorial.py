@@ -24,8 +24,8 @@ class Counters(NamedTuple):
     global_step: an int32 scalar, called `Variable_1` in checkpoints.
   """
 
-  learning_rate: tf1.Variable
-  global_step: tf1.Variable
+  learning_rate: hints.Variable
+  global_step: hints.Variable
 
 
 def make_counters(
@@ -109,7 +109,7 @@ class OutputProjection:
           f"got {num_samples}. Pass None for the full softmax."
         )
 
-  def variables(self) -> Tuple[tf1.Variable, tf1.Variable]:
+  def variables(self) -> Tuple[hints.Variable, hints.Variable]:
     """Creates the variables in the current variable scope, or reuses them.
 
     Returns:

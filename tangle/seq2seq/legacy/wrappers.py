@@ -142,7 +142,7 @@ class EmbeddingWrapper(base.Cell):
     """The depth of the output."""
     return self._cell.output_size
 
-  def bind_parts(self, dtype: tf1.DType) -> Tuple[tf1.Variable, hints.Step]:
+  def bind_parts(self, dtype: tf1.DType) -> Tuple[hints.Variable, hints.Step]:
     """Creates the variables below the current variable scope.
 
     Args:
