@@ -181,20 +181,20 @@ class SubModel:
   def _make(self, caller):
     """Checks the store, and adds the ops that every run needs."""
     self._check(caller)
-    own_scope = tf1.name_scope(self.name)
-    with self._lock, self.graph.as_default(), own_scope as scope:
-      self._scope = scope
-      self._split, self._copy = own_forward.settle(
-        self._given, in_one_run=self.store == SESSION
-      )
-      self.upstream = [
-        tf1.placeholder(t.dtype.base_dtype, t.shape, f"upstream_{k}_ph")
-        if usable
-        else None
-        for k, (t, usable) in enumerate(zip(self.outputs, self._usable))
-      ]
-      if self.store != SESSION:
-        self._partial_shapes = self._split.prepare_partial_use()
+    with self._lock, self.graph.as_default():
+      with tf1.name_scope(self.name) as scope:
+        self._scope = scope
+        self._split, self._copy = own_forward.settle(
+          self._given, in_one_run=self.store == SESSION
+        )
+        self.upstream = [
+          tf1.placeholder(t.dtype.base_dtype, t.shape, f"upstream_{k}_ph")
+          if usable
+          else None
+          for k, (t, usable) in enumerate(zip(self.outputs, self._usable))
+        ]
+        if self.store != SESSION:
+          self._partial_shapes = self._split.prepare_partial_use()
     self._pass(tuple(self._usable))
 
   def _check(self, caller):
