@@ -61,6 +61,33 @@ def refuse_name(caller, pipeline, name):
   )
 
 
+def refuse_sources(caller, read, sources, present):
+  """Raises the error for a read that has not exactly one source in a batch.
+
+  Args:
+    caller: the name that error messages begin with, with the sub-model.
+    read: the name of the read.
+    sources: the `Source`s that it may come from.
+    present: those of them whose sub-model the batch names.
+
+  Raises:
+    ArgumentError: in any case.
+  """
+  what = f"{caller} reads {read!r} from "
+  names = [source.sub_model for source in sources]
+  if present:
+    chosen = [source.sub_model for source in present]
+    what += f"one of {list(map(str, sources))}, and the batch names {chosen}"
+    remedy = "Name only one of these sub-models in the batch"
+  elif len(sources) > 1:
+    what += f"one of {list(map(str, sources))}, but the batch names none"
+    remedy = f"Add one of the sub-models {names} to the batch"
+  else:
+    what += f"'{sources[0]}', but the batch does not name {names[0]!r}"
+    remedy = f"Add {names[0]!r}: feeds to the batch, or {{}} if it has no feeds"
+  raise errors.ArgumentError(f"{what}. {remedy}.")
+
+
 def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
   """Raises the error for an array that fits no bucket.
 

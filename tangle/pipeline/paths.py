@@ -52,9 +52,7 @@ def _build(pipeline, caller, name, bucket, sources, built):
       nodes_lib.refuse_output(caller, read, source, outputs)
     reads[read] = outputs[source.output]
   with tf1.name_scope(nodes_lib.op_name(name)):
-    piece = node.build(bucket, reads)
-  pieces_lib.check_piece(caller, piece, reads.values(), pipeline.graph)
-  return piece
+    return pieces_lib.build(caller, node, bucket, reads, pipeline.graph)
 
 
 def export(pipeline, sess, folder, buckets, inputs, outputs, name="export"):

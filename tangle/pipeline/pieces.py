@@ -32,6 +32,51 @@ class Piece(NamedTuple):
   updates: Sequence[Any] = ()
 
 
+class Reads(dict):
+  """The tensors that a builder may read; names a read that does not exist."""
+
+  def __init__(self, caller, tensors):
+    """Stores the arguments.
+
+    Args:
+      caller: the name that error messages begin with.
+      tensors: read name → tensor of any shape.
+    """
+    super().__init__(tensors)
+    self._caller = caller
+
+  def __missing__(self, name):
+    hint = errors.suggest(name, self)
+    if not hint:
+      hint = f" Add it to Pipeline.add: reads={{{name!r}: 'sub_model.output'}}."
+    raise errors.ArgumentError(
+      f"{self._caller}: its builder takes reads[{name!r}]; the reads are "
+      f"{list(self)}.{hint}"
+    )
+
+
+def build(caller, node, bucket, tensors, graph):
+  """Calls the builder of a sub-model.
+
+  Args:
+    caller: the name that error messages begin with.
+    node: the `Node` of the sub-model.
+    bucket: one of its buckets.
+    tensors: read name → tensor of any shape.
+    graph: the graph of the pipeline, which is the default graph.
+
+  Returns:
+    A `Piece`.
+
+  Raises:
+    ArgumentError: if the builder takes a read that does not exist.
+    TangleError: as `check_piece`.
+  """
+  piece = node.build(bucket, Reads(caller, tensors))
+  check_piece(caller, piece, tensors.values(), graph)
+  return piece
+
+
 def check_piece(caller, piece, reads, graph):
   """Refuses a piece that cannot be part of a pipeline.
 

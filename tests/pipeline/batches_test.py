@@ -9,7 +9,7 @@ import tangle
 from tangle import errors
 from tangle.compat import tf1
 from tangle.partial import run_errors
-from tangle.pipeline import batches
+from tangle.pipeline import batches, nodes
 from tests import case
 
 CLASSES = 5
@@ -232,6 +232,22 @@ class BatchesTest(case.GraphTestCase):
     self.assertGreater(sess_batch.loss, 0)
     explain.assert_not_called()
     fed.assert_not_called()
+
+
+class RefuseSourcesTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    ("alone", "a", "", "from 'a.h', but the batch does not name 'a'. Add 'a':"),
+    ("none", "ab", "", "one of ['a.h', 'b.h'], but the batch names none. Add"),
+    ("both", "ab", "ab", "and the batch names ['a', 'b']. Name only one"),
+  )
+  def test_the_sub_model_to_name_is_named(self, names, present, part):
+    sources = [nodes.Source(name, "h") for name in names]
+    given = [source for source in sources if source.sub_model in present]
+    with self.assertRaises(errors.ArgumentError) as caught:
+      batches.refuse_sources("Here: the sub-model 'c'", "x", sources, given)
+    message = str(caught.exception)
+    self.assertStartsWith(message, "Here: the sub-model 'c' reads 'x' from ")
+    self.assertIn(part, message)
 
 
 class RefuseShapeTest(parameterized.TestCase):

@@ -57,9 +57,9 @@ class GroupSourcesTest(absltest.TestCase):
     with tf1.Graph().as_default():
       pipeline = tangle.Pipeline()
     for name in "ab":
-      pipeline.add(name, None)
+      pipeline.add(name, self.fail)
     for name, sources in reads.items():
-      pipeline.add(name, None, reads={"x": sources})
+      pipeline.add(name, self.fail, reads={"x": sources})
     found = {}
     for source, target in nodes.group_sources("here", pipeline.nodes).items():
       found.setdefault(target, []).append(str(source))
