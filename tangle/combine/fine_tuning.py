@@ -281,8 +281,9 @@ def _check_groups(groups, global_step, clip_norm):
       )
     if step > 0 and global_step is None:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} begins at step {step}. Pass global_step, such "
-        f"as tf1.train.get_or_create_global_step()."
+        f"{_CALLER}: group {k} has unfreeze_step={step}, for which steps must "
+        f"be counted. Pass global_step, such as "
+        f"tf.compat.v1.train.get_or_create_global_step()."
       )
   if clip_norm is not None and not clip_norm > 0:
     raise errors.ArgumentError(

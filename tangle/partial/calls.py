@@ -196,8 +196,8 @@ class Call:
     if hasattr(fetches, "partial_run"):
       raise errors.ArgumentError(
         f"SubModel {self._sub_model.name!r}: run: fetches must be ops or "
-        f"tensors, got a session. Call run(fetches, upstream); the call has "
-        f"its session."
+        f"tensors, got a session. Call run(fetches, upstream); it uses the "
+        f"session of the forward run."
       )
     self._gradients(used)
     return self._finish(fetches, feed_dict)

@@ -104,7 +104,7 @@ class SubModel:
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
-        together, no output can have a gradient, `input_gradients` names no
+        together, no output can have a gradient, `input_gradients` has no
         floating input, or `recompute`, `keep` or `sizes` has no meaning for
         `residuals`.
       GraphError: if the tensors belong to several graphs.

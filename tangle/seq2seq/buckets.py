@@ -88,7 +88,13 @@ def smallest_bucket(buckets, length, sequence=None):
 
 
 def too_long(
-  caller, length, largest, sequence=None, what="sequence", strict=False
+  caller,
+  length,
+  largest,
+  sequence=None,
+  what="sequence",
+  strict=False,
+  count=1,
 ):
   """Returns the error for a sequence that fits no bucket.
 
@@ -99,16 +105,19 @@ def too_long(
     sequence: the symbols, or None if they are not available.
     what: the word for the sequence in the message.
     strict: whether a length has to be less than its bucket.
+    count: how many sequences are too long.
 
   Returns:
     A `BucketError`, to be raised.
   """
   shown = "" if sequence is None else f" {vocabulary.show(sequence)}"
+  others = f"; {count} are too long" if count > 1 else ""
   than = "not less than" if strict else "more than"
   return errors.BucketError(
     f"{caller}: the {what}{shown} has length {length}, {than} the largest "
-    f"bucket, {largest}. Add a bucket of at least {length + int(strict)}, or "
-    "leave it out and count it; nothing is cut."
+    f"bucket, {largest}{others}. Add a bucket of at least "
+    f"{length + int(strict)}, or remove what is too long from the data; tangle "
+    f"does not truncate sequences."
   )
 
 
@@ -135,7 +144,8 @@ def bucket_indices(lengths, buckets, caller="bucket_indices", what="sequence"):
       caller,
       lengths[long[0]],
       buckets[-1],
-      what=f"{what} {long[0]} ({long.size} such)",
+      what=f"{what} {long[0]}",
+      count=long.size,
     )
   return indices
 

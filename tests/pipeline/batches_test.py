@@ -193,7 +193,7 @@ class BatchesTest(case.GraphTestCase):
     for run in (trainer.forward, self.pipeline.forward):
       args = run, sess, self.batch(), ["encodr.h"]
       text = self.refusal(errors.ArgumentError, *args)
-      self.assertIn("fetch names 'encodr.h'", text)
+      self.assertIn("fetch has 'encodr.h'", text)
       self.assertIn("Perhaps 'encoder.h' is meant", text)
       args = run, sess, self.batch(), "encoder.h"
       text = self.refusal(errors.ArgumentError, *args)
@@ -259,7 +259,7 @@ class RefuseShapeTest(parameterized.TestCase):
       (4, 2, 7),
       False,
       errors.ShapeError,
-      "Axis 2 must have size 8, or give Pipeline.add pad={'x': value}.",
+      "Axis 2 must have size 8, or pad it: give Pipeline.add pad={",
     ),
     ("long", (4, 5, 8), True, errors.BucketError, "Add a larger bucket"),
     ("short", (4, 1, 8), False, errors.BucketError, "Give Pipeline.add pad="),

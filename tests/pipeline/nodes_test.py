@@ -190,7 +190,7 @@ class ChooseBucketTest(support.PipelineTestCase):
 
   def test_bucket_of_returns_something_else(self):
     node = self.node([[None, 2]], bucket_of=lambda feeds: 20)
-    message = r"'m': bucket_of returned 20, which is not one of \[0\]"
+    message = r"'m': bucket_of returned 20, .* not one of the buckets \[0\]"
     with self.assertRaisesRegex(errors.BucketError, message):
       self.choose(node, x=np.ones([1, 2]))
 
@@ -225,15 +225,17 @@ class ChooseBucketTest(support.PipelineTestCase):
   def test_array_that_is_too_long(self):
     node = self.node([[None, 2], [None, 4]], pad={"x": 0})
     message = (
-      r"the feed 'x' of shape \(3, 5\) fits none of the buckets \[0, 1\]; the "
-      r"last takes \(\?, 4\)|\(None, 4\). Add a larger bucket, or leave"
+      r"the feed 'x' of shape \(3, 5\) fits none of the buckets \[0, 1\]. The "
+      r"last one has the shape (\(\?, 4\)|\(None, 4\)). Add a larger bucket"
     )
     with self.assertRaisesRegex(errors.BucketError, message):
       self.choose(node, x=np.ones([3, 5]))
 
   def test_array_that_would_need_padding(self):
     node = self.node([[None, 2], [None, 4]])
-    with self.assertRaisesRegex(errors.BucketError, "and pad has no 'x'"):
+    with self.assertRaisesRegex(
+      errors.BucketError, "of this feed are not padded"
+    ):
       self.choose(node, x=np.ones([3, 3]))
 
   def test_wrong_rank(self):

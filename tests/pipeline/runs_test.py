@@ -133,7 +133,7 @@ class PlanErrorsTest(RunsTestCase):
 
   @parameterized.parameters("encoder.outt", "coder.out", "out", "choosy.x")
   def test_fetch_that_names_no_output(self, text):
-    message = f"fetch names '{text}'; the sub-models .*'encoder.out'"
+    message = f"fetch has '{text}'; the outputs .*'encoder.out'"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       self.pipeline.forward(self.sess, self.batch(), fetch=[text])
     self.assertEqual(self.sess.run(self.count), 0)

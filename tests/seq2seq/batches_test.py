@@ -307,7 +307,7 @@ class PairBatchesTest(BatchesTestCase):
       "long_source",
       [([5], [6]), ([5] * 11, [6])],
       errors.BucketError,
-      r"source of example 1 \(1 such\) has length 11.* bucket, 10",
+      "source of example 1 has length 11.* bucket, 10. Add",
     ),
     (
       "long_target",

@@ -230,7 +230,7 @@ class MultiSourceBatchesTest(parameterized.TestCase):
       "long_source",
       [([5], [6] * 10, [])],
       errors.BucketError,
-      r"source 1 of example 0 \(1 such\) has length 10.* bucket, 9",
+      "source 1 of example 0 has length 10.* bucket, 9. Add",
     ),
     (
       "long_target",
