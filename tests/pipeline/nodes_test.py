@@ -184,7 +184,7 @@ class ChooseBucketTest(support.PipelineTestCase):
     for graph in node.graphs.values():
       graph.piece.feeds.clear()
     with self.assertRaisesRegex(
-      errors.ArgumentError, r"the buckets \[0, 1\], but no feeds.* bucket_of"
+      errors.ArgumentError, r"the buckets \[0, 1\] but no feeds.* bucket_of"
     ):
       nodes.choose_bucket(node, {})
 

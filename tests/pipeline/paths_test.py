@@ -161,7 +161,7 @@ class PathsTest(case.GraphTestCase):
     ),
     ("output", {"outputs": {"r": "end.loss"}}, "'end.loss'"),
     ("no_output", {"outputs": {}}, "outputs is empty"),
-    ("no_input", {"inputs": {}}, "Add its feed"),
+    ("no_input", {"inputs": {}}, "Add the feed with"),
     (
       "unused",
       {"inputs": {"x": "plus.x", "label": "end.label"}},

@@ -75,7 +75,7 @@ class CheckPieceTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.DtypeError, message):
       self.check(outputs={"h": items})
     weight = self.variable("w", np.ones(3))
-    with self.assertRaisesRegex(errors.DtypeError, "got resource"):
+    with self.assertRaisesRegex(errors.DtypeError, "of dtype resource"):
       self.check(outputs={"h": weight.handle})
 
   @parameterized.parameters("feeds", "outputs", "metrics", "loss", "updates")

@@ -313,7 +313,7 @@ class PairBatchesTest(BatchesTestCase):
       "long_target",
       [([5], [6] * 11)],
       errors.BucketError,
-      "target, with EOS, of example 0 .* has length 12.* bucket, 11",
+      "target, with EOS, of example 0 has length 12.* bucket, 11",
     ),
   )
   def test_refuses_examples(self, examples, error, message):

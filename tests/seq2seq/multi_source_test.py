@@ -236,7 +236,7 @@ class MultiSourceBatchesTest(parameterized.TestCase):
       "long_target",
       [([5], [6], [7] * 8)],
       errors.BucketError,
-      "target, with EOS, of example 0 .* has length 9.* bucket, 8",
+      "target, with EOS, of example 0 has length 9.* bucket, 8",
     ),
   )
   def test_refuses_examples(self, examples, error, message):
