@@ -68,6 +68,11 @@ PHRASES = {
   "(examples|rows|words|steps) a (batch|second|step)": "per batch, per second",
   "(images|labels) a class": "per class",
   "nats an? (target )?(symbol|token|phoneme)": "nats per symbol",
+  "names no": "has no ... of this name",
+  r"such[)]": "say how many examples, words or lines",
+  "nothing is cut": "say what is not truncated",
+  "choose among those": "say what to write: 'Use these names.'",
+  "is only unknown": "if only ... is unknown",
 }
 
 

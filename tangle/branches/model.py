@@ -343,7 +343,8 @@ class Model:
       )
     if mixtures and mode != "partial":
       raise errors.ArgumentError(
-        f"{self._caller}: mixtures are for mode='partial'; 'mixed' takes all."
+        f"{self._caller}: mixtures needs mode='partial', got mode={mode!r}. "
+        f"Leave mixtures out; with mode='mixed' a batch may have any types."
       )
     arguments = {"mixtures": mixtures} if mode == "partial" else {}
     optimizer = updates.Optimizers(

@@ -126,8 +126,9 @@ class Trainer:
     self._check_types(types)
     if self.model.graph.finalized:
       raise errors.GraphError(
-        f"{self._caller}: the graph is finalized, and has no update for "
-        f"{list(types)} together. Call prepare({list(types)}) before."
+        f"{self._caller}: the graph is finalized, and has no update for a "
+        f"batch of the types {list(types)}. Call prepare({list(types)}) before "
+        f"the graph is finalized."
       )
     with self.model.graph.as_default(), tf1.control_dependencies(None):
       with tf1.name_scope(f"{self._scope}update_{'_'.join(types)}/"):

@@ -4,6 +4,7 @@ import collections
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.graphs import strategies
 from tangle.nets import half
 
 
@@ -40,11 +41,7 @@ class Optimizers:
     self._one = not callable(optimizer)
     for part in dict.fromkeys(owners.values()):
       made = optimizer if self._one else optimizer()
-      if not hasattr(made, "apply_gradients"):
-        raise errors.ArgumentError(
-          f"{caller}: optimizer must be a tf.compat.v1.train.Optimizer, or a "
-          f"function without arguments that makes one, got {made!r}."
-        )
+      strategies.check_optimizer(caller, made)
       if not self._one and any(
         made is other for other in self.of_part.values()
       ):

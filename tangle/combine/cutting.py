@@ -202,9 +202,11 @@ def _find(at, graph):
     parts = name.split("/")
     known.update("/".join(parts[:k]) for k in range(1, len(parts)))
   close = difflib.get_close_matches(at, sorted(known), 5)
+  remedy = "Give the name of a tensor, such as 'layer/Relu:0'"
+  if close:
+    remedy = f"Similar names are {close}"
   raise errors.ArgumentError(
-    f"{_CALLER}: the graph has no tensor or layer {at!r}. Close to it are "
-    f"{close}."
+    f"{_CALLER}: the graph has no tensor or layer {at!r}. {remedy}."
   )
 
 

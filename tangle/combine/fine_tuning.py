@@ -145,16 +145,18 @@ def minimize(
 
   Raises:
     ArgumentError: if there is no group, two groups share a variable, one has no
-      trainable variable, a rate or a step is out of range, the loss reaches a
-      variable that is in no group, a step is given without `global_step`, or an
-      update or a reference variable of a group that starts later cannot be put
-      into a conditional.
+      trainable variable, a rate or a step is out of range, `optimizer` makes no
+      optimizer, the loss reaches a variable that is in no group, a step is
+      given without `global_step`, or an update or a reference variable of a
+      group that starts later cannot be put into a conditional.
     CutError: if an update of a frozen part runs with the loss.
     DisconnectedError: if the loss reaches no variable of a group.
     ShapeError: if the loss is not a scalar.
   """
   groups = [Group(*group) for group in groups]
   _check_groups(groups, global_step, clip_norm)
+  rates = [group.learning_rate for group in groups]
+  optimizers = strategies.make_optimizers(_CALLER, optimizer, rates)
   if loss.shape.ndims != 0:
     raise errors.ShapeError(
       f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "
@@ -178,7 +180,6 @@ def minimize(
     ]
     if clip_norm is not None:
       lists = _clip(lists, active, later, clip_norm)
-    optimizers = [optimizer(group.learning_rate) for group in groups]
     done = []
     for k, pairs in enumerate(lists):
       changes = _Changes(optimizers[k], pairs, members[k].updates)
@@ -287,8 +288,9 @@ def _check_groups(groups, global_step, clip_norm):
       )
     if step > 0 and global_step is None:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} begins at step {step}. Pass global_step, such "
-        f"as tf1.train.get_or_create_global_step()."
+        f"{_CALLER}: group {k} has unfreeze_step={step}, for which steps must "
+        f"be counted. Pass global_step, such as "
+        f"tf.compat.v1.train.get_or_create_global_step()."
       )
   if clip_norm is not None and not clip_norm > 0:
     raise errors.ArgumentError(

@@ -34,7 +34,7 @@ def check_adapters(caller, adapter):
     if kind not in ADAPTERS:
       raise errors.ArgumentError(
         f"{caller}: adapter must be None or some of {ADAPTERS}, got {kind!r}. "
-        f"Any other adapter is a network: put it between."
+        f"To adapt in another way, put a network of your own between."
       )
   return kinds
 

@@ -344,8 +344,8 @@ def _by_mapping(found, variables, mapping):
       pairs = {name: e for name, e in pairs.items() if name in known}
     if not pairs or not set(pairs) <= set(known):
       raise errors.ArgumentError(
-        f"{_CALLER}: mapping {source!r}: {target!r} names no variable of the "
-        f"part, which has {sorted(known)}."
+        f"{_CALLER}: mapping has {source!r}: {target!r}, but the part has no "
+        f"variable {target!r}. Its variables are {sorted(known)}."
       )
     wanted.update(pairs)
   used = {entry.key for entry in wanted.values()}

@@ -26,8 +26,8 @@ def check_merge(caller, merge):
   """
   if merge not in MERGES and not callable(merge):
     raise errors.ArgumentError(
-      f"{caller}: merge must be one of {MERGES} or a callable from a list of "
-      f"what the networks give, got {merge!r}."
+      f"{caller}: merge must be one of {MERGES} or a callable from the list "
+      f"of the networks' outputs to a tensor, got {merge!r}."
     )
 
 
@@ -92,12 +92,14 @@ def _check_alike(caller, labels, tensors, kind, axis):
 def _without(shape, axis, kind, both):
   """Returns the shape that all must share, without the joined dimension."""
   if shape.ndims is None:
-    raise errors.ShapeError(f"{both}. The rank must be known: call set_shape.")
+    raise errors.ShapeError(
+      f"{both}. Their rank is unknown. Give it by set_shape()."
+    )
   if kind != "concat":
     return shape
   if not -shape.ndims <= axis < shape.ndims:
     raise errors.ShapeError(
-      f"{both}. They have no dimension {axis} to join: choose another axis."
+      f"{both}. They have no axis {axis} to concatenate. Give another axis."
     )
   dims = shape.as_list()
   dims[axis] = None

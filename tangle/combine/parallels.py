@@ -39,8 +39,9 @@ class Parallel(parts.Combined):
       )
     if gate is not None and merge in ("mean", "max", "product"):
       raise errors.ArgumentError(
-        f"{caller}: a gate weighs the networks before they are merged, which "
-        f'has no use with merge={merge!r}. Pass "sum", "concat" or a callable.'
+        f"{caller}: a gate multiplies the output of each network by a weight "
+        f"before the merge, and does not go with merge={merge!r}. Pass "
+        f'merge="sum", "concat" or a callable, or leave out gate.'
       )
     self._merge, self._inputs, self._axis = merge, inputs, axis
     unique = list({part.name: part for part in self._rows}.values())

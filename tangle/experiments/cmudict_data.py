@@ -87,8 +87,9 @@ def evaluation_words(split, pronunciations):
   missing = [word for word in words if not pronunciations.get(word)]
   if missing:
     raise errors.DataError(
-      f"evaluation_words: the word {missing[0]!r} ({len(missing)} such) has no "
-      "pronunciations. Pass those of the same `Data` as the split."
+      f"evaluation_words: {len(missing)} words of the split have no "
+      f"pronunciations, the first is {missing[0]!r}. Pass split and "
+      f"pronunciations of the same `Data`."
     )
   return EvaluationWords(words, [pronunciations[word] for word in words])
 

@@ -64,7 +64,7 @@ def parse(texts, sub_models):
     name, _, number = text.partition("=")
     if name not in sub_models:
       raise errors.ArgumentError(
-        f"placement: {text!r} names no sub-model. Write it as "
+        f"placement: {text!r} has no name of a sub-model. Write it as "
         f"'sub_model=task', with one of {list(sub_models)}."
       )
     if not _NUMBER.fullmatch(number):

@@ -8,6 +8,7 @@ from typing import List, Optional
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import (
+  attention_plots,
   command_line,
   measuring,
   placements,
@@ -308,6 +309,10 @@ class _Run:
     )
     try:
       outcome = run.run()
+      if self._network.get("model") != "legacy":
+        attention_plots.write(
+          self._out_dir, model, run.sess, self._task, self._report
+        )
     finally:
       if run.sess is not sess:
         run.sess.close()

@@ -6,7 +6,7 @@ from typing import List, Optional, Sequence
 
 from tangle import errors, hints
 from tangle.compat import tf1
-from tangle.graphs import walk
+from tangle.graphs import strategies, walk
 
 _CALLER = "gradients.take_turns"
 
@@ -35,7 +35,8 @@ def take_turns(
     A list of K ops.
 
   Raises:
-    ArgumentError: if there is no loss, or the number of optimizers differs.
+    ArgumentError: if there is no loss, the number of optimizers differs, or one
+      is no optimizer.
     DisconnectedError: if a loss reaches none of the variables.
   """
   losses = walk.check_tensors(_CALLER, "losses", losses)
@@ -46,6 +47,8 @@ def take_turns(
       f"for each, got {len(losses)} losses and {len(optimizers)} optimizers, "
       f"{len({id(found) for found in optimizers})} of them different."
     )
+  for optimizer in optimizers:
+    strategies.check_optimizer(_CALLER, optimizer)
   if variables is None:
     variables = losses[0].graph.get_collection(
       tf1.GraphKeys.TRAINABLE_VARIABLES

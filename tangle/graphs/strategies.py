@@ -6,6 +6,8 @@ accepts it. Its components are ordinary variables. A
 `tf.distribute.OneDeviceStrategy` makes plain variables.
 """
 
+import re
+
 from tangle import compat, errors
 from tangle.compat import tf1
 
@@ -70,11 +72,17 @@ def check_optimizer(caller, optimizer):
     optimizer: the argument.
 
   Raises:
-    ArgumentError: if it is a class, a train op, or anything else than an
-      optimizer.
+    ArgumentError: if it is an optimizer of Keras, a class, a train op, or
+      anything else than an optimizer.
   """
   remedy = "Give an optimizer, such as tf.compat.v1.train.AdamOptimizer()"
-  if isinstance(optimizer, type):
+  if _is_of_keras(optimizer):
+    given = f"the Keras optimizer {_class_of(optimizer).__name__}"
+    remedy = (
+      "In a graph, a Keras optimizer may change no weight. Give one of "
+      "tf.compat.v1.train, such as tf.compat.v1.train.AdamOptimizer(0.001)"
+    )
+  elif isinstance(optimizer, type):
     given = f"the class {optimizer.__name__}"
     remedy = f"Make an instance: {optimizer.__name__}()"
   elif isinstance(optimizer, (tf1.Operation, tf1.Tensor)):
@@ -86,6 +94,47 @@ def check_optimizer(caller, optimizer):
     return
   raise errors.ArgumentError(
     f"{caller}: optimizer must be an optimizer, got {given}. {remedy}."
+  )
+
+
+def make_optimizers(caller, make, rates):
+  """Makes one optimizer per learning rate.
+
+  Args:
+    caller: the name that error messages begin with.
+    make: a function from a learning rate to an optimizer, or a class.
+    rates: the learning rates, numbers or scalar tensors.
+
+  Returns:
+    A list of optimizers.
+
+  Raises:
+    ArgumentError: if `make` is no function, or makes no optimizer.
+  """
+  if not callable(make):
+    remedy = "Give a class, such as tf.compat.v1.train.AdamOptimizer"
+    if hasattr(make, "apply_gradients"):
+      remedy += ", without calling it: it is called with the rate of each group"
+    raise errors.ArgumentError(
+      f"{caller}: optimizer must be a function from a learning rate to an "
+      f"optimizer, got {make!r}. {remedy}."
+    )
+  optimizers = [make(rate) for rate in rates]
+  for optimizer in optimizers:
+    check_optimizer(caller, optimizer)
+  return optimizers
+
+
+def _class_of(optimizer):
+  return optimizer if isinstance(optimizer, type) else type(optimizer)
+
+
+def _is_of_keras(optimizer):
+  """Whether Keras, of any kind and version, has the class or a base of it."""
+  kind = _class_of(optimizer)
+  return not issubclass(kind, tf1.train.Optimizer) and any(
+    re.search(r"(^|[._])keras\.", f"{base.__module__}.")
+    for base in kind.__mro__
   )
 
 

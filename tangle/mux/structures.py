@@ -108,5 +108,5 @@ def check_rows(caller, label, nest):
       raise errors.ShapeError(
         f"{caller}: branch {label} must give one row per row that it is "
         f"given, got {checks.describe(leaf)}. Call set_shape if the rank is "
-        "only unknown."
+        "unknown."
       )

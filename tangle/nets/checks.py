@@ -139,7 +139,7 @@ def check_rank(caller, argument, tensor, ranks):
     wanted = "known rank" if ranks is None else f"rank {_either(ranks)}"
     raise errors.ShapeError(
       f"{caller}: {argument} must have {wanted}, got {describe(tensor)}. "
-      "Reshape it, or call set_shape if the rank is only unknown."
+      "Reshape it, or call set_shape if only the rank is unknown."
     )
 
 

@@ -98,6 +98,37 @@ def _sparse_values(ops):
   return found
 
 
+def check_used(caller, used, outputs):
+  """Checks which outputs a loss will use.
+
+  Args:
+    caller: the name that error messages begin with.
+    used: one bool for each output.
+    outputs: the outputs of the sub-model, of any shapes.
+
+  Returns:
+    A tuple of bools.
+
+  Raises:
+    ArgumentError: if `used` does not fit the outputs, or uses none.
+    DtypeError: if a used output is not differentiable.
+  """
+  fits = hasattr(used, "__len__") and len(used) == len(outputs)
+  if not fits or not any(used):
+    raise errors.ArgumentError(
+      f"{caller}: used must have one bool for each of the outputs "
+      f"{[t.name for t in outputs]}, at least one of them true, got {used!r}. "
+      f"To use all, give {[True] * len(outputs)}."
+    )
+  for use, tensor in zip(used, outputs):
+    if use and not compat.is_differentiable(tensor.dtype):
+      raise errors.DtypeError(
+        f"{caller}: the output {tensor.name!r} ({tensor.dtype.name}) can have "
+        f"no gradient. Its entry in used must be False."
+      )
+  return tuple(map(bool, used))
+
+
 def find_variables(caller, ops, graph, variables=None):
   """Finds the variables that get gradients.
 

@@ -212,8 +212,8 @@ class Call:
     if hasattr(fetches, "partial_run"):
       raise errors.ArgumentError(
         f"SubModel {self._sub_model.name!r}: run: fetches must be ops or "
-        f"tensors, got a session. Call run(fetches, upstream); the call has "
-        f"its session."
+        f"tensors, got a session. Call run(fetches, upstream); it uses the "
+        f"session of the forward run."
       )
     self._gradients(used)
     return self._finish(fetches, feed_dict)
@@ -262,9 +262,13 @@ class Call:
     return found
 
   def _give_up(self, end):
-    """Lets go after a failure, unless another thread has ended the call."""
+    """Lets go after a failure, unless another thread has ended the call.
+
+    `end` is what the failed run has made of `_ended`: `None` if forward failed.
+    """
     if self._ended is end and self._kept is not None:
       self._residual_set.lost.append(self._kept)
+      self._ended = end or ["interrupted"]  # now the next call may drop it
       self._let_go()
 
   def _let_go(self):
@@ -336,24 +340,25 @@ def begin(sub_model, residual_set, sess, feed_dict, unknown):
   standing = residual_set.standing
   given = {t: v for t, v in feed_dict.items() if t.name in standing}
   call = Call(sub_model, residual_set, sess, given)
-  kept = call._kept
   try:
-    outputs, shapes, _ = residual_set.store.forward(
-      sess, feed_dict, [shape for _, shape in unknown], kept.note
-    )
-    call._bound = monitored.bind(sess)
-    if residual_set.measured is None:
-      residual_set.measured = {
-        name: shape for (name, _), shape in zip(unknown, shapes)
-      }
-    # The runtime returns its own memory, which the residuals may share.
-    call.outputs = [feeds.own(value) for value in outputs]
-    return call
-  except BaseException as error:
-    call._ended = ["interrupted"]
-    residual_set.lost.append(kept)
-    residual_set.drain(sess)
-    _explain(sub_model, "forward", error, sess, feed_dict)
+    try:
+      outputs, shapes, _ = residual_set.store.forward(
+        sess, feed_dict, [shape for _, shape in unknown], call._kept.note
+      )
+      call._bound = monitored.bind(sess)
+      if residual_set.measured is None:
+        residual_set.measured = {
+          name: shape for (name, _), shape in zip(unknown, shapes)
+        }
+      # The runtime returns its own memory, which the residuals may share.
+      call.outputs = [feeds.own(value) for value in outputs]
+      return call
+    except BaseException as error:
+      call._give_up(None)
+      _explain(sub_model, "forward", error, sess, feed_dict)
+      raise
+  except BaseException:  # an interrupt before the other one was handled
+    call._give_up(None)
     raise
 
 

@@ -48,8 +48,9 @@ def take(caller, feed_dict, graph, repeated, find=None):
       )
     if not graph.is_feedable(tensor):
       raise errors.GraphError(
-        f"{caller}: {tensor.name!r} may not be fed. Cut at a tensor that "
-        f"graph.is_feedable() accepts, or put a tf.identity on it."
+        f"{caller}: TensorFlow does not allow to feed {tensor.name!r} "
+        f"({tensor.op.type}). Put a tf.identity on it, build the network on "
+        f"that, and use it as the input."
       )
     if tensor.name in repeated:
       raise errors.GraphError(
@@ -85,8 +86,8 @@ def flat(feed_dict, graph, caller="forward"):
     A list of pairs of tensor and value.
 
   Raises:
-    ArgumentError: if it is no dict, or a key is a resource variable or names no
-      tensor.
+    ArgumentError: if it is no dict, or a key is a resource variable or not the
+      name of a tensor.
   """
   if not hasattr(feed_dict, "items"):
     raise errors.ArgumentError(

@@ -9,6 +9,7 @@ from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.graphs import cut, locks, walk
 from tangle.partial import (
+  arguments,
   calls,
   choice,
   drawing,
@@ -106,7 +107,7 @@ class SubModel:
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
-        together, no output can have a gradient, `input_gradients` names no
+        together, no output can have a gradient, `input_gradients` has no
         floating input, or `recompute`, `keep` or `sizes` has no meaning for
         `residuals`.
       GraphError: if the tensors belong to several graphs.
@@ -226,19 +227,8 @@ class SubModel:
       ArgumentError: if `used` does not fit the outputs, or uses none.
       DtypeError: if a used output is not differentiable.
     """
-    used = tuple(bool(use) for use in used)
     caller = f"SubModel {self.name!r}"
-    if len(used) != len(self.outputs) or not any(used):
-      raise errors.ArgumentError(
-        f"{caller}: used must have one bool for each of the "
-        f"{len(self.outputs)} outputs, at least one of them true, got {used}."
-      )
-    for use, usable, tensor in zip(used, self._usable, self.outputs):
-      if use and not usable:
-        raise errors.DtypeError(
-          f"{caller}: the output {tensor.name!r} ({tensor.dtype.name}) can "
-          f"have no gradient; its entry in used must be False."
-        )
+    used = arguments.check_used(caller, used, self.outputs)
     return self._pass(used).passes[used]
 
   @property
@@ -366,8 +356,9 @@ class SubModel:
       ShapeError: if a fed array does not fit its tensor.
       SessionError: if the session is closed, or a variable has no value.
     """
-    used = tuple(self._usable) if used is None else tuple(map(bool, used))
-    self.prepare(used)
+    caller = f"SubModel {self.name!r}: forward"
+    used = self._usable if used is None else used
+    used = arguments.check_used(caller, used, self.outputs)
     residual_set = self._pass(used)
     feed_dict = self._own_feeds(sess, feed_dict or {}, residual_set.repeated)
     for each in list(self._residual_sets.values()):

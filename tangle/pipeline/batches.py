@@ -61,6 +61,33 @@ def refuse_name(caller, pipeline, name):
   )
 
 
+def refuse_sources(caller, read, sources, present):
+  """Raises the error for a read that has not exactly one source in a batch.
+
+  Args:
+    caller: the name that error messages begin with, with the sub-model.
+    read: the name of the read.
+    sources: the `Source`s that it may come from.
+    present: those of them whose sub-model the batch names.
+
+  Raises:
+    ArgumentError: in any case.
+  """
+  what = f"{caller} reads {read!r} from "
+  names = [source.sub_model for source in sources]
+  if present:
+    chosen = [source.sub_model for source in present]
+    what += f"one of {list(map(str, sources))}, and the batch names {chosen}"
+    remedy = "Name only one of these sub-models in the batch"
+  elif len(sources) > 1:
+    what += f"one of {list(map(str, sources))}, but the batch names none"
+    remedy = f"Add one of the sub-models {names} to the batch"
+  else:
+    what += f"'{sources[0]}', but the batch does not name {names[0]!r}"
+    remedy = f"Add {names[0]!r}: feeds to the batch, or {{}} if it has no feeds"
+  raise errors.ArgumentError(f"{what}. {remedy}.")
+
+
 def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
   """Raises the error for an array that fits no bucket.
 
@@ -92,20 +119,23 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
       if size is not None and given != size and not (may_pad and given < size):
         remedy = f"Axis {axis} must have size {size}"
         if given < size:
-          remedy += f", or give Pipeline.add pad={{{name!r}: value}}"
+          remedy += f", or pad it: give Pipeline.add pad={{{name!r}: value}}"
         raise errors.ShapeError(
           f"{what} does not fit the shape {last} of its placeholder. {remedy}."
         )
   is_short = all(
     size is None or given <= size for size, given in zip(last.as_list(), shape)
   )
-  remedy = "Add a larger bucket, or leave the example out"
+  remedy = "Add a larger bucket, or remove the example from the data"
   if is_short and not may_pad:
-    remedy = f"Give Pipeline.add pad={{{name!r}: value}}, or feed that length"
-  padding = "" if may_pad else f", and pad has no {name!r}"
+    remedy = (
+      f"Give Pipeline.add pad={{{name!r}: value}}, or feed arrays of exactly "
+      f"that shape"
+    )
+  padding = "" if may_pad else ", and arrays of this feed are not padded"
   raise errors.BucketError(
-    f"{what} fits none of the buckets {buckets}; the last takes {last}"
-    f"{padding}. {remedy}."
+    f"{what} fits none of the buckets {buckets}. The placeholder of the last "
+    f"one has the shape {last}{padding}. {remedy}."
   )
 
 
@@ -134,10 +164,10 @@ def find_outputs(caller, pieces, fetch):
     name, _, output = str(text).partition(".")
     if name not in pieces or output not in pieces[name].outputs:
       known = [f"{n}.{o}" for n, p in pieces.items() for o in p.outputs]
-      hint = errors.suggest(text, known) or " Choose among those."
+      hint = errors.suggest(text, known) or " Use these names."
       raise errors.ArgumentError(
-        f"{caller}: fetch names {text!r}; the sub-models of the batch have the "
-        f"outputs {known}.{hint}"
+        f"{caller}: fetch has {text!r}; the outputs of the sub-models in the "
+        f"batch are {known}.{hint}"
       )
     wanted.setdefault(name, {})[text] = pieces[name].outputs[output]
   return wanted

@@ -283,8 +283,8 @@ class JointTrainer:
     }
     raise errors.BucketError(
       f"{self._caller}: the arrays {shapes} fit none of the combinations of "
-      f"buckets; the last is {fitting[-1].buckets}. Add a larger one, or leave "
-      f"the example out."
+      f"buckets; the last is {fitting[-1].buckets}. Add a larger one, or "
+      f"remove the example from the data."
     )
 
 

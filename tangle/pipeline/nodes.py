@@ -265,14 +265,14 @@ def choose_bucket(node, feeds, needed=None):
     bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
       raise errors.BucketError(
-        f"{caller}: bucket_of returned {bucket!r}, which is not one of "
-        f"{node.buckets}."
+        f"{caller}: bucket_of returned {bucket!r}, which is not one of the "
+        f"buckets {node.buckets}. Return one of them, or add this one."
       )
     candidates = [bucket]
   elif not first.feeds and len(candidates) > 1:
     raise errors.ArgumentError(
-      f"{caller}: it has the buckets {candidates}, but no feeds to choose by. "
-      f"Give one bucket, or bucket_of, to Pipeline.add."
+      f"{caller}: it has the buckets {candidates} but no feeds, whose shapes "
+      f"would choose one. Give Pipeline.add one bucket, or bucket_of."
     )
   for bucket in candidates:
     feed_dict = fit(node.graphs[bucket].piece, arrays, node.pad)

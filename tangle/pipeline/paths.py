@@ -56,9 +56,7 @@ def _build(pipeline, caller, name, bucket, sources, built):
       nodes_lib.refuse_output(caller, read, source, outputs)
     reads[read] = outputs[source.output]
   with tf1.name_scope(nodes_lib.op_name(name)):
-    piece = node.build(bucket, reads)
-  pieces_lib.check_piece(caller, piece, reads.values(), pipeline.graph)
-  return piece
+    return pieces_lib.build(caller, node, bucket, reads, pipeline.graph)
 
 
 def export(
@@ -97,8 +95,9 @@ def export(
     )
   if pipeline.graph.finalized:
     raise errors.GraphError(
-      f"{caller}: the graph is finalized, and a path has ops of its own. "
-      f"Export before, or from a checkpoint in a graph that is not."
+      f"{caller}: export adds ops to the graph, but the graph is finalized. "
+      f"Export before it is finalized, or build the pipeline in a new graph "
+      f"and restore a checkpoint there."
     )
   if not outputs:
     raise errors.ArgumentError(
@@ -124,8 +123,9 @@ def _find(caller, argument, named, built, part):
   for text in named.values():
     if text not in tensors:
       raise errors.ArgumentError(
-        f"{caller}: {argument} names {text!r}; there are {list(tensors)}."
-        f"{errors.suggest(text, tensors) or ' Choose among those.'}"
+        f"{caller}: {argument} has {text!r}; the {part} of the sub-models are "
+        f"{list(tensors)}."
+        f"{errors.suggest(text, tensors) or ' Use these names.'}"
       )
   return {name: tensors[text] for name, text in named.items()}
 
@@ -142,8 +142,9 @@ def _write(caller, sess, folder, fed, found):
   for node in frozen.node:
     if node.op == "Placeholder" and node.name not in given:
       raise errors.ArgumentError(
-        f"{caller}: the outputs need the placeholder {node.name!r}, which is "
-        f"not among the inputs. Add its feed."
+        f"{caller}: the outputs are computed from the placeholder "
+        f"{node.name!r}, which is not among the inputs. Add the feed with this "
+        f"placeholder to inputs."
       )
   there = {node.name for node in frozen.node}
   unused = [n for n, t in fed.items() if t.op.name not in there]

@@ -53,6 +53,51 @@ Reads = Mapping[str, Union[str, Sequence[str]]]
 """Read name → `"sub_model.output"`, or a list of these."""
 
 
+class Reads(dict):
+  """The tensors that a builder may read; names a read that does not exist."""
+
+  def __init__(self, caller, tensors):
+    """Stores the arguments.
+
+    Args:
+      caller: the name that error messages begin with.
+      tensors: read name → tensor of any shape.
+    """
+    super().__init__(tensors)
+    self._caller = caller
+
+  def __missing__(self, name):
+    hint = errors.suggest(name, self)
+    if not hint:
+      hint = f" Add it to Pipeline.add: reads={{{name!r}: 'sub_model.output'}}."
+    raise errors.ArgumentError(
+      f"{self._caller}: its builder takes reads[{name!r}]; the reads are "
+      f"{list(self)}.{hint}"
+    )
+
+
+def build(caller, node, bucket, tensors, graph):
+  """Calls the builder of a sub-model.
+
+  Args:
+    caller: the name that error messages begin with.
+    node: the `Node` of the sub-model.
+    bucket: one of its buckets.
+    tensors: read name → tensor of any shape.
+    graph: the graph of the pipeline, which is the default graph.
+
+  Returns:
+    A `Piece`.
+
+  Raises:
+    ArgumentError: if the builder takes a read that does not exist.
+    TangleError: as `check_piece`.
+  """
+  piece = node.build(bucket, Reads(caller, tensors))
+  check_piece(caller, piece, tensors.values(), graph)
+  return piece
+
+
 def check_piece(caller, piece, reads, graph):
   """Refuses a piece that cannot be part of a pipeline.
 
@@ -86,16 +131,17 @@ def check_piece(caller, piece, reads, graph):
   for name, tensor in piece.feeds.items():
     if not graph.is_feedable(tensor):
       raise errors.GraphError(
-        f"{caller}: the feed {name!r}, {tensor.name!r}, may not be fed. Give a "
-        f"placeholder."
+        f"{caller}: the feed {name!r} is the tensor {tensor.name!r} "
+        f"({tensor.op.type}), which TensorFlow does not allow to be fed. Give "
+        f"a placeholder."
       )
   for name, tensor in piece.outputs.items():
     # A gradient could flow through it, but a boundary would not carry it back.
     if tensor.dtype.base_dtype in _NOT_VALUES:
       raise errors.DtypeError(
-        f"{caller}: the output {name!r}, {tensor.name!r}, must be a tensor of "
-        f"values, got {tensor.dtype.name}. Stack a tensor list, or read the "
-        f"resource, and output the result."
+        f"{caller}: the output {name!r} is {tensor.name!r} of dtype "
+        f"{tensor.dtype.name}, which is a handle and not a value. Output the "
+        f"values: read the variable, or stack the tensor list or array."
       )
   if piece.loss is not None:
     _check_loss(caller, piece.loss, graph)
@@ -107,8 +153,8 @@ def _check_loss(caller, loss, graph):
   if not loss.dtype.is_floating:
     raise errors.DtypeError(
       f"{caller}: the loss {loss.name!r} must be floating, got "
-      f"{loss.dtype.name}. Cast what it is made of before, so that it has a "
-      f"gradient."
+      f"{loss.dtype.name}. Compute it from floating tensors, so that it has a "
+      f"gradient; a cast of the loss would have none."
     )
   if loss.shape.rank not in (0, None):
     raise errors.ShapeError(
@@ -162,9 +208,9 @@ def check_pad(caller, pad, feeds):
   """
   for name in pad:
     if name not in feeds:
-      hint = errors.suggest(name, feeds) or " Name one of them."
+      hint = errors.suggest(name, feeds) or " Use the name of a feed."
       raise errors.ArgumentError(
-        f"{caller}: pad names {name!r}; the feeds are {list(feeds)}.{hint}"
+        f"{caller}: pad has {name!r}; the feeds are {list(feeds)}.{hint}"
       )
 
 

@@ -10,6 +10,7 @@ from tangle.compat import tf1
 from tangle.graphs import locks, strategies
 from tangle.partial import choice, leftovers, policies, prepared
 from tangle.pipeline import (
+  arguments,
   batches,
   bucket_graph,
   describing,
@@ -129,8 +130,7 @@ class Pipeline:
 
     Raises:
       ArgumentError: if the name is in use or has a dot, a source is unknown,
-        the pipeline is built already, or `device`, `residuals`, `recompute`,
-        `keep` or `sizes` is invalid.
+        the pipeline is built already, or another argument is invalid.
     """
     caller = f"Pipeline.add({name!r})"
     if self._boundaries is not None:
@@ -138,6 +138,7 @@ class Pipeline:
         f"{caller}: the pipeline is built already. Add all sub-models before "
         f"minimize() or build()."
       )
+    arguments.check(caller, name, build, buckets, reads, pad, bucket_of)
     buckets = nodes.check_new(caller, name, buckets, self.nodes)
     nodes.check_device(caller, device)
     policy = choice.make(caller, residuals, recompute, keep, sizes)
@@ -202,8 +203,7 @@ class Pipeline:
       ):
         reads = {name: self._read(node, name) for name in node.reads}
         tensors = {name: read[0] for name, read in reads.items()}
-        piece = node.build(bucket, tensors)
-        pieces.check_piece(caller, piece, tensors.values(), self.graph)
+        piece = pieces.build(caller, node, bucket, tensors, self.graph)
         node.graphs[bucket] = bucket_graph.BucketGraph(
           caller, node, bucket, piece, reads
         )
@@ -263,10 +263,8 @@ class Pipeline:
       dtype = tensors[0].dtype
       boundary = shared.get(first)
       if boundary is None:
-        shared_name = f"{self.scope}{first}"
-        boundary = boundaries_lib.Boundary(
-          dtype, shape, shared_name, node.device
-        )
+        where = f"{self.scope}{first}"
+        boundary = boundaries_lib.Boundary(dtype, shape, where, node.device)
         boundary.readers = sum(
           group[sources[0]] == first
           for reader in self.nodes.values()

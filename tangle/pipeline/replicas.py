@@ -177,16 +177,17 @@ class Replicas:
     for name, feeds in batch.items():
       if name not in self._with_loss:
         raise errors.ArgumentError(
-          f"Replicas.divide: the batch names {name!r}; there are "
-          f"{list(self._with_loss)}."
+          f"Replicas.divide: the batch names {name!r}; the sub-models added "
+          f"to the replicas are {list(self._with_loss)}."
+          f"{errors.suggest(name, self._with_loss) or ' Use these names.'}"
         )
       for feed, array in feeds.items():
         if np.ndim(array):
           rows[f"{name}.{feed}"] = len(array)
     if len(set(rows.values())) != 1 or min(rows.values()) < self.count:
       raise errors.ArgumentError(
-        f"Replicas.divide: all arrays must have the same number of rows, at "
-        f"least one for each of the {self.count} replicas, got {rows}. Put the "
-        f"batch first."
+        f"Replicas.divide: the first axis of all arrays must have the same "
+        f"size, at least {self.count} for {self.count} replicas, got {rows}. "
+        f"Make the batch dimension the first axis."
       )
     return min(rows.values())

@@ -8,7 +8,6 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from tangle import errors
 from tangle.partial import run_errors, staging
 from tangle.pipeline import batches
 from tangle.pipeline import nodes as nodes_lib
@@ -169,12 +168,8 @@ def choose_sources(pipeline, names):
     for read, sources in pipeline.nodes[name].reads.items():
       present = [source for source in sources if source.sub_model in names]
       if len(present) != 1:
-        listed = [str(source) for source in sources]
-        raise errors.ArgumentError(
-          f"Pipeline {pipeline.name!r}: {name!r} reads {read!r} from one of "
-          f"{listed}, but the batch has {len(present)} of their sub-models. "
-          f"Name exactly one of them in the batch."
-        )
+        who = f"Pipeline {pipeline.name!r}: the sub-model {name!r}"
+        batches.refuse_sources(who, read, sources, present)
       reads[read] = present[0]
   return chosen
 

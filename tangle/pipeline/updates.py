@@ -84,14 +84,14 @@ def check_settings(pipeline, clip_norm, loss_weights):
     if not isinstance(weight, numbers.Real):
       raise errors.ArgumentError(
         f"Pipeline {pipeline.name!r}: the loss weight of {name!r} must "
-        f"be a number, got {weight!r}. Multiply in the builder by what "
-        f"changes from step to step."
+        f"be a number, got {weight!r}. If the weight changes from step to "
+        f"step, multiply the loss by it in the builder."
       )
     if name not in with_loss:
       raise errors.ArgumentError(
-        f"Pipeline {pipeline.name!r}: loss_weights names {name!r}; the "
+        f"Pipeline {pipeline.name!r}: loss_weights has {name!r}; the "
         f"sub-models with a loss are {with_loss}."
-        f"{errors.suggest(name, with_loss) or ' Name one of them.'}"
+        f"{errors.suggest(name, with_loss) or ' Use these names.'}"
       )
 
 

@@ -34,6 +34,19 @@ class Start(NamedTuple):
   state: hints.Nest
 
 
+class Decoded(NamedTuple):
+  """What the decoder computes from gold symbols.
+
+  Attributes:
+    logits: `[B, S, V]`.
+    attention: a list with the weights `[B, S, T]` over the positions of each
+      source; they sum to 1 over T, and are 0 at PAD.
+  """
+
+  logits: Any
+  attention: Any
+
+
 class AttentionModel:
   """Networks of an encoder-decoder, created once and shared by all buckets.
 
@@ -193,9 +206,10 @@ class AttentionModel:
     ]
 
   def _read_out(self, outputs, memories, drop=lambda x: x):
-    """Returns the logits of decoder outputs `[B, ..., U]`."""
-    contexts = [memory(outputs).context for memory in memories]
-    return self._logits(drop(self._joined(outputs, contexts)))
+    """Returns the `Decoded` of decoder outputs `[B, ..., U]`."""
+    found = [memory(outputs) for memory in memories]
+    joined = self._joined(outputs, [each.context for each in found])
+    return Decoded(self._logits(drop(joined)), [each.weights for each in found])
 
   def decode(
     self,
@@ -216,6 +230,24 @@ class AttentionModel:
 
     Returns:
       Logits `[B, S, V]`.
+
+    Raises:
+      ArgumentError: if the number of `Encoded` is not that of the sources.
+    """
+    return self.attend(encoded, inputs, dropout_rate, seed, name).logits
+
+  def attend(self, encoded, inputs, dropout_rate=0, seed=None, name="decode"):
+    """Predicts as `decode` does, and returns the attention weights, too.
+
+    Args:
+      encoded: as for `decode`.
+      inputs: as for `decode`.
+      dropout_rate: as for `decode`.
+      seed: as for `decode`.
+      name: name scope of the new ops.
+
+    Returns:
+      A `Decoded`.
 
     Raises:
       ArgumentError: if the number of `Encoded` is not that of the sources.
@@ -268,7 +300,7 @@ class AttentionModel:
         beams = tf1.shape(symbols)[0] // tf1.maximum(batch_size, 1)
         depth = tf1.dimension_value(output.shape[1])
         queries = tf1.reshape(output, [batch_size, beams, depth])
-        logits = self._read_out(queries, memories)
+        logits = self._read_out(queries, memories).logits
         return tf1.reshape(logits, [-1, self.target_size]), tuple(following)
 
     return Start(step, state)

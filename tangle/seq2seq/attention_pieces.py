@@ -85,7 +85,9 @@ def decoder_builder(model, divided=False):
   Its feeds are `inputs`, `targets` and `weights`, all `[B, S]`, and, as in the
   encoder, `dropout_rate` and `seed`.
   Its loss is the mean cross entropy over the real symbols, in nats; its
-  metrics are `total_loss`, the sum, and `symbols`, their number.
+  metrics are `total_loss`, the sum, and `symbols`, their number. Its output
+  `attention` `[B, S, T]` has the attention weights; with several sources there
+  are `attention_0`, `attention_1` and so on.
 
   Args:
     model: an `attention_model.AttentionModel`.
@@ -103,8 +105,8 @@ def decoder_builder(model, divided=False):
     targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
     weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
     feeds, noise = _noise(model, divided)
-    logits = model.decode(_take(model, reads), inputs_ph, **noise)
-    each = losses.masked_cross_entropy(logits, targets_ph, weights_ph)
+    decoded = model.attend(_take(model, reads), inputs_ph, **noise)
+    each = losses.masked_cross_entropy(decoded.logits, targets_ph, weights_ph)
     # In half precision, a sum over many words would not be exact.
     each, weights = half.widen(each), half.widen(weights_ph)
     if divided:
@@ -119,6 +121,10 @@ def decoder_builder(model, divided=False):
       feeds=dict(
         feeds, inputs=inputs_ph, targets=targets_ph, weights=weights_ph
       ),
+      outputs={
+        _read_name("attention", k, model.sources): weights
+        for k, weights in enumerate(decoded.attention)
+      },
       loss=loss,
       metrics={"total_loss": total, "symbols": symbols},
     )

@@ -302,7 +302,8 @@ def assign_sides(
         caller,
         lengths[long[0]],
         longest + int(buckets.strict),
-        what=f"{side} of example {long[0]} ({long.size} such)",
+        what=f"{side} of example {long[0]}",
+        count=long.size,
         strict=buckets.strict,
       )
   raise AssertionError("what fits on all sides fits the largest cell")

@@ -109,6 +109,7 @@ def too_long(
   sequence: Optional[Sequence[Any]] = None,
   what: str = "sequence",
   strict: bool = False,
+  count: int = 1,
 ) -> errors.BucketError:
   """Returns the error for a sequence that fits no bucket.
 
@@ -119,16 +120,19 @@ def too_long(
     sequence: the symbols, or None if they are not available.
     what: the word for the sequence in the message.
     strict: whether a length has to be less than its bucket.
+    count: how many sequences are too long.
 
   Returns:
     A `BucketError`, to be raised.
   """
   shown = "" if sequence is None else f" {vocabulary.show(sequence)}"
+  others = f"; {count} are too long" if count > 1 else ""
   than = "not less than" if strict else "more than"
   return errors.BucketError(
     f"{caller}: the {what}{shown} has length {length}, {than} the largest "
-    f"bucket, {largest}. Add a bucket of at least {length + int(strict)}, or "
-    "leave it out and count it; nothing is cut."
+    f"bucket, {largest}{others}. Add a bucket of at least "
+    f"{length + int(strict)}, or remove what is too long from the data; tangle "
+    f"does not truncate sequences."
   )
 
 
@@ -160,7 +164,8 @@ def bucket_indices(
       caller,
       lengths[long[0]],
       buckets[-1],
-      what=f"{what} {long[0]} ({long.size} such)",
+      what=f"{what} {long[0]}",
+      count=long.size,
     )
   return indices
 

@@ -105,8 +105,9 @@ class GridBuckets(Buckets):
     """
     if len(lengths) != len(self.sides):
       raise errors.ArgumentError(
-        f"{type(self).__name__}.assign: there are {len(self.sides)} sides, "
-        f"got the lengths of {len(lengths)}."
+        f"{type(self).__name__}.assign: must have the lengths of "
+        f"{len(self.sides)} sides (all sources, then the target), one argument "
+        f"for each side, got {len(lengths)} arguments."
       )
     places = [self._places(*side) for side in zip(self.sides, lengths)]
     fits = [place < len(side) for side, place in zip(self.sides, places)]

@@ -334,8 +334,9 @@ def check_sources(
     short = np.flatnonzero(found.lengths == 0)
     if short.size:
       raise errors.DataError(
-        f"{caller}: the {side} of examples[{short[0]}] is empty ({short.size} "
-        "such). Leave such examples out, as encode_pairs does."
+        f"{caller}: the {side} of examples[{short[0]}] is empty; this is so in "
+        f"{short.size} of {len(found)} examples. Remove them, as encode_pairs "
+        "does."
       )
 
 

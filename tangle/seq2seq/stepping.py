@@ -132,8 +132,8 @@ class Stepper:
     if not size or not logits.shape[:1].is_compatible_with([self._rows]):
       raise errors.ShapeError(
         f"{self._caller}: step must return logits [{self._rows or 'R'}, V] "
-        f"with V known, got {checks.describe(logits)}. Call set_shape if V is "
-        "only unknown."
+        f"with V known, got {checks.describe(logits)}. If only V is "
+        "unknown, call set_shape on the logits."
       )
     if not logits.dtype.is_floating or logits.dtype.size > self.dtype.size:
       raise errors.DtypeError(

@@ -91,8 +91,8 @@ class Guard:
         raise errors.TrainingError(
           f"Loop: the {what} is {value} at step {step}, in the buckets "
           f"{getattr(result, 'buckets', None)}. {where} Lower the learning "
-          f"rate or the norm that gradients are clipped to, or see whether the "
-          f"batch is sound; started again, the run resumes from its last "
+          f"rate or the norm that gradients are clipped to, or check the data "
+          f"of the batch. Started again, the run resumes from its last "
           f"checkpoint."
         )
 

@@ -28,6 +28,7 @@ from tangle.training import (
   stopping,
 )
 from tangle.training import metrics_writer as metrics_writer_lib
+from tangle.training import sources as sources_lib
 
 MAX_STEPS = "max_steps"
 PATIENCE = "patience"
@@ -182,11 +183,13 @@ class Loop:
         `runs.started`; by default `run` takes it.
 
     Raises:
-      ArgumentError: if a number of steps or `patience` is less than 1, there
-        are no variables, or there is `patience` without `validate`.
+      ArgumentError: if a number of steps or `patience` is less than 1,
+        `source` is no source, there are no variables, or there is `patience`
+        without `validate`.
       GraphError: if the graph is finalized.
     """
     _check_numbers(max_steps, report_every, validate_every, checkpoint_every)
+    sources_lib.check("Loop", source)
     if patience is not None and validate is None:
       raise errors.ArgumentError(
         "Loop: patience counts validations. Give validate, too."
@@ -365,12 +368,12 @@ class Loop:
 
   def _run_validation(self):
     """Returns the validation figures, and whether they are the best so far."""
-    figures = dict(self._validate(self.sess))
-    self._score = metrics_writer_lib.check_validation(figures, self._watch)
+    found = self._validate(self.sess)
+    self._score = metrics_writer_lib.check_validation(found, self._watch)
     better = self._patience.add(self._step, self._score)
     text = f"step {self._step}: {self._watch} {self._score:.4g}"
     self.metrics_writer.say(f"{text}, the best so far" if better else text)
-    return figures, better
+    return dict(found), better
 
   def _is_due(self):
     every, every_s = self._checkpoint_every, self._checkpoint_every_s

@@ -62,7 +62,7 @@ def check(caller, manifest):
     raise errors.ArgumentError(
       f"{caller}: the state must be dicts with strings as keys, lists, "
       f"strings, Python numbers, bools and None, so that JSON gives it back as "
-      f"it is: {why}. Turn it into these."
+      f"it is: {why}. Convert it to these."
     )
 
 

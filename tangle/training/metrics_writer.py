@@ -173,19 +173,26 @@ def check_validation(figures, watch):
     That figure, a float.
 
   Raises:
-    ArgumentError: if it is missing or not a number, or if a figure has the
-        name of one that reports write.
+    ArgumentError: if `figures` is no dict, the figure is missing or not a
+      number, or a figure has the name of one that reports write.
   """
+  if not hasattr(figures, "items"):
+    raise errors.ArgumentError(
+      f"Loop: validate must return a dict from name to number, got "
+      f"{figures!r}. Return {{{watch!r}: number}}."
+    )
   taken = [name for name in figures if name in _OWN]
   if taken:
     raise errors.ArgumentError(
-      f"Loop: validate gives {taken}, which are names of what reports give. "
-      f"Let its names begin with validation_."
+      f"Loop: validate returns figures with the names {taken}, which the loop "
+      f"uses for its own. Give them other names, such as "
+      f"{'validation_' + taken[0]!r}."
     )
   try:
     return float(figures[watch])
   except (KeyError, TypeError, ValueError):
     raise errors.ArgumentError(
-      f"Loop: validate must give a number {watch!r}, which watch names, got "
-      f"{figures}."
+      f"Loop: validate must return a number {watch!r}, the figure that decides "
+      f"which checkpoint is the best, got {figures}. Add it, or give the name "
+      f"of another figure as watch."
     ) from None

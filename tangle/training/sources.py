@@ -23,6 +23,30 @@ import numpy as np
 from tangle import errors, hints
 
 
+def check(caller, source):
+  """Refuses what is no source.
+
+  Args:
+    caller: the name that error messages begin with.
+    source: the argument.
+
+  Raises:
+    ArgumentError: if it has no method `at`.
+  """
+  if callable(getattr(source, "at", None)):
+    return
+  remedy = (
+    "Give training.sources.Epochs(batches); its batches need len(batches) and "
+    "batches.epoch(number, start)"
+  )
+  if hasattr(source, "epoch"):
+    remedy = "Give training.sources.Epochs(source)"
+  raise errors.ArgumentError(
+    f"{caller}: source must be a source of batches, from which a stopped run "
+    f"can resume, got {type(source).__name__}. {remedy}."
+  )
+
+
 class Epochs:
   """Makes a source from batches whose epochs can start at any batch."""
 

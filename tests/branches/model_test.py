@@ -146,7 +146,7 @@ class ModelTest(case.GraphTestCase):
       ("mode must be", (optimizer, "all")),
       ("optimizer must be", ("adam",)),
       ("clip_norm", (optimizer, "mixed", 0.0)),
-      ("for mode='partial'", (optimizer, "mixed", None, None, [("a", "b")])),
+      ("needs mode='partial'", (optimizer, "mixed", None, None, [("a", "b")])),
       ("groups of two", (optimizer, "partial", None, None, [("a",)])),
       ("groups of two", (optimizer, "partial", None, None, [("a", "c")])),
     ):

@@ -34,7 +34,7 @@ class MergingTest(case.GraphTestCase):
     y = tf1.placeholder(tf1.float32, [3, 2])
     merged = merging.merge("m", LABELS, [x, y], "concat", axis=0)
     self.assertEqual(merged.shape[1:].as_list(), [2])
-    with self.assertRaisesRegex(errors.ShapeError, "no dimension 2"):
+    with self.assertRaisesRegex(errors.ShapeError, "no axis 2"):
       merging.merge("m", LABELS, [x, y], "concat", axis=2)
 
   def test_a_callable_gets_the_list(self):

@@ -24,8 +24,8 @@ class PlacementsTest(case.GraphTestCase):
     self.assertEqual(placements.devices(placement_test.target(), None), {})
 
   @parameterized.named_parameters(
-    ("name", ["coder=0"], "'coder=0' names no sub-model.*'encoder'"),
-    ("empty", [""], "'' names no sub-model"),
+    ("name", ["coder=0"], "'coder=0' has no name of a sub-model.*'encoder'"),
+    ("empty", [""], "'' has no name of a sub-model"),
     ("no_task", ["encoder"], "'encoder' must give the number .* got ''"),
     ("word", ["encoder=first"], "got 'first'"),
     ("negative", ["encoder=-1"], "got '-1'"),

@@ -18,7 +18,7 @@ _PARTS = (
   ("TF1 loop", "tensor array"),
   ("variant on the host", "variant, which cannot be fetched"),
   ("handle of one run", "lives for one run only"),
-  ("may not be fed", "may not be fed"),
+  ("may not be fed", "does not allow to feed"),
   ("graph optimizer would bypass a fed tensor", "may bypass it"),
   ("fed, but computed again", "computes it again"),
   ("no output is floating", "no gradient can enter"),

@@ -47,6 +47,12 @@ class TurnsTest(case.GraphTestCase):
       with self.assertRaisesRegex(errors.ArgumentError, "a separate optimizer"):
         gradients.take_turns(losses, optimizers)
 
+  def test_refuses_what_is_no_optimizer(self):
+    loss = tf1.reduce_sum(self.variable("x", self.normal(2)))
+    for given in (tf1.keras.optimizers.SGD(0.1), "adam"):
+      with self.assertRaisesRegex(errors.ArgumentError, "optimizer must be an"):
+        gradients.take_turns([loss], [given])
+
   def test_refuses_a_loss_that_reaches_nothing(self):
     self.variable("x", self.normal(2))
     loss = tf1.reduce_sum(tf1.ones([2]))

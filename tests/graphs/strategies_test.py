@@ -29,7 +29,12 @@ STRATEGIES = (
 
 class CheckOptimizerTest(case.GraphTestCase):
   def test_optimizers_pass(self):
-    strategies.check_optimizer("Here", tf1.train.AdamOptimizer())
+    class Own(tf1.train.AdamOptimizer):
+      """In a module whose name sounds like Keras."""
+
+    Own.__module__ = "my_keras.optimizers"
+    for optimizer in (tf1.train.AdamOptimizer(), Own()):
+      strategies.check_optimizer("Here", optimizer)
 
   def test_what_is_no_optimizer_is_refused(self):
     v = self.variable("v", np.float64(1))
@@ -44,6 +49,37 @@ class CheckOptimizerTest(case.GraphTestCase):
       with self.assertRaises(errors.ArgumentError) as caught:
         strategies.check_optimizer("Here", given)
       self.assert_message(caught.exception, "Here: optimizer must be", part)
+
+  def test_an_optimizer_of_keras_is_refused(self):
+    class Own(tf1.keras.optimizers.SGD):
+      """An optimizer that a user derived from one of Keras."""
+
+    name = compat.__name__  # a module whose name has no part "keras"
+    Own.__module__ = name
+    for given in (Own(0.1), Own, tf1.keras.optimizers.Adam(0.1)):
+      kind = given if isinstance(given, type) else type(given)
+      with self.assertRaises(errors.ArgumentError) as caught:
+        strategies.check_optimizer("Here", given)
+      self.assert_message(
+        caught.exception,
+        f"got the Keras optimizer {kind.__name__}. In a graph, ",
+        "Give one of tf.compat.v1.train, such as",
+      )
+
+  def test_an_optimizer_is_made_for_each_rate(self):
+    make = tf1.train.GradientDescentOptimizer
+    made = strategies.make_optimizers("Here", make, [0.1, 0.2])
+    self.assertLen(made, 2)
+    self.assertIsNot(made[0], made[1])
+    for given, parts in (
+      (make(0.1), ["a function from a learning rate", "without calling it"]),
+      ("adam", ["got 'adam'. Give a class, such as"]),
+      (lambda rate: rate, ["optimizer must be an optimizer, got 0.1"]),
+      (tf1.keras.optimizers.SGD, ["the Keras optimizer SGD"]),
+    ):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        strategies.make_optimizers("Here", given, [0.1])
+      self.assert_message(caught.exception, "Here: optimizer must be", *parts)
 
 
 class StrategiesTest(case.GraphTestCase):

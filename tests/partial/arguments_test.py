@@ -59,6 +59,24 @@ class ArgumentsTest(case.GraphTestCase):
         arguments.find_wanted("Here", inputs, ops, [wrong])
       self.assert_message(caught.exception, "input_gradients", wrong.name)
 
+  def test_used_has_a_bool_for_each_output(self):
+    number = tf1.size(self.h, name="number")
+    outputs = [self.h, self.y]
+    for used in ([True, False], (1, 0), np.array([True, False])):
+      found = arguments.check_used("Here", used, outputs)
+      self.assertEqual(found, (True, False))
+    for wrong in (True, None, 2, [True], [False, False], [True] * 3):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        arguments.check_used("Here", wrong, outputs)
+      self.assert_message(
+        caught.exception,
+        f"'h:0', 'y:0'], at least one of them true, got {wrong}",
+      )
+      self.assert_message(caught.exception, "To use all, give [True, True].")
+    with self.assertRaises(errors.DtypeError) as caught:
+      arguments.check_used("Here", [True, True], [self.h, number])
+    self.assert_message(caught.exception, "'number:0' (int32)", "must be False")
+
   def test_variables_are_found_or_named(self):
     frozen = self.variable("frozen", np.ones(3), trainable=False)
     y = tf1.reduce_sum(self.h * frozen)

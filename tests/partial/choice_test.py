@@ -309,7 +309,7 @@ class PipelineTest(case.GraphTestCase):
   def test_refuses_what_a_sub_model_refuses(self):
     for options in ({"keep": len}, {"residuals": tangle.Budget()}):
       with self.assertRaises(errors.ArgumentError) as caught:
-        tangle.Pipeline().add("a", None, **options)
+        tangle.Pipeline().add("a", self.fail, **options)
       self.assert_message(caught.exception, "Pipeline.add('a')")
 
 

@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
+from tangle.partial import monitored
 from tests import case, interrupts
 from tests.partial import checks
 
@@ -86,6 +87,29 @@ class InterruptsTest(case.GraphTestCase):
       if not interrupts.at_line(number, lambda: self.step(how)):
         break
       self.assert_next_call_is_right_and_leaves_nothing(number)
+    self.assertGreater(number, 50)
+
+  @parameterized.named_parameters((store, store) for store in checks.STORES)
+  def test_nothing_stays_of_a_forward_run_that_fails_after_it_kept(self, store):
+    self.build(store)
+    held = []
+
+    def fail():
+      with mock.patch.object(monitored, "bind", side_effect=ValueError):
+        try:
+          self.forward()
+        except BaseException as error:
+          held.append(error)  # as the console does, with all frames
+          if not isinstance(error, ValueError):
+            raise
+
+    fail()
+    self.assert_next_call_is_right_and_leaves_nothing("before")
+    for number in itertools.count(1):
+      if not interrupts.at_line(number, fail):
+        break
+      if number % STRIDE == 0 or held[-1].__context__ is not None:
+        self.assert_next_call_is_right_and_leaves_nothing(number)
     self.assertGreater(number, 50)
 
 

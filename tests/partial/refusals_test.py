@@ -216,7 +216,7 @@ class ForwardErrorsTest(case.GraphTestCase):
     feed_dict = {self.x: np.zeros([1, 4])}
     for used in ([True, True], [False]):
       self.refuse(
-        errors.ArgumentError, self.sess, feed_dict, "1 outputs", used=used
+        errors.ArgumentError, self.sess, feed_dict, "outputs", used=used
       )
 
   def test_the_use_of_an_integer(self):

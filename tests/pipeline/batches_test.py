@@ -9,7 +9,7 @@ import tangle
 from tangle import errors
 from tangle.compat import tf1
 from tangle.partial import run_errors
-from tangle.pipeline import batches
+from tangle.pipeline import batches, nodes
 from tests import case
 
 CLASSES = 5
@@ -193,7 +193,7 @@ class BatchesTest(case.GraphTestCase):
     for run in (trainer.forward, self.pipeline.forward):
       args = run, sess, self.batch(), ["encodr.h"]
       text = self.refusal(errors.ArgumentError, *args)
-      self.assertIn("fetch names 'encodr.h'", text)
+      self.assertIn("fetch has 'encodr.h'", text)
       self.assertIn("Perhaps 'encoder.h' is meant", text)
       args = run, sess, self.batch(), "encoder.h"
       text = self.refusal(errors.ArgumentError, *args)
@@ -234,6 +234,22 @@ class BatchesTest(case.GraphTestCase):
     fed.assert_not_called()
 
 
+class RefuseSourcesTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    ("alone", "a", "", "from 'a.h', but the batch does not name 'a'. Add 'a':"),
+    ("none", "ab", "", "one of ['a.h', 'b.h'], but the batch names none. Add"),
+    ("both", "ab", "ab", "and the batch names ['a', 'b']. Name only one"),
+  )
+  def test_the_sub_model_to_name_is_named(self, names, present, part):
+    sources = [nodes.Source(name, "h") for name in names]
+    given = [source for source in sources if source.sub_model in present]
+    with self.assertRaises(errors.ArgumentError) as caught:
+      batches.refuse_sources("Here: the sub-model 'c'", "x", sources, given)
+    message = str(caught.exception)
+    self.assertStartsWith(message, "Here: the sub-model 'c' reads 'x' from ")
+    self.assertIn(part, message)
+
+
 class RefuseShapeTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ("rank", (4,), False, errors.ShapeError, "Add axes"),
@@ -243,7 +259,7 @@ class RefuseShapeTest(parameterized.TestCase):
       (4, 2, 7),
       False,
       errors.ShapeError,
-      "Axis 2 must have size 8, or give Pipeline.add pad={'x': value}.",
+      "Axis 2 must have size 8, or pad it: give Pipeline.add pad={",
     ),
     ("long", (4, 5, 8), True, errors.BucketError, "Add a larger bucket"),
     ("short", (4, 1, 8), False, errors.BucketError, "Give Pipeline.add pad="),

@@ -106,7 +106,7 @@ class JointTrainerTest(case.GraphTestCase):
       shape = result.outputs["decoder.logits"].shape
       self.assertEqual(shape, (4, 3, networks.VOCABULARY))
     with self.assertRaisesRegex(
-      errors.BucketError, r"decoder.*target.*\(4, 2\).*pad has no"
+      errors.BucketError, r"decoder.*target.*\(4, 2\).*are not padded"
     ):
       found.step(sess, self.batch(2, 2))
 
@@ -146,7 +146,7 @@ class JointTrainerTest(case.GraphTestCase):
     sess = self.session()
     with self.assertRaisesRegex(errors.ArgumentError, "no joint graph"):
       found.step(sess, {"encoder": {"source": networks.ids(self.rng, 4, 2)}})
-    with self.assertRaisesRegex(errors.ArgumentError, "fetch names 'x.y'"):
+    with self.assertRaisesRegex(errors.ArgumentError, "fetch has 'x.y'"):
       found.forward(sess, self.batch(2, 2), ["x.y"])
 
 

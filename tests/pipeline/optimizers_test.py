@@ -1,5 +1,8 @@
 """Tests of a pipeline with several optimizers and kinds of variables."""
 
+import os
+import tempfile
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -32,6 +35,54 @@ class OptimizersTest(support.PipelineTestCase):
     for variable in tf1.trainable_variables():
       expected = joint_sess.run(variable)
       self.assert_close(split_sess.run(variable), expected)
+
+  def test_a_checkpoint_of_the_joint_graph_continues_in_the_pipeline(self):
+    """The way that docs/migration.md describes, there and back."""
+
+    def build(split):
+      """Returns a step, a saver and a session, in a new graph."""
+      with tf1.Graph().as_default():
+        weights = networks.Weights(np.random.RandomState(3))
+        optimizer = tf1.train.AdamOptimizer(0.1)
+        if split:
+          trainer = networks.seq2seq(weights, [3], [2]).minimize(optimizer)
+
+          def step(sess, *ids):
+            trainer.step(sess, networks.batch(*ids))
+
+        else:
+          step = networks.joint_step(weights, 3, 2, optimizer, 1e9).run
+        scope = "pipeline/training/update/"
+        found = tf1.global_variables()
+        self.assertEqual(
+          [v.op.name for v in found if v.op.name.endswith("beta1_power")],
+          [(scope if split else "") + "beta1_power"],
+        )
+        names = {v.op.name.replace(scope, ""): v for v in found}
+        saver = tf1.train.Saver(names if split else None)
+        sess = tf1.Session()
+        self.addCleanup(sess.close)
+        sess.run(tf1.global_variables_initializer())
+        return step, saver, sess, names
+
+    programs = [build(split) for split in (False, True, False)]
+    ids = [networks.ids(self.rng, 4, length) for length in (3, 2)]
+    whole_step, _, whole_sess, whole = build(split=False)
+    for _ in range(6):
+      whole_step(whole_sess, *ids)
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    prefix = os.path.join(folder.name, "model")
+    for k, (step, saver, sess, _) in enumerate(programs):
+      if k:
+        saver.restore(sess, prefix)
+      for _ in range(2):
+        step(sess, *ids)
+      saver.save(sess, prefix)
+    _, _, sess, names = programs[-1]
+    self.assertCountEqual(names, whole)
+    for name, variable in names.items():
+      self.assert_close(sess.run(variable), whole_sess.run(whole[name]), 1e-9)
 
   @parameterized.named_parameters(("untied", False), ("tied", True))
   def test_sparse_gradients_stay_sparse_where_the_joint_ones_do(self, tied):

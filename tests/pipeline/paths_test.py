@@ -154,10 +154,14 @@ class PathsTest(case.GraphTestCase):
     self.assertNotIn("VarHandleOp", types)
 
   @parameterized.named_parameters(
-    ("input", {"inputs": {"x": "plus.y"}}, r"'plus.y'; there are \['plus.x'"),
+    (
+      "input",
+      {"inputs": {"x": "plus.y"}},
+      r"'plus.y'; .* are \['plus.x'",
+    ),
     ("output", {"outputs": {"r": "end.loss"}}, "'end.loss'"),
     ("no_output", {"outputs": {}}, "outputs is empty"),
-    ("no_input", {"inputs": {}}, "Add its feed"),
+    ("no_input", {"inputs": {}}, "Add the feed with"),
     (
       "unused",
       {"inputs": {"x": "plus.x", "label": "end.label"}},

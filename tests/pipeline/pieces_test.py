@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import pieces
+from tangle.pipeline import paths, pieces
 from tests import case
 
 
@@ -71,11 +71,11 @@ class CheckPieceTest(case.GraphTestCase):
     items = tf1.raw_ops.TensorListFromTensor(
       tensor=self.x_ph, element_shape=shape
     )
-    message = "the output 'h'.*must be a tensor of values, got variant. Stack"
+    message = "the output 'h' is .* of dtype variant, which is a handle"
     with self.assertRaisesRegex(errors.DtypeError, message):
       self.check(outputs={"h": items})
     weight = self.variable("w", np.ones(3))
-    with self.assertRaisesRegex(errors.DtypeError, "got resource"):
+    with self.assertRaisesRegex(errors.DtypeError, "of dtype resource"):
       self.check(outputs={"h": weight.handle})
 
   @parameterized.parameters("feeds", "outputs", "metrics", "loss", "updates")
@@ -93,7 +93,7 @@ class CheckPieceTest(case.GraphTestCase):
   def test_feed_that_may_not_be_fed(self):
     tensor = tf1.zeros([3])
     self.graph.prevent_feeding(tensor)
-    message = "the feed 'x'.*may not be fed. Give a placeholder"
+    message = "the feed 'x'.*does not allow to be fed. Give a placeholder"
     with self.assertRaisesRegex(errors.GraphError, message):
       self.check(feeds={"x": tensor})
 
@@ -117,6 +117,44 @@ class CheckPieceTest(case.GraphTestCase):
   def test_tensor_below_a_placeholder_may_be_fed_in_its_place(self):
     scaled = self.x_ph * 2.0
     self.check(feeds={"scaled": scaled}, loss=tf1.reduce_sum(scaled))
+
+
+class ReadsTest(case.GraphTestCase):
+  def test_a_read_that_does_not_exist_is_named(self):
+    reads = pieces.Reads("Here", {"h": 1, "memory": 2})
+    self.assertEqual(dict(reads), {"h": 1, "memory": 2})
+    self.assertIsNone(reads.get("hh"))
+    for name, remedy in (
+      ("hh", "Perhaps 'h' is meant."),
+      ("code", "Add it to Pipeline.add: reads={'code': 'sub_model.output'}."),
+    ):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        reads[name]  # noqa: B018
+      self.assert_message(
+        caught.exception,
+        f"Here: its builder takes reads[{name!r}]",
+        "the reads are ['h', 'memory']",
+        remedy,
+      )
+
+  def test_builders_of_a_pipeline_are_told(self):
+    def first(bucket, reads):
+      x_ph = tf1.placeholder(tf1.float64, [2])
+      return tangle.Piece({"x": x_ph}, {"h": tf1.tanh(x_ph)})
+
+    def second(bucket, reads):
+      return tangle.Piece({}, loss=tf1.reduce_sum(reads["hh"]))
+
+    pipeline = tangle.Pipeline()
+    pipeline.add("first", first)
+    pipeline.add("second", second, reads={"h": "first.h"})
+    for build in (
+      pipeline.build,
+      lambda: paths.join(pipeline, {"first": None, "second": None}),
+    ):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        build()
+      self.assert_message(caught.exception, "'second'", "reads['hh']", "'h' is")
 
 
 class CheckAlikeTest(case.GraphTestCase):

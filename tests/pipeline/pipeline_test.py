@@ -298,7 +298,7 @@ class BuildTest(support.PipelineTestCase):
 
   def test_pad_that_names_no_feed(self):
     self.pipeline.add("decoder", self.layer, pad={"y": 0})
-    message = r"'decoder': pad names 'y'; the feeds are \['x'\]"
+    message = r"'decoder': pad has 'y'; the feeds are \['x'\]"
     self.assert_build_raises(errors.ArgumentError, message)
 
   def test_tensor_of_another_sub_model_that_goes_past_reads(self):

@@ -178,7 +178,7 @@ class ReplicasTest(case.GraphTestCase):
     ("name", {"coder": {}}, "names 'coder'"),
     ("rows", {"encoder": {"ids": [1]}, "decoder": {"targets": [1, 2]}}, "same"),
     ("few", {"encoder": {"ids": [1]}, "decoder": {"targets": [1]}}, "at least"),
-    ("none", {"encoder": {}}, "same number"),
+    ("none", {"encoder": {}}, "same size"),
   )
   def test_what_cannot_be_divided_is_refused(self, batch, message):
     copies = replicas.Replicas(tangle.Pipeline(), 2)

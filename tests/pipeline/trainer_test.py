@@ -288,7 +288,7 @@ class ErrorsTest(support.PipelineTestCase):
 
   def test_loss_weight_that_names_nothing(self):
     pipeline = encoder_and_decoder(self).pipeline()
-    message = r"loss_weights names 'encoder'; .* are \['decoder'\]"
+    message = r"loss_weights has 'encoder'; .* are \['decoder'\]"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       pipeline.minimize(support.Recorder(), loss_weights={"encoder": 2.0})
 

@@ -113,6 +113,23 @@ class TwoSourcesTest(case.GraphTestCase):
         split_sess.run(variable), joint_sess.run(variable), rtol=1e-9
       )
 
+  def test_attention_weights_are_an_output_for_each_source(self):
+    pipeline = make_pipeline(make_model())
+    pipeline.build()
+    sess, batch = self.session(), self.batch(4, 3, 3)
+    self.enlarge(sess)
+    names = ["decoder.attention_0", "decoder.attention_1"]
+    found = pipeline.forward(sess, batch, names).outputs
+    for name, side in zip(names, ("left", "right")):
+      lengths = batch[side]["lengths"]
+      steps = batch[side]["source"].shape[1]
+      inside = np.arange(steps) < lengths[:, np.newaxis]
+      self.assertEqual(found[name].shape, (3, 3, steps))
+      self.assert_close(found[name].sum(2), np.ones([3, 3]))
+      np.testing.assert_array_equal(
+        found[name] > 0, np.broadcast_to(inside[:, np.newaxis], (3, 3, steps))
+      )
+
   def test_graphs_are_as_many_as_there_are_buckets(self):
     pipeline = make_pipeline(make_model())
     pipeline.build()

@@ -165,7 +165,11 @@ class BothKindsTest(parameterized.TestCase):
       bucketing.assign_all(buckets, [1, 3], [5, 1]).tolist(), [0, 0]
     )
     for sources, targets, message in (
-      ([3, 4, 9], [1, 1, 9], r"f: the source of example 1 \(2 such\).* 4.*, 3"),
+      (
+        [3, 4, 9],
+        [1, 1, 9],
+        "f: the source of example 1 .*, 3; 2 are too",
+      ),
       ([3, 3], [1, 6], r"f: the target, with EOS, of example 1 .* 6.*, 5"),
     ):
       with self.assertRaisesRegex(errors.BucketError, message):
@@ -236,7 +240,7 @@ class SeveralSidesTest(parameterized.TestCase):
     self.assertEqual(bucketing.assign_sides(grid, sides).tolist(), [0, 0])
     sides["right"] = [4, 5]
     with self.assertRaisesRegex(
-      errors.BucketError, r"f: the right of example 1 \(1 such\) has length 5"
+      errors.BucketError, "f: the right of example 1 has length 5"
     ):
       bucketing.assign_sides(grid, sides, "f")
 

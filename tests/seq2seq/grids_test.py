@@ -78,7 +78,8 @@ class GridBucketsTest(parameterized.TestCase):
 
   def test_lengths_of_another_number_of_sides_are_refused(self):
     with self.assertRaisesRegex(
-      errors.ArgumentError, "assign: there are 3 sides, got .* of 2"
+      errors.ArgumentError,
+      "assign: must have .* of 3 sides .*, got 2 ",
     ):
       grids.GridBuckets(SIDES).assign([1], [1])
 

@@ -230,13 +230,13 @@ class MultiSourceBatchesTest(parameterized.TestCase):
       "long_source",
       [([5], [6] * 10, [])],
       errors.BucketError,
-      r"source 1 of example 0 \(1 such\) has length 10.* bucket, 9",
+      "source 1 of example 0 has length 10.* bucket, 9. Add",
     ),
     (
       "long_target",
       [([5], [6], [7] * 8)],
       errors.BucketError,
-      "target, with EOS, of example 0 .* has length 9.* bucket, 8",
+      "target, with EOS, of example 0 has length 9.* bucket, 8",
     ),
   )
   def test_refuses_examples(self, examples, error, message):

@@ -361,6 +361,7 @@ class LoopTest(LoopTestCase):
     ("patience", 1, {"patience": 1}, "Give validate, too"),
     ("patience_0", 1, {"patience": 0, "validate": dict}, "at least 1, got 0"),
     ("keep", 1, {"keep": 0}, "keep must be at least 1"),
+    ("source", 1, {"source": [{}, {}]}, "^Loop: source must be a source"),
   )
   def test_refuses(self, max_steps, settings, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):

@@ -136,15 +136,23 @@ class CheckValidationTest(absltest.TestCase):
   def test_refuses_figures_without_it(self):
     for figures in ({}, {"wer": None}, {"wer": "x"}, {"wer": [1, 2]}):
       with self.assertRaisesRegex(
-        errors.ArgumentError, "validate must give a number 'wer', which watch"
+        errors.ArgumentError, "validate must return a number 'wer', the figure"
       ):
         metrics_writer.check_validation(figures, "wer")
 
   def test_refuses_names_of_reports(self):
     with self.assertRaisesRegex(
-      errors.ArgumentError, r"validate gives \['loss', 'step'\].*validation_"
+      errors.ArgumentError, r"names \['loss', 'step'\].*'validation_loss'"
     ):
       metrics_writer.check_validation({"loss": 1, "x": 2, "step": 3}, "x")
+
+  def test_refuses_what_is_no_dict(self):
+    for figures in (1.5, np.float32(1.5), None, [1.5]):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        metrics_writer.check_validation(figures, "wer")
+      message = str(caught.exception)
+      self.assertIn(f"number, got {figures!r}. ", message)
+      self.assertIn("Return {'wer': number}.", message)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,25 @@ def copy(position):
   return json.loads(json.dumps(position))
 
 
+class CheckTest(absltest.TestCase):
+  def test_sources_pass(self):
+    pairs = support.pair_batches()
+    sources.check("Here", sources.Epochs(pairs))
+    sources.check("Here", sources.Alternate({"a": sources.Epochs(pairs)}))
+
+  def test_what_is_no_source_is_refused(self):
+    wrap = "Give training.sources.Epochs(source)."
+    for given, remedy in (
+      ([{}, {}], "got list. Give training.sources.Epochs(batches); its batch"),
+      (iter([{}]), "got list_iterator. Give training.sources.Epochs(batches)"),
+      (support.pair_batches(), wrap),
+    ):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        sources.check("Here", given)
+      self.assertIn("Here: source must be a source", str(caught.exception))
+      self.assertIn(remedy, str(caught.exception))
+
+
 class EpochsTest(absltest.TestCase):
   def test_epoch_follows_epoch(self):
     stream = sources.Epochs(Counted()).at()

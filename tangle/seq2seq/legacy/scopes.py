@@ -216,7 +216,7 @@ def check_vectors(caller, argument, values):
     if found is None or found != depth:
       raise errors.ShapeError(
         f"{caller}: {where} must be [B, {depth or 'D'}], as all of {argument}, "
-        f"got {checks.describe(tensor)}. Call set_shape if D is only unknown."
+        f"got {checks.describe(tensor)}. Call set_shape if only D is unknown."
       )
     tensors.append(tensor)
   return tensors, depth

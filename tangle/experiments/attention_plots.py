@@ -1,0 +1,161 @@
+"""Plots of the attention weights of some examples."""
+
+import os
+from typing import Any, NamedTuple, Sequence
+
+import numpy as np
+
+from tangle import errors
+from tangle.experiments import plots, tasks
+from tangle.seq2seq import batches, rows, vocabulary
+
+FILE = "attention.png"
+EXAMPLES = 4
+"""How many examples are drawn."""
+
+_LONGEST = 30  # tokens of a source that is drawn, so that ticks are legible
+
+
+class Aligned(NamedTuple):
+  """The attention of one decoded example.
+
+  Attributes:
+    source: S tokens, in the order in which the encoder reads them.
+    target: T decoded tokens, the last one EOS.
+    weights: `[T, S]` floats; row t sums to 1 over the source positions.
+  """
+
+  source: Sequence[str]
+  target: Sequence[str]
+  weights: Any
+
+
+def write(out_dir, model, sess, task, report=print):
+  """Draws the attention of validation examples, if that can be done.
+
+  Args:
+    out_dir: the folder of the run; gets `attention.png`.
+    model: a `translator.Translator` of the attention model, in training.
+    sess: its session.
+    task: a `tasks.Task`; without validation data, training data are drawn.
+    report: called with a line of text if matplotlib is missing, or the picture
+      cannot be written.
+  """
+  split = "validation" if "validation" in task.encoded else "train"
+  found = align(model, sess, task, split)
+  try:
+    draw(found, split, os.path.join(out_dir, FILE))
+  except (errors.MissingPackageError, OSError) as error:
+    report(f"No attention is drawn: {error}")
+
+
+def align(model, sess, task, split):
+  """Decodes the first examples of a split, and returns their attention.
+
+  Greedy search decodes them; then the decoder runs once more, with what was
+  decoded as its input. The attention model does not feed its attention back,
+  so the weights are those of the search.
+
+  Args:
+    model: a `translator.Translator` of the attention model, in training.
+    sess: its session.
+    task: a `tasks.Task`.
+    split: a key of `task.encoded`.
+
+  Returns:
+    A list of `Aligned`; examples with more than 30 source tokens are skipped.
+  """
+  examples = task.encoded[split].examples
+  chosen = np.flatnonzero(examples.sources.lengths <= _LONGEST)[:EXAMPLES]
+  sources = [examples.sources[k] for k in chosen]
+  convert = model.converter(sess)
+  decoded = [()] * len(sources)
+  for batch in _batches(task, sources, decoded):
+    symbols = convert(batch).symbols
+    for index, ids in zip(batch.indices, symbols):
+      decoded[index] = _until_eos(ids[: task.buckets.longest[1] - 1])
+  runner = (
+    model.trainer if hasattr(model.trainer, "forward") else model.pipeline
+  )
+  found = [None] * len(sources)
+  for batch in _batches(task, sources, decoded):
+    feeds = model.feeds(batch)
+    weights = runner.forward(sess, feeds, ["decoder.attention"]).outputs
+    for index, *row in zip(
+      batch.indices,
+      batch.source,
+      batch.targets,
+      batch.weights,
+      weights["decoder.attention"],
+    ):
+      found[index] = _cut(task.vocabularies, *row)
+  return found
+
+
+def _batches(task, sources, targets):
+  """Returns the batches of some pairs of ids."""
+  layout = tasks.LAYOUTS[task.layout]
+  pairs = rows.Examples(
+    *rows.lay_out(zip(sources, targets), ("source", "target"))
+  )
+  return batches.PairBatches(
+    pairs, task.buckets, EXAMPLES, layout=layout
+  ).in_order()
+
+
+def _until_eos(ids):
+  ids = list(ids)
+  return (
+    ids[: ids.index(vocabulary.EOS_ID)] if vocabulary.EOS_ID in ids else ids
+  )
+
+
+def _cut(vocabularies, source, target, counts, weights):
+  """Returns the `Aligned` of a row, without padding."""
+  read, counts = source != vocabulary.PAD_ID, counts > 0
+  names = [each.symbols for each in vocabularies]
+  return Aligned(
+    [names[0][k] for k in source[read]],
+    [names[1][k] for k in target[counts]],
+    weights[: len(counts), : len(read)][counts][:, read],
+  )
+
+
+def draw(found, split, path):
+  """Draws a matrix for each example: decoded tokens below source tokens.
+
+  Args:
+    found: a list of `Aligned`; nothing is drawn if it is empty.
+    split: the name of the data, for the title.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  if not found:
+    return
+  columns = min(2, len(found))
+  lines = -(-len(found) // columns)
+  wide = max(4.0, 1.5 + 0.28 * max(len(each.source) for each in found))
+  high = max(2.6, 1.4 + 0.24 * max(len(each.target) for each in found))
+  drawing = plots.open_drawing(
+    "attention_plots", columns * wide + 1.0, lines * high + 0.6
+  )
+  spaces = drawing.subplots(lines, columns, squeeze=False)
+  for axes, each in zip(np.ravel(spaces), found):
+    image = axes.imshow(
+      each.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto"
+    )
+    axes.set_xticks(range(len(each.source)))
+    axes.set_yticks(range(len(each.target)))
+    upright = max(map(len, each.source)) > 2
+    axes.set_xticklabels(each.source, rotation=90 if upright else 0)
+    axes.set_yticklabels(each.target)
+    axes.set(xlabel="source token", ylabel="decoded token")
+  for axes in np.ravel(spaces)[len(found) :]:
+    axes.set_visible(False)
+  drawing.suptitle(f"Attention: examples of the {split} data, greedy search")
+  drawing.tight_layout(rect=(0, 0, 0.9, 0.98))
+  place = drawing.add_axes([0.91, 0.2, 0.015, 0.6])
+  drawing.colorbar(image, cax=place, label="attention weight")
+  drawing.savefig(path, dpi=120)
