@@ -11,21 +11,21 @@ measured; the last line on standard output is one JSON object with all figures.
 from tangle.experiments import subcommands
 
 NAMES = {
+  "ablations": "tangle.benchmarks.frameworks.ablations.compare",
   "backprop": "tangle.benchmarks.backprop.compare",
   "calculator": "tangle.benchmarks.tangled.compare",
   "cluster": "tangle.benchmarks.cluster.compare",
   "control_flow": "tangle.experiments.control_flow.compare",
+  "frameworks": "tangle.benchmarks.frameworks.report.compare",
   "graphs": "tangle.benchmarks.graphs.compare",
   "growth": "tangle.benchmarks.growth.compare",
   "mux": "tangle.benchmarks.mux.compare",
   "overlap": "tangle.benchmarks.overlap.compare",
-  "peers": "tangle.benchmarks.peers.report.compare",
   "residuals": "tangle.benchmarks.residuals.compare",
   "soak_loops": "tangle.benchmarks.loops.compare",
   "soak_memory": "tangle.benchmarks.soak.compare",
   "soak_threads": "tangle.benchmarks.threads.compare",
   "startup": "tangle.benchmarks.startup.compare",
-  "variants": "tangle.benchmarks.peers.variants.compare",
   "weights": "tangle.benchmarks.weights.compare",
 }
 
