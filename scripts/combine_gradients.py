@@ -9,7 +9,7 @@
 the time of a step with four heads on a deep trunk, relative to a weighted sum;
 all step in turn in one process. `metrics.jsonl` and a plot are written to
 `--out_dir`. The last line on standard output is one JSON object: `reached` and
-`distances` from the front; `final` and `mean` accuracies; or contender ->
+`distances` from the front; `final` and `mean` accuracies; or candidate ->
 figures.
 """
 

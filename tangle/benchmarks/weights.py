@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import elsewhere, memory
+from tangle.benchmarks import memory, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.nets import checks
@@ -73,9 +73,7 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
   for name in kinds:
     _check(name, calls)
   memory.meter("weights.compare")
-  rows = elsewhere.run_each(
-    "weights.compare", __name__, kinds, SIZES[size], calls, report=report
-  )
+  rows = processes.call_each(measure, kinds, SIZES[size], calls, report=report)
   for row in rows.values():
     base = rows.get(RESOURCE)
     ratio = base and row["residual_bytes"] / base["residual_bytes"]
@@ -170,25 +168,25 @@ def transformer(x, sizes):
 
 
 def _attend(x, sizes):
-  depth = sizes.units // sizes.heads
+  width = sizes.units // sizes.heads
 
   def heads(name):
-    split = [sizes.batch, sizes.steps, sizes.heads, depth]
+    split = [sizes.batch, sizes.steps, sizes.heads, width]
     found = tf1.reshape(_dense(x, sizes.units, name), split)
     return tf1.transpose(found, [0, 2, 1, 3])
 
   scores = tf1.matmul(heads("query"), heads("key"), transpose_b=True)
-  shares = tf1.nn.softmax(scores / np.float32(np.sqrt(depth)))
+  shares = tf1.nn.softmax(scores / np.float32(np.sqrt(width)))
   found = tf1.transpose(tf1.matmul(shares, heads("value")), [0, 2, 1, 3])
   return _dense(tf1.reshape(found, x.shape), sizes.units, "joined")
 
 
 def _dense(x, units, name):
-  depth = x.shape.as_list()[-1]
+  width = x.shape.as_list()[-1]
   with tf1.variable_scope(name):
-    kernel = tf1.get_variable("kernel", [depth, units])
+    kernel = tf1.get_variable("kernel", [width, units])
     bias = tf1.get_variable("bias", [units])
-  found = tf1.matmul(tf1.reshape(x, [-1, depth]), kernel) + bias
+  found = tf1.matmul(tf1.reshape(x, [-1, width]), kernel) + bias
   return tf1.reshape(found, x.shape.as_list()[:-1] + [units])
 
 
@@ -207,7 +205,3 @@ def _check(name, calls):
       f"benchmarks.weights: names must be among {NAMES}, got {name!r}."
     )
   checks.check_positive("benchmarks.weights", "calls", calls)
-
-
-if __name__ == "__main__":
-  elsewhere.answer(measure)

@@ -76,7 +76,7 @@ class ClusterTest(case.GraphTestCase):
   @parameterized.parameters(
     ({"stages": 1}, "stages must be at least 2, got 1"),
     ({"rows": 0}, "rows must be at least 1, got 0"),
-    ({"wait_s": -1.0}, "wait_s must not be negative"),
+    ({"wait_s": -1.0}, "wait_s must be at least 0, got -1.0"),
     ({"micro_batches": [1]}, "from 2 to 4096, .* got 1"),
     ({"micro_batches": [8], "rows": 4}, "from 2 to 4, .* got 8"),
     ({"orders": ["zb"]}, "'zb'"),

@@ -7,7 +7,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.benchmarks import graphs
+from tangle.benchmarks import builds, graphs
 from tangle.compat import tf1
 from tests import case
 
@@ -24,7 +24,7 @@ class GraphsTest(case.GraphTestCase):
       TINY._replace(cell="lstm", layers=2, heads=2, target_buckets=(2,)),
     ),
   )
-  def test_contenders_have_the_same_losses(self, setting):
+  def test_candidates_have_the_same_losses(self, setting):
     found = [graphs.measure(name, setting) for name in graphs.NAMES]
     losses = [row["losses"] for row in found]
     pairs = len(setting.source_buckets) * len(setting.target_buckets)
@@ -55,7 +55,7 @@ class GraphsTest(case.GraphTestCase):
       with tf1.Graph().as_default() as graph:
         graphs.make_trainer(name, TINY)
         with tf1.Session(graph=graph) as sess:
-          graphs.load_weights(sess)
+          builds.load_weights(sess)
           found.append({v.name: sess.run(v) for v in tf1.trainable_variables()})
     self.assertEqual(set(found[0]), set(found[1]))
     for name, value in found[0].items():
@@ -89,7 +89,7 @@ class GraphsTest(case.GraphTestCase):
         graphs.loss_difference([1.0, 2.0], [1.0, other])
 
   def test_a_process_that_fails_is_told_of(self):
-    with mock.patch.object(graphs.elsewhere.sys, "executable", "false"):
+    with mock.patch.object(graphs.processes.sys, "executable", "false"):
       with self.assertRaisesRegex(errors.TrainingError, "'joint'.*with 1"):
         graphs.compare(**TINY._asdict())
 
@@ -106,7 +106,7 @@ class GraphsTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.ArgumentError, f"{field}"):
       graphs.check(TINY._replace(**{field: value}))
 
-  def test_an_unknown_contender_is_refused(self):
+  def test_an_unknown_candidate_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'mixed'"):
       graphs.measure("mixed", TINY)
 

@@ -35,15 +35,15 @@ class MeasureTest(parameterized.TestCase):
 class CompareTest(parameterized.TestCase):
   def test_each_strategy_has_a_process(self):
     report = mock.create_autospec(reports.Report, instance=True)
-    with mock.patch.object(loops.elsewhere, "run") as run:
-      run.side_effect = lambda *arguments: {"name": arguments[2]}
+    with mock.patch.object(loops.processes, "call") as run:
+      run.side_effect = lambda _, name, *rest: {"name": name}
       rows = loops.compare(["auto", "joint"], "small", 19, report=report)
     self.assertEqual(
       rows, {"auto": {"name": "auto"}, "joint": {"name": "joint"}}
     )
     counts = [mock.call(1, 2), mock.call(2, 2)]
     self.assertEqual(report.count.call_args_list, counts)
-    self.assertEqual(run.call_args[0][3:], (19, 10))
+    self.assertEqual(run.call_args[0][2:], (19, 10))
 
   @parameterized.parameters(
     (["joined"], 9, 3, "joined"),

@@ -44,7 +44,7 @@ class CompareTest(case.GraphTestCase):
     rows = residuals.compare("mlp", ["budget_75"], rounds=1, **SIZES)
     self.assertIn("at least", rows["budget_75"]["reason"])
 
-  def test_an_unknown_contender_is_refused(self):
+  def test_an_unknown_candidate_is_refused(self):
     with self.assertRaises(errors.ArgumentError) as caught:
       residuals.compare("mlp", ["everything"])
     self.assert_message(caught.exception, "everything", "min_cut")

@@ -10,7 +10,7 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.benchmarks import startup
+from tangle.benchmarks import exponents, startup
 from tangle.experiments import reports
 from tangle.pipeline import trainer
 from tests import case, forks
@@ -71,12 +71,12 @@ class StartupTest(case.GraphTestCase):
   def test_checkouts_are_measured_in_turn(self):
     seen, figures = [], dict.fromkeys(startup.FIGURES, 1.0)
 
-    def run(root, *arguments):
-      seen.append((root, arguments[1]))
-      return dict(figures, size=arguments[1], build_s=10.0 - len(seen))
+    def call(function, size, setting, root):
+      seen.append((root, size))
+      return dict(figures, size=size, build_s=10.0 - len(seen))
 
     report = mock.create_autospec(reports.Report, instance=True)
-    with mock.patch.object(startup, "_run", run):
+    with mock.patch.object(startup.processes, "call", call):
       found = startup.compare(
         [1, 2], rounds=2, against="/other", script="", report=report
       )["points"]
@@ -117,7 +117,7 @@ class StartupTest(case.GraphTestCase):
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
       script.write("print(1)\n")
       script.flush()
-      with self.assertRaisesRegex(errors.TrainingError, "ended with 0"):
+      with self.assertRaisesRegex(errors.TrainingError, "ended with 1"):
         startup.time_script([script.name])
 
   def test_the_first_step_ends_a_script(self):
@@ -129,22 +129,22 @@ class StartupTest(case.GraphTestCase):
       )
       script.flush()
       with mock.patch.object(trainer.Trainer, "step"), mock.patch.object(
-        os, "_exit"
+        os, "_exit", side_effect=SystemExit
       ) as end, contextlib.redirect_stdout(output), mock.patch("sys.argv"):
-        startup.run_script([script.name], 2.5)
+        with self.assertRaises(SystemExit):
+          startup.run_script([script.name])
     end.assert_called_once_with(0)
-    found = json.loads(output.getvalue())
-    self.assertEqual(found["import_s"], 2.5)
-    self.assertGreater(found["at"], 0)
-
-  def test_every_figure_gets_an_exponent(self):
-    fitted = startup.exponents(points(2.0))[startup.HERE]
-    self.assertEqual(set(fitted), set(startup.FIGURES))
-    for value in fitted.values():
-      self.assertAlmostEqual(value.tail, 2.0)
+    at, import_s = json.loads(output.getvalue())
+    self.assertGreater(at, 0)
+    self.assertEqual(import_s, startup.processes.IMPORT_S)
 
   def test_a_table_has_a_row_for_each_point(self):
-    rows = startup.table_rows(points(1.0))
+    found = points(1.0)
+    fitted = {
+      name: exponents.fit_each(rows, startup.FIGURES)
+      for name, rows in found.items()
+    }
+    rows = startup.table_rows(found, fitted)
     self.assertEqual(
       list(rows), ["here 1 + 1", "here 2 + 2", "here 4 + 4", "here grows by"]
     )

@@ -45,9 +45,9 @@ class MeasureTest(parameterized.TestCase):
 class CompareTest(parameterized.TestCase):
   def test_residuals_are_told_in_units_of_those_of_resource_variables(self):
     answers = {"resource": 4, "reference": 10}
-    with mock.patch.object(weights.elsewhere, "run") as run:
-      run.side_effect = lambda *arguments: {
-        "residual_bytes": answers[arguments[2]]
+    with mock.patch.object(weights.processes, "call") as call:
+      call.side_effect = lambda _, name, *rest: {
+        "residual_bytes": answers[name]
       }
       rows = weights.compare(list(answers))
       alone = weights.compare(["reference"])

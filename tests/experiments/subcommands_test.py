@@ -40,8 +40,8 @@ class RunTest(absltest.TestCase):
     self.assertEqual(code, 0)
     self.assertIn("usage: many.py mux [flags]", out)
     self.assertRegex(out, r"--\[no\]memory\n +whether to measure memory")
-    self.assertRegex(out, r"--units\n +depths of the hidden.*Default: 16, 512")
-    self.assertRegex(out, "--contenders\n +some of where, where_run_empty")
+    self.assertRegex(out, r"--units\n +widths of the hidden.*Default: 16, 512")
+    self.assertRegex(out, "--candidates\n +some of where, where_run_empty")
     self.assertRegex(out, "--out_dir\n.*out/mux")
     self.assertIn("to_where", out)
 
@@ -68,7 +68,7 @@ class RunTest(absltest.TestCase):
     )
 
   def test_all_mistakes_are_reported(self):
-    wrong = ("--rounds=x", "--branches=2,b", "--contenders=lasy", "--unit=3")
+    wrong = ("--rounds=x", "--branches=2,b", "--candidates=lasy", "--unit=3")
     code, out = self.end("mux", *wrong, "extra")
     self.assertEqual(code, 2)
     self.assertLen(out.splitlines(), 6)
