@@ -29,7 +29,7 @@ flags.DEFINE_string(
 )
 FOLLOW = "tangle.experiments.pareto.follow"
 CALCULATOR = "tangle.experiments.multi_task.compare"
-COST = "tangle.benchmarks.conflicts.compare"
+COST = "tangle.benchmarks.conflicts.compare_methods"
 command_line.define(FOLLOW, CALCULATOR, COST)
 
 
@@ -54,7 +54,7 @@ def cost(settings, path, bar):
   from tangle.experiments import plots, tables
 
   del bar
-  rows = conflicts.compare(**settings)
+  rows = conflicts.compare_methods(**settings)
   print(tables.format_table(rows, conflicts.COLUMNS), flush=True)
   title = "time of a step over that of a weighted sum"
   plots.draw_ratios(rows, "to_weighted", title, path)

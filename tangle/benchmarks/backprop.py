@@ -21,7 +21,7 @@ COLUMNS = (
 )
 
 
-def compare(
+def compare_strategies(
   model="attention",
   strategies=strategies_lib.DEFAULTS,
   batch_size=64,

@@ -10,7 +10,7 @@ from tangle.benchmarks import memory
 from tangle.compat import tf1
 
 
-def measure(caller, build, config=None, timed=1, rounds=0, weights=True):
+def measure_build(caller, build, config=None, timed=1, rounds=0, weights=True):
   """Builds a training in this process, which should be a fresh one.
 
   Args:

@@ -186,7 +186,7 @@ def _sleep(x, row_s):
     return tf1.identity(x)
 
 
-def compare(
+def compare_schedules(
   stages=2,
   rows=4096,
   units=1024,
@@ -229,7 +229,7 @@ def compare(
   sizes = Sizes(stages, rows, units, layers, wait_s)
   _check(sizes)
   plans = _plans(micro_batches, orders, rows)
-  sent = memory.loopback("cluster.compare")
+  sent = memory.loopback("cluster.compare_schedules")
   with clusters.LocalCluster(stages, threads=1) as cluster:
     found = {JOINT: Candidate(JOINT, sizes)}
     for name, plan in plans.items():
@@ -266,7 +266,8 @@ def _check(sizes):
     least = {"stages": 2, "wait_s": 0}.get(name, 1)
     if value < least:
       raise errors.ArgumentError(
-        f"cluster.compare: {name} must be at least {least}, got {value}."
+        f"cluster.compare_schedules: {name} must be at least {least}, got "
+        f"{value}."
       )
 
 
@@ -276,11 +277,11 @@ def _plans(micro_batches, orders, rows):
   for count in micro_batches:
     if not 2 <= count <= rows:
       raise errors.ArgumentError(
-        f"cluster.compare: micro_batches must be from 2 to {rows}, the rows of "
-        f"a batch, got {count}."
+        f"cluster.compare_schedules: micro_batches must be from 2 to {rows}, "
+        f"the rows of a batch, got {count}."
       )
     for schedule in orders:
-      schedules.check("cluster.compare", count, schedule)
+      schedules.check("cluster.compare_schedules", count, schedule)
       found[f"{schedule}_{count}"] = count, schedule
   return found
 
@@ -310,7 +311,9 @@ def _measure_held(sizes, plans):
     for name, plan in plans.items():
       candidate = Candidate(name, sizes, cluster.target, *plan)
       candidate.step()
-      with memory.Peak("cluster.compare", cluster.process_id(0)) as peak:
+      with memory.Peak(
+        "cluster.compare_schedules", cluster.process_id(0)
+      ) as peak:
         candidate.step()
       found[name] = peak.bytes
       candidate.session.close()

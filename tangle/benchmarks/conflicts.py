@@ -101,7 +101,7 @@ class Candidate:
     self._session.close()
 
 
-def compare(
+def compare_methods(
   candidates: Sequence[str] = NAMES,
   rounds=10,
   batch_size=256,

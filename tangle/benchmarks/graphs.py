@@ -46,7 +46,7 @@ TOLERANCE = 1e-4
 
 
 class Setting(NamedTuple):
-  """A model, its buckets and how long to measure: arguments of `compare`."""
+  """A model, its buckets and how long to measure."""
 
   source_buckets: Tuple[int, ...]
   target_buckets: Tuple[int, ...]
@@ -59,7 +59,7 @@ class Setting(NamedTuple):
   rounds: int
 
 
-def compare(
+def compare_joint_and_split(
   source_buckets=(5, 10, 15, 20, 30, 40),
   target_buckets=(5, 10, 15, 20, 30, 40),
   cell="gru",
@@ -115,9 +115,9 @@ def compare(
     rounds,
   )
   check(setting)
-  memory.meter("graphs.compare")
+  memory.meter("graphs.compare_joint_and_split")
   found = processes.call_each(
-    measure,
+    measure_training,
     NAMES,
     setting,
     report=report,
@@ -169,30 +169,18 @@ def loss_difference(losses, other_losses):
   difference = float(np.max(np.abs(ratios - 1)))
   if not difference <= TOLERANCE:
     raise errors.TrainingError(
-      f"graphs.compare: joint and split must have the same losses on the same "
-      f"weights and batches, to {TOLERANCE}; they differ by {difference}."
+      f"graphs.compare_joint_and_split: joint and split must have the same "
+      f"losses on the same weights and batches, to {TOLERANCE}; they differ by "
+      f"{difference}."
     )
   return difference
 
 
-def measure(name, setting):
-  """Measures one candidate in this process, which should be a fresh one.
-
-  Args:
-    name: one of `NAMES`.
-    setting: a `Setting`, or a list of its values.
-
-  Returns:
-    A dict with the figures of `compare`, and `losses`, those of the first step
-    in every pair.
-
-  Raises:
-    ArgumentError: if there is no such candidate.
-    MissingPackageError: if psutil is not installed.
-  """
+def measure_training(name, setting):
+  """Measures a candidate in this process; returns its figures, and `losses`."""
   if name not in NAMES:
     raise errors.ArgumentError(
-      f"graphs.measure: name must be one of {NAMES}, got {name!r}."
+      f"graphs.measure_training: name must be one of {NAMES}, got {name!r}."
     )
   setting = Setting(*setting)
   batches, count = make_batches(setting), []
@@ -202,8 +190,8 @@ def measure(name, setting):
     count.append(graphs)
     return trainer, batches
 
-  graph, found = builds.measure(
-    "graphs.measure", build, timed=len(batches), rounds=setting.rounds
+  graph, found = builds.measure_build(
+    "graphs.measure_training", build, timed=len(batches), rounds=setting.rounds
   )
   step_s = np.median([wall_s for wall_s, _ in found.pop("seconds")])
   return dict(

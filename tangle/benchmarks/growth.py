@@ -41,7 +41,7 @@ WARM_UP = 5
 """Steps before the timed ones."""
 
 
-def compare(
+def compare_sizes(
   length=(10, 30, 100, 300, 1000),
   buckets=(1, 2, 4, 6, 8, 12),
   sub_models=(2, 8, 32, 100, 300),
@@ -71,9 +71,15 @@ def compare(
     report: a `reports.Report`, which also gets a plot for each axis.
 
   Returns:
-    A dict: `points`, axis → candidate → list of dicts, each as `measure`
-    returns it; `exponents`, axis → candidate → figure → [overall, tail]; and
-    `steepest`, figure → [the largest tail of split, its axis].
+    A dict: `points`, axis → candidate → list of figures; `exponents`, axis →
+    candidate → figure → [overall, tail]; and `steepest`, figure → [the largest
+    tail of split, its axis]. The figures: `size`; `build_s`, seconds to build
+    the training ops, and `build_cpu_s`, processor time of that, which other
+    programs affect less; `first_cpu_s`, processor time of the first step in
+    every pair of buckets, or of the first step; `step_s` and `step_cpu_s`,
+    medians over steps in one pair of buckets; `above_import_bytes`, resident
+    memory after them, minus that before building; `ops`; `loss`, that of the
+    first step, which is the same for all candidates.
 
   Raises:
     ArgumentError: if a size or `steps` is not possible.
@@ -113,8 +119,8 @@ def _measure_points(points, sizes, steps, report):
   """Returns axis → candidate → list of figures."""
   for axis, chosen in points.items():
     axes.check(axis, chosen, sizes)
-  checks.check_positive("growth.compare", "steps", steps)
-  memory.meter("growth.compare")
+  checks.check_positive("growth.compare_sizes", "steps", steps)
+  memory.meter("growth.compare_sizes")
   work = [
     (axis, candidate, size)
     for axis, chosen in points.items()
@@ -126,39 +132,19 @@ def _measure_points(points, sizes, steps, report):
   for done, (axis, candidate, size) in enumerate(work, 1):
     remedy = f"give smaller sizes than {size}"
     figures = processes.call(
-      measure, axis, candidate, size, sizes, steps, remedy=remedy
+      measure_size, axis, candidate, size, sizes, steps, remedy=remedy
     )
     found[axis][candidate].append(figures)
     report.count(done, len(work))
   return found
 
 
-def measure(axis, candidate, size, sizes, steps):
-  """Measures one candidate in this process, which should be a fresh one.
-
-  Args:
-    axis: one of `axes.NAMES`.
-    candidate: one of `NAMES`.
-    size: size along the axis.
-    sizes: an `axes.Sizes`.
-    steps: timed steps.
-
-  Returns:
-    A dict: `size`; `build_s`, seconds to build the training ops, and
-    `build_cpu_s`, processor time of that, which other programs affect less;
-    `first_cpu_s`, processor time of the first step in every pair of buckets, or
-    of the first step; `step_s` and `step_cpu_s`, medians over steps in one pair
-    of buckets; `above_import_bytes`, resident memory after them, minus that
-    before building; `ops`; `loss`, that of the first step, which is the same
-    for all candidates.
-
-  Raises:
-    ArgumentError: if the axis or the candidate is unknown.
-    MissingPackageError: if psutil is not installed.
-  """
+def measure_size(axis, candidate, size, sizes, steps):
+  """Measures a candidate at one size, in this process; returns figures."""
   if candidate not in NAMES:
     raise errors.ArgumentError(
-      f"growth.measure: candidate must be one of {NAMES}, got {candidate!r}."
+      f"growth.measure_size: candidate must be one of {NAMES}, got "
+      f"{candidate!r}."
     )
   sizes = axes.Sizes(*sizes)
 
@@ -171,7 +157,9 @@ def measure(axis, candidate, size, sizes, steps):
 
   config = sessions.session_config()
   rounds = WARM_UP + steps
-  _, found = builds.measure("growth.measure", build, config, rounds=rounds)
+  _, found = builds.measure_build(
+    "growth.measure_size", build, config, rounds=rounds
+  )
   step_s, step_cpu_s = np.median(found["seconds"][WARM_UP:], axis=0)
   return {
     "size": size,
@@ -211,7 +199,7 @@ def plot(found, axis, path):
   """Draws the figures along an axis, on logarithmic scales.
 
   Args:
-    found: `points` of what `compare` returned.
+    found: `points` of what `compare_sizes` returned.
     axis: one of its axes.
     path: the PNG file to write. A dashed line shows linear growth through the
       last split point.

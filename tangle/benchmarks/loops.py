@@ -32,7 +32,7 @@ STEPS = {"full": (10000, 2000), "small": (40, 10)}
 COLUMNS = ("steps", "first_mib", "last_mib", "growth", "bytes_a_step")
 
 
-def compare(
+def compare_strategies(
   strategies=NAMES,
   size="full",
   steps: Optional[int] = None,
@@ -51,7 +51,10 @@ def compare(
     report: a `reports.Report`.
 
   Returns:
-    A dict from name to what `measure` returns.
+    Strategy → `steps`; `rss_bytes`, resident memory at equal intervals from the
+    end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
+    these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
+    of the least-squares line through them; `loss`, that of the last step.
 
   Raises:
     ArgumentError: if a name is unknown, or `warm_up` is not positive and less
@@ -63,31 +66,16 @@ def compare(
   warm_up = STEPS[size][1] if warm_up is None else warm_up
   for name in strategies:
     _check(name, steps, warm_up)
-  memory.meter("loops.compare")
-  rows = processes.call_each(measure, strategies, steps, warm_up, report=report)
+  memory.meter("loops.compare_strategies")
+  rows = processes.call_each(
+    watch_strategy, strategies, steps, warm_up, report=report
+  )
   report.show(rows, COLUMNS, "strategy")
   return rows
 
 
-def measure(name, steps, warm_up, sizes=SIZES):
-  """Trains a loop for many steps in this process, and measures resident memory.
-
-  Args:
-    name: one of `strategies_lib.NAMES`.
-    steps: how many steps to run.
-    warm_up: how many of them run before memory is measured.
-    sizes: a `models.Sizes`.
-
-  Returns:
-    A dict: `steps`; `rss_bytes`, resident memory at equal intervals from the
-    end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
-    these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
-    of the least-squares line through them; `loss`, that of the last step.
-
-  Raises:
-    ArgumentError: as `compare`.
-    MissingPackageError: if psutil is not installed.
-  """
+def watch_strategy(name, steps, warm_up, sizes=SIZES):
+  """Trains for many steps in this process; returns a row of all strategies."""
   _check(name, steps, warm_up)
   strategy = strategies_lib.Strategy(name, models.make("reference_rnn", sizes))
   loss = [0.0]  # the last only, as a list of all would count as growth
@@ -98,7 +86,7 @@ def measure(name, steps, warm_up, sizes=SIZES):
 
   with tf1.Session(graph=strategy.graph) as sess:
     strategy.load(sess, strategies_lib.initial_values(strategy))
-    marks, seen = memory.watch("loops.measure", step, steps, warm_up)
+    marks, seen = memory.watch("loops.watch_strategy", step, steps, warm_up)
   return {
     "steps": steps,
     **memory.describe_growth(seen),

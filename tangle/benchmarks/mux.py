@@ -151,7 +151,7 @@ class Candidate:
     self.session.close()
 
 
-def compare(
+def compare_multiplexers(
   branches=(2, 4, 8, 16, 32),
   units=(16, 512),
   candidates=NAMES,

@@ -92,7 +92,7 @@ def _make_encoder(k, shape):
   return build_encoder
 
 
-def compare(
+def compare_run_orders(
   encoders=2,
   batch_size=32,
   units=64,

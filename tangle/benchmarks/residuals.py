@@ -57,7 +57,7 @@ COLUMNS = (
 )
 
 
-def compare(
+def compare_policies(
   model="lstm",
   candidates=NAMES,
   batch_size=64,
@@ -102,7 +102,8 @@ def compare(
   for name in candidates:
     if name not in CANDIDATES:
       raise errors.ArgumentError(
-        f"residuals.compare: candidates must be among {NAMES}, got {name!r}."
+        f"residuals.compare_policies: candidates must be among {NAMES}, got "
+        f"{name!r}."
       )
   sizes = models.Sizes(batch_size, units, steps, target_steps)
   network = models.make(model, sizes)

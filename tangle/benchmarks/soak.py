@@ -45,7 +45,7 @@ class Soak(NamedTuple):
   wrong: Any
 
 
-def compare(
+def measure_growth(
   what=SUB_MODEL,
   store="device",
   steps=10000,
@@ -90,7 +90,7 @@ class _Interruption(Exception):
 def run(
   what, store="device", steps=10000, warm_up=1000, disturb=False, sizes=None
 ):
-  """Makes many steps, as `compare`, on `sizes`; returns a `Soak`."""
+  """Makes many steps, as `measure_growth`, on `sizes`; returns a `Soak`."""
   sizes = sizes or models.Sizes(batch=16, units=32, steps=10, target_steps=5)
   model = models.make("lstm", sizes)
   makers = {

@@ -59,7 +59,7 @@ class Setting(NamedTuple):
   apart: int
 
 
-def compare(
+def compare_bucket_counts(
   buckets=(3, 6, 12),
   units=32,
   symbols=40,
@@ -88,9 +88,15 @@ def compare(
     report: a `reports.Report`.
 
   Returns:
-    A dict: `points`, checkout → list of dicts, each as `measure` returns it,
-    one per number of buckets; `exponents`, checkout → figure → [overall, tail];
-    and `first_step`, what `time_script` returns, if a script is timed.
+    A dict: `points`, checkout → list of figures, one per number of buckets;
+    `exponents`, checkout → figure → [overall, tail]; and `first_step`, if a
+    script is timed: checkout → `import_s`, seconds of `import tensorflow`, and
+    `beyond_import_s`, the other seconds until the end of the first step. The
+    figures: `size`; `build_s`, seconds to build the training ops;
+    `all_pairs_s`, from the start of building until every pair of buckets has
+    had a step, and `all_pairs_cpu_s`, processor time of that; `first_cpu_s`,
+    processor time of those steps; `above_import_bytes`, resident memory after
+    them, minus that before building; `ops`.
 
   Raises:
     ArgumentError: if `buckets` do not rise from 1 or more, or another number is
@@ -119,19 +125,21 @@ def _measure_points(points, setting, rounds, against, report):
   """Returns checkout → list of figures."""
   if not points or points != sorted(set(points)) or points[0] < 1:
     raise errors.ArgumentError(
-      f"startup.compare: buckets must be different numbers of buckets from "
-      f"small to large, none below 1, got {points}."
+      f"startup.compare_bucket_counts: buckets must be different numbers of "
+      f"buckets from small to large, none below 1, got {points}."
     )
-  checks.check_positive("startup.compare", "rounds", rounds)
+  checks.check_positive("startup.compare_bucket_counts", "rounds", rounds)
   for field, value in setting._asdict().items():
-    checks.check_positive("startup.compare", field, value)
-  memory.meter("startup.compare")
+    checks.check_positive("startup.compare_bucket_counts", field, value)
+  memory.meter("startup.compare_bucket_counts")
   roots = _roots(against)
   total, done = len(points) * rounds * len(roots), 0
   found = {name: [[] for _ in points] for name in roots}
   for k, size in enumerate(points):
     for _, (name, root) in itertools.product(range(rounds), roots.items()):
-      found[name][k].append(processes.call(measure, size, setting, root=root))
+      found[name][k].append(
+        processes.call(measure_buckets, size, setting, root=root)
+      )
       done += 1
       report.count(done, total)
   return {
@@ -181,31 +189,16 @@ def _roots(against):
   return roots
 
 
-def measure(size, setting):
-  """Measures in this process, which should be a fresh one.
-
-  Args:
-    size: buckets on each side.
-    setting: a `Setting`, or a list of its values.
-
-  Returns:
-    A dict: `size`; `build_s`, seconds to build the training ops; `all_pairs_s`,
-    from the start of building until every pair of buckets has had a step, and
-    `all_pairs_cpu_s`, processor time of that; `first_cpu_s`, processor time of
-    those steps; `above_import_bytes`, resident memory after them, minus that
-    before building; `ops`.
-
-  Raises:
-    MissingPackageError: if psutil is not installed.
-  """
+def measure_buckets(size, setting):
+  """Measures `size` buckets per side in this process, as in `setting`."""
   setting = Setting(*setting)
   buckets = [setting.shortest + setting.apart * k for k in range(size)]
   batches = [
     _batch(setting, *pair) for pair in itertools.product(buckets, buckets)
   ]
   config = getattr(tangle, "session_config", tf1.ConfigProto)()
-  _, found = builds.measure(
-    "startup.measure",
+  _, found = builds.measure_build(
+    "startup.measure_buckets",
     lambda: (_make_trainer(setting, buckets), batches),
     config,
     weights=False,
@@ -276,7 +269,7 @@ def table_rows(found, fitted):
   """Arranges figures as rows of a table.
 
   Args:
-    found: `points` of what `compare` returned.
+    found: `points` of what `compare_bucket_counts` returned.
     fitted: its `exponents`.
 
   Returns:

@@ -85,7 +85,7 @@ def _repeat(lessons, count):
   }
 
 
-def compare(
+def compare_trainings(
   batch_size=1024, units=256, hidden=1024, rounds=15, *, report=reports.QUIET
 ):
   """Measures all candidates, stepping them in turn.
@@ -106,7 +106,7 @@ def compare(
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  memory.meter("tangled.compare")
+  memory.meter("tangled.compare_trainings")
   found = {name: Candidate(name, batch_size, units, hidden) for name in NAMES}
   seconds = timing.run_in_turn({n: c.step for n, c in found.items()}, rounds)
   rows = timing.make_rows(seconds, one_graph=NAMES[0])
@@ -126,7 +126,7 @@ def compare(
 
 
 def _grow(*arguments):
-  resident = memory.meter("tangled.compare")
+  resident = memory.meter("tangled.compare_trainings")
   gc.collect()
   before = resident()
   candidate = Candidate(*arguments)

@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
   failures: list
 
 
-def compare(
+def check_gradients(
   stores=sub_model.STORES,
   threads=8,
   pairs=1000,

@@ -52,7 +52,9 @@ SIZES = {
 """Name → `Sizes`; a small Transformer is built at once."""
 
 
-def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
+def compare_variables(
+  kinds=NAMES, size="base", calls=4, *, report=reports.QUIET
+):
   """Measures kinds of variables, each in its own process.
 
   Args:
@@ -62,8 +64,12 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
     report: a `reports.Report`.
 
   Returns:
-    A dict from name to what `measure` returns, and `to_resource`: its
-    `residual_bytes` over those of resource variables, if these were measured.
+    Kind → `weights_bytes`, of all variables; `residual_bytes`, which the
+    sub-model reports; `residuals`, their number; `to_resource`, these bytes
+    over those of resource variables, if they were measured; `open_calls`;
+    `open_calls_bytes`, what they add to the resident memory, and
+    `open_calls_to_weights`, the same relative to the weights; `rss_bytes`, what
+    the first, the first two, ... calls add.
 
   Raises:
     ArgumentError: if a name is unknown, or `calls` is not positive.
@@ -72,8 +78,10 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
   """
   for name in kinds:
     _check(name, calls)
-  memory.meter("weights.compare")
-  rows = processes.call_each(measure, kinds, SIZES[size], calls, report=report)
+  memory.meter("weights.compare_variables")
+  rows = processes.call_each(
+    measure_open_calls, kinds, SIZES[size], calls, report=report
+  )
   for row in rows.values():
     base = rows.get(RESOURCE)
     ratio = base and row["residual_bytes"] / base["residual_bytes"]
@@ -82,32 +90,14 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
   return rows
 
 
-def measure(name, sizes, calls):
-  """Opens calls of a Transformer in this process.
-
-  The baseline is the memory before any forward run of the sub-model, so that no
-  call reuses what another one has freed. Before that, a plain run of the
-  network starts threads and makes buffers.
-
-  Args:
-    name: one of `NAMES`.
-    sizes: a `Sizes`.
-    calls: how many calls are open at once.
-
-  Returns:
-    A dict: `weights_bytes`, of all variables; `residual_bytes`, which the
-    sub-model reports; `residuals`, their number; `open_calls`;
-    `open_calls_bytes`, what they add to the resident memory, and
-    `open_calls_to_weights`, the same relative to the weights; `rss_bytes`, what
-    the first, the first two, ... calls add.
-
-  Raises:
-    ArgumentError: as `compare`.
-    MissingPackageError: if psutil is not installed.
-  """
+def measure_open_calls(name, sizes, calls):
+  """Opens calls of a Transformer in this process; returns figures."""
+  # The baseline is the memory before any forward run of the sub-model, so that
+  # no call reuses what another one has freed. Before that, a plain run of the
+  # network starts threads and makes buffers.
   _check(name, calls)
   sizes = Sizes(*sizes)
-  resident = memory.meter("weights.measure")
+  resident = memory.meter("weights.measure_open_calls")
   with tf1.Graph().as_default() as graph:
     x_ph = tf1.placeholder(tf1.float32, [sizes.batch, sizes.steps, sizes.units])
     with tf1.variable_scope(

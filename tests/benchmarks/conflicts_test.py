@@ -8,7 +8,7 @@ from tangle.benchmarks import conflicts
 
 class ConflictsTest(absltest.TestCase):
   def test_measures_each_candidate_against_the_weighted_one(self):
-    rows = conflicts.compare(
+    rows = conflicts.compare_methods(
       ("mgda", "mgda_shared", "turns"),
       rounds=2,
       batch_size=2,
@@ -36,7 +36,7 @@ class ConflictsTest(absltest.TestCase):
 
   def test_refuses_an_unknown_candidate(self):
     with self.assertRaisesRegex(errors.ArgumentError, "best"):
-      conflicts.compare(("best",))
+      conflicts.compare_methods(("best",))
 
 
 if __name__ == "__main__":

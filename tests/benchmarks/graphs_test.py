@@ -25,7 +25,7 @@ class GraphsTest(case.GraphTestCase):
     ),
   )
   def test_candidates_have_the_same_losses(self, setting):
-    found = [graphs.measure(name, setting) for name in graphs.NAMES]
+    found = [graphs.measure_training(name, setting) for name in graphs.NAMES]
     losses = [row["losses"] for row in found]
     pairs = len(setting.source_buckets) * len(setting.target_buckets)
     self.assertLen(losses[0], pairs)
@@ -63,7 +63,7 @@ class GraphsTest(case.GraphTestCase):
       self.assertGreater(np.std(value), 0)
 
   def test_compare_gives_the_ratios_of_two_processes(self):
-    found = graphs.compare(**TINY._asdict())
+    found = graphs.compare_joint_and_split(**TINY._asdict())
     for name in graphs.NAMES:
       self.assertContainsSubset([*graphs.FIGURES, "graphs"], found[name])
       self.assertGreater(found[name]["rss_bytes"], 50 << 20)
@@ -77,7 +77,7 @@ class GraphsTest(case.GraphTestCase):
     self.assertLess(found["loss_difference"], 1e-5)
 
   def test_ops_are_those_of_the_graph_that_is_built(self):
-    found = graphs.measure(graphs.SPLIT, TINY)
+    found = graphs.measure_training(graphs.SPLIT, TINY)
     graphs.make_trainer(graphs.SPLIT, TINY)
     tf1.global_variables_initializer()
     self.assertEqual(found["ops"], self.count_ops())
@@ -91,7 +91,7 @@ class GraphsTest(case.GraphTestCase):
   def test_a_process_that_fails_is_told_of(self):
     with mock.patch.object(graphs.processes.sys, "executable", "false"):
       with self.assertRaisesRegex(errors.TrainingError, "'joint'.*with 1"):
-        graphs.compare(**TINY._asdict())
+        graphs.compare_joint_and_split(**TINY._asdict())
 
   @parameterized.parameters(
     ("cell", "rnn"),
@@ -108,7 +108,7 @@ class GraphsTest(case.GraphTestCase):
 
   def test_an_unknown_candidate_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'mixed'"):
-      graphs.measure("mixed", TINY)
+      graphs.measure_training("mixed", TINY)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ NO_AXES = dict.fromkeys(axes.NAMES, ())
 
 
 def curves(power=1.0):
-  """Returns what `compare` might, of figures that grow with a power."""
+  """Returns what is measured, of figures that grow with a power."""
   rows = [
     dict(dict.fromkeys(growth.FIGURES, 5.0 * x**power), size=x)
     for x in (10, 30, 100)
@@ -34,7 +34,7 @@ class GrowthTest(case.GraphTestCase):
     found = dict(curves(1.0), buckets=curves(1.5)[axes.LENGTH])
     found[axes.LENGTH][growth.JOINT] = found[axes.LENGTH][growth.JOINT][:1]
     with mock.patch.object(growth, "_measure_points", return_value=found):
-      figures = growth.compare(report=report)
+      figures = growth.compare_sizes(report=report)
     rows = report.show.call_args[0][0]
     self.assertEqual(rows["length split"]["step_s"], "1.00 / 1.00")
     self.assertIsNone(rows["length joint"]["ops"])
@@ -46,7 +46,7 @@ class GrowthTest(case.GraphTestCase):
   @parameterized.parameters(*axes.NAMES)
   def test_candidates_have_the_same_loss(self, axis):
     split, joint = [
-      growth.measure(axis, name, 2, SIZES, 1) for name in growth.NAMES
+      growth.measure_size(axis, name, 2, SIZES, 1) for name in growth.NAMES
     ]
     self.assertGreater(split["loss"], 0)
     self.assertLess(abs(joint["loss"] / split["loss"] - 1), 1e-5)
@@ -58,7 +58,8 @@ class GrowthTest(case.GraphTestCase):
   def test_ops_grow_as_is_known(self):
     def ops(axis, candidate, sizes):
       return [
-        growth.measure(axis, candidate, size, SIZES, 1)["ops"] for size in sizes
+        growth.measure_size(axis, candidate, size, SIZES, 1)["ops"]
+        for size in sizes
       ]
 
     # A tangent is an op forward, its gradient and what restores its value.
@@ -75,7 +76,7 @@ class GrowthTest(case.GraphTestCase):
     self.assertGreater(joint[1] / joint[0], 6)
 
   def test_ops_are_those_of_the_graph_that_is_built(self):
-    found = growth.measure(axes.RESIDUALS, growth.SPLIT, 3, SIZES, 1)
+    found = growth.measure_size(axes.RESIDUALS, growth.SPLIT, 3, SIZES, 1)
     pipeline, _ = axes.make(axes.RESIDUALS, 3, SIZES)
     pipeline.minimize(tf1.train.AdamOptimizer())
     tf1.global_variables_initializer()
@@ -83,7 +84,7 @@ class GrowthTest(case.GraphTestCase):
 
   def test_points_are_measured_in_processes_of_their_own(self):
     report = mock.create_autospec(reports.Report, instance=True)
-    found = growth.compare(
+    found = growth.compare_sizes(
       **dict(NO_AXES, residuals=[2, 5]), **SIZES._asdict(), report=report
     )["points"]
     counts = [mock.call(k, 4) for k in (1, 2, 3, 4)]
@@ -97,7 +98,7 @@ class GrowthTest(case.GraphTestCase):
 
   def test_the_default_points_can_be_measured(self):
     with mock.patch.object(growth, "_measure_points", return_value={}) as run:
-      growth.compare()
+      growth.compare_sizes()
     points, sizes = run.call_args[0][:2]
     self.assertEqual(tuple(points), axes.NAMES)
     for axis, chosen in points.items():
@@ -123,9 +124,9 @@ class GrowthTest(case.GraphTestCase):
 
   def test_what_cannot_be_measured_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'mixed'"):
-      growth.measure(axes.LENGTH, "mixed", 2, SIZES, 1)
+      growth.measure_size(axes.LENGTH, "mixed", 2, SIZES, 1)
     with self.assertRaisesRegex(errors.ArgumentError, "steps"):
-      growth.compare(**dict(NO_AXES, length=[1]), steps=0)
+      growth.compare_sizes(**dict(NO_AXES, length=[1]), steps=0)
 
 
 if __name__ == "__main__":

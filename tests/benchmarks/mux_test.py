@@ -15,7 +15,9 @@ SIZES = {"batch_size": 8, "width": 2}
 
 class MuxTest(parameterized.TestCase):
   def test_every_candidate_has_its_figures(self):
-    rows = mux.compare([2], [4], rounds=2, memory=False, **SIZES)["4"]["2"]
+    rows = mux.compare_multiplexers([2], [4], rounds=2, memory=False, **SIZES)[
+      "4"
+    ]["2"]
     self.assertEqual(tuple(rows), mux.NAMES)
     weights = 2 * 2 * 4 + 4 * 4
     for name, row in rows.items():
@@ -49,13 +51,15 @@ class MuxTest(parameterized.TestCase):
         self.assertLess(np.max(np.abs(scale * one - other)), 1e-6, name)
 
   def test_where_is_always_there(self):
-    rows = mux.compare([2], [4], ["route"], rounds=1, memory=False, **SIZES)
+    rows = mux.compare_multiplexers(
+      [2], [4], ["route"], rounds=1, memory=False, **SIZES
+    )
     rows = rows["4"]["2"]
     self.assertEqual(list(rows), ["where", "route"])
 
   def test_an_unknown_candidate(self):
     with self.assertRaisesRegex(errors.ArgumentError, "got 'magic'"):
-      mux.compare([2], [4], ["magic"], **SIZES)
+      mux.compare_multiplexers([2], [4], ["magic"], **SIZES)
 
   def test_memory_grows_with_the_batch(self):
     call = mux.processes.call

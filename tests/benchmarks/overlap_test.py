@@ -7,7 +7,7 @@ from tangle.benchmarks import overlap
 
 class OverlapTest(absltest.TestCase):
   def test_all_train_the_same(self):
-    rows = overlap.compare(3, 2, 4, 3, rounds=2)
+    rows = overlap.compare_run_orders(3, 2, 4, 3, rounds=2)
     self.assertEqual(list(rows), list(overlap.NAMES))
     for row in rows.values():
       self.assertTrue(row["same_losses"])

@@ -39,7 +39,7 @@ time.sleep(1000)
 
 
 def points(power):
-  """Returns what `compare` might, of figures that grow with a power."""
+  """Returns what is measured, of figures that grow with a power."""
   rows = [
     dict(dict.fromkeys(startup.FIGURES, 2.0 * n**power), size=n)
     for n in (1, 2, 4)
@@ -52,7 +52,7 @@ class StartupTest(case.GraphTestCase):
     with mock.patch.object(
       trainer.Trainer, "step", autospec=True, side_effect=trainer.Trainer.step
     ) as step:
-      found = startup.measure(2, SETTING)
+      found = startup.measure_buckets(2, SETTING)
     shapes = [
       (
         call[0][2]["encoder"]["source"].shape,
@@ -77,7 +77,7 @@ class StartupTest(case.GraphTestCase):
 
     report = mock.create_autospec(reports.Report, instance=True)
     with mock.patch.object(startup.processes, "call", call):
-      found = startup.compare(
+      found = startup.compare_bucket_counts(
         [1, 2], rounds=2, against="/other", script="", report=report
       )["points"]
     here = seen[0][0]
@@ -92,13 +92,13 @@ class StartupTest(case.GraphTestCase):
   @parameterized.parameters([[]], [[0, 1]], [[2, 1]], [[2, 2]])
   def test_points_that_cannot_be_are_refused(self, given):
     with self.assertRaisesRegex(errors.ArgumentError, "buckets"):
-      startup.compare(given)
+      startup.compare_bucket_counts(given)
 
   def test_numbers_that_are_not_positive_are_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "rounds"):
-      startup.compare([1], rounds=0)
+      startup.compare_bucket_counts([1], rounds=0)
     with self.assertRaisesRegex(errors.ArgumentError, "units"):
-      startup.compare([1], units=0)
+      startup.compare_bucket_counts([1], units=0)
     with self.assertRaisesRegex(errors.ArgumentError, "rounds"):
       startup.time_script(["scripts/train_g2p.py"], rounds=0)
 

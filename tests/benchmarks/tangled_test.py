@@ -11,7 +11,9 @@ class TangledTest(absltest.TestCase):
   def test_candidates_are_compared(self):
     # The test of the script measures memory in processes.
     with mock.patch.object(tangled.processes, "call", return_value=7) as call:
-      rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
+      rows = tangled.compare_trainings(
+        batch_size=12, units=4, hidden=8, rounds=2
+      )
     measured = [found[0][1:] for found in call.call_args_list]
     self.assertEqual(measured, [(name, 12, 4, 8) for name in rows])
     self.assertCountEqual(rows, tangled.NAMES)

@@ -11,8 +11,8 @@ from tangle.experiments import subcommands
 from tests import forks
 
 FUNCTIONS = {
-  "overlap": "tangle.benchmarks.overlap.compare",
-  "mux": "tangle.benchmarks.mux.compare",
+  "overlap": "tangle.benchmarks.overlap.compare_run_orders",
+  "mux": "tangle.benchmarks.mux.compare_multiplexers",
 }
 
 
@@ -48,7 +48,8 @@ class RunTest(absltest.TestCase):
   def test_help_and_mistakes_do_not_import_tensorflow(self):
     code = (
       "import sys; from tangle.experiments import subcommands\n"
-      "try: subcommands.run('', {'mux': 'tangle.benchmarks.mux.compare'}, 0)\n"
+      "name = 'tangle.benchmarks.mux.compare_multiplexers'\n"
+      "try: subcommands.run('', {'mux': name}, 0)\n"
       "finally: assert 'tensorflow' not in sys.modules"
     )
     with forks.new_processes():
@@ -84,7 +85,7 @@ class RunTest(absltest.TestCase):
 
     code, out = self.end("overlap", "--encoders=3", call=call)
     self.assertEqual(code, 0)
-    given = ["overlap", "compare", "out/overlap", 3]
+    given = ["overlap", "compare_run_orders", "out/overlap", 3]
     figures = json.loads(out.splitlines()[-1])
     self.assertEqual(figures, {"given": given})
 

@@ -70,7 +70,7 @@ NAMES = tuple(ABLATIONS)
 """Names of the ablations."""
 
 
-def compare(
+def compare_changes(
   tasks=networks.NAMES,
   size="design",
   ablations=NAMES,
@@ -107,12 +107,13 @@ def compare(
   for name in ablations:
     if name not in ABLATIONS:
       raise errors.ArgumentError(
-        f"ablations.compare: ablations must be of {NAMES}, got {name!r}."
+        f"ablations.compare_changes: ablations must be of {NAMES}, got "
+        f"{name!r}."
       )
   if DEFAULT not in ablations:
     raise errors.ArgumentError(
-      f"ablations.compare: {DEFAULT!r} must be among the ablations, as the "
-      f"others are compared with it; got {list(ablations)}."
+      f"ablations.compare_changes: {DEFAULT!r} must be among the ablations, as "
+      f"the others are compared with it; got {list(ablations)}."
     )
   optimizer = networks.Optimizer("sgd", 0.01, 1.0)
   pythons = {"python2": python or sys.executable}
@@ -152,7 +153,7 @@ def make_candidate(name, candidate, task, settings):
 
 
 def make_rows(found):
-  """Returns the rows of `compare` for what `turns.measure` has `found`."""
+  """Returns the rows of a task, for what `turns.measure` has `found`."""
   ran = {name: row for name, row in found.items() if "reason" not in row}
   seconds = {name: np.array(row["seconds"]) for name, row in ran.items()}
   rows = dict(found, **timing.make_rows(seconds, default=DEFAULT))

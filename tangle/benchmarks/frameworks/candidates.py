@@ -135,7 +135,7 @@ class Settings(NamedTuple):
   files: Dict[str, Any] = {}
 
 
-def compare(task, names, settings, timing=None):
+def measure_task(task, names, settings, timing=None):
   """Measures candidates on a task.
 
   Args:
@@ -153,7 +153,7 @@ def compare(task, names, settings, timing=None):
   for name in names:
     if name not in ENTRIES:
       raise errors.ArgumentError(
-        f"candidates.compare: candidates must be of {NAMES}, got {name!r}."
+        f"candidates.measure_task: candidates must be of {NAMES}, got {name!r}."
       )
   kind = kinds.find(task)
   module, is_job = kinds.KINDS[kind], kind == "jobs"

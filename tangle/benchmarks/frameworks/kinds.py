@@ -37,28 +37,6 @@ def find(task):
   )
 
 
-def choose_sizes(task, size):
-  """Returns the sizes of a task.
-
-  Args:
-    task: one of `NAMES`.
-    size: tiny, small or design.
-
-  Returns:
-    The `Sizes` of the task's kind.
-
-  Raises:
-    ArgumentError: if the name of the task or of the size is unknown.
-  """
-  sizes = KINDS[find(task)].SIZES[task]
-  if size not in sizes:
-    raise errors.ArgumentError(
-      f"frameworks.kinds.choose_sizes: the size must be one of "
-      f"{sorted(sizes)}, got {size!r}."
-    )
-  return sizes[size]
-
-
 def make(task, sizes, seed=0, data=""):
   """Makes a task.
 

@@ -21,7 +21,7 @@ _OPTIMIZERS = ("sgd", "adam")
 _WAITS = ("", "active", "passive")
 
 
-def compare(
+def compare_frameworks(
   tasks=kinds.NAMES,
   size="design",
   candidates=candidates_lib.NAMES,
@@ -67,14 +67,16 @@ def compare(
       `frameworks.md` with all results.
 
   Returns:
-    An ordered dict: task → candidate → figures, as `candidates.compare` returns
-    them; and machine → the properties that they depend on.
+    An ordered dict: task → candidate → figures, as `candidates.measure_task`
+    returns them; and machine → the properties that they depend on.
 
   Raises:
     ArgumentError: if a name is unknown.
     MissingPackageError: if matplotlib is not installed.
   """
-  sizes = {name: kinds.choose_sizes(name, size) for name in tasks}
+  sizes = {
+    name: kinds.KINDS[kinds.find(name)].SIZES[name][size] for name in tasks
+  }
   settings = candidates_lib.Settings(
     {
       "python2": python2 or sys.executable,
@@ -102,7 +104,9 @@ def compare(
   results, images = {}, {}
   for name in tasks:
     own = settings._replace(sizes=sizes[name])
-    rows = results[name] = candidates_lib.compare(name, candidates, own, timing)
+    rows = results[name] = candidates_lib.measure_task(
+      name, candidates, own, timing
+    )
     report.show(rows, figures.columns_of(rows), task=name)
     facts[f"load_after_{name}"] = machine.describe_load()
     images[name] = [

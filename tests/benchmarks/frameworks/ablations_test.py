@@ -18,7 +18,7 @@ TINY = networks.SIZES["mlp"]["tiny"]
 class AblationsTest(absltest.TestCase):
   def test_all_train_the_same(self):
     names = ["default", "session_run", "cells", "keep_memory"]
-    rows = ablations.compare(
+    rows = ablations.compare_changes(
       ["lstm"], "tiny", names, threads=1, rounds=2, budget_s=1.0
     )["lstm"]
     self.assertEqual(list(rows), names)
@@ -55,9 +55,9 @@ class AblationsTest(absltest.TestCase):
 
   def test_what_cannot_be_compared_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'default' must be"):
-      ablations.compare(["mlp"], "tiny", ["cells"])
+      ablations.compare_changes(["mlp"], "tiny", ["cells"])
     with self.assertRaisesRegex(errors.ArgumentError, "'session_run'.*'x'"):
-      ablations.compare(["mlp"], "tiny", ["default", "x"])
+      ablations.compare_changes(["mlp"], "tiny", ["default", "x"])
 
 
 if __name__ == "__main__":

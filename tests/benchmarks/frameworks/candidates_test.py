@@ -25,7 +25,7 @@ class CandidatesTest(absltest.TestCase):
     names = ["tangle_split", "tangle_joint", "tangle_tf1_split"]
     timing = turns.Settings(rounds=2, turn_s=0.001)
     every = [*names, "roofline_numpy"]
-    rows = candidates.compare("mlp", every, settings, timing)
+    rows = candidates.measure_task("mlp", every, settings, timing)
     self.assertEqual(list(rows), [*names, "roofline"])
     for name in names[:2]:
       self.assertTrue(rows[name]["same_losses"])
@@ -42,7 +42,7 @@ class CandidatesTest(absltest.TestCase):
     )
     names = ["tangle_split", "tangle_joint", "contrib_joint", "pytorch_split"]
     timing = turns.Settings(rounds=2, turn_s=0.001)
-    rows = candidates.compare("g2p", names, settings, timing)
+    rows = candidates.measure_task("g2p", names, settings, timing)
     self.assertEqual(list(rows), names)
     for name in names[:2]:
       self.assertTrue(rows[name]["same_losses"])
@@ -58,7 +58,7 @@ class CandidatesTest(absltest.TestCase):
     )
     names = ["tangle_split", "tangle_joint", "pytorch_split", "jax_joint"]
     timing = turns.Settings(rounds=2, turn_s=0.001)
-    rows = candidates.compare("g2p_demo", names, settings, timing)
+    rows = candidates.measure_task("g2p_demo", names, settings, timing)
     self.assertEqual(list(rows), names)
     for name in names[:2]:
       self.assertTrue(rows[name]["same_losses"])
@@ -77,7 +77,7 @@ class CandidatesTest(absltest.TestCase):
 
   def test_contrib_has_no_other_task(self):
     settings = candidates.Settings({"python1": sys.executable}, TINY)
-    rows = candidates.compare("mlp", ["contrib_joint"], settings)
+    rows = candidates.measure_task("mlp", ["contrib_joint"], settings)
     self.assertIn("no model for mlp", rows["contrib_joint"]["reason"])
 
   def test_tensorflow_1_is_told_that_it_is(self):
@@ -91,7 +91,7 @@ class CandidatesTest(absltest.TestCase):
 
   def test_an_unknown_candidate_names_those_there_are(self):
     with self.assertRaisesRegex(errors.ArgumentError, "jax_split.*'x'"):
-      candidates.compare("mlp", ["x"], candidates.Settings({}, TINY))
+      candidates.measure_task("mlp", ["x"], candidates.Settings({}, TINY))
 
   def test_all_get_the_same_task_and_threads(self):
     pythons = {"python2": "a", "python1": "b", "torch_python": "c"}

@@ -30,7 +30,7 @@ class CompareTest(absltest.TestCase):
     self.addCleanup(folder.cleanup)
     out_dir = folder.name
     with contextlib.redirect_stdout(io.StringIO()):
-      rows = report.compare(
+      rows = report.compare_frameworks(
         ["mlp", "gru"],
         "tiny",
         ["roofline_numpy", "tangle_tf1_split"],
