@@ -8,7 +8,9 @@ import sys
 
 from tangle import errors
 
-ROOT = str(pathlib.Path(__file__).resolve().parents[2])
+_FOLDER = pathlib.Path(__file__).resolve().parent
+
+ROOT = str(_FOLDER.parents[1])
 """Folder of this checkout."""
 
 IMPORT_S = 0.0
@@ -50,7 +52,7 @@ def call(function, *arguments, root=ROOT, remedy="measure something smaller"):
   names = function.__module__, function.__name__
   paths = os.pathsep.join([root, *filter(None, sys.path)])
   done = subprocess.run(
-    [sys.executable, "-c", _PROGRAM, os.path.dirname(__file__), *names]
+    [sys.executable, "-c", _PROGRAM, str(_FOLDER), *names]
     + [json.dumps(argument) for argument in arguments],
     stdout=subprocess.PIPE,
     text=True,

@@ -3,7 +3,8 @@
 The model is the attention model of g2p training, with N + N buckets. TensorFlow
 reads the whole graph whenever a run is made for the first time, so that the
 time grows faster than the number of buckets. Another checkout of tangle, such
-as an older one, can be measured in turn. Each measurement has its own process.
+as an older one, can be measured in turn, by the benchmark of this checkout.
+Each measurement has its own process.
 """
 
 import itertools

@@ -37,6 +37,11 @@ def find(task):
   )
 
 
+def find_sizes(task, size):
+  """Returns the sizes of `task` that `size` names: tiny, small or design."""
+  return KINDS[find(task)].SIZES[task][size]
+
+
 def make(task, sizes, seed=0, data=""):
   """Makes a task.
 

@@ -74,9 +74,7 @@ def compare_frameworks(
     ArgumentError: if a name is unknown.
     MissingPackageError: if matplotlib is not installed.
   """
-  sizes = {
-    name: kinds.KINDS[kinds.find(name)].SIZES[name][size] for name in tasks
-  }
+  sizes = {name: kinds.find_sizes(name, size) for name in tasks}
   settings = candidates_lib.Settings(
     {
       "python2": python2 or sys.executable,

@@ -18,8 +18,8 @@ class KindsTest(absltest.TestCase):
     for task in kinds.NAMES:
       module = kinds.KINDS[kinds.find(task)]
       self.assertEqual(tuple(module.SIZES[task]), networks.SIZE_NAMES)
-      for sizes in module.SIZES[task].values():
-        self.assertIsInstance(sizes, module.Sizes)
+      for size in networks.SIZE_NAMES:
+        self.assertIsInstance(kinds.find_sizes(task, size), module.Sizes)
 
   def test_sizes_may_come_as_a_list(self):
     sizes = networks.SIZES["mlp"]["tiny"]
