@@ -11,7 +11,7 @@ BLEU = ["sacrebleu>=2.3"]
 # The last tabulate for Python 3.7 is 0.9.0.
 SCRIPTS = ["tabulate>=0.9.0", "tqdm>=4.60"]
 BENCHMARK = ["psutil>=5.9"]
-PEERS = ["torch>=2.1", "jax>=0.4.30"]
+FRAMEWORKS = ["torch>=2.1", "jax>=0.4.30"]
 # Makes "min_cut" fast on Python 3.7; the last one with wheels for it is 1.3.0.
 MIN_CUT = ['PyMaxflow>=1.2.13,<1.3.1; python_version < "3.8"']
 DRAW = ["graphviz>=0.20"]
@@ -78,7 +78,7 @@ setuptools.setup(
     "plot": PLOT,
     "scripts": SCRIPTS,
     "benchmark": PLOT + SCRIPTS + BENCHMARK + MIN_CUT,
-    "peers": PEERS,
+    "frameworks": FRAMEWORKS,
     "test": SEQ2SEQ + DIGITS + BLEU + PLOT + SCRIPTS + BENCHMARK + TEST + KERAS,
     "lint": LINT,
     "docs": DOCS,

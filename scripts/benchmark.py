@@ -11,22 +11,22 @@ measured; the last line on standard output is one JSON object with all figures.
 from tangle.experiments import subcommands
 
 NAMES = {
-  "backprop": "tangle.benchmarks.backprop.compare",
-  "calculator": "tangle.benchmarks.tangled.compare",
-  "cluster": "tangle.benchmarks.cluster.compare",
+  "ablations": "tangle.benchmarks.frameworks.ablations.compare_changes",
+  "backprop": "tangle.benchmarks.backprop.compare_strategies",
+  "calculator": "tangle.benchmarks.tangled.compare_trainings",
+  "cluster": "tangle.benchmarks.cluster.compare_schedules",
   "control_flow": "tangle.experiments.control_flow.compare",
-  "graphs": "tangle.benchmarks.graphs.compare",
-  "growth": "tangle.benchmarks.growth.compare",
-  "mux": "tangle.benchmarks.mux.compare",
-  "overlap": "tangle.benchmarks.overlap.compare",
-  "peers": "tangle.benchmarks.peers.report.compare",
-  "residuals": "tangle.benchmarks.residuals.compare",
-  "soak_loops": "tangle.benchmarks.loops.compare",
-  "soak_memory": "tangle.benchmarks.soak.compare",
-  "soak_threads": "tangle.benchmarks.threads.compare",
-  "startup": "tangle.benchmarks.startup.compare",
-  "variants": "tangle.benchmarks.peers.variants.compare",
-  "weights": "tangle.benchmarks.weights.compare",
+  "frameworks": "tangle.benchmarks.frameworks.report.compare_frameworks",
+  "graphs": "tangle.benchmarks.graphs.compare_joint_and_split",
+  "growth": "tangle.benchmarks.growth.compare_sizes",
+  "mux": "tangle.benchmarks.mux.compare_multiplexers",
+  "overlap": "tangle.benchmarks.overlap.compare_run_orders",
+  "residuals": "tangle.benchmarks.residuals.compare_policies",
+  "soak_loops": "tangle.benchmarks.loops.compare_strategies",
+  "soak_memory": "tangle.benchmarks.soak.measure_growth",
+  "soak_threads": "tangle.benchmarks.threads.check_gradients",
+  "startup": "tangle.benchmarks.startup.compare_bucket_counts",
+  "weights": "tangle.benchmarks.weights.compare_variables",
 }
 
 

@@ -9,7 +9,7 @@
 the time of a step with four heads on a deep trunk, relative to a weighted sum;
 all step in turn in one process. `metrics.jsonl` and a plot are written to
 `--out_dir`. The last line on standard output is one JSON object: `reached` and
-`distances` from the front; `final` and `mean` accuracies; or contender ->
+`distances` from the front; `final` and `mean` accuracies; or candidate ->
 figures.
 """
 
@@ -29,7 +29,7 @@ flags.DEFINE_string(
 )
 FOLLOW = "tangle.experiments.pareto.follow"
 CALCULATOR = "tangle.experiments.multi_task.compare"
-COST = "tangle.benchmarks.conflicts.compare"
+COST = "tangle.benchmarks.conflicts.compare_methods"
 command_line.define(FOLLOW, CALCULATOR, COST)
 
 
@@ -54,7 +54,7 @@ def cost(settings, path, bar):
   from tangle.experiments import plots, tables
 
   del bar
-  rows = conflicts.compare(**settings)
+  rows = conflicts.compare_methods(**settings)
   print(tables.format_table(rows, conflicts.COLUMNS), flush=True)
   title = "time of a step over that of a weighted sum"
   plots.draw_ratios(rows, "to_weighted", title, path)

@@ -318,7 +318,7 @@ def main():
   names = [
     ".".join(path.with_suffix("").parts)
     for path in modules
-    if path.name != "__init__.py" and "peers" not in path.parts
+    if path.name != "__init__.py" and "frameworks" not in path.parts
   ]
   for name in (*_PRELOADED, *names):
     with contextlib.suppress(ImportError):

@@ -174,7 +174,7 @@ def last():
         try:
           importlib.import_module(dotted(path))
         except ModuleNotFoundError as error:
-          self.assertIn(error.name, ("jax", "torch"))  # those of the peers
+          self.assertIn(error.name, ("jax", "torch"))  # in_jax, in_pytorch
       self.assertEqual([op.name for op in graph.get_operations()], [])
       self.assertEqual(switches(), before)
       self.assertIsNot(modules["tangle.compat"], sys.modules["tangle.compat"])

@@ -18,7 +18,7 @@ class Sizes(NamedTuple):
   """The sizes that do not grow.
 
   Attributes:
-    units: depth of layers and inputs.
+    units: width of layers and inputs.
     batch_size: examples per batch.
     bucket_steps: steps of the middle bucket; the others are shorter and longer.
   """
@@ -122,20 +122,24 @@ def _add_head(found, source):
   found.add("head", build, reads={"x": source})
 
 
-def _make_length(size, sizes):
-  """An LSTM of `size` steps, with a copy of its cell for each."""
-  layer = recurrent.RecurrentLayer(cells.LSTMCell(sizes.units))
+def _make_chain(sizes, compute, *steps):
+  """Returns a sub-model of a function of its input, below a head; a batch."""
 
   def build(bucket, reads):
     del bucket, reads
-    x = _input(sizes, size)
-    outputs = {"last": layer(x).state.h}
-    return pieces.Piece(feeds={"x": x}, outputs=outputs)
+    x = _input(sizes, *steps)
+    return pieces.Piece(feeds={"x": x}, outputs={"x": compute(x)})
 
   found = pipeline.Pipeline()
-  found.add("layer", build)
-  _add_head(found, "layer.last")
-  return found, [{"layer": _batch(sizes, size), "head": {}}]
+  found.add("chain", build)
+  _add_head(found, "chain.x")
+  return found, [{"chain": _batch(sizes, *steps), "head": {}}]
+
+
+def _make_length(size, sizes):
+  """An LSTM of `size` steps, with a copy of its cell for each."""
+  layer = recurrent.RecurrentLayer(cells.LSTMCell(sizes.units))
+  return _make_chain(sizes, lambda x: layer(x).state.h, size)
 
 
 def _make_buckets(size, sizes):
@@ -204,34 +208,24 @@ def _make_residuals(size, sizes):
   """
   layer = feedforward.Dense(sizes.units, name="layer")
 
-  def build(bucket, reads):
-    del bucket, reads
-    inputs = x = _input(sizes)
+  def compute(x):
     x = layer(x)
     for _ in range(size - 1):
       x = tf1.tanh(x)
-    return pieces.Piece(feeds={"x": inputs}, outputs={"x": x})
+    return x
 
-  found = pipeline.Pipeline()
-  found.add("chain", build)
-  _add_head(found, "chain.x")
-  return found, [{"chain": _batch(sizes), "head": {}}]
+  return _make_chain(sizes, compute)
 
 
 def _make_layers(size, sizes):
   """A network of `size` layers, each with its own weights, then a loss."""
 
-  def build(bucket, reads):
-    del bucket, reads
-    inputs = x = _input(sizes)
+  def compute(x):
     for k in range(size):
       x = feedforward.Dense(sizes.units, tf1.tanh, name=f"layer_{k}")(x)
-    return pieces.Piece(feeds={"x": inputs}, outputs={"x": x})
+    return x
 
-  found = pipeline.Pipeline()
-  found.add("chain", build)
-  _add_head(found, "chain.x")
-  return found, [{"chain": _batch(sizes), "head": {}}]
+  return _make_chain(sizes, compute)
 
 
 def _make_outputs(size, sizes):

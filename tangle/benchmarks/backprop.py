@@ -3,15 +3,9 @@
 All step in one process, so that ratios are paired.
 """
 
-import contextlib
-import functools
-
-import numpy as np
-
 from tangle import errors
 from tangle.benchmarks import executions, models, timing
 from tangle.benchmarks import strategies as strategies_lib
-from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.graphs import internals
 
@@ -27,7 +21,7 @@ COLUMNS = (
 )
 
 
-def compare(
+def compare_strategies(
   model="attention",
   strategies=strategies_lib.DEFAULTS,
   batch_size=64,
@@ -46,7 +40,7 @@ def compare(
     strategies: some of `strategies_lib.NAMES`; joint and double forward are
       always measured, as the ratios are relative to them.
     batch_size: examples per step.
-    units: depth of the layers.
+    units: width of the layers.
     steps: length of the source.
     target_steps: length of the target.
     rounds: timed steps of each strategy.
@@ -71,32 +65,9 @@ def compare(
   names = dict.fromkeys(
     [strategies_lib.JOINT, strategies_lib.DOUBLE, *strategies]
   )
-  rows, made = {}, {}
-  with contextlib.ExitStack() as stack:
-    values, expected = None, None
-    for name in names:
-      try:
-        strategy = strategies_lib.Strategy(name, network)
-      except (errors.CutError, tf1.errors.OpError) as error:
-        rows[name] = {"reason": str(error)}
-        continue
-      config = timing.session_config(threads)
-      sess = stack.enter_context(
-        tf1.Session(graph=strategy.graph, config=config)
-      )
-      if values is None:
-        values = strategies_lib.initial_values(strategy)
-      strategy.load(sess, values)
-      found = strategy.first_gradients(sess)
-      expected = expected or found
-      rows[name] = dict.fromkeys(COLUMNS)
-      rows[name]["forward_runs"] = _forward_runs(strategy, values)
-      rows[name]["max_difference"] = largest_difference(found, expected)
-      if strategy.residuals is not None:
-        rows[name]["residuals"] = len(strategy.residuals)
-        rows[name]["residual_bytes"] = strategy.residuals.bytes
-      made[name] = functools.partial(strategy.step, sess)
-    seconds = timing.run_in_turn(made, rounds)
+  rows, seconds = strategies_lib.run_in_turn(
+    network, {name: (name, {}) for name in names}, _describe, rounds, threads
+  )
   bases = {
     "joint": strategies_lib.JOINT,
     "double": strategies_lib.DOUBLE,
@@ -111,6 +82,17 @@ def compare(
   return rows
 
 
+def _describe(strategy, sess, values):
+  """Returns the figures of a strategy that are not measured in turn."""
+  del sess
+  row = dict.fromkeys(COLUMNS, None)
+  row["forward_runs"] = _forward_runs(strategy, values)
+  if strategy.residuals is not None:
+    row["residuals"] = len(strategy.residuals)
+    row["residual_bytes"] = strategy.residuals.bytes
+  return row
+
+
 def _forward_runs(strategy, values):
   """Returns how often an op of the lower part runs in a step, on average."""
   ops = executions.working_ops(strategy.forward_ops)
@@ -122,20 +104,3 @@ def _forward_runs(strategy, values):
     except errors.CallError:
       return None  # a partial run cannot be traced
   return sum(tracer.counts[op.name] for op in ops) / len(ops)
-
-
-def largest_difference(found, expected):
-  """Returns the largest difference of gradients.
-
-  Args:
-    found: variable name → array.
-    expected: variable name → array.
-
-  Returns:
-    A float, relative to the largest entry of each expected array.
-  """
-  return max(
-    float(np.max(np.abs(found[name] - array)))
-    / max(float(np.max(np.abs(array))), 1e-30)
-    for name, array in expected.items()
-  )

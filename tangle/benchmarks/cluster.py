@@ -7,6 +7,7 @@ of computing.
 """
 
 import os
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,7 +33,7 @@ COLUMNS = (
 JOINT = "joint"
 
 
-class Contender:
+class Candidate:
   """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, sizes, target="", micro_batches=1, schedule="1f1b"):
@@ -60,48 +61,32 @@ class Contender:
         )
       else:
         self.trainer = joint.JointTrainer(built, optimizer, 1.0)
-      config = timing.session_config(1)
-      self.session = tf1.Session(target, graph=graph, config=config)
-      self.session.run(tf1.global_variables_initializer())
-      for variable in tf1.trainable_variables():
-        shape = variable.shape.as_list()
-        scale = 1 / np.sqrt(sizes.units)
-        variable.load(scale * rng.standard_normal(shape), self.session)
+    scale = 1 / np.sqrt(sizes.units)
+    self.session = timing.open_session(
+      graph, 1, target, lambda shape: scale * rng.standard_normal(shape)
+    )
 
   def step(self):
     """Makes a step; returns the loss."""
     return self.trainer.step(self.session, self._batch).loss
 
 
-class Sizes:
-  """Sizes of the network and its batches."""
+class Sizes(NamedTuple):
+  """Sizes of the network and its batches.
 
-  def __init__(self, stages, rows, units, layers, wait_s):
-    """Checks them.
+  Attributes:
+    stages: S.
+    rows: B, rows of a batch.
+    units: U, of each layer and boundary.
+    layers: dense layers of a stage.
+    wait_s: seconds that a stage waits in a step, half of them forward.
+  """
 
-    Args:
-      stages: S.
-      rows: B, rows of a batch.
-      units: U, of each layer and boundary.
-      layers: dense layers of a stage.
-      wait_s: seconds that a stage waits in a step, half of them forward.
-
-    Raises:
-      ArgumentError: if one of them is out of range.
-    """
-    given = {"stages": stages, "rows": rows, "units": units, "layers": layers}
-    for name, value in given.items():
-      least = 2 if name == "stages" else 1
-      if value < least:
-        raise errors.ArgumentError(
-          f"cluster.compare: {name} must be at least {least}, got {value}."
-        )
-    if wait_s < 0:
-      raise errors.ArgumentError(
-        f"cluster.compare: wait_s must not be negative, got {wait_s}."
-      )
-    self.stages, self.rows, self.units = stages, rows, units
-    self.layers, self.wait_s = layers, wait_s
+  stages: int
+  rows: int
+  units: int
+  layers: int
+  wait_s: float
 
   @property
   def boundary_bytes(self):
@@ -201,7 +186,7 @@ def _sleep(x, row_s):
     return tf1.identity(x)
 
 
-def compare(
+def compare_schedules(
   stages=2,
   rows=4096,
   units=1024,
@@ -218,18 +203,18 @@ def compare(
   Args:
     stages: S, number of stages, each on its own task.
     rows: examples of a batch, B.
-    units: depth of the layers, U.
+    units: width of the layers, U.
     layers: dense layers of a stage.
     micro_batches: numbers of micro-batches to measure, M, each 2 or more.
     orders: names of schedules, 1f1b or gpipe.
     rounds: timed steps of each.
     wait_s: seconds that a stage waits in a step, half of them forward, in
       addition to its computation.
-    report: a `reports.Report`, which also gets a plot, and per contender a
+    report: a `reports.Report`, which also gets a plot, and per candidate a
       Gantt chart of a step.
 
   Returns:
-    Contender → `step_s`; `to_joint`, the median of pairs with quartiles;
+    Candidate → `step_s`; `to_joint`, the median of pairs with quartiles;
     `ideal`, `(M + S - 1) / (S M)`; `sent_bytes`, sent over loopback in a step,
     and `boundary_bytes`, those of boundaries, their gradients and the feed;
     `held_sets`, how many micro-batches' residuals the first stage held at once;
@@ -242,21 +227,22 @@ def compare(
     MissingPackageError: if psutil is not installed.
   """
   sizes = Sizes(stages, rows, units, layers, wait_s)
+  _check(sizes)
   plans = _plans(micro_batches, orders, rows)
-  sent = memory.loopback("cluster.compare")
+  sent = memory.loopback("cluster.compare_schedules")
   with clusters.LocalCluster(stages, threads=1) as cluster:
-    found = {JOINT: Contender(JOINT, sizes)}
+    found = {JOINT: Candidate(JOINT, sizes)}
     for name, plan in plans.items():
-      found[name] = Contender(name, sizes, cluster.target, *plan)
+      found[name] = Candidate(name, sizes, cluster.target, *plan)
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
-    steps = {name: contender.step for name, contender in found.items()}
+    steps = {name: candidate.step for name, candidate in found.items()}
     seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # warm already
     results = timing.make_rows(seconds, joint=JOINT)
-    for name, contender in found.items():
+    for name, candidate in found.items():
       near = np.allclose(losses[name], losses[JOINT], rtol=1e-4, atol=0)
       results[name]["same_losses"] = bool(near)
       if name != JOINT:
-        figures, timeline = _record(contender, sent)
+        figures, timeline = _record(candidate, sent)
         title = f"One step as it ran: {name}"
         report.draw(f"gantt_{name}", timelines.plot, timeline, title)
         count = plans[name][0]
@@ -266,7 +252,7 @@ def compare(
           boundary_bytes=sizes.boundary_bytes,
           predicted_bytes=sizes.held_bytes(figures["held_sets"], count),
         )
-      contender.session.close()
+      candidate.session.close()
   for name, held in _measure_held(sizes, plans).items():
     results[name]["held_bytes"] = held
   report.show(results, COLUMNS)
@@ -275,27 +261,37 @@ def compare(
   return dict(results, load=list(os.getloadavg()))
 
 
+def _check(sizes):
+  for name, value in sizes._asdict().items():
+    least = {"stages": 2, "wait_s": 0}.get(name, 1)
+    if value < least:
+      raise errors.ArgumentError(
+        f"cluster.compare_schedules: {name} must be at least {least}, got "
+        f"{value}."
+      )
+
+
 def _plans(micro_batches, orders, rows):
-  """Returns contender → number of micro-batches and schedule."""
+  """Returns candidate → number of micro-batches and schedule."""
   found = {}
   for count in micro_batches:
     if not 2 <= count <= rows:
       raise errors.ArgumentError(
-        f"cluster.compare: micro_batches must be from 2 to {rows}, the rows of "
-        f"a batch, got {count}."
+        f"cluster.compare_schedules: micro_batches must be from 2 to {rows}, "
+        f"the rows of a batch, got {count}."
       )
     for schedule in orders:
-      schedules.check("cluster.compare", count, schedule)
+      schedules.check("cluster.compare_schedules", count, schedule)
       found[f"{schedule}_{count}"] = count, schedule
   return found
 
 
-def _record(contender, sent):
+def _record(candidate, sent):
   """Makes a step that is not timed; returns figures and the timeline."""
   timeline = []
-  contender.trainer.record(timeline)
+  candidate.trainer.record(timeline)
   before = sent()
-  contender.step()
+  candidate.step()
   figures = {
     "sent_bytes": sent() - before,
     "held_sets": timelines.held_sets(timeline, "stage_0"),
@@ -304,7 +300,7 @@ def _record(contender, sent):
 
 
 def _measure_held(sizes, plans):
-  """Returns contender → by how much the first task grows in a step."""
+  """Returns candidate → by how much the first task grows in a step."""
   found = {}
   # Freed memory returns to the system at once, so that the memory of a task is
   # what it holds. This takes time.
@@ -313,10 +309,12 @@ def _measure_held(sizes, plans):
     sizes.stages, threads=1, environment=environment
   ) as cluster:
     for name, plan in plans.items():
-      contender = Contender(name, sizes, cluster.target, *plan)
-      contender.step()
-      with memory.Peak("cluster.compare", cluster.process_id(0)) as peak:
-        contender.step()
+      candidate = Candidate(name, sizes, cluster.target, *plan)
+      candidate.step()
+      with memory.Peak(
+        "cluster.compare_schedules", cluster.process_id(0)
+      ) as peak:
+        candidate.step()
       found[name] = peak.bytes
-      contender.session.close()
+      candidate.session.close()
   return found

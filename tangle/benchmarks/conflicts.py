@@ -38,7 +38,7 @@ class Sizes(NamedTuple):
   heads: int = 4
 
 
-class Contender:
+class Candidate:
   """One way to train, in its own graph and session.
 
   Attributes:
@@ -54,11 +54,11 @@ class Contender:
       threads: threads within and between ops; 0 for TensorFlow's default.
 
     Raises:
-      ArgumentError: if there is no contender of that name.
+      ArgumentError: if there is no candidate of that name.
     """
     if name not in NAMES:
       raise errors.ArgumentError(
-        f"benchmarks.conflicts: contender must be one of {NAMES}, got {name!r}"
+        f"benchmarks.conflicts: candidate must be one of {NAMES}, got {name!r}"
       )
     rng = np.random.RandomState(0)
     shape = [sizes.batch, sizes.units]
@@ -67,11 +67,8 @@ class Contender:
       tf1.set_random_seed(0)
       self._x_ph = tf1.placeholder(tf1.float32, [None, sizes.units])
       self._build(name, sizes)
-      init_op = tf1.global_variables_initializer()
-      self.ops = len(graph.get_operations())
-    config = timing.session_config(threads)
-    self._session = tf1.Session(graph=graph, config=config)
-    self._session.run(init_op)
+    self._session = timing.open_session(graph, threads)
+    self.ops = len(graph.get_operations())
 
   def _build(self, name, sizes):
     code = self._x_ph
@@ -104,8 +101,8 @@ class Contender:
     self._session.close()
 
 
-def compare(
-  contenders: Sequence[str] = NAMES,
+def compare_methods(
+  candidates: Sequence[str] = NAMES,
   rounds=10,
   batch_size=256,
   width=512,
@@ -113,12 +110,12 @@ def compare(
   heads=4,
   threads=0,
 ):
-  """Measures contenders, stepping them in turn.
+  """Measures candidates, stepping them in turn.
 
   Args:
-    contenders: names such as pcgrad, all by default; weighted is always
+    candidates: names such as pcgrad, all by default; weighted is always
       measured, as ratios are relative to it.
-    rounds: timed steps of each contender.
+    rounds: timed steps of each candidate.
     batch_size: examples per step.
     width: units of each layer of the trunk.
     layers: of the trunk.
@@ -126,17 +123,17 @@ def compare(
     threads: threads within and between ops; 0 for TensorFlow's default.
 
   Returns:
-    A dict from contender to `step_s` (median seconds), `to_weighted` (median
+    A dict from candidate to `step_s` (median seconds), `to_weighted` (median
     of paired ratios) with `to_weighted_quartiles`, and `ops` (of the graph).
 
   Raises:
-    ArgumentError: if there is no contender of some name.
+    ArgumentError: if there is no candidate of some name.
   """
   sizes = Sizes(batch_size, width, layers, heads)
   with contextlib.ExitStack() as stack:
     made = {}
-    for name in dict.fromkeys([BASE, *contenders]):
-      made[name] = Contender(name, sizes, threads)
+    for name in dict.fromkeys([BASE, *candidates]):
+      made[name] = Candidate(name, sizes, threads)
       stack.callback(made[name].close)
     steps = {name: found.step for name, found in made.items()}
     seconds = timing.run_in_turn(steps, rounds)

@@ -3,20 +3,17 @@
 The model is the legacy one with attention, unrolled, trained as the translate
 tutorial trains it: stochastic gradient descent with clipping. Joint has one
 graph per pair of a source and a target bucket, split one per bucket. Each
-contender runs in its own process, on the same weights and batches, and the
+candidate runs in its own process, on the same weights and batches, and the
 losses of both must agree.
 """
 
-import gc
 import itertools
-import time
-import zlib
 from typing import NamedTuple, Tuple
 
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import elsewhere, memory
+from tangle.benchmarks import builds, memory, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.nets import checks
@@ -27,7 +24,7 @@ from tangle.seq2seq.legacy import builders, cells, parts, wrappers
 JOINT = "joint"
 SPLIT = "split"
 NAMES = (JOINT, SPLIT)
-"""Names of the contenders."""
+"""Names of the candidates."""
 
 CELLS = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}
 """Name → class of a legacy cell."""
@@ -42,14 +39,14 @@ FIGURES = (
   "all_pairs_s",
   "step_s",
 )
-"""Figures of a contender for which lower is better."""
+"""Figures of a candidate for which lower is better."""
 
 TOLERANCE = 1e-4
-"""The largest allowed relative difference of the contenders' losses."""
+"""The largest allowed relative difference of the candidates' losses."""
 
 
 class Setting(NamedTuple):
-  """A model, its buckets and how long to measure: arguments of `compare`."""
+  """A model, its buckets and how long to measure."""
 
   source_buckets: Tuple[int, ...]
   target_buckets: Tuple[int, ...]
@@ -62,7 +59,7 @@ class Setting(NamedTuple):
   rounds: int
 
 
-def compare(
+def compare_joint_and_split(
   source_buckets=(5, 10, 15, 20, 30, 40),
   target_buckets=(5, 10, 15, 20, 30, 40),
   cell="gru",
@@ -83,7 +80,7 @@ def compare(
     cell: kind of cell, one of `CELLS`.
     layers: number of stacked cells.
     heads: number of attention heads.
-    units: depth of cells and embeddings.
+    units: width of cells and embeddings.
     symbols: number of source symbols, and of target symbols.
     batch_size: examples per batch.
     rounds: how often all pairs are timed, after one round of warm-up.
@@ -118,10 +115,9 @@ def compare(
     rounds,
   )
   check(setting)
-  memory.meter("graphs.compare")
-  found = elsewhere.run_each(
-    "graphs.compare",
-    __name__,
+  memory.meter("graphs.compare_joint_and_split")
+  found = processes.call_each(
+    measure_training,
     NAMES,
     setting,
     report=report,
@@ -137,14 +133,7 @@ def compare(
 
 
 def check(setting):
-  """Raises unless a setting can be measured.
-
-  Args:
-    setting: a `Setting`.
-
-  Raises:
-    ArgumentError: if a field is out of range.
-  """
+  """Raises an ArgumentError unless `setting`, a `Setting`, can be measured."""
   caller = "graphs.Setting"
   if setting.cell not in CELLS:
     raise errors.ArgumentError(
@@ -167,94 +156,54 @@ def check(setting):
 
 
 def loss_difference(losses, other_losses):
-  """Returns the largest relative difference of losses.
+  """Returns the largest relative difference, and raises above `TOLERANCE`.
 
   Args:
-    losses: list of floats.
-    other_losses: list of equally many floats.
-
-  Returns:
-    A float.
+    losses: a list of floats.
+    other_losses: a list of equally many floats.
 
   Raises:
-    TrainingError: if it is more than `TOLERANCE`, or not a number.
+    TrainingError: if they differ by more.
   """
   ratios = np.array(other_losses) / np.array(losses)
   difference = float(np.max(np.abs(ratios - 1)))
   if not difference <= TOLERANCE:
     raise errors.TrainingError(
-      f"graphs.compare: joint and split must have the same losses on the same "
-      f"weights and batches, to {TOLERANCE}; they differ by {difference}."
+      f"graphs.compare_joint_and_split: joint and split must have the same "
+      f"losses on the same weights and batches, to {TOLERANCE}; they differ by "
+      f"{difference}."
     )
   return difference
 
 
-def measure(name, setting):
-  """Measures one contender in this process, which should be a fresh one.
-
-  Args:
-    name: one of `NAMES`.
-    setting: a `Setting`, or a list of its values.
-
-  Returns:
-    A dict with the figures of `compare`, and `losses`, those of the first step
-    in every pair.
-
-  Raises:
-    ArgumentError: if there is no such contender.
-    MissingPackageError: if psutil is not installed.
-  """
+def measure_training(name, setting):
+  """Measures a candidate in this process; returns its figures, and `losses`."""
   if name not in NAMES:
     raise errors.ArgumentError(
-      f"graphs.measure: name must be one of {NAMES}, got {name!r}."
+      f"graphs.measure_training: name must be one of {NAMES}, got {name!r}."
     )
   setting = Setting(*setting)
-  batches = make_batches(setting)
-  resident = memory.meter("graphs.measure")
-  gc.collect()
-  before_bytes = resident()
-  begin, begin_cpu = time.perf_counter(), time.process_time()
-  with tf1.Graph().as_default() as graph:
-    trainer, count = make_trainer(name, setting)
-    initialize_op = tf1.global_variables_initializer()
-    build_s = time.perf_counter() - begin
-    build_cpu_s = time.process_time() - begin_cpu
-    with tf1.Session(graph=graph) as sess:
-      sess.run(initialize_op)
-      load_weights(sess)
-      losses = []
-      for batch in batches:
-        losses.append(trainer.step(sess, batch).loss)
-      all_pairs_s = time.perf_counter() - begin
-      gc.collect()
-      rss_bytes = resident()
-      seconds = _time_steps(trainer, sess, batches, setting.rounds)
-  return {
-    "graphs": count,
-    "ops": len(graph.get_operations()),
-    "graph_bytes": graph.as_graph_def().ByteSize(),
-    "build_s": build_s,
-    "build_cpu_s": build_cpu_s,
-    "rss_bytes": rss_bytes,
-    "above_import_bytes": rss_bytes - before_bytes,
-    "all_pairs_s": all_pairs_s,
-    "step_s": float(np.median(seconds)),
-    "losses": losses,
-  }
+  batches, count = make_batches(setting), []
 
+  def build():
+    trainer, graphs = make_trainer(name, setting)
+    count.append(graphs)
+    return trainer, batches
 
-def _time_steps(trainer, sess, batches, rounds):
-  """Returns the seconds of each step, round by round."""
-  seconds = []
-  for batch in batches * rounds:
-    begin = time.perf_counter()
-    trainer.step(sess, batch)
-    seconds.append(time.perf_counter() - begin)
-  return seconds
+  graph, found = builds.measure_build(
+    "graphs.measure_training", build, timed=len(batches), rounds=setting.rounds
+  )
+  step_s = np.median([wall_s for wall_s, _ in found.pop("seconds")])
+  return dict(
+    {key: found[key] for key in (*FIGURES, "losses") if key in found},
+    graphs=count[0],
+    graph_bytes=graph.as_graph_def().ByteSize(),
+    step_s=float(step_s),
+  )
 
 
 def make_trainer(name, setting):
-  """Builds all graphs of a contender in the default graph.
+  """Builds all graphs of a candidate in the default graph.
 
   Args:
     name: one of `NAMES`.
@@ -310,22 +259,3 @@ def make_batches(setting):
     decoder = {"inputs": inputs, "targets": targets, "weights": weights}
     batches.append({"encoder": {"source": ids[:, :source]}, "decoder": decoder})
   return batches
-
-
-def load_weights(sess):
-  """Sets all variables of the default graph to values drawn by their names.
-
-  Args:
-    sess: a session on the default graph.
-  """
-  feed_dict, ops = {}, []
-  for variable in tf1.trainable_variables():
-    rng = np.random.RandomState(zlib.crc32(variable.op.name.encode()))
-    value = 0.1 * rng.standard_normal(variable.shape.as_list())
-    feed_dict[variable.initializer.inputs[1]] = value
-    ops.append(variable.initializer)
-  sess.run(ops, feed_dict)
-
-
-if __name__ == "__main__":
-  elsewhere.answer(measure)

@@ -1,26 +1,21 @@
 """How time, memory and ops grow with the size of a model.
 
 Along each of `axes.NAMES` the same pipeline is measured at several sizes,
-split and joint, each in its own process. The growth of a figure y with the size
-x is given by the exponent e of y ~ x^e: 0 is constant, 1 is linear, 2
-quadratic. It is the slope of the least-squares line through the points (log x,
-log y):
-
-    overall: through all sizes
-    tail: through the last `TAIL` sizes
-
-Fixed costs dominate at small sizes, so that `overall` is too low where they are
-high; `tail` is closer to the growth at large sizes.
+split and joint, each in its own process. Growth is given by the exponents that
+`exponents` fits.
 """
-
-import gc
-import time
-from typing import NamedTuple
 
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import axes, elsewhere, graphs, memory
+from tangle.benchmarks import (
+  axes,
+  builds,
+  exponents,
+  graphs,
+  memory,
+  processes,
+)
 from tangle.compat import tf1
 from tangle.experiments import plots, reports
 from tangle.nets import checks
@@ -29,7 +24,7 @@ from tangle.pipeline import joint, sessions
 SPLIT = graphs.SPLIT
 JOINT = graphs.JOINT
 NAMES = (SPLIT, JOINT)
-"""Names of the contenders."""
+"""Names of the candidates."""
 
 FIGURES = (
   "build_s",
@@ -42,21 +37,11 @@ FIGURES = (
 )
 """Figures that grow."""
 
-TAIL = 3
-"""Number of largest sizes from which the exponent of the tail is fitted."""
-
 WARM_UP = 5
 """Steps before the timed ones."""
 
 
-class Exponent(NamedTuple):
-  """Exponents of a figure's growth, as defined in the module."""
-
-  overall: float
-  tail: float
-
-
-def compare(
+def compare_sizes(
   length=(10, 30, 100, 300, 1000),
   buckets=(1, 2, 4, 6, 8, 12),
   sub_models=(2, 8, 32, 100, 300),
@@ -70,7 +55,7 @@ def compare(
   *,
   report=reports.QUIET,
 ):
-  """Measures all contenders at all sizes, each in its own process.
+  """Measures all candidates at all sizes, each in its own process.
 
   Args:
     length: steps of a sequence to measure at; none to leave this axis out.
@@ -79,16 +64,22 @@ def compare(
     residuals: numbers of residuals of a sub-model, or none.
     layers: numbers of layers of a sub-model, or none.
     outputs: numbers of outputs of a sub-model, or none.
-    units: depth of layers and inputs.
+    units: width of layers and inputs.
     batch_size: examples per batch.
     bucket_steps: steps of the middle bucket.
     steps: timed steps at each point.
     report: a `reports.Report`, which also gets a plot for each axis.
 
   Returns:
-    A dict: `points`, axis → contender → list of dicts, each as `measure`
-    returns it; `exponents`, axis → contender → figure → [overall, tail]; and
-    `steepest`, figure → [the largest tail of split, its axis].
+    A dict: `points`, axis → candidate → list of figures; `exponents`, axis →
+    candidate → figure → [overall, tail]; and `steepest`, figure → [the largest
+    tail of split, its axis]. The figures: `size`; `build_s`, seconds to build
+    the training ops, and `build_cpu_s`, processor time of that, which other
+    programs affect less; `first_cpu_s`, processor time of the first step in
+    every pair of buckets, or of the first step; `step_s` and `step_cpu_s`,
+    medians over steps in one pair of buckets; `above_import_bytes`, resident
+    memory after them, minus that before building; `ops`; `loss`, that of the
+    first step, which is the same for all candidates.
 
   Raises:
     ArgumentError: if a size or `steps` is not possible.
@@ -99,13 +90,24 @@ def compare(
   given = length, buckets, sub_models, residuals, layers, outputs
   points = {axis: each for axis, each in zip(axes.NAMES, given) if each}
   found = _measure_points(points, sizes, steps, report)
-  for axis, contenders in found.items():
-    for contender, rows in contenders.items():
+  for axis, candidates in found.items():
+    for candidate, rows in candidates.items():
       for row in rows:
-        report.note(axis=axis, contender=contender, **row)
+        report.note(axis=axis, candidate=candidate, **row)
     report.draw(f"growth_{axis}", plot, found, axis)
-  fitted = exponents(found)
-  report.show(table_rows(fitted), FIGURES, "exponents")
+  fitted = {
+    axis: {
+      name: exponents.fit_each(rows, FIGURES)
+      for name, rows in candidates.items()
+    }
+    for axis, candidates in found.items()
+  }
+  table = {
+    f"{axis} {name}": exponents.write(row)
+    for axis, candidates in fitted.items()
+    for name, row in candidates.items()
+  }
+  report.show(table, FIGURES, "exponents")
   return {
     "exponents": fitted,
     "steepest": steepest(fitted),
@@ -114,178 +116,69 @@ def compare(
 
 
 def _measure_points(points, sizes, steps, report):
-  """Returns axis → contender → list of figures."""
+  """Returns axis → candidate → list of figures."""
   for axis, chosen in points.items():
     axes.check(axis, chosen, sizes)
-  checks.check_positive("growth.compare", "steps", steps)
-  memory.meter("growth.compare")
+  checks.check_positive("growth.compare_sizes", "steps", steps)
+  memory.meter("growth.compare_sizes")
   work = [
-    (axis, contender, size)
+    (axis, candidate, size)
     for axis, chosen in points.items()
     for size in chosen
-    for contender in NAMES
-    if contender == SPLIT or size <= (axes.AXES[axis].joint_largest or size)
+    for candidate in NAMES
+    if candidate == SPLIT or size <= (axes.AXES[axis].joint_largest or size)
   ]
   found = {axis: {name: [] for name in NAMES} for axis in points}
-  for done, (axis, contender, size) in enumerate(work, 1):
-    figures = elsewhere.run(
-      "growth.compare",
-      __name__,
-      axis,
-      contender,
-      size,
-      sizes,
-      steps,
-      remedy=f"give smaller sizes than {size}",
+  for done, (axis, candidate, size) in enumerate(work, 1):
+    remedy = f"give smaller sizes than {size}"
+    figures = processes.call(
+      measure_size, axis, candidate, size, sizes, steps, remedy=remedy
     )
-    found[axis][contender].append(figures)
+    found[axis][candidate].append(figures)
     report.count(done, len(work))
   return found
 
 
-def measure(axis, contender, size, sizes, steps):
-  """Measures one contender in this process, which should be a fresh one.
-
-  Args:
-    axis: one of `axes.NAMES`.
-    contender: one of `NAMES`.
-    size: size along the axis.
-    sizes: an `axes.Sizes`.
-    steps: timed steps.
-
-  Returns:
-    A dict: `size`; `build_s`, seconds to build the training ops, and
-    `build_cpu_s`, processor time of that, which other programs affect less;
-    `first_cpu_s`, processor time of the first step in every pair of buckets, or
-    of the first step; `step_s` and `step_cpu_s`, medians over steps in one pair
-    of buckets; `above_import_bytes`, resident memory after them, minus that
-    before building; `ops`; `loss`, that of the first step, which is the same
-    for all contenders.
-
-  Raises:
-    ArgumentError: if the axis or the contender is unknown.
-    MissingPackageError: if psutil is not installed.
-  """
-  if contender not in NAMES:
+def measure_size(axis, candidate, size, sizes, steps):
+  """Measures a candidate at one size, in this process; returns figures."""
+  if candidate not in NAMES:
     raise errors.ArgumentError(
-      f"growth.measure: contender must be one of {NAMES}, got {contender!r}."
+      f"growth.measure_size: candidate must be one of {NAMES}, got "
+      f"{candidate!r}."
     )
   sizes = axes.Sizes(*sizes)
-  resident = memory.meter("growth.measure")
-  gc.collect()
-  before_bytes = resident()
-  with tf1.Graph().as_default() as graph:
-    begin = _now()
+
+  def build():
     found, batches = axes.make(axis, size, sizes)
     optimizer = tf1.train.AdamOptimizer()
-    if contender == SPLIT:
-      trainer = found.minimize(optimizer)
-    else:
-      trainer = joint.JointTrainer(found, optimizer)
-    initialize_op = tf1.global_variables_initializer()
-    build_s, build_cpu_s = _now() - begin
-    with tf1.Session(graph=graph, config=sessions.session_config()) as sess:
-      sess.run(initialize_op)
-      graphs.load_weights(sess)
-      begin = _now()
-      losses = [trainer.step(sess, batch).loss for batch in batches]
-      _, first_cpu_s = _now() - begin
-      seconds = [
-        _time_step(trainer, sess, batches[0]) for _ in range(WARM_UP + steps)
-      ]
-      gc.collect()
-      above_import_bytes = resident() - before_bytes
-  step_s, step_cpu_s = np.median(seconds[WARM_UP:], axis=0)
+    if candidate == SPLIT:
+      return found.minimize(optimizer), batches
+    return joint.JointTrainer(found, optimizer), batches
+
+  config = sessions.session_config()
+  rounds = WARM_UP + steps
+  _, found = builds.measure_build(
+    "growth.measure_size", build, config, rounds=rounds
+  )
+  step_s, step_cpu_s = np.median(found["seconds"][WARM_UP:], axis=0)
   return {
     "size": size,
-    "build_s": float(build_s),
-    "build_cpu_s": float(build_cpu_s),
-    "first_cpu_s": float(first_cpu_s),
+    "build_s": found["build_s"],
+    "build_cpu_s": found["build_cpu_s"],
+    "first_cpu_s": found["first_cpu_s"],
     "step_s": float(step_s),
     "step_cpu_s": float(step_cpu_s),
-    "above_import_bytes": above_import_bytes,
-    "ops": len(graph.get_operations()),
-    "loss": losses[0],
+    "above_import_bytes": found["above_import_at_end_bytes"],
+    "ops": found["ops"],
+    "loss": found["losses"][0],
   }
 
 
-def _now():
-  """Returns wall time and processor time, in seconds."""
-  return np.array([time.perf_counter(), time.process_time()])
-
-
-def _time_step(trainer, sess, batch):
-  begin = _now()
-  trainer.step(sess, batch)
-  return _now() - begin
-
-
-def fit(xs, ys):
-  """Fits exponents, as defined in the module.
+def steepest(fitted):
+  """Finds the axis along which each figure of split grows most at large sizes.
 
   Args:
-    xs: positive sizes, rising.
-    ys: as many figures.
-
-  Returns:
-    An `Exponent`, `None` where there are fewer than two sizes or a figure is
-    not positive.
-  """
-  if len(xs) < 2 or min(ys) <= 0:
-    return None
-  x, y = np.log(xs), np.log(ys)
-  return Exponent(
-    float(np.polyfit(x, y, 1)[0]),
-    float(np.polyfit(x[-TAIL:], y[-TAIL:], 1)[0]),
-  )
-
-
-def exponents(found):
-  """Fits an exponent for each figure.
-
-  Args:
-    found: `points` of what `compare` returned.
-
-  Returns:
-    Axis → contender → figure → `Exponent`, or `None` as from `fit`.
-  """
-  return {
-    axis: {
-      name: {
-        figure: fit([p["size"] for p in rows], [p[figure] for p in rows])
-        for figure in FIGURES
-      }
-      for name, rows in contenders.items()
-    }
-    for axis, contenders in found.items()
-  }
-
-
-def table_rows(fitted):
-  """Arranges exponents as rows of a table.
-
-  Args:
-    fitted: what `exponents` returned.
-
-  Returns:
-    "axis contender" → figure → "overall / tail".
-  """
-  return {
-    f"{axis} {name}": {
-      figure: value and f"{value.overall:.2f} / {value.tail:.2f}"
-      for figure, value in row.items()
-    }
-    for axis, contenders in fitted.items()
-    for name, row in contenders.items()
-  }
-
-
-def steepest(fitted, contender=SPLIT):
-  """Finds the axis along which each figure grows most at large sizes.
-
-  Args:
-    fitted: what `exponents` returned.
-    contender: one of `NAMES`.
+    fitted: axis → candidate → what `exponents.fit_each` returned.
 
   Returns:
     A dict from figure to a pair: the largest tail exponent, and its axis;
@@ -294,9 +187,9 @@ def steepest(fitted, contender=SPLIT):
   found = {}
   for figure in FIGURES:
     tails = [
-      (contenders[contender][figure].tail, axis)
-      for axis, contenders in fitted.items()
-      if contenders[contender][figure] is not None
+      (candidates[SPLIT][figure].tail, axis)
+      for axis, candidates in fitted.items()
+      if candidates[SPLIT][figure] is not None
     ]
     found[figure] = max(tails) if tails else None
   return found
@@ -306,7 +199,7 @@ def plot(found, axis, path):
   """Draws the figures along an axis, on logarithmic scales.
 
   Args:
-    found: `points` of what `compare` returned.
+    found: `points` of what `compare_sizes` returned.
     axis: one of its axes.
     path: the PNG file to write. A dashed line shows linear growth through the
       last split point.
@@ -334,7 +227,3 @@ def plot(found, axis, path):
     panel.legend(frameon=False)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
-
-
-if __name__ == "__main__":
-  elsewhere.answer(measure)

@@ -4,13 +4,12 @@ Such a loop runs through TensorFlow's `partial_run`, which leaks on 2.x. A
 program without tangle measures how much of the growth is due to `partial_run`.
 """
 
-import gc
 from typing import Optional
 
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import elsewhere, memory, models
+from tangle.benchmarks import memory, models, processes
 from tangle.benchmarks import strategies as strategies_lib
 from tangle.compat import tf1
 from tangle.experiments import reports
@@ -32,10 +31,8 @@ STEPS = {"full": (10000, 2000), "small": (40, 10)}
 
 COLUMNS = ("steps", "first_mib", "last_mib", "growth", "bytes_a_step")
 
-_MARKS = 10
 
-
-def compare(
+def compare_strategies(
   strategies=NAMES,
   size="full",
   steps: Optional[int] = None,
@@ -54,7 +51,10 @@ def compare(
     report: a `reports.Report`.
 
   Returns:
-    A dict from name to what `measure` returns.
+    Strategy → `steps`; `rss_bytes`, resident memory at equal intervals from the
+    end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
+    these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
+    of the least-squares line through them; `loss`, that of the last step.
 
   Raises:
     ArgumentError: if a name is unknown, or `warm_up` is not positive and less
@@ -66,53 +66,32 @@ def compare(
   warm_up = STEPS[size][1] if warm_up is None else warm_up
   for name in strategies:
     _check(name, steps, warm_up)
-  memory.meter("loops.compare")
-  rows = elsewhere.run_each(
-    "loops.compare", __name__, strategies, steps, warm_up, report=report
+  memory.meter("loops.compare_strategies")
+  rows = processes.call_each(
+    watch_strategy, strategies, steps, warm_up, report=report
   )
   report.show(rows, COLUMNS, "strategy")
   return rows
 
 
-def measure(name, steps, warm_up, sizes=SIZES):
-  """Trains a loop for many steps in this process, and measures resident memory.
-
-  Args:
-    name: one of `strategies_lib.NAMES`.
-    steps: how many steps to run.
-    warm_up: how many of them run before memory is measured.
-    sizes: a `models.Sizes`.
-
-  Returns:
-    A dict: `steps`; `rss_bytes`, resident memory at equal intervals from the
-    end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
-    these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
-    of the least-squares line through them; `loss`, that of the last step.
-
-  Raises:
-    ArgumentError: as `compare`.
-    MissingPackageError: if psutil is not installed.
-  """
+def watch_strategy(name, steps, warm_up, sizes=SIZES):
+  """Trains for many steps in this process; returns a row of all strategies."""
   _check(name, steps, warm_up)
-  resident = memory.meter("loops.measure")
   strategy = strategies_lib.Strategy(name, models.make("reference_rnn", sizes))
-  marks = np.linspace(warm_up, steps, _MARKS).astype(int).tolist()
-  seen = []
+  loss = [0.0]  # the last only, as a list of all would count as growth
+
+  def step(k):
+    del k
+    loss[0] = strategy.step(sess)
+
   with tf1.Session(graph=strategy.graph) as sess:
     strategy.load(sess, strategies_lib.initial_values(strategy))
-    for k in range(1, steps + 1):
-      loss = strategy.step(sess)
-      if k in marks:
-        gc.collect()
-        seen += [resident()] * marks.count(k)
+    marks, seen = memory.watch("loops.watch_strategy", step, steps, warm_up)
   return {
     "steps": steps,
-    "rss_bytes": seen,
-    "first_mib": seen[0] / 2**20,
-    "last_mib": seen[-1] / 2**20,
-    "growth": seen[-1] / seen[0] - 1,
+    **memory.describe_growth(seen),
     "bytes_a_step": float(np.polyfit(marks, seen, 1)[0]),
-    "loss": float(loss),
+    "loss": float(loss[0]),
   }
 
 
@@ -128,7 +107,3 @@ def _check(name, steps, warm_up):
       f"benchmarks.loops: steps must be more than warm_up={warm_up}, got "
       f"{steps}."
     )
-
-
-if __name__ == "__main__":
-  elsewhere.answer(measure)

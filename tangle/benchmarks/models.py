@@ -74,10 +74,20 @@ def _normal(rng, *shape):
 def _classify(features, feeds):
   """Returns the cross entropy of a linear classifier of `[B, D]`."""
   logits = feedforward.Dense(10, name="classifier")(features)
+  return _cross_entropy(logits, feeds)
+
+
+def _cross_entropy(logits, feeds):
   found = tf1.nn.sparse_softmax_cross_entropy_with_logits(
     labels=feeds["labels"], logits=logits
   )
   return tf1.reduce_mean(found)
+
+
+def _classify_mean(boundary, feeds):
+  """Returns that of the mean over all axes but the first and the last."""
+  axes = list(range(1, boundary[0].shape.ndims - 1))
+  return _classify(tf1.reduce_mean(boundary[0], axes), feeds)
 
 
 def _labels(rng, sizes):
@@ -107,11 +117,8 @@ def _recurrent(make_layer):
       found = make_layer(sizes.units)(feeds["x"])
       return [found.outputs]
 
-    def upper(boundary, feeds):
-      return _classify(tf1.reduce_mean(boundary[0], 1), feeds)
-
     x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
-    return Model({"x": x}, _labels(rng, sizes), lower, upper)
+    return Model({"x": x}, _labels(rng, sizes), lower, _classify_mean)
 
   return make_model
 
@@ -119,10 +126,10 @@ def _recurrent(make_layer):
 class _Cell:
   """An LSTM cell as `tf.nn.dynamic_rnn` takes one."""
 
-  def __init__(self, units, depth):
+  def __init__(self, units, width):
     self._cell = cells.LSTMCell(units, name="dynamic_lstm")
     with self._cell.enter(None):  # variables are made outside of the loop
-      self._weights = self._cell.weights(depth)
+      self._weights = self._cell.weights(width)
     self.output_size = units
     self.state_size = cells.LSTMState(units, units)
 
@@ -144,19 +151,16 @@ def _dynamic_rnn(sizes, rng):
       outputs, _ = tf1.nn.dynamic_rnn(cell, x, dtype=tf1.float32)
     return [outputs]
 
-  def upper(boundary, feeds):
-    return _classify(tf1.reduce_mean(boundary[0], 1), feeds)
-
   x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
-  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+  return Model({"x": x}, _labels(rng, sizes), lower, _classify_mean)
 
 
 class _ReferenceCell:
   """An LSTM cell on reference variables, as TensorFlow 1 programs have them."""
 
-  def __init__(self, units, depth):
+  def __init__(self, units, width):
     with tf1.variable_scope("reference_lstm", use_resource=False):
-      self._kernel = tf1.get_variable("kernel", [depth + units, 4 * units])
+      self._kernel = tf1.get_variable("kernel", [width + units, 4 * units])
       self._bias = tf1.get_variable(
         "bias", [4 * units], initializer=tf1.zeros_initializer()
       )
@@ -188,10 +192,7 @@ def _reference_rnn(sizes, rng):
     with tf1.variable_scope("reference_classifier", use_resource=False):
       kernel = tf1.get_variable("kernel", [sizes.units, 10])
     logits = tf1.matmul(tf1.reduce_mean(boundary[0], 1), kernel)
-    found = tf1.nn.sparse_softmax_cross_entropy_with_logits(
-      labels=feeds["labels"], logits=logits
-    )
-    return tf1.reduce_mean(found)
+    return _cross_entropy(logits, feeds)
 
   x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
   return Model({"x": x}, _labels(rng, sizes), lower, upper)
@@ -201,10 +202,10 @@ def _convolution(sizes, rng):
   channels = max(8, sizes.units // 8)
 
   def lower(feeds):
-    x, depth = feeds["x"], 3
+    x, width = feeds["x"], 3
     for k in range(4):
       with tf1.variable_scope(f"convolution_{k}", use_resource=True):
-        kernel = tf1.get_variable("kernel", [3, 3, depth, channels])
+        kernel = tf1.get_variable("kernel", [3, 3, width, channels])
         scale = tf1.get_variable(
           "scale", [channels], initializer=tf1.ones_initializer()
         )
@@ -216,23 +217,20 @@ def _convolution(sizes, rng):
         x, kernel, strides=[1, stride, stride, 1], padding="SAME"
       )
       x = tf1.nn.fused_batch_norm(x, scale, offset, is_training=True)[0]
-      x, depth = tf1.nn.relu(x), channels
+      x, width = tf1.nn.relu(x), channels
     return [x]
 
-  def upper(boundary, feeds):
-    return _classify(tf1.reduce_mean(boundary[0], [1, 2]), feeds)
-
   x = _normal(rng, sizes.batch, 32, 32, 3)
-  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+  return Model({"x": x}, _labels(rng, sizes), lower, _classify_mean)
 
 
 def _normalize(x, name):
   """Normalizes the last axis: `gain (x - mean) / deviation + offset`."""
-  depth = [x.shape.as_list()[-1]]
+  width = [x.shape.as_list()[-1]]
   with tf1.variable_scope(name, use_resource=True):
-    gain = tf1.get_variable("gain", depth, initializer=tf1.ones_initializer())
+    gain = tf1.get_variable("gain", width, initializer=tf1.ones_initializer())
     offset = tf1.get_variable(
-      "offset", depth, initializer=tf1.zeros_initializer()
+      "offset", width, initializer=tf1.zeros_initializer()
     )
   mean, variance = tf1.nn.moments(x, [-1], keepdims=True)
   return tf1.nn.batch_normalization(x, mean, variance, offset, gain, 1e-6)
@@ -244,13 +242,13 @@ def _transformer(sizes, rng, layers=12, heads=4):
   Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.
   Departures: normalized before and not after; no embedding, no dropout.
   """
-  depth = sizes.units // heads
+  width = sizes.units // heads
 
   def attend(x, name):
     joined = feedforward.Dense(3 * sizes.units, name=f"{name}_qkv")(x)
-    joined = tf1.reshape(joined, [sizes.batch, sizes.steps, 3, heads, depth])
+    joined = tf1.reshape(joined, [sizes.batch, sizes.steps, 3, heads, width])
     q, k, v = tf1.unstack(tf1.transpose(joined, [2, 0, 3, 1, 4]))
-    scores = tf1.matmul(q, k, transpose_b=True) / np.float32(np.sqrt(depth))
+    scores = tf1.matmul(q, k, transpose_b=True) / np.float32(np.sqrt(width))
     found = tf1.matmul(tf1.nn.softmax(scores), v)
     found = tf1.reshape(tf1.transpose(found, [0, 2, 1, 3]), tf1.shape(x))
     return feedforward.Dense(sizes.units, name=f"{name}_out")(found)
@@ -267,11 +265,8 @@ def _transformer(sizes, rng, layers=12, heads=4):
         x += feedforward.Dense(sizes.units, name=f"narrow_{k}")(hidden)
     return [x]
 
-  def upper(boundary, feeds):
-    return _classify(tf1.reduce_mean(boundary[0], 1), feeds)
-
   x = _normal(rng, sizes.batch, sizes.steps, sizes.units)
-  return Model({"x": x}, _labels(rng, sizes), lower, upper)
+  return Model({"x": x}, _labels(rng, sizes), lower, _classify_mean)
 
 
 def _attention(by_cells):

@@ -7,13 +7,13 @@ session once per branch, on the branch's own rows, which Python gathers.
 """
 
 import contextlib
-import os
 from typing import NamedTuple
 
 import numpy as np
 
 from tangle import compat, errors, mux
-from tangle.benchmarks import elsewhere, executions, timing
+from tangle.benchmarks import executions, processes, timing
+from tangle.benchmarks import memory as memory_lib
 from tangle.compat import tf1
 from tangle.experiments import plots, reports
 from tangle.nets import feedforward
@@ -22,24 +22,22 @@ WHERE, ROUTE, SWITCH, SEPARATE = "where", "route", "switch", "separate"
 NAMES = (WHERE, "where_run_empty", ROUTE, "route_run_empty", SWITCH, SEPARATE)
 COLUMNS = ("step_s", "to_where", "gflop", "op_s", "peak_bytes", "untaken_runs")
 
-_STATUS = "/proc/self/status"
-
 
 class Sizes(NamedTuple):
   """Sizes of the networks.
 
   Attributes:
     batch: B, examples per step.
-    depth: D, depth of inputs and outputs.
-    units: depth of the two hidden layers.
+    width: D, width of inputs and outputs.
+    units: width of the two hidden layers.
   """
 
   batch: int = 2048
-  depth: int = 64
+  width: int = 64
   units: int = 512
 
 
-class Contender:
+class Candidate:
   """One way to run K branches, in its own graph and session.
 
   Attributes:
@@ -62,25 +60,22 @@ class Contender:
     """
     if name not in NAMES:
       raise errors.ArgumentError(
-        f"benchmarks.mux: contender must be one of {NAMES}, got {name!r}"
+        f"benchmarks.mux: candidate must be one of {NAMES}, got {name!r}"
       )
     self.name, self._branches, self._turn = name, branches, 0
     rng = np.random.RandomState(0)
-    x = rng.standard_normal([sizes.batch, sizes.depth]).astype(np.float32)
+    x = rng.standard_normal([sizes.batch, sizes.width]).astype(np.float32)
     self._selector = rng.permutation(np.arange(sizes.batch) % branches)
     self._x = x
     self._rows = [x[self._selector == k] for k in range(branches)]
     self.graph = tf1.Graph()
     with self.graph.as_default():
       self._build(sizes)
-      self._init_op = tf1.global_variables_initializer()
-    config = timing.session_config(threads)
-    self.session = tf1.Session(graph=self.graph, config=config)
-    self.session.run(self._init_op)
+    self.session = timing.open_session(self.graph, threads)
 
   def _build(self, sizes):
     networks = [_network(k, sizes) for k in range(self._branches)]
-    self._x_ph = tf1.placeholder(tf1.float32, [None, sizes.depth])
+    self._x_ph = tf1.placeholder(tf1.float32, [None, sizes.width])
     rank = 0 if self.name == SWITCH else 1
     self._selector_ph = tf1.placeholder(tf1.int32, [None] * rank)
     if self.name == SEPARATE:
@@ -124,9 +119,9 @@ class Contender:
 
   def op_s(self):
     """Returns the summed seconds of all ops of a step, from its trace."""
-    timed = _TimedSession(self.session)
-    self.step(timed)
-    return timed.seconds
+    tracer = executions.Tracer(self.graph, session=self.session)
+    self.step(tracer)
+    return tracer.seconds
 
   def untaken_runs(self):
     """Counts the executions of ops of branches that no row takes.
@@ -138,7 +133,8 @@ class Contender:
       return None
     types = {op.name: op.type for op in self.graph.get_operations()}
     with executions.Tracer(self.graph) as tracer:
-      tracer.session.run(self._init_op)
+      with self.graph.as_default():
+        tracer.session.run(tf1.global_variables_initializer())
       own = f"net_{self.step(tracer)}"
       # The conditional's switches are in the scope of the branch; names that
       # begin with "_" are the session's fetches.
@@ -155,34 +151,34 @@ class Contender:
     self.session.close()
 
 
-def compare(
+def compare_multiplexers(
   branches=(2, 4, 8, 16, 32),
   units=(16, 512),
-  contenders=NAMES,
+  candidates=NAMES,
   batch_size=2048,
-  depth=64,
+  width=64,
   rounds=10,
   threads=0,
   memory=True,
   *,
   report=reports.QUIET,
 ):
-  """Measures contenders at several numbers of branches, and of units.
+  """Measures candidates at several numbers of branches, and of units.
 
   Args:
     branches: each K, number of branches, to measure at.
-    units: depths of the hidden layers to measure at.
-    contenders: some of `NAMES`; `where` is always measured, as ratios are
+    units: widths of the hidden layers to measure at.
+    candidates: some of `NAMES`; `where` is always measured, as ratios are
       relative to it.
     batch_size: B, examples per step.
-    depth: D, depth of inputs and outputs.
-    rounds: timed steps of each contender.
+    width: D, width of inputs and outputs.
+    rounds: timed steps of each candidate.
     threads: threads within and between ops; 0 for TensorFlow's default.
-    memory: whether to measure memory, in a new process per contender.
+    memory: whether to measure memory, in a new process per candidate.
     report: a `reports.Report`, which also gets a plot.
 
   Returns:
-    Units → K → contender → `step_s` (median seconds), `to_where` (median of
+    Units → K → candidate → `step_s` (median seconds), `to_where` (median of
     paired ratios) with `to_where_quartiles`, `gflop` (of the matrix products,
     by formula), `op_s` (seconds of all ops of one step, added up), `peak_bytes`
     (highest resident memory of a process minus that before the first step, so
@@ -190,33 +186,33 @@ def compare(
     or outside Linux), and `untaken_runs` (`switch` only). Numbers are strings.
 
   Raises:
-    ArgumentError: if there is no contender of some name.
+    ArgumentError: if there is no candidate of some name.
   """
   results = {}
-  for width in units:
-    sizes = Sizes(batch_size, depth, width)
+  for each in units:
+    sizes = Sizes(batch_size, width, each)
     for count in branches:
-      rows = _measure(count, sizes, contenders, rounds, threads)
+      rows = _measure(count, sizes, candidates, rounds, threads)
       for name in rows if memory else ():
         rows[name]["peak_bytes"] = peak_bytes(name, count, sizes, threads)
-      report.show(rows, COLUMNS, units=width, branches=count)
-      results.setdefault(str(width), {})[str(count)] = rows
+      report.show(rows, COLUMNS, units=each, branches=count)
+      results.setdefault(str(each), {})[str(count)] = rows
   report.draw("mux", plot, results)
   return results
 
 
 def _measure(branches, sizes, names, rounds, threads):
-  """Returns the figures of contenders that step in turn, but for memory."""
+  """Returns the figures of candidates that step in turn, but for memory."""
   with contextlib.ExitStack() as stack:
-    contenders = {}
+    candidates = {}
     for name in dict.fromkeys([WHERE, *names]):
-      contenders[name] = Contender(name, branches, sizes, threads)
-      stack.callback(contenders[name].close)
+      candidates[name] = Candidate(name, branches, sizes, threads)
+      stack.callback(candidates[name].close)
     seconds = timing.run_in_turn(
-      {name: found.step for name, found in contenders.items()}, rounds
+      {name: found.step for name, found in candidates.items()}, rounds
     )
     rows = timing.make_rows(seconds, where=WHERE)
-    for name, found in contenders.items():
+    for name, found in candidates.items():
       rows[name].update(
         gflop=_gflop(name, branches, sizes),
         op_s=found.op_s(),
@@ -227,7 +223,7 @@ def _measure(branches, sizes, names, rounds, threads):
 
 
 def peak_bytes(name, branches, sizes, threads=0):
-  """Measures the memory of a contender's steps, in a new process.
+  """Measures the memory of a candidate's steps, in a new process.
 
   Args:
     name: one of `NAMES`.
@@ -239,34 +235,25 @@ def peak_bytes(name, branches, sizes, threads=0):
     Bytes: the highest resident size minus that before the first step; None
       outside Linux, where it is not available.
   """
-  if not os.path.exists(_STATUS):
+  if memory_lib.read_status("VmRSS") is None:
     return None
-  return elsewhere.run(
-    "mux.peak_bytes", __name__, name, branches, list(sizes), threads
-  )
+  return processes.call(_grow, name, branches, list(sizes), threads)
 
 
 def _grow(name, branches, sizes, threads):
-  contender = Contender(name, branches, Sizes(*sizes), threads)
-  before = _status_bytes("VmRSS")
+  candidate = Candidate(name, branches, Sizes(*sizes), threads)
+  before = memory_lib.read_status("VmRSS")
   for _ in range(3):
-    contender.step()
-  contender.close()
-  return max(0, _status_bytes("VmHWM") - before)
-
-
-def _status_bytes(field):
-  """Reads a size of this process, which `getrusage` mixes with its parent's."""
-  with open(_STATUS, encoding="ascii", errors="replace") as file:
-    sizes = dict(line.split(":", 1) for line in file if ":" in line)
-  return 1024 * int(sizes[field].split()[0])
+    candidate.step()
+  candidate.close()
+  return max(0, memory_lib.read_status("VmHWM") - before)
 
 
 def plot(results, path):
   """Draws the time of a step over K, one panel for each size.
 
   Args:
-    results: size name → K → contender → figures.
+    results: size name → K → candidate → figures.
     path: the PNG file to write.
 
   Raises:
@@ -295,7 +282,7 @@ def _network(k, sizes):
   layers = [
     feedforward.Dense(sizes.units, tf1.tanh, name=f"branch_{k}_lower"),
     feedforward.Dense(sizes.units, tf1.tanh, name=f"branch_{k}_upper"),
-    feedforward.Dense(sizes.depth, name=f"branch_{k}_outputs"),
+    feedforward.Dense(sizes.width, name=f"branch_{k}_outputs"),
   ]
 
   def network(x):
@@ -309,31 +296,6 @@ def _network(k, sizes):
 
 def _gflop(name, branches, sizes):
   """Two per weight and row forward, four backward."""
-  weights = 2 * sizes.depth * sizes.units + sizes.units**2
+  weights = 2 * sizes.width * sizes.units + sizes.units**2
   rows = sizes.batch * (branches if name.startswith(WHERE) else 1)
   return 6e-9 * weights * rows
-
-
-class _TimedSession:
-  """Runs with a trace, and adds up the time of the ops."""
-
-  def __init__(self, sess):
-    self._sess = sess
-    self.seconds = 0.0
-
-  def run(self, fetches, feed_dict):
-    """Runs as `Session.run` does, and notes the time."""
-    options = tf1.RunOptions(trace_level=tf1.RunOptions.FULL_TRACE)
-    metadata = tf1.RunMetadata()
-    self._sess.run(fetches, feed_dict, options, metadata)
-    for device in metadata.step_stats.dev_stats:
-      for node in device.node_stats:
-        # TensorFlow 1.15 lists each op a second time, as name:type.
-        if ":" not in node.node_name:
-          self.seconds += 1e-6 * (
-            node.op_end_rel_micros - node.op_start_rel_micros
-          )
-
-
-if __name__ == "__main__":
-  elsewhere.answer(_grow)

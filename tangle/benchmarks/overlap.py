@@ -14,14 +14,14 @@ from tangle.experiments import reports
 from tangle.pipeline import joint, pieces, pipeline
 
 NAMES = ("joint", "in_turn", "at_once")
-"""The contenders."""
+"""The candidates."""
 
 COLUMNS = ("step_s", "to_joint", "to_in_turn", "same_losses")
 
 CLASSES = 10
 
 
-class Contender:
+class Candidate:
   """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, encoders, batch_size, units, steps, threads=0):
@@ -31,7 +31,7 @@ class Contender:
       name: one of `NAMES`.
       encoders: K, number of encoders.
       batch_size: B.
-      units: U, depth of inputs and states.
+      units: U, width of inputs and states.
       steps: T.
       threads: threads within and between ops; 0 for TensorFlow's default.
     """
@@ -51,12 +51,9 @@ class Contender:
       else:
         overlap = name == "at_once"
         self._trainer = built.minimize(optimizer, 1.0, overlap=overlap)
-      config = timing.session_config(threads)
-      self.session = tf1.Session(graph=graph, config=config)
-      self.session.run(tf1.global_variables_initializer())
-      for variable in tf1.trainable_variables():
-        values = 0.1 * rng.standard_normal(variable.shape.as_list())
-        variable.load(values, self.session)
+    self.session = timing.open_session(
+      graph, threads, draw=lambda shape: 0.1 * rng.standard_normal(shape)
+    )
 
   def step(self):
     """Makes a step; returns the loss."""
@@ -95,7 +92,7 @@ def _make_encoder(k, shape):
   return build_encoder
 
 
-def compare(
+def compare_run_orders(
   encoders=2,
   batch_size=32,
   units=64,
@@ -105,38 +102,38 @@ def compare(
   *,
   report=reports.QUIET,
 ):
-  """Measures all contenders, stepping them in turn.
+  """Measures all candidates, stepping them in turn.
 
   Args:
     encoders: K, how many.
     batch_size: B, examples per step.
-    units: U, depth of inputs and states.
+    units: U, width of inputs and states.
     steps: T, length of the sequences.
-    rounds: timed steps of each contender.
+    rounds: timed steps of each candidate.
     threads: threads within and between ops; 0 for TensorFlow's default.
     report: a `reports.Report`, which also gets a plot.
 
   Returns:
-    Contender → `step_s`, `to_joint` and `to_in_turn`, medians of pairs with
+    Candidate → `step_s`, `to_joint` and `to_in_turn`, medians of pairs with
     quartiles, and `same_losses`: whether the first ten losses equal those of
     the joint graph, to 1e-5.
   """
   sizes = encoders, batch_size, units, steps, threads
-  contenders = {name: Contender(name, *sizes) for name in NAMES}
+  candidates = {name: Candidate(name, *sizes) for name in NAMES}
   losses = {
-    name: [contender.step() for _ in range(10)]
-    for name, contender in contenders.items()
+    name: [candidate.step() for _ in range(10)]
+    for name, candidate in candidates.items()
   }
   seconds = timing.run_in_turn(
-    {name: contender.step for name, contender in contenders.items()}, rounds, 15
+    {name: candidate.step for name, candidate in candidates.items()}, rounds, 15
   )
   rows = timing.make_rows(seconds, joint="joint", in_turn="in_turn")
   for name, row in rows.items():
     row["same_losses"] = bool(
       np.allclose(losses[name], losses["joint"], rtol=1e-5, atol=0)
     )
-  for contender in contenders.values():
-    contender.session.close()
+  for candidate in candidates.values():
+    candidate.session.close()
   report.show(rows, COLUMNS)
   title = f"{encoders} encoders: step to joint"
   report.draw_ratios("overlap_to_joint", rows, "to_joint", title)

@@ -1,16 +1,15 @@
 """Cost of keeping fewer residuals: bytes against the time of a step.
 
-Contenders step in turn in one process, so that ratios are paired.
+Candidates step in turn in one process, so that ratios are paired.
 """
 
-import contextlib
 import functools
 import time
 
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import backprop, models, strategies, timing
+from tangle.benchmarks import models, strategies, timing
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.graphs import cut, handles, walk
@@ -26,7 +25,7 @@ def _is_product(tensor):
   return tensor.op.type in _PRODUCTS
 
 
-CONTENDERS = {
+CANDIDATES = {
   FRONTIER: {"residuals": policies.FRONTIER},
   "budget_75": {"residuals": policies.Budget(fraction=0.75)},
   "min_cut": {"residuals": policies.MIN_CUT},
@@ -42,8 +41,8 @@ CONTENDERS = {
 """Name → options of a sub-model; with `products` all ops except random and
 stateful ones may be recomputed, otherwise only cheap ones."""
 
-NAMES = tuple(CONTENDERS)
-"""Names of the contenders."""
+NAMES = tuple(CANDIDATES)
+"""Names of the candidates."""
 
 COLUMNS = (
   "bytes",
@@ -58,9 +57,9 @@ COLUMNS = (
 )
 
 
-def compare(
+def compare_policies(
   model="lstm",
-  contenders=NAMES,
+  candidates=NAMES,
   batch_size=64,
   units=256,
   steps=40,
@@ -75,9 +74,9 @@ def compare(
 
   Args:
     model: one of `models.NAMES`.
-    contenders: some of `NAMES`; the frontier is measured in any case.
+    candidates: some of `NAMES`; the frontier is measured in any case.
     batch_size: examples per step.
-    units: depth of the layers.
+    units: width of the layers.
     steps: length of the source.
     target_steps: length of the target.
     rounds: timed steps of each.
@@ -100,39 +99,21 @@ def compare(
   Raises:
     ArgumentError: if a model or a name is unknown.
   """
-  for name in contenders:
-    if name not in CONTENDERS:
+  for name in candidates:
+    if name not in CANDIDATES:
       raise errors.ArgumentError(
-        f"residuals.compare: contenders must be among {NAMES}, got {name!r}."
+        f"residuals.compare_policies: candidates must be among {NAMES}, got "
+        f"{name!r}."
       )
   sizes = models.Sizes(batch_size, units, steps, target_steps)
   network = models.make(model, sizes)
-  rows, made, values, expected = {}, {}, None, None
-  with contextlib.ExitStack() as stack:
-    for name in dict.fromkeys([FRONTIER, *contenders]):
-      begin = time.perf_counter()
-      try:
-        strategy = strategies.Strategy(
-          strategies.DEVICE, network, CONTENDERS[name]
-        )
-      except errors.CutError as error:
-        rows[name] = {"reason": str(error)}
-        continue
-      cut_s = time.perf_counter() - begin
-      config = timing.session_config(threads)
-      sess = stack.enter_context(
-        tf1.Session(graph=strategy.graph, config=config)
-      )
-      values = values or strategies.initial_values(strategy)
-      strategy.load(sess, values)
-      found = strategy.first_gradients(sess)
-      expected = expected or found
-      rows[name] = dict(_describe(strategy, sess, network), cut_s=cut_s)
-      rows[name]["max_difference"] = backprop.largest_difference(
-        found, expected
-      )
-      made[name] = functools.partial(strategy.step, sess)
-    seconds = timing.run_in_turn(made, rounds)
+  wanted = {
+    name: (strategies.DEVICE, CANDIDATES[name])
+    for name in dict.fromkeys([FRONTIER, *candidates])
+  }
+  rows, seconds = strategies.run_in_turn(
+    network, wanted, _describe, rounds, threads
+  )
   for name, row in timing.make_rows(seconds, frontier=FRONTIER).items():
     base = rows[FRONTIER]["bytes"]
     rows[name].update(row, to_frontier_bytes=rows[name]["bytes"] / base)
@@ -145,12 +126,12 @@ def compare(
   return rows
 
 
-def _describe(strategy, sess, model):
+def _describe(strategy, sess, values):
   """Returns the figures of the residuals of a strategy."""
+  del values
   found = strategy.sub_model.residuals
   kept = [record for record in found if not record.is_variable]
-  feeds = {f"{name}_ph:0": a for name, a in model.lower_feeds.items()}
-  measured = sess.run([record.name for record in kept], feeds)
+  measured = sess.run([record.name for record in kept], strategy.lower_feeds)
   total = sum(np.asarray(array).nbytes for array in measured)
   predicted = found.predicted_bytes
   return {
@@ -158,6 +139,7 @@ def _describe(strategy, sess, model):
     "measured_bytes": int(total),
     "residuals": len(found),
     "recomputed": len(found.recomputed),
+    "cut_s": strategy.build_s,
   }
 
 

@@ -1,7 +1,6 @@
 """Runs a sub-model and a pipeline for many steps, and measures memory."""
 
 import contextlib
-import gc
 import time
 from typing import Any, NamedTuple
 
@@ -46,7 +45,7 @@ class Soak(NamedTuple):
   wrong: Any
 
 
-def compare(
+def measure_growth(
   what=SUB_MODEL,
   store="device",
   steps=10000,
@@ -55,7 +54,7 @@ def compare(
   *,
   report=reports.QUIET,
 ):
-  """Makes many steps and measures resident memory, as `run` does.
+  """Makes many steps and measures resident memory.
 
   Args:
     what: one of `NAMES`. sub_model and pipeline train a small recurrent
@@ -66,20 +65,20 @@ def compare(
     steps: how many steps to run.
     warm_up: how many of them run before memory is measured.
     disturb: whether every third call is discarded and every fifth raises
-      between forward and backward.
+      between forward and backward. In a pipeline every third step only runs
+      forward, and in every fifth the session fails.
     report: a `reports.Report`.
 
   Returns:
     The figures of a `Soak`, with `what` and `store`.
 
   Raises:
-    ArgumentError: as `run`.
-    MissingPackageError: as `run`.
+    ArgumentError: if `what` is none of these.
+    MissingPackageError: if psutil is not installed.
   """
   found = run(what, store, steps, warm_up, disturb)
   figures = dict(found._asdict(), what=what, store=store)
-  first, last = found.rss_bytes[0], found.rss_bytes[-1]
-  figures.update(first_mib=first / 2**20, last_mib=last / 2**20)
+  figures.update(memory.describe_growth(found.rss_bytes))
   report.show({what: figures}, COLUMNS, "name")
   return figures
 
@@ -91,28 +90,7 @@ class _Interruption(Exception):
 def run(
   what, store="device", steps=10000, warm_up=1000, disturb=False, sizes=None
 ):
-  """Makes many steps and measures resident memory.
-
-  Args:
-    what: `"sub_model"` or `"pipeline"` trains a small recurrent network.
-      `"calls"` calls a tiny sub-model forward and backward, and `"overlap"`
-      trains a tiny pipeline with two encoders in parallel; both compare each
-      step with the joint graph.
-    store: the store of the sub-model.
-    steps: how many steps to run.
-    warm_up: how many of them run before memory is measured.
-    disturb: whether every third call is discarded and every fifth raises
-      between forward and backward. In a pipeline every third step only runs
-      forward, and in every fifth the session fails.
-    sizes: a `models.Sizes` of the recurrent network.
-
-  Returns:
-    A `Soak`.
-
-  Raises:
-    ArgumentError: if `what` is none of these.
-    MissingPackageError: if psutil is not installed.
-  """
+  """Makes many steps, as `measure_growth`, on `sizes`; returns a `Soak`."""
   sizes = sizes or models.Sizes(batch=16, units=32, steps=10, target_steps=5)
   model = models.make("lstm", sizes)
   makers = {
@@ -125,28 +103,32 @@ def run(
     raise errors.ArgumentError(
       f"soak.run: what must be one of {NAMES}, got {what!r}."
     )
-  rss = memory.meter("soak.run")
-  seen, counts = [], {"discarded": 0, "raised": 0}
-  step, sess = makers[what](model, store)
-  marks = set(np.linspace(warm_up, steps, 10).astype(int).tolist())
-  wrong, begin = None, time.perf_counter()
+  # Of fixed size, as what is kept per step would count as growth.
+  counts, wrong = {"discarded": 0, "raised": 0}, [None]
+  take, sess = makers[what](model, store)
+
+  def step(k):
+    kind = None
+    if disturb:
+      kind = "raised" if k % 5 == 0 else "discarded" if k % 3 == 0 else None
+    with contextlib.suppress(_Interruption, tf1.errors.OpError):
+      is_right = take(kind)
+      if is_right is not None:
+        wrong[0] = (wrong[0] or 0) + (not is_right)
+    if kind:
+      counts[kind] += 1
+
+  begin = time.perf_counter()
   with sess:
-    for k in range(1, steps + 1):
-      kind = None
-      if disturb:
-        kind = "raised" if k % 5 == 0 else "discarded" if k % 3 == 0 else None
-      with contextlib.suppress(_Interruption, tf1.errors.OpError):
-        is_right = step(kind)
-        if is_right is not None:
-          wrong = (wrong or 0) + (not is_right)
-      if kind:
-        counts[kind] += 1
-      if k in marks:
-        gc.collect()
-        seen.append(rss())
-  seconds, growth = time.perf_counter() - begin, seen[-1] / seen[0] - 1
-  discarded, raised = counts["discarded"], counts["raised"]
-  return Soak(steps, discarded, raised, seen, growth, seconds, wrong)
+    _, seen = memory.watch("soak.run", step, steps, warm_up)
+  return Soak(
+    steps=steps,
+    **counts,
+    rss_bytes=seen,
+    growth=seen[-1] / seen[0] - 1,
+    seconds=time.perf_counter() - begin,
+    wrong=wrong[0],
+  )
 
 
 def _sub_model_steps(model, store):

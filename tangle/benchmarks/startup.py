@@ -3,16 +3,15 @@
 The model is the attention model of g2p training, with N + N buckets. TensorFlow
 reads the whole graph whenever a run is made for the first time, so that the
 time grows faster than the number of buckets. Another checkout of tangle, such
-as an older one, can be measured in turn. Each measurement has its own process.
+as an older one, can be measured in turn, by the benchmark of this checkout.
+Each measurement has its own process.
 """
 
-import gc
 import itertools
 import json
 import os
 import runpy
 import shlex
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +21,7 @@ import numpy as np
 
 import tangle
 from tangle import errors
-from tangle.benchmarks import growth, memory
+from tangle.benchmarks import builds, exponents, memory, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.nets import checks
@@ -42,23 +41,12 @@ FIGURES = (
 )
 """Figures that grow with the buckets."""
 
-_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-
-# The package may be another checkout's, so that this file is run by its path.
-_RUN = """
-import runpy, sys, time
-begin = time.perf_counter()
-import tensorflow
-given = {"IMPORT_S": time.perf_counter() - begin}
-runpy.run_path(sys.argv[1], given, run_name="__main__")
-"""
-
 
 class Setting(NamedTuple):
   """A model and its batches.
 
   Attributes:
-    units: U, depth of its layers and embeddings.
+    units: U, width of its layers and embeddings.
     symbols: V, number of source symbols, and of target symbols.
     batch_size: examples per batch.
     shortest: steps of the first bucket.
@@ -72,7 +60,7 @@ class Setting(NamedTuple):
   apart: int
 
 
-def compare(
+def compare_bucket_counts(
   buckets=(3, 6, 12),
   units=32,
   symbols=40,
@@ -89,7 +77,7 @@ def compare(
 
   Args:
     buckets: numbers of buckets on each side, from small to large.
-    units: U, depth of the model's layers and embeddings.
+    units: U, width of the model's layers and embeddings.
     symbols: V, number of source symbols, and of target symbols.
     batch_size: examples per batch.
     shortest: steps of the first bucket.
@@ -101,9 +89,15 @@ def compare(
     report: a `reports.Report`.
 
   Returns:
-    A dict: `points`, checkout → list of dicts, each as `measure` returns it,
-    one per number of buckets; `exponents`, checkout → figure → [overall, tail];
-    and `first_step`, what `time_script` returns, if a script is timed.
+    A dict: `points`, checkout → list of figures, one per number of buckets;
+    `exponents`, checkout → figure → [overall, tail]; and `first_step`, if a
+    script is timed: checkout → `import_s`, seconds of `import tensorflow`, and
+    `beyond_import_s`, the other seconds until the end of the first step. The
+    figures: `size`; `build_s`, seconds to build the training ops;
+    `all_pairs_s`, from the start of building until every pair of buckets has
+    had a step, and `all_pairs_cpu_s`, processor time of that; `first_cpu_s`,
+    processor time of those steps; `above_import_bytes`, resident memory after
+    them, minus that before building; `ops`.
 
   Raises:
     ArgumentError: if `buckets` do not rise from 1 or more, or another number is
@@ -116,8 +110,11 @@ def compare(
   for checkout, rows in found.items():
     for row in rows:
       report.note(checkout=checkout, **row)
-  report.show(table_rows(found), FIGURES, "row")
-  figures = {"points": found, "exponents": exponents(found)}
+  fitted = {
+    name: exponents.fit_each(rows, FIGURES) for name, rows in found.items()
+  }
+  report.show(table_rows(found, fitted), FIGURES, "row")
+  figures = {"points": found, "exponents": fitted}
   if script:
     seconds = time_script(shlex.split(script), rounds, against)
     report.show(seconds, ["beyond_import_s", "import_s"], "checkout", of=script)
@@ -129,19 +126,21 @@ def _measure_points(points, setting, rounds, against, report):
   """Returns checkout → list of figures."""
   if not points or points != sorted(set(points)) or points[0] < 1:
     raise errors.ArgumentError(
-      f"startup.compare: buckets must be different numbers of buckets from "
-      f"small to large, none below 1, got {points}."
+      f"startup.compare_bucket_counts: buckets must be different numbers of "
+      f"buckets from small to large, none below 1, got {points}."
     )
-  checks.check_positive("startup.compare", "rounds", rounds)
+  checks.check_positive("startup.compare_bucket_counts", "rounds", rounds)
   for field, value in setting._asdict().items():
-    checks.check_positive("startup.compare", field, value)
-  memory.meter("startup.compare")
+    checks.check_positive("startup.compare_bucket_counts", field, value)
+  memory.meter("startup.compare_bucket_counts")
   roots = _roots(against)
   total, done = len(points) * rounds * len(roots), 0
   found = {name: [[] for _ in points] for name in roots}
   for k, size in enumerate(points):
     for _, (name, root) in itertools.product(range(rounds), roots.items()):
-      found[name][k].append(_run(root, "measure", size, setting))
+      found[name][k].append(
+        processes.call(measure_buckets, size, setting, root=root)
+      )
       done += 1
       report.count(done, total)
   return {
@@ -173,15 +172,10 @@ def time_script(arguments, rounds=1, against=None):
     for name, root in _roots(against).items():
       with tempfile.TemporaryDirectory() as folder:
         begin = time.time()
-        seconds = _run(root, "script", [*arguments, f"--out_dir={folder}"])
-      whole = seconds["at"] - begin
-      import_s = seconds["import_s"]
-      found[name].append(
-        {
-          "import_s": import_s,
-          "beyond_import_s": whole - import_s,
-        }
-      )
+        given = [*arguments, f"--out_dir={folder}"]
+        at, import_s = processes.call(run_script, given, root=root)
+      beyond_s = at - begin - import_s
+      found[name].append({"import_s": import_s, "beyond_import_s": beyond_s})
   return {
     name: min(each, key=lambda figures: figures["beyond_import_s"])
     for name, each in found.items()
@@ -190,76 +184,27 @@ def time_script(arguments, rounds=1, against=None):
 
 def _roots(against):
   """Returns checkout → folder."""
-  roots = {HERE: _ROOT}
+  roots = {HERE: processes.ROOT}
   if against is not None:
     roots[OTHER] = os.path.abspath(against)
   return roots
 
 
-def _run(root, *arguments):
-  """Runs this file as a program on the package of another folder."""
-  environment = dict(os.environ, PYTHONPATH=root)
-  command = [sys.executable, "-c", _RUN, os.path.abspath(__file__)]
-  done = subprocess.run(
-    command + [json.dumps(argument) for argument in arguments],
-    stdout=subprocess.PIPE,
-    text=True,
-    env=environment,
-    cwd=root,
-  )
-  lines = done.stdout.strip().split("\n")
-  if done.returncode or not lines[-1].startswith("{"):
-    raise errors.TrainingError(
-      f"startup: the process that measures {arguments} in {root} ended with "
-      f"{done.returncode}; what it had to say is on standard error."
-    )
-  return json.loads(lines[-1])
-
-
-def measure(size, setting):
-  """Measures in this process, which should be a fresh one.
-
-  Args:
-    size: buckets on each side.
-    setting: a `Setting`.
-
-  Returns:
-    A dict: `size`; `build_s`, seconds to build the training ops; `all_pairs_s`,
-    from the start of building until every pair of buckets has had a step, and
-    `all_pairs_cpu_s`, processor time of that; `first_cpu_s`, processor time of
-    those steps; `above_import_bytes`, resident memory after them, minus that
-    before building; `ops`.
-
-  Raises:
-    MissingPackageError: if psutil is not installed.
-  """
-  resident = memory.meter("startup.measure")
-  gc.collect()
-  before_bytes, begin = resident(), _now()
+def measure_buckets(size, setting):
+  """Measures `size` buckets per side in this process, as in `setting`."""
+  setting = Setting(*setting)
   buckets = [setting.shortest + setting.apart * k for k in range(size)]
-  with tf1.Graph().as_default() as graph:
-    found = _make_trainer(setting, buckets)
-    initialize_op = tf1.global_variables_initializer()
-    build_s, _ = _now() - begin
-    configure = getattr(tangle, "session_config", tf1.ConfigProto)
-    with tf1.Session(config=configure()) as sess:
-      sess.run(initialize_op)
-      trained = _now()
-      for pair in itertools.product(buckets, buckets):
-        found.step(sess, _batch(setting, *pair))
-      _, first_cpu_s = _now() - trained
-      all_pairs_s, all_pairs_cpu_s = _now() - begin
-      gc.collect()
-      above_import_bytes = resident() - before_bytes
-  return {
-    "size": size,
-    "build_s": float(build_s),
-    "all_pairs_s": float(all_pairs_s),
-    "all_pairs_cpu_s": float(all_pairs_cpu_s),
-    "first_cpu_s": float(first_cpu_s),
-    "above_import_bytes": above_import_bytes,
-    "ops": len(graph.get_operations()),
-  }
+  batches = [
+    _batch(setting, *pair) for pair in itertools.product(buckets, buckets)
+  ]
+  config = getattr(tangle, "session_config", tf1.ConfigProto)()
+  _, found = builds.measure_build(
+    "startup.measure_buckets",
+    lambda: (_make_trainer(setting, buckets), batches),
+    config,
+    weights=False,
+  )
+  return {"size": size, **{figure: found[figure] for figure in FIGURES}}
 
 
 def _make_trainer(setting, buckets):
@@ -294,83 +239,49 @@ def _batch(setting, source, target):
   }
 
 
-def _now():
-  """Returns wall time and processor time, in seconds."""
-  return np.array([time.perf_counter(), time.process_time()])
-
-
-def run_script(arguments, import_s):
+def run_script(arguments):
   """Runs a script in this process, which ends after the first step.
 
-  Prints, as JSON, the time at that point and its arguments.
+  Prints, as JSON, the time at that point and the seconds of `import
+  tensorflow`.
 
   Args:
     arguments: the script's path and its arguments.
-    import_s: seconds that `import tensorflow` took.
+
+  Raises:
+    TrainingError: if the script ends without a step.
   """
   step = trainer.Trainer.step
 
   def first(self, sess, batch):
     step(self, sess, batch)
-    print(json.dumps({"at": time.time(), "import_s": import_s}), flush=True)
+    print(json.dumps([time.time(), processes.IMPORT_S]), flush=True)
     os._exit(0)
 
   trainer.Trainer.step = first
   sys.argv = arguments
   runpy.run_path(arguments[0], run_name="__main__")
+  raise errors.TrainingError(
+    f"startup.run_script: {arguments[0]} has ended without a training step."
+  )
 
 
-def exponents(found):
-  """Fits exponents of growth with the number of buckets.
-
-  Args:
-    found: `points` of what `compare` returned.
-
-  Returns:
-    Checkout → figure → `growth.Exponent`, or `None` as from `growth.fit`.
-  """
-  return {
-    name: {
-      figure: growth.fit(
-        [row["size"] for row in rows], [row[figure] for row in rows]
-      )
-      for figure in FIGURES
-    }
-    for name, rows in found.items()
-  }
-
-
-def table_rows(found):
+def table_rows(found, fitted):
   """Arranges figures as rows of a table.
 
   Args:
-    found: `points` of what `compare` returned.
+    found: `points` of what `compare_bucket_counts` returned.
+    fitted: its `exponents`.
 
   Returns:
     "checkout N + N" → figure → number; and "checkout grows by" → figure →
-    "overall / tail", exponents as defined in `growth`.
+    "overall / tail", as defined in `exponents`.
   """
-  rows = {}
-  for name, points in found.items():
-    for point in points:
-      rows[f"{name} {point['size']} + {point['size']}"] = {
-        figure: point[figure] for figure in FIGURES
-      }
-  for name, fitted in exponents(found).items():
-    rows[f"{name} grows by"] = {
-      figure: value and f"{value.overall:.2f} / {value.tail:.2f}"
-      for figure, value in fitted.items()
-    }
+  rows = {
+    f"{name} {point['size']} + {point['size']}": point
+    for name, points in found.items()
+    for point in points
+  }
+  for name, row in fitted.items():
+    rows[f"{name} grows by"] = exponents.write(row)
   return rows
-
-
-def _main(what, *arguments):
-  if what == "script":
-    run_script(*arguments, IMPORT_S)  # noqa: F821  (given by `_RUN`)
-    return
-  size, setting = arguments
-  print(json.dumps(measure(size, Setting(*setting))))
-
-
-if __name__ == "__main__":
-  _main(*map(json.loads, sys.argv[2:]))

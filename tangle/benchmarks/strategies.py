@@ -4,9 +4,14 @@ Every strategy trains the same network with the same optimizer, which is applied
 in the graph. They differ in how the gradient of the lower part is computed.
 """
 
+import contextlib
+import functools
+import time
+
 import numpy as np
 
 from tangle import compat, errors
+from tangle.benchmarks import timing
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.partial import partial_runs, sub_model
@@ -48,8 +53,10 @@ class Strategy:
   Attributes:
     graph: its graph.
     forward_ops: the ops of the lower part.
+    lower_feeds: placeholder → array that the lower part reads.
     residuals: the kept tensors as `Residuals`, `None` where none are kept.
     sub_model: the `SubModel` of the lower part, if the strategy has one.
+    build_s: seconds that building took.
     step: a function that trains on the model's data once, from a session to the
       loss.
     forward: for the pipeline, a function that only runs forward, from a session
@@ -72,6 +79,7 @@ class Strategy:
       raise errors.ArgumentError(
         f"Strategy: the name must be one of {NAMES}, got {name!r}."
       )
+    begin = time.perf_counter()
     self._model = model
     self._options = options or {}
     self.residuals = None
@@ -81,7 +89,7 @@ class Strategy:
       self._optimizer = tf1.train.MomentumOptimizer(1e-3, 0.9)
       self._lower_phs = _placeholders(model.lower_feeds)
       self._upper_phs = _placeholders(model.upper_feeds)
-      self._lower_feeds = _feed_dict(self._lower_phs, model.lower_feeds)
+      self.lower_feeds = _feed_dict(self._lower_phs, model.lower_feeds)
       self._upper_feeds = _feed_dict(self._upper_phs, model.upper_feeds)
       if name == JOINT:
         self._build_joint()
@@ -95,13 +103,14 @@ class Strategy:
         self._build_sub_model(_SUB_MODELS[name])
       self.variables = tf1.trainable_variables()
       self._initialize = tf1.global_variables_initializer()
+    self.build_s = time.perf_counter() - begin
 
   def _build_joint(self):
     boundary = self._lower()
     loss = self._model.upper(boundary, self._upper_phs)
     variables = tf1.trainable_variables()
     train_op = self._apply(_gradients(loss, variables), variables)
-    feed_dict = dict(self._lower_feeds)
+    feed_dict = dict(self.lower_feeds)
     feed_dict.update(self._upper_feeds)
     self.step = lambda sess: sess.run([loss, train_op], feed_dict)[0]
 
@@ -143,9 +152,9 @@ class Strategy:
     train_upper = self._upper(boundary)
 
     def step(sess):
-      values = sess.run(boundary, self._lower_feeds)
+      values = sess.run(boundary, self.lower_feeds)
       loss, upstream = train_upper(sess, values)
-      feed_dict = dict(self._lower_feeds)
+      feed_dict = dict(self.lower_feeds)
       feed_dict.update(zip(upstream_phs, upstream))
       sess.run(train_op, feed_dict)
       return loss
@@ -163,9 +172,9 @@ class Strategy:
 
     def step(sess):
       sess = partial_runs.raw_session(sess)
-      feeds = list(self._lower_feeds) + upstream_phs
+      feeds = list(self.lower_feeds) + upstream_phs
       handle = sess.partial_run_setup(boundary + [done], feeds)
-      values = sess.partial_run(handle, boundary, self._lower_feeds)
+      values = sess.partial_run(handle, boundary, self.lower_feeds)
       loss, upstream = train_upper(sess, values)
       sess.partial_run(handle, done, dict(zip(upstream_phs, upstream)))
       return loss
@@ -183,7 +192,7 @@ class Strategy:
     train_upper = self._upper(boundary)
 
     def step(sess):
-      call = found.forward(sess, self._lower_feeds)
+      call = found.forward(sess, self.lower_feeds)
       loss, upstream = train_upper(sess, call.outputs)
       call.run(train_op, upstream)
       return loss
@@ -259,6 +268,53 @@ class Strategy:
       v.name: self._optimizer.get_slot(v, "momentum") for v in self.variables
     }
     return sess.run(slots)
+
+
+def run_in_turn(model, wanted, describe, rounds, threads):
+  """Times steps of strategies that begin with the same weights, in turn.
+
+  Args:
+    model: a `models.Model`.
+    wanted: name → strategy and options, as `Strategy` takes them. The first
+      gradients of the first are the expected ones.
+    describe: a function of a strategy, its session and the weights that returns
+      further figures.
+    rounds: timed steps of each.
+    threads: threads within and between ops; 0 for TensorFlow's default.
+
+  Returns:
+    Name → figures with `max_difference`, the largest difference of a gradient
+    from the expected one, relative to the largest gradient of its variable; or
+    a `reason` why a strategy cannot run. And what `timing.run_in_turn` returns.
+  """
+  rows, steps, values, expected = {}, {}, None, None
+  with contextlib.ExitStack() as stack:
+    for name, (kind, options) in wanted.items():
+      try:
+        strategy = Strategy(kind, model, options)
+      except (errors.CutError, tf1.errors.OpError) as error:
+        rows[name] = {"reason": str(error)}
+        continue
+      config = timing.session_config(threads)
+      sess = tf1.Session(graph=strategy.graph, config=config)
+      stack.enter_context(sess)
+      values = values or initial_values(strategy)
+      strategy.load(sess, values)
+      found = strategy.first_gradients(sess)
+      expected = expected or found
+      rows[name] = describe(strategy, sess, values)
+      rows[name]["max_difference"] = _largest_difference(found, expected)
+      steps[name] = functools.partial(strategy.step, sess)
+    return rows, timing.run_in_turn(steps, rounds)
+
+
+def _largest_difference(found, expected):
+  """Returns that of gradients, relative to the largest entry of each array."""
+  return max(
+    float(np.max(np.abs(found[name] - array)))
+    / max(float(np.max(np.abs(array))), 1e-30)
+    for name, array in expected.items()
+  )
 
 
 def initial_values(strategy, seed=0):

@@ -12,18 +12,18 @@ import gc
 import numpy as np
 
 from tangle import mux
-from tangle.benchmarks import elsewhere, memory, timing
+from tangle.benchmarks import memory, processes, timing
 from tangle.compat import tf1
 from tangle.experiments import calculator, digits, reports
 from tangle.pipeline import joint
 
 NAMES = ("one_graph", "where", "six_graphs", "joint")
-"""The contenders."""
+"""The candidates."""
 
 COLUMNS = ("example_s", "to_one_graph", "ops", "graph_bytes", "rss_bytes")
 
 
-class Contender:
+class Candidate:
   """One way to train the calculator, in its own graph and session.
 
   Attributes:
@@ -36,8 +36,8 @@ class Contender:
     Args:
       name: one of `NAMES`.
       batch_size: B, examples of each pair of encoder and operation.
-      units: depth of the codes.
-      hidden: depth of the hidden layers.
+      units: width of the codes.
+      hidden: width of the hidden layers.
     """
     self.graph = tf1.Graph()
     self._lessons = _repeat(digits.make_lessons(), batch_size)
@@ -60,9 +60,7 @@ class Contender:
         )
       else:
         self._model.minimize(optimizer)
-      initialize = tf1.global_variables_initializer()
-    self.session = tf1.Session(graph=self.graph)
-    self.session.run(initialize)
+    self.session = timing.open_session(self.graph)
 
   def step(self):
     """Trains on all four pairs; returns the loss."""
@@ -87,20 +85,20 @@ def _repeat(lessons, count):
   }
 
 
-def compare(
+def compare_trainings(
   batch_size=1024, units=256, hidden=1024, rounds=15, *, report=reports.QUIET
 ):
-  """Measures all contenders, stepping them in turn.
+  """Measures all candidates, stepping them in turn.
 
   Args:
     batch_size: B, examples of each pair of encoder and operation.
-    units: depth of the codes.
-    hidden: depth of the hidden layers.
+    units: width of the codes.
+    hidden: width of the hidden layers.
     rounds: timed steps over all four pairs.
     report: a `reports.Report`.
 
   Returns:
-    A dict from contender to `example_s` (median seconds per example),
+    A dict from candidate to `example_s` (median seconds per example),
     `to_one_graph` (median of paired ratios) with `to_one_graph_quartiles`,
     `ops`, `graph_bytes`, and `rss_bytes`: what building and three steps add to
     the resident memory of a new process.
@@ -108,21 +106,19 @@ def compare(
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  memory.meter("tangled.compare")
-  found = {name: Contender(name, batch_size, units, hidden) for name in NAMES}
+  memory.meter("tangled.compare_trainings")
+  found = {name: Candidate(name, batch_size, units, hidden) for name in NAMES}
   seconds = timing.run_in_turn({n: c.step for n, c in found.items()}, rounds)
   rows = timing.make_rows(seconds, one_graph=NAMES[0])
-  for name, contender in found.items():
+  for name, candidate in found.items():
     rows[name].update(
       example_s=rows[name].pop("step_s") / (4 * batch_size),
-      ops=len(contender.graph.get_operations()),
-      graph_bytes=contender.graph.as_graph_def().ByteSize(),
+      ops=len(candidate.graph.get_operations()),
+      graph_bytes=candidate.graph.as_graph_def().ByteSize(),
     )
-    contender.session.close()
+    candidate.session.close()
   sizes = batch_size, units, hidden
-  grown = elsewhere.run_each(
-    "tangled.compare", __name__, NAMES, *sizes, report=report
-  )
+  grown = processes.call_each(_grow, NAMES, *sizes, report=report)
   for name, row in rows.items():
     row["rss_bytes"] = grown[name]
   report.show(rows, COLUMNS)
@@ -130,15 +126,11 @@ def compare(
 
 
 def _grow(*arguments):
-  resident = memory.meter("tangled.compare")
+  resident = memory.meter("tangled.compare_trainings")
   gc.collect()
   before = resident()
-  contender = Contender(*arguments)
+  candidate = Candidate(*arguments)
   for _ in range(3):
-    contender.step()
+    candidate.step()
   gc.collect()
   return resident() - before
-
-
-if __name__ == "__main__":
-  elsewhere.answer(_grow)

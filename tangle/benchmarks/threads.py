@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
   failures: list
 
 
-def compare(
+def check_gradients(
   stores=sub_model.STORES,
   threads=8,
   pairs=1000,
@@ -63,7 +63,7 @@ def compare(
   return rows
 
 
-def run(threads, pairs, store="device", seed=0, progress=None):
+def run(threads, pairs, store="device", seed=0):
   """Runs forward and backward from many threads over two shared sub-models.
 
   Each thread runs its own examples through the lower and the upper sub-model,
@@ -75,7 +75,6 @@ def run(threads, pairs, store="device", seed=0, progress=None):
     pairs: how many forward and backward pairs each thread runs.
     store: the store of both sub-models.
     seed: of weights, examples and the order of calls.
-    progress: called from time to time with the number of pairs done, if given.
 
   Returns:
     An `Outcome`.
@@ -90,7 +89,7 @@ def run(threads, pairs, store="device", seed=0, progress=None):
     )
   graph, parts, sess = _build(store, seed)
   workers = [
-    _Worker(parts, sess, pairs, np.random.RandomState(seed + 1 + k), progress)
+    _Worker(parts, sess, pairs, np.random.RandomState(seed + 1 + k))
     for k in range(threads)
   ]
   with sess, graph.as_default():
@@ -146,10 +145,10 @@ def _build(store, seed):
     _Part(
       cut,
       [normal(1 + k % 4, 8) for k in range(_EXAMPLES)],
-      [normal(1 + k % 4, depth) for k in range(_EXAMPLES)],
+      [normal(1 + k % 4, width) for k in range(_EXAMPLES)],
       [],
     )
-    for cut, depth in zip(cuts, (8, 4))
+    for cut, width in zip(cuts, (8, 4))
   ]
   return graph, parts, sess
 
@@ -167,7 +166,7 @@ def _learn_expected(parts, sess):
 class _Worker(threading.Thread):
   """A thread; its attributes are parts of an `Outcome`."""
 
-  def __init__(self, parts, sess, pairs, rng, progress):
+  def __init__(self, parts, sess, pairs, rng):
     super().__init__()
     self.done = self.discarded = self.wrong = 0
     self.largest = 0.0
@@ -176,7 +175,6 @@ class _Worker(threading.Thread):
     self._sess = sess
     self._pairs = pairs
     self._rng = rng
-    self._progress = progress
 
   def run(self):
     try:
@@ -203,8 +201,6 @@ class _Worker(threading.Thread):
       found = call.backward([part.upstream[k]])
       self._compare(found.inputs + found.variables, part.expected[k])
     self.done += count
-    if self._progress is not None and self.done % 100 < count:
-      self._progress(self.done)
 
   def _compare(self, found, expected):
     error = max(

@@ -1,19 +1,10 @@
-"""Paired timing: contenders step in turn, so that noise affects all alike."""
+"""Paired timing: candidates step in turn, so that noise affects all alike."""
 
 import time
-from typing import NamedTuple
 
 import numpy as np
 
 from tangle.compat import tf1
-
-
-class Ratio(NamedTuple):
-  """Median of paired ratios, with its quartiles."""
-
-  median: float
-  low: float
-  high: float
 
 
 def run_in_turn(steps, rounds, warm_up=3):
@@ -39,18 +30,26 @@ def run_in_turn(steps, rounds, warm_up=3):
   return seconds
 
 
-def ratio(seconds, base):
-  """Returns the `Ratio` of two arrays `[rounds]` of paired seconds."""
-  low, median, high = np.percentile(seconds / base, [25, 50, 75])
-  return Ratio(float(median), float(low), float(high))
+def add_ratio(row, column, seconds, base):
+  """Adds the median of paired ratios to a row, and its quartiles.
+
+  Args:
+    row: the dict to add to.
+    column: name of the ratio; that of the quartiles is `<column>_quartiles`.
+    seconds: an array `[rounds]`.
+    base: likewise; entries of one index are a pair.
+  """
+  low, median, high = np.percentile(seconds / base, [25, 50, 75]).tolist()
+  row[column] = median
+  row[f"{column}_quartiles"] = [low, high]
 
 
 def make_rows(seconds, **bases):
-  """Computes figures from the times of contenders.
+  """Computes figures from the times of candidates.
 
   Args:
     seconds: as `run_in_turn` returns it.
-    **bases: suffix → name of a contender. One that was not timed is skipped.
+    **bases: suffix → name of a candidate. One that was not timed is skipped.
 
   Returns:
     Name → a dict: `step_s`, the median; for each base `to_<suffix>`, the median
@@ -61,10 +60,29 @@ def make_rows(seconds, **bases):
     row = rows[name] = {"step_s": float(np.median(found))}
     for suffix, base in bases.items():
       if base in seconds:
-        pair = ratio(found, seconds[base])
-        row[f"to_{suffix}"] = pair.median
-        row[f"to_{suffix}_quartiles"] = [pair.low, pair.high]
+        add_ratio(row, f"to_{suffix}", found, seconds[base])
   return rows
+
+
+def open_session(graph, threads=0, target="", draw=None):
+  """Opens a session in which all variables have values.
+
+  Args:
+    graph: the graph that it runs, complete with all ops.
+    threads: threads within and between ops; 0 for TensorFlow's default.
+    target: target of a cluster.
+    draw: a function of a shape that returns the value of a trainable variable,
+      called for each in order; by default they have their initial values.
+
+  Returns:
+    A `tf1.Session`.
+  """
+  sess = tf1.Session(target, graph=graph, config=session_config(threads))
+  with graph.as_default():
+    sess.run(tf1.global_variables_initializer())
+    for variable in tf1.trainable_variables() if draw else ():
+      variable.load(draw(variable.shape.as_list()), sess)
+  return sess
 
 
 def session_config(threads):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import elsewhere, memory
+from tangle.benchmarks import memory, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.nets import checks
@@ -52,7 +52,9 @@ SIZES = {
 """Name → `Sizes`; a small Transformer is built at once."""
 
 
-def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
+def compare_variables(
+  kinds=NAMES, size="base", calls=4, *, report=reports.QUIET
+):
   """Measures kinds of variables, each in its own process.
 
   Args:
@@ -62,8 +64,12 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
     report: a `reports.Report`.
 
   Returns:
-    A dict from name to what `measure` returns, and `to_resource`: its
-    `residual_bytes` over those of resource variables, if these were measured.
+    Kind → `weights_bytes`, of all variables; `residual_bytes`, which the
+    sub-model reports; `residuals`, their number; `to_resource`, these bytes
+    over those of resource variables, if they were measured; `open_calls`;
+    `open_calls_bytes`, what they add to the resident memory, and
+    `open_calls_to_weights`, the same relative to the weights; `rss_bytes`, what
+    the first, the first two, ... calls add.
 
   Raises:
     ArgumentError: if a name is unknown, or `calls` is not positive.
@@ -72,9 +78,9 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
   """
   for name in kinds:
     _check(name, calls)
-  memory.meter("weights.compare")
-  rows = elsewhere.run_each(
-    "weights.compare", __name__, kinds, SIZES[size], calls, report=report
+  memory.meter("weights.compare_variables")
+  rows = processes.call_each(
+    measure_open_calls, kinds, SIZES[size], calls, report=report
   )
   for row in rows.values():
     base = rows.get(RESOURCE)
@@ -84,32 +90,14 @@ def compare(kinds=NAMES, size="base", calls=4, *, report=reports.QUIET):
   return rows
 
 
-def measure(name, sizes, calls):
-  """Opens calls of a Transformer in this process.
-
-  The baseline is the memory before any forward run of the sub-model, so that no
-  call reuses what another one has freed. Before that, a plain run of the
-  network starts threads and makes buffers.
-
-  Args:
-    name: one of `NAMES`.
-    sizes: a `Sizes`.
-    calls: how many calls are open at once.
-
-  Returns:
-    A dict: `weights_bytes`, of all variables; `residual_bytes`, which the
-    sub-model reports; `residuals`, their number; `open_calls`;
-    `open_calls_bytes`, what they add to the resident memory, and
-    `open_calls_to_weights`, the same relative to the weights; `rss_bytes`, what
-    the first, the first two, ... calls add.
-
-  Raises:
-    ArgumentError: as `compare`.
-    MissingPackageError: if psutil is not installed.
-  """
+def measure_open_calls(name, sizes, calls):
+  """Opens calls of a Transformer in this process; returns figures."""
+  # The baseline is the memory before any forward run of the sub-model, so that
+  # no call reuses what another one has freed. Before that, a plain run of the
+  # network starts threads and makes buffers.
   _check(name, calls)
   sizes = Sizes(*sizes)
-  resident = memory.meter("weights.measure")
+  resident = memory.meter("weights.measure_open_calls")
   with tf1.Graph().as_default() as graph:
     x_ph = tf1.placeholder(tf1.float32, [sizes.batch, sizes.steps, sizes.units])
     with tf1.variable_scope(
@@ -170,25 +158,25 @@ def transformer(x, sizes):
 
 
 def _attend(x, sizes):
-  depth = sizes.units // sizes.heads
+  width = sizes.units // sizes.heads
 
   def heads(name):
-    split = [sizes.batch, sizes.steps, sizes.heads, depth]
+    split = [sizes.batch, sizes.steps, sizes.heads, width]
     found = tf1.reshape(_dense(x, sizes.units, name), split)
     return tf1.transpose(found, [0, 2, 1, 3])
 
   scores = tf1.matmul(heads("query"), heads("key"), transpose_b=True)
-  shares = tf1.nn.softmax(scores / np.float32(np.sqrt(depth)))
+  shares = tf1.nn.softmax(scores / np.float32(np.sqrt(width)))
   found = tf1.transpose(tf1.matmul(shares, heads("value")), [0, 2, 1, 3])
   return _dense(tf1.reshape(found, x.shape), sizes.units, "joined")
 
 
 def _dense(x, units, name):
-  depth = x.shape.as_list()[-1]
+  width = x.shape.as_list()[-1]
   with tf1.variable_scope(name):
-    kernel = tf1.get_variable("kernel", [depth, units])
+    kernel = tf1.get_variable("kernel", [width, units])
     bias = tf1.get_variable("bias", [units])
-  found = tf1.matmul(tf1.reshape(x, [-1, depth]), kernel) + bias
+  found = tf1.matmul(tf1.reshape(x, [-1, width]), kernel) + bias
   return tf1.reshape(found, x.shape.as_list()[:-1] + [units])
 
 
@@ -207,7 +195,3 @@ def _check(name, calls):
       f"benchmarks.weights: names must be among {NAMES}, got {name!r}."
     )
   checks.check_positive("benchmarks.weights", "calls", calls)
-
-
-if __name__ == "__main__":
-  elsewhere.answer(measure)

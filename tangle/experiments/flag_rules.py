@@ -30,7 +30,7 @@ CHOICES = {
 }
 
 _FROM_1 = """
-  batch_size beam_size buckets calculator_steps checkpoint_every depth
+  batch_size beam_size buckets calculator_steps checkpoint_every
   embedding_dim evaluations every heads hidden layers max_held_out max_steps
   max_tokens micro_batches min_count n_best num_sampled pairs patience per_class
   pretrain_steps report_every rounds seeds steps stream_records tasks toy_steps

@@ -112,7 +112,7 @@ def read(name):
   """Reads a function without importing its module.
 
   Args:
-    name: its dotted name, such as `"tangle.benchmarks.mux.compare"`.
+    name: its dotted name, such as `"tangle.benchmarks.growth.compare_sizes"`.
 
   Returns:
     A function of the same arguments, defaults, hints and docstring, which does

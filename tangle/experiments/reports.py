@@ -47,7 +47,7 @@ class Report:
     """
     print(text, flush=True)
 
-  def show(self, rows, columns, key="contender", **labels):
+  def show(self, rows, columns, key="candidate", **labels):
     """Prints rows as a table, and writes a record for each.
 
     Args:

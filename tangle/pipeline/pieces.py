@@ -49,7 +49,7 @@ Builder = Callable[[Any, Dict[str, tf1.Tensor]], Piece]
 BucketOf = Callable[[Dict[str, np.ndarray]], Any]
 """Picks a bucket: a function of the feeds of a batch, name → array."""
 
-Reads = Mapping[str, Union[str, Sequence[str]]]
+ReadNames = Mapping[str, Union[str, Sequence[str]]]
 """Read name → `"sub_model.output"`, or a list of these."""
 
 

@@ -97,7 +97,7 @@ class Pipeline:
     name: str,
     build: pieces.Builder,
     buckets: Optional[Sequence[Any]] = None,
-    reads: Optional[pieces.Reads] = None,
+    reads: Optional[pieces.ReadNames] = None,
     pad: Optional[Mapping[str, Any]] = None,
     bucket_of: Optional[pieces.BucketOf] = None,
     residuals: policies.Residuals = policies.FRONTIER,

@@ -61,7 +61,7 @@ class Replicas:
     self,
     name: str,
     build: pieces.Builder,
-    reads: Optional[pieces.Reads] = None,
+    reads: Optional[pieces.ReadNames] = None,
     devices: Optional[Sequence[Optional[str]]] = None,
     **settings: Any,
   ) -> None:

@@ -43,8 +43,8 @@ class Decoded(NamedTuple):
       source; they sum to 1 over T, and are 0 at PAD.
   """
 
-  logits: Any
-  attention: Any
+  logits: tf1.Tensor
+  attention: Sequence[tf1.Tensor]
 
 
 class AttentionModel:

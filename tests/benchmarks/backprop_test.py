@@ -13,7 +13,7 @@ SIZES = {"batch_size": 3, "units": 8, "steps": 4, "target_steps": 2}
 
 class BackpropTest(parameterized.TestCase):
   def test_only_double_forward_runs_the_forward_ops_again(self):
-    rows = backprop.compare("lstm", rounds=2, **SIZES)
+    rows = backprop.compare_strategies("lstm", rounds=2, **SIZES)
     self.assertEqual(list(rows), list(strategies.DEFAULTS))
     for name, row in rows.items():
       self.assertLess(row["max_difference"], 1e-5, name)
@@ -29,12 +29,14 @@ class BackpropTest(parameterized.TestCase):
     self.assertEqual(rows["host"]["residuals"], rows["device"]["residuals"])
 
   def test_joint_and_double_forward_are_always_there(self):
-    rows = backprop.compare("mlp", ["device"], rounds=1, **SIZES)
+    rows = backprop.compare_strategies("mlp", ["device"], rounds=1, **SIZES)
     self.assertEqual(list(rows), ["joint", "double_forward", "device"])
 
   def test_a_loop_on_reference_variables(self):
     names = ["auto", "pipeline_unchanged", "device"]
-    rows = backprop.compare("reference_rnn", names, rounds=1, **SIZES)
+    rows = backprop.compare_strategies(
+      "reference_rnn", names, rounds=1, **SIZES
+    )
     for name in names[:2]:
       self.assertIsNone(rows[name]["forward_runs"])  # those of a partial run
       self.assertLess(rows[name]["max_difference"], 1e-5)
@@ -47,12 +49,14 @@ class BackpropTest(parameterized.TestCase):
     with mock.patch.object(
       strategies.Strategy, "_build_sub_model", side_effect=refusal
     ):
-      rows = backprop.compare("mlp", ["device"], rounds=1, **SIZES)
+      rows = backprop.compare_strategies("mlp", ["device"], rounds=1, **SIZES)
     self.assertEqual(rows["device"], {"reason": str(refusal)})
 
   def test_the_rows_are_reported(self):
     report = mock.create_autospec(reports.Report, instance=True)
-    rows = backprop.compare("mlp", [], rounds=1, report=report, **SIZES)
+    rows = backprop.compare_strategies(
+      "mlp", [], rounds=1, report=report, **SIZES
+    )
     report.show.assert_called_once_with(
       rows, backprop.COLUMNS, "strategy", model="mlp"
     )

@@ -18,7 +18,7 @@ WAITING = {"stages": 2, "rows": 16, "units": 4, "layers": 1, "rounds": 1}
 class ClusterTest(case.GraphTestCase):
   def test_figures(self):
     report = mock.create_autospec(reports.Report, instance=True)
-    rows = cluster.compare(
+    rows = cluster.compare_schedules(
       2, 1024, 256, 4, [2, 4], rounds=1, report=report
     )  # parts of 256 rows, 1.3 MB of residuals each
     names = [f"{s}_{m}" for m in (2, 4) for s in ("1f1b", "gpipe")]
@@ -49,7 +49,7 @@ class ClusterTest(case.GraphTestCase):
     best = dict.fromkeys(bars, 0.0)
     for _ in range(3):  # other work on the machine can only make it slower
       with mock.patch.object(cluster, "_measure_held", return_value={}):
-        rows = cluster.compare(
+        rows = cluster.compare_schedules(
           micro_batches=[2, 4, 8], orders=["1f1b"], wait_s=0.5, **WAITING
         )
       self.assertGreaterEqual(rows["joint"]["step_s"], 1.0)
@@ -76,14 +76,14 @@ class ClusterTest(case.GraphTestCase):
   @parameterized.parameters(
     ({"stages": 1}, "stages must be at least 2, got 1"),
     ({"rows": 0}, "rows must be at least 1, got 0"),
-    ({"wait_s": -1.0}, "wait_s must not be negative"),
+    ({"wait_s": -1.0}, "wait_s must be at least 0, got -1.0"),
     ({"micro_batches": [1]}, "from 2 to 4096, .* got 1"),
     ({"micro_batches": [8], "rows": 4}, "from 2 to 4, .* got 8"),
     ({"orders": ["zb"]}, "'zb'"),
   )
   def test_refuses(self, settings, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      cluster.compare(**settings)
+      cluster.compare_schedules(**settings)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from tangle.benchmarks import conflicts
 
 
 class ConflictsTest(absltest.TestCase):
-  def test_measures_each_contender_against_the_weighted_one(self):
-    rows = conflicts.compare(
+  def test_measures_each_candidate_against_the_weighted_one(self):
+    rows = conflicts.compare_methods(
       ("mgda", "mgda_shared", "turns"),
       rounds=2,
       batch_size=2,
@@ -28,15 +28,15 @@ class ConflictsTest(absltest.TestCase):
     ops = {}
     for name in ("mgda", "mgda_shared"):
       for layers in (2, 5):
-        found = conflicts.Contender(name, conflicts.Sizes(2, 4, layers, 3))
+        found = conflicts.Candidate(name, conflicts.Sizes(2, 4, layers, 3))
         ops[name, layers] = found.ops
         found.close()
     extra = {m: ops[m, 5] - ops[m, 2] for m in ("mgda", "mgda_shared")}
     self.assertGreater(extra["mgda_shared"], extra["mgda"])
 
-  def test_refuses_an_unknown_contender(self):
+  def test_refuses_an_unknown_candidate(self):
     with self.assertRaisesRegex(errors.ArgumentError, "best"):
-      conflicts.compare(("best",))
+      conflicts.compare_methods(("best",))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,13 @@ class ExecutionsTest(case.GraphTestCase):
     self.assertEqual(tracer.counts["once"], 1)
     self.assertEqual(tracer.counts["twice"], 2)
     self.assertEqual(tracer.counts[never.op.name], 0)
+    self.assertGreater(tracer.seconds, 0)
+
+  def test_a_session_of_the_caller_is_traced(self):
+    y = tf1.exp(tf1.ones([2]), name="y")
+    session = self.session()
+    executions.Tracer(self.graph, session=session).run(y)
+    session.run(y)  # is still open
 
   def test_constants_handles_and_feeds_do_no_work(self):
     variable = self.variable("v", np.ones(2))

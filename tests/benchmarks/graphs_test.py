@@ -7,7 +7,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.benchmarks import graphs
+from tangle.benchmarks import builds, graphs
 from tangle.compat import tf1
 from tests import case
 
@@ -24,8 +24,8 @@ class GraphsTest(case.GraphTestCase):
       TINY._replace(cell="lstm", layers=2, heads=2, target_buckets=(2,)),
     ),
   )
-  def test_contenders_have_the_same_losses(self, setting):
-    found = [graphs.measure(name, setting) for name in graphs.NAMES]
+  def test_candidates_have_the_same_losses(self, setting):
+    found = [graphs.measure_training(name, setting) for name in graphs.NAMES]
     losses = [row["losses"] for row in found]
     pairs = len(setting.source_buckets) * len(setting.target_buckets)
     self.assertLen(losses[0], pairs)
@@ -55,7 +55,7 @@ class GraphsTest(case.GraphTestCase):
       with tf1.Graph().as_default() as graph:
         graphs.make_trainer(name, TINY)
         with tf1.Session(graph=graph) as sess:
-          graphs.load_weights(sess)
+          builds.load_weights(sess)
           found.append({v.name: sess.run(v) for v in tf1.trainable_variables()})
     self.assertEqual(set(found[0]), set(found[1]))
     for name, value in found[0].items():
@@ -63,7 +63,7 @@ class GraphsTest(case.GraphTestCase):
       self.assertGreater(np.std(value), 0)
 
   def test_compare_gives_the_ratios_of_two_processes(self):
-    found = graphs.compare(**TINY._asdict())
+    found = graphs.compare_joint_and_split(**TINY._asdict())
     for name in graphs.NAMES:
       self.assertContainsSubset([*graphs.FIGURES, "graphs"], found[name])
       self.assertGreater(found[name]["rss_bytes"], 50 << 20)
@@ -77,7 +77,7 @@ class GraphsTest(case.GraphTestCase):
     self.assertLess(found["loss_difference"], 1e-5)
 
   def test_ops_are_those_of_the_graph_that_is_built(self):
-    found = graphs.measure(graphs.SPLIT, TINY)
+    found = graphs.measure_training(graphs.SPLIT, TINY)
     graphs.make_trainer(graphs.SPLIT, TINY)
     tf1.global_variables_initializer()
     self.assertEqual(found["ops"], self.count_ops())
@@ -89,9 +89,9 @@ class GraphsTest(case.GraphTestCase):
         graphs.loss_difference([1.0, 2.0], [1.0, other])
 
   def test_a_process_that_fails_is_told_of(self):
-    with mock.patch.object(graphs.elsewhere.sys, "executable", "false"):
+    with mock.patch.object(graphs.processes.sys, "executable", "false"):
       with self.assertRaisesRegex(errors.TrainingError, "'joint'.*with 1"):
-        graphs.compare(**TINY._asdict())
+        graphs.compare_joint_and_split(**TINY._asdict())
 
   @parameterized.parameters(
     ("cell", "rnn"),
@@ -106,9 +106,9 @@ class GraphsTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.ArgumentError, f"{field}"):
       graphs.check(TINY._replace(**{field: value}))
 
-  def test_an_unknown_contender_is_refused(self):
+  def test_an_unknown_candidate_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'mixed'"):
-      graphs.measure("mixed", TINY)
+      graphs.measure_training("mixed", TINY)
 
 
 if __name__ == "__main__":

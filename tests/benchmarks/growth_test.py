@@ -19,7 +19,7 @@ NO_AXES = dict.fromkeys(axes.NAMES, ())
 
 
 def curves(power=1.0):
-  """Returns what `compare` might, of figures that grow with a power."""
+  """Returns what is measured, of figures that grow with a power."""
   rows = [
     dict(dict.fromkeys(growth.FIGURES, 5.0 * x**power), size=x)
     for x in (10, 30, 100)
@@ -29,57 +29,24 @@ def curves(power=1.0):
 
 
 class GrowthTest(case.GraphTestCase):
-  @parameterized.parameters(0.0, 0.5, 1.0, 2.0)
-  def test_the_exponent_of_a_power_is_found(self, power):
-    found = growth.fit([1, 3, 10, 30], [7 * x**power for x in (1, 3, 10, 30)])
-    self.assertAlmostEqual(found.overall, power, places=9)
-    self.assertAlmostEqual(found.tail, power, places=9)
-
-  def test_a_fixed_cost_flattens_all_but_the_tail(self):
-    xs = [1, 10, 100, 1000, 10000]
-    found = growth.fit(xs, [50 + x for x in xs])
-    self.assertLess(found.overall, 0.7)
-    self.assertBetween(found.tail, 0.9, 1.0)
-
-  def test_what_turns_quadratic_late_shows_in_the_tail(self):
-    xs = [1, 10, 100, 1000, 10000]
-    found = growth.fit(xs, [x + 0.01 * x * x for x in xs])
-    self.assertGreater(found.tail, 1.8)
-    self.assertLess(found.overall, found.tail)
-
-  @parameterized.parameters(([1], [2.0]), ([1, 2], [0, 1]))
-  def test_what_has_no_exponent_has_none(self, xs, ys):
-    self.assertIsNone(growth.fit(xs, ys))
-
-  def test_every_figure_gets_an_exponent(self):
-    fitted = growth.exponents(curves(2.0))[axes.LENGTH]
-    for figure in growth.FIGURES:
-      self.assertAlmostEqual(fitted[growth.SPLIT][figure].tail, 2.0)
-    self.assertAlmostEqual(fitted[growth.JOINT]["build_s"].overall, 0.0)
-
-  def test_a_table_has_a_row_for_each_axis_and_contender(self):
-    rows = growth.table_rows(growth.exponents(curves()))
-    self.assertEqual(set(rows), {"length split", "length joint"})
-    self.assertEqual(rows["length split"]["step_s"], "1.00 / 1.00")
-    found = curves()
-    found[axes.LENGTH][growth.JOINT] = found[axes.LENGTH][growth.JOINT][:1]
-    rows = growth.table_rows(growth.exponents(found))
-    self.assertIsNone(rows["length joint"]["ops"])
-
-  def test_the_steepest_of_all_axes_is_named(self):
+  def test_the_exponents_of_all_axes_are_shown(self):
+    report = mock.create_autospec(reports.Report, instance=True)
     found = dict(curves(1.0), buckets=curves(1.5)[axes.LENGTH])
-    steepest = growth.steepest(growth.exponents(found))
-    self.assertEqual(set(steepest), set(growth.FIGURES))
-    value, axis = steepest["ops"]
+    found[axes.LENGTH][growth.JOINT] = found[axes.LENGTH][growth.JOINT][:1]
+    with mock.patch.object(growth, "_measure_points", return_value=found):
+      figures = growth.compare_sizes(report=report)
+    rows = report.show.call_args[0][0]
+    self.assertEqual(rows["length split"]["step_s"], "1.00 / 1.00")
+    self.assertIsNone(rows["length joint"]["ops"])
+    self.assertEqual(set(figures["steepest"]), set(growth.FIGURES))
+    value, axis = figures["steepest"]["ops"]
     self.assertAlmostEqual(value, 1.5)
     self.assertEqual(axis, axes.BUCKETS)
-    short = {axes.LENGTH: {growth.SPLIT: []}}
-    self.assertIsNone(growth.steepest(growth.exponents(short))["ops"])
 
   @parameterized.parameters(*axes.NAMES)
-  def test_contenders_have_the_same_loss(self, axis):
+  def test_candidates_have_the_same_loss(self, axis):
     split, joint = [
-      growth.measure(axis, name, 2, SIZES, 1) for name in growth.NAMES
+      growth.measure_size(axis, name, 2, SIZES, 1) for name in growth.NAMES
     ]
     self.assertGreater(split["loss"], 0)
     self.assertLess(abs(joint["loss"] / split["loss"] - 1), 1e-5)
@@ -89,9 +56,10 @@ class GrowthTest(case.GraphTestCase):
         self.assertGreater(row[figure], 0, figure)
 
   def test_ops_grow_as_is_known(self):
-    def ops(axis, contender, sizes):
+    def ops(axis, candidate, sizes):
       return [
-        growth.measure(axis, contender, size, SIZES, 1)["ops"] for size in sizes
+        growth.measure_size(axis, candidate, size, SIZES, 1)["ops"]
+        for size in sizes
       ]
 
     # A tangent is an op forward, its gradient and what restores its value.
@@ -108,7 +76,7 @@ class GrowthTest(case.GraphTestCase):
     self.assertGreater(joint[1] / joint[0], 6)
 
   def test_ops_are_those_of_the_graph_that_is_built(self):
-    found = growth.measure(axes.RESIDUALS, growth.SPLIT, 3, SIZES, 1)
+    found = growth.measure_size(axes.RESIDUALS, growth.SPLIT, 3, SIZES, 1)
     pipeline, _ = axes.make(axes.RESIDUALS, 3, SIZES)
     pipeline.minimize(tf1.train.AdamOptimizer())
     tf1.global_variables_initializer()
@@ -116,7 +84,7 @@ class GrowthTest(case.GraphTestCase):
 
   def test_points_are_measured_in_processes_of_their_own(self):
     report = mock.create_autospec(reports.Report, instance=True)
-    found = growth.compare(
+    found = growth.compare_sizes(
       **dict(NO_AXES, residuals=[2, 5]), **SIZES._asdict(), report=report
     )["points"]
     counts = [mock.call(k, 4) for k in (1, 2, 3, 4)]
@@ -130,17 +98,17 @@ class GrowthTest(case.GraphTestCase):
 
   def test_the_default_points_can_be_measured(self):
     with mock.patch.object(growth, "_measure_points", return_value={}) as run:
-      growth.compare()
+      growth.compare_sizes()
     points, sizes = run.call_args[0][:2]
     self.assertEqual(tuple(points), axes.NAMES)
     for axis, chosen in points.items():
       axes.check(axis, chosen, sizes)
 
   def test_joint_is_left_out_where_it_would_be_too_large(self):
-    def pretend(caller, module, axis, contender, size, *_, **__):
-      return {"contender": contender, "size": size}
+    def pretend(function, axis, candidate, size, *_, **__):
+      return {"candidate": candidate, "size": size}
 
-    with mock.patch.object(growth.elsewhere, "run", pretend):
+    with mock.patch.object(growth.processes, "call", pretend):
       found = growth._measure_points(
         {axes.BUCKETS: [6, 8]}, axes.Sizes(), 1, reports.QUIET
       )[axes.BUCKETS]
@@ -156,9 +124,9 @@ class GrowthTest(case.GraphTestCase):
 
   def test_what_cannot_be_measured_is_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "'mixed'"):
-      growth.measure(axes.LENGTH, "mixed", 2, SIZES, 1)
+      growth.measure_size(axes.LENGTH, "mixed", 2, SIZES, 1)
     with self.assertRaisesRegex(errors.ArgumentError, "steps"):
-      growth.compare(**dict(NO_AXES, length=[1]), steps=0)
+      growth.compare_sizes(**dict(NO_AXES, length=[1]), steps=0)
 
 
 if __name__ == "__main__":

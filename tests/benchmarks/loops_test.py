@@ -14,8 +14,8 @@ SIZES = models.Sizes(batch=2, units=4, steps=3)
 class MeasureTest(parameterized.TestCase):
   @parameterized.parameters(*loops.NAMES)
   def test_every_strategy_trains_the_same(self, name):
-    joint = loops.measure(strategies.JOINT, 12, 3, SIZES)
-    found = loops.measure(name, 12, 3, SIZES)
+    joint = loops.watch_strategy(strategies.JOINT, 12, 3, SIZES)
+    found = loops.watch_strategy(name, 12, 3, SIZES)
     self.assertAlmostEqual(found["loss"], joint["loss"], places=5)
     self.assertLen(found["rss_bytes"], 10)
     self.assertEqual(found["last_mib"], found["rss_bytes"][-1] / 2**20)
@@ -27,7 +27,7 @@ class MeasureTest(parameterized.TestCase):
         with mock.patch.object(loops.strategies_lib, "initial_values"):
           with mock.patch.object(loops.tf1, "Session"):
             loops.strategies_lib.Strategy().step.return_value = 0.5
-            found = loops.measure("joint", 1000, 100, SIZES)
+            found = loops.watch_strategy("joint", 1000, 100, SIZES)
     self.assertAlmostEqual(found["bytes_a_step"], 30.0, places=5)
     self.assertAlmostEqual(found["growth"], 2.7e-5)
 
@@ -35,15 +35,17 @@ class MeasureTest(parameterized.TestCase):
 class CompareTest(parameterized.TestCase):
   def test_each_strategy_has_a_process(self):
     report = mock.create_autospec(reports.Report, instance=True)
-    with mock.patch.object(loops.elsewhere, "run") as run:
-      run.side_effect = lambda *arguments: {"name": arguments[2]}
-      rows = loops.compare(["auto", "joint"], "small", 19, report=report)
+    with mock.patch.object(loops.processes, "call") as run:
+      run.side_effect = lambda _, name, *rest: {"name": name}
+      rows = loops.compare_strategies(
+        ["auto", "joint"], "small", 19, report=report
+      )
     self.assertEqual(
       rows, {"auto": {"name": "auto"}, "joint": {"name": "joint"}}
     )
     counts = [mock.call(1, 2), mock.call(2, 2)]
     self.assertEqual(report.count.call_args_list, counts)
-    self.assertEqual(run.call_args[0][3:], (19, 10))
+    self.assertEqual(run.call_args[0][2:], (19, 10))
 
   @parameterized.parameters(
     (["joined"], 9, 3, "joined"),
@@ -52,7 +54,7 @@ class CompareTest(parameterized.TestCase):
   )
   def test_what_cannot_be_is_refused(self, names, steps, warm_up, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      loops.compare(names, "full", steps, warm_up)
+      loops.compare_strategies(names, "full", steps, warm_up)
 
 
 if __name__ == "__main__":

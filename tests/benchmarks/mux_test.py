@@ -10,12 +10,14 @@ from absl.testing import absltest, parameterized
 from tangle import errors
 from tangle.benchmarks import mux
 
-SIZES = {"batch_size": 8, "depth": 2}
+SIZES = {"batch_size": 8, "width": 2}
 
 
 class MuxTest(parameterized.TestCase):
-  def test_every_contender_has_its_figures(self):
-    rows = mux.compare([2], [4], rounds=2, memory=False, **SIZES)["4"]["2"]
+  def test_every_candidate_has_its_figures(self):
+    rows = mux.compare_multiplexers([2], [4], rounds=2, memory=False, **SIZES)[
+      "4"
+    ]["2"]
     self.assertEqual(tuple(rows), mux.NAMES)
     weights = 2 * 2 * 4 + 4 * 4
     for name, row in rows.items():
@@ -31,15 +33,15 @@ class MuxTest(parameterized.TestCase):
     for name in mux.NAMES:
       if name == mux.SWITCH:
         continue  # it takes one branch only
-      contender = mux.Contender(name, 2, mux.Sizes(8, 2, 4))
-      self.addCleanup(contender.close)
+      candidate = mux.Candidate(name, 2, mux.Sizes(8, 2, 4))
+      self.addCleanup(candidate.close)
       rng = np.random.RandomState(0)
-      values = [rng.randn(*v.shape.as_list()) for v in contender.variables]
-      for variable, value in zip(contender.variables, values):
+      values = [rng.randn(*v.shape.as_list()) for v in candidate.variables]
+      for variable, value in zip(candidate.variables, values):
         initial = variable.initializer.inputs[1]
-        contender.session.run(variable.initializer, {initial: value})
-      contender.step()
-      after = contender.session.run(contender.variables)
+        candidate.session.run(variable.initializer, {initial: value})
+      candidate.step()
+      after = candidate.session.run(candidate.variables)
       found[name] = [new - old for new, old in zip(after, values)]
     for name, changes in found.items():
       # A mean over half of the rows weighs each of them twice.
@@ -49,17 +51,19 @@ class MuxTest(parameterized.TestCase):
         self.assertLess(np.max(np.abs(scale * one - other)), 1e-6, name)
 
   def test_where_is_always_there(self):
-    rows = mux.compare([2], [4], ["route"], rounds=1, memory=False, **SIZES)
+    rows = mux.compare_multiplexers(
+      [2], [4], ["route"], rounds=1, memory=False, **SIZES
+    )
     rows = rows["4"]["2"]
     self.assertEqual(list(rows), ["where", "route"])
 
-  def test_an_unknown_contender(self):
+  def test_an_unknown_candidate(self):
     with self.assertRaisesRegex(errors.ArgumentError, "got 'magic'"):
-      mux.compare([2], [4], ["magic"], **SIZES)
+      mux.compare_multiplexers([2], [4], ["magic"], **SIZES)
 
   def test_memory_grows_with_the_batch(self):
-    run = mux.elsewhere.run
-    with mock.patch.object(mux.elsewhere, "run", side_effect=run) as spy:
+    call = mux.processes.call
+    with mock.patch.object(mux.processes, "call", side_effect=call) as spy:
       small, large = (
         mux.peak_bytes("where", 2, mux.Sizes(batch, 64, 64))
         for batch in (8, 100000)

@@ -7,7 +7,7 @@ from tangle.benchmarks import overlap
 
 class OverlapTest(absltest.TestCase):
   def test_all_train_the_same(self):
-    rows = overlap.compare(3, 2, 4, 3, rounds=2)
+    rows = overlap.compare_run_orders(3, 2, 4, 3, rounds=2)
     self.assertEqual(list(rows), list(overlap.NAMES))
     for row in rows.values():
       self.assertTrue(row["same_losses"])
@@ -16,9 +16,9 @@ class OverlapTest(absltest.TestCase):
     self.assertEqual(rows["in_turn"]["to_in_turn"], 1.0)
 
   def test_losses_change_from_step_to_step(self):
-    contender = overlap.Contender("at_once", 2, 2, 4, 3)
-    losses = [contender.step() for _ in range(3)]
-    contender.session.close()
+    candidate = overlap.Candidate("at_once", 2, 2, 4, 3)
+    losses = [candidate.step() for _ in range(3)]
+    candidate.session.close()
     self.assertEqual(losses, sorted(set(losses), reverse=True))
 
 

@@ -12,7 +12,7 @@ SIZES = {"batch_size": 4, "units": 8, "steps": 3, "target_steps": 2}
 class CompareTest(case.GraphTestCase):
   @parameterized.parameters("mlp", "convolution")
   def test_less_is_kept_and_the_gradients_are_the_same(self, model):
-    rows = residuals.compare(
+    rows = residuals.compare_policies(
       model, ["min_cut", "min_cut_products"], rounds=1, **SIZES
     )
     self.assertEqual(list(rows), ["frontier", "min_cut", "min_cut_products"])
@@ -31,7 +31,7 @@ class CompareTest(case.GraphTestCase):
 
   def test_of_an_lstm_five_of_eight_bytes_are_the_least(self):
     sizes = dict(SIZES, steps=40)
-    rows = residuals.compare(
+    rows = residuals.compare_policies(
       "lstm", ["min_cut", "budget_50_products"], rounds=1, **sizes
     )
     # Four gates and the input of each step. The frontier: three functions of
@@ -41,12 +41,12 @@ class CompareTest(case.GraphTestCase):
     self.assertLessEqual(rows["budget_50_products"]["to_frontier_bytes"], 0.5)
 
   def test_a_budget_that_cannot_be_met_is_told(self):
-    rows = residuals.compare("mlp", ["budget_75"], rounds=1, **SIZES)
+    rows = residuals.compare_policies("mlp", ["budget_75"], rounds=1, **SIZES)
     self.assertIn("at least", rows["budget_75"]["reason"])
 
-  def test_an_unknown_contender_is_refused(self):
+  def test_an_unknown_candidate_is_refused(self):
     with self.assertRaises(errors.ArgumentError) as caught:
-      residuals.compare("mlp", ["everything"])
+      residuals.compare_policies("mlp", ["everything"])
     self.assert_message(caught.exception, "everything", "min_cut")
 
 

@@ -46,7 +46,7 @@ class SoakTest(parameterized.TestCase):
   def test_the_figures_are_those_of_the_run(self):
     found = soak.Soak(9, 0, 0, [2**20, 2**21], 1.0, 0.5, None)
     with mock.patch.object(soak, "run", return_value=found):
-      figures = soak.compare("calls", steps=9)
+      figures = soak.measure_growth("calls", steps=9)
     self.assertEqual((figures["first_mib"], figures["last_mib"]), (1.0, 2.0))
     self.assertEqual((figures["what"], figures["steps"]), ("calls", 9))
 

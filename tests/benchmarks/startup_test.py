@@ -10,7 +10,7 @@ from unittest import mock
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.benchmarks import startup
+from tangle.benchmarks import exponents, startup
 from tangle.experiments import reports
 from tangle.pipeline import trainer
 from tests import case, forks
@@ -39,7 +39,7 @@ time.sleep(1000)
 
 
 def points(power):
-  """Returns what `compare` might, of figures that grow with a power."""
+  """Returns what is measured, of figures that grow with a power."""
   rows = [
     dict(dict.fromkeys(startup.FIGURES, 2.0 * n**power), size=n)
     for n in (1, 2, 4)
@@ -52,7 +52,7 @@ class StartupTest(case.GraphTestCase):
     with mock.patch.object(
       trainer.Trainer, "step", autospec=True, side_effect=trainer.Trainer.step
     ) as step:
-      found = startup.measure(2, SETTING)
+      found = startup.measure_buckets(2, SETTING)
     shapes = [
       (
         call[0][2]["encoder"]["source"].shape,
@@ -71,13 +71,13 @@ class StartupTest(case.GraphTestCase):
   def test_checkouts_are_measured_in_turn(self):
     seen, figures = [], dict.fromkeys(startup.FIGURES, 1.0)
 
-    def run(root, *arguments):
-      seen.append((root, arguments[1]))
-      return dict(figures, size=arguments[1], build_s=10.0 - len(seen))
+    def call(function, size, setting, root):
+      seen.append((root, size))
+      return dict(figures, size=size, build_s=10.0 - len(seen))
 
     report = mock.create_autospec(reports.Report, instance=True)
-    with mock.patch.object(startup, "_run", run):
-      found = startup.compare(
+    with mock.patch.object(startup.processes, "call", call):
+      found = startup.compare_bucket_counts(
         [1, 2], rounds=2, against="/other", script="", report=report
       )["points"]
     here = seen[0][0]
@@ -92,13 +92,13 @@ class StartupTest(case.GraphTestCase):
   @parameterized.parameters([[]], [[0, 1]], [[2, 1]], [[2, 2]])
   def test_points_that_cannot_be_are_refused(self, given):
     with self.assertRaisesRegex(errors.ArgumentError, "buckets"):
-      startup.compare(given)
+      startup.compare_bucket_counts(given)
 
   def test_numbers_that_are_not_positive_are_refused(self):
     with self.assertRaisesRegex(errors.ArgumentError, "rounds"):
-      startup.compare([1], rounds=0)
+      startup.compare_bucket_counts([1], rounds=0)
     with self.assertRaisesRegex(errors.ArgumentError, "units"):
-      startup.compare([1], units=0)
+      startup.compare_bucket_counts([1], units=0)
     with self.assertRaisesRegex(errors.ArgumentError, "rounds"):
       startup.time_script(["scripts/train_g2p.py"], rounds=0)
 
@@ -117,7 +117,7 @@ class StartupTest(case.GraphTestCase):
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
       script.write("print(1)\n")
       script.flush()
-      with self.assertRaisesRegex(errors.TrainingError, "ended with 0"):
+      with self.assertRaisesRegex(errors.TrainingError, "ended with 1"):
         startup.time_script([script.name])
 
   def test_the_first_step_ends_a_script(self):
@@ -129,22 +129,22 @@ class StartupTest(case.GraphTestCase):
       )
       script.flush()
       with mock.patch.object(trainer.Trainer, "step"), mock.patch.object(
-        os, "_exit"
+        os, "_exit", side_effect=SystemExit
       ) as end, contextlib.redirect_stdout(output), mock.patch("sys.argv"):
-        startup.run_script([script.name], 2.5)
+        with self.assertRaises(SystemExit):
+          startup.run_script([script.name])
     end.assert_called_once_with(0)
-    found = json.loads(output.getvalue())
-    self.assertEqual(found["import_s"], 2.5)
-    self.assertGreater(found["at"], 0)
-
-  def test_every_figure_gets_an_exponent(self):
-    fitted = startup.exponents(points(2.0))[startup.HERE]
-    self.assertEqual(set(fitted), set(startup.FIGURES))
-    for value in fitted.values():
-      self.assertAlmostEqual(value.tail, 2.0)
+    at, import_s = json.loads(output.getvalue())
+    self.assertGreater(at, 0)
+    self.assertEqual(import_s, startup.processes.IMPORT_S)
 
   def test_a_table_has_a_row_for_each_point(self):
-    rows = startup.table_rows(points(1.0))
+    found = points(1.0)
+    fitted = {
+      name: exponents.fit_each(rows, startup.FIGURES)
+      for name, rows in found.items()
+    }
+    rows = startup.table_rows(found, fitted)
     self.assertEqual(
       list(rows), ["here 1 + 1", "here 2 + 2", "here 4 + 4", "here grows by"]
     )

@@ -8,15 +8,14 @@ from tangle.benchmarks import tangled
 
 
 class TangledTest(absltest.TestCase):
-  def test_contenders_are_compared(self):
+  def test_candidates_are_compared(self):
     # The test of the script measures memory in processes.
-    with mock.patch.object(tangled.elsewhere, "run", return_value=7) as run:
-      rows = tangled.compare(batch_size=12, units=4, hidden=8, rounds=2)
-    measured = [call[0] for call in run.call_args_list]
-    module = "tangle.benchmarks.tangled"
-    self.assertEqual(
-      measured, [("tangled.compare", module, name, 12, 4, 8) for name in rows]
-    )
+    with mock.patch.object(tangled.processes, "call", return_value=7) as call:
+      rows = tangled.compare_trainings(
+        batch_size=12, units=4, hidden=8, rounds=2
+      )
+    measured = [found[0][1:] for found in call.call_args_list]
+    self.assertEqual(measured, [(name, 12, 4, 8) for name in rows])
     self.assertCountEqual(rows, tangled.NAMES)
     for row in rows.values():
       self.assertGreater(row["example_s"], 0.0)
@@ -25,11 +24,11 @@ class TangledTest(absltest.TestCase):
     self.assertEqual(rows["one_graph"]["to_one_graph"], 1.0)
     self.assertGreater(rows["joint"]["ops"], 0)
 
-  def test_every_contender_learns(self):
+  def test_every_candidate_learns(self):
     for name in tangled.NAMES:
-      contender = tangled.Contender(name, 10, 8, 16)
-      losses = [contender.step() for _ in range(30)]
-      contender.session.close()
+      candidate = tangled.Candidate(name, 10, 8, 16)
+      losses = [candidate.step() for _ in range(30)]
+      candidate.session.close()
       self.assertLess(losses[-1], losses[0] - 0.05, name)
 
 

@@ -29,7 +29,7 @@ class ThreadsTest(parameterized.TestCase):
     self.assertEqual(found.wrong, 10)
 
   def test_every_store_has_a_row(self):
-    rows = threads.compare(["host", "device"], threads=2, pairs=3)
+    rows = threads.check_gradients(["host", "device"], threads=2, pairs=3)
     self.assertEqual([row["pairs"] for row in rows.values()], [6, 6])
 
   def test_an_exception_is_told_of(self):

@@ -19,7 +19,9 @@ def copied_bytes(sizes):
 
 class MeasureTest(parameterized.TestCase):
   def test_reference_variables_are_copied_unless_promised_not_to_change(self):
-    rows = {name: weights.measure(name, SIZES, 2) for name in weights.NAMES}
+    rows = {
+      name: weights.measure_open_calls(name, SIZES, 2) for name in weights.NAMES
+    }
     resource, reference, unchanged = rows.values()
     biases = 4 * SIZES.layers * (7 * SIZES.units + SIZES.hidden)
     copied = copied_bytes(SIZES)
@@ -34,7 +36,7 @@ class MeasureTest(parameterized.TestCase):
     # In a process of its own, which has no freed memory to take them from.
     code = (
       "from tangle.benchmarks import weights\n"
-      f"row = weights.measure('reference', weights.{SIZES!r}, 2)\n"
+      f"row = weights.measure_open_calls('reference', weights.{SIZES!r}, 2)\n"
       "print(row['open_calls_bytes'])"
     )
     done = forks.run_code(code)
@@ -45,19 +47,19 @@ class MeasureTest(parameterized.TestCase):
 class CompareTest(parameterized.TestCase):
   def test_residuals_are_told_in_units_of_those_of_resource_variables(self):
     answers = {"resource": 4, "reference": 10}
-    with mock.patch.object(weights.elsewhere, "run") as run:
-      run.side_effect = lambda *arguments: {
-        "residual_bytes": answers[arguments[2]]
+    with mock.patch.object(weights.processes, "call") as call:
+      call.side_effect = lambda _, name, *rest: {
+        "residual_bytes": answers[name]
       }
-      rows = weights.compare(list(answers))
-      alone = weights.compare(["reference"])
+      rows = weights.compare_variables(list(answers))
+      alone = weights.compare_variables(["reference"])
     self.assertEqual(rows["reference"]["to_resource"], 2.5)
     self.assertIsNone(alone["reference"]["to_resource"])
 
   @parameterized.parameters((["refs"], 4, "refs"), (["resource"], 0, "calls"))
   def test_what_cannot_be_is_refused(self, names, calls, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      weights.compare(names, calls=calls)
+      weights.compare_variables(names, calls=calls)
 
 
 if __name__ == "__main__":

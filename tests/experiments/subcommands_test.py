@@ -11,8 +11,8 @@ from tangle.experiments import subcommands
 from tests import forks
 
 FUNCTIONS = {
-  "overlap": "tangle.benchmarks.overlap.compare",
-  "mux": "tangle.benchmarks.mux.compare",
+  "overlap": "tangle.benchmarks.overlap.compare_run_orders",
+  "mux": "tangle.benchmarks.mux.compare_multiplexers",
 }
 
 
@@ -40,15 +40,16 @@ class RunTest(absltest.TestCase):
     self.assertEqual(code, 0)
     self.assertIn("usage: many.py mux [flags]", out)
     self.assertRegex(out, r"--\[no\]memory\n +whether to measure memory")
-    self.assertRegex(out, r"--units\n +depths of the hidden.*Default: 16, 512")
-    self.assertRegex(out, "--contenders\n +some of where, where_run_empty")
+    self.assertRegex(out, r"--units\n +widths of the hidden.*Default: 16, 512")
+    self.assertRegex(out, "--candidates\n +some of where, where_run_empty")
     self.assertRegex(out, "--out_dir\n.*out/mux")
     self.assertIn("to_where", out)
 
   def test_help_and_mistakes_do_not_import_tensorflow(self):
     code = (
       "import sys; from tangle.experiments import subcommands\n"
-      "try: subcommands.run('', {'mux': 'tangle.benchmarks.mux.compare'}, 0)\n"
+      "name = 'tangle.benchmarks.mux.compare_multiplexers'\n"
+      "try: subcommands.run('', {'mux': name}, 0)\n"
       "finally: assert 'tensorflow' not in sys.modules"
     )
     with forks.new_processes():
@@ -68,7 +69,7 @@ class RunTest(absltest.TestCase):
     )
 
   def test_all_mistakes_are_reported(self):
-    wrong = ("--rounds=x", "--branches=2,b", "--contenders=lasy", "--unit=3")
+    wrong = ("--rounds=x", "--branches=2,b", "--candidates=lasy", "--unit=3")
     code, out = self.end("mux", *wrong, "extra")
     self.assertEqual(code, 2)
     self.assertLen(out.splitlines(), 6)
@@ -84,7 +85,7 @@ class RunTest(absltest.TestCase):
 
     code, out = self.end("overlap", "--encoders=3", call=call)
     self.assertEqual(code, 0)
-    given = ["overlap", "compare", "out/overlap", 3]
+    given = ["overlap", "compare_run_orders", "out/overlap", 3]
     figures = json.loads(out.splitlines()[-1])
     self.assertEqual(figures, {"given": given})
 

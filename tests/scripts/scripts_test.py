@@ -164,14 +164,14 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(done.returncode, 1)
     self.assertIn("from 2 to 4096, the rows of a batch, got 1", done.stderr)
 
-  def test_benchmark_variants(self):
+  def test_benchmark_ablations(self):
     figures = self.figures(
       run(
         "benchmark.py",
-        "variants",
+        "ablations",
         "--tasks=mlp",
         "--size=tiny",
-        "--variants=default,session_run",
+        "--ablations=default,session_run",
         "--rounds=2",
         "--budget_s=1",
         f"--out_dir={self.out_dir}",
@@ -183,14 +183,15 @@ class ScriptsTest(absltest.TestCase):
       {"metrics.jsonl", "mlp_to_default.png"}, os.listdir(self.out_dir)
     )
 
-  def test_benchmark_peers(self):
+  def test_benchmark_frameworks(self):
     figures = self.figures(
       run(
         "benchmark.py",
-        "peers",
+        "frameworks",
         "--tasks=mlp",
         "--size=tiny",
-        "--contenders=tangle_split,tangle_joint,tangle_tf1_split,limit_numpy",
+        "--candidates=tangle_split,tangle_joint,tangle_tf1_split,"
+        "roofline_numpy",
         "--rounds=2",
         f"--out_dir={self.out_dir}",
       )
@@ -201,18 +202,18 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(figures["tangle_joint"]["to_own_joint"], 1.0)
     self.assertIn("--python1", figures["tangle_tf1_split"]["reason"])
     self.assertContainsSubset(
-      {"metrics.jsonl", "peers.md", "mlp_to_limit.png"},
+      {"metrics.jsonl", "frameworks.md", "mlp_to_roofline.png"},
       os.listdir(self.out_dir),
     )
 
-  def test_benchmark_peers_does_whole_jobs(self):
+  def test_benchmark_frameworks_does_whole_jobs(self):
     found = self.figures(
       run(
         "benchmark.py",
-        "peers",
+        "frameworks",
         "--tasks=g2p_demo,multi30k",
         "--size=tiny",
-        "--contenders=tangle_split,contrib_joint",
+        "--candidates=tangle_split,contrib_joint",
         "--rounds=2",
         f"--out_dir={self.out_dir}",
       )
@@ -278,7 +279,7 @@ class ScriptsTest(absltest.TestCase):
         "benchmark.py",
         "residuals",
         "--model=lstm",
-        "--contenders=min_cut",
+        "--candidates=min_cut",
         "--batch_size=4",
         "--units=8",
         "--steps=40",
@@ -442,9 +443,9 @@ class ScriptsTest(absltest.TestCase):
         "mux",
         "--branches=2,3",
         "--units=4",
-        "--depth=2",
+        "--width=2",
         "--batch_size=12",
-        "--contenders=route,switch",
+        "--candidates=route,switch",
         "--rounds=2",
         "--nomemory",
         f"--out_dir={self.out_dir}",
@@ -725,7 +726,7 @@ class ScriptsTest(absltest.TestCase):
       run(
         "combine_gradients.py",
         "--experiment=cost",
-        "--contenders=pcgrad",
+        "--candidates=pcgrad",
         "--rounds=2",
         "--width=8",
         "--layers=2",

@@ -1,1 +1,0 @@
-"""Other frameworks on the same tasks, each contender in its own process."""
