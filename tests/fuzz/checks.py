@@ -12,7 +12,7 @@ import tangle
 from tangle import compat, errors
 from tangle.benchmarks import executions
 from tangle.compat import tf1
-from tangle.graphs import cut, feeding, walk
+from tangle.graphs import cut, feeding, references, walk
 from tests import case
 from tests.fuzz import programs, reference, tables
 
@@ -70,8 +70,8 @@ def examine(program, make=tangle.SubModel):
 
 
 def _is_read(op):
-  """Whether an op hands the memory of a reference variable on."""
-  return op.type == "Identity" and compat.is_ref(op.inputs[0])
+  """Whether an op hands the memory of a reference variable on, as a view."""
+  return op.type in references.VIEWS and references.is_value(op.outputs[0])
 
 
 class _Check:
