@@ -184,7 +184,9 @@ def minimize(
     for k, pairs in enumerate(lists):
       changes = _Changes(optimizers[k], pairs, members[k].updates)
       if later[k]:
-        done.append(tf1.cond(active[k], changes.put_off(), _nothing))
+        done.append(
+          tf1.cond(active[k], changes.put_off(), lambda: tf1.constant(False))
+        )
       else:
         done.extend(changes.now())
     train_op = tf1.group(*[_op(item) for item in done], name="train")
@@ -222,10 +224,6 @@ class _Changes:
         return tf1.constant(True)
 
     return apply
-
-
-def _nothing():
-  return tf1.constant(False)
 
 
 def _op(item):

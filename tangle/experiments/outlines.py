@@ -74,6 +74,8 @@ class Module:
         ast.fix_missing_locations(node)
       elif not isinstance(node, (ast.Assign, ast.AnnAssign, ast.ClassDef)):
         continue
+      if isinstance(node, ast.ClassDef):  # its methods may have it as a hint
+        self._space[node.name] = Unknown()
       for target in getattr(node, "targets", ()):  # unless it is known below
         if isinstance(target, ast.Name):
           self._space[target.id] = Unknown()

@@ -51,11 +51,9 @@ class ResidualSet:
     self.kept = kept
     self.store = store
     self.passes = {}
-    self.standing = set()
-    self.repeated = set()
+    self.standing, self.repeated = set(), set()
     self.recomputed = {}
-    self.predicted = None
-    self.stacks = 0
+    self.predicted, self.stacks = None, 0
     self.open = set()
     self.lost = collections.deque()
     self._lock = threading.RLock()  # held while something is dropped
@@ -379,27 +377,24 @@ def _check_upstream(caller, tensor, output, value):
       f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
       f"have no gradient. Give None for it."
     )
-  dtype = tensor.dtype.base_dtype.as_numpy_dtype
-  array = value
+  what = f"{caller}: the upstream gradient of {tensor.name!r} must"
+  kind, array = tensor.dtype.base_dtype, value
+  dtype = kind.as_numpy_dtype
   if not isinstance(value, (np.ndarray, np.generic)):
     try:
       array = np.asarray(value, dtype)
     except (NotImplementedError, TypeError, ValueError) as error:
       raise errors.DtypeError(
-        f"{caller}: the upstream gradient of {tensor.name!r} must be an array "
-        f"of {tensor.dtype.base_dtype.name}, got {feeds.show(value)}. Give an "
+        f"{what} be an array of {kind.name}, got {feeds.show(value)}. Give an "
         f"array with the shape of the output."
       ) from error
   if array.dtype != dtype:
     raise errors.DtypeError(
-      f"{caller}: the upstream gradient of {tensor.name!r} must be "
-      f"{tensor.dtype.base_dtype.name}, got {array.dtype}. Convert it with "
-      f"astype()."
+      f"{what} be {kind.name}, got {array.dtype}. Convert it with astype()."
     )
   if np.shape(array) != np.shape(output):
     raise errors.ShapeError(
-      f"{caller}: the upstream gradient of {tensor.name!r} must have the shape "
-      f"{np.shape(output)} of the output, got {np.shape(array)}. Compute it "
-      f"from the outputs of this call."
+      f"{what} have the shape {np.shape(output)} of the output, got "
+      f"{np.shape(array)}. Compute it from the outputs of this call."
     )
   return array

@@ -236,7 +236,14 @@ class AttentionModel:
     """
     return self.attend(encoded, inputs, dropout_rate, seed, name).logits
 
-  def attend(self, encoded, inputs, dropout_rate=0, seed=None, name="decode"):
+  def attend(
+    self,
+    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
+    inputs: hints.Value,
+    dropout_rate: hints.Scalar = 0,
+    seed: Optional[hints.Seed] = None,
+    name: str = "decode",
+  ) -> Decoded:
     """Predicts as `decode` does, and returns the attention weights, too.
 
     Args:

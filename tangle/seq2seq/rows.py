@@ -41,8 +41,7 @@ class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
     decoder_inputs: `[B, T]` int32, GO and the target, then PAD.
     targets: `[B, T]` int32, the target and EOS, then PAD.
     weights: `[B, T]` float32, 1 at the target and EOS, 0 at PAD.
-    source_bucket: S, an int.
-    target_bucket: T, an int.
+    source_bucket, target_bucket: S and T, ints.
     indices: `[B]` int64, the position of each example in the data.
     examples: B, the number of examples, an int.
     symbols: the sum of the weights, an int: target symbols, EOS among them.

@@ -1,9 +1,8 @@
 """The training loop: steps, reports, validation, checkpoints, stopping.
 
 A run may be stopped at any moment, even by SIGKILL. Started again in the same
-folder, it resumes from its newest checkpoint, and ends with bit-identical
-weights, slots and figures to those of a run that was never stopped. The module
-`determinism` says what the model must do for that.
+folder, it resumes from its newest checkpoint, and ends with the same bits as a
+run that was never stopped: see `determinism` for what the model must do.
 """
 
 from __future__ import annotations
@@ -49,8 +48,7 @@ class Outcome(NamedTuple):
     best_step: the step of the best score.
     resumed_from: the step from which this run resumed; `None` for a new run.
     seconds: the time spent on training, including earlier runs.
-    signal: name of the signal that ended the run, such as `"SIGTERM"`; `None`
-      if no signal did.
+    signal: name of the signal that ended the run; `None` if no signal did.
   """
 
   step: int
@@ -395,9 +393,8 @@ class Loop:
 def _check_numbers(*values):
   names = "max_steps", "report_every", "validate_every", "checkpoint_every"
   for name, value in zip(names, values):
-    if name == "checkpoint_every" and value is None:
-      continue
-    if value is None or value < 1:
+    is_left_out = name == "checkpoint_every" and value is None
+    if not is_left_out and (value is None or value < 1):
       raise errors.ArgumentError(
         f"Loop: {name} must be at least 1, got {value}."
       )

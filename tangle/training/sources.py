@@ -23,7 +23,7 @@ import numpy as np
 from tangle import errors, hints
 
 
-def check(caller, source):
+def check(caller: str, source: Any) -> None:
   """Refuses what is no source.
 
   Args:

@@ -29,7 +29,7 @@ class AxesTest(case.GraphTestCase):
   def test_length_is_steps_of_a_cell(self, size):
     found, batches = axes.make(axes.LENGTH, size, SIZES)
     found.build()
-    self.assertEqual(batches[0]["layer"]["x"].shape, (2, size, 3))
+    self.assertEqual(batches[0]["chain"]["x"].shape, (2, size, 3))
     kinds = [op.type for op in self.graph.get_operations()]
     self.assertEqual(kinds.count("MatMul"), size + 1)  # one of the head
 

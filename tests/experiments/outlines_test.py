@@ -49,10 +49,12 @@ class OutlinesTest(absltest.TestCase):
 
   def test_a_class_has_the_arguments_of_its_construction(self):
     found = outlines.read("tangle.pipeline.clusters.LocalCluster")
-    self.assertEqual(
-      str(inspect.signature(found)),
-      str(inspect.signature(clusters.LocalCluster)),
-    )
+    signatures = [
+      # Hints of the class itself are text.
+      str(inspect.signature(each)).replace("'", "")
+      for each in (found, clusters.LocalCluster)
+    ]
+    self.assertEqual(*signatures)
 
   def test_a_function_that_is_not_there_is_named(self):
     for name in ("tangle.benchmarks.mux.nothing", "tangle.nothing.compare"):

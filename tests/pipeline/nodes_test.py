@@ -226,7 +226,8 @@ class ChooseBucketTest(support.PipelineTestCase):
     node = self.node([[None, 2], [None, 4]], pad={"x": 0})
     message = (
       r"the feed 'x' of shape \(3, 5\) fits none of the buckets \[0, 1\]. The "
-      r"last one has the shape (\(\?, 4\)|\(None, 4\)). Add a larger bucket"
+      r"placeholder of the last one has the shape (\(\?, 4\)|\(None, 4\)). Add "
+      r"a larger bucket"
     )
     with self.assertRaisesRegex(errors.BucketError, message):
       self.choose(node, x=np.ones([3, 5]))

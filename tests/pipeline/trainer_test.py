@@ -232,7 +232,7 @@ class FinalizedTest(support.PipelineTestCase):
     trainer = trunk_and_heads(self).pipeline().minimize(support.Recorder())
     with self.assertRaisesRegex(errors.ArgumentError, "names 'three'"):
       trainer.prepare(["trunk", "three"])
-    with self.assertRaisesRegex(errors.ArgumentError, "exactly one"):
+    with self.assertRaisesRegex(errors.ArgumentError, "not name 'trunk'"):
       trainer.prepare(["one"])
     with self.assertRaisesRegex(errors.ArgumentError, "no trainable variable"):
       trainer.prepare(["trunk"])

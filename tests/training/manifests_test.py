@@ -171,7 +171,8 @@ class ManifestsTest(parameterized.TestCase):
   )
   def test_refuses_what_json_would_change(self, state, message):
     with self.assertRaisesRegex(
-      errors.ArgumentError, f"Caller: the state must be dicts .*{message}.*Turn"
+      errors.ArgumentError,
+      f"Caller: the state must be dicts .*{message}.*Convert",
     ):
       manifests.check("Caller", manifests.Manifest(1, None, state))
 

@@ -20,6 +20,7 @@ import platform
 import sys
 import time
 import types
+import typing
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -37,6 +38,10 @@ def _prepare(spec):
     package = types.ModuleType(name)
     package.__path__ = [str(ROOT.joinpath(*name.split(".")))]
     sys.modules[name] = package
+  if spec["light"]:  # hints name types of TensorFlow
+    hints = types.ModuleType("tangle.hints")
+    hints.__getattr__ = lambda name: typing.Any
+    sys.modules["tangle.hints"] = hints
   if hasattr(os, "sched_setaffinity"):
     processors = sorted(os.sched_getaffinity(0))[: spec["threads"]]
     os.sched_setaffinity(0, processors)
