@@ -1,11 +1,11 @@
-"""Buckets for pairs: joint, as in the tutorial, or independent.
+"""Buckets for examples with several sides, such as pairs: independent or joint.
 
-A cell is a pair (source bucket, target bucket) to which a batch may be padded.
-`JointBuckets` lists its cells; `IndependentBuckets` has one for each
-combination of a source bucket and a target bucket. Both can be used in the same
-places. `grids.GridBuckets` supports more sides, such as two sources and a
-target.
-Target lengths count EOS.
+A cell is a tuple with one bucket per side, such as (source bucket, target
+bucket), to which a batch may be padded. `IndependentBuckets` has one for each
+combination of the sides' buckets; there may be several sources. `JointBuckets`
+lists its cells, which are pairs, as in TensorFlow's translate tutorial. Both
+can be used in the same places.
+The target is the last side. Its lengths count EOS.
 """
 
 import collections
@@ -15,52 +15,157 @@ import numpy as np
 
 from tangle import errors
 from tangle.seq2seq import buckets as buckets_lib
-from tangle.seq2seq import grids
 
 
-class IndependentBuckets(grids.GridBuckets):
-  """N source buckets and M target buckets, chosen independently.
+class Buckets:
+  """Base class of all bucket classes: cells, and when a length fits.
 
   Attributes:
-    source_buckets: a tuple of N ints, increasing.
-    target_buckets: a tuple of M ints, increasing.
+    cells: tuples with one bucket per side, to which a batch may be padded.
+    sides: for each side the tuple of its buckets, increasing.
     strict: whether a length has to be less than its bucket.
-    cells: the N x M pairs (source bucket, target bucket), in serpentine order:
-      consecutive cells are neighbours in the grid.
-    longest: the longest source and the longest target, with EOS, that fit.
+    longest: the largest length of each side that fits; for the target with EOS.
   """
 
-  def __init__(self, source_buckets, target_buckets, strict=False):
+  def __init__(self, cells, strict):
+    """Stores the cells.
+
+    Args:
+      cells: tuples with one bucket per side.
+      strict: whether a length has to be less than its bucket.
+    """
+    self.cells = tuple(cells)
+    self.sides = tuple(tuple(sorted(set(side))) for side in zip(*self.cells))
+    self.strict = bool(strict)
+    self.longest = tuple(side[-1] - int(strict) for side in self.sides)
+
+  def _places(self, buckets, lengths):
+    """Returns the index of the first bucket that fits each length."""
+    side = "right" if self.strict else "left"
+    return np.searchsorted(buckets, np.asarray(lengths, np.int64), side=side)
+
+  def _key(self):
+    return type(self), self.cells, self.strict
+
+  def __eq__(self, other):
+    return isinstance(other, Buckets) and self._key() == other._key()
+
+  def __hash__(self):
+    return hash(self._key())
+
+  def _show(self, made_of):
+    strict = ", strict=True" if self.strict else ""
+    return f"{type(self).__name__}({made_of}{strict})"
+
+
+class IndependentBuckets(Buckets):
+  """Buckets of several sides, such as source and target, each on its own.
+
+  Attributes:
+    cells: all combinations of one bucket per side, in serpentine order:
+      consecutive cells are neighbours in the grid.
+    sides: for each side the tuple of its buckets, increasing.
+    strict: whether a length has to be less than its bucket.
+    longest: the largest length of each side that fits; for the target with EOS.
+  """
+
+  def __init__(self, *sides, strict=False):
     """Makes the cells.
 
     Args:
-      source_buckets: source lengths, increasing.
-      target_buckets: target lengths, increasing. EOS counts: a target of n
-        symbols is in the smallest bucket of at least n + 1.
+      *sides: the buckets of each side, lengths, increasing: source buckets,
+        target buckets; or those of several sources, and the target's. EOS
+        counts: a target of n symbols is in the smallest bucket of at least
+        n + 1.
       strict: whether a length has to be less than its bucket, as in the
         tutorial, not at most the bucket.
 
     Raises:
-      ArgumentError: if the buckets are not increasing positive ints.
+      ArgumentError: if there are fewer than two sides, or the buckets of one
+        are not increasing positive ints.
     """
-    check = buckets_lib.check_buckets
-    caller = "IndependentBuckets"
-    sides = (
-      check(source_buckets, caller, "source_buckets"),
-      check(target_buckets, caller, "target_buckets"),
+    if len(sides) < 2:
+      raise errors.ArgumentError(
+        f"IndependentBuckets: expected the buckets of a source and of the "
+        f"target, such as IndependentBuckets([5, 10], [5, 10]), got {sides}."
+      )
+    names = buckets_lib.name_sides(len(sides))
+    checked = [
+      buckets_lib.check_buckets(side, "IndependentBuckets", f"{name} buckets")
+      for name, side in zip(names, sides)
+    ]
+    self._counts = [len(side) for side in checked]
+    super().__init__(
+      [
+        tuple(side[place] for side, place in zip(checked, self._find(cell)))
+        for cell in range(int(np.prod(self._counts)))
+      ],
+      strict,
     )
-    super().__init__(sides, strict)
-    self.source_buckets, self.target_buckets = self.sides
+
+  @property
+  def source_buckets(self):
+    """The buckets of the first source."""
+    return self.sides[0]
+
+  @property
+  def target_buckets(self):
+    """The buckets of the target."""
+    return self.sides[-1]
+
+  def assign(self, *lengths):
+    """Returns the cell of each example.
+
+    Args:
+      *lengths: for each side, `[N]` ints; for the target, with EOS.
+
+    Returns:
+      An int array `[N]` of indices into `cells`; -1 if no cell fits.
+
+    Raises:
+      ArgumentError: if the number of arguments is not that of the sides.
+    """
+    if len(lengths) != len(self.sides):
+      raise errors.ArgumentError(
+        f"IndependentBuckets.assign: there are {len(self.sides)} sides, got "
+        f"the lengths of {len(lengths)}."
+      )
+    places = [self._places(*side) for side in zip(self.sides, lengths)]
+    fits = [place < count for place, count in zip(places, self._counts)]
+    return np.where(np.all(fits, axis=0), self._index(places), -1)
+
+  def join(self, one, other):
+    """Returns the smallest cell that holds the examples of two cells.
+
+    Args:
+      one: an index into `cells`.
+      other: an index into `cells`.
+
+    Returns:
+      An index into `cells`.
+    """
+    return self._index(map(max, zip(self._find(one), self._find(other))))
+
+  def _index(self, places):
+    """Returns the cell's index for the index of each side's bucket."""
+    index = 0
+    for count, place in zip(self._counts, places):
+      index = index * count + _turn(index, place, count)
+    return index
+
+  def _find(self, cell):
+    """Returns the index of each side's bucket for a cell's index."""
+    places = []
+    for count in reversed(self._counts):
+      cell, place = divmod(cell, count)
+      places.append(_turn(cell, place, count))
+    return places[::-1]
 
   def __repr__(self):
-    strict = ", strict=True" if self.strict else ""
-    return (
-      f"IndependentBuckets({list(self.source_buckets)}, "
-      f"{list(self.target_buckets)}{strict})"
-    )
+    return self._show(", ".join(str(list(side)) for side in self.sides))
 
 
-class JointBuckets(grids.Buckets):
+class JointBuckets(Buckets):
   """K pairs (source bucket, target bucket), each holding the one before.
 
   An example is in the first pair that fits on both sides.
@@ -72,6 +177,7 @@ class JointBuckets(grids.Buckets):
   Attributes:
     strict: whether a length has to be less than its bucket.
     cells: the K pairs, in order.
+    sides: the source buckets and the target buckets that occur, increasing.
     longest: the longest source and the longest target, with EOS, that fit.
   """
 
@@ -121,8 +227,7 @@ class JointBuckets(grids.Buckets):
     return max(one, other)
 
   def __repr__(self):
-    strict = ", strict=True" if self.strict else ""
-    return f"JointBuckets({list(self.cells)}{strict})"
+    return self._show(list(self.cells))
 
 
 class TokenBudget:
@@ -167,10 +272,9 @@ def size_of(batch_size, cell, caller="size_of"):
   """Returns the number of examples in a full batch of a cell.
 
   Args:
-    batch_size: an int for every cell; or a mapping from (source bucket, target
-      bucket) to an int; or a callable of a source bucket and a target bucket,
-      such as a `TokenBudget`.
-    cell: a pair (source bucket, target bucket).
+    batch_size: an int for every cell; or a mapping from a cell to an int; or a
+      callable of one bucket per side, such as a `TokenBudget`.
+    cell: a tuple with one bucket per side.
     caller: the function to name in a message.
 
   Returns:
@@ -200,9 +304,9 @@ def check_bucketing(buckets, caller="check_bucketing", sides=2):
   """Returns `buckets` if it is an instance of a bucket class, or raises.
 
   Args:
-    buckets: a `JointBuckets` or an `IndependentBuckets`; or a `GridBuckets`.
+    buckets: a `JointBuckets` or an `IndependentBuckets`.
     caller: the function to name in a message.
-    sides: the required number of sides; None for any number from 2.
+    sides: the required number of sides; None for any.
 
   Returns:
     `buckets`.
@@ -210,30 +314,26 @@ def check_bucketing(buckets, caller="check_bucketing", sides=2):
   Raises:
     ArgumentError: if it is not, or has another number of sides.
   """
-  found = len(buckets.cells[0]) if isinstance(buckets, grids.Buckets) else 0
-  if found == sides or (sides is None and found > 1):
+  found = len(buckets.sides) if isinstance(buckets, Buckets) else 0
+  if found and sides in (None, found):
     return buckets
-  if sides == 2:
-    kinds = "IndependentBuckets or JointBuckets"
-    remedy = (
-      "Pass IndependentBuckets(source_buckets, target_buckets), or "
-      "JointBuckets(pairs)."
-    )
-  else:
-    kinds = f"GridBuckets of {'several' if sides is None else sides} sides"
-    remedy = "Pass GridBuckets([source_buckets, ..., target_buckets])."
+  kinds, given = "IndependentBuckets or JointBuckets", "source_buckets, "
+  joint = ", or JointBuckets(pairs)"
+  if sides not in (None, 2):
+    kinds, given = f"IndependentBuckets of {sides} sides", "buckets, ..., "
+    joint = ""
   raise errors.ArgumentError(
-    f"{caller}: buckets must be {kinds}, got {buckets!r}. {remedy}"
+    f"{caller}: buckets must be {kinds}, got {buckets!r}. Pass "
+    f"IndependentBuckets({given}target_buckets){joint}."
   )
 
 
-def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
+def assign_all(buckets, lengths, caller="assign_all"):
   """Returns the cell of each example; all of them must fit.
 
   Args:
     buckets: a `JointBuckets` or an `IndependentBuckets`.
-    source_lengths: `[N]` ints.
-    target_lengths: `[N]` ints, with EOS.
+    lengths: for each side `[N]` ints; for the target, with EOS.
     caller: the function to name in a message.
 
   Returns:
@@ -242,39 +342,27 @@ def assign_all(buckets, source_lengths, target_lengths, caller="assign_all"):
   Raises:
     BucketError: if an example fits no cell.
   """
-  sides = {"source": source_lengths, "target, with EOS,": target_lengths}
-  return assign_sides(buckets, sides, caller)
-
-
-def assign_sides(buckets, sides, caller="assign_sides"):
-  """Returns the cell of each example, for any number of sides.
-
-  Args:
-    buckets: a `JointBuckets`, an `IndependentBuckets` or a `GridBuckets`.
-    sides: a dict from the name of a side to the lengths, `[N]` ints, in the
-      order of the buckets.
-    caller: the function to name in a message.
-
-  Returns:
-    An int array `[N]` of indices into `buckets.cells`.
-
-  Raises:
-    BucketError: if an example fits no cell.
-  """
-  cells = buckets.assign(*sides.values())
+  cells = buckets.assign(*lengths)
   if np.all(cells >= 0):
     return cells
-  for (side, lengths), longest in zip(sides.items(), buckets.longest):
-    long = np.flatnonzero(np.asarray(lengths) > longest)
+  names = buckets_lib.name_sides(len(lengths))
+  names[-1] += ", with EOS,"
+  for name, side, longest in zip(names, lengths, buckets.longest):
+    long = np.flatnonzero(np.asarray(side) > longest)
     if long.size:
       raise buckets_lib.too_long(
         caller,
-        lengths[long[0]],
+        side[long[0]],
         longest + int(buckets.strict),
-        what=f"{side} of example {long[0]} ({long.size} such)",
+        what=f"{name} of example {long[0]} ({long.size} such)",
         strict=buckets.strict,
       )
   raise AssertionError("what fits on all sides fits the largest cell")
+
+
+def _turn(row, place, count):
+  """Returns the place in a row of `count`; every second row runs backward."""
+  return place + row % 2 * (count - 1 - 2 * place)
 
 
 def _check_pairs(pairs):

@@ -13,6 +13,20 @@ from tangle import errors
 from tangle.seq2seq import vocabulary
 
 
+def name_sides(count):
+  """Returns the names of the sides of an example in messages.
+
+  Args:
+    count: how many sides there are, from 2; the target is the last.
+
+  Returns:
+    A list of strings: "source" and "target"; or "source 0", "source 1", ...,
+    "target".
+  """
+  several = [f"source {k}" for k in range(count - 1)]
+  return (several if count > 2 else ["source"]) + ["target"]
+
+
 def check_int(caller, argument, value, smallest, largest=None):
   """Returns `value` as an int, or raises.
 

@@ -25,9 +25,6 @@ Line = collections.namedtuple("Line", ["number", "source", "target"])
 Vocabularies = collections.namedtuple("Vocabularies", ["source", "target"])
 """The `Vocabulary` of each side."""
 
-FILES = Vocabularies("source_vocabulary.txt", "target_vocabulary.txt")
-"""The names of the files that `save_vocabularies` writes."""
-
 _LONGEST = 1 << 24  # bytes of a line
 _MARKS = ".,!?\"':;)("
 _TUTORIAL_WORDS = re.compile(f"[{_MARKS}]|[^ \t\n\r\x0b\x0c{_MARKS}]+")
@@ -330,25 +327,26 @@ def save_vocabularies(vocabularies, folder):
     folder: a folder; created if missing.
   """
   files.make_folder(folder)
-  for symbols, name in zip(vocabularies, FILES):
-    symbols.save(os.path.join(folder, name))
+  for name, symbols in vocabularies._asdict().items():
+    symbols.save(os.path.join(folder, file_of(name)))
 
 
-def load_vocabularies(folder):
+def load_vocabularies(folder, names=Vocabularies._fields):
   """Reads what `save_vocabularies` wrote.
 
   Args:
     folder: the folder.
+    names: names of the sides; that of `NAME` is in `NAME_vocabulary.txt`.
 
   Returns:
-    A `Vocabularies(source, target)`.
+    A `Vocabularies(source, target)`; with other names, a list.
 
   Raises:
     DataError: if a file is missing or not a vocabulary.
   """
-  found = []
-  for name in FILES:
-    path = os.path.join(folder, name)
+  found, paths = [], [file_of(name) for name in names]
+  for path in paths:
+    path = os.path.join(folder, path)
     try:
       found.append(vocabulary.Vocabulary.load(path))
     except errors.FileError as error:
@@ -356,7 +354,16 @@ def load_vocabularies(folder):
         raise
       raise errors.DataError(
         f"load_vocabularies: {path} is missing. A model is of no use without "
-        "the vocabularies that it was trained with: take both files "
-        f"({', '.join(FILES)}) from where it was trained."
+        "the vocabularies that it was trained with: take all files "
+        f"({', '.join(paths)}) from where it was trained."
       ) from error
-  return Vocabularies(*found)
+  return Vocabularies(*found) if names == Vocabularies._fields else found
+
+
+def file_of(name):
+  """Returns the name of the file with the vocabulary of a side.
+
+  Args:
+    name: the name of the side.
+  """
+  return f"{name}_vocabulary.txt"

@@ -14,7 +14,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.seq2seq import batches as batches_lib
-from tangle.seq2seq import corpora, encoding, rows, search
+from tangle.seq2seq import corpora, encoding, feeding, rows, search
 
 Candidate = collections.namedtuple("Candidate", ["symbols", "score"])
 Candidate.__doc__ = "A tuple of symbols, without specials; its score, a float."
@@ -28,14 +28,11 @@ Attributes:
   report: an `encoding.Report`, which says how many those are, and why.
 """
 
-FEEDS = (("source", "source"), ("lengths", "source_lengths"))
-"""The feeds of the encoders of `attention_model`: pairs of the feed's name and
-the field of a `rows.Batch`."""
-
 
 class LineDecoder:
   """Decodes lines of text independently, in batches of similar lengths.
 
+  With several sources, a line here is a tuple with the line of each of them.
   A line that is empty, fits no bucket, or has an unknown symbol is neither
   truncated nor guessed at: it is counted, and has no result.
   """
@@ -58,7 +55,8 @@ class LineDecoder:
       convert: a callable of a `rows.Batch` of B examples, with empty targets;
         it returns symbols, scores and lengths as in `search.Hypotheses`, with
         or without the dimension N, as arrays.
-      source_vocabulary: the `Vocabulary` of the sources.
+      source_vocabulary: the `Vocabulary` of the sources; for several sources a
+        list with one for each.
       target_vocabulary: the `Vocabulary` of the results.
       buckets: an `IndependentBuckets` or a `JointBuckets`.
       batch_size: as for `batches.PairBatches`.
@@ -69,7 +67,10 @@ class LineDecoder:
       join: a function from symbols to a text without line breaks.
     """
     self._convert = convert
-    self._source = source_vocabulary
+    self._several = isinstance(source_vocabulary, (list, tuple))
+    self._sources = [source_vocabulary]
+    if self._several:
+      self._sources = list(source_vocabulary)
     self._target = target_vocabulary
     self._buckets = buckets
     self._batch_size = batch_size
@@ -113,10 +114,10 @@ class LineDecoder:
       nonlocal count
       for line in lines:
         count += 1
-        yield tuple(self._tokenize(line))
+        yield self._split(line)
 
-    encoded = encoding.encode_sources(
-      tokenized(), self._source, self._buckets, self._unknown
+    encoded = encoding.encode_tuples(
+      tokenized(), [*self._sources, None], self._buckets, self._unknown
     )
     found, done = [[] for _ in range(count)], 0
     for batch in self._batches(encoded.examples):
@@ -127,11 +128,17 @@ class LineDecoder:
         progress(done, len(encoded.examples))
     return Decoded(found, encoded.report)
 
+  def _split(self, line):
+    """Returns the symbols of each source."""
+    lines = line if self._several else [line]
+    return [tuple(self._tokenize(one)) for one in lines]
+
   def decode_file(self, in_path, out_path, n_best=False, progress=None):
     """Decodes a file; writes the complete result or nothing.
 
     Args:
-      in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
+      in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`; for
+        several sources a list with one for each.
       out_path: the file to write, see `write`.
       n_best: whether to write all candidates, see `write`.
       progress: see `decode_lines`.
@@ -140,10 +147,21 @@ class LineDecoder:
       The `encoding.Report`.
 
     Raises:
+      ArgumentError: if there are more or fewer files than sources.
       DataError: if the file cannot be read, see `corpora.read_lines`; raised
         before anything is decoded.
     """
-    decoded = self.decode_lines(corpora.read_lines(in_path), progress)
+    paths = in_path if isinstance(in_path, (list, tuple)) else [in_path]
+    if len(paths) != len(self._sources):
+      raise errors.ArgumentError(
+        f"LineDecoder.decode_file: expected {len(self._sources)} files, one "
+        f"for each source, got {paths}."
+      )
+    decoder, lines = self, corpora.read_lines(paths[0])
+    if self._several:
+      lines = corpora.AlignedFiles(paths, self._tokenize)
+      decoder = self.reading(tuple)
+    decoded = decoder.decode_lines(lines, progress)
     partial = f"{os.fspath(out_path)}.partial"
     with open(partial, "w", encoding="utf-8", newline="\n") as file:
       self.write(decoded.candidates, file, n_best)
@@ -183,9 +201,9 @@ class LineDecoder:
   def prompt(self, in_stream, out_stream, n_best=False, text="> "):
     """Decodes lines that a user types, until the input ends.
 
-    If a line cannot be decoded, the reason is printed and the next line is
-    read. Empty lines are skipped. An interrupt ends the prompt like the end of
-    the input.
+    With several sources, the line of each is asked for in turn. If a line
+    cannot be decoded, the reason is printed and the next line is read. Empty
+    lines are skipped. An interrupt ends the prompt like the end of the input.
 
     Args:
       in_stream: a text stream to read, such as `sys.stdin`.
@@ -193,9 +211,11 @@ class LineDecoder:
       n_best: whether to show all candidates, with scores.
       text: the prompt to write before each line.
     """
+    lines = []
     try:
       while True:
-        _say(out_stream, text)
+        number = f"{len(lines) + 1}" if self._several else ""
+        _say(out_stream, f"{number}{text}")
         try:
           line = in_stream.readline()
         except UnicodeDecodeError as error:
@@ -204,7 +224,11 @@ class LineDecoder:
         if not line:
           break
         if line.strip():
-          _say(out_stream, self._answer(line.rstrip("\r\n"), n_best))
+          lines.append(line.rstrip("\r\n"))
+        if len(lines) == len(self._sources):
+          whole = tuple(lines) if self._several else lines[0]
+          _say(out_stream, self._answer(whole, n_best))
+          lines = []
     except KeyboardInterrupt:
       pass
     _say(out_stream, "\n")
@@ -213,10 +237,12 @@ class LineDecoder:
     """Returns the answer to a line: text that ends with a line break."""
     unknown = "raise" if self._unknown == "drop" else self._unknown
     try:
-      symbols = tuple(self._tokenize(line))
-      longest = self._buckets.longest[0]
-      ids = encoding.encode_word(symbols, self._source, longest, unknown)
-      (batch,) = self._batches([(ids, ())])
+      sides = zip(self._split(line), self._sources, self._buckets.longest)
+      ids = [
+        encoding.encode_word(symbols, known, longest, unknown)
+        for symbols, known, longest in sides
+      ]
+      (batch,) = self._batches([(*ids, ())])
       (found,) = self._find(batch)
     except errors.TangleError as error:
       return f"{error}\n"
@@ -259,26 +285,27 @@ class LineDecoder:
 
 
 def pipeline_converter(
-  pipeline, sess, searcher, encoder="encoder", feeds=FEEDS
+  pipeline, sess, searcher, encoder="encoder", feeds=feeding.FEEDS
 ):
-  """Makes a `convert` from a pipeline with one encoder and one search.
+  """Makes a `convert` from a pipeline with encoders and one search.
 
   Args:
     pipeline: a built `Pipeline`.
     sess: the session.
     searcher: name of the sub-model with outputs `symbols`, `scores` and
       `lengths`, such as `attention_model.beam_builder` builds.
-    encoder: name of the encoder.
-    feeds: pairs (feed of the encoder, field of a `rows.Batch`).
+    encoder: name of the encoder; for several sources a list of names.
+    feeds: the feeds of an encoder, see `feeding.feed`.
 
   Returns:
     A function from a `rows.Batch` to `search.Hypotheses` of arrays.
   """
+  encoders = [encoder] if isinstance(encoder, str) else encoder
   fetch = [f"{searcher}.{field}" for field in search.Hypotheses._fields]
 
   def convert(batch):
-    inputs = {name: getattr(batch, field) for name, field in feeds}
-    result = pipeline.forward(sess, {encoder: inputs, searcher: {}}, fetch)
+    inputs = feeding.feed(batch, encoders, feeds=feeds)
+    result = pipeline.forward(sess, dict(inputs, **{searcher: {}}), fetch)
     return search.Hypotheses(*[result.outputs[name] for name in fetch])
 
   return convert

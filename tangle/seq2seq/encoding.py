@@ -5,13 +5,12 @@ import collections
 import numpy as np
 
 from tangle import errors
-from tangle.seq2seq import bucketing, multi_source, rows, vocabulary
+from tangle.seq2seq import bucketing, rows, vocabulary
 from tangle.seq2seq import buckets as buckets_lib
 
 Encoded = collections.namedtuple("Encoded", ["examples", "report", "positions"])
-"""`rows.Examples` (for several sources `multi_source.MultiSourceExamples`); the
-`Report` on all that was given; and `[N]` int64, the position of each example
-in the input, from 0."""
+"""`rows.Examples`; the `Report` on all that was given; and `[N]` int64, the
+position of each example in the input, from 0."""
 
 
 class Report:
@@ -139,12 +138,8 @@ def encode_pairs(
     ArgumentError: if `unknown` or `buckets` is not one of these.
     DataError: if one of `pairs` is not a pair.
   """
-  bucketing.check_bucketing(buckets, "encode_pairs")
-  sides = (
-    _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
-    _Side("target", target_vocabulary, buckets.longest[1], buckets.strict, 1),
-  )
-  return _encode(pairs, sides, 2, unknown, "encode_pairs")
+  both = source_vocabulary, target_vocabulary
+  return _encode(pairs, both, buckets, unknown, "encode_pairs")
 
 
 def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
@@ -164,27 +159,21 @@ def encode_sources(sources, source_vocabulary, buckets, unknown="unk"):
   Raises:
     ArgumentError: if `unknown` or `buckets` is not one of these.
   """
-  bucketing.check_bucketing(buckets, "encode_sources")
-  sides = (
-    _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
-  )
   alone = ((source,) for source in sources)
-  return _encode(alone, sides, 2, unknown, "encode_sources")
+  both = source_vocabulary, None
+  return _encode(alone, both, buckets, unknown, "encode_sources")
 
 
-def encode_tuples(
-  tuples, source_vocabularies, target_vocabulary, buckets, unknown="drop"
-):
-  """Turns tuples (source 0, ..., source K - 1, target) into examples.
+def encode_tuples(tuples, vocabularies, buckets, unknown="drop"):
+  """Turns tuples with a sequence per side into examples.
 
-  Like `encode_pairs`, but for K sources.
+  Like `encode_pairs`, but for any number of sources.
 
   Args:
     tuples: an iterable of tuples of sequences of symbols, the target the last.
-    source_vocabularies: the `Vocabulary` of each source.
-    target_vocabulary: the `Vocabulary` of the targets. None when decoding: the
-      tuples then have no target, and the examples have empty ones.
-    buckets: a `grids.GridBuckets` of K + 1 sides. EOS counts.
+    vocabularies: the `Vocabulary` of each side. When decoding, None for the
+      target's: the tuples then have no target, and the examples an empty one.
+    buckets: an `IndependentBuckets` of as many sides. EOS counts.
     unknown: `"drop"` or `"unk"`, see `encode_pairs`.
 
   Returns:
@@ -194,17 +183,7 @@ def encode_tuples(
     ArgumentError: if `unknown` or `buckets` is not one of these.
     DataError: if one of `tuples` does not have one sequence per side.
   """
-  count = len(source_vocabularies) + 1
-  bucketing.check_bucketing(buckets, "encode_tuples", count)
-  names = multi_source.name_sides(count - 1)
-  vocabularies = list(source_vocabularies)
-  if target_vocabulary is not None:
-    vocabularies.append(target_vocabulary)
-  sides = [
-    _Side(name, symbols, longest, buckets.strict, int(name == "target"))
-    for name, symbols, longest in zip(names, vocabularies, buckets.longest)
-  ]
-  return _encode(tuples, sides, count, unknown, "encode_tuples")
+  return _encode(tuples, vocabularies, buckets, unknown, "encode_tuples")
 
 
 def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
@@ -236,7 +215,7 @@ def encode_word(word, source_vocabulary, largest_bucket, unknown="raise"):
 
 
 class _Side:
-  """One side of the pairs: checks and encodes its sequences."""
+  """One side of the examples: checks and encodes its sequences."""
 
   def __init__(self, name, symbols, longest, strict, extra):
     """Sets it up; `extra` is 1 if an EOS will be added."""
@@ -271,12 +250,20 @@ class _Side:
     return ids, f"{self.name} has unknown {', '.join(unknown)}"
 
 
-def _encode(tuples, sides, count, unknown, caller):
-  """Encodes tuples with one sequence per side; `count` includes the target."""
+def _encode(tuples, vocabularies, buckets, unknown, caller):
+  """Encodes tuples with one sequence per side; see `encode_tuples`."""
+  count = len(vocabularies)
+  bucketing.check_bucketing(buckets, caller, count)
   if unknown not in ("drop", "unk"):
     raise errors.ArgumentError(
       f"{caller}: unknown must be 'drop' or 'unk', got {unknown!r}."
     )
+  names = buckets_lib.name_sides(count)
+  sides = [
+    _Side(name, symbols, longest, buckets.strict, int(name == "target"))
+    for name, symbols, longest in zip(names, vocabularies, buckets.longest)
+    if symbols is not None
+  ]
   collector, report, positions = rows.Collector(count), Report(), []
   for position, sequences in enumerate(tuples):
     if len(sequences) != len(sides):
@@ -291,11 +278,7 @@ def _encode(tuples, sides, count, unknown, caller):
       kind = kind and "replaced"
     if kind:
       report.count(kind, sequences, f"{why}; number {position + 1}")
-  examples = collector.examples() if count == 2 else None
-  if examples is None:
-    *sources, targets = collector.rows()
-    examples = multi_source.MultiSourceExamples(sources, targets)
-  return Encoded(examples, report, np.array(positions, np.int64))
+  return Encoded(collector.examples(), report, np.array(positions, np.int64))
 
 
 def _wanted(position, sides):

@@ -75,13 +75,13 @@ def count_lengths(pairs):
 
   Args:
     pairs: an iterable of (source, target), sequences of symbols or ids without
-      EOS.
+      EOS; or of tuples with several sources, and the target.
 
   Returns:
     A `Counter` from (source length, target length + 1) to the number of pairs.
   """
-  lengths = ((len(source), len(target)) for source, target in pairs)
-  return collections.Counter((s, t + 1) for s, t in lengths if s and t)
+  lengths = (tuple(map(len, sides)) for sides in pairs)
+  return collections.Counter((*n[:-1], n[-1] + 1) for n in lengths if all(n))
 
 
 def padding_cost(length_counts, buckets):

@@ -1,9 +1,9 @@
 """Examples as concatenated ids, and the padded batches made from them.
 
-An example is a pair of sequences of ids: source, target, without GO and EOS.
+An example is a tuple of sequences of ids, without GO and EOS: one source or
+several, and the target.
 Storage takes four bytes per id and a few bytes per example; nothing is stored
-padded. A `Layout` defines how a batch is laid out. The callers choose which
-examples it has.
+padded. A `Layout` defines how a batch, of any examples, is laid out.
 """
 
 import array
@@ -17,40 +17,60 @@ import zlib
 import numpy as np
 
 from tangle import errors
+from tangle.seq2seq import buckets as buckets_lib
 from tangle.seq2seq import vocabulary
 
 _LARGEST_ID = np.iinfo(np.int32).max
 
-_BATCH_FIELDS = (
-  "source source_lengths decoder_inputs targets weights "
-  "source_bucket target_bucket indices examples symbols"
-)
+Source = collections.namedtuple("Source", ["ids", "lengths", "bucket"])
+Source.__doc__ = """One source of a batch.
+
+Attributes:
+  ids: `[B, S]` int32, the source and PAD; see `Layout` for the order.
+  lengths: `[B]` int32, without PAD.
+  bucket: S, an int."""
+
+_TARGET_FIELDS = "decoder_inputs targets weights symbols"
 
 
-class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
-  """B examples, padded to a source bucket S and a target bucket T.
+_FIELDS = f"sources target_bucket indices examples {_TARGET_FIELDS}"
+
+
+class Batch(collections.namedtuple("Batch", _FIELDS)):
+  """B examples; each source is padded to a bucket S, the target to a bucket T.
 
   The legacy models take T arrays `[B]` instead of `[B, T]`: `list(array.T)`.
 
   Attributes:
-    source: `[B, S]` int32, the source and PAD; see `Layout` for the order.
-    source_lengths: `[B]` int32, without PAD.
+    sources: a tuple with a `Source` for each source.
+    target_bucket: T, an int.
+    indices: `[B]` int64, the position of each example in the data.
+    examples: B, an int.
     decoder_inputs: `[B, T]` int32, GO and the target, then PAD.
     targets: `[B, T]` int32, the target and EOS, then PAD.
     weights: `[B, T]` float32, 1 at the target and EOS, 0 at PAD.
-    source_bucket: S, an int.
-    target_bucket: T, an int.
-    indices: `[B]` int64, the position of each example in the data.
-    examples: B, the number of examples, an int.
     symbols: the sum of the weights, an int: target symbols, EOS among them.
   """
 
   __slots__ = ()
 
+  @property
+  def source(self):
+    """The `ids` of the first source."""
+    return self.sources[0].ids
 
-TargetArrays = collections.namedtuple(
-  "TargetArrays", ["decoder_inputs", "targets", "weights", "symbols"]
-)
+  @property
+  def source_lengths(self):
+    """The `lengths` of the first source."""
+    return self.sources[0].lengths
+
+  @property
+  def source_bucket(self):
+    """The `bucket` of the first source."""
+    return self.sources[0].bucket
+
+
+TargetArrays = collections.namedtuple("TargetArrays", _TARGET_FIELDS)
 TargetArrays.__doc__ = "The fields of a `Batch` that its targets alone make."
 
 
@@ -173,48 +193,55 @@ class Rows(collections.abc.Sequence):
 
 
 class Examples(collections.abc.Sequence):
-  """Pairs (source ids, target ids), without GO and EOS.
+  """Tuples (source ids, ..., target ids), without GO and EOS.
 
-  A sequence: `examples[n]` is a pair of lists of ints.
+  A sequence: `examples[n]` is a tuple of lists of ints.
 
   Attributes:
-    sources: the `Rows` of sources.
-    targets: the `Rows` of targets.
+    sides: the `Rows` of each side, a tuple; the target is the last.
   """
 
-  def __init__(self, sources, targets):
-    """Joins the two sides.
+  def __init__(self, *sides):
+    """Joins the `Rows` of each side, equally many; the target is the last."""
+    self.sides = sides
 
-    Args:
-      sources: `Rows`.
-      targets: `Rows`, as many.
-    """
-    self.sources = sources
-    self.targets = targets
+  @property
+  def sources(self):
+    """The `Rows` of the first source."""
+    return self.sides[0]
+
+  @property
+  def targets(self):
+    """The `Rows` of the targets."""
+    return self.sides[-1]
 
   def batch(self, indices, cell, layout=PLAIN):
     """Returns some of the examples as a batch.
 
     Args:
       indices: `[B]` ints, the positions of the examples.
-      cell: the pair (source bucket, target bucket) to pad to; the examples must
-        fit.
-      layout: a `Layout`.
+      cell: one bucket per side to pad to, such as (source bucket, target
+        bucket); the examples must fit.
+      layout: a `Layout`, the same for all sources.
 
     Returns:
       A `Batch`.
     """
-    source_bucket, target_bucket = cell
+    settings = layout.reverse_source, layout.pad_left
+    sources = [
+      Source(
+        ids=side.take(indices, bucket, *settings),
+        lengths=side.lengths[indices].astype(np.int32),
+        bucket=bucket,
+      )
+      for side, bucket in zip(self.sides[:-1], cell)
+    ]
     return Batch(
-      source=self.sources.take(
-        indices, source_bucket, layout.reverse_source, layout.pad_left
-      ),
-      source_lengths=self.sources.lengths[indices].astype(np.int32),
-      source_bucket=source_bucket,
-      target_bucket=target_bucket,
+      sources=tuple(sources),
+      target_bucket=cell[-1],
       indices=np.array(indices, np.int64),
       examples=len(indices),
-      **self.targets.as_targets(indices, target_bucket, layout)._asdict(),
+      **self.targets.as_targets(indices, cell[-1], layout)._asdict(),
     )
 
   def target_lengths(self, layout=PLAIN):
@@ -235,12 +262,10 @@ class Examples(collections.abc.Sequence):
       layout: a `Layout`.
 
     Returns:
-      A dict from the name of a side to its lengths, `[N]` int64.
+      A list with `[N]` int64 for each side.
     """
-    return {
-      "source": self.sources.lengths,
-      "target, with EOS,": self.target_lengths(layout),
-    }
+    found = [side.lengths for side in self.sides]
+    return found[:-1] + [self.target_lengths(layout)]
 
   def digest(self):
     """Returns a checksum of all examples, equal on every machine.
@@ -248,15 +273,17 @@ class Examples(collections.abc.Sequence):
     Returns:
       An int in 0..2^32 - 1.
     """
-    return self.targets.digest(self.sources.digest())
+    digest = 0
+    for side in self.sides:
+      digest = side.digest(digest)
+    return digest
 
   def __len__(self):
-    return len(self.sources)
+    return len(self.targets)
 
   def __getitem__(self, index):
-    if isinstance(index, slice):
-      return list(zip(self.sources[index], self.targets[index]))
-    return self.sources[index], self.targets[index]
+    sides = [side[index] for side in self.sides]
+    return list(zip(*sides)) if isinstance(index, slice) else tuple(sides)
 
 
 class Collector:
@@ -280,79 +307,53 @@ class Collector:
       ids.extend(row)
       lengths.append(len(row))
 
-  def rows(self):
-    """Returns the collected rows.
-
-    Returns:
-      The `Rows` of each side, copies.
-    """
-    return [Rows(*map(np.array, side)) for side in self._sides]
-
   def examples(self):
-    """Returns a copy of the collected pairs as `Examples`."""
-    return Examples(*self.rows())
+    """Returns a copy of what was collected as `Examples`."""
+    return Examples(*[Rows(*map(np.array, side)) for side in self._sides])
 
 
-def collect(pairs, caller="collect"):
-  """Returns pairs of sequences of ids as `Examples`.
+def collect(examples, caller="collect", sides=2):
+  """Returns tuples of sequences of ids as `Examples`.
 
   Args:
-    pairs: pairs (source ids, target ids); `Examples` are returned as they are.
+    examples: tuples with a sequence of ids per side: source, target; `Examples`
+      are returned as they are.
     caller: the function to name in a message.
+    sides: the number of sides.
 
   Returns:
     An `Examples`.
 
   Raises:
-    ArgumentError: if there are none.
-    DataError: if one is not a pair of sequences of ids, or its source is
-      empty.
+    ArgumentError: if there are none, or `Examples` have another number of
+      sides.
+    DataError: if one is not such a tuple, or a source of it is empty.
   """
-  if not isinstance(pairs, Examples):
-    pairs = Examples(*lay_out(pairs, ("source", "target"), caller))
-  check_sources({"source": pairs.sources}, caller)
-  return pairs
-
-
-def check_sources(sources, caller="check_sources"):
-  """Raises if there are no examples, or one has an empty source.
-
-  Args:
-    sources: a dict from the name of a source to its `Rows`.
-    caller: the function to name in a message.
-
-  Raises:
-    ArgumentError: if there are no examples.
-    DataError: if a source is empty.
-  """
-  for side, found in sources.items():
-    if not len(found):
-      raise errors.ArgumentError(
-        f"{caller}: examples is empty; there is nothing to draw. See the "
-        "report of their encoding for what was left out."
-      )
-    short = np.flatnonzero(found.lengths == 0)
+  names = buckets_lib.name_sides(sides)
+  if not isinstance(examples, Examples):
+    examples = Examples(*_lay_out_all(examples, names, caller))
+  if len(examples.sides) != sides:
+    raise errors.ArgumentError(
+      f"{caller}: examples must have {sides} sides, as the buckets do, got "
+      f"{len(examples.sides)}."
+    )
+  if not len(examples):
+    raise errors.ArgumentError(
+      f"{caller}: examples is empty; there is nothing to draw. See the report "
+      "of their encoding for what was left out."
+    )
+  for name, source in zip(names[:-1], examples.sides):
+    short = np.flatnonzero(source.lengths == 0)
     if short.size:
       raise errors.DataError(
-        f"{caller}: the {side} of examples[{short[0]}] is empty ({short.size} "
+        f"{caller}: the {name} of examples[{short[0]}] is empty ({short.size} "
         "such). Leave such examples out, as encode_pairs does."
       )
+  return examples
 
 
-def lay_out(examples, sides, caller="lay_out"):
-  """Returns sequences of ids as `Rows`, checked.
-
-  Args:
-    examples: tuples of sequences of ids, one for each side.
-    sides: the names of the sides.
-    caller: the function to name in a message.
-
-  Returns:
-    The `Rows` of each side.
-
-  Raises:
-    DataError: if one is not a tuple with one sequence of ids per side.
-  """
+def _lay_out_all(examples, sides, caller):
+  """Returns the checked `Rows` of each side; `sides` are their names."""
   found = []
   for position, example in enumerate(examples):
     try:
@@ -393,6 +394,7 @@ def _lay_out(rows, side, caller):
 
 
 def _are_ids(row):
-  """Returns whether `row` holds nothing but ids."""
-  is_int = [isinstance(value, numbers.Integral) for value in row]
-  return all(is_int) and all(0 <= value <= _LARGEST_ID for value in row)
+  return all(
+    isinstance(value, numbers.Integral) and 0 <= value <= _LARGEST_ID
+    for value in row
+  )

@@ -85,10 +85,7 @@ class TutorialBatches:
     self._rng = np.random.RandomState(self._seed)
     self._batch_size = batch_size
     of_example = bucketing.assign_all(
-      buckets,
-      self.examples.sources.lengths,
-      self.examples.target_lengths(layout),
-      caller,
+      buckets, self.examples.side_lengths(layout), caller
     )
     counts = np.bincount(of_example, minlength=len(buckets.cells))
     by_bucket = np.argsort(of_example, kind="stable")

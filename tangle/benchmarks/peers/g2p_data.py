@@ -9,7 +9,6 @@ import itertools
 from tangle import errors
 from tangle.benchmarks.peers import g2p
 from tangle.experiments import cmudict_data, tasks
-from tangle.seq2seq import batches, rows
 
 
 def write(path, sizes, seed, entries=None):
@@ -43,15 +42,11 @@ def write(path, sizes, seed, entries=None):
     )
   data = data._replace(train=train, validation=validation, test=test)
   task = tasks.cmudict(data, buckets=sizes.buckets)
-  source = batches.PairBatches(
-    task.encoded["train"].examples,
-    task.buckets,
-    sizes.batch,
-    seed,
-    rows.TUTORIAL,
-  )
+  (pair,) = task.directions
+  task = task._replace(layout="tutorial")
+  source = task.batches("train", pair, sizes.batch, seed)
   cycle = [
     g2p.Batch(batch.source, batch.decoder_inputs, batch.targets, batch.weights)
     for batch in itertools.islice(source.epoch(0), sizes.batches)
   ]
-  g2p.save(path, [len(found) for found in task.vocabularies], cycle)
+  g2p.save(path, list(map(len, task.vocabularies_of(pair))), cycle)

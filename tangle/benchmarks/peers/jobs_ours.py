@@ -8,7 +8,7 @@ import numpy as np
 
 from tangle.benchmarks.peers import g2p_ours, jobs_contender, ours
 from tangle.compat import tf1
-from tangle.experiments import translator
+from tangle.experiments import directions, translator
 from tangle.seq2seq import batches, bucketing
 from tangle.training import determinism
 
@@ -78,10 +78,10 @@ class Contender(jobs_contender.Contender):
       **settings: additional arguments.
     """
     sizes = self.task.sizes
-    vocabularies = [range(size) for size in self.task.symbols]
+    symbols = [range(size) for size in self.task.symbols]
     return translator.Translator(
-      vocabularies,
-      buckets,
+      dict(zip(directions.PAIR.sides, symbols)),
+      {directions.PAIR: buckets},
       units=sizes.units,
       embedding_dim=sizes.depth,
       **settings,
