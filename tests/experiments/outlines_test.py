@@ -1,6 +1,7 @@
 """Tests of outlines."""
 
 import inspect
+import typing
 import subprocess
 import sys
 
@@ -49,12 +50,13 @@ class OutlinesTest(absltest.TestCase):
 
   def test_a_class_has_the_arguments_of_its_construction(self):
     found = outlines.read("tangle.pipeline.clusters.LocalCluster")
-    signatures = [
-      # Hints of the class itself are text.
-      str(inspect.signature(each)).replace("'", "")
-      for each in (found, clusters.LocalCluster)
-    ]
-    self.assertEqual(*signatures)
+    own = inspect.signature(clusters.LocalCluster).parameters
+    arguments = inspect.signature(found).parameters
+    defaults = [[each.default for each in p.values()] for p in (arguments, own)]
+    self.assertEqual(*defaults)
+    hints = typing.get_type_hints(clusters.LocalCluster.__init__)
+    del hints["return"]
+    self.assertEqual({k: p.annotation for k, p in arguments.items()}, hints)
 
   def test_a_function_that_is_not_there_is_named(self):
     for name in ("tangle.benchmarks.mux.nothing", "tangle.nothing.compare"):
