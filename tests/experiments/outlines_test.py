@@ -1,9 +1,9 @@
 """Tests of outlines."""
 
 import inspect
-import typing
 import subprocess
 import sys
+import typing
 
 from absl.testing import absltest
 
