@@ -144,7 +144,9 @@ class SubModel:
     )
     self.inputs, self.outputs = self._given.inputs, self._given.outputs
     self.graph, self.variables = self._given.graph, self._given.variables
-    self._usable = [compat.is_differentiable(t.dtype) for t in self.outputs]
+    self._usable = tuple(
+      compat.is_differentiable(t.dtype) for t in self.outputs
+    )
     self._lock = locks.of(self.graph)
     self._residual_sets = {}
     if store != AUTO:
@@ -196,7 +198,7 @@ class SubModel:
         ]
         if self.store != SESSION:
           self._partial_shapes = self._split.prepare_partial_use()
-    self._pass(tuple(self._usable))
+    self._pass(self._usable)
 
   def _check(self, caller):
     if not any(self._usable):
@@ -253,7 +255,7 @@ class SubModel:
   @property
   def residuals(self) -> residuals_lib.Residuals:
     """The tensors kept between forward and backward, as a `Residuals`."""
-    residual_set = self._pass(tuple(self._usable))
+    residual_set = self._pass(self._usable)
     return residuals_lib.describe(
       residual_set.kept,
       residual_set.measured,
@@ -273,7 +275,7 @@ class SubModel:
       MissingPackageError: if a picture is asked for and graphviz is missing.
     """
     caller = f"SubModel {self.name!r}: draw"
-    recomputed = self._pass(tuple(self._usable)).recomputed
+    recomputed = self._pass(self._usable).recomputed
     drawing.draw(caller, path, self._split, self.residuals, recomputed)
 
   def _pass(self, used):
@@ -293,7 +295,7 @@ class SubModel:
 
   def _build(self, used):
     upstream = [ph if use else None for ph, use in zip(self.upstream, used)]
-    residual_set = self._residual_sets.get(tuple(self._usable))
+    residual_set = self._residual_sets.get(self._usable)
     have = residual_set.names if residual_set else frozenset()
     if self.store == SESSION:
       return self._build_session(used, upstream)
@@ -357,9 +359,9 @@ class SubModel:
       SessionError: if the session is closed, or a variable has no value.
     """
     caller = f"SubModel {self.name!r}: forward"
-    used = self._usable if used is None else used
-    used = arguments.check_used(caller, used, self.outputs)
-    residual_set = self._pass(used)
+    if used is not None:
+      used = arguments.check_used(caller, used, self.outputs)
+    residual_set = self._pass(used or self._usable)
     feed_dict = self._own_feeds(sess, feed_dict or {}, residual_set.repeated)
     for each in list(self._residual_sets.values()):
       each.drain(sess)
@@ -368,9 +370,10 @@ class SubModel:
 
   def _to_measure(self, residual_set):
     """Lists (name, shape tensor) of kept tensors without a static size."""
-    needs_none = residual_set.measured is not None or self.store == SESSION
+    if residual_set.measured is not None or self.store == SESSION:
+      return []
     with self._lock:
-      if needs_none or self.graph.finalized:
+      if self.graph.finalized:
         return []
       if residual_set.to_measure is None:
         with self.graph.as_default(), tf1.name_scope(self._scope):
