@@ -74,13 +74,10 @@ def align(model, sess, task, split):
     symbols = convert(batch).symbols
     for index, ids in zip(batch.indices, symbols):
       decoded[index] = _until_eos(ids[: task.buckets.longest[1] - 1])
-  runner = (
-    model.trainer if hasattr(model.trainer, "forward") else model.pipeline
-  )
   found = [None] * len(sources)
   for batch in _batches(task, sources, decoded):
     feeds = model.feeds(batch)
-    weights = runner.forward(sess, feeds, ["decoder.attention"]).outputs
+    weights = model.runner.forward(sess, feeds, ["decoder.attention"]).outputs
     for index, *row in zip(
       batch.indices,
       batch.source,

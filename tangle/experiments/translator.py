@@ -213,7 +213,8 @@ class Translator:
     sess.run(bias.initializer, {bias.initializer.inputs[1]: found})
 
   @property
-  def _runner(self):
+  def runner(self):
+    """What runs forward: the pipeline, or the trainer of joint graphs."""
     return self.trainer if self._joint and self.trainer else self.pipeline
 
   def feeds(self, batch, dropout_rate=0.0, seed=None):
@@ -279,7 +280,7 @@ class Translator:
     """
     total, symbols = 0.0, 0.0
     for batch in batches:
-      found = self._runner.forward(sess, self.feeds(batch))
+      found = self.runner.forward(sess, self.feeds(batch))
       total += float(np.sum(found.metrics["decoder"]["total_loss"]))
       symbols += float(np.sum(found.metrics["decoder"]["symbols"]))
     return total / symbols
@@ -294,7 +295,7 @@ class Translator:
       A function from a `rows.Batch` to `search.Hypotheses`.
     """
     return decoding.pipeline_converter(
-      self._runner, sess, "search", feeds=self._parts.inputs
+      self.runner, sess, "search", feeds=self._parts.inputs
     )
 
   def count_graphs(self):

@@ -253,7 +253,6 @@ class MicroProgram(programs.Program):
       ArgumentError: if the batch cannot be divided.
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
-    self._pipeline.leftovers.clear(sess)
     parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
     sums = {
       ("sum", active.node.name): np.array(staging.new_key(), np.int64)

@@ -5,6 +5,7 @@ A program lists runs and what each of them depends on. `ForwardProgram` and
 """
 
 import copy
+import itertools
 from typing import Any, NamedTuple, Optional
 
 from tangle import compat
@@ -94,6 +95,7 @@ class Program:
       For each task what its run returned.
     """
     sess, leftovers = steps[0].sess, self._pipeline.leftovers
+    leftovers.clear(sess)
 
     def call(work):
       m = work.micro_batch
@@ -115,6 +117,12 @@ class Program:
       raise
     finally:
       leftovers.clear(sess)
+
+  def _make_all(self, sess, given):
+    """Makes all runs of a step without micro-batches; see `_make_runs`."""
+    return self._make_runs(
+      [self._step(sess, runs.new_keys(self._plan))], [given]
+    )
 
   def _leave(self, steps):
     """Lets the end of this step, or else the next one, call `_clean`."""
@@ -164,9 +172,7 @@ class ForwardProgram(Program):
     Raises:
       OpError, RuntimeError: as `Session.run`.
     """
-    self._pipeline.leftovers.clear(sess)
-    step = self._step(sess, runs.new_keys(self._plan))
-    results = self._make_runs([step], [given])
+    results = self._make_all(sess, given)
     names = [active.node.name for active in self._plan.active]
     outputs = {k: v for _, got in results for k, v in got.items()}
     found = dict(zip(names, (values for values, _ in results)))
@@ -195,14 +201,12 @@ def forward_of(pipeline, plan, fetch, with_loss):
     ArgumentError: if `fetch` is not a list, or has a name that is not an output
       of a sub-model of the plan.
   """
-  is_list = isinstance(fetch, (list, tuple))
-  key = id(plan), tuple(map(str, fetch)) if is_list else None, bool(with_loss)
+  pieces = {a.node.name: a.graph.piece for a in plan.active}
+  wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
+  names = itertools.chain.from_iterable(wanted.values())
+  key = id(plan), tuple(names), bool(with_loss)
   if key not in pipeline.forwards:
-    pieces = {a.node.name: a.graph.piece for a in plan.active}
-    wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
     found = ForwardProgram(pipeline, plan, wanted, with_loss)
-    if not is_list:
-      return found
     pipeline.forwards[key] = found
   return pipeline.forwards[key]
 
@@ -320,9 +324,7 @@ class TrainingProgram(Program):
     Raises:
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
-    self._pipeline.leftovers.clear(sess)
-    step = self._step(sess, runs.new_keys(self._plan))
-    results = self._make_runs([step], [given])
+    results = self._make_all(sess, given)
     found = {name: results[task] for name, task in self._forward.items()}
     return runs.make_result(
       found,

@@ -57,7 +57,7 @@ class Trainer:
     self._clip_norm = clip_norm
     self._weights = dict(loss_weights)
     self._global_step = global_step
-    self._backward = weights_unchanged, simplify_gradients
+    self._pass_settings = weights_unchanged, simplify_gradients
     self._updates = {}
     self._programs = {}
     self._pool = None
@@ -211,7 +211,9 @@ class Trainer:
     if not outputs and not has_loss:
       return None
     weight = float(self._weights.get(node.name, 1.0)) if has_loss else None
-    pattern = passes_lib.Pattern(frozenset(outputs), weight, *self._backward)
+    pattern = passes_lib.Pattern(
+      frozenset(outputs), weight, *self._pass_settings
+    )
     scope = f"{self._scope}{nodes.op_name(node.name)}/"
     with self.pipeline.graph.as_default():
       found = graph.training_pass(pattern, scope)

@@ -187,6 +187,30 @@ def save(path, symbols, batches):
   np.savez(path, symbols=np.array(symbols), **arrays)
 
 
+def read_arrays(module, what, path):
+  """Reads the arrays of a task.
+
+  Args:
+    module: the module whose `write` has written them.
+    what: what they are, a plural, for the error message.
+    path: the file.
+
+  Returns:
+    A dict: name → array.
+
+  Raises:
+    DataError: if the file cannot be read.
+  """
+  try:
+    with np.load(path) as file:
+      return dict(file)
+  except OSError as error:
+    raise errors.DataError(
+      f"frameworks.{module}.make: the {what} cannot be read from {path!r}: "
+      f"{error}. Write them by {module}.write."
+    ) from error
+
+
 def make(name, sizes, seed, data):
   """Makes the task.
 
@@ -202,18 +226,12 @@ def make(name, sizes, seed, data):
   Raises:
     DataError: if the file does not exist.
   """
-  try:
-    with np.load(data) as file:
-      symbols = tuple(int(count) for count in file["symbols"])
-      batches = [
-        Batch(*(file[f"{field}_{k}"] for field in Batch._fields))
-        for k in range(len(file.files) // len(Batch._fields))
-      ]
-  except OSError as error:
-    raise errors.DataError(
-      f"frameworks.g2p.make: the batches cannot be read from {data!r}: "
-      f"{error}. Write them by g2p.write."
-    ) from error
+  arrays = read_arrays("g2p", "batches", data)
+  symbols = tuple(int(count) for count in arrays["symbols"])
+  batches = [
+    Batch(*(arrays[f"{field}_{k}"] for field in Batch._fields))
+    for k in range(len(arrays) // len(Batch._fields))
+  ]
   words = [len(batch.source) for batch in batches]
   flops = [count_flops(sizes, symbols[1], batch.pair) for batch in batches]
   total = int(np.dot(words, flops))

@@ -345,22 +345,16 @@ def make(name, sizes, seed, data):
   Raises:
     DataError: if the file does not exist.
   """
-  try:
-    with np.load(data) as file:
-      train, test = (
-        rows.Examples(
-          *(
-            rows.Rows(*(file[f"{part}_{side}_{k}"] for k in ("ids", "lengths")))
-            for side in ("sources", "targets")
-          )
-        )
-        for part in ("train", "test")
+  arrays = g2p.read_arrays("jobs", "examples", data)
+  train, test = (
+    rows.Examples(
+      *(
+        rows.Rows(*(arrays[f"{part}_{side}_{k}"] for k in ("ids", "lengths")))
+        for side in ("sources", "targets")
       )
-  except OSError as error:
-    raise errors.DataError(
-      f"frameworks.jobs.make: the examples cannot be read from {data!r}: "
-      f"{error}. Write them by jobs.write."
-    ) from error
+    )
+    for part in ("train", "test")
+  )
   found = Task(name, sizes, seed, train, test)
   batch = step_batch(found)
   cell = batch.source_bucket, batch.target_bucket
