@@ -2,6 +2,8 @@
 
   python scripts/decode_seq2seq.py --run_dir=out/en_de --in=test.en
   python scripts/decode_seq2seq.py --run_dir=out/en_de    # a prompt
+  python scripts/decode_seq2seq.py --run_dir=out/all --direction=en-fr --in=a.en
+  python scripts/decode_seq2seq.py --run_dir=out/two --in=test.de,test.fr
 
 With --beam_size=5 --n_best=5 lines read "index ||| symbols ||| score", best
 first. Except at the prompt, the last line on standard output is one JSON
@@ -21,11 +23,16 @@ from tangle.experiments import command_line
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("run_dir", None, "Folder of a training; needed.")
-flags.DEFINE_string("in", None, "Text file to decode; a prompt without.")
+flags.DEFINE_list(
+  "in", None, "Text file to decode, one for each source; a prompt without."
+)
+flags.DEFINE_string(
+  "direction", None, "Such as en-fr, if the training has several directions."
+)
 flags.DEFINE_string("out", None, "File to write; decoded.txt in out_dir.")
 flags.DEFINE_string("out_dir", None, "Folder to write to; run_dir by default.")
 flags.DEFINE_list("references", [], "Text files to measure against, by BLEU.")
-DECODER = "tangle.experiments.run_folder.decoder"
+DECODER = "tangle.experiments.run_folder.decoders"
 command_line.define(DECODER)
 
 
@@ -45,15 +52,16 @@ def main():
   from tangle.training import progress
 
   search = command_line.take(DECODER, FLAGS)
-  in_path, out_dir = FLAGS["in"].value, FLAGS.out_dir or FLAGS.run_dir
-  if in_path is None:
+  search["direction"] = FLAGS.direction
+  in_paths, out_dir = FLAGS["in"].value, FLAGS.out_dir or FLAGS.run_dir
+  if not in_paths:
     with run_folder.decoder(FLAGS.run_dir, **search) as decoder:
       decoder.prompt(sys.stdin, sys.stdout, n_best=FLAGS.n_best > 1)
     return None
   out_path = FLAGS.out or os.path.join(out_dir, "decoded.txt")
   with progress.Bar(unit="line") as bar:
     return decode.decode_file(
-      FLAGS.run_dir, in_path, out_path, FLAGS.references, bar.count, **search
+      FLAGS.run_dir, in_paths, out_path, FLAGS.references, bar.count, **search
     )
 
 

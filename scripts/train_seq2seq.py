@@ -1,13 +1,21 @@
-"""Trains an encoder-decoder on parallel files, or on CMUdict.
+"""Trains a translator on aligned files, or on CMUdict.
 
   python scripts/train_seq2seq.py --train=train.en,train.de \\
     --validation=val.en,val.de --test=test.en,test.de --out_dir=out/en_de
   python scripts/train_seq2seq.py --flagfile=scripts/presets/g2p.flags
 
+Several sources, read at once, and several directions, trained in turn:
+
+  python scripts/train_seq2seq.py --sources=de+fr --targets=en \\
+    --train=train.{} --validation=val.{} --test=test.{}
+  python scripts/train_seq2seq.py --sources=en,de,fr --targets=en,de,fr \\
+    --train=train.{} --test=test.{} --held_out=en-de
+
 Presets: g2p (2 x 64 LSTM on CMUdict), wmt (the set-up of the translate
-tutorial; give it --train), self_test (the tutorial's self-test). Flags after a
-flagfile override it. A run that was stopped resumes when it is started again.
-The last line on standard output is one JSON object with the figures.
+tutorial; give it --train), self_test (the tutorial's self-test), two_sources
+and many_to_many (give them --train). Flags after a flagfile override it. A run
+that was stopped resumes when it is started again. The last line on standard
+output is one JSON object with the figures.
 """
 
 import os

@@ -7,7 +7,7 @@ import numpy as np
 
 from tangle import errors
 from tangle.experiments import plots, tasks
-from tangle.seq2seq import batches, rows, vocabulary
+from tangle.seq2seq import batches, vocabulary
 
 FILE = "attention.png"
 EXAMPLES = 4
@@ -17,14 +17,16 @@ _LONGEST = 30  # tokens of a source that is drawn, so that ticks are legible
 
 
 class Aligned(NamedTuple):
-  """The attention of one decoded example.
+  """The attention of one decoded example to a source.
 
   Attributes:
+    name: the name of the source.
     source: S tokens, in the order in which the encoder reads them.
     target: T decoded tokens, the last one EOS.
     weights: `[T, S]` floats; row t sums to 1 over the source positions.
   """
 
+  name: str
   source: Sequence[str]
   target: Sequence[str]
   weights: Any
@@ -52,6 +54,7 @@ def write(out_dir, model, sess, task, report=print):
 def align(model, sess, task, split):
   """Decodes the first examples of a split, and returns their attention.
 
+  The examples are those of the direction that is trained first.
   Greedy search decodes them; then the decoder runs once more, with what was
   decoded as its input. The attention model does not feed its attention back,
   so the weights are those of the search.
@@ -63,40 +66,40 @@ def align(model, sess, task, split):
     split: a key of `task.encoded`.
 
   Returns:
-    A list of `Aligned`; examples with more than 30 source tokens are skipped.
+    A list of `Aligned`, one for each source of each example. Examples with more
+    than 30 tokens in a source are skipped.
   """
-  examples = task.encoded[split].examples
-  chosen = np.flatnonzero(examples.sources.lengths <= _LONGEST)[:EXAMPLES]
-  sources = [examples.sources[k] for k in chosen]
-  convert = model.converter(sess)
-  decoded = [()] * len(sources)
-  for batch in _batches(task, sources, decoded):
+  one = task.directions[0]
+  examples = task.encoded[split][one].examples
+  longest = np.max([side.lengths for side in examples.sides[:-1]], axis=0)
+  chosen = np.flatnonzero(longest <= _LONGEST)[:EXAMPLES]
+  sources = [examples[k][:-1] for k in chosen]
+  convert = model.converter(sess, one)
+  decoded, most = [()] * len(sources), task.buckets[one].longest[-1] - 1
+  for batch in _batches(task, one, sources, decoded):
     symbols = convert(batch).symbols
     for index, ids in zip(batch.indices, symbols):
-      decoded[index] = _until_eos(ids[: task.buckets.longest[1] - 1])
+      decoded[index] = _until_eos(ids[:most])
   found = [None] * len(sources)
-  for batch in _batches(task, sources, decoded):
-    feeds = model.feeds(batch)
-    weights = model.runner.forward(sess, feeds, ["decoder.attention"]).outputs
-    for index, *row in zip(
-      batch.indices,
-      batch.source,
-      batch.targets,
-      batch.weights,
-      weights["decoder.attention"],
-    ):
-      found[index] = _cut(task.vocabularies, *row)
-  return found
+  for batch in _batches(task, one, sources, decoded):
+    every = model.attention(sess, batch, one)
+    for row, index in enumerate(batch.indices):
+      found[index] = [
+        _cut(task, name, one.target, batch, row, source.ids[row], weights[row])
+        for name, source, weights in zip(one.sources, batch.sources, every)
+      ]
+  return [each for example in found for each in example]
 
 
-def _batches(task, sources, targets):
-  """Returns the batches of some pairs of ids."""
-  layout = tasks.LAYOUTS[task.layout]
-  pairs = rows.Examples(
-    *rows.lay_out(zip(sources, targets), ("source", "target"))
-  )
+def _batches(task, direction, sources, targets):
+  """Returns the batches of some examples, of which there may be none."""
+  if not sources:
+    return ()
   return batches.PairBatches(
-    pairs, task.buckets, EXAMPLES, layout=layout
+    [(*ids, target) for ids, target in zip(sources, targets)],
+    task.buckets[direction],
+    EXAMPLES,
+    layout=tasks.LAYOUTS[task.layout],
   ).in_order()
 
 
@@ -107,13 +110,14 @@ def _until_eos(ids):
   )
 
 
-def _cut(vocabularies, source, target, counts, weights):
-  """Returns the `Aligned` of a row, without padding."""
-  read, counts = source != vocabulary.PAD_ID, counts > 0
-  names = [each.symbols for each in vocabularies]
+def _cut(task, name, target, batch, row, ids, weights):
+  """Returns the `Aligned` of a row and a source, without padding."""
+  read, counts = ids != vocabulary.PAD_ID, batch.weights[row] > 0
+  symbols = [task.vocabularies[side].symbols for side in (name, target)]
   return Aligned(
-    [names[0][k] for k in source[read]],
-    [names[1][k] for k in target[counts]],
+    name,
+    [symbols[0][k] for k in ids[read]],
+    [symbols[1][k] for k in batch.targets[row][counts]],
     weights[: len(counts), : len(read)][counts][:, read],
   )
 
@@ -148,7 +152,7 @@ def draw(found, split, path):
     upright = max(map(len, each.source)) > 2
     axes.set_xticklabels(each.source, rotation=90 if upright else 0)
     axes.set_yticklabels(each.target)
-    axes.set(xlabel="source token", ylabel="decoded token")
+    axes.set(xlabel=f"{each.name} token", ylabel="decoded token")
   for axes in np.ravel(spaces)[len(found) :]:
     axes.set_visible(False)
   drawing.suptitle(f"Attention: examples of the {split} data, greedy search")

@@ -8,19 +8,27 @@ from tangle.seq2seq import corpora, metrics
 
 
 def decode_file(
-  run_dir, in_path, out_path, references=(), progress=None, **search
+  run_dir,
+  in_path,
+  out_path,
+  references=(),
+  progress=None,
+  direction=None,
+  **search,
 ):
   """Decodes a file, and measures the result.
 
   Args:
     run_dir: the folder of a training.
-    in_path: text file, one source a line; gzip-compressed if it ends in .gz.
+    in_path: text file, one source a line; gzip-compressed if it ends in .gz;
+      for a direction from several sources a list with one file for each.
     out_path: the file to write, with one line per input line, or an n-best
       list, see `decoding.LineDecoder.write`.
     references: text files with as many lines, to measure the best against.
     progress: called after each batch with the number of lines done and the
       total.
-    **search: settings of `run_folder.decoder`.
+    direction: as for `run_folder.decoder`.
+    **search: settings of `run_folder.decoders`.
 
   Returns:
     A dict of figures: `lines`, `left_out` (lines with nothing found),
@@ -28,6 +36,7 @@ def decode_file(
     `signature`.
 
   Raises:
+    ArgumentError: if there are more or fewer files than sources.
     DataError: if a file cannot be read, or a reference has another number of
       lines.
   """
@@ -36,17 +45,18 @@ def decode_file(
     [" ".join(cut(line)) for line in corpora.read_lines(path)]
     for path in references or ()
   ]
-  lines = sum(1 for _ in corpora.read_lines(in_path))
+  paths = [in_path] if isinstance(in_path, str) else list(in_path)
+  lines = sum(1 for _ in corpora.read_lines(paths[0]))
   for path, found in zip(references or (), accepted):
     if len(found) != lines:
       raise errors.DataError(
-        f"decode_file: {in_path} has {lines:,} lines, {path} has "
+        f"decode_file: {paths[0]} has {lines:,} lines, {path} has "
         f"{len(found):,}. Line n of one must belong to line n of the other."
       )
   n_best = search.get("n_best", 1) > 1
-  with run_folder.decoder(run_dir, **search) as decoder:
+  with run_folder.decoder(run_dir, direction, **search) as decoder:
     begin = time.perf_counter()
-    report = decoder.decode_file(in_path, out_path, n_best, progress)
+    report = decoder.decode_file(paths, out_path, n_best, progress)
     seconds = time.perf_counter() - begin
   figures = {
     "lines": lines,

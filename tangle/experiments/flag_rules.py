@@ -45,7 +45,7 @@ POSITIVE = (
 )
 
 FILES = ("train", "validation", "test", "in", "references", "vocabularies")
-"""Files and folders to read; `{}` in a name stands for each language."""
+"""Files and folders to read; `{}` in a name stands for sources and targets."""
 
 PREFIXES = ("checkpoint", "init_checkpoint")
 """Checkpoints, which are several files with one prefix."""
@@ -195,8 +195,9 @@ def _check_path(values, name, value):
     return
   if name not in FILES:
     return
-  languages = values.languages if "languages" in values else []
-  every = [value.replace("{}", language) for language in languages]
+  sides = [values[s].value for s in ("sources", "targets") if s in values]
+  names = [name for side in sides for text in side for name in text.split("+")]
+  every = [value.replace("{}", name) for name in names]
   for path in dict.fromkeys(every or [value]):
     if not os.path.exists(path):
       yield f"{path} does not exist"

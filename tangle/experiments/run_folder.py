@@ -1,8 +1,8 @@
 """The folder of a run: its settings, vocabularies and weights.
 
 `run.json` has what is needed to rebuild the networks: tokenization and layout
-of lines, the buckets, the settings of the `Translator`, and those of the
-training, which a resumed run must not change.
+of lines, the directions, their buckets, the settings of the `Translator`, and
+those of the training, which a resumed run must not change.
 """
 
 import contextlib
@@ -12,7 +12,8 @@ from typing import Optional
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import bucket_plans, tasks, translator
-from tangle.seq2seq import corpora, decoding
+from tangle.experiments import directions as directions_lib
+from tangle.seq2seq import corpora
 from tangle.training import checkpoints, runs, savers
 
 
@@ -32,20 +33,33 @@ def started(out_dir, task, network, training, report=None):
   settings = {
     "tokens": list(task.tokens),
     "layout": task.layout,
-    "buckets": bucket_plans.describe_buckets(task.buckets),
+    "buckets": [
+      dict(bucket_plans.describe(its), sources=one.sources, target=one.target)
+      for one, its in task.buckets.items()
+    ],
     "network": network,
-    "training": training,
+    "training": dict(training, directions=list(map(str, task.directions))),
   }
   data = {
-    name: encoded.examples.digest() for name, encoded in task.encoded.items()
+    _name(task, split, one): encoded.examples.digest()
+    for split, found in task.encoded.items()
+    for one, encoded in found.items()
   }
   data.update(
-    (f"{name} references", runs.digest(zip(*found)))
-    for name, found in task.evaluations.items()
-    if name != "test"
+    (f"{_name(task, split, one)} references", runs.digest(zip(*its)))
+    for split, found in task.evaluations.items()
+    for one, its in found.items()
+    if split != "test"
   )
-  texts = zip(corpora.FILES, (found.text for found in task.vocabularies))
-  return runs.started(out_dir, settings, data, dict(texts), report)
+  texts = {
+    corpora.FILE.format(name): symbols.text
+    for name, symbols in task.vocabularies.items()
+  }
+  return runs.started(out_dir, settings, data, texts, report)
+
+
+def _name(task, split, direction):
+  return split if len(task.buckets) == 1 else f"{split} {direction}"
 
 
 def load(run_dir):
@@ -76,7 +90,56 @@ def load(run_dir):
 
 
 @contextlib.contextmanager
-def decoder(
+def decoder(run_dir, direction: Optional[str] = None, **search):
+  """Builds a decoder with the weights of a run; see `decoders`.
+
+  Args:
+    run_dir: the folder of the run.
+    direction: which to decode, such as en-de, if the run has several.
+    **search: the other arguments of `decoders`.
+
+  Yields:
+    A `decoding.LineDecoder`.
+
+  Raises:
+    ArgumentError: if the run has no such direction, or several and none is
+      given; or as `decoders`.
+    DataError: as `decoders`.
+    TrainingError: as `decoders`.
+  """
+  settings = load(run_dir)
+  with runs.built_from(run_dir):
+    known = {str(one): one for one in read_buckets(settings)}
+  if direction is None and len(known) == 1:
+    (direction,) = known
+  if direction not in known:
+    raise errors.ArgumentError(
+      f"run_folder.decoder: direction must be one of {', '.join(known)}, got "
+      f"{direction!r}."
+    )
+  with decoders(run_dir, **search) as found:
+    yield found[known[direction]]
+
+
+def read_buckets(settings):
+  """Makes the buckets of a run.
+
+  Args:
+    settings: what `load` returned.
+
+  Returns:
+    A dict from `Direction` to an `IndependentBuckets` or a `JointBuckets`.
+  """
+  found = {}
+  for described in settings["buckets"]:
+    rest = dict(described)
+    one = tuple(rest.pop("sources")), rest.pop("target")
+    found[directions_lib.Direction(*one)] = bucket_plans.restore(**rest)
+  return found
+
+
+@contextlib.contextmanager
+def decoders(
   run_dir,
   beam_size=1,
   length_penalty=0.0,
@@ -89,7 +152,7 @@ def decoder(
   devices=None,
   config=None,
 ):
-  """Builds a decoder with the weights of a run, in its own graph.
+  """Builds decoders with the weights of a run, in a graph of their own.
 
   Args:
     run_dir: the folder of the run.
@@ -105,7 +168,7 @@ def decoder(
     config: of the session.
 
   Yields:
-    A `decoding.LineDecoder`.
+    A dict from `Direction` to `decoding.LineDecoder`.
 
   Raises:
     ArgumentError: if `n_best` is more than `beam_size`.
@@ -118,13 +181,18 @@ def decoder(
       f"got {n_best}."
     )
   settings = load(run_dir)
-  vocabularies = corpora.load_vocabularies(run_dir)
   with tf1.Graph().as_default():
     with runs.built_from(run_dir):
-      buckets = bucket_plans.parse_buckets(**settings["buckets"])
-      layout = tasks.LAYOUTS[settings["layout"]]
+      buckets = read_buckets(settings)
       source_tokens, target_tokens = settings["tokens"]
-      tokenize = tasks.TOKENS[source_tokens]
+      reading = {
+        "layout": tasks.LAYOUTS[settings["layout"]],
+        "tokenize": tasks.TOKENS[source_tokens],
+        "join": ("" if target_tokens == "characters" else " ").join,
+      }
+      names = directions_lib.names_of(buckets)
+      symbols = corpora.load_vocabularies(run_dir, tuple(names))
+      vocabularies = dict(zip(names, symbols))
       model = translator.Translator(
         vocabularies,
         buckets,
@@ -136,30 +204,27 @@ def decoder(
         **settings["network"],
       )
       model.pipeline.build()
-    if checkpoint is None:
-      restore = _restorer(run_dir)
-    else:
-      saver = savers.Saver(saved_weights(checkpoint))
-
-      def restore(sess):
-        saver.restore(sess, checkpoint)
-
+    restore = _restorer(run_dir, checkpoint)
     with tf1.Session(target, config=config) as sess:
       restore(sess)
-      yield decoding.LineDecoder(
-        model.converter(sess),
-        *vocabularies,
-        buckets,
-        batch_size,
-        unknown=unknown,
-        layout=layout,
-        tokenize=tokenize,
-        join=("" if target_tokens == "characters" else " ").join,
-      )
+      yield {
+        one: tasks.make_decoder(
+          model.converter(sess, one),
+          [vocabularies[name] for name in one.sides],
+          its,
+          batch_size,
+          unknown=unknown,
+          **reading,
+        )
+        for one, its in buckets.items()
+      }
 
 
-def _restorer(run_dir):
-  """Returns a function of a session that restores the best checkpoint."""
+def _restorer(run_dir, checkpoint):
+  """Returns a function of a session that restores weights; see `decoders`."""
+  if checkpoint is not None:
+    saver = savers.Saver(saved_weights(checkpoint))
+    return lambda sess: saver.restore(sess, checkpoint)
   found = checkpoints.Checkpoints(
     os.path.join(run_dir, runs.CHECKPOINTS),
     variables=tf1.trainable_variables(),

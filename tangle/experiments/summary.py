@@ -44,7 +44,7 @@ NESTED = {
   "means": ("accuracy on held-out images, by images per class", _PERCENT),
   "paths": ("accuracy on held-out paths, by their number", _PERCENT),
   "digits": ("accuracy on held-out digits, by digits shown", _PERCENT),
-  "bleu": ("test BLEU", "{:.1f}"),
+  "test_bleu": ("test BLEU", "{:.1f}"),
   "reached": ("starts from which the Pareto front is reached", _COUNT),
   "final": ("accuracy after the last step", _PERCENT),
   "mean": ("accuracy, mean of all evaluations", _PERCENT),

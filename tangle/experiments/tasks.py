@@ -4,9 +4,12 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from tangle import errors
 from tangle.experiments import bucket_plans, cmudict_data
+from tangle.experiments import directions as directions_lib
 from tangle.seq2seq import (
+  batches,
   bucketing,
   corpora,
+  decoding,
   encoding,
   metrics,
   planner,
@@ -33,8 +36,8 @@ class Evaluation(NamedTuple):
   """Sources to decode, and references to compare the results with.
 
   Attributes:
-    sources: N sequences of symbols.
-    references: for each source, a list of accepted sequences of symbols.
+    sources: N sequences of symbols; for several sources N tuples of them.
+    references: for each, a list of accepted sequences of symbols.
   """
 
   sources: Any
@@ -45,36 +48,72 @@ class Task(NamedTuple):
   """Data of a task.
 
   Attributes:
-    vocabularies: a `corpora.Vocabularies`.
-    buckets: an `IndependentBuckets` or a `JointBuckets`.
-    encoded: split name → `encoding.Encoded`; `"train"` is always there.
-    evaluations: split name → `Evaluation`.
+    vocabularies: name of a side → `Vocabulary`.
+    buckets: direction → an `IndependentBuckets` or a `JointBuckets`.
+    encoded: split name → direction → `encoding.Encoded`; `"train"` is always
+      there, and has the directions that are trained.
+    evaluations: split name → direction → `Evaluation`; in `"test"` the
+      directions that are held out of training are, too.
     metric: `"error_rates"` or `"bleu"`.
     tokens: tokenizers of source and target lines, keys of `TOKENS`.
     layout: layout of examples in a batch, a key of `LAYOUTS`.
   """
 
-  vocabularies: Any
-  buckets: Any
-  encoded: Dict[str, Any]
-  evaluations: Dict[str, Evaluation]
+  vocabularies: Dict[str, Any]
+  buckets: Dict[Any, Any]
+  encoded: Dict[str, Dict[Any, Any]]
+  evaluations: Dict[str, Dict[Any, Evaluation]]
   metric: str
   tokens: Tuple[str, str]
   layout: str
 
-  def measure(self, split, predictions):
+  @property
+  def directions(self):
+    """The directions that are trained, a list."""
+    return list(self.encoded["train"])
+
+  def vocabularies_of(self, direction):
+    """Returns the vocabularies of a direction, a list; the target's is last.
+
+    Args:
+      direction: a `Direction`.
+    """
+    return [self.vocabularies[name] for name in direction.sides]
+
+  def batches(self, split, direction, size, seed=0):
+    """Returns the batches of a split for a direction.
+
+    Args:
+      split: name of the split.
+      direction: a `Direction`.
+      size: the batch size, as of `batches.PairBatches`.
+      seed: of the order.
+
+    Returns:
+      A `PairBatches`.
+    """
+    return batches.PairBatches(
+      self.encoded[split][direction].examples,
+      self.buckets[direction],
+      size,
+      seed,
+      LAYOUTS[self.layout],
+    )
+
+  def measure(self, split, predictions, direction=directions_lib.PAIR):
     """Compares predictions with the references of a split.
 
     Args:
       split: name of the split.
       predictions: a sequence of symbols for each of its sources.
+      direction: a `Direction`.
 
     Returns:
       A dict. If the metric is `"error_rates"`: `per` and `wer`, the phoneme and
       word error rates as fractions, and `words`, the number of words. If it is
       `"bleu"`: `bleu`, from 0 to 100.
     """
-    references = self.evaluations[split].references
+    references = self.evaluations[split][direction].references
     if self.metric == "error_rates":
       return dict(metrics.error_rates(predictions, references)._asdict())
     found = metrics.bleu(
@@ -97,6 +136,7 @@ def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
   Returns:
     A `Task` whose metric is the error rates over distinct words.
   """
+  pair = directions_lib.PAIR
   both = corpora.Vocabularies(
     vocabulary.Vocabulary.build(word for word, _ in data.train),
     vocabulary.Vocabulary.build(phones for _, phones in data.train),
@@ -106,7 +146,7 @@ def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
   everything = data.train + data.validation + data.test
   longest = max(len(word) for word, _ in everything)
   chosen = bucket_plans.make_buckets(
-    counts, bucketing, buckets, longest_source=longest
+    {pair: counts}, bucketing, buckets, longest_source=longest
   )
   splits = {"train": data.train, "validation": data.validation}
   words = {
@@ -116,13 +156,15 @@ def cmudict(data, bucketing="independent", buckets=5, layout="plain"):
     for name in ("validation", "test")
   }
   return Task(
-    vocabularies=both,
+    vocabularies=both._asdict(),
     buckets=chosen,
     encoded={
-      name: encoding.encode_pairs(pairs, *both, chosen)
+      name: {pair: encoding.encode_pairs(pairs, *both, chosen[pair])}
       for name, pairs in splits.items()
     },
-    evaluations={name: Evaluation(*found) for name, found in words.items()},
+    evaluations={
+      name: {pair: Evaluation(*found)} for name, found in words.items()
+    },
     metric="error_rates",
     tokens=("characters", "words"),
     layout=layout,
@@ -133,6 +175,10 @@ def parallel(
   train: Optional[List[str]] = None,
   validation: Optional[List[str]] = None,
   test: Optional[List[str]] = None,
+  sources=("source",),
+  targets=("target",),
+  directions: Optional[List[str]] = None,
+  held_out: Optional[List[str]] = None,
   vocabularies: Optional[str] = None,
   max_vocabulary: Optional[int] = None,
   min_count=1,
@@ -150,23 +196,34 @@ def parallel(
   """Makes the task of translating lines of parallel files.
 
   Args:
-    train: two aligned text files, source and target, UTF-8, maybe .gz.
-    validation: two such files, for evaluations during training.
-    test: two such files, for the evaluation after training.
-    vocabularies: a folder with `source_vocabulary.txt` and
-      `target_vocabulary.txt` to use; by default they are built by frequency.
+    train: aligned text files, UTF-8, maybe .gz: one for each of the sources,
+      then one for each further target; or one name with {} in the place of
+      theirs, such as train.{}.gz.
+    validation: such files, for evaluations during training.
+    test: such files, for the evaluation after training.
+    sources: names of the sources, such as languages; de+fr stands for two
+      sources that are read at once, each by its encoder.
+    targets: names of the targets, which may be sources, too.
+    directions: which to train and measure, such as en-de,de+fr-en; by default
+      from each of the sources to each of the targets that is not among them.
+      They are trained in turn, one per step.
+    held_out: directions that are measured on test, but not trained.
+    vocabularies: a folder with the vocabularies to use, such as
+      `source_vocabulary.txt` and `target_vocabulary.txt`; by default they are
+      built by frequency.
     max_vocabulary: the largest size of a vocabulary, including the four special
       symbols.
     min_count: symbols that occur less often are not in a vocabulary.
     tokens: how lines are tokenized: words (at white space), tutorial (as in the
       translate tutorial) or characters.
     limit: the largest number of lines to read from each file.
-    bucketing: independent or joint.
-    source_buckets: lengths of the source buckets; planned by default.
-    target_buckets: lengths of the target buckets, including EOS; planned by
-      default.
+    bucketing: independent, or joint for one direction from one source.
+    source_buckets: lengths of the buckets of every source; planned by default.
+    target_buckets: lengths of the buckets of every target, including EOS;
+      planned by default.
     pairs: joint buckets, such as 5:10,10:15,20:25; planned by default.
-    buckets: how many buckets to plan per side, or how many pairs.
+    buckets: how many buckets to plan for each encoder and each decoder, or how
+      many pairs.
     longest: the longest source and the longest target, with EOS, that planned
       buckets hold; longer examples are left out and counted.
     strict_buckets: whether a length must be less than its bucket, as in the
@@ -177,7 +234,8 @@ def parallel(
     A `Task` whose metric is BLEU.
 
   Raises:
-    ArgumentError: if `train` is missing, or settings contradict each other.
+    ArgumentError: if `train` is missing, a direction is unknown or cannot be
+      trained, or settings contradict each other.
     DataError: if a file cannot be read, or the files have different numbers of
       lines.
   """
@@ -186,42 +244,82 @@ def parallel(
       f"tasks.parallel: tokens must be one of {sorted(TOKENS)}, layout one of "
       f"{sorted(LAYOUTS)}, got {tokens!r} and {layout!r}."
     )
-  paths = {"train": train, "validation": validation, "test": test}
-  corpus = {
-    split: _corpus(split, files, tokens, limit)
-    for split, files in paths.items()
-    if files or split == "train"
-  }
-  both = (
-    corpora.load_vocabularies(vocabularies)
-    if vocabularies
-    else corpora.build_vocabularies(corpus["train"], max_vocabulary, min_count)
+  trained, left_out = directions_lib.parse(
+    sources, targets, directions, held_out
   )
+  bucket_plans.check_kind(bucketing, trained + left_out)
+  paths = {"train": train, "validation": validation, "test": test}
+  files = _Files(paths, trained + left_out, TOKENS[tokens], limit)
+  symbols = files.vocabularies(vocabularies, max_vocabulary, min_count)
   chosen = bucket_plans.choose_buckets(
-    corpus["train"],
+    {d: planner.count_lengths(files.read("train", d.sides)) for d in trained},
     bucketing,
     (pairs, source_buckets, target_buckets),
     buckets,
     strict_buckets,
     longest,
+    left_out,
   )
-  return Task(
-    vocabularies=both,
-    buckets=chosen,
-    encoded={
-      split: encoding.encode_pairs(found, *both, chosen, unknown="unk")
-      for split, found in corpus.items()
-      if split != "test"
-    },
-    evaluations={
-      split: _evaluation(found)
-      for split, found in corpus.items()
-      if split != "train"
-    },
-    metric="bleu",
-    tokens=(tokens, tokens),
-    layout=layout,
-  )
+  found = Task(symbols, chosen, {}, {}, "bleu", (tokens, tokens), layout)
+  return files.fill(found, trained, left_out)
+
+
+class _Files:
+  """The aligned files of all splits."""
+
+  def __init__(self, paths, directions, tokenize, limit):
+    """Checks `paths`, split → files."""
+    self._names = names = directions_lib.names_of(directions)
+    self._tokenize, self._limit, self._paths = tokenize, limit, {}
+    for split, files in paths.items():
+      if not files and split != "train":
+        continue
+      given = files
+      if files and len(files) == 1 and "{}" in files[0]:
+        files = [files[0].replace("{}", name) for name in names]
+      if not files or len(files) != len(names):
+        raise errors.ArgumentError(
+          f"tasks.parallel: {split} must be {len(names)} files, one for each "
+          f"of {', '.join(names)}, or one name with {{}} in the place of "
+          f"theirs, got {given}. Name the sides by sources and targets."
+        )
+      self._paths[split] = dict(zip(names, files))
+
+  def read(self, split, sides):
+    """Returns the `corpora.AlignedFiles` of some sides."""
+    paths = [self._paths[split][name] for name in sides]
+    return corpora.AlignedFiles(paths, self._tokenize, self._limit)
+
+  def vocabularies(self, folder, most, min_count):
+    """Returns those of a folder, or builds them; name → `Vocabulary`."""
+    if folder:
+      found = corpora.load_vocabularies(folder, tuple(self._names))
+      return dict(zip(self._names, found))
+    files = self.read("train", self._names)
+    return {
+      name: vocabulary.Vocabulary.build(files.side(k), most, min_count)
+      for k, name in enumerate(self._names)
+    }
+
+  def fill(self, task, trained, left_out):
+    """Returns a `Task` with all examples and evaluations."""
+    for split in self._paths:
+      if split != "test":
+        task.encoded[split] = {
+          one: encoding.encode_tuples(
+            self.read(split, one.sides),
+            task.vocabularies_of(one),
+            task.buckets[one],
+            unknown="unk",
+          )
+          for one in trained
+        }
+      if split != "train":
+        task.evaluations[split] = {
+          one: _evaluation(self.read(split, one.sides))
+          for one in trained + left_out * (split == "test")
+        }
+    return task
 
 
 def self_test():
@@ -245,9 +343,11 @@ def self_test():
     report.count("kept", [tuple(map(str, side)) for side in pair])
   found = encoding.Encoded(rows.collect(examples), report, None)
   return Task(
-    vocabularies=corpora.Vocabularies(symbols, symbols),
-    buckets=bucketing.JointBuckets([(3, 3), (6, 6)], strict=True),
-    encoded={"train": found},
+    vocabularies=corpora.Vocabularies(symbols, symbols)._asdict(),
+    buckets={
+      directions_lib.PAIR: bucketing.JointBuckets([(3, 3), (6, 6)], strict=True)
+    },
+    encoded={"train": {directions_lib.PAIR: found}},
     evaluations={},
     metric="error_rates",
     tokens=("words", "words"),
@@ -255,15 +355,30 @@ def self_test():
   )
 
 
-def _corpus(split, files, tokens, limit):
-  if not files or len(files) != 2:
-    raise errors.ArgumentError(
-      f"tasks.parallel: {split} must be two files, source and target, got "
-      f"{files}."
-    )
-  return corpora.ParallelCorpus(*files, tokenize=TOKENS[tokens], limit=limit)
+def make_decoder(convert, vocabularies, buckets, batch_size, **settings):
+  """Makes a decoder of lines for a direction.
+
+  Args:
+    convert: as for `decoding.LineDecoder`.
+    vocabularies: those of the sources, and of the target.
+    buckets: an `IndependentBuckets` or a `JointBuckets`.
+    batch_size: lines per batch.
+    **settings: the other settings of the `LineDecoder`.
+
+  Returns:
+    A `decoding.LineDecoder`.
+  """
+  *sources, target = vocabularies
+  sources = sources if len(sources) > 1 else sources[0]
+  settings.setdefault("unknown", "unk")
+  return decoding.LineDecoder(
+    convert, sources, target, buckets, batch_size, **settings
+  )
 
 
 def _evaluation(corpus):
-  sources, targets = zip(*corpus)
-  return Evaluation(list(sources), [[target] for target in targets])
+  *sources, targets = zip(*corpus)
+  return Evaluation(
+    list(zip(*sources)) if len(sources) > 1 else list(sources[0]),
+    [[target] for target in targets],
+  )

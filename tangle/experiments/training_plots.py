@@ -1,12 +1,14 @@
 """Plots of a training: its figures over the steps, and padding by bucket."""
 
+import itertools
 import json
 import os
 
 import numpy as np
 
 from tangle import errors, files
-from tangle.experiments import plots
+from tangle.experiments import plots, tasks
+from tangle.seq2seq import bucketing
 from tangle.training import records
 
 FILE = "training.png"
@@ -40,25 +42,31 @@ def write(out_dir, padding=None, report=print):
     report(f"No plot is drawn: {error}")
 
 
-def padding_by_bucket(examples, buckets, layout):
+def padding_by_bucket(task):
   """Returns the share of padding in each bucket, without that of pooling.
 
   Args:
-    examples: a `rows.Examples`.
-    buckets: an `IndependentBuckets`; for other buckets nothing is returned.
-    layout: a `rows.Layout`.
+    task: a `tasks.Task`; with joint buckets nothing is returned.
 
   Returns:
-    A dict: `source` and `target`, each bucket → share of its positions.
+    A dict: name of a side, such as `source` → bucket → share of its positions.
+    A side that is source and target has ` (target)` after its name as target.
     Buckets without examples are left out.
   """
-  if not hasattr(buckets, "source_buckets"):
-    return {}
-  lengths = (examples.sources.lengths, examples.target_lengths(layout))
+  lengths, layout = {}, tasks.LAYOUTS[task.layout]
+  sources = {name for one in task.directions for name in one.sources}
+  for one, encoded in task.encoded["train"].items():
+    buckets = task.buckets[one]
+    if isinstance(buckets, bucketing.JointBuckets):
+      return {}
+    target = one.target + " (target)" * (one.target in sources)
+    each = zip(buckets.sides, encoded.examples.side_lengths(layout))
+    for name, (side, own) in zip((*one.sources, target), each):
+      lengths.setdefault(name, (side, buckets.strict, []))[2].append(own)
   found = {}
-  for name, side, each in zip(("source", "target"), buckets.sides, lengths):
-    order = "right" if buckets.strict else "left"
-    places = np.searchsorted(side, each, order)
+  for name, (side, strict, parts) in lengths.items():
+    each = np.concatenate(parts)
+    places = np.searchsorted(side, each, "right" if strict else "left")
     found[name] = {
       bucket: 1.0 - float(np.mean(each[places == k])) / bucket
       for k, bucket in enumerate(side)
@@ -137,7 +145,7 @@ def _draw_padding(axes, padding):
   width = 0.8 / len(padding)
   count = max(map(len, padding.values()))
   for k, (color, (name, shares)) in enumerate(
-    zip(plots.COLORS, padding.items())
+    zip(itertools.cycle(plots.COLORS), padding.items())
   ):
     places = np.arange(len(shares)) + (k - 0.5 * (len(padding) - 1)) * width
     values = [100 * share for share in shares.values()]

@@ -1,54 +1,38 @@
-"""An encoder-decoder for a task, with either kind of bucketing.
+"""An encoder-decoder for a task: any sources and targets, either bucketing.
 
-With independent buckets it is a pipeline of N + M static graphs; with joint
-buckets there is one graph per pair. Both have the same interface.
+With independent buckets it is a pipeline, whose sub-models have one static
+graph per bucket; with joint buckets there is one graph per pair. Both have the
+same interface.
+
+Each source has an encoder, and each target a decoder, which all directions
+share. L languages need 2 L networks for L (L - 1) directions; a batch names the
+networks that it uses.
 """
 
-from typing import Any, NamedTuple, Optional
+from typing import Optional
 
 import numpy as np
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.experiments import directions as directions_lib
+from tangle.experiments import networks
 from tangle.pipeline import joint
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.seq2seq import (
   attention_model,
   bucketing,
   decoding,
-  divisions,
-  vocabulary,
+  feeding,
 )
-from tangle.seq2seq.legacy import builders, cells, parts, tutorial, wrappers
+from tangle.seq2seq.legacy import builders
 from tangle.training import determinism
 
 MODELS = ("attention", "legacy")
 
 
-class Parts(NamedTuple):
-  """The parts from which a pipeline is made.
-
-  Attributes:
-    encoder: builder of the encoder.
-    decoder: builder of the training decoder.
-    search: builder of the decoder for search.
-    reads: boundaries that both decoders read.
-    inputs: pairs (feed of the encoder, field of a `rows.Batch`).
-    noisy: whether encoder and decoder have feeds `dropout_rate` and `seed`.
-    output_bias: a function that returns the bias of the logits, or `None`.
-  """
-
-  encoder: Any
-  decoder: Any
-  search: Any
-  reads: Any
-  inputs: Any
-  noisy: bool
-  output_bias: Any
-
-
 class Translator:
-  """Sub-models `encoder`, `decoder` and `search`, of one kind of model.
+  """The sub-models of `networks.sub_models`, of one kind of model.
 
   Attributes:
     pipeline: the `Pipeline` that has their builders.
@@ -77,8 +61,9 @@ class Translator:
     """Sets the networks up in the default graph.
 
     Args:
-      vocabularies: a `corpora.Vocabularies`.
-      buckets: an `IndependentBuckets` or a `JointBuckets`.
+      vocabularies: name of a side → `Vocabulary`.
+      buckets: direction → an `IndependentBuckets` or a `JointBuckets`, for all
+        directions.
       model: attention (bidirectional encoder, Luong attention) or legacy (the
         embedding attention model of the translate tutorial).
       units: number of units in each recurrent layer.
@@ -94,75 +79,123 @@ class Translator:
       length_penalty: of the search, see `search.beam`.
       n_best: how many sequences the search finds.
       trained: whether to add the training decoder.
-      devices: a dict from sub-model to its device. `search`, which shares the
-        weights of `decoder`, has the same device by default.
+      devices: a dict from sub-model to its device. A `search`, which shares the
+        weights of its `decoder`, has the same device by default.
       micro_batches: how many parts a batch is divided into in training. A batch
         with fewer rows is padded with rows of weight 0.
 
     Raises:
       ArgumentError: if a setting is unknown, or does not apply to the model, or
         `devices` or `micro_batches` are given for joint buckets, or
-        `micro_batches` for the legacy model.
+        `micro_batches` or several sources or directions for the legacy model.
     """
-    self._buckets = buckets
-    self._joint = isinstance(buckets, bucketing.JointBuckets)
-    self._divided, self._micro_batches = micro_batches > 1, micro_batches
-    self._check_division(model, devices)
-    sizes = [len(symbols) for symbols in vocabularies]
+    self._buckets, self._symbols = buckets, vocabularies
+    self._joint = isinstance([*buckets.values()][0], bucketing.JointBuckets)
+    self._micro_batches, self._legacy = micro_batches, model == "legacy"
+    self._check(model, devices, (cell, heads, num_sampled))
+    self._feeds = builders.FEEDS if self._legacy else feeding.FEEDS
+    self._names = networks.sub_models(buckets)
     embedding_dim = units if embedding_dim is None else embedding_dim
-    search = beam_size, length_penalty, n_best
-    if model == "attention":
-      if (cell, heads, num_sampled) != ("lstm", 1, None):
-        raise errors.ArgumentError(
-          f"Translator: cell={cell}, heads={heads} and "
-          f"num_sampled={num_sampled} are settings of the legacy model. "
-          f"Leave them, or set model to legacy."
-        )
-      made = attention_model.AttentionModel(
-        *sizes, units, layers, embedding_dim
+    sizes = units, layers, embedding_dim
+    if self._legacy:
+      (one,) = buckets
+      made = networks.make_legacy(
+        vocabularies, one, *sizes, cell, heads, num_sampled
       )
-      reads = attention_model.reads_of("encoder")
-      library, inputs = attention_model, decoding.FEEDS
-    elif model == "legacy":
-      made = _make_legacy(
-        sizes, units, layers, embedding_dim, cell, heads, num_sampled
-      )
-      reads = builders.reads("encoder")
-      library, inputs = builders, builders.FEEDS
     else:
+      made = networks.make_attention(vocabularies, buckets, *sizes)
+    self._sources, self._models = made
+    self.pipeline = pipeline_lib.Pipeline("translator")
+    search = beam_size, length_penalty, n_best
+    self._add_all(trained, dict(devices or {}), search)
+    self.trainer = None
+
+  def _check(self, model, devices, of_legacy):
+    """Raises if settings do not fit each other."""
+    if model not in MODELS:
       raise errors.ArgumentError(
         f"Translator: model must be one of {MODELS}, got {model!r}."
       )
-    found = _take_apart(made, library, reads, inputs, search, self._divided)
-    self._parts = found
-    self._target_size = sizes[1]
-    self._sides = [sorted(set(side)) for side in zip(*buckets.cells)]
-    self.pipeline = pipeline_lib.Pipeline("translator")
-    self._add_all(found, trained, dict(devices or {}))
-    self.trainer = None
-
-  def _check_division(self, model, devices):
-    if self._joint and (devices or self._divided):
+    divided = self._micro_batches > 1
+    if self._joint and (devices or divided):
       raise errors.ArgumentError(
         "Translator: joint buckets make one graph for each pair of them, which "
         "has no sub-models to place, and none to divide batches for. Use "
         "independent buckets, or leave placement and micro_batches out."
       )
-    if self._divided and model == "legacy":
+    if self._legacy and not networks.is_plain(self._buckets):
+      raise errors.ArgumentError(
+        f"Translator: the legacy model has one encoder and one decoder, got "
+        f"{', '.join(map(str, self._buckets))}. Set model to attention."
+      )
+    if self._legacy and divided:
       raise errors.ArgumentError(
         "Translator: micro_batches are for the attention model. Set "
         "micro_batches to 1, or model to attention."
       )
+    if not self._legacy and of_legacy != ("lstm", 1, None):
+      cell, heads, num_sampled = of_legacy
+      raise errors.ArgumentError(
+        f"Translator: cell={cell}, heads={heads} and "
+        f"num_sampled={num_sampled} are settings of the legacy model. "
+        f"Leave them, or set model to legacy."
+      )
 
-  def _add_all(self, found, trained, devices):
-    """Adds the sub-models of some `Parts` to the pipeline."""
-    add, on = self.pipeline.add, devices.get
-    add("encoder", found.encoder, self._sides[0], device=on("encoder"))
-    settings = {"reads": found.reads, "device": on("decoder")}
-    if trained:
-      add("decoder", found.decoder, self._sides[1], **settings)
-    settings["device"] = on("search", on("decoder"))
-    add("search", found.search, self._sides[1][-1:], **settings)
+  def _add_all(self, trained, devices, search):
+    """Adds the sub-models to the pipeline."""
+    library = builders if self._legacy else attention_model
+    divided = {"divided": True} if self._micro_batches > 1 else {}
+    beam_size, length_penalty, n_best = search
+    lengths_of = {
+      name: lengths
+      for one, buckets in self._buckets.items()
+      for name, lengths in zip(one.sources, buckets.sides)
+    }
+    for name, model in self._sources.items():
+      build = library.encoder_builder(model, **divided)
+      self._add("encoder", name, build, lengths_of[name], None, devices)
+    for target, model in self._models.items():
+      reads, (*_, lengths) = self._reads(target)
+      if trained:
+        build = library.decoder_builder(model, **divided)
+        self._add("decoder", target, build, lengths, reads, devices)
+      if beam_size == 1:
+        build = library.greedy_builder(model)
+      else:
+        build = library.beam_builder(model, beam_size, length_penalty, n_best)
+      decoder = self._names["decoder", target]
+      devices.setdefault(self._names["search", target], devices.get(decoder))
+      self._add("search", target, build, lengths[-1:], reads, devices)
+
+  def _reads(self, target):
+    """Returns what the decoder of a target reads, and the buckets there."""
+    into = [one for one in self._buckets if one.target == target]
+    names = [
+      list(dict.fromkeys(self._names["encoder", name] for name in place))
+      for place in zip(*[one.sources for one in into])
+    ]
+    if self._legacy:
+      reads = builders.reads(*names[0])
+    else:
+      reads = attention_model.reads_of(*names)
+    return reads, self._buckets[into[0]].sides
+
+  def _add(self, part, name, build, buckets, reads, devices):
+    """Adds a sub-model; several have the names of their sides as scopes."""
+
+    def scoped(bucket, tensors):
+      with tf1.variable_scope(name, auxiliary_name_scope=False):
+        return build(bucket, tensors)
+
+    plain = networks.is_plain(self._buckets)
+    sub_model = self._names[part, name]
+    self.pipeline.add(
+      sub_model,
+      build if plain else scoped,
+      buckets,
+      reads,
+      device=devices.get(sub_model),
+    )
 
   def minimize(self, optimizer, clip_norm, global_step, schedule="1f1b"):
     """Builds the training ops.
@@ -182,9 +215,10 @@ class Translator:
         schedule=schedule,
       )
       return
-    pairs = [{"encoder": s, "decoder": t} for s, t in self._buckets.cells]
-    last = self._sides[1][-1]
-    pairs += [{"encoder": s, "search": last} for s in self._sides[0]]
+    (buckets,) = self._buckets.values()
+    sources, targets = buckets.sides
+    pairs = [{"encoder": s, "decoder": t} for s, t in buckets.cells]
+    pairs += [{"encoder": s, "search": targets[-1]} for s in sources]
     self.trainer = joint.JointTrainer(
       self.pipeline,
       optimizer,
@@ -194,36 +228,41 @@ class Translator:
     )
 
   def start_from_frequencies(self, sess, targets):
-    """Sets the bias of the logits to `log_frequencies`.
+    """Sets the biases of the logits to `networks.log_frequencies`.
 
     Args:
       sess: a session whose variables are initialized.
-      targets: the `rows.Rows` of the training targets, without EOS.
+      targets: name of a target → the `rows.Rows` of its training targets,
+        without EOS.
 
     Raises:
       ArgumentError: if the model is the legacy one.
     """
-    bias = self._parts.output_bias()
-    if bias is None:
+    if self._legacy:
       raise errors.ArgumentError(
         "Translator: the legacy model has no bias of frequencies. Set "
         "output_bias to zeros."
       )
-    found = log_frequencies(targets, self._target_size)
-    sess.run(bias.initializer, {bias.initializer.inputs[1]: found})
+    for name, its in targets.items():
+      initializer = self._models[name].output_bias.initializer
+      found = networks.log_frequencies(its, len(self._symbols[name]))
+      sess.run(initializer, {initializer.inputs[1]: found})
 
   @property
   def runner(self):
     """What runs forward: the pipeline, or the trainer of joint graphs."""
     return self.trainer if self._joint and self.trainer else self.pipeline
 
-  def feeds(self, batch, dropout_rate=0.0, seed=None):
-    """Returns the feeds of encoder and decoder.
+  def feeds(
+    self, batch, dropout_rate=0.0, seed=None, direction=directions_lib.PAIR
+  ):
+    """Returns the feeds of the encoders and the decoder of a direction.
 
     Args:
       batch: a `rows.Batch`.
       dropout_rate: of the attention model.
       seed: `[2]` ints, of its masks; needed if the rate is not 0.
+      direction: the `Direction` of the batch.
 
     Returns:
       A dict from sub-model to feeds. With micro-batches the batch is padded so
@@ -232,70 +271,99 @@ class Translator:
     Raises:
       ArgumentError: if the model has no dropout.
     """
-    found = {
-      "encoder": {
-        feed: getattr(batch, field) for feed, field in self._parts.inputs
-      },
-      "decoder": {
-        "inputs": batch.decoder_inputs,
-        "targets": batch.targets,
-        "weights": batch.weights,
-      },
-    }
+    decoder = self._names["decoder", direction.target]
+    found = feeding.feed(batch, self._encoders(direction), decoder, self._feeds)
     if dropout_rate:
-      if not self._parts.noisy:
+      if self._legacy:
         raise errors.ArgumentError(
           "Translator: the legacy model has no dropout. Set dropout_rate to 0."
         )
       for feeds in found.values():
         feeds.update(dropout_rate=dropout_rate, seed=seed)
-    if self._divided:
-      divided = divisions.divide_feeds(**found, least=self._micro_batches)
-      found = dict(zip(found, divided))
+    if self._micro_batches > 1:
+      found = feeding.divide(found, decoder, self._micro_batches)
     return found
 
+  def _encoders(self, direction):
+    return [self._names["encoder", name] for name in direction.sources]
+
   def noise(self, dropout_rate, seed):
-    """Returns a function of batch and step for `Loop`, which adds the masks.
+    """Returns a function for `Loop`, which adds the masks.
 
     Args:
       dropout_rate: of the attention model.
       seed: of the run.
 
     Returns:
-      A function that returns a batch for `trainer.step`.
+      A function that returns a batch for `trainer.step`, of the step and of a
+      pair: the direction as text, and a `rows.Batch`.
     """
-    return lambda batch, step: self.feeds(
-      batch, dropout_rate, determinism.step_seed(seed, step)
-    )
+    known = {str(one): one for one in self._buckets}
 
-  def loss(self, sess, batches):
+    def feeds(turn, step):
+      direction, batch = turn
+      masks = determinism.step_seed(seed, step)
+      return self.feeds(batch, dropout_rate, masks, known[direction])
+
+    return feeds
+
+  def loss(self, sess, batches, direction=directions_lib.PAIR):
     """Returns the cross entropy per target symbol.
 
     Args:
       sess: a session.
       batches: an iterable of `rows.Batch`.
+      direction: their `Direction`.
 
     Returns:
       Nats, a float.
     """
     total, symbols = 0.0, 0.0
+    decoder = self._names["decoder", direction.target]
     for batch in batches:
-      found = self.runner.forward(sess, self.feeds(batch))
-      total += float(np.sum(found.metrics["decoder"]["total_loss"]))
-      symbols += float(np.sum(found.metrics["decoder"]["symbols"]))
+      feeds = self.feeds(batch, direction=direction)
+      found = self.runner.forward(sess, feeds).metrics[decoder]
+      total += float(np.sum(found["total_loss"]))
+      symbols += float(np.sum(found["symbols"]))
     return total / symbols
 
-  def converter(self, sess):
+  def attention(self, sess, batch, direction=directions_lib.PAIR):
+    """Returns the attention weights of the decoder, fed a batch's targets.
+
+    Args:
+      sess: a session.
+      batch: a `rows.Batch` of B examples.
+      direction: its `Direction`.
+
+    Returns:
+      For each source an array `[B', T, S]`: the weights over its positions at
+      each step. B' is B or more, with micro-batches.
+    """
+    decoder = self._names["decoder", direction.target]
+    names = ["attention"]
+    if len(direction.sources) > 1:
+      names = [f"attention_{k}" for k in range(len(direction.sources))]
+    names = [f"{decoder}.{name}" for name in names]
+    feeds = self.feeds(batch, direction=direction)
+    outputs = self.runner.forward(sess, feeds, names).outputs
+    return [outputs[name] for name in names]
+
+  def converter(self, sess, direction=directions_lib.PAIR):
     """Returns a function for the argument `convert` of `decoding.LineDecoder`.
 
     Args:
       sess: a session.
+      direction: the `Direction` to decode.
 
     Returns:
       A function from a `rows.Batch` to `search.Hypotheses`.
     """
     return decoding.pipeline_converter(
-      self.runner, sess, "search", feeds=self._parts.inputs
+      self.runner,
+      sess,
+      self._names["search", direction.target],
+      self._encoders(direction),
+      self._feeds,
     )
 
   def count_graphs(self):
@@ -303,95 +371,29 @@ class Translator:
 
     Returns:
       A dict: `graphs`, `graph_ops` and `joint_graphs`, the number of graphs of
-      a joint model with a graph per pair of buckets.
+      a joint model with a graph per direction and combination of buckets.
     """
+    searches = {
+      name for (part, _), name in self._names.items() if part == "search"
+    }
     if self._joint:
       counts = [
-        c.op_count for c in self.trainer.combinations if "decoder" in c.buckets
+        c.op_count
+        for c in self.trainer.combinations
+        if searches.isdisjoint(c.buckets)
       ]
     else:
       counts = [
-        c.ops for c in self.pipeline.graph_counts() if c.sub_model != "search"
+        c.ops
+        for c in self.pipeline.graph_counts()
+        if c.sub_model not in searches
       ]
+    combinations = [
+      np.prod([len(side) for side in buckets.sides])
+      for buckets in self._buckets.values()
+    ]
     return {
       "graphs": len(counts),
       "graph_ops": sum(counts),
-      "joint_graphs": len(self._sides[0]) * len(self._sides[1]),
+      "joint_graphs": int(sum(combinations)),
     }
-
-
-def _make_legacy(sizes, units, layers, embedding_dim, cell, heads, num_sampled):
-  makers = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}
-  if cell not in makers:
-    raise errors.ArgumentError(
-      f"Translator: cell must be one of {sorted(makers)}, got {cell!r}."
-    )
-  layer = [makers[cell](units) for _ in range(layers)]
-  one = layer[0] if layers == 1 else wrappers.MultiRNNCell(layer)
-  projection = None
-  if num_sampled and num_sampled < sizes[1]:  # as in the tutorial
-    projection = tutorial.OutputProjection(sizes[1], units, num_sampled)
-  return parts.AttentionModel(
-    one, *sizes, embedding_dim, num_heads=heads, output_projection=projection
-  )
-
-
-def _take_apart(model, library, reads, inputs, search, divided):
-  """Returns the `Parts` of a model whose builders are in `library`."""
-  beam_size, length_penalty, n_best = search
-  if beam_size == 1:
-    searcher = library.greedy_builder(model)
-  else:
-    searcher = library.beam_builder(model, beam_size, length_penalty, n_best)
-  noisy = library is attention_model
-  settings = {"divided": True} if divided else {}
-  return Parts(
-    library.encoder_builder(model, **settings),
-    library.decoder_builder(model, **settings),
-    searcher,
-    reads,
-    inputs,
-    noisy,
-    (lambda: model.output_bias) if noisy else (lambda: None),
-  )
-
-
-def minimize(pipeline, rate, clip_norm):
-  """Builds the ops that train a pipeline with Adam.
-
-  Args:
-    pipeline: the `Pipeline`.
-    rate: a `schedules.LearningRate`.
-    clip_norm: global norm to clip gradients to, or None.
-
-  Returns:
-    A `Trainer`.
-  """
-  return pipeline.minimize(
-    tf1.train.AdamOptimizer(rate.variable),
-    clip_norm=clip_norm,
-    global_step=tf1.train.create_global_step(),
-  )
-
-
-def log_frequencies(targets, size):
-  """Returns the log frequency of each symbol among targets, including EOS.
-
-  If the bias of the logits starts at zero and the vocabulary is large, the
-  first steps change all weights to learn the frequencies. This saturates the
-  tanh of the attentional vector: 98 % of it was saturated after 16 steps in one
-  measurement.
-
-  Args:
-    targets: `rows.Rows`, without EOS.
-    size: V.
-
-  Returns:
-    `[V]` floats; a symbol that does not occur counts as one tenth of an
-    occurrence.
-  """
-  counts = np.full([size], 0.1)
-  for ids in targets:
-    np.add.at(counts, ids, 1.0)
-  counts[vocabulary.EOS_ID] += len(targets)
-  return np.log(counts / counts.sum())

@@ -24,7 +24,7 @@ decoder_builder = attention_pieces.decoder_builder
 greedy_builder = attention_pieces.greedy_builder
 beam_builder = attention_pieces.beam_builder
 
-_DECODER_MASKS = 1000  # the encoders' mask numbers start at 0, 2000, ...
+_DECODER_MASKS = 1000  # see `encoders.first_mask` for those of encoders
 
 
 class Start(NamedTuple):
@@ -108,7 +108,7 @@ class AttentionModel:
       encoders.Encoder(
         *(size, units, layers, embedding_dim, dtype),
         prefix=prefix,
-        masks=_DECODER_MASKS * (k + 1) if k else 0,
+        masks=encoders.first_mask(k),
       )
       for k, (size, prefix) in enumerate(zip(sizes, prefixes))
     ]

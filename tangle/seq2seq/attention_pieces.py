@@ -17,16 +17,20 @@ def reads_of(*sub_models):
 
   Args:
     sub_models: the name of the encoder's sub-model; with several sources, one
-      per source, in order.
+      per source, in order. In the place of a name may be a list of names: each
+      step reads from the one that takes part.
 
   Returns:
-    A dict from the name of a read to `"sub_model.output"`.
+    A dict from the name of a read to `"sub_model.output"`, or a list of these.
   """
-  return {
-    _read_name(field, k, len(sub_models)): f"{sub_model}.{field}"
-    for k, sub_model in enumerate(sub_models)
-    for field in encoders.Encoded._fields
-  }
+  found = {}
+  for k, names in enumerate(sub_models):
+    for field in encoders.Encoded._fields:
+      each = [names] if isinstance(names, str) else names
+      paths = [f"{name}.{field}" for name in each]
+      read = _read_name(field, k, len(sub_models))
+      found[read] = paths if len(paths) > 1 else paths[0]
+  return found
 
 
 def _read_name(field, k, sources):
@@ -56,8 +60,9 @@ def encoder_builder(model, k=0, divided=False):
   that is 0 by default; and `seed` `[2]` of the masks, random by default.
 
   Args:
-    model: an `attention_model.AttentionModel`.
-    k: the index of its source, from 0.
+    model: an `attention_model.AttentionModel`; or an `encoders.Encoder`, whose
+      output decoders of several models may read.
+    k: the index of its source in the model, from 0.
     divided: whether batches are divided into micro-batches. Then `seed` is
       `[B, 2]`, of which only the first row of a micro-batch is used.
 
@@ -70,7 +75,10 @@ def encoder_builder(model, k=0, divided=False):
     source_ph = tf1.placeholder(tf1.int32, [None, bucket], "source_ph")
     lengths_ph = tf1.placeholder(tf1.int32, [None], "lengths_ph")
     feeds, noise = _noise(model, divided)
-    encoded = model.encode(source_ph, lengths_ph, k=k, **noise)
+    if isinstance(model, encoders.Encoder):
+      encoded = model(source_ph, lengths_ph, **noise)
+    else:
+      encoded = model.encode(source_ph, lengths_ph, k=k, **noise)
     return pieces.Piece(
       feeds=dict(feeds, source=source_ph, lengths=lengths_ph),
       outputs=dict(encoded._asdict()),

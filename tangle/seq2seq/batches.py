@@ -1,31 +1,33 @@
 """Batches of examples, such as (source, target) pairs, each once per epoch.
 
-An example is a pair of sequences of ids: source, target, without GO and EOS. A
-batch is a `rows.Batch`: numpy arrays, padded to one source bucket and one
-target bucket, made when the batch is drawn. `Batches` supports examples with
-any number of sides, such as those of `multi_source`.
+An example is a tuple of sequences of ids, without GO and EOS: source, target;
+or several sources, and the target. A batch is a `rows.Batch`: numpy arrays,
+padded to one bucket per side, made when the batch is drawn.
 """
 
 from __future__ import annotations
 
 import functools
 import zlib
-from typing import Any, Dict, Iterator, NamedTuple
+from typing import Dict, Iterator, NamedTuple, Tuple, Union
 
 import numpy as np
 
-from tangle.seq2seq import bucketing, grids, rows
+from tangle.seq2seq import bucketing, rows
 from tangle.seq2seq import buckets as buckets_lib
 
 
 class Waste(NamedTuple):
-  """The share of padding, from 0 to 1, on each side."""
+  """The share of padding, from 0 to 1, of source and target.
 
-  source: float
+  For several sources, `source` is a tuple.
+  """
+
+  source: Union[float, Tuple[float, ...]]
   target: float
 
 
-class Batches:
+class PairBatches:
   """Draws every example once per epoch, in batches that share their buckets.
 
   Each example belongs to one cell of the buckets. The examples of a cell are
@@ -39,41 +41,56 @@ class Batches:
   of numpy and TensorFlow. A run that stopped after `position` batches of epoch
   n resumes with `epoch(n, start=position)`, given the same arguments here.
 
+  Source: the layout of a batch is that of TensorFlow's translate tutorial
+  (2015, `seq2seq_model.get_batch`), batch first. It differs in that the
+  tutorial draws with replacement, as `tutorial_batches` does; and, unless
+  `layout` is `rows.TUTORIAL`, in the source's direction and padding.
+
   Attributes:
-    examples: the examples.
+    examples: the `rows.Examples`.
     buckets: as given.
   """
 
   def __init__(
     self,
-    examples: Any,
-    buckets: grids.Buckets,
+    examples: rows.Sides,
+    buckets: buckets_lib.Buckets,
     batch_size: bucketing.BatchSize,
-    seed: int,
-    layout: rows.Layout,
-    pool: bool,
+    seed: int = 0,
+    layout: rows.Layout = rows.PLAIN,
+    pool: bool = True,
   ) -> None:
     """Plans the batches; takes time and memory linear in the symbols.
 
     Args:
-      examples: a sequence with `side_lengths(layout)`, `digest()` and
-        `batch(indices, cell, layout)`, as `rows.Examples` has them.
-      buckets: their buckets, with as many sides.
-      batch_size: as of `PairBatches`; a cell has a bucket for each side.
+      examples: a sequence of tuples with a sequence of ids per side, such as
+        (source ids, target ids), preferably the `rows.Examples` of
+        `encoding.encode_pairs`. The target may be empty, as when decoding; a
+        source may not.
+      buckets: an `IndependentBuckets` or a `JointBuckets`, with as many sides.
+      batch_size: the number of examples in a batch: an int; or a mapping from
+        a cell, such as (source bucket, target bucket), to an int; or a callable
+        of one bucket per side, such as a `bucketing.TokenBudget`. The size of
+        a pooled batch is that of the cell to which it is padded.
       seed: seed of the order of the examples, in 0..2^32 - 1.
-      layout: a `rows.Layout`.
+      layout: a `rows.Layout`, the same for all sources.
       pool: whether a batch may join the remaining examples of several cells.
 
     Raises:
-      ArgumentError: if an argument is not as described.
+      ArgumentError: if there are no examples, or another argument is not as
+        described.
+      DataError: if an example is not a tuple of sequences of ids, or a source
+        is empty.
       BucketError: if an example fits no bucket.
     """
-    self._caller = type(self).__name__
+    self._caller = "PairBatches"
+    bucketing.check_bucketing(buckets, self._caller, sides=None)
     self._seed = buckets_lib.check_int(self._caller, "seed", seed, 0, 2**32 - 1)
     self._layout = layout
-    self.examples, self.buckets = examples, buckets
-    self._cells = bucketing.assign_sides(
-      buckets, examples.side_lengths(layout), self._caller
+    self.examples = rows.collect(examples, self._caller, len(buckets.sides))
+    self.buckets = buckets
+    self._cells = bucketing.assign_all(
+      buckets, self.examples.side_lengths(layout), self._caller
     )
     self._plan(batch_size, pool)
 
@@ -116,7 +133,7 @@ class Batches:
     return len(self._sizes)
 
   @property
-  def cell_counts(self) -> Dict[bucketing.Cell, int]:
+  def cell_counts(self) -> Dict[buckets_lib.Cell, int]:
     """How many examples each cell has; cells without examples are left out.
 
     A dict from a tuple of a bucket for each side to an int, in order of
@@ -126,7 +143,7 @@ class Batches:
     counts = np.bincount(self._cells, minlength=len(cells)).tolist()
     return dict(sorted(pair for pair in zip(cells, counts) if pair[1]))
 
-  def epoch(self, n: int, start: int = 0) -> Iterator[Any]:
+  def epoch(self, n: int, start: int = 0) -> Iterator[rows.Batch]:
     """Returns the batches of epoch `n` in their shuffled order.
 
     Args:
@@ -135,7 +152,7 @@ class Batches:
         `len(self)`; skipped batches are not made.
 
     Returns:
-      An iterator over batches, as the examples make them.
+      An iterator over `rows.Batch`.
 
     Raises:
       ArgumentError: if `n` or `start` is out of range.
@@ -148,14 +165,14 @@ class Batches:
     order = self._order(rng.permutation(len(self._cells)))
     return self._make(order, rng.permutation(len(self))[start:])
 
-  def in_order(self) -> Iterator[Any]:
+  def in_order(self) -> Iterator[rows.Batch]:
     """Returns every example once, cell by cell, in a fixed order.
 
     For evaluation: `batch.indices` says where each example was in the data.
     Pooled batches come last.
 
     Returns:
-      An iterator over batches, as the examples make them.
+      An iterator over `rows.Batch`.
     """
     order = self._order(np.arange(len(self._cells)))
     return self._make(order, range(len(self)))
@@ -181,72 +198,19 @@ class Batches:
       cell = self.buckets.cells[self._cell_of_batch[number]]
       yield self.examples.batch(indices, cell, self._layout)
 
-  def _wastes(self):
-    """Returns the share of padding in an epoch's batches, for each side."""
-    cells = np.array([self.buckets.cells[cell] for cell in self._cell_of_batch])
-    lengths = self.examples.side_lengths(self._layout).values()
-    return [
-      1.0 - float(of_side.sum() / padded)
-      for of_side, padded in zip(lengths, self._sizes @ cells)
-    ]
-
-
-class PairBatches(Batches):
-  """Draws every pair once per epoch; see `Batches` for how.
-
-  Source: the layout of a batch is that of TensorFlow's translate tutorial
-  (2015, `seq2seq_model.get_batch`), batch first. It differs in that the
-  tutorial draws with replacement, as `tutorial_batches` does; and, unless
-  `layout` is `rows.TUTORIAL`, in the source's direction and padding.
-
-  Attributes:
-    examples: the `rows.Examples`.
-    buckets: as given.
-  """
-
-  def __init__(
-    self,
-    examples: rows.Pairs,
-    buckets: grids.Buckets,
-    batch_size: bucketing.BatchSize,
-    seed: int = 0,
-    layout: rows.Layout = rows.PLAIN,
-    pool: bool = True,
-  ) -> None:
-    """Plans the batches; takes time and memory linear in the symbols.
-
-    Args:
-      examples: a sequence of pairs (source ids, target ids), preferably the
-        `rows.Examples` of `encoding.encode_pairs`. The target may be empty, as
-        when decoding; the source may not.
-      buckets: an `IndependentBuckets` or a `JointBuckets`.
-      batch_size: the number of examples in a batch: an int; or a mapping from
-        (source bucket, target bucket) to an int; or a callable of a source
-        bucket and a target bucket, such as a `bucketing.TokenBudget`. The
-        size of a pooled batch is that of the cell to which it is padded.
-      seed: seed of the order of the examples, in 0..2^32 - 1.
-      layout: a `rows.Layout`.
-      pool: whether a batch may join the remaining examples of several cells.
-
-    Raises:
-      ArgumentError: if there are no examples, or another argument is not as
-        described.
-      DataError: if an example is not a pair of sequences of ids, or its
-        source is empty.
-      BucketError: if an example fits no bucket.
-    """
-    caller = type(self).__name__
-    bucketing.check_bucketing(buckets, caller)
-    examples = rows.collect(examples, caller)
-    super().__init__(examples, buckets, batch_size, seed, layout, pool)
-
   @property
   def padding_waste(self) -> Waste:
     """The share of padding in an epoch's batches: a `Waste(source, target)`.
 
     Unlike `planner.padding_cost`, it includes the padding that pooling adds.
     """
-    return Waste(*self._wastes())
+    cells = np.array([self.buckets.cells[cell] for cell in self._cell_of_batch])
+    lengths = self.examples.side_lengths(self._layout)
+    *sources, target = [
+      1.0 - float(of_side.sum() / padded)
+      for of_side, padded in zip(lengths, self._sizes @ cells)
+    ]
+    return Waste(tuple(sources) if len(sources) > 1 else sources[0], target)
 
 
 def _pool(left, join, size_of):

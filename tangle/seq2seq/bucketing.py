@@ -1,80 +1,145 @@
-"""Buckets for pairs: joint, as in the tutorial, or independent.
+"""Buckets for examples with several sides, such as pairs: independent or joint.
 
-A cell is a pair (source bucket, target bucket) to which a batch may be padded.
-`JointBuckets` lists its cells; `IndependentBuckets` has one for each
-combination of a source bucket and a target bucket. Both can be used in the same
-places. `grids.GridBuckets` supports more sides, such as two sources and a
-target.
-Target lengths count EOS.
+A cell is a tuple with one bucket per side, such as (source bucket, target
+bucket), to which a batch may be padded. `IndependentBuckets` has one for each
+combination of the sides' buckets; there may be several sources. `JointBuckets`
+lists its cells, which are pairs, as in TensorFlow's translate tutorial. Both
+can be used in the same places.
+The target is the last side. Its lengths count EOS.
 """
 
 from __future__ import annotations
 
 import collections
 import collections.abc
-from typing import Any, Callable, Mapping, Optional, Sequence, Tuple, Union
+from typing import (
+  Any,
+  Callable,
+  Mapping,
+  Optional,
+  Sequence,
+  Tuple,
+  Union,
+)
 
 import numpy as np
 
 from tangle import errors, hints
 from tangle.seq2seq import buckets as buckets_lib
-from tangle.seq2seq import grids
-
-Cell = Tuple[int, ...]
-"""A bucket for each side."""
 
 BatchSize = Union[int, Mapping[Any, int], Callable[..., int]]
 """The batch size: an int, or a mapping or a function from a cell to an int."""
 
 
-class IndependentBuckets(grids.GridBuckets):
-  """N source buckets and M target buckets, chosen independently.
+class IndependentBuckets(buckets_lib.Buckets):
+  """Buckets of several sides, such as source and target, each on its own.
 
   Attributes:
-    source_buckets: a tuple of N ints, increasing.
-    target_buckets: a tuple of M ints, increasing.
-    strict: whether a length has to be less than its bucket.
-    cells: the N x M pairs (source bucket, target bucket), in serpentine order:
+    cells: all combinations of one bucket per side, in serpentine order:
       consecutive cells are neighbours in the grid.
-    longest: the longest source and the longest target, with EOS, that fit.
+    sides: for each side the tuple of its buckets, increasing.
+    strict: whether a length has to be less than its bucket.
+    longest: the largest length of each side that fits; for the target with EOS.
   """
 
-  def __init__(
-    self,
-    source_buckets: Sequence[int],
-    target_buckets: Sequence[int],
-    strict: bool = False,
-  ) -> None:
+  def __init__(self, *sides: Sequence[int], strict: bool = False) -> None:
     """Makes the cells.
 
     Args:
-      source_buckets: source lengths, increasing.
-      target_buckets: target lengths, increasing. EOS counts: a target of n
-        symbols is in the smallest bucket of at least n + 1.
+      *sides: the buckets of each side, lengths, increasing: source buckets,
+        target buckets; or those of several sources, and the target's. EOS
+        counts: a target of n symbols is in the smallest bucket of at least
+        n + 1.
       strict: whether a length has to be less than its bucket, as in the
         tutorial, not at most the bucket.
 
     Raises:
-      ArgumentError: if the buckets are not increasing positive ints.
+      ArgumentError: if there are fewer than two sides, or the buckets of one
+        are not increasing positive ints.
     """
-    check = buckets_lib.check_buckets
-    caller = "IndependentBuckets"
-    sides = (
-      check(source_buckets, caller, "source_buckets"),
-      check(target_buckets, caller, "target_buckets"),
+    if len(sides) < 2:
+      raise errors.ArgumentError(
+        f"IndependentBuckets: expected the buckets of a source and of the "
+        f"target, such as IndependentBuckets([5, 10], [5, 10]), got {sides}."
+      )
+    names = buckets_lib.name_sides(len(sides))
+    checked = [
+      buckets_lib.check_buckets(side, "IndependentBuckets", f"{name} buckets")
+      for name, side in zip(names, sides)
+    ]
+    self._counts = [len(side) for side in checked]
+    super().__init__(
+      [
+        tuple(side[place] for side, place in zip(checked, self._find(cell)))
+        for cell in range(int(np.prod(self._counts)))
+      ],
+      strict,
     )
-    super().__init__(sides, strict)
-    self.source_buckets, self.target_buckets = self.sides
+
+  @property
+  def source_buckets(self) -> Tuple[int, ...]:
+    """The buckets of the first source."""
+    return self.sides[0]
+
+  @property
+  def target_buckets(self) -> Tuple[int, ...]:
+    """The buckets of the target."""
+    return self.sides[-1]
+
+  def assign(self, *lengths: hints.Ints) -> np.ndarray:
+    """Returns the cell of each example.
+
+    Args:
+      *lengths: for each side, `[N]` ints; for the target, with EOS.
+
+    Returns:
+      An int array `[N]` of indices into `cells`; -1 if no cell fits.
+
+    Raises:
+      ArgumentError: if the number of arguments is not that of the sides.
+    """
+    if len(lengths) != len(self.sides):
+      raise errors.ArgumentError(
+        f"IndependentBuckets.assign: must have the lengths of "
+        f"{len(self.sides)} sides (all sources, then the target), one argument "
+        f"for each side, got {len(lengths)} arguments."
+      )
+    places = [self._places(*side) for side in zip(self.sides, lengths)]
+    fits = [place < count for place, count in zip(places, self._counts)]
+    return np.where(np.all(fits, axis=0), self._index(places), -1)
+
+  def join(self, one: int, other: int) -> int:
+    """Returns the smallest cell that holds the examples of two cells.
+
+    Args:
+      one: an index into `cells`.
+      other: an index into `cells`.
+
+    Returns:
+      An index into `cells`.
+    """
+    return self._index(map(max, zip(self._find(one), self._find(other))))
+
+  def _index(self, places):
+    """Returns the cell's index for the index of each side's bucket."""
+    index = 0
+    for count, place in zip(self._counts, places):
+      index = index * count + _turn(index, place, count)
+    return index
+
+  def _find(self, cell):
+    """Returns the index of each side's bucket for a cell's index."""
+    places = []
+    for count in reversed(self._counts):
+      cell, place = divmod(cell, count)
+      places.append(_turn(cell, place, count))
+    return places[::-1]
 
   def __repr__(self):
-    strict = ", strict=True" if self.strict else ""
-    return (
-      f"IndependentBuckets({list(self.source_buckets)}, "
-      f"{list(self.target_buckets)}{strict})"
-    )
+    return self._show(", ".join(str(list(side)) for side in self.sides))
 
 
-class JointBuckets(grids.Buckets):
+class JointBuckets(buckets_lib.Buckets):
   """K pairs (source bucket, target bucket), each holding the one before.
 
   An example is in the first pair that fits on both sides.
@@ -86,6 +151,7 @@ class JointBuckets(grids.Buckets):
   Attributes:
     strict: whether a length has to be less than its bucket.
     cells: the K pairs, in order.
+    sides: the source buckets and the target buckets that occur, increasing.
     longest: the longest source and the longest target, with EOS, that fit.
   """
 
@@ -139,8 +205,7 @@ class JointBuckets(grids.Buckets):
     return max(one, other)
 
   def __repr__(self):
-    strict = ", strict=True" if self.strict else ""
-    return f"JointBuckets({list(self.cells)}{strict})"
+    return self._show(list(self.cells))
 
 
 class TokenBudget:
@@ -181,14 +246,15 @@ class TokenBudget:
     return f"TokenBudget({self.max_tokens}, most={self.most})"
 
 
-def size_of(batch_size: BatchSize, cell: Cell, caller: str = "size_of") -> int:
+def size_of(
+  batch_size: BatchSize, cell: buckets_lib.Cell, caller: str = "size_of"
+) -> int:
   """Returns the number of examples in a full batch of a cell.
 
   Args:
-    batch_size: an int for every cell; or a mapping from (source bucket, target
-      bucket) to an int; or a callable of a source bucket and a target bucket,
-      such as a `TokenBudget`.
-    cell: a pair (source bucket, target bucket).
+    batch_size: an int for every cell; or a mapping from a cell to an int; or a
+      callable of one bucket per side, such as a `TokenBudget`.
+    cell: a tuple with one bucket per side.
     caller: the function to name in a message.
 
   Returns:
@@ -215,16 +281,16 @@ def size_of(batch_size: BatchSize, cell: Cell, caller: str = "size_of") -> int:
 
 
 def check_bucketing(
-  buckets: grids.Buckets,
+  buckets: buckets_lib.Buckets,
   caller: str = "check_bucketing",
   sides: Optional[int] = 2,
-) -> grids.Buckets:
+) -> buckets_lib.Buckets:
   """Returns `buckets` if it is an instance of a bucket class, or raises.
 
   Args:
-    buckets: a `JointBuckets` or an `IndependentBuckets`; or a `GridBuckets`.
+    buckets: a `JointBuckets` or an `IndependentBuckets`.
     caller: the function to name in a message.
-    sides: the required number of sides; None for any number from 2.
+    sides: the required number of sides; None for any.
 
   Returns:
     `buckets`.
@@ -232,35 +298,30 @@ def check_bucketing(
   Raises:
     ArgumentError: if it is not, or has another number of sides.
   """
-  found = len(buckets.cells[0]) if isinstance(buckets, grids.Buckets) else 0
-  if found == sides or (sides is None and found > 1):
+  found = len(buckets.sides) if isinstance(buckets, buckets_lib.Buckets) else 0
+  if found and sides in (None, found):
     return buckets
-  if sides == 2:
-    kinds = "IndependentBuckets or JointBuckets"
-    remedy = (
-      "Pass IndependentBuckets(source_buckets, target_buckets), or "
-      "JointBuckets(pairs)."
-    )
-  else:
-    kinds = f"GridBuckets of {'several' if sides is None else sides} sides"
-    remedy = "Pass GridBuckets([source_buckets, ..., target_buckets])."
+  kinds, given = "IndependentBuckets or JointBuckets", "source_buckets, "
+  joint = ", or JointBuckets(pairs)"
+  if sides not in (None, 2):
+    kinds, given = f"IndependentBuckets of {sides} sides", "buckets, ..., "
+    joint = ""
   raise errors.ArgumentError(
-    f"{caller}: buckets must be {kinds}, got {buckets!r}. {remedy}"
+    f"{caller}: buckets must be {kinds}, got {buckets!r}. Pass "
+    f"IndependentBuckets({given}target_buckets){joint}."
   )
 
 
 def assign_all(
-  buckets: grids.Buckets,
-  source_lengths: hints.Ints,
-  target_lengths: hints.Ints,
+  buckets: buckets_lib.Buckets,
+  lengths: Sequence[hints.Ints],
   caller: str = "assign_all",
 ) -> np.ndarray:
   """Returns the cell of each example; all of them must fit.
 
   Args:
     buckets: a `JointBuckets` or an `IndependentBuckets`.
-    source_lengths: `[N]` ints.
-    target_lengths: `[N]` ints, with EOS.
+    lengths: for each side `[N]` ints; for the target, with EOS.
     caller: the function to name in a message.
 
   Returns:
@@ -269,44 +330,28 @@ def assign_all(
   Raises:
     BucketError: if an example fits no cell.
   """
-  sides = {"source": source_lengths, "target, with EOS,": target_lengths}
-  return assign_sides(buckets, sides, caller)
-
-
-def assign_sides(
-  buckets: grids.Buckets,
-  sides: Mapping[str, hints.Ints],
-  caller: str = "assign_sides",
-) -> np.ndarray:
-  """Returns the cell of each example, for any number of sides.
-
-  Args:
-    buckets: a `JointBuckets`, an `IndependentBuckets` or a `GridBuckets`.
-    sides: a dict from the name of a side to the lengths, `[N]` ints, in the
-      order of the buckets.
-    caller: the function to name in a message.
-
-  Returns:
-    An int array `[N]` of indices into `buckets.cells`.
-
-  Raises:
-    BucketError: if an example fits no cell.
-  """
-  cells = buckets.assign(*sides.values())
+  cells = buckets.assign(*lengths)
   if np.all(cells >= 0):
     return cells
-  for (side, lengths), longest in zip(sides.items(), buckets.longest):
-    long = np.flatnonzero(np.asarray(lengths) > longest)
+  names = buckets_lib.name_sides(len(lengths))
+  names[-1] += ", with EOS,"
+  for name, side, longest in zip(names, lengths, buckets.longest):
+    long = np.flatnonzero(np.asarray(side) > longest)
     if long.size:
       raise buckets_lib.too_long(
         caller,
-        lengths[long[0]],
+        side[long[0]],
         longest + int(buckets.strict),
-        what=f"{side} of example {long[0]}",
+        what=f"{name} of example {long[0]}",
         count=long.size,
         strict=buckets.strict,
       )
   raise AssertionError("what fits on all sides fits the largest cell")
+
+
+def _turn(row, place, count):
+  """Returns the place in a row of `count`; every second row runs backward."""
+  return place + row % 2 * (count - 1 - 2 * place)
 
 
 def _check_pairs(pairs):

@@ -8,12 +8,70 @@ from __future__ import annotations
 
 import bisect
 import numbers
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from tangle import errors, hints
 from tangle.seq2seq import vocabulary
+
+Cell = Tuple[int, ...]
+"""A bucket for each side."""
+
+
+class Buckets:
+  """Base class of all bucket classes: cells, and when a length fits.
+
+  Attributes:
+    cells: tuples with one bucket per side, to which a batch may be padded.
+    sides: for each side the tuple of its buckets, increasing.
+    strict: whether a length has to be less than its bucket.
+    longest: the largest length of each side that fits; for the target with EOS.
+  """
+
+  def __init__(self, cells: Iterable[Cell], strict: bool) -> None:
+    """Stores the cells.
+
+    Args:
+      cells: tuples with one bucket per side.
+      strict: whether a length has to be less than its bucket.
+    """
+    self.cells = tuple(cells)
+    self.sides = tuple(tuple(sorted(set(side))) for side in zip(*self.cells))
+    self.strict = bool(strict)
+    self.longest = tuple(side[-1] - int(strict) for side in self.sides)
+
+  def _places(self, buckets, lengths):
+    """Returns the index of the first bucket that fits each length."""
+    side = "right" if self.strict else "left"
+    return np.searchsorted(buckets, np.asarray(lengths, np.int64), side=side)
+
+  def _key(self):
+    return type(self), self.cells, self.strict
+
+  def __eq__(self, other):
+    return isinstance(other, Buckets) and self._key() == other._key()
+
+  def __hash__(self):
+    return hash(self._key())
+
+  def _show(self, made_of):
+    strict = ", strict=True" if self.strict else ""
+    return f"{type(self).__name__}({made_of}{strict})"
+
+
+def name_sides(count: int) -> List[str]:
+  """Returns the names of the sides of an example in messages.
+
+  Args:
+    count: how many sides there are, from 2; the target is the last.
+
+  Returns:
+    A list of strings: "source" and "target"; or "source 0", "source 1", ...,
+    "target".
+  """
+  several = [f"source {k}" for k in range(count - 1)]
+  return (several if count > 2 else ["source"]) + ["target"]
 
 
 def check_int(

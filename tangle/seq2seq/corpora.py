@@ -50,8 +50,8 @@ class Vocabularies(NamedTuple):
   target: vocabulary.Vocabulary
 
 
-FILES = ("source_vocabulary.txt", "target_vocabulary.txt")
-"""The names of the files that `save_vocabularies` writes."""
+FILE = "{}_vocabulary.txt"
+"""The name of the file of a vocabulary, for the name of its side."""
 
 _LONGEST = 1 << 24  # bytes of a line
 _MARKS = ".,!?\"':;)("
@@ -331,7 +331,7 @@ def build_vocabularies(
     min_count: tokens that occur less often are left out.
     target_max_size: `max_size` of the target's vocabulary; None for the same
       as that of the source's.
-    shared: whether both sides have one vocabulary, of the tokens of both.
+    shared: whether both sides have one vocabulary.
 
   Returns:
     A `Vocabularies(source, target)`.
@@ -352,12 +352,9 @@ def build_vocabularies(
     both = itertools.chain(corpus.sources(), corpus.targets())
     one = build(both, max_size, min_count)
     return Vocabularies(one, one)
-  if target_max_size is None:
-    target_max_size = max_size
-  return Vocabularies(
-    build(corpus.sources(), max_size, min_count),
-    build(corpus.targets(), target_max_size, min_count),
-  )
+  sizes = max_size, max_size if target_max_size is None else target_max_size
+  both = corpus.sources(), corpus.targets()
+  return Vocabularies(*(build(*side, min_count) for side in zip(both, sizes)))
 
 
 def save_vocabularies(vocabularies: Vocabularies, folder: str) -> None:
@@ -368,25 +365,27 @@ def save_vocabularies(vocabularies: Vocabularies, folder: str) -> None:
     folder: a folder; created if missing.
   """
   files.make_folder(folder)
-  for symbols, name in zip(vocabularies, FILES):
-    symbols.save(os.path.join(folder, name))
+  for name, symbols in vocabularies._asdict().items():
+    symbols.save(os.path.join(folder, FILE.format(name)))
 
 
-def load_vocabularies(folder: str) -> Vocabularies:
+def load_vocabularies(
+  folder: hints.Path, names: Sequence[str] = Vocabularies._fields
+) -> Union[Vocabularies, List[vocabulary.Vocabulary]]:
   """Reads what `save_vocabularies` wrote.
 
   Args:
     folder: the folder.
+    names: names of the sides; that of `NAME` is in `NAME_vocabulary.txt`.
 
   Returns:
-    A `Vocabularies(source, target)`.
+    A `Vocabularies(source, target)`; with other names, a list.
 
   Raises:
     DataError: if a file is missing or not a vocabulary.
   """
-  found = []
-  for name in FILES:
-    path = os.path.join(folder, name)
+  found, paths = [], [os.path.join(folder, FILE.format(k)) for k in names]
+  for path in paths:
     try:
       found.append(vocabulary.Vocabulary.load(path))
     except errors.FileError as error:
@@ -394,7 +393,7 @@ def load_vocabularies(folder: str) -> Vocabularies:
         raise
       raise errors.DataError(
         f"load_vocabularies: {path} is missing. A model is of no use without "
-        "the vocabularies that it was trained with: take both files "
-        f"({', '.join(FILES)}) from where it was trained."
+        "the vocabularies that it was trained with: take all files "
+        f"({', '.join(paths)}) from where it was trained."
       ) from error
-  return Vocabularies(*found)
+  return Vocabularies(*found) if names == Vocabularies._fields else found

@@ -20,6 +20,7 @@ from typing import (
   Sequence,
   TextIO,
   Tuple,
+  Union,
 )
 
 import numpy as np
@@ -31,11 +32,12 @@ from tangle.seq2seq import (
   bucketing,
   corpora,
   encoding,
-  grids,
+  feeding,
   rows,
   search,
   vocabulary,
 )
+from tangle.seq2seq import buckets as buckets_lib
 
 
 class Candidate(NamedTuple):
@@ -58,14 +60,10 @@ class Decoded(NamedTuple):
   report: encoding.Report
 
 
-FEEDS = (("source", "source"), ("lengths", "source_lengths"))
-"""The feeds of the encoders of `attention_model`: pairs of the feed's name and
-the field of a `rows.Batch`."""
-
-
 class LineDecoder:
   """Decodes lines of text independently, in batches of similar lengths.
 
+  With several sources, a line here is a tuple with the line of each of them.
   A line that is empty, fits no bucket, or has an unknown symbol is neither
   truncated nor guessed at: it is counted, and has no result.
   """
@@ -73,9 +71,11 @@ class LineDecoder:
   def __init__(
     self,
     convert: Callable[[rows.Batch], Sequence[Any]],
-    source_vocabulary: vocabulary.Vocabulary,
+    source_vocabulary: Union[
+      vocabulary.Vocabulary, Sequence[vocabulary.Vocabulary]
+    ],
     target_vocabulary: vocabulary.Vocabulary,
-    buckets: grids.Buckets,
+    buckets: buckets_lib.Buckets,
     batch_size: bucketing.BatchSize = 64,
     unknown: str = "drop",
     layout: rows.Layout = rows.PLAIN,
@@ -88,7 +88,8 @@ class LineDecoder:
       convert: a callable of a `rows.Batch` of B examples, with empty targets;
         it returns symbols, scores and lengths as in `search.Hypotheses`, with
         or without the dimension N, as arrays.
-      source_vocabulary: the `Vocabulary` of the sources.
+      source_vocabulary: the `Vocabulary` of the sources; for several sources a
+        list with one for each.
       target_vocabulary: the `Vocabulary` of the results.
       buckets: an `IndependentBuckets` or a `JointBuckets`.
       batch_size: as for `batches.PairBatches`.
@@ -99,7 +100,10 @@ class LineDecoder:
       join: a function from symbols to a text without line breaks.
     """
     self._convert = convert
-    self._source = source_vocabulary
+    self._several = isinstance(source_vocabulary, (list, tuple))
+    self._sources = [source_vocabulary]
+    if self._several:
+      self._sources = list(source_vocabulary)
     self._target = target_vocabulary
     self._buckets = buckets
     self._batch_size = batch_size
@@ -124,13 +128,14 @@ class LineDecoder:
 
   def decode_lines(
     self,
-    lines: Iterable[str],
+    lines: Iterable[Any],
     progress: Optional[Callable[[int, int], Any]] = None,
   ) -> Decoded:
     """Decodes lines; keeps their ids and all results in memory.
 
     Args:
-      lines: an iterable of N strings, without line ends.
+      lines: an iterable of N strings, without line ends; with several
+        sources, of N tuples of strings.
       progress: called after each batch as `progress(done, kept)`: the number of
         decoded lines, and the number of all lines that can be decoded.
 
@@ -147,10 +152,10 @@ class LineDecoder:
       nonlocal count
       for line in lines:
         count += 1
-        yield tuple(self._tokenize(line))
+        yield self._split(line)
 
-    encoded = encoding.encode_sources(
-      tokenized(), self._source, self._buckets, self._unknown
+    encoded = encoding.encode_tuples(
+      tokenized(), [*self._sources, None], self._buckets, self._unknown
     )
     found, done = [[] for _ in range(count)], 0
     for batch in self._batches(encoded.examples):
@@ -161,9 +166,14 @@ class LineDecoder:
         progress(done, len(encoded.examples))
     return Decoded(found, encoded.report)
 
+  def _split(self, line):
+    """Returns the symbols of each source."""
+    lines = line if self._several else [line]
+    return [tuple(self._tokenize(one)) for one in lines]
+
   def decode_file(
     self,
-    in_path: hints.Path,
+    in_path: Union[hints.Path, Sequence[hints.Path]],
     out_path: hints.Path,
     n_best: bool = False,
     progress: Optional[Callable[[int, int], Any]] = None,
@@ -171,7 +181,8 @@ class LineDecoder:
     """Decodes a file; writes the complete result or nothing.
 
     Args:
-      in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
+      in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`; for
+        several sources a list with one for each.
       out_path: the file to write, see `write`.
       n_best: whether to write all candidates, see `write`.
       progress: see `decode_lines`.
@@ -180,10 +191,21 @@ class LineDecoder:
       The `encoding.Report`.
 
     Raises:
+      ArgumentError: if there are more or fewer files than sources.
       DataError: if the file cannot be read, see `corpora.read_lines`; raised
         before anything is decoded.
     """
-    decoded = self.decode_lines(corpora.read_lines(in_path), progress)
+    paths = in_path if isinstance(in_path, (list, tuple)) else [in_path]
+    if len(paths) != len(self._sources):
+      raise errors.ArgumentError(
+        f"LineDecoder.decode_file: expected {len(self._sources)} files, one "
+        f"for each source, got {paths}."
+      )
+    decoder, lines = self, corpora.read_lines(paths[0])
+    if self._several:
+      lines = corpora.AlignedFiles(paths, self._tokenize)
+      decoder = self.reading(tuple)
+    decoded = decoder.decode_lines(lines, progress)
     partial = f"{os.fspath(out_path)}.partial"
     with open(partial, "w", encoding="utf-8", newline="\n") as file:
       self.write(decoded.candidates, file, n_best)
@@ -234,9 +256,9 @@ class LineDecoder:
   ) -> None:
     """Decodes lines that a user types, until the input ends.
 
-    If a line cannot be decoded, the reason is printed and the next line is
-    read. Empty lines are skipped. An interrupt ends the prompt like the end of
-    the input.
+    With several sources, the line of each is asked for in turn. If a line
+    cannot be decoded, the reason is printed and the next line is read. Empty
+    lines are skipped. An interrupt ends the prompt like the end of the input.
 
     Args:
       in_stream: a text stream to read, such as `sys.stdin`.
@@ -244,9 +266,11 @@ class LineDecoder:
       n_best: whether to show all candidates, with scores.
       text: the prompt to write before each line.
     """
+    lines = []
     try:
       while True:
-        _say(out_stream, text)
+        number = f"{len(lines) + 1}" if self._several else ""
+        _say(out_stream, f"{number}{text}")
         try:
           line = in_stream.readline()
         except UnicodeDecodeError as error:
@@ -255,7 +279,11 @@ class LineDecoder:
         if not line:
           break
         if line.strip():
-          _say(out_stream, self._answer(line.rstrip("\r\n"), n_best))
+          lines.append(line.rstrip("\r\n"))
+        if len(lines) == len(self._sources):
+          whole = tuple(lines) if self._several else lines[0]
+          _say(out_stream, self._answer(whole, n_best))
+          lines = []
     except KeyboardInterrupt:
       pass
     _say(out_stream, "\n")
@@ -264,10 +292,12 @@ class LineDecoder:
     """Returns the answer to a line: text that ends with a line break."""
     unknown = "raise" if self._unknown == "drop" else self._unknown
     try:
-      symbols = tuple(self._tokenize(line))
-      longest = self._buckets.longest[0]
-      ids = encoding.encode_word(symbols, self._source, longest, unknown)
-      (batch,) = self._batches([(ids, ())])
+      sides = zip(self._split(line), self._sources, self._buckets.longest)
+      ids = [
+        encoding.encode_word(symbols, known, longest, unknown)
+        for symbols, known, longest in sides
+      ]
+      (batch,) = self._batches([(*ids, ())])
       (found,) = self._find(batch)
     except errors.TangleError as error:
       return f"{error}\n"
@@ -313,27 +343,28 @@ def pipeline_converter(
   pipeline: pipeline_lib.Pipeline,
   sess: hints.Session,
   searcher: str,
-  encoder: str = "encoder",
-  feeds: Sequence[Tuple[str, str]] = FEEDS,
+  encoder: Union[str, Sequence[str]] = "encoder",
+  feeds: feeding.Feeds = feeding.FEEDS,
 ) -> Callable[[rows.Batch], search.Hypotheses]:
-  """Makes a `convert` from a pipeline with one encoder and one search.
+  """Makes a `convert` from a pipeline with encoders and one search.
 
   Args:
     pipeline: a built `Pipeline`.
     sess: the session.
     searcher: name of the sub-model with outputs `symbols`, `scores` and
       `lengths`, such as `attention_model.beam_builder` builds.
-    encoder: name of the encoder.
-    feeds: pairs (feed of the encoder, field of a `rows.Batch`).
+    encoder: name of the encoder; for several sources a list of names.
+    feeds: the feeds of an encoder, see `feeding.feed`.
 
   Returns:
     A function from a `rows.Batch` to `search.Hypotheses` of arrays.
   """
+  encoders = [encoder] if isinstance(encoder, str) else encoder
   fetch = [f"{searcher}.{field}" for field in search.Hypotheses._fields]
 
   def convert(batch):
-    inputs = {name: getattr(batch, field) for name, field in feeds}
-    result = pipeline.forward(sess, {encoder: inputs, searcher: {}}, fetch)
+    inputs = feeding.feed(batch, encoders, feeds=feeds)
+    result = pipeline.forward(sess, dict(inputs, **{searcher: {}}), fetch)
     return search.Hypotheses(*[result.outputs[name] for name in fetch])
 
   return convert

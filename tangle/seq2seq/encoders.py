@@ -31,6 +31,9 @@ class Encoder:
   Source: a bidirectional encoder as in Bahdanau, Cho & Bengio 2015, "Neural
   Machine Translation by Jointly Learning to Align and Translate". It differs
   in that its cells are LSTMs, and in the further layers.
+
+  Attributes:
+    dtype: float type.
   """
 
   def __init__(
@@ -60,6 +63,7 @@ class Encoder:
     def lstm(name, reverse=False):
       return recurrent.LSTM(units, reverse=reverse, dtype=dtype, name=name)
 
+    self.dtype = dtype
     self._masks = masks
     self._table = feedforward.Embedding(
       source_size, embedding_dim, dtype=dtype, name=f"{prefix}source_embedding"
@@ -93,6 +97,20 @@ class Encoder:
       for layer in self._upper:
         outputs = layer(drop(outputs), lengths).outputs
       return Encoded(outputs, lengths, summary)
+
+
+def first_mask(k):
+  """Returns the number of the first dropout mask of the encoder of source k.
+
+  It is 0 for the first source, then 2000, 3000, ...; a decoder's is 1000.
+
+  Args:
+    k: the index of the source, from 0.
+
+  Returns:
+    An int.
+  """
+  return 1000 * (k + 1) if k else 0
 
 
 def make_dropout(rate, seed, first):

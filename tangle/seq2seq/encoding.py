@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 from typing import (
-  Any,
   Dict,
   Iterable,
   List,
@@ -17,7 +16,7 @@ from typing import (
 import numpy as np
 
 from tangle import errors
-from tangle.seq2seq import bucketing, grids, multi_source, rows, vocabulary
+from tangle.seq2seq import bucketing, rows, vocabulary
 from tangle.seq2seq import buckets as buckets_lib
 
 
@@ -122,13 +121,12 @@ class Encoded(NamedTuple):
   """What was encoded.
 
   Attributes:
-    examples: `rows.Examples`; for several sources
-      `multi_source.MultiSourceExamples`.
+    examples: what can be used.
     report: the `Report` on all that was given.
     positions: `[N]` int64, the position of each example in the input, from 0.
   """
 
-  examples: Any
+  examples: rows.Examples
   report: Report
   positions: np.ndarray
 
@@ -137,7 +135,7 @@ def encode_pairs(
   pairs: Iterable[Sequence[Sequence[str]]],
   source_vocabulary: vocabulary.Vocabulary,
   target_vocabulary: vocabulary.Vocabulary,
-  buckets: grids.Buckets,
+  buckets: buckets_lib.Buckets,
   unknown: str = "drop",
 ) -> Encoded:
   """Turns pairs of sequences of symbols into examples.
@@ -167,18 +165,14 @@ def encode_pairs(
     ArgumentError: if `unknown` or `buckets` is not one of these.
     DataError: if one of `pairs` is not a pair.
   """
-  bucketing.check_bucketing(buckets, "encode_pairs")
-  sides = (
-    _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
-    _Side("target", target_vocabulary, buckets.longest[1], buckets.strict, 1),
-  )
-  return _encode(pairs, sides, 2, unknown, "encode_pairs")
+  both = source_vocabulary, target_vocabulary
+  return _encode(pairs, both, buckets, unknown, "encode_pairs")
 
 
 def encode_sources(
   sources: Iterable[Sequence[str]],
   source_vocabulary: vocabulary.Vocabulary,
-  buckets: grids.Buckets,
+  buckets: buckets_lib.Buckets,
   unknown: str = "unk",
 ) -> Encoded:
   """Turns sequences of symbols into examples to decode, with empty targets.
@@ -197,31 +191,26 @@ def encode_sources(
   Raises:
     ArgumentError: if `unknown` or `buckets` is not one of these.
   """
-  bucketing.check_bucketing(buckets, "encode_sources")
-  sides = (
-    _Side("source", source_vocabulary, buckets.longest[0], buckets.strict, 0),
-  )
   alone = ((source,) for source in sources)
-  return _encode(alone, sides, 2, unknown, "encode_sources")
+  both = source_vocabulary, None
+  return _encode(alone, both, buckets, unknown, "encode_sources")
 
 
 def encode_tuples(
   tuples: Iterable[Sequence[Sequence[str]]],
-  source_vocabularies: Sequence[vocabulary.Vocabulary],
-  target_vocabulary: Optional[vocabulary.Vocabulary],
-  buckets: grids.Buckets,
+  vocabularies: Sequence[Optional[vocabulary.Vocabulary]],
+  buckets: buckets_lib.Buckets,
   unknown: str = "drop",
 ) -> Encoded:
-  """Turns tuples (source 0, ..., source K - 1, target) into examples.
+  """Turns tuples with a sequence per side into examples.
 
-  Like `encode_pairs`, but for K sources.
+  Like `encode_pairs`, but for any number of sources.
 
   Args:
     tuples: an iterable of tuples of sequences of symbols, the target the last.
-    source_vocabularies: the `Vocabulary` of each source.
-    target_vocabulary: the `Vocabulary` of the targets. None when decoding: the
-      tuples then have no target, and the examples have empty ones.
-    buckets: a `grids.GridBuckets` of K + 1 sides. EOS counts.
+    vocabularies: the `Vocabulary` of each side. When decoding, None for the
+      target's: the tuples then have no target, and the examples an empty one.
+    buckets: an `IndependentBuckets` of as many sides. EOS counts.
     unknown: `"drop"` or `"unk"`, see `encode_pairs`.
 
   Returns:
@@ -231,17 +220,7 @@ def encode_tuples(
     ArgumentError: if `unknown` or `buckets` is not one of these.
     DataError: if one of `tuples` does not have one sequence per side.
   """
-  count = len(source_vocabularies) + 1
-  bucketing.check_bucketing(buckets, "encode_tuples", count)
-  names = multi_source.name_sides(count - 1)
-  vocabularies = list(source_vocabularies)
-  if target_vocabulary is not None:
-    vocabularies.append(target_vocabulary)
-  sides = [
-    _Side(name, symbols, longest, buckets.strict, int(name == "target"))
-    for name, symbols, longest in zip(names, vocabularies, buckets.longest)
-  ]
-  return _encode(tuples, sides, count, unknown, "encode_tuples")
+  return _encode(tuples, vocabularies, buckets, unknown, "encode_tuples")
 
 
 def encode_word(
@@ -278,7 +257,7 @@ def encode_word(
 
 
 class _Side:
-  """One side of the pairs: checks and encodes its sequences."""
+  """One side of the examples: checks and encodes its sequences."""
 
   def __init__(self, name, symbols, longest, strict, extra):
     """Sets it up; `extra` is 1 if an EOS will be added."""
@@ -313,12 +292,20 @@ class _Side:
     return ids, f"{self.name} has unknown {', '.join(unknown)}"
 
 
-def _encode(tuples, sides, count, unknown, caller):
-  """Encodes tuples with one sequence per side; `count` includes the target."""
+def _encode(tuples, vocabularies, buckets, unknown, caller):
+  """Encodes tuples with one sequence per side; see `encode_tuples`."""
+  count = len(vocabularies)
+  bucketing.check_bucketing(buckets, caller, count)
   if unknown not in ("drop", "unk"):
     raise errors.ArgumentError(
       f"{caller}: unknown must be 'drop' or 'unk', got {unknown!r}."
     )
+  names = buckets_lib.name_sides(count)
+  sides = [
+    _Side(name, symbols, longest, buckets.strict, int(name == "target"))
+    for name, symbols, longest in zip(names, vocabularies, buckets.longest)
+    if symbols is not None
+  ]
   collector, report, positions = rows.Collector(count), Report(), []
   for position, sequences in enumerate(tuples):
     if len(sequences) != len(sides):
@@ -333,11 +320,7 @@ def _encode(tuples, sides, count, unknown, caller):
       kind = kind and "replaced"
     if kind:
       report.count(kind, sequences, f"{why}; number {position + 1}")
-  examples = collector.examples() if count == 2 else None
-  if examples is None:
-    *sources, targets = collector.rows()
-    examples = multi_source.MultiSourceExamples(sources, targets)
-  return Encoded(examples, report, np.array(positions, np.int64))
+  return Encoded(collector.examples(), report, np.array(positions, np.int64))
 
 
 def _wanted(position, sides):

@@ -22,7 +22,8 @@ from typing import (
 import numpy as np
 
 from tangle import errors
-from tangle.seq2seq import bucketing, grids, proposals
+from tangle.seq2seq import bucketing, proposals
+from tangle.seq2seq import buckets as buckets_lib
 
 LengthCounts = Mapping[Tuple[int, int], int]
 """(source length, target length with EOS) → how many pairs have them."""
@@ -39,7 +40,7 @@ class PaddingCost(NamedTuple):
     positions: source positions and target positions, two ints.
   """
 
-  buckets: grids.Buckets
+  buckets: buckets_lib.Buckets
   cell_counts: Dict[Tuple[int, int], int]
   left_out: int
   symbols: Sequence[int]
@@ -91,17 +92,17 @@ def count_lengths(pairs: Iterable[Sequence[Any]]) -> Dict[Tuple[int, int], int]:
 
   Args:
     pairs: an iterable of (source, target), sequences of symbols or ids without
-      EOS.
+      EOS; or of tuples with several sources, and the target.
 
   Returns:
     A `Counter` from (source length, target length + 1) to the number of pairs.
   """
-  lengths = ((len(source), len(target)) for source, target in pairs)
-  return collections.Counter((s, t + 1) for s, t in lengths if s and t)
+  lengths = (tuple(map(len, sides)) for sides in pairs)
+  return collections.Counter((*n[:-1], n[-1] + 1) for n in lengths if all(n))
 
 
 def padding_cost(
-  length_counts: LengthCounts, buckets: grids.Buckets
+  length_counts: LengthCounts, buckets: buckets_lib.Buckets
 ) -> PaddingCost:
   """Returns the cost of a set of buckets.
 
@@ -150,7 +151,7 @@ def plan(
   pair_count: int = 4,
   strict: bool = False,
   longest: Optional[Tuple[int, int]] = None,
-  compare: Optional[Mapping[str, grids.Buckets]] = None,
+  compare: Optional[Mapping[str, buckets_lib.Buckets]] = None,
 ) -> Plan:
   """Proposes independent and joint buckets, and computes their costs.
 

@@ -1,9 +1,9 @@
 """Examples as concatenated ids, and the padded batches made from them.
 
-An example is a pair of sequences of ids: source, target, without GO and EOS.
+An example is a tuple of sequences of ids, without GO and EOS: one source or
+several, and the target.
 Storage takes four bytes per id and a few bytes per example; nothing is stored
-padded. A `Layout` defines how a batch is laid out. The callers choose which
-examples it has.
+padded. A `Layout` defines how a batch, of any examples, is laid out.
 """
 
 from __future__ import annotations
@@ -15,45 +15,70 @@ import itertools
 import numbers
 import operator
 import zlib
-from typing import Any, Dict, List, Mapping, NamedTuple, Sequence, Tuple, Union
+from typing import Any, List, NamedTuple, Sequence, Tuple, Union
 
 import numpy as np
 
 from tangle import errors, hints
+from tangle.seq2seq import buckets as buckets_lib
 from tangle.seq2seq import vocabulary
 
 _LARGEST_ID = np.iinfo(np.int32).max
 
-_BATCH_FIELDS = (
-  "source source_lengths decoder_inputs targets weights "
-  "source_bucket target_bucket indices examples symbols"
-)
+
+class Source(NamedTuple):
+  """One source of a batch.
+
+  Attributes:
+    ids: `[B, S]` int32, the source and PAD; see `Layout` for the order.
+    lengths: `[B]` int32, without PAD.
+    bucket: S.
+  """
+
+  ids: np.ndarray
+  lengths: np.ndarray
+  bucket: int
 
 
-class Batch(collections.namedtuple("Batch", _BATCH_FIELDS)):
-  """B examples, padded to a source bucket S and a target bucket T.
+class Batch(NamedTuple):
+  """B examples; each source is padded to a bucket S, the target to a bucket T.
 
   The legacy models take T arrays `[B]` instead of `[B, T]`: `list(array.T)`.
 
   Attributes:
-    source: `[B, S]` int32, the source and PAD; see `Layout` for the order.
-    source_lengths: `[B]` int32, without PAD.
+    sources: a `Source` for each source.
+    target_bucket: T.
+    indices: `[B]` int64, the position of each example in the data.
+    examples: B.
     decoder_inputs: `[B, T]` int32, GO and the target, then PAD.
     targets: `[B, T]` int32, the target and EOS, then PAD.
     weights: `[B, T]` float32, 1 at the target and EOS, 0 at PAD.
-    source_bucket, target_bucket: S and T, ints.
-    indices: `[B]` int64, the position of each example in the data.
-    examples: B, the number of examples, an int.
-    symbols: the sum of the weights, an int: target symbols, EOS among them.
+    symbols: the sum of the weights: target symbols, EOS among them.
   """
 
-  __slots__ = ()
+  sources: Tuple[Source, ...]
+  target_bucket: int
+  indices: np.ndarray
+  examples: int
+  decoder_inputs: np.ndarray
+  targets: np.ndarray
+  weights: np.ndarray
+  symbols: int
 
+  @property
+  def source(self) -> np.ndarray:
+    """The `ids` of the first source."""
+    return self.sources[0].ids
 
-TargetArrays = collections.namedtuple(
-  "TargetArrays", ["decoder_inputs", "targets", "weights", "symbols"]
-)
-TargetArrays.__doc__ = "The fields of a `Batch` that its targets alone make."
+  @property
+  def source_lengths(self) -> np.ndarray:
+    """The `lengths` of the first source."""
+    return self.sources[0].lengths
+
+  @property
+  def source_bucket(self) -> int:
+    """The `bucket` of the first source."""
+    return self.sources[0].bucket
 
 
 class Layout(NamedTuple):
@@ -85,8 +110,8 @@ TUTORIAL = Layout(
 """The layout of TensorFlow's translate tutorial (2015): PAD, then the source
 last to first; GO, the target and EOS, then PAD."""
 
-Pairs = Sequence[Sequence[hints.Ints]]
-"""Pairs (source ids, target ids), such as `Examples`."""
+Sides = Sequence[Sequence[hints.Ints]]
+"""Tuples of ids, one for each side, such as `Examples`."""
 
 
 class Rows(collections.abc.Sequence):
@@ -135,19 +160,8 @@ class Rows(collections.abc.Sequence):
     padded[inside] = self._ids[places[inside]]
     return padded
 
-  def as_targets(
-    self, rows: hints.Ints, width: int, layout: Layout = PLAIN
-  ) -> TargetArrays:
-    """Returns rows as the targets of a batch.
-
-    Args:
-      rows: `[B]` ints, the indices of the rows.
-      width: T, number of columns; the rows must fit, including EOS if added.
-      layout: a `Layout`.
-
-    Returns:
-      A `TargetArrays`.
-    """
+  def _as_targets(self, rows, width, layout):
+    """Returns the fields of a `Batch` that its targets alone make, a dict."""
     lengths = self.lengths[rows]
     targets = self.take(rows, width)
     inputs = np.empty_like(targets)
@@ -159,7 +173,12 @@ class Rows(collections.abc.Sequence):
       if layout.feed_eos:
         inputs[:, 1:] = targets[:, :-1]
     weights = (np.arange(width) < lengths[:, np.newaxis]).astype(np.float32)
-    return TargetArrays(inputs, targets, weights, int(lengths.sum()))
+    return {
+      "decoder_inputs": inputs,
+      "targets": targets,
+      "weights": weights,
+      "symbols": int(lengths.sum()),
+    }
 
   def digest(self, start: int = 0) -> int:
     """Returns a checksum of all rows, equal on every machine.
@@ -184,81 +203,84 @@ class Rows(collections.abc.Sequence):
 
 
 class Examples(collections.abc.Sequence):
-  """Pairs (source ids, target ids), without GO and EOS.
+  """Tuples (source ids, ..., target ids), without GO and EOS.
 
-  A sequence: `examples[n]` is a pair of lists of ints.
+  A sequence: `examples[n]` is a tuple of lists of ints.
 
   Attributes:
-    sources: the `Rows` of sources.
-    targets: the `Rows` of targets.
+    sides: the `Rows` of each side, a tuple; the target is the last.
   """
 
-  def __init__(self, sources: Rows, targets: Rows) -> None:
-    """Joins the two sides, of as many rows."""
-    self.sources = sources
-    self.targets = targets
+  def __init__(self, *sides: Rows) -> None:
+    """Joins the `Rows` of each side, equally many; the target is the last."""
+    self.sides = sides
+
+  @property
+  def sources(self) -> Rows:
+    """The `Rows` of the first source."""
+    return self.sides[0]
+
+  @property
+  def targets(self) -> Rows:
+    """The `Rows` of the targets."""
+    return self.sides[-1]
 
   def batch(
-    self, indices: hints.Ints, cell: Tuple[int, int], layout: Layout = PLAIN
+    self, indices: hints.Ints, cell: Tuple[int, ...], layout: Layout = PLAIN
   ) -> Batch:
     """Returns some of the examples as a batch.
 
     Args:
       indices: `[B]` ints, the positions of the examples.
-      cell: the source and target bucket to pad to; the examples must fit.
-      layout: a `Layout`.
+      cell: one bucket per side to pad to, such as (source bucket, target
+        bucket); the examples must fit.
+      layout: a `Layout`, the same for all sources.
 
     Returns:
       A `Batch`.
     """
-    source_bucket, target_bucket = cell
-    order = layout.reverse_source, layout.pad_left
+    settings = layout.reverse_source, layout.pad_left
+    sources = [
+      Source(
+        ids=side.take(indices, bucket, *settings),
+        lengths=side.lengths[indices].astype(np.int32),
+        bucket=bucket,
+      )
+      for side, bucket in zip(self.sides[:-1], cell)
+    ]
     return Batch(
-      source=self.sources.take(indices, source_bucket, *order),
-      source_lengths=self.sources.lengths[indices].astype(np.int32),
-      source_bucket=source_bucket,
-      target_bucket=target_bucket,
+      sources=tuple(sources),
+      target_bucket=cell[-1],
       indices=np.array(indices, np.int64),
       examples=len(indices),
-      **self.targets.as_targets(indices, target_bucket, layout)._asdict(),
+      **self.targets._as_targets(indices, cell[-1], layout),
     )
 
-  def target_lengths(self, layout: Layout = PLAIN) -> np.ndarray:
-    """Returns how many positions each target needs.
-
-    Args:
-      layout: a `Layout`, which says whether EOS is one of them.
-
-    Returns:
-      `[N]` int64.
-    """
-    return self.targets.lengths + int(layout.add_eos)
-
-  def side_lengths(self, layout: Layout = PLAIN) -> Dict[str, np.ndarray]:
+  def side_lengths(self, layout: Layout = PLAIN) -> List[np.ndarray]:
     """Returns how many positions each side of each example needs.
 
     Args:
       layout: a `Layout`.
 
     Returns:
-      A dict from the name of a side to its lengths, `[N]` int64.
+      A list with `[N]` int64 for each side.
     """
-    return {
-      "source": self.sources.lengths,
-      "target, with EOS,": self.target_lengths(layout),
-    }
+    *sources, targets = [side.lengths for side in self.sides]
+    return [*sources, targets + int(layout.add_eos)]
 
   def digest(self) -> int:
     """Returns a checksum in 0..2^32 - 1, equal on every machine."""
-    return self.targets.digest(self.sources.digest())
+    digest = 0
+    for side in self.sides:
+      digest = side.digest(digest)
+    return digest
 
   def __len__(self) -> int:
-    return len(self.sources)
+    return len(self.targets)
 
   def __getitem__(self, index: Union[int, slice]) -> Any:
-    if isinstance(index, slice):
-      return list(zip(self.sources[index], self.targets[index]))
-    return self.sources[index], self.targets[index]
+    sides = [side[index] for side in self.sides]
+    return list(zip(*sides)) if isinstance(index, slice) else tuple(sides)
 
 
 class Collector:
@@ -282,79 +304,56 @@ class Collector:
       ids.extend(row)
       lengths.append(len(row))
 
-  def rows(self) -> List[Rows]:
-    """Returns copies of the collected rows, the `Rows` of each side."""
-    return [Rows(*map(np.array, side)) for side in self._sides]
-
   def examples(self) -> Examples:
-    """Returns a copy of the collected pairs as `Examples`."""
-    return Examples(*self.rows())
+    """Returns a copy of what was collected as `Examples`."""
+    return Examples(*[Rows(*map(np.array, side)) for side in self._sides])
 
 
-def collect(pairs: Pairs, caller: str = "collect") -> Examples:
-  """Returns pairs of sequences of ids as `Examples`.
+def collect(
+  examples: Sides, caller: str = "collect", sides: int = 2
+) -> Examples:
+  """Returns tuples of sequences of ids as `Examples`.
 
   Args:
-    pairs: pairs (source ids, target ids); `Examples` are returned as they are.
+    examples: tuples with a sequence of ids per side: source, target; `Examples`
+      are returned as they are.
     caller: the function to name in a message.
+    sides: the number of sides.
 
   Returns:
     An `Examples`.
 
   Raises:
-    ArgumentError: if there are none.
-    DataError: if one is not two sequences of ids, or its source is empty.
+    ArgumentError: if there are none, or `Examples` have another number of
+      sides.
+    DataError: if one is not such a tuple, or a source of it is empty.
   """
-  if not isinstance(pairs, Examples):
-    pairs = Examples(*lay_out(pairs, ("source", "target"), caller))
-  check_sources({"source": pairs.sources}, caller)
-  return pairs
-
-
-def check_sources(
-  sources: Mapping[str, Rows], caller: str = "check_sources"
-) -> None:
-  """Raises if there are no examples, or one has an empty source.
-
-  Args:
-    sources: a dict from the name of a source to its `Rows`.
-    caller: the function to name in a message.
-
-  Raises:
-    ArgumentError: if there are no examples.
-    DataError: if a source is empty.
-  """
-  for side, found in sources.items():
-    if not len(found):
-      raise errors.ArgumentError(
-        f"{caller}: examples is empty; there is nothing to draw. See the "
-        "report of their encoding for what was left out."
-      )
-    short = np.flatnonzero(found.lengths == 0)
+  names = buckets_lib.name_sides(sides)
+  if not isinstance(examples, Examples):
+    examples = Examples(*_lay_out_all(examples, names, caller))
+  if len(examples.sides) != sides:
+    raise errors.ArgumentError(
+      f"{caller}: examples must have {sides} sides, as the buckets do, got "
+      f"{len(examples.sides)}. Pass buckets with as many sides as the examples."
+    )
+  if not len(examples):
+    raise errors.ArgumentError(
+      f"{caller}: examples is empty; there is nothing to draw. See the report "
+      "of their encoding for what was left out."
+    )
+  for name, source in zip(names[:-1], examples.sides):
+    short = np.flatnonzero(source.lengths == 0)
     if short.size:
       raise errors.DataError(
-        f"{caller}: the {side} of examples[{short[0]}] is empty; this is so in "
-        f"{short.size} of {len(found)} examples. Remove them, as encode_pairs "
+        f"{caller}: the {name} of examples[{short[0]}] is empty; this is so in "
+        f"{short.size} of {len(source)} examples. Remove them, as encode_pairs "
         "does."
       )
+  return examples
 
 
-def lay_out(
-  examples: Sequence[Any], sides: Sequence[str], caller: str = "lay_out"
-) -> List[Rows]:
-  """Returns sequences of ids as `Rows`, checked.
-
-  Args:
-    examples: tuples of sequences of ids, one for each side.
-    sides: the names of the sides.
-    caller: the function to name in a message.
-
-  Returns:
-    The `Rows` of each side.
-
-  Raises:
-    DataError: if one is not a tuple with one sequence of ids per side.
-  """
+def _lay_out_all(examples, sides, caller):
+  """Returns the checked `Rows` of each side; `sides` are their names."""
   found = []
   for position, example in enumerate(examples):
     try:
@@ -386,7 +385,7 @@ def _lay_out(rows, side, caller):
   except (TypeError, OverflowError):
     sound = False
   if not sound:
-    culprit = next(n for n, row in enumerate(rows) if not _are_ids(row))
+    culprit = next(n for n, row in enumerate(rows) if not all(map(_is_id, row)))
     raise errors.DataError(
       f"{caller}: the {side} of examples[{culprit}] must be ids, ints of at "
       f"least 0, got {rows[culprit]!r}. Encode it first."
@@ -394,7 +393,5 @@ def _lay_out(rows, side, caller):
   return Rows(ids, lengths)
 
 
-def _are_ids(row):
-  """Returns whether `row` holds nothing but ids."""
-  is_int = [isinstance(value, numbers.Integral) for value in row]
-  return all(is_int) and all(0 <= value <= _LARGEST_ID for value in row)
+def _is_id(value):
+  return isinstance(value, numbers.Integral) and 0 <= value <= _LARGEST_ID

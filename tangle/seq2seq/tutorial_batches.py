@@ -54,7 +54,7 @@ class TutorialBatches:
 
   def __init__(
     self,
-    examples: rows.Pairs,
+    examples: rows.Sides,
     batch_size: bucketing.BatchSize,
     buckets: bucketing.JointBuckets = BUCKETS,
     seed: int = 0,
@@ -93,10 +93,7 @@ class TutorialBatches:
     self._rng = np.random.RandomState(self._seed)
     self._batch_size = batch_size
     of_example = bucketing.assign_all(
-      buckets,
-      self.examples.sources.lengths,
-      self.examples.target_lengths(layout),
-      caller,
+      buckets, self.examples.side_lengths(layout), caller
     )
     counts = np.bincount(of_example, minlength=len(buckets.cells))
     by_bucket = np.argsort(of_example, kind="stable")

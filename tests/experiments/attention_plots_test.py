@@ -44,9 +44,10 @@ class AttentionPlotsTest(parameterized.TestCase):
   def test_each_token_attends_to_its_whole_source(self, bucketing, settings):
     task, found = self.align(bucketing, **settings)
     self.assertLen(found, attention_plots.EXAMPLES)
-    examples = task.encoded[settings.get("split", "validation")].examples
-    for each, (source, _) in zip(found, examples):
-      symbols = task.vocabularies.source.decode(source)
+    (encoded,) = task.encoded[settings.get("split", "validation")].values()
+    for each, (source, _) in zip(found, encoded.examples):
+      symbols = task.vocabularies["source"].decode(source)
+      self.assertEqual(each.name, "source")
       self.assertEqual(list(each.source), symbols)
       self.assertEqual(each.target[-1], "_EOS")
       self.assertNotIn("_EOS", each.target[:-1])
@@ -77,9 +78,9 @@ class AttentionPlotsTest(parameterized.TestCase):
       return drawings[-1]
 
     found = [
-      attention_plots.Aligned(["a", "b"], ["x", "_EOS"], np.eye(2)),
-      attention_plots.Aligned(["word"], ["_EOS"], np.ones([1, 1])),
-      attention_plots.Aligned(["c"], ["_EOS"], np.ones([1, 1])),
+      attention_plots.Aligned("en", ["a", "b"], ["x", "_EOS"], np.eye(2)),
+      attention_plots.Aligned("en", ["word"], ["_EOS"], np.ones([1, 1])),
+      attention_plots.Aligned("en", ["c"], ["_EOS"], np.ones([1, 1])),
     ]
     with tempfile.TemporaryDirectory() as folder:
       path = os.path.join(folder, "x.png")
@@ -92,7 +93,7 @@ class AttentionPlotsTest(parameterized.TestCase):
       ticks = [[t.get_text() for t in space.get_xticklabels()]]
       ticks.append([t.get_text() for t in space.get_yticklabels()])
       self.assertEqual(ticks, [list(each.source), list(each.target)])
-      self.assertEqual(space.get_xlabel(), "source token")
+      self.assertEqual(space.get_xlabel(), "en token")
       self.assertEqual(space.get_ylabel(), "decoded token")
     self.assertEqual(axes[-1].get_ylabel(), "attention weight")
     title = drawings[0]._suptitle.get_text()

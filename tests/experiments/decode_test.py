@@ -47,6 +47,11 @@ class DecodeTest(parameterized.TestCase):
       lines = file.read().split("\n")
     self.assertLen(lines, 5 if n_best == 1 else 7)
 
+  def test_files_must_be_as_many_as_the_sources(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "expected 1 files"):
+      decode.decode_file(self.run_dir, [self.in_path] * 2, self.out_path)
+    self.assertFalse(os.path.exists(self.out_path))
+
   def test_references_must_have_as_many_lines(self):
     short = self.write("short.txt", ["AA"])
     with self.assertRaisesRegex(errors.DataError, "4 lines, .*short.txt has 1"):

@@ -105,10 +105,12 @@ class FlagRulesTest(parameterized.TestCase):
     (found,) = self.problems(f"--learning_rate={rate}")
     self.assertIn("must be positive and finite", found)
 
-  def test_files_of_each_language_must_exist(self):
-    flags.DEFINE_list("languages", ["en", "de"], "", flag_values=self.values)
+  def test_files_of_each_side_must_exist(self):
+    for name, sides in (("sources", ["en+fr"]), ("targets", ["de", "en"])):
+      flags.DEFINE_list(name, sides, "", flag_values=self.values)
     with tempfile.TemporaryDirectory() as folder:
-      pathlib.Path(folder, "a.en").touch()
+      for name in ("en", "fr"):
+        pathlib.Path(folder, f"a.{name}").touch()
       (found,) = self.problems(f"--train={folder}/a.{{}}")
       self.assertEndsWith(found, "a.de does not exist")
       pathlib.Path(folder, "a.de").touch()

@@ -3,13 +3,17 @@
 import json
 import os
 import sys
+import tempfile
 from unittest import mock
 
 from absl.testing import absltest
 
 from tangle import errors
-from tangle.experiments import measuring, run_folder, tasks
-from tests.experiments import trained
+from tangle.experiments import directions, measuring, run_folder, tasks
+from tangle.seq2seq import decoding
+from tests.experiments import babel, trained
+
+PAIR = directions.PAIR
 
 
 class MeasuringTest(absltest.TestCase):
@@ -19,18 +23,32 @@ class MeasuringTest(absltest.TestCase):
 
   def test_the_end_is_measured_with_the_weights_on_the_disk(self):
     measure = measuring.Measure(self.task)
-    with run_folder.decoder(self.run_dir) as decoder:
-      found = measure.final(decoder, ["abba", "d"])
+    with run_folder.decoders(self.run_dir) as decoders:
+      folder = tempfile.TemporaryDirectory()
+      self.addCleanup(folder.cleanup)
+      found = measure.final(decoders, ["abba", "d"], folder.name)
+      with open(os.path.join(folder.name, "test.txt")) as file:
+        written = file.read().splitlines()
+    words = self.task.evaluations["test"][PAIR].sources
+    self.assertLen(written, len(words))
+    spoken = {"a": "AA", "b": "B", "c": "K", "d": "D"}
+    right = sum(
+      text == " ".join(spoken[letter] for letter in word)
+      for text, word in zip(written, words)
+    )
+    self.assertAlmostEqual(1 - right / len(words), found["test_wer"])
     self.assertEqual(found["test_wer"], self.figures["test_wer"])
     self.assertEqual(found["test_left_out"], 0)
     self.assertEqual(found["samples"], {"abba": "AA B B AA", "d": "D"})
 
   def test_validation_shows_lines_with_references(self):
     measure = measuring.Measure(self.task)
-    evaluation = self.task.evaluations["validation"]
-    predictions = evaluation.sources
-    found = measure._samples("validation", predictions)
-    self.assertLen(found, min(measuring.SAMPLES, len(predictions)))
+    evaluation = self.task.evaluations["validation"][PAIR]
+    candidates = [
+      [decoding.Candidate(source, 0.0)] for source in evaluation.sources
+    ]
+    found = measure._samples("validation", PAIR, candidates)
+    self.assertLen(found, min(measuring.SAMPLES, len(candidates)))
     source = " ".join(evaluation.sources[0])
     self.assertEqual(
       found[0],
@@ -76,6 +94,14 @@ class MeasuringTest(absltest.TestCase):
     measure.check_words(["abba"])
     with self.assertRaisesRegex(errors.DataError, r"\?"):
       measure.check_words(["a", "a?"])
+    folder = babel.write(self)
+    task = tasks.parallel(
+      [f"{folder}/train.{{}}"], sources=["aa+bb"], targets=["cc"]
+    )
+    measure = measuring.Measure(task)
+    measure.check_words([])
+    with self.assertRaisesRegex(errors.ArgumentError, "one direction from one"):
+      measure.check_words(["aa1"])
 
 
 if __name__ == "__main__":

@@ -35,7 +35,10 @@ class RunFolderTest(parameterized.TestCase):
   @parameterized.parameters(1, 3)
   def test_decodes_with_the_best_weights(self, beam_size):
     n_best = min(2, beam_size)
-    with run_folder.decoder(self.run_dir, beam_size, 1.0, n_best) as decoder:
+    search = {"beam_size": beam_size, "n_best": n_best}
+    with run_folder.decoder(
+      self.run_dir, length_penalty=1.0, **search
+    ) as decoder:
       found, report = decoder.decode_lines(["abba", "d", "a?"])
     self.assertEqual(found[0][0].symbols, ("AA", "B", "B", "AA"))
     self.assertLen(found[0], n_best)
@@ -84,7 +87,7 @@ class RunFolderTest(parameterized.TestCase):
     ("network", lambda s: s["network"].update(unit=3)),
     ("layout", lambda s: s.update(layout="oblique")),
     ("tokens", lambda s: s.update(tokens=3)),
-    ("buckets", lambda s: s.update(buckets={"kind": []})),
+    ("buckets", lambda s: s.update(buckets=[{"kind": []}])),
   )
   def test_settings_that_nothing_can_be_built_from_are_named(self, change):
     folder = self.copy(change)
@@ -105,6 +108,13 @@ class RunFolderTest(parameterized.TestCase):
     folder = self.copy(lambda settings: None)
     with self.assertRaisesRegex(errors.DataError, "no checkpoint yet"):
       with run_folder.decoder(folder):
+        pass
+
+  def test_a_direction_that_is_not_there_is_named(self):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "one of source-target, got 'en-de'"
+    ):
+      with run_folder.decoder(self.run_dir, "en-de"):
         pass
 
   def test_more_sequences_than_the_beam_has_are_refused(self):

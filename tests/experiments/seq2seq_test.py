@@ -10,7 +10,13 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import cmudict_data, run_folder, seq2seq, tasks
+from tangle.experiments import (
+  cmudict_data,
+  command_line,
+  run_folder,
+  seq2seq,
+  tasks,
+)
 from tests.experiments import spelling
 from tests.pipeline import placement_test
 from tests.training import folders
@@ -243,6 +249,10 @@ class Seq2SeqTest(parameterized.TestCase):
     settings = run_folder.load(self.out_dir)
     self.assertEqual(settings["network"], SIZE["network"])
     self.assertEqual(settings["training"]["steps"], 1)
+    every = set(command_line.settings(seq2seq.train))
+    self.assertEqual(
+      {*settings["training"], *seq2seq.FREE}, {*every, "directions"}
+    )
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from unittest import mock
 
 from absl.testing import absltest
 
-from tangle.experiments import plots, training_plots
-from tangle.seq2seq import bucketing, rows
+from tangle.experiments import directions, plots, tasks, training_plots
+from tangle.seq2seq import bucketing, encoding, rows
 
 RECORDS = [
   {"step": 10, "loss": 3.0, "learning_rate": 0.1},
@@ -66,17 +66,29 @@ class TrainingPlotsTest(absltest.TestCase):
     self.assertLen(self.draw({}), 3)
 
   def test_padding_is_the_rest_of_each_bucket(self):
-    examples = rows.Examples(
-      rows.Rows(range(9), [2, 3, 4]), rows.Rows(range(4), [1, 1, 2])
-    )
+    def task(buckets, **more):
+      examples = rows.Examples(
+        rows.Rows(range(9), [2, 3, 4]), rows.Rows(range(4), [1, 1, 2])
+      )
+      encoded = {one: encoding.Encoded(examples, None, None) for one in buckets}
+      given = tasks.self_test()._replace(layout="plain", **more)
+      return given._replace(encoded={"train": encoded}, buckets=buckets)
+
     buckets = bucketing.IndependentBuckets([3, 4], [2, 6])
-    found = training_plots.padding_by_bucket(examples, buckets, rows.PLAIN)
+    found = training_plots.padding_by_bucket(task({directions.PAIR: buckets}))
     # With EOS the targets have 2, 2 and 3 symbols.
-    self.assertEqual(found["source"], {3: 1 - 2.5 / 3, 4: 0.0})
-    self.assertEqual(found["target"], {2: 0.0, 6: 0.5})
+    wanted = {3: 1 - 2.5 / 3, 4: 0.0}, {2: 0.0, 6: 0.5}
+    self.assertEqual(found, dict(zip(("source", "target"), wanted)))
+    trained, _ = directions.parse("ab", "bc", ["a-b", "b-c", "a-c"])
+    found = training_plots.padding_by_bucket(
+      task(dict.fromkeys(trained, buckets))
+    )
+    names = ["a", "b (target)", "b", "c"]
+    self.assertEqual(list(found), names)
+    self.assertEqual(found, dict(zip(names, 2 * wanted)))
     joint = bucketing.JointBuckets([(4, 6)])
     self.assertEqual(
-      training_plots.padding_by_bucket(examples, joint, rows.PLAIN), {}
+      training_plots.padding_by_bucket(task({directions.PAIR: joint})), {}
     )
 
   def test_a_training_does_without_matplotlib(self):

@@ -405,19 +405,21 @@ class ScriptsTest(absltest.TestCase):
     self.assertRegex(done.stderr, "train_g2p: '.*run' cannot be made: Not a")
     self.assertNotIn("Traceback", done.stderr)
 
-  def test_train_two_sources(self):
-    paths = [os.path.join(self.out_dir, f"text.{k}") for k in range(3)]
-    lines = ["a b\nb\na\n" * 8, "x\ny z\nx\n" * 8, "K\nL M\nK\n" * 8]
-    for path, text in zip(paths, lines):
+  def test_train_seq2seq_from_two_sources(self):
+    for name, line in (("a", "a b\nb\n"), ("b", "x\ny z\n"), ("c", "K\nL\n")):
+      path = os.path.join(self.out_dir, f"text.{name}")
       with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    names = ",".join(paths)
+        file.write(12 * line)
     figures = self.figures(
       run(
-        "train_two_sources.py",
-        f"--train={names}",
-        f"--validation={names}",
-        f"--test={names}",
+        "train_seq2seq.py",
+        f"--flagfile={ROOT / 'scripts/presets/two_sources.flags'}",
+        "--sources=a+b",
+        "--targets=c",
+        *(
+          f"--{split}={self.out_dir}/text.{{}}"
+          for split in ("train", "validation", "test")
+        ),
         "--buckets=2",
         "--units=4",
         "--embedding_dim=4",
@@ -427,14 +429,23 @@ class ScriptsTest(absltest.TestCase):
         f"--out_dir={self.out_dir}",
       )
     )
-    self.assertEqual(figures["graphs"], 6)
-    self.assertEqual(figures["joint_graphs"], 8)
+    self.assertEqual((figures["graphs"], figures["joint_graphs"]), (5, 4))
     self.assertEqual(figures["steps"], 3)
-    self.assertGreater(figures["validation_loss"], 0)
+    self.assertGreater(figures["best_score"], 0)
     self.assertGreaterEqual(figures["test_bleu"], 0)
-    self.assertIn("metrics.jsonl", os.listdir(self.out_dir))
-    with open(os.path.join(self.out_dir, "test.txt")) as file:
-      self.assertLen(file.readlines(), 24)
+    found = self.figures(
+      run(
+        "decode_seq2seq.py",
+        f"--run_dir={self.out_dir}",
+        f"--in={self.out_dir}/text.a,{self.out_dir}/text.b",
+      )
+    )
+    self.assertEqual(found["lines"], 24)
+    decoded = [
+      pathlib.Path(self.out_dir, name).read_text(encoding="utf-8")
+      for name in ("test.txt", "decoded.txt")
+    ]
+    self.assertEqual(*decoded)
 
   def test_benchmark_mux(self):
     figures = self.figures(
@@ -584,12 +595,14 @@ class ScriptsTest(absltest.TestCase):
         self.assertBetween(figures["means"][pattern][way]["5"], 0.3, 1.0)
     self.assertEqual(set(os.listdir(self.out_dir)), {*RUN, "combine.png"})
 
-  def test_train_translation(self):
-    folder = babel.write(self)
+  def test_train_seq2seq_in_many_directions(self):
+    folder, names = babel.write(self), ",".join(babel.NAMES)
     figures = self.figures(
       run(
-        "train_translation.py",
-        "--languages=aa,bb,cc",
+        "train_seq2seq.py",
+        f"--flagfile={ROOT / 'scripts/presets/many_to_many.flags'}",
+        f"--sources={names}",
+        f"--targets={names}",
         *(f"--{split}={folder}/{split}.{{}}" for split in babel.LINES),
         "--held_out=cc-aa",
         "--units=8",
@@ -600,9 +613,19 @@ class ScriptsTest(absltest.TestCase):
         f"--out_dir={self.out_dir}",
       )
     )
-    self.assertLen(figures["bleu"], 6)
+    self.assertLen(figures["test_bleu"], 6)
     self.assertEqual(figures["held_out"], ["cc-aa"])
     self.assertEqual((figures["graphs"], figures["joint_graphs"]), (6, 6))
+    found = self.figures(
+      run(
+        "decode_seq2seq.py",
+        f"--run_dir={self.out_dir}",
+        "--direction=cc-aa",
+        f"--in={folder}/test.cc",
+        f"--references={folder}/test.aa",
+      )
+    )
+    self.assertEqual(found["bleu"], figures["test_bleu"]["cc-aa"])
 
   def test_benchmark_control_flow(self):
     out_dir = f"--out_dir={self.out_dir}"

@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.seq2seq import batches, bucketing, buckets, rows
+from tests.seq2seq import comparing
 
 PAD, GO, EOS, UNK = range(4)
 
@@ -68,8 +69,7 @@ class BatchesTestCase(parameterized.TestCase):
     drawn, wanted = list(drawn), list(wanted)
     self.assertEqual(len(drawn), len(wanted))
     for one, other in zip(drawn, wanted):
-      for field, left, right in zip(one._fields, one, other):
-        np.testing.assert_array_equal(left, right, err_msg=field)
+      comparing.assert_same(one, other)
 
 
 class PairBatchesTest(BatchesTestCase):

@@ -6,7 +6,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.seq2seq import bucketing, grids
+from tangle.seq2seq import bucketing
 
 TUTORIAL = [(5, 10), (10, 15), (20, 25), (40, 50)]
 
@@ -77,24 +77,34 @@ class JointBucketsTest(parameterized.TestCase):
 
 
 class IndependentBucketsTest(parameterized.TestCase):
-  @parameterized.named_parameters(*STRICT)
-  def test_each_side_has_the_smallest_bucket_that_fits(self, strict):
-    sides = [3, 7, 20], [4, 5, 9, 30]
+  @parameterized.product(
+    sides=([[3, 7, 20], [4, 5, 9, 30]], [[3, 7], [4, 5, 9], [2, 6, 8]]),
+    strict=[False, True],
+  )
+  def test_each_side_has_the_smallest_bucket_that_fits(self, sides, strict):
     buckets = bucketing.IndependentBuckets(*sides, strict=strict)
-    sources, targets = every_length(35)
-    found = buckets.assign(sources, targets)
-    for source, target, index in zip(sources, targets, found):
+    lengths = list(itertools.product(range(11), repeat=len(sides)))
+    lengths += [(n,) * len(sides) for n in range(35)]
+    found = buckets.assign(*np.array(lengths).T)
+    for example, index in zip(lengths, found):
       wanted = tuple(
         next((b for b in side if fits([length], [b], strict)), None)
-        for length, side in zip((source, target), sides)
+        for length, side in zip(example, sides)
       )
       got = buckets.cells[index] if index >= 0 else None
       self.assertEqual(got, None if None in wanted else wanted)
 
-  def test_next_in_order_is_next_in_the_grid(self):
-    sides = [3, 7, 20], [4, 5, 9, 30]
-    cells = bucketing.IndependentBuckets(*sides).cells
+  @parameterized.parameters(
+    ([3, 7, 20], [4, 5, 9, 30]), ([3, 7], [4, 5, 9], [2, 6, 8])
+  )
+  def test_next_in_order_is_next_in_the_grid(self, *sides):
+    buckets = bucketing.IndependentBuckets(*sides)
+    cells = buckets.cells
+    self.assertEqual(buckets.sides, tuple(map(tuple, sides)))
+    self.assertEqual(buckets.source_buckets, tuple(sides[0]))
+    self.assertEqual(buckets.target_buckets, tuple(sides[-1]))
     self.assertCountEqual(cells, itertools.product(*sides))
+    self.assertTrue(all(type(n) is int for cell in cells for n in cell))
     for one, other in zip(cells, cells[1:]):
       steps = [
         abs(side.index(a) - side.index(b))
@@ -103,14 +113,24 @@ class IndependentBucketsTest(parameterized.TestCase):
       self.assertEqual(sum(steps), 1)
 
   @parameterized.named_parameters(
-    ("source", [5, 5], [4], "source_buckets"),
-    ("target", [5], [], "target_buckets"),
+    ("source", [[5, 5], [4]], "source buckets must"),
+    ("target", [[5], []], "target buckets must"),
+    ("second_source", [[3], [5, 4], [3]], "source 1 buckets must"),
+    ("lengths", [3, 5], "source buckets must"),
+    ("one_side", [[3]], "expected the buckets of a source and of the target"),
+    ("rule_without_its_name", [[3], [5], True], "target buckets .* got True"),
   )
-  def test_buckets_are_refused_by_name(self, source, target, name):
+  def test_buckets_are_refused_by_name(self, sides, message):
     with self.assertRaisesRegex(
-      errors.ArgumentError, f"IndependentBuckets: {name} must"
+      errors.ArgumentError, f"IndependentBuckets: {message}"
     ):
-      bucketing.IndependentBuckets(source, target)
+      bucketing.IndependentBuckets(*sides)
+
+  def test_lengths_of_another_number_of_sides_are_refused(self):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "assign: must have .* of 3 sides .*, got 2 "
+    ):
+      bucketing.IndependentBuckets([3], [4], [5]).assign([1], [1])
 
 
 class BothKindsTest(parameterized.TestCase):
@@ -118,6 +138,7 @@ class BothKindsTest(parameterized.TestCase):
     ("joint", bucketing.JointBuckets([(3, 3), (3, 5), (8, 9)])),
     ("independent", bucketing.IndependentBuckets([3, 8, 9], [2, 4, 7, 8])),
     ("one_cell", bucketing.IndependentBuckets([3], [4])),
+    ("three_sides", bucketing.IndependentBuckets([3, 8], [4, 5, 9], [6, 8])),
   )
   def test_joined_cells_are_the_smallest_that_hold_both(self, buckets):
     cells = buckets.cells
@@ -146,6 +167,7 @@ class BothKindsTest(parameterized.TestCase):
   @parameterized.parameters(
     bucketing.JointBuckets([(5, 10), (6, 10)], strict=True),
     bucketing.IndependentBuckets([5, 6], [10]),
+    bucketing.IndependentBuckets([5, 6], [10], [3, 4], strict=True),
   )
   def test_they_print_as_they_are_made(self, buckets):
     names = {
@@ -162,7 +184,7 @@ class BothKindsTest(parameterized.TestCase):
   def test_all_have_to_fit_or_the_first_that_does_not_is_named(self):
     buckets = bucketing.IndependentBuckets([3], [5])
     self.assertEqual(
-      bucketing.assign_all(buckets, [1, 3], [5, 1]).tolist(), [0, 0]
+      bucketing.assign_all(buckets, [[1, 3], [5, 1]]).tolist(), [0, 0]
     )
     for sources, targets, message in (
       (
@@ -173,7 +195,7 @@ class BothKindsTest(parameterized.TestCase):
       ([3, 3], [1, 6], r"f: the target, with EOS, of example 1 .* 6.*, 5"),
     ):
       with self.assertRaisesRegex(errors.BucketError, message):
-        bucketing.assign_all(buckets, sources, targets, "f")
+        bucketing.assign_all(buckets, [sources, targets], "f")
 
 
 class BatchSizeTest(parameterized.TestCase):
@@ -225,24 +247,25 @@ class SeveralSidesTest(parameterized.TestCase):
       budget(50, 50, 1)
 
   def test_sides_are_counted(self):
-    grid = grids.GridBuckets([[3], [4], [5]])
+    grid = bucketing.IndependentBuckets([3], [4], [5])
     self.assertIs(bucketing.check_bucketing(grid, "f", sides=3), grid)
     self.assertIs(bucketing.check_bucketing(grid, "f", sides=None), grid)
-    for sides, kinds in ((2, "Independent"), (4, "GridBuckets of 4 sides")):
+    for sides, kinds in ((2, "Independent"), (4, "IndependentBuckets of 4")):
       with self.assertRaisesRegex(
-        errors.ArgumentError, f"f: buckets must be {kinds}.* got Grid.* Pass "
+        errors.ArgumentError, f"f: buckets must be {kinds}.* got Ind.* Pass "
       ):
         bucketing.check_bucketing(grid, "f", sides=sides)
 
   def test_what_fits_no_cell_is_told_with_its_side(self):
-    grid = grids.GridBuckets([[3], [4], [5]])
-    sides = {"left": [1, 3], "right": [4, 4], "target": [5, 5]}
-    self.assertEqual(bucketing.assign_sides(grid, sides).tolist(), [0, 0])
-    sides["right"] = [4, 5]
+    grid = bucketing.IndependentBuckets([3], [4], [5])
+    sides = [[1, 3], [4, 4], [5, 5]]
+    self.assertEqual(bucketing.assign_all(grid, sides).tolist(), [0, 0])
+    sides[1] = [4, 5]
     with self.assertRaisesRegex(
-      errors.BucketError, "f: the right of example 1 has length 5"
+      errors.BucketError,
+      "f: the source 1 of example 1 has length 5",
     ):
-      bucketing.assign_sides(grid, sides, "f")
+      bucketing.assign_all(grid, sides, "f")
 
 
 if __name__ == "__main__":

@@ -300,14 +300,19 @@ class VocabulariesTest(CorporaTestCase):
     found = corpora.build_vocabularies(self.corpus_of_both)
     corpora.save_vocabularies(found, folder)
     self.assertEqual(corpora.load_vocabularies(folder), found)
-    self.assertCountEqual(os.listdir(folder), corpora.FILES)
+    names = [corpora.FILE.format(side) for side in ("source", "target")]
+    self.assertCountEqual(os.listdir(folder), names)
+    self.assertEqual(names[1], "target_vocabulary.txt")
+    self.assertEqual(
+      corpora.load_vocabularies(folder, ("target",)), [found.target]
+    )
 
   def test_a_missing_vocabulary_is_named(self):
     found = corpora.build_vocabularies(self.corpus_of_both)
     corpora.save_vocabularies(found, self.folder)
-    os.remove(os.path.join(self.folder, corpora.FILES[1]))
+    os.remove(os.path.join(self.folder, corpora.FILE.format("target")))
     with self.assertRaisesRegex(
-      errors.DataError, "target_vocabulary.txt is missing.*take both files"
+      errors.DataError, "target_vocabulary.txt is missing.*take all files"
     ):
       corpora.load_vocabularies(self.folder)
 

@@ -278,6 +278,57 @@ class PromptTest(parameterized.TestCase):
     self.assertIn(b"\\xe9", raw.getvalue())
 
 
+class SeveralSourcesTest(absltest.TestCase):
+  def setUp(self):
+    super().setUp()
+    self.decoder = decoding.LineDecoder(
+      self.convert,
+      [LETTERS, NAMES],
+      NAMES,
+      bucketing.IndependentBuckets([3], [2, 4], [5]),
+      batch_size=2,
+      tokenize=tuple,
+    )
+
+  def convert(self, batch):
+    """Answers with what the second source says, as often as the first."""
+    ids, lengths = batch.sources[1].ids, batch.sources[0].lengths
+    symbols = np.full([batch.examples, 3], vocabulary.EOS_ID, np.int32)
+    for row, length in enumerate(lengths):
+      symbols[row, :length] = ids[row, 0]
+    return symbols, np.zeros([batch.examples]), lengths + 1
+
+  def test_lines_are_tuples_with_one_for_each_source(self):
+    found, report = self.decoder.decode_lines(
+      [("ab", "B"), ("", "A"), ("a", "D" * 5), ("c", "CABA")]
+    )
+    symbols = [tuple(c[0].symbols) if c else None for c in found]
+    self.assertEqual(symbols, [("B", "B"), None, None, ("C",)])
+    self.assertEqual((report.kept, report.empty, report.too_long), (2, 1, 1))
+
+  def test_files_are_aligned(self):
+    folder = tempfile.TemporaryDirectory()
+    self.addCleanup(folder.cleanup)
+    paths = [os.path.join(folder.name, name) for name in ("a", "b", "out")]
+    for path, text in zip(paths, ("ab\nc\n", "B\nD\n")):
+      with open(path, "w") as file:
+        file.write(text)
+    self.decoder.decode_file(paths[:2], paths[2])
+    with open(paths[2]) as file:
+      self.assertEqual(file.read(), "B B\nD\n")
+    with open(paths[1], "a") as file:
+      file.write("A\n")
+    with self.assertRaisesRegex(errors.DataError, "as many lines"):
+      self.decoder.decode_file(paths[:2], paths[2])
+
+  def test_the_prompt_asks_for_each_source(self):
+    out_stream = io.StringIO()
+    self.decoder.prompt(io.StringIO("ab\n\nB\nabcd\nA\n"), out_stream)
+    asked, told = out_stream.getvalue().split("B B\n")
+    self.assertEqual(asked, "1> 2> 2> ")
+    self.assertRegex(told, "1> 2> encode_word: the word 'abcd' has length 4")
+
+
 class PipelineConverterTest(case.GraphTestCase):
   @parameterized.parameters("greedy", "beam")
   def test_lines_are_decoded_as_alone(self, searcher):

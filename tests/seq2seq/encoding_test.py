@@ -8,8 +8,6 @@ from tangle.seq2seq import (
   batches,
   bucketing,
   encoding,
-  grids,
-  multi_source,
   vocabulary,
 )
 
@@ -211,13 +209,13 @@ class EncodeSourcesTest(parameterized.TestCase):
 
 
 class EncodeTuplesTest(parameterized.TestCase):
-  buckets = grids.GridBuckets([[2, 4], [3], [3]])
+  buckets = bucketing.IndependentBuckets([2, 4], [3], [3])
   symbols = [vocabulary.Vocabulary("abc"), vocabulary.Vocabulary("xyz")]
   target = vocabulary.Vocabulary(["K", "AE"])
 
   def encode(self, tuples, **kwargs):
     return encoding.encode_tuples(
-      tuples, self.symbols, self.target, self.buckets, **kwargs
+      tuples, [*self.symbols, self.target], self.buckets, **kwargs
     )
 
   @parameterized.named_parameters(
@@ -232,7 +230,6 @@ class EncodeTuplesTest(parameterized.TestCase):
   def test_what_cannot_be_used_is_counted_and_shown(self, one, kind, why):
     tuples = [("ab", "zy", ["AE"]), one, ("c", "x", ["K", "AE"])]
     examples, report, positions = self.encode(iter(tuples))
-    self.assertIsInstance(examples, multi_source.MultiSourceExamples)
     self.assertEqual(
       list(examples), [([4, 5], [6, 5], [5]), ([6], [4], [4, 5])]
     )
@@ -250,12 +247,14 @@ class EncodeTuplesTest(parameterized.TestCase):
 
   def test_sources_alone_have_empty_targets_and_can_be_drawn(self):
     encoded = encoding.encode_tuples(
-      [("ab", "x"), ("", "y"), ("c", "zz")], self.symbols, None, self.buckets
+      [("ab", "x"), ("", "y"), ("c", "zz")],
+      [*self.symbols, None],
+      self.buckets,
     )
     wanted = [([4, 5], [4], []), ([6], [6, 6], [])]
     self.assertEqual(list(encoded.examples), wanted)
     self.assertEqual(encoded.positions.tolist(), [0, 2])
-    drawn = multi_source.MultiSourceBatches(encoded.examples, self.buckets, 4)
+    drawn = batches.PairBatches(encoded.examples, self.buckets, 4)
     self.assertEqual(sum(batch.examples for batch in drawn.in_order()), 2)
 
   @parameterized.parameters(("a", "x"), ("a", "x", ["K"], "b"))
@@ -268,9 +267,9 @@ class EncodeTuplesTest(parameterized.TestCase):
 
   def test_buckets_of_another_number_of_sides_are_refused(self):
     with self.assertRaisesRegex(
-      errors.ArgumentError, "encode_tuples: buckets must be GridBuckets of 3"
+      errors.ArgumentError, "encode_tuples: buckets must be Independent.* of 3"
     ):
-      encoding.encode_tuples([], self.symbols, self.target, BUCKETS)
+      encoding.encode_tuples([], [*self.symbols, self.target], BUCKETS)
 
 
 class EncodeWordTest(parameterized.TestCase):

@@ -84,7 +84,8 @@ class ExamplesTest(parameterized.TestCase):
     )
     self.assertEqual(batch.source_lengths.tolist(), [2, 1])
     self.assertEqual(batch.indices.tolist(), [1, 0])
-    self.assertEqual(batch[5:7] + batch[8:], (3, 6, 2, 4))
+    self.assertEqual((batch.source_bucket, *batch[1:2], *batch[3:4]), (3, 6, 2))
+    self.assertEqual(batch.symbols, 4)
 
   def test_the_tutorials_layout(self):
     self.assertEqual(rows.TUTORIAL, (True, True, True, True))
@@ -114,9 +115,9 @@ class ExamplesTest(parameterized.TestCase):
 
   def test_target_lengths_count_eos_where_it_is_added(self):
     examples = rows.collect([([7], []), ([5, 6], [8, 9])])
-    self.assertEqual(examples.target_lengths().tolist(), [1, 3])
+    self.assertEqual(examples.side_lengths()[-1].tolist(), [1, 3])
     bare = rows.PLAIN._replace(add_eos=False)
-    self.assertEqual(examples.target_lengths(bare).tolist(), [0, 2])
+    self.assertEqual(examples.side_lengths(bare)[-1].tolist(), [0, 2])
 
   @parameterized.parameters(0, 1, 2)
   def test_what_is_collected_is_what_was_given(self, seed):
@@ -142,17 +143,19 @@ class ExamplesTest(parameterized.TestCase):
     collector = rows.Collector(3)
     collector.add([5], (), [6, 7])
     collector.add([8], [9], [])
-    found = [list(side) for side in collector.rows()]
+    found = [list(side) for side in collector.examples().sides]
     self.assertEqual(found, [[[5], [8]], [[], [9]], [[6, 7], []]])
 
   def test_lengths_are_of_each_side(self):
     examples = rows.collect([([7], []), ([5, 6], [8, 9])])
-    lengths = [found.tolist() for found in examples.side_lengths().values()]
+    lengths = [found.tolist() for found in examples.side_lengths()]
     self.assertEqual(lengths, [[1, 2], [1, 3]])
 
   def test_sides_that_change_places_have_another_checksum(self):
-    one, other = rows.collect([([5], [6])]), rows.collect([([6], [5])])
-    self.assertNotEqual(one.digest(), other.digest())
+    for ids in ([5], [6]), ([5], [6], [7]):
+      orders = list(itertools.permutations(ids))
+      digests = {rows.collect([o], sides=len(ids)).digest() for o in orders}
+      self.assertLen(digests, len(orders))
 
   @parameterized.named_parameters(
     ("none", [], errors.ArgumentError, "f: examples is empty"),
@@ -167,6 +170,12 @@ class ExamplesTest(parameterized.TestCase):
       pairs = rows.Collector().examples()
     with self.assertRaisesRegex(error, message):
       rows.collect(pairs, "f")
+
+  def test_refuses_examples_with_other_sides(self):
+    examples = rows.collect([([5], [6], [7])], sides=3)
+    self.assertEqual(list(examples), [([5], [6], [7])])
+    with self.assertRaisesRegex(errors.ArgumentError, "have 2 sides.* got 3"):
+      rows.collect(examples)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from absl.testing import absltest, parameterized
 
 from tangle import errors
 from tangle.seq2seq import bucketing, rows, tutorial_batches
+from tests.seq2seq import comparing
 
 PAD, GO, EOS, UNK = range(4)
 
@@ -62,8 +63,7 @@ class TutorialBatchesTest(parameterized.TestCase):
   def assert_same(self, one, other):
     """Fails unless both are the same batches, in every array."""
     for left, right in zip(one, other):
-      for field, a, b in zip(left._fields, left, right):
-        np.testing.assert_array_equal(a, b, err_msg=field)
+      comparing.assert_same(left, right)
     self.assertEqual(len(one), len(other))
 
   def check(self, batch):

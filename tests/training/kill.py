@@ -33,15 +33,7 @@ import numpy as np
 
 from tangle import files
 from tangle.compat import tf1
-from tangle.experiments import (
-  aligned_task,
-  cmudict_data,
-  languages,
-  seq2seq,
-  tasks,
-  translation,
-  two_sources,
-)
+from tangle.experiments import cmudict_data, seq2seq, tasks
 from tangle.training import (
   determinism,
   loop,
@@ -142,30 +134,23 @@ def _train_seq2seq(out_dir, steps, progress):
 
 
 def _train_two_sources(out_dir, steps, progress):
-  paths = _write_lines(out_dir, 3)
-  two_sources.train(
-    aligned_task.load(paths, paths, paths, buckets=1),
-    out_dir,
-    units=8,
-    embedding_dim=8,
-    epochs=steps / 4,
-    evaluations=max(1, steps // 7),
-    progress=progress,
-    **_SIZE,
+  _train_files(out_dir, steps, progress, sources=["0+1"], targets=["2"])
+
+
+def _train_many_to_many(out_dir, steps, progress):
+  directions = ["0-1", "1-2"]
+  _train_files(
+    out_dir, steps, progress, sources="01", targets="12", directions=directions
   )
 
 
-def _train_translation(out_dir, steps, progress):
-  folder = os.path.dirname(_write_lines(out_dir, 3)[0])
-  paths = [os.path.join(folder, "{}.txt")] * 3
-  corpus = languages.load("012", *paths, min_count=1, buckets=1)
-  translation.train(
-    corpus,
+def _train_files(out_dir, steps, progress, **sides):
+  paths = [_write_lines(out_dir, 3)] * 3
+  seq2seq.train(
+    tasks.parallel(*paths, buckets=1, **sides),
     out_dir,
-    directions=["0-1", "1-2"],
-    units=8,
-    embedding_dim=8,
-    epochs=steps / 8,
+    network={"units": 8, "embedding_dim": 8},
+    steps=steps,
     evaluations=max(1, steps // 7),
     progress=progress,
     **_SIZE,
@@ -173,22 +158,21 @@ def _train_translation(out_dir, steps, progress):
 
 
 def _write_lines(out_dir, sides):
-  """Writes 64 aligned lines beside the folder; returns the paths."""
+  """Writes 64 aligned lines beside the folder; returns their path, with {}."""
   rng = np.random.RandomState(0)
   lines = [" ".join(rng.choice(list("abcd"), 3)) for _ in range(64)]
   folder = out_dir + "_data"
   os.makedirs(folder, exist_ok=True)
-  paths = [os.path.join(folder, f"{k}.txt") for k in range(sides)]
-  for path in paths:
-    files.write_text(path, "\n".join(lines) + "\n")
-  return paths
+  for k in range(sides):
+    files.write_text(os.path.join(folder, f"{k}.txt"), "\n".join(lines) + "\n")
+  return [os.path.join(folder, "{}.txt")]
 
 
 TRAININGS = {
   "loop": _train_loop,
   "seq2seq": _train_seq2seq,
   "two_sources": _train_two_sources,
-  "translation": _train_translation,
+  "many_to_many": _train_many_to_many,
 }
 
 

@@ -144,7 +144,6 @@ def write(path, name, sizes, seed, files=None, entries=None):
   """
   # The interpreter of a candidate may lack what these import.
   from tangle.experiments import cmudict_data, tasks
-  from tangle.seq2seq import batches, rows
 
   data = cmudict_data.load(entries)
   parts = {
@@ -163,12 +162,12 @@ def write(path, name, sizes, seed, files=None, entries=None):
       f"fewer batches, or smaller ones."
     )
   task = tasks.cmudict(data._replace(**parts), buckets=sizes.buckets)
-  examples = task.encoded["train"].examples
-  source = batches.PairBatches(
-    examples, task.buckets, sizes.batch, seed, rows.TUTORIAL
-  )
+  (pair,) = task.directions
+  task = task._replace(layout="tutorial")
+  source = task.batches("train", pair, sizes.batch, seed)
   cycle = itertools.islice(source.epoch(0), sizes.batches)
-  save(path, [len(k) for k in task.vocabularies], map(layout, cycle))
+  symbols = [len(found) for found in task.vocabularies_of(pair)]
+  save(path, symbols, map(layout, cycle))
 
 
 def save(path, symbols, batches):

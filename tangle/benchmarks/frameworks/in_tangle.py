@@ -13,7 +13,7 @@ import numpy as np
 from tangle import errors
 from tangle.benchmarks.frameworks import job_training, layers
 from tangle.compat import tf1
-from tangle.experiments import translator
+from tangle.experiments import directions, translator
 from tangle.nets import cells, feedforward, recurrent
 from tangle.pipeline import joint, pieces, pipeline
 from tangle.seq2seq import bucketing
@@ -317,9 +317,10 @@ class _Training(job_training.Training):
 
   def _translator(self, buckets, **settings):
     """Returns the `translator.Translator` in the default graph."""
+    symbols = [range(size) for size in self.task.symbols]
     return translator.Translator(
-      [range(size) for size in self.task.symbols],
-      buckets,
+      dict(zip(directions.PAIR.sides, symbols)),
+      {directions.PAIR: buckets},
       units=self.task.sizes.units,
       embedding_dim=self.task.sizes.embedding_dim,
       **settings,

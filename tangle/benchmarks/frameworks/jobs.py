@@ -147,7 +147,7 @@ class Task(NamedTuple):
     """The longest source, and the longest target with EOS, of any example."""
     return (
       int(max(part.sources.lengths.max() for part in (self.train, self.test))),
-      int(self.train.target_lengths().max()),
+      int(self.train.side_lengths()[-1].max()),
     )
 
   def draw(self, shapes=None):
@@ -224,7 +224,7 @@ def pad(examples, indices, layout=rows.PLAIN):
   """
   lengths = examples.sources.lengths[indices]
   indices = indices[np.argsort(-lengths, kind="stable")]
-  longest = examples.target_lengths(layout)[indices].max()
+  longest = examples.side_lengths(layout)[-1][indices].max()
   cell = int(lengths.max()), int(longest)
   return examples.batch(indices, cell, layout)
 

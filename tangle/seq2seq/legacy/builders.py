@@ -17,7 +17,7 @@ from tangle.compat import tf1
 from tangle.pipeline import pieces
 from tangle.seq2seq.legacy import losses, parts
 
-FEEDS = (("source", "source"),)
+FEEDS = (("source", "ids"),)
 """The feeds of the encoder, from the fields of a `rows.Batch`, for
 `decoding.pipeline_converter`; in the tutorial's layout, unless the encoder
 itself reverses the source."""

@@ -1,4 +1,4 @@
-"""Tests for `tangle.seq2seq.multi_source`."""
+"""Tests of batches of examples with several sources."""
 
 import collections
 import itertools
@@ -7,13 +7,14 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.seq2seq import batches, bucketing, grids, multi_source, rows
+from tangle.seq2seq import batches, bucketing, rows
 from tangle.training import sources as sources_lib
+from tests.seq2seq import comparing
 
 PAD, GO, EOS, UNK = range(4)
 
 SIDES = (3, 6), (2, 5, 9), (4, 8)
-BUCKETS = grids.GridBuckets(SIDES)
+BUCKETS = bucketing.IndependentBuckets(*SIDES)
 
 
 def random_examples(rng, count=203):
@@ -28,13 +29,11 @@ def random_examples(rng, count=203):
 
 
 def make(examples, batch_size=8, buckets=BUCKETS, **kwargs):
-  return multi_source.MultiSourceBatches(
-    examples, buckets, batch_size, **kwargs
-  )
+  return batches.PairBatches(examples, buckets, batch_size, **kwargs)
 
 
 def cell_of(batch):
-  return batch.source_buckets + (batch.target_bucket,)
+  return (*[source.bucket for source in batch.sources], batch.target_bucket)
 
 
 def own_cell(example):
@@ -45,17 +44,7 @@ def own_cell(example):
   )
 
 
-def same(one, other):
-  """Returns whether two batches are equal in every array."""
-  return all(
-    len(left) == len(right) and all(map(np.array_equal, left, right))
-    if isinstance(left, tuple)
-    else np.array_equal(left, right)
-    for left, right in zip(one, other)
-  )
-
-
-class MultiSourceBatchesTest(parameterized.TestCase):
+class SeveralSourcesTest(parameterized.TestCase):
   def setUp(self):
     super().setUp()
     self.rng = np.random.RandomState(20160814)
@@ -66,9 +55,10 @@ class MultiSourceBatchesTest(parameterized.TestCase):
     for row, index in enumerate(batch.indices):
       *sources, target = examples[index]
       for k, source in enumerate(sources):
-        pad = [PAD] * (batch.source_buckets[k] - len(source))
-        self.assertEqual(batch.sources[k][row].tolist(), source + pad)
-        self.assertEqual(batch.source_lengths[k][row], len(source))
+        ids, lengths, bucket = batch.sources[k]
+        pad = [PAD] * (bucket - len(source))
+        self.assertEqual(ids[row].tolist(), source + pad)
+        self.assertEqual(lengths[row], len(source))
       pad = [PAD] * (batch.target_bucket - len(target) - 1)
       inputs, targets = [GO] + target + pad, target + [EOS] + pad
       self.assertEqual(batch.decoder_inputs[row].tolist(), inputs)
@@ -94,8 +84,9 @@ class MultiSourceBatchesTest(parameterized.TestCase):
 
   def test_arrays_have_the_types_of_their_feeds(self):
     batch = next(make(random_examples(self.rng)).epoch(0))
-    for array in batch.sources + batch.source_lengths:
-      self.assertEqual(array.dtype, np.int32)
+    for source in batch.sources:
+      self.assertEqual(source.ids.dtype, np.int32)
+      self.assertEqual(source.lengths.dtype, np.int32)
     types = [batch.decoder_inputs.dtype, batch.targets.dtype]
     self.assertEqual(types, [np.int32] * 2)
     self.assertEqual(batch.weights.dtype, np.float32)
@@ -118,15 +109,6 @@ class MultiSourceBatchesTest(parameterized.TestCase):
     counts = collections.Counter(map(own_cell, examples))
     self.assertEqual(drawn.cell_counts, counts)
 
-  @parameterized.parameters(0, 1, 2)
-  def test_a_run_goes_on_where_it_stopped(self, seed):
-    examples = random_examples(self.rng)
-    whole = list(make(examples, seed=seed).epoch(4))
-    for start in (0, 1, len(whole) - 1, len(whole)):
-      rest = list(make(examples, seed=seed).epoch(4, start=start))
-      self.assertLen(rest, len(whole) - start)
-      self.assertTrue(all(map(same, rest, whole[start:])))
-
   def test_epochs_of_training_go_on_across_their_ends(self):
     examples = random_examples(self.rng, 40)
     stream = sources_lib.Epochs(make(examples), epochs=3).at()
@@ -140,26 +122,20 @@ class MultiSourceBatchesTest(parameterized.TestCase):
       again = sources_lib.Epochs(make(examples), epochs=3)
       rest = list(again.at(positions[count]))
       self.assertLen(rest, 15 - count)
-      self.assertTrue(all(map(same, rest, found[count:])))
+      for one, other in zip(rest, found[count:]):
+        comparing.assert_same(one, other)
     with self.assertRaisesRegex(errors.DataError, "one of other batches"):
       sources_lib.Epochs(make(examples, 7)).at(positions[1])
-
-  def test_in_order_sees_every_example_once(self):
-    drawn = make(random_examples(self.rng))
-    seen = [batch.indices.tolist() for batch in drawn.in_order()]
-    self.assertEqual(sorted(itertools.chain(*seen)), list(range(203)))
-    again = [batch.indices.tolist() for batch in drawn.in_order()]
-    self.assertEqual(seen, again)
 
   def test_padding_waste_is_that_of_the_batches_drawn(self):
     drawn = make(random_examples(self.rng))
     epoch = list(drawn.epoch(0))
     wanted = []
     for k in range(2):
-      real = sum(batch.source_lengths[k].sum() for batch in epoch)
-      wanted.append(1 - real / sum(batch.sources[k].size for batch in epoch))
-    self.assertLen(drawn.padding_waste.sources, 2)
-    np.testing.assert_allclose(drawn.padding_waste.sources, wanted)
+      real = sum(batch.sources[k].lengths.sum() for batch in epoch)
+      size = sum(batch.sources[k].ids.size for batch in epoch)
+      wanted.append(1 - real / size)
+    np.testing.assert_allclose(drawn.padding_waste.source, wanted)
     real = sum(batch.symbols for batch in epoch)
     target = 1 - real / sum(batch.weights.size for batch in epoch)
     self.assertAlmostEqual(drawn.padding_waste.target, target)
@@ -171,31 +147,18 @@ class MultiSourceBatchesTest(parameterized.TestCase):
     self.assertLessEqual(max(positions), 60)
     self.assertGreater(max(batch.examples for batch in drawn), 4)
 
-  def test_one_source_is_as_pairs_are(self):
-    examples = random_examples(self.rng)
-    pairs = [example[1:] for example in examples]
-    several = make(pairs, buckets=grids.GridBuckets(SIDES[1:]), seed=3)
-    one = batches.PairBatches(
-      pairs, bucketing.IndependentBuckets(*SIDES[1:]), 8, seed=3
-    )
-    self.assertLen(several, len(one))
-    for found, wanted in zip(several.epoch(2), one.epoch(2)):
-      np.testing.assert_array_equal(found.sources[0], wanted.source)
-      np.testing.assert_array_equal(found.targets, wanted.targets)
-      np.testing.assert_array_equal(found.indices, wanted.indices)
-
   def test_the_tutorials_layout_holds_for_every_source(self):
     batch = next(
       make([([5, 6], [7, 8, 9], [10])], layout=rows.TUTORIAL).epoch(0)
     )
-    self.assertEqual(batch.sources[0].tolist(), [[PAD, 6, 5]])
-    self.assertEqual(batch.sources[1].tolist(), [[PAD, PAD, 9, 8, 7]])
+    self.assertEqual(batch.sources[0].ids.tolist(), [[PAD, 6, 5]])
+    self.assertEqual(batch.sources[1].ids.tolist(), [[PAD, PAD, 9, 8, 7]])
     self.assertEqual(batch.decoder_inputs.tolist(), [[GO, 10, EOS, PAD]])
 
   def test_other_batches_have_another_checksum(self):
     examples = random_examples(self.rng)
     swapped = [(b, a, c) for a, b, c in examples]
-    wide = grids.GridBuckets([(3, 9), (2, 5, 9), (4, 8)])
+    wide = bucketing.IndependentBuckets((3, 9), (2, 5, 9), (4, 8))
     digests = {
       "same": make(examples).digest(),
       "size": make(examples, 7).digest(),
@@ -203,7 +166,7 @@ class MultiSourceBatchesTest(parameterized.TestCase):
       "pool": make(examples, pool=False).digest(),
       "buckets": make(examples, buckets=wide).digest(),
       "swapped": make(
-        swapped, buckets=grids.GridBuckets([(3, 9), (3, 9), (8,)])
+        swapped, buckets=bucketing.IndependentBuckets((3, 9), (3, 9), (8,))
       ).digest(),
     }
     self.assertLen(set(digests.values()), len(digests))
@@ -240,61 +203,37 @@ class MultiSourceBatchesTest(parameterized.TestCase):
     ),
   )
   def test_refuses_examples(self, examples, error, message):
-    with self.assertRaisesRegex(error, "MultiSourceBatches: .*" + message):
+    with self.assertRaisesRegex(error, "PairBatches: .*" + message):
       make(examples)
 
   @parameterized.named_parameters(
-    ("list", [3], "buckets must be GridBuckets of several"),
-    ("one_side", grids.GridBuckets([[3]]), "buckets must be GridBuckets"),
+    ("list", [3], "buckets must be Independent"),
+    (
+      "a_pair",
+      bucketing.IndependentBuckets([3], [4]),
+      r"\[0\] must be a pair",
+    ),
   )
   def test_refuses_buckets(self, buckets, message):
-    with self.assertRaisesRegex(errors.ArgumentError, message):
+    with self.assertRaisesRegex(errors.TangleError, message):
       make([([5], [6], [7])], buckets=buckets)
 
-  def test_pairs_refuse_the_buckets_of_tuples(self):
-    with self.assertRaisesRegex(
-      errors.ArgumentError, "PairBatches: buckets must be Independent.*got Grid"
-    ):
-      batches.PairBatches([([5], [6])], BUCKETS, 8)
-
-
-class MultiSourceExamplesTest(parameterized.TestCase):
   def test_what_is_collected_is_what_was_given(self):
     given = random_examples(np.random.RandomState(0), 20)
-    examples = multi_source.collect(iter(given), 2)
+    examples = rows.collect(iter(given), sides=3)
     self.assertEqual(list(examples), given)
     self.assertEqual(examples[3:9:2], given[3:9:2])
     self.assertEqual(examples[-1], given[-1])
-    self.assertIs(multi_source.collect(examples, 2), examples)
-    with self.assertRaisesRegex(errors.ArgumentError, "have 3 .* got 2"):
-      multi_source.collect(examples, 3)
+    self.assertIs(rows.collect(examples, sides=3), examples)
+    with self.assertRaisesRegex(errors.ArgumentError, "have 4 .* got 3"):
+      rows.collect(examples, sides=4)
 
   def test_lengths_count_eos_where_it_is_added(self):
-    examples = multi_source.collect([([5], [6, 7], [8])], 2)
+    examples = rows.collect([([5], [6, 7], [8])], sides=3)
     lengths = examples.side_lengths()
-    self.assertEqual([n.tolist() for n in lengths.values()], [[1], [2], [2]])
+    self.assertEqual([n.tolist() for n in lengths], [[1], [2], [2]])
     bare = examples.side_lengths(rows.PLAIN._replace(add_eos=False))
-    self.assertEqual([n.tolist() for n in bare.values()], [[1], [2], [1]])
-
-  def test_sides_that_change_places_have_another_checksum(self):
-    digests = {
-      multi_source.collect(
-        list(itertools.permutations(sides))[n : n + 1], 2
-      ).digest()
-      for sides in [([5], [6], [7])]
-      for n in range(6)
-    }
-    self.assertLen(digests, 6)
-
-  def test_feeds_are_those_of_each_sub_model(self):
-    batch = next(make([([5], [6, 7], [8])]).epoch(0))
-    feeds = multi_source.feeds(batch, ["one", "two"], "decoder")
-    self.assertEqual(list(feeds), ["one", "two", "decoder"])
-    self.assertIs(feeds["two"]["source"], batch.sources[1])
-    self.assertIs(feeds["one"]["lengths"], batch.source_lengths[0])
-    self.assertEqual(set(feeds["decoder"]), {"inputs", "targets", "weights"})
-    self.assertIs(feeds["decoder"]["inputs"], batch.decoder_inputs)
-    self.assertNotIn("decoder", multi_source.feeds(batch, ["one", "two"]))
+    self.assertEqual([n.tolist() for n in bare], [[1], [2], [1]])
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""Tests of what an attention model is fed if batches are divided."""
+"""Tests of what encoders and decoders are fed."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
-from tangle.seq2seq import attention_model, divisions
+from tangle.seq2seq import attention_model, batches, bucketing, feeding
 from tests import case
 
 
-class DivisionsTest(case.GraphTestCase):
+class FeedingTest(case.GraphTestCase):
   def feeds(self, rows):
     rng = np.random.RandomState(3)
     weights = np.ones([rows, 4], np.float32)
@@ -23,13 +23,25 @@ class DivisionsTest(case.GraphTestCase):
     decoder = {"inputs": ids[0], "targets": ids[1], "weights": weights}
     return encoder, decoder
 
+  def test_feeds_are_those_of_each_sub_model(self):
+    buckets = bucketing.IndependentBuckets([3], [4], [5])
+    examples = [([5], [6, 7], [8])]
+    (batch,) = batches.PairBatches(examples, buckets, 1).in_order()
+    feeds = feeding.feed(batch, ["one", "two"], "decoder")
+    self.assertEqual(list(feeds), ["one", "two", "decoder"])
+    self.assertIs(feeds["two"]["source"], batch.sources[1].ids)
+    self.assertIs(feeds["one"]["lengths"], batch.sources[0].lengths)
+    self.assertEqual(set(feeds["decoder"]), {"inputs", "targets", "weights"})
+    self.assertIs(feeds["decoder"]["inputs"], batch.decoder_inputs)
+    found = feeding.feed(batch, ["one"], feeds=[("ids", "ids")])
+    self.assertEqual(found, {"one": {"ids": batch.source}})
+
   def test_short_batches_get_rows_of_no_weight(self):
     encoder, decoder = self.feeds(3)
     seed = np.array([2**31 - 2, 7], np.int32)
     noise = {"dropout_rate": 0.5, "seed": seed}
-    one, two = divisions.divide_feeds(
-      dict(encoder, **noise), dict(decoder, **noise), 5
-    )
+    feeds = {"one": dict(encoder, **noise), "two": dict(decoder, **noise)}
+    one, two = feeding.divide(feeds, "two", 5).values()
     self.assertEqual(one["source"].shape, (5, 5))
     np.testing.assert_array_equal(one["source"][3:], one["source"][[2, 2]])
     np.testing.assert_array_equal(two["weights"][3:], np.zeros([2, 4]))
@@ -68,10 +80,9 @@ class DivisionsTest(case.GraphTestCase):
           clip_norm=1.0,
           micro_batches=count if divided else 1,
         )
-        feeds = self.feeds(rows)
+        batch = dict(zip(("encoder", "decoder"), self.feeds(rows)))
         if divided:
-          feeds = divisions.divide_feeds(*feeds, least=count)
-        batch = dict(zip(("encoder", "decoder"), feeds))
+          batch = feeding.divide(batch, "decoder", least=count)
         with tf1.Session() as sess:
           sess.run(tf1.global_variables_initializer())
           rng = np.random.RandomState(5)
