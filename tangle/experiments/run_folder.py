@@ -33,10 +33,12 @@ def started(out_dir, task, network, training, report=None):
   settings = {
     "tokens": list(task.tokens),
     "layout": task.layout,
-    "buckets": [
-      dict(bucket_plans.describe(its), sources=one.sources, target=one.target)
+    "buckets": {
+      str(one): dict(
+        bucket_plans.describe(its), sources=one.sources, target=one.target
+      )
       for one, its in task.buckets.items()
-    ],
+    },
     "network": network,
     "training": dict(training, directions=list(map(str, task.directions))),
   }
@@ -131,7 +133,7 @@ def read_buckets(settings):
     A dict from `Direction` to an `IndependentBuckets` or a `JointBuckets`.
   """
   found = {}
-  for described in settings["buckets"]:
+  for described in settings["buckets"].values():
     rest = dict(described)
     one = tuple(rest.pop("sources")), rest.pop("target")
     found[directions_lib.Direction(*one)] = bucket_plans.restore(**rest)

@@ -47,7 +47,7 @@ class SummaryTest(absltest.TestCase):
     self.assertEqual(lines[3].split()[-2:], ["-", "100.0%"])
 
   def test_figures_by_one_name_have_one_column(self):
-    lines = summary.format_figures({"bleu": {"en-de": 31.46}}).splitlines()
+    lines = summary.format_figures({"test_bleu": {"en-de": 31.46}}).splitlines()
     self.assertEqual(lines[-1].split(), ["en-de", "31.5"])
 
   def test_there_may_be_nothing_to_show(self):

@@ -11,7 +11,7 @@ import zlib
 import numpy as np
 
 from tangle.benchmarks.frameworks import jobs
-from tangle.experiments import bucket_plans
+from tangle.experiments import bucket_plans, directions
 from tangle.seq2seq import batches, planner, rows, vocabulary
 
 
@@ -38,12 +38,13 @@ class Training:
 
     It is the first argument of `batches` and `make`.
     """
-    return bucket_plans.make_buckets(
-      planner.count_lengths(self.task.train),
+    found = bucket_plans.make_buckets(
+      {directions.PAIR: planner.count_lengths(self.task.train)},
       self.bucketing,
       self.task.sizes.buckets,
       longest_source=self.task.longest[0],
     )
+    return found[directions.PAIR]
 
   def batches(self, plan):
     """Returns an iterable of the first epoch's `rows.Batch`es, of `plan`."""
