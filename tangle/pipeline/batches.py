@@ -88,6 +88,32 @@ def refuse_sources(caller, read, sources, present):
   raise errors.ArgumentError(f"{what}. {remedy}.")
 
 
+def candidates(caller, node, arrays):
+  """Lists the buckets to try for the arrays of one sub-model.
+
+  Args:
+    caller: the name that error messages begin with.
+    node: its `Node`.
+    arrays: feed name → array.
+
+  Returns:
+    A list: what `bucket_of` returns, or all buckets if there is no such
+    function.
+
+  Raises:
+    BucketError: if `bucket_of` returns what is no bucket.
+  """
+  if node.bucket_of is None:
+    return node.buckets
+  bucket = node.bucket_of(arrays)
+  if bucket not in node.buckets:
+    raise errors.BucketError(
+      f"{caller}: bucket_of returned {bucket!r}, which is not one of the "
+      f"buckets {node.buckets}. Return one of them, or add this one."
+    )
+  return [bucket]
+
+
 def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
   """Raises the error for an array that fits no bucket.
 

@@ -8,13 +8,31 @@ pipeline is compared, and the way of bucketing without pipelines.
 from __future__ import annotations
 
 import itertools
-from typing import Any, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence
+from typing import (
+  Any,
+  Dict,
+  Iterable,
+  List,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+)
 
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import strategies
 from tangle.nets import half
-from tangle.pipeline import batches, describing, paths, runs
+from tangle.pipeline import (
+  batches,
+  describing,
+  joint_runs,
+  paths,
+  profiles,
+  runs,
+  updates,
+)
+from tangle.pipeline import micro_batches as micro
 from tangle.pipeline import nodes as nodes_lib
 from tangle.pipeline import pipeline as pipeline_lib
 
@@ -25,22 +43,23 @@ class Combination(NamedTuple):
   Attributes:
     buckets: sub-model → bucket.
     pieces: sub-model → `Piece`.
-    update: the op that trains, `None` if no sub-model has a loss.
-    global_norm: the norm of the gradients, `None` without clipping.
+    update: the `updates.Update`, `None` if no variable gets a gradient.
     variables: the variables that it trains.
     op_count: the number of ops that it has added to the graph.
   """
 
   buckets: Dict[str, Any]
   pieces: Dict[str, Any]
-  update: Optional[Any]
-  global_norm: Optional[Any]
+  update: Optional[updates.Update]
   variables: Any
   op_count: int
 
 
 class JointTrainer:
   """Trains a pipeline's sub-models in joint graphs; used like a `Trainer`.
+
+  It has the methods of a `Trainer`, and `forward` of a `Pipeline`: the same
+  calls give the same losses and weights. Each is one run of a session.
 
   Attributes:
     pipeline: the `Pipeline`.
@@ -68,33 +87,103 @@ class JointTrainer:
       loss_weights: sub-model name → factor of its loss; 1 by default.
       global_step: a variable to which each step adds 1.
       combinations: dicts from sub-model to bucket; a sub-model that is left
-        out takes no part. By default all combinations of all buckets.
+        out takes no part. By default all combinations of all buckets; those of
+        fewer sub-models are added when a batch first names just these.
 
     Raises:
       ArgumentError: if a name or bucket is unknown, a read has no source or
-        several, a builder returns no `Piece`, or nothing has a loss.
+        several, a builder returns no `Piece`, nothing has a loss, no trainable
+        variable gets a gradient, the update needs a placeholder, or
+        `clip_norm` or `loss_weights` is invalid.
     """
     self.pipeline = pipeline
     self._caller = f"JointTrainer of {pipeline.name!r}"
     strategies.check_optimizer(self._caller, optimizer)
     self._optimizer = optimizer
     self._clip_norm = clip_norm
-    self._weights = {k: float(v) for k, v in (loss_weights or {}).items()}
+    self._weights = dict(loss_weights or {})
+    updates.check_settings(pipeline, clip_norm, self._weights)
     self._global_step = global_step
+    self._adds_graphs = combinations is None
+    self._programs = {}
+    self.combinations = []
     if combinations is None:
-      combinations = _all_combinations(pipeline)
-    with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
-      self.combinations = [self._build(buckets) for buckets in combinations]
-    if not any(c.update is not None for c in self.combinations):
-      raise errors.ArgumentError(
-        f"{self._caller}: no sub-model has a loss that a trainable variable "
-        f"gets a gradient of. Give the Piece of at least one of them a loss."
-      )
-    names = {v.name for c in self.combinations for v in c.variables}
-    self.variables = [v for v in self._trainable() if v.name in names]
+      combinations = self._product(pipeline.nodes)
+    self._add(combinations)
+    pieces = {n: p for c in self.combinations for n, p in c.pieces.items()}
+    updates.check_losses(pipeline, pieces, self._weights)
+    if not self.variables:
+      updates.refuse(pipeline)
 
   def __repr__(self):
     return describing.joint_trainer(self)
+
+  def record(self, timeline: Optional[List[micro.Ran]]) -> None:
+    """Refuses, as a `Trainer` without micro-batches does.
+
+    A step is one run, so that there is no order of runs to record; `profile`
+    tells what the run computes.
+
+    Args:
+      timeline: not used.
+
+    Raises:
+      ArgumentError: in any case.
+    """
+    raise errors.ArgumentError(
+      f"{self._caller}: record needs micro-batches, which joint graphs do not "
+      f"have. Use Pipeline.minimize(optimizer, micro_batches=2), or profile()."
+    )
+
+  def prepare(self, sub_models: Sequence[str]) -> None:
+    """Adds the joint graphs of certain sub-models, at all their buckets.
+
+    Adds nothing if there are joint graphs of just these sub-models. Call this
+    before the graph is finalized; see `Trainer.prepare`.
+
+    Args:
+      sub_models: the names of the sub-models in a batch.
+
+    Raises:
+      ArgumentError: if a name is unknown, a read has no source or several, or
+        no trainable variable gets a gradient.
+      GraphError: if there are none and the graph is finalized.
+    """
+    runs.choose_sources(self.pipeline, sub_models)
+    found = self._of(sub_models) or self._add(self._product(sub_models))
+    if all(combination.update is None for combination in found):
+      updates.refuse(self.pipeline)
+
+  def _of(self, names):
+    """Lists the combinations of just these sub-models."""
+    return [c for c in self.combinations if set(c.buckets) == set(names)]
+
+  def _product(self, names):
+    """Lists all combinations of all buckets of some sub-models."""
+    nodes = [
+      node for node in self.pipeline.nodes.values() if node.name in names
+    ]
+    return [
+      dict(zip((node.name for node in nodes), chosen))
+      for chosen in itertools.product(*(node.buckets for node in nodes))
+    ]
+
+  def _add(self, combinations):
+    """Adds joint graphs; returns their `Combination`s."""
+    graph, scope = self.pipeline.graph, self.pipeline.scope
+    combinations = list(combinations)
+    if graph.finalized:
+      raise errors.GraphError(
+        f"{self._caller}: the graph is finalized, and has no joint graph of "
+        f"{list(combinations[0])}. Before the graph is finalized, call "
+        f"prepare() of the trainer with the sub-models of this batch."
+      )
+    with self.pipeline.lock, graph.as_default(), tf1.name_scope(scope):
+      found = [self._build(buckets) for buckets in combinations]
+    self.combinations += found
+    names = {v.name for c in self.combinations for v in c.variables}
+    self.variables = [v for v in self._trainable() if v.name in names]
+    return found
 
   def _trainable(self):
     return self.pipeline.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
@@ -107,11 +196,11 @@ class JointTrainer:
     with tf1.name_scope(nodes_lib.op_name(f"joint_{label}")):
       built = paths.join(self.pipeline, buckets, self._caller)
       losses = [
-        piece.loss * self._weights.get(name, 1.0)
+        piece.loss * float(self._weights.get(name, 1.0))
         for name, piece in built.items()
         if piece.loss is not None
       ]
-      update, norm, variables = None, None, []
+      update, variables = None, []
       if losses:
         # A step returns values from before its update, as in a pipeline.
         seen = losses + [
@@ -120,15 +209,15 @@ class JointTrainer:
           for metric in piece.metrics.values()
           if isinstance(metric, tf1.Tensor)
         ]
-        update, norm, variables = self._build_update(tf1.add_n(losses), seen)
+        update, variables = self._build_update(tf1.add_n(losses), seen)
+    if update is not None:
+      fed = [ph for piece in built.values() for ph in piece.feeds.values()]
+      updates.check_placeholders(self.pipeline, update.op, fed)
     count = len(graph.get_operations()) - before
-    return Combination(dict(buckets), built, update, norm, variables, count)
+    return Combination(dict(buckets), built, update, variables, count)
 
   def _build_update(self, loss, seen):
-    """Returns the train op, the global norm, and the trained variables.
-
-    The train op waits for all of `seen`.
-    """
+    """Returns the `Update`, which waits for `seen`, and its variables."""
     variables = self._trainable()
     pairs = [
       (gradient, variable)
@@ -136,53 +225,62 @@ class JointTrainer:
       if gradient is not None
     ]
     if not pairs:
-      return None, None, []
+      return None, []
     gradients, variables = zip(*pairs)
     norm = None
     if self._clip_norm is not None:
       gradients, norm = half.clip_by_global_norm(gradients, self._clip_norm)
     with tf1.control_dependencies(seen):
-      update = strategies.apply_gradients(
+      op = strategies.apply_gradients(
         self._optimizer, zip(gradients, variables), self._global_step
       )
-    return update, norm, variables
+    return updates.Update(op, norm, None), variables
 
   def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
     """Trains on one batch, in the first combination that it fits.
 
     Args:
       sess: a session on the pipeline's graph.
-      batch: sub-model name → feed name → array; there must be a combination
-        of just these sub-models.
+      batch: sub-model name → feed name → array. Only the sub-models named
+        here run and are trained.
 
     Returns:
       A `Result`.
 
     Raises:
-      ArgumentError: if there is no such combination, or none with a loss.
+      ArgumentError: if `combinations` were given and have none of just these
+        sub-models. Otherwise as `Trainer.step`.
       BucketError: if the arrays fit no combination.
     """
-    chosen, fed = self._choose("step", sess, batch)
-    if chosen.update is None:
-      raise errors.ArgumentError(
-        f"{self._caller}: none of the sub-models {list(batch)} has a loss. "
-        f"Add a sub-model with a loss to the batch."
-      )
-    fetches = self._fetches(chosen)
-    fetches["update"] = chosen.update
-    fetches["updates"] = [list(p.updates) for p in chosen.pieces.values()]
-    if chosen.global_norm is not None:
-      fetches["global_norm"] = chosen.global_norm
-    found = self._run("step", sess, chosen, fetches, fed)
-    return runs.make_result(
-      found["found"],
-      self._weights,
-      chosen.buckets,
-      global_norm=found.get("global_norm"),
-    )
+    program, given = self._training("step", sess, batch)
+    return program.call(f"{self._caller}: step", sess, given)
+
+  def profile(
+    self, sess: hints.Session, batch: hints.Batch, steps: int = 2
+  ) -> profiles.Profile:
+    """Makes traced steps on a batch, each with its update.
+
+    Args:
+      sess: a session on the pipeline's graph.
+      batch: as for `step`.
+      steps: the number of steps. TensorFlow prepares traced runs in the first.
+
+    Returns:
+      A `profiles.Profile` of the last step, whose only run is of the kind
+      `"joint"`.
+
+    Raises:
+      ArgumentError: if `steps` is not a positive int. Otherwise as `step`.
+    """
+    program, given = self._training("profile", sess, batch)
+    return profiles.take(self.pipeline, sess, program, {}, given, steps)
 
   def forward(
-    self, sess: hints.Session, batch: hints.Batch, fetch: Sequence[str] = ()
+    self,
+    sess: hints.Session,
+    batch: hints.Batch,
+    fetch: Sequence[str] = (),
+    with_loss: bool = True,
   ) -> runs.Result:
     """Runs a batch forward only; arguments are those of `Pipeline.forward`.
 
@@ -190,106 +288,70 @@ class JointTrainer:
       sess: a session on the pipeline's graph.
       batch: as for `step`.
       fetch: `"sub_model.output"` names to return.
+      with_loss: whether to compute losses and metrics. If not, feeds that only
+        they need, such as labels, may be omitted.
 
     Returns:
       A `Result`.
 
     Raises:
-      ArgumentError: if there is no such combination, or no such output.
+      ArgumentError: as `step`, or if there is no such output.
       BucketError: if the arrays fit no combination.
     """
-    chosen, fed = self._choose("forward", sess, batch)
-    fetches = self._fetches(chosen)
-    fetches["outputs"] = {}
     caller = f"{self._caller}: forward"
-    wanted = batches.find_outputs(caller, chosen.pieces, fetch)
-    for outputs in wanted.values():
-      fetches["outputs"].update(outputs)
-    found = self._run("forward", sess, chosen, fetches, fed)
-    return runs.make_result(
-      found["found"], {}, chosen.buckets, found["outputs"]
+    fitting = self._fitting("forward", sess, batch)
+    pieces = fitting[0].pieces
+    wanted = batches.find_outputs(caller, pieces, fetch)
+    needed = None if with_loss else joint_runs.feeds_of(pieces, wanted)
+    chosen, fed = joint_runs.choose(
+      caller, self.pipeline, fitting, batch, needed
     )
+    wanted = batches.find_outputs(caller, chosen.pieces, fetch)
+    program, given = self._program(chosen, fed, wanted, with_loss)
+    return program.call(caller, sess, given)
 
-  def _fetches(self, chosen):
-    return {
-      "found": {
-        name: {
-          "loss": [] if piece.loss is None else [piece.loss],
-          "metrics": dict(piece.metrics),
-        }
-        for name, piece in chosen.pieces.items()
-      }
-    }
+  def _training(self, what, sess, batch):
+    """Returns the program of a training step, and what to feed it."""
+    fitting = self._fitting(what, sess, batch)
+    updates.check_batch(self.pipeline, fitting[0].pieces)
+    chosen, fed = joint_runs.choose(
+      f"{self._caller}: {what}", self.pipeline, fitting, batch
+    )
+    if chosen.update is None:
+      updates.refuse(self.pipeline)
+    return self._program(chosen, fed, weights=self._weights)
 
-  def _run(self, what, sess, chosen, fetches, fed):
-    """Makes a run; explains its error if there is one."""
-    feed_dict = {ph: array for pairs in fed.values() for ph, array in pairs}
-    named = ((name, chosen.pieces[name], pairs) for name, pairs in fed.items())
-    with runs.explained(f"{self._caller}: {what}", sess, named):
-      return self.pipeline.prepared.run(sess, fetches, feed_dict)
+  def _program(self, chosen, fed, wanted=None, with_loss=True, weights=None):
+    """Returns a program, made at the first call, and what to feed it."""
+    arrays = {name: list(found.values()) for name, found in fed.items()}
+    feeds = {name: list(found) for name, found in fed.items()}
+    wanted = wanted or {}
+    key = (
+      tuple(itertools.chain.from_iterable(wanted.values())),
+      bool(with_loss),
+      weights is not None,
+      tuple(chosen.buckets.items()),
+      *map(id, itertools.chain.from_iterable(feeds.values())),
+    )
+    if key not in self._programs:
+      self._programs[key] = joint_runs.JointProgram(
+        self.pipeline, chosen, feeds, wanted, with_loss, weights
+      )
+    return self._programs[key], arrays
 
-  def _choose(self, what, sess, batch):
-    """Returns the combination for a batch, and sub-model → what to feed."""
-    caller, call = f"{self._caller}: {what}", f"{what}(sess, batch)"
-    batches.check(caller, call, self.pipeline, sess, batch)
-    for name in batch:
-      if name not in self.pipeline.nodes:
-        batches.refuse_name(caller, self.pipeline, name)
-    fitting = [c for c in self.combinations if set(c.buckets) == set(batch)]
-    if not fitting:
+  def _fitting(self, what, sess, batch):
+    """Checks a batch; lists the combinations of its sub-models."""
+    caller = f"{self._caller}: {what}"
+    batches.check(caller, f"{what}(sess, batch)", self.pipeline, sess, batch)
+    found = self._of(batch)
+    if not found:
+      runs.choose_sources(self.pipeline, batch)
+      if self._adds_graphs:
+        return self._add(self._product(batch))
       known = sorted({tuple(c.buckets) for c in self.combinations})
       raise errors.ArgumentError(
         f"{self._caller}: there is no joint graph of {list(batch)}; there are "
         f"those of {[list(names) for names in known]}. Name just these "
         f"sub-models in the batch, or add a combination."
       )
-    arrays = {
-      name: nodes_lib.take(
-        f"{self._caller}, sub-model {name!r}",
-        fitting[0].pieces[name],
-        feeds,
-        pad=self.pipeline.nodes[name].pad,
-      )
-      for name, feeds in batch.items()
-    }
-    for combination in fitting:
-      fed = {}
-      for name, found in arrays.items():
-        pad = self.pipeline.nodes[name].pad
-        fitted = nodes_lib.fit(combination.pieces[name], found, pad)
-        if fitted is None:
-          break
-        fed[name] = list(fitted.items())
-      else:
-        return combination, fed
-    for name, found in arrays.items():
-      pad = self.pipeline.nodes[name].pad
-      for feed, array in found.items():
-        pieces = {c.buckets[name]: c.pieces[name] for c in fitting}
-        if any(nodes_lib.fit(p, {feed: array}, pad) for p in pieces.values()):
-          continue
-        batches.refuse_shape(
-          f"{caller}, sub-model {name!r}",
-          feed,
-          array.shape,
-          list(pieces),
-          [piece.feeds[feed].shape for piece in pieces.values()],
-          feed in pad,
-        )
-    shapes = {
-      f"{name}.{feed}": array.shape
-      for name, found in arrays.items()
-      for feed, array in found.items()
-    }
-    raise errors.BucketError(
-      f"{self._caller}: the arrays {shapes} fit none of the combinations of "
-      f"buckets; the last is {fitting[-1].buckets}. Add a larger one, or "
-      f"remove the example from the data."
-    )
-
-
-def _all_combinations(pipeline):
-  """Lists all combinations of all buckets of all sub-models."""
-  names = list(pipeline.nodes)
-  buckets = [node.buckets for node in pipeline.nodes.values()]
-  return [dict(zip(names, chosen)) for chosen in itertools.product(*buckets)]
+    return found

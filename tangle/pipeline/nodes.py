@@ -260,16 +260,8 @@ def choose_bucket(node, feeds, needed=None):
   caller = f"Pipeline sub-model {node.name!r}"
   first = node.graphs[node.buckets[0]].piece
   arrays = take(caller, first, feeds, needed, node.pad)
-  candidates = node.buckets
-  if node.bucket_of is not None:
-    bucket = node.bucket_of(arrays)
-    if bucket not in node.graphs:
-      raise errors.BucketError(
-        f"{caller}: bucket_of returned {bucket!r}, which is not one of the "
-        f"buckets {node.buckets}. Return one of them, or add this one."
-      )
-    candidates = [bucket]
-  elif not first.feeds and len(candidates) > 1:
+  candidates = batches.candidates(caller, node, arrays)
+  if not first.feeds and len(candidates) > 1:
     raise errors.ArgumentError(
       f"{caller}: it has the buckets {candidates} but no feeds, whose shapes "
       f"would choose one. Give Pipeline.add one bucket, or bucket_of."

@@ -364,8 +364,7 @@ class Pipeline:
     needed = None if with_loss else runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
     program = programs.forward_of(self, plan, fetch, with_loss)
-    with runs.explained(caller, sess, runs.fed_by(plan, given)):
-      return faults.call(self, sess, lambda to: program.step(to, given))
+    return program.call(caller, sess, given)
 
   def draw(self, path: hints.Path) -> None:
     """Draws the sub-models, and the boundaries with shapes and bytes.

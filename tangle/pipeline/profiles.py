@@ -57,9 +57,11 @@ class Run(NamedTuple):
   """One run of a step.
 
   Attributes:
-    sub_model: name of the sub-model, `None` for a separate update.
-    kind: `"forward"`, `"backward"`, `"update"`, `"backward and update"`, or
-      `"forward and backward"` for a sub-model that no other reads.
+    sub_model: name of the sub-model, `None` for a separate update and for all
+      sub-models together.
+    kind: `"forward"`, `"backward"`, `"update"`, `"backward and update"`,
+      `"forward and backward"` for a sub-model that no other reads, or
+      `"joint"` for the one run of a `JointTrainer`.
     micro_batch: its number; 0 without micro-batches.
     begin_s: when the client began it, in seconds since 1970.
     end_s: when the client had its results.
@@ -175,7 +177,7 @@ def _events(runs):
   for run in runs:
     label = " ".join(filter(None, [run.sub_model, run.kind]))
     details = {"micro_batch": run.micro_batch}
-    rows.add("runs", run.sub_model or "update", label, run, run.kind, details)
+    rows.add("runs", run.sub_model or run.kind, label, run, run.kind, details)
   for run in runs:
     label = " ".join(filter(None, [run.sub_model, run.kind]))
     for op in sorted(run.ops or (), key=lambda op: op.begin_s):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 
 from tangle import compat
 from tangle.compat import tf1
-from tangle.pipeline import batches, runs, step_runs, tasks
+from tangle.pipeline import batches, faults, runs, step_runs, tasks
 
 
 class Work(NamedTuple):
@@ -79,6 +79,26 @@ class Program:
       run = wrap(work.run, work.sub_model, work.kind, work.micro_batch)
       found._tasks.append(task._replace(work=work._replace(run=run)))
     return found
+
+  def call(self, caller, sess, given, bound=None):
+    """Does what `step` does; explains its error if there is one.
+
+    Args:
+      caller: the name that error messages begin with.
+      sess: the session.
+      given: sub-model → the arrays to feed.
+      bound: what makes the runs; `sess` by default.
+
+    Returns:
+      A `Result`.
+
+    Raises:
+      TangleError: as `faults.call` and `run_errors.reraise`.
+    """
+    with runs.explained(caller, sess, runs.fed_by(self._plan, given)):
+      return faults.call(
+        self._pipeline, bound or sess, lambda to: self.step(to, given)
+      )
 
   def _step(self, sess, keys):
     """Returns the `Step` of runs that share keys."""

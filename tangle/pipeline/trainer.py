@@ -13,7 +13,6 @@ from tangle.partial import monitored
 from tangle.pipeline import (
   batches,
   describing,
-  faults,
   nodes,
   profiles,
   programs,
@@ -69,6 +68,11 @@ class Trainer:
     if (overlap or micro_batches > 1) and threads:
       self._pool = futures.ThreadPoolExecutor(threads, f"{pipeline.name}_runs")
     updates.check_settings(pipeline, clip_norm, self._weights)
+    pieces = {
+      name: next(iter(node.graphs.values())).piece
+      for name, node in pipeline.nodes.items()
+    }
+    updates.check_losses(pipeline, pieces, self._weights)
     with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
       with tf1.name_scope("training") as scope:
         self._scope = scope
@@ -253,11 +257,7 @@ class Trainer:
     parts = updates.parts_of(passes, apart=self._sums is not None)
     cache_key = updates.identify(parts)
     if not cache_key:
-      raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: no trainable variable gets a "
-        f"gradient from the loss. Check that variables are trainable and that "
-        f"no gradient is stopped on the way, or use Pipeline.forward."
-      )
+      updates.refuse(self.pipeline)
     if cache_key not in self._updates:
       graph = self.pipeline.graph
       if graph.finalized:
@@ -316,12 +316,7 @@ class Trainer:
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    with runs.explained(caller, sess, runs.fed_by(plan, given)):
-      return faults.call(
-        self.pipeline,
-        monitored.bind(sess),
-        lambda to: program.step(to, given),
-      )
+    return program.call(caller, sess, given, monitored.bind(sess))
 
   def profile(
     self, sess: hints.Session, batch: hints.Batch, steps: int = 2
@@ -366,12 +361,8 @@ class Trainer:
     Each computes gradients of its own variables, or passes a gradient to
     sub-models that do.
     """
-    if not any(a.graph.piece.loss is not None for a in plan.active):
-      names = [active.node.name for active in plan.active]
-      raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: none of the sub-models {names} has "
-        f"a loss. Add a sub-model with a loss to the batch."
-      )
+    pieces = {a.node.name: a.graph.piece for a in plan.active}
+    updates.check_batch(self.pipeline, pieces)
     gradients_of = {}
     passes = collections.OrderedDict()
     for active in reversed(plan.active):

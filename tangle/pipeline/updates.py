@@ -7,7 +7,7 @@ from tangle import errors, gradients
 from tangle.compat import tf1
 from tangle.graphs import strategies
 from tangle.nets import half
-from tangle.pipeline import pieces
+from tangle.pipeline import pieces as pieces_lib
 
 
 class Update(NamedTuple):
@@ -61,24 +61,12 @@ def check_settings(pipeline, clip_norm, loss_weights):
     loss_weights: sub-model name → weight.
 
   Raises:
-    ArgumentError: if the norm is not positive, no sub-model has a loss, a
-      weight is not a number, or `loss_weights` has the name of a sub-model
-      without a loss.
+    ArgumentError: if the norm is not positive, or a weight is not a number.
   """
   if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
     raise errors.ArgumentError(
       f"Pipeline {pipeline.name!r}: clip_norm must be positive, got "
       f"{clip_norm}. Pass clip_norm=None to turn clipping off."
-    )
-  with_loss = [
-    name
-    for name, node in pipeline.nodes.items()
-    if next(iter(node.graphs.values())).piece.loss is not None
-  ]
-  if not with_loss:
-    raise errors.ArgumentError(
-      f"Pipeline {pipeline.name!r}: no sub-model has a loss. Give the "
-      f"Piece of at least one of them a loss."
     )
   for name, weight in loss_weights.items():
     if not isinstance(weight, numbers.Real):
@@ -87,12 +75,66 @@ def check_settings(pipeline, clip_norm, loss_weights):
         f"be a number, got {weight!r}. If the weight changes from step to "
         f"step, multiply the loss by it in the builder."
       )
+
+
+def check_losses(pipeline, pieces, loss_weights):
+  """Checks that there is a loss to minimize, and each weight is of a loss.
+
+  Args:
+    pipeline: the `Pipeline`.
+    pieces: sub-model → `Piece`, at any bucket.
+    loss_weights: sub-model name → weight.
+
+  Raises:
+    ArgumentError: if no sub-model has a loss, or `loss_weights` has the name
+      of a sub-model without a loss.
+  """
+  with_loss = [name for name, p in pieces.items() if p.loss is not None]
+  if not with_loss:
+    raise errors.ArgumentError(
+      f"Pipeline {pipeline.name!r}: no sub-model has a loss. Give the "
+      f"Piece of at least one of them a loss."
+    )
+  for name in loss_weights:
     if name not in with_loss:
       raise errors.ArgumentError(
         f"Pipeline {pipeline.name!r}: loss_weights has {name!r}; the "
         f"sub-models with a loss are {with_loss}."
         f"{errors.suggest(name, with_loss) or ' Use these names.'}"
       )
+
+
+def check_batch(pipeline, pieces):
+  """Checks that the sub-models of a batch have a loss.
+
+  Args:
+    pipeline: the `Pipeline`.
+    pieces: sub-model → `Piece`, of those that the batch names.
+
+  Raises:
+    ArgumentError: if none of them has a loss.
+  """
+  if all(piece.loss is None for piece in pieces.values()):
+    raise errors.ArgumentError(
+      f"Pipeline {pipeline.name!r}: none of the sub-models {list(pieces)} has "
+      f"a loss. Add a sub-model with a loss to the batch."
+    )
+
+
+def refuse(pipeline):
+  """Raises the error for a step that would change no variable.
+
+  Args:
+    pipeline: the `Pipeline`.
+
+  Raises:
+    ArgumentError: in any case.
+  """
+  raise errors.ArgumentError(
+    f"Pipeline {pipeline.name!r}: no trainable variable gets a gradient from "
+    f"the loss. Check that variables are trainable and that no gradient is "
+    f"stopped on the way, or use forward, which changes no variable."
+  )
 
 
 def parts_of(passes, apart=False):
@@ -162,14 +204,29 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
     op = strategies.apply_gradients(
       optimizer, zip(totals, variables), global_step
     )
-  keys = [node.key for node in pipeline.nodes.values()]
-  for placeholder in pieces.unfed([op], keys):
+  check_placeholders(
+    pipeline, op, [node.key for node in pipeline.nodes.values()]
+  )
+  return Update(op, norm, closing)
+
+
+def check_placeholders(pipeline, op, fed):
+  """Refuses an update that depends on what no step feeds.
+
+  Args:
+    pipeline: the `Pipeline`.
+    op: the op of the update.
+    fed: the placeholders that a step feeds.
+
+  Raises:
+    ArgumentError: if it depends on another one.
+  """
+  for placeholder in pieces_lib.unfed([op], fed):
     raise errors.ArgumentError(
       f"Pipeline {pipeline.name!r}: the update needs the placeholder "
       f"{placeholder.name!r}, which no step feeds. Make it a variable, which "
       f"can be set between steps."
     )
-  return Update(op, norm, closing)
 
 
 def _gather(pipeline, parts):
