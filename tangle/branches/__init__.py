@@ -2,7 +2,7 @@
 
     paths = {"image": branches.Branch(...), ...}
     model = branches.Model(paths, head, loss, target)
-    trainer = model.minimize(tf1.train.AdamOptimizer, mode="mixed")
+    trainer = model.minimize(tf1.train.AdamOptimizer(), mode="mixed")
     trainer.step(sess, model.schema.batch(records))
 
 Batches come from `Schema.batch`, or from `tf.data` through `streams`;

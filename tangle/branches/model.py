@@ -7,7 +7,7 @@ model = branches.Model(
   },
   head=classify, loss=cross_entropy, target=branches.Field(tf1.int32),
 )
-trainer = model.minimize(tf1.train.AdamOptimizer, mode="alternate")
+trainer = model.minimize(tf1.train.AdamOptimizer(), mode="alternate")
 sess.run(tf1.global_variables_initializer())
 result = trainer.step(sess, model.schema.batch(records))
 """
@@ -25,7 +25,6 @@ from typing import (
   Optional,
   Sequence,
   Tuple,
-  Union,
 )
 
 import numpy as np
@@ -308,19 +307,18 @@ class Model:
 
   def minimize(
     self,
-    optimizer: Union[Callable[[], tf1.train.Optimizer], tf1.train.Optimizer],
+    optimizer: Optional[tf1.train.Optimizer] = None,
     mode: str = "alternate",
     clip_norm: Optional[hints.Scalar] = None,
     global_step: Optional[hints.Variable] = None,
     mixtures: Sequence[Iterable[str]] = (),
+    make_optimizer: Optional[Callable[[], tf1.train.Optimizer]] = None,
   ) -> trainers.Trainer:
     """Builds the trainer.
 
     Args:
-      optimizer: a function without arguments that makes a
-        `tf.compat.v1.train.Optimizer`, called for each branch and for the head;
-        or one optimizer for all. State that is not per variable, such as Adam's
-        powers of beta, then counts the steps of the part, or all steps.
+      optimizer: a `tf.compat.v1.train.Optimizer` for all parts. State that is
+        not per variable, such as Adam's powers of beta, counts all steps.
       mode: `"alternate"`: each batch has one type, and each type its own graph;
         `"mixed"`: one graph that takes batches of any types; or `"partial"`:
         branches and head are sub-models of a pipeline.
@@ -328,14 +326,17 @@ class Model:
         variables that a step changes; `None` for no clipping.
       global_step: a variable that each step increments by 1.
       mixtures: for `"partial"`, the groups of types that a batch may mix.
+      make_optimizer: in place of `optimizer`, a function without arguments that
+        makes an optimizer, called for each branch and for the head. State that
+        is not per variable counts the steps of the part.
 
     Returns:
       A `trainers.Trainer`.
 
     Raises:
-      ArgumentError: if `mode` or `optimizer` is not valid, `clip_norm` is not
-        positive, `mixtures` is given for another mode or has an invalid group,
-        or no trainable variable gets a gradient.
+      ArgumentError: if `mode`, `optimizer` or `make_optimizer` is not valid,
+        `clip_norm` is not positive, `mixtures` is given for another mode or has
+        an invalid group, or no trainable variable gets a gradient.
     """
     if mode not in MODES:
       raise errors.ArgumentError(
@@ -348,7 +349,11 @@ class Model:
       )
     arguments = {"mixtures": mixtures} if mode == "partial" else {}
     optimizer = updates.Optimizers(
-      self._caller, optimizer, self.owners(), f"{self.scope}optimizer/"
+      self._caller,
+      optimizer,
+      make_optimizer,
+      self.owners(),
+      f"{self.scope}optimizer/",
     )
     with self.graph.as_default(), tf1.name_scope(self.scope):
       return MODES[mode](self, optimizer, clip_norm, global_step, **arguments)

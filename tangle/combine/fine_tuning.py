@@ -107,7 +107,7 @@ def minimize(
   loss: tf1.Tensor,
   groups: Sequence[Group],
   frozen: Sequence[Any] = (),
-  optimizer: Callable[[Any], tf1.train.Optimizer] = tf1.train.AdamOptimizer,
+  optimizer_at_rate: Callable[[Any], Any] = tf1.train.AdamOptimizer,
   global_step: Optional[hints.Variable] = None,
   clip_norm: Optional[hints.Scalar] = None,
   gradients: Optional[Sequence[Tuple[hints.Gradient, hints.Variable]]] = None,
@@ -130,8 +130,8 @@ def minimize(
     groups: list of `Group`.
     frozen: list of parts that are never trained, each as for `Group.part`. A
       trainable variable that the loss reaches must be in a group or here.
-    optimizer: called with a group's learning rate; returns a
-      `tf.compat.v1.train.Optimizer`.
+    optimizer_at_rate: a function from the learning rate of a group to its
+      `tf.compat.v1.train.Optimizer`; a class is one.
     global_step: a variable that counts steps; required if a group starts later
       than at step 0.
     clip_norm: the gradients of the groups that train at a step are scaled down
@@ -145,10 +145,10 @@ def minimize(
 
   Raises:
     ArgumentError: if there is no group, two groups share a variable, one has no
-      trainable variable, a rate or a step is out of range, `optimizer` makes no
-      optimizer, the loss reaches a variable that is in no group, a step is
-      given without `global_step`, or an update or a reference variable of a
-      group that starts later cannot be put into a conditional.
+      trainable variable, a rate or a step is out of range, `optimizer_at_rate`
+      makes no optimizer, the loss reaches a variable that is in no group, a
+      step is given without `global_step`, or an update or a reference variable
+      of a group that starts later cannot be put into a conditional.
     CutError: if an update of a frozen part runs with the loss.
     DisconnectedError: if the loss reaches no variable of a group.
     ShapeError: if the loss is not a scalar.
@@ -156,7 +156,7 @@ def minimize(
   groups = [Group(*group) for group in groups]
   _check_groups(groups, global_step, clip_norm)
   rates = [group.learning_rate for group in groups]
-  optimizers = strategies.make_optimizers(_CALLER, optimizer, rates)
+  optimizers = strategies.make_optimizers(_CALLER, optimizer_at_rate, rates)
   if loss.shape.ndims != 0:
     raise errors.ShapeError(
       f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "

@@ -7,6 +7,7 @@ has its own branch, and both share the head that classifies the digit.
 """
 
 import collections
+import functools
 
 import numpy as np
 
@@ -93,10 +94,9 @@ class Digits:
       ),
       branches.Field(tf1.int32),
     )
+    make = functools.partial(tf1.train.AdamOptimizer, learning_rate)
     self.trainers = {
-      mode: self.model.minimize(
-        lambda: tf1.train.AdamOptimizer(learning_rate), mode
-      )
+      mode: self.model.minimize(mode=mode, make_optimizer=make)
       for mode in MODES
     }
     self.weights = weights.Weights(tf1.trainable_variables())

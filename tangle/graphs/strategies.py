@@ -112,12 +112,13 @@ def make_optimizers(caller, make, rates):
     ArgumentError: if `make` is no function, or makes no optimizer.
   """
   if not callable(make):
-    remedy = "Give a class, such as tf.compat.v1.train.AdamOptimizer"
-    if hasattr(make, "apply_gradients"):
-      remedy += ", without calling it: it is called with the rate of each group"
+    is_made = hasattr(make, "apply_gradients")
+    name = type(make).__name__ if is_made else "AdamOptimizer"
     raise errors.ArgumentError(
-      f"{caller}: optimizer must be a function from a learning rate to an "
-      f"optimizer, got {make!r}. {remedy}."
+      f"{caller}: optimizer_at_rate must be a function from a learning rate to "
+      f"an optimizer, got {make!r}. Give a class without calling it, such as "
+      f"optimizer_at_rate=tf.compat.v1.train.{name}: it is called with the "
+      f"rate of each group."
     )
   optimizers = [make(rate) for rate in rates]
   for optimizer in optimizers:

@@ -13,7 +13,9 @@ from tests.branches import support
 class AlternateTest(case.GraphTestCase):
   def test_a_batch_of_two_types_is_refused(self):
     model = support.make()
-    trainer = model.minimize(tf1.train.AdamOptimizer, "alternate")
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="alternate"
+    )
     sess = self.session()
     records = [support.record(self.rng, name) for name in model.paths]
     with self.assertRaisesRegex(errors.ArgumentError, "of one type"):
@@ -25,7 +27,7 @@ class AlternateTest(case.GraphTestCase):
     found = tf1.gradients(path.head.loss, variables)
     found = [tf1.convert_to_tensor(g) for g in found]
     trainer = model.minimize(
-      lambda: tf1.train.GradientDescentOptimizer(0.5), "alternate"
+      make_optimizer=lambda: tf1.train.GradientDescentOptimizer(0.5)
     )
     sess = self.session()
     batch = model.schema.batch(

@@ -28,7 +28,9 @@ class MixedTest(case.GraphTestCase):
       support.softmax_loss,
       branches.Field(tf1.int32),
     )
-    trainer = model.minimize(tf1.train.AdamOptimizer, "mixed")
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="mixed"
+    )
     sess = self.session()
     rows = [branches.Record(name, [1.0, 2.0], 1) for name in "aab"]
     trainer.step(sess, model.schema.batch(rows[:2]))
@@ -47,7 +49,9 @@ class MixedTest(case.GraphTestCase):
       support.softmax_loss,
       branches.Field(tf1.int32),
     )
-    trainer = model.minimize(tf1.train.AdamOptimizer, "mixed", clip_norm=1.0)
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="mixed", clip_norm=1.0
+    )
     sess = self.session()
     batch = model.schema.batch([branches.Record("a", [1.0, 2.0], 1)])
     self.assertTrue(np.isfinite(trainer.step(sess, batch).global_norm))
@@ -56,7 +60,9 @@ class MixedTest(case.GraphTestCase):
 
   def test_the_graph_grows_by_updates_only(self):
     model = support.make(("image", "token", "pair"))
-    trainer = model.minimize(tf1.train.AdamOptimizer, "mixed")
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="mixed"
+    )
     before = {op.name for op in self.graph.get_operations()}
     trainer.prepare(["image", "token"])
     new = [op for op in self.graph.get_operations() if op.name not in before]

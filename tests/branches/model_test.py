@@ -126,7 +126,7 @@ class ModelTest(case.GraphTestCase):
 
     model = self.make(a=branches.Branch(network, tf1.float32, [2]))
     with self.assertRaisesRegex(errors.ArgumentError, "called again"):
-      model.minimize(tf1.train.AdamOptimizer, "partial")
+      model.minimize(make_optimizer=tf1.train.AdamOptimizer, mode="partial")
 
   def test_the_loss_must_be_one_float_a_record(self):
     a = dense()
@@ -140,7 +140,7 @@ class ModelTest(case.GraphTestCase):
 
   def test_bad_settings_of_training_are_refused(self):
     model = self.make(a=dense(name="a"), b=dense(name="b"))
-    optimizer = tf1.train.AdamOptimizer
+    optimizer = tf1.train.AdamOptimizer()
     before = self.count_ops()
     for part, arguments in (
       ("mode must be", (optimizer, "all")),
@@ -159,7 +159,7 @@ class ModelTest(case.GraphTestCase):
     model = self.make(tf1.identity, **known)
     for way in ("alternate", "mixed", "partial"):
       with self.assertRaisesRegex(errors.ArgumentError, "gradient"):
-        model.minimize(tf1.train.AdamOptimizer, way)
+        model.minimize(make_optimizer=tf1.train.AdamOptimizer, mode=way)
 
   def test_predict_checks_the_batch(self):
     model = support.make()

@@ -12,7 +12,9 @@ from tests.branches import support
 class PartialTest(case.GraphTestCase):
   def test_a_mix_that_is_not_named_is_refused(self):
     model = support.make()
-    trainer = model.minimize(tf1.train.AdamOptimizer, "partial")
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="partial"
+    )
     sess = self.session()
     records = [support.record(self.rng, name) for name in model.paths]
     with self.assertRaisesRegex(errors.ArgumentError, "mixtures"):
@@ -34,7 +36,9 @@ class PartialTest(case.GraphTestCase):
 
   def test_only_the_branch_of_the_batch_runs(self):
     model = support.make()
-    trainer = model.minimize(tf1.train.AdamOptimizer, "partial")
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="partial"
+    )
     sess = self.session()
     batch = model.schema.batch([support.record(self.rng, "image")])
     # Nothing feeds the other branch: it would fail if it ran.
@@ -82,13 +86,19 @@ class PartialTest(case.GraphTestCase):
     with self.assertRaisesRegex(
       errors.ArgumentError, "two or more of the"
     ) as e:
-      model.minimize(tf1.train.AdamOptimizer, "partial", mixtures=mixtures)
+      model.minimize(
+        make_optimizer=tf1.train.AdamOptimizer,
+        mode="partial",
+        mixtures=mixtures,
+      )
     self.assertIn(repr(mixtures[-1]), str(e.exception))
 
   def test_types_of_a_mixture_may_come_in_any_order(self):
     model = support.make()
     trainer = model.minimize(
-      tf1.train.AdamOptimizer, "partial", mixtures=[("token", "image")]
+      make_optimizer=tf1.train.AdamOptimizer,
+      mode="partial",
+      mixtures=[("token", "image")],
     )
     self.assertIn("mixed_image_token", trainer.pipeline.nodes)
     sess = self.session()

@@ -44,7 +44,8 @@ def minimize(model, optimizer, way, **settings):
   """Returns a trainer that takes mixed batches, if the way takes any."""
   if way == "partial" and len(model.paths) > 1:
     settings["mixtures"] = MIXTURES
-  return model.minimize(optimizer, way, **settings)
+  kind = "make_optimizer" if callable(optimizer) else "optimizer"
+  return model.minimize(mode=way, **{kind: optimizer}, **settings)
 
 
 def record(rng, name, dtype=np.float64):

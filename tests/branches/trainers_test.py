@@ -169,7 +169,7 @@ class TrainersTest(case.GraphTestCase):
       support.softmax_loss,
       branches.Field(tf1.int32),
     )
-    trainer = model.minimize(tf1.train.AdamOptimizer, way)
+    trainer = model.minimize(make_optimizer=tf1.train.AdamOptimizer, mode=way)
     sess = self.session()
     for name, value, part in (
       ("one", 1, "table"),
@@ -240,7 +240,7 @@ class TrainersTest(case.GraphTestCase):
       branches.Field(tf1.int32),
     )
     trainer = model.minimize(
-      lambda: tf1.train.GradientDescentOptimizer(0.5), way
+      make_optimizer=lambda: tf1.train.GradientDescentOptimizer(0.5), mode=way
     )
     sess = self.session()
     batch = model.schema.batch([branches.Record("b", [1.0, -2.0], 2)])
@@ -266,7 +266,9 @@ class TrainersTest(case.GraphTestCase):
 
   def test_a_finalized_graph_takes_nothing_else(self):
     model = support.make(("image", "token", "pair"))
-    trainer = model.minimize(tf1.train.AdamOptimizer, "mixed")
+    trainer = model.minimize(
+      make_optimizer=tf1.train.AdamOptimizer, mode="mixed"
+    )
     sess = self.session()
     self.graph.finalize()
     with self.assertRaisesRegex(errors.GraphError, "prepare"):

@@ -16,14 +16,16 @@ class OptimizersTest(case.GraphTestCase):
     self.b = self.variable("b", np.zeros(2))
     self.owners = {self.a.name: "first", self.b.name: "second"}
 
-  def make(self, optimizer):
-    return updates.Optimizers("test", optimizer, self.owners, "update/")
+  def make(self, optimizer=None, make=None):
+    return updates.Optimizers("test", optimizer, make, self.owners, "update/")
 
   def gradients(self, *variables):
     return [(tf1.constant([1.0, 2.0], tf1.float64), v) for v in variables]
 
   def test_a_part_that_comes_late_begins_as_in_its_first_step(self):
-    optimizers = self.make(lambda: tf1.train.AdamOptimizer(0.1, epsilon=0.0))
+    optimizers = self.make(
+      make=lambda: tf1.train.AdamOptimizer(0.1, epsilon=0.0)
+    )
     both = optimizers.apply_gradients(self.gradients(self.a, self.b))
     one = optimizers.apply_gradients(self.gradients(self.a))
     sess = self.session()
@@ -50,7 +52,7 @@ class OptimizersTest(case.GraphTestCase):
 
   def test_the_step_is_counted_once(self):
     step = self.variable("step", np.int64(0), trainable=False)
-    optimizers = self.make(lambda: tf1.train.GradientDescentOptimizer(0.5))
+    optimizers = self.make(make=lambda: tf1.train.GradientDescentOptimizer(0.5))
     op = optimizers.apply_gradients(self.gradients(self.a, self.b), step)
     sess = self.session()
     sess.run(op)
@@ -58,14 +60,23 @@ class OptimizersTest(case.GraphTestCase):
     self.assert_close(sess.run(self.a), np.array([-0.5, -1.0]))
 
   def test_what_is_no_optimizer_is_refused(self):
-    for wrong in ("adam", lambda: None):
-      with self.assertRaisesRegex(errors.ArgumentError, "optimizer must be"):
-        self.make(wrong)
+    adam = tf1.train.AdamOptimizer
+    for optimizer, make, message in (
+      ("adam", None, "optimizer must be an optimizer, got 'adam'"),
+      (adam, None, "got the class AdamOptimizer.*make_optimizer=AdamOptimizer"),
+      (lambda: adam(), None, r"got the function make.*optimizer=make\(\), for"),
+      (None, None, "Pass optimizer=.*, or make_optimizer="),
+      (adam(), adam, "not both"),
+      (None, adam(), "must be a function without arguments.*Pass optimizer="),
+      (None, lambda: None, "optimizer must be an optimizer, got None"),
+    ):
+      with self.assertRaisesRegex(errors.ArgumentError, message):
+        self.make(optimizer, make)
 
   def test_a_function_must_make_new_optimizers(self):
     one = tf1.train.GradientDescentOptimizer(0.1)
     with self.assertRaisesRegex(errors.ArgumentError, "twice"):
-      self.make(lambda: one)
+      self.make(make=lambda: one)
 
 
 class ApplyTest(case.GraphTestCase):

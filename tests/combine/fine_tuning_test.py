@@ -87,7 +87,7 @@ class FreezingTest(TuningTestCase):
       loss,
       [Group(self.model.part("top"), 0.1)],
       frozen=[self.model.part("low"), self.model.part("norm")],
-      optimizer=optimizer,
+      optimizer_at_rate=optimizer,
     )
     sess = self.session()
     moved = set().union(*self.run_steps(sess, tuning.train_op, 100))
@@ -113,7 +113,7 @@ class FreezingTest(TuningTestCase):
         loss,
         [Group([self.model.part(name) for name in trained], 0.1)],
         [p for name, p in self.model.parts.items() if name not in trained],
-        optimizer=tf1.train.GradientDescentOptimizer,
+        optimizer_at_rate=tf1.train.GradientDescentOptimizer,
       )
       made = self.graph.get_operations()[before:]
       counts.append(len([op for op in made if op.type == "MatMul"]))
@@ -138,7 +138,7 @@ class RatesTest(TuningTestCase):
     tuning = combine.minimize(
       loss,
       groups,
-      optimizer=tf1.train.GradientDescentOptimizer,
+      optimizer_at_rate=tf1.train.GradientDescentOptimizer,
       global_step=self.step,
     )
     variables = tuning.variables[0] + tuning.variables[1]
@@ -159,7 +159,7 @@ class RatesTest(TuningTestCase):
     tuning = combine.minimize(
       loss,
       [Group([low, norm], 1.0, 1), Group(top, 1.0)],
-      optimizer=tf1.train.GradientDescentOptimizer,
+      optimizer_at_rate=tf1.train.GradientDescentOptimizer,
       global_step=self.step,
       clip_norm=0.01,
     )
@@ -180,7 +180,7 @@ class RatesTest(TuningTestCase):
     tuning = combine.minimize(
       loss,
       [Group(self.model, 0.5)],
-      optimizer=tf1.train.GradientDescentOptimizer,
+      optimizer_at_rate=tf1.train.GradientDescentOptimizer,
       gradients=given,
     )
     sess = self.session()
@@ -195,7 +195,7 @@ class RatesTest(TuningTestCase):
     combine.minimize(
       loss,
       [Group(self.model, 0.5)],
-      optimizer=tf1.train.GradientDescentOptimizer,
+      optimizer_at_rate=tf1.train.GradientDescentOptimizer,
       name="here",
     )
     self.assert_ops_under("here", before)
@@ -217,7 +217,7 @@ class UnfreezingTest(TuningTestCase):
     self.assertEqual([group.unfreeze_step for group in groups], [6, 3, 0])
     self.assertAlmostEqual(groups[0].learning_rate, 0.1 / 2.6**2)
     tuning = combine.minimize(
-      loss, groups, optimizer=optimizer, global_step=self.step
+      loss, groups, optimizer_at_rate=optimizer, global_step=self.step
     )
     sess = self.session()
     mine = [set(tuning_names(tuning, k)) for k in range(3)]
@@ -261,7 +261,7 @@ class UnfreezingTest(TuningTestCase):
     tuning = combine.minimize(
       loss,
       [Group([table], 0.25, 1)],
-      optimizer=tf1.train.GradientDescentOptimizer,
+      optimizer_at_rate=tf1.train.GradientDescentOptimizer,
       global_step=step,
     )
     sess = self.session()
