@@ -15,7 +15,7 @@ layer, a Sonnet module, a plain function. A combination is a network too.
 
 from tangle.combine.cutting import Cut, cut
 from tangle.combine.fine_tuning import Group, Tuning, gradual, minimize
-from tangle.combine.loading import Pretrained, Report, pretrained
+from tangle.combine.loading import LoadReport, Pretrained, pretrained
 from tangle.combine.parallels import Parallel, parallel
 from tangle.combine.parts import Combined, Part
 from tangle.combine.sequences import Sequential, sequential
@@ -28,7 +28,7 @@ __all__ = [
   "Parallel",
   "Part",
   "Pretrained",
-  "Report",
+  "LoadReport",
   "Sequential",
   "Shared",
   "Tuning",

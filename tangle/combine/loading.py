@@ -31,7 +31,7 @@ class Mismatch(NamedTuple):
   why: str
 
 
-class Report(NamedTuple):
+class LoadReport(NamedTuple):
   """Which saved variable goes where.
 
   Attributes:
@@ -72,25 +72,25 @@ class Pretrained:
   """Saved weights that fit a part; see `pretrained`.
 
   Attributes:
-    report: the `Report`.
+    report: the `LoadReport`.
     variables: the variables that are loaded.
   """
 
   def __init__(
-    self, variables: List[hints.Variable], loaders: List[Any], report: Report
+    self, variables: List[hints.Variable], loaders: Any, report: LoadReport
   ) -> None:
     """Stores what `pretrained` made; each of `loaders` has `restore(sess)`."""
     self.variables, self.report = variables, report
     self._loaders = loaders
 
-  def load(self, sess: hints.Session) -> Report:
+  def load(self, sess: hints.Session) -> LoadReport:
     """Sets the variables to the saved values, bit by bit.
 
     Args:
       sess: a session; run initializers before this call.
 
     Returns:
-      The `Report`.
+      The `LoadReport`.
     """
     for loader in self._loaders:
       loader.restore(sess)
@@ -205,7 +205,7 @@ def pretrained(
       loaded[variable.op.name] = entry.name
       pairs.append((variable, entry))
   missing = [v.op.name for v in variables if v.op.name not in wanted]
-  report = Report(path, loaded, missing, left_out, mismatched)
+  report = LoadReport(path, loaded, missing, left_out, mismatched)
   incomplete = mismatched or (missing and mapping is None)
   if not loaded or (strict and incomplete):
     raise errors.DataError(
@@ -231,7 +231,7 @@ def _of_keras(path, model, strict, name):
       mismatched.append(Mismatch(variable.op.name, source, why))
     else:
       present.append((variable, source, array))
-  report = Report(
+  report = LoadReport(
     path,
     {variable.op.name: source for variable, source, _ in present},
     [variable.op.name for variable, _, array in found if array is None],

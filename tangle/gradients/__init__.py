@@ -20,7 +20,7 @@ from tangle.gradients.balancing import (
 from tangle.gradients.combining import Combined, combine, explain
 from tangle.gradients.gramians import gramian
 from tangle.gradients.options import METHODS
-from tangle.gradients.reports import Report, report, summarize
+from tangle.gradients.reports import GradientReport, report, summarize
 from tangle.gradients.totals import total
 from tangle.gradients.turns import take_turns
 
@@ -31,7 +31,7 @@ __all__ = [
   "DynamicWeightAveraging",
   "GradNorm",
   "RandomWeighting",
-  "Report",
+  "GradientReport",
   "UncertaintyWeighting",
   "combine",
   "explain",

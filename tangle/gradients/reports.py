@@ -9,7 +9,7 @@ from tangle.compat import tf1
 from tangle.gradients import combining
 
 
-class Report(NamedTuple):
+class GradientReport(NamedTuple):
   """Numbers about a combination of K gradients, as float64 tensors.
 
   Attributes:
@@ -29,7 +29,9 @@ class Report(NamedTuple):
   gains: Optional[tf1.Tensor]
 
 
-def report(combined: combining.Combined, name: str = "report") -> Report:
+def report(
+  combined: combining.Combined, name: str = "report"
+) -> GradientReport:
   """Computes the weights, norms, cosines and gains of a combined gradient.
 
   Args:
@@ -37,7 +39,7 @@ def report(combined: combining.Combined, name: str = "report") -> Report:
     name: name scope of the new ops.
 
   Returns:
-    A `Report`.
+    A `GradientReport`.
 
   Raises:
     ArgumentError: if there is no Gramian, because one backward pass was enough.
@@ -59,7 +61,7 @@ def report(combined: combining.Combined, name: str = "report") -> Report:
       gains = tf1.linalg.matvec(gram, weights)
       square = tf1.reduce_sum(gains * weights)
       norm = tf1.sqrt(tf1.maximum(square, 0.0))
-    return Report(weights, norms, cosines, norm, gains)
+    return GradientReport(weights, norms, cosines, norm, gains)
 
 
 def summarize(

@@ -62,7 +62,7 @@ class PretrainedTest(support.CombineTestCase):
     self.assert_bits(head, before)
     self.assertEqual(
       report,
-      combine.Report(
+      combine.LoadReport(
         prefix,
         {
           "sequential/base/dense/kernel": "encoder/kernel",
