@@ -139,12 +139,13 @@ def compare(
     if method not in METHODS:
       raise errors.ArgumentError(
         f"multi_task.compare: calculator_methods must be among "
-        f"{', '.join(METHODS)}, got {method!r}"
+        f"{', '.join(METHODS)}, got {method!r}. Name some of them."
       )
   if min(seeds, steps, every) < 1 or not scale > 0:
     raise errors.ArgumentError(
       f"multi_task.compare: seeds, steps and every must be at least 1 and "
-      f"scale positive, got {seeds}, {steps}, {every} and {scale}"
+      f"scale positive, got {seeds}, {steps}, {every} and {scale}. "
+      f"Give larger numbers."
     )
   curves = {form: {} for form in digits_lib.FORMATS}
   done = 0

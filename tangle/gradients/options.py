@@ -43,6 +43,7 @@ def check_method(caller, method, options, count):
   if method not in METHODS:
     raise errors.ArgumentError(
       f"{caller}: method must be one of {', '.join(METHODS)}, got {method!r}."
+      f"{errors.suggest(method, METHODS)}"
     )
   known = _OPTIONS.get(method)
   if known is None:

@@ -93,6 +93,7 @@ def predicate(caller, residuals):
   raise errors.ArgumentError(
     f"{caller}: residuals must be 'frontier', 'all', 'none', 'min_cut', a "
     f"tangle.Budget or a predicate of a tensor, got {residuals!r}."
+    f"{errors.suggest(residuals, (FRONTIER, ALL, NONE, 'min_cut'))}"
   )
 
 

@@ -117,7 +117,8 @@ def check_piece(caller, piece, reads, graph):
   if not isinstance(piece, Piece):
     raise errors.ArgumentError(
       f"{caller}: the builder must return a tangle.Piece, got "
-      f"{type(piece).__name__}."
+      f"{type(piece).__name__}. Return tangle.Piece(feeds=..., outputs=..., "
+      f"loss=...)."
     )
   for part in ("feeds", "outputs", "metrics"):
     tensors = list(getattr(piece, part).values())

@@ -63,10 +63,11 @@ def check_settings(pipeline, clip_norm, loss_weights):
   Raises:
     ArgumentError: if the norm is not positive, or a weight is not a number.
   """
-  if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
+  is_text = isinstance(clip_norm, (str, bytes))
+  if is_text or (isinstance(clip_norm, numbers.Real) and not clip_norm > 0):
     raise errors.ArgumentError(
       f"Pipeline {pipeline.name!r}: clip_norm must be positive, got "
-      f"{clip_norm}. Pass clip_norm=None to turn clipping off."
+      f"{clip_norm!r}. Pass clip_norm=None to turn clipping off."
     )
   for name, weight in loss_weights.items():
     if not isinstance(weight, numbers.Real):

@@ -16,8 +16,8 @@ from typing import Any, Callable, Mapping, NamedTuple, Optional
 from tangle import errors, files, hints
 from tangle.compat import tf1
 from tangle.pipeline import pipeline
-from tangle.training import checkpoints as checkpoints_lib
 from tangle.training import (
+  arguments,
   failures,
   interrupts,
   meters,
@@ -26,6 +26,7 @@ from tangle.training import (
   schedules,
   stopping,
 )
+from tangle.training import checkpoints as checkpoints_lib
 from tangle.training import metrics_writer as metrics_writer_lib
 from tangle.training import sources as sources_lib
 
@@ -181,12 +182,14 @@ class Loop:
         `runs.started`; by default `run` takes it.
 
     Raises:
-      ArgumentError: if a number of steps or `patience` is less than 1,
-        `source` is no source, there are no variables, or there is `patience`
-        without `validate`.
+      ArgumentError: if a number of steps or `patience` is less than 1, what
+        should be a function is not, `source` is no source, there are no
+        variables, or there is `patience` without `validate`.
       GraphError: if the graph is finalized.
     """
-    _check_numbers(max_steps, report_every, validate_every, checkpoint_every)
+    numbers = max_steps, report_every, validate_every, checkpoint_every
+    arguments.check_numbers(numbers)
+    arguments.check_functions((feeds, validate, progress, report, reopen))
     sources_lib.check("Loop", source)
     if patience is not None and validate is None:
       raise errors.ArgumentError(
@@ -201,13 +204,11 @@ class Loop:
     self._checkpoint_every_s = checkpoint_every_s
     self._progress = progress or (lambda step, max_steps, result: None)
     report = report or logging.getLogger(__name__).info
-    writer = self.metrics_writer = metrics_writer_lib.MetricsWriter(
-      measure, label, with_perplexity, report
-    )
+    options = measure, label, with_perplexity, report
+    writer = self.metrics_writer = metrics_writer_lib.MetricsWriter(*options)
     self._patience = stopping.Patience(patience)
     self._parts = {"metrics_writer": writer, "patience": self._patience}
-    if rate is not None:
-      self._parts["rate"] = rate
+    self._parts.update({} if rate is None else {"rate": rate})
     self._parts.update((f"extra {k}", v) for k, v in (extra or {}).items())
     if checkpoints is None:
       folder = os.path.join(out_dir, "checkpoints")
@@ -388,13 +389,3 @@ class Loop:
     state = parts.state(self._parts, self._loss, self._stream.position)
     self.checkpoints.save(self.sess, self._step, state, self._score)
     self._saved_step, self._saved_s = self._step, time.monotonic()
-
-
-def _check_numbers(*values):
-  names = "max_steps", "report_every", "validate_every", "checkpoint_every"
-  for name, value in zip(names, values):
-    is_left_out = name == "checkpoint_every" and value is None
-    if not is_left_out and (value is None or value < 1):
-      raise errors.ArgumentError(
-        f"Loop: {name} must be at least 1, got {value}."
-      )

@@ -181,7 +181,8 @@ def _named(name):
 def _check_file(folder, name, wanted):
   if not files.is_plain_name(name) or name == NAME:
     raise errors.DataError(
-      f"{NAME} names {name!r}, which is not a file of its folder"
+      f"{NAME} names {name!r}, which is not the name of a file in its "
+      f"folder: a manifest lists plain names, without a path"
     )
   path = os.path.join(folder, name)
   with _named(name):

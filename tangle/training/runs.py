@@ -224,7 +224,7 @@ def read(run_dir):
     if not files.is_plain_name(name):
       raise errors.DataError(
         f"runs.read: {os.path.join(run_dir, FILE)!r} names {name!r}, which is "
-        f"not a file of its folder. {remedy}"
+        f"not the name of a file in its folder. {remedy}"
       )
     if not os.path.lexists(path):
       raise errors.DataError(f"runs.read: {path!r} is missing. {remedy}")

@@ -109,6 +109,7 @@ class CombiningTest(case.GraphTestCase):
 
   @parameterized.named_parameters(
     ("method", "nothing", {}, "method must be one of"),
+    ("misspelt", "pcgard", {}, "Perhaps 'pcgrad' is meant"),
     ("option", "mean", {"weights": [1, 1]}, "no option 'weights'"),
     ("few", "weighted", {"weights": [1]}, "2 numbers"),
     ("negative", "weighted", {"weights": [1, -1]}, "at least 0"),

@@ -39,7 +39,7 @@ class CheckPieceTest(case.GraphTestCase):
 
   @parameterized.parameters(None, 3, "x", [{}], ({},))
   def test_something_else_than_a_piece(self, piece):
-    message = "here: the builder must return a tangle.Piece, got"
+    message = "here: the builder must return a tangle.Piece, got .* Return"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       pieces.check_piece("here", piece, [], self.graph)
 

@@ -200,6 +200,7 @@ class AddTest(support.PipelineTestCase):
     ),
     ("no_alternative", {"reads": {"x": []}}, "at least one, got"),
     ("residuals", {"residuals": "some"}, "residuals must be .*got 'some'"),
+    ("misspelt", {"residuals": "mincut"}, "Perhaps 'min_cut' is meant"),
   )
   def test_bad_argument_adds_nothing(self, options, message):
     options = dict({"name": "decoder", "build": self.layer}, **options)

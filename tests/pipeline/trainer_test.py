@@ -299,7 +299,7 @@ class ErrorsTest(support.PipelineTestCase):
       weights = {"decoder": tf1.ones([])}
       pipeline.minimize(support.Recorder(), loss_weights=weights)
 
-  @parameterized.parameters(0, -1.0, float("nan"))
+  @parameterized.parameters(0, -1.0, float("nan"), "5")
   def test_norm_that_nothing_can_be_clipped_to(self, norm):
     pipeline = encoder_and_decoder(self).pipeline()
     message = "clip_norm must be positive, got .* clip_norm=None"

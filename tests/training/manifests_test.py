@@ -118,7 +118,7 @@ class ManifestsTest(parameterized.TestCase):
           whole["sha256"] = manifests._digest(whole["content"])
 
         self.change(change)
-        self.assert_damaged("names .*, which is not a file of its folder")
+        self.assert_damaged("names .*, which is not the name of a file")
 
   @parameterized.named_parameters(
     ("step_text", {"step": "7"}),

@@ -149,7 +149,7 @@ class RunsTest(parameterized.TestCase):
     content = runs.read(self.folder)
     content["texts"] = {name: "0" * 64}
     runs.write(self.folder, content)
-    self.assert_refused("which is not a file of its folder")
+    self.assert_refused("which is not the name of a file")
 
   def test_a_run_without_its_settings_is_refused(self):
     self.start()
