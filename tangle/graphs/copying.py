@@ -39,6 +39,9 @@ def copy(ops, targets, replace, name="copy"):
     for control in op.control_inputs:
       if control.name in copied:
         node.input.append("^" + control.name)
+  for source in dict.fromkeys(op.graph for op in ops if _calls_functions(op)):
+    if source is not graph:
+      graph_def.library.MergeFrom(source.as_graph_def().library)
   wanted = [
     tensor.name
     for tensor in targets
@@ -100,9 +103,13 @@ def _is_free(op, awaited):
     op in awaited
     or op.control_inputs
     or "_class" in op.node_def.attr
-    or any("func" in attr.type for attr in op.op_def.attr)
+    or _calls_functions(op)
     or compat.in_v1_control_flow(op)
   )
+
+
+def _calls_functions(op):
+  return any("func" in attr.type for attr in op.op_def.attr)
 
 
 def add_node(graph_def, op, copied, replace, links):

@@ -154,6 +154,19 @@ class FunctionsTest(case.GraphTestCase):
     found = self.session().run(copy, {other: np.ones(2)})
     np.testing.assert_array_equal(found, [8.0, 8.0])
 
+  def test_functions_of_another_graph_are_copied_with_the_ops(self):
+    self.use_control_flow(v2=True)
+    other = tf1.Graph()
+    with other.as_default():
+      x = tf1.placeholder(tf1.float64, [2], name="x")
+      y = tf1.cond(tf1.reduce_sum(x) > 0, lambda: 8 * x, lambda: -x)
+    x = tf1.placeholder(tf1.float64, [2])
+    ops = [op for op in walk.ancestors([y]) if op.name != "x"]
+    (copy,) = copying.copy(ops, [y], {"x:0": x})
+    for value, expected in ((1.0, 8.0), (-1.0, 1.0)):
+      found = self.session().run(copy, {x: np.full(2, value)})
+      np.testing.assert_array_equal(found, [expected, expected])
+
 
 class LengthTest(case.GraphTestCase):
   def test_a_copy_does_not_recur(self):

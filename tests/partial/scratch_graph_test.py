@@ -159,6 +159,28 @@ class AsideTest(case.GraphTestCase):
         return tf1.tanh(x)
     return x * tf1.py_func(lambda x: np.sin(x), [x], tf1.float64)
 
+  def test_a_gradient_may_call_functions(self):
+    self.use_control_flow(v2=True)  # its gradient is a conditional on shapes
+    x = tf1.placeholder(tf1.float64, [None], name="x")
+    diagonal = tf1.placeholder(tf1.float64, [None], name="diagonal")
+    y = tf1.linalg.set_diag(tf1.linalg.diag(tf1.square(x)), diagonal)
+    y = tf1.reduce_sum(tf1.square(y), 1)
+    piece = split.Split("test", [x, diagonal], [y])
+    upstream = tf1.placeholder(tf1.float64, [None])
+    found = [
+      self.connect(piece, scratch_graph.differentiate(piece, [upstream])),
+      split.flatten(
+        scratch_graph.differentiate_in_forward_run(piece, [upstream])
+      )[0],
+      tf1.gradients(y, [x, diagonal], upstream),
+    ]
+    feeds = [self.normal(3) for _ in range(3)]
+    feed_dict = dict(zip([x, diagonal, upstream], feeds))
+    split_twice, joint = self.session().run([found[:2], found[2]], feed_dict)
+    for gradients in split_twice:
+      for one, other in zip(gradients, joint):
+        self.assert_close(one, other)
+
   def test_a_constant_that_waits_is_left_alone(self):
     x = tf1.placeholder(tf1.float64, [3, 2])
     count = self.variable("count", np.float64(0.0), trainable=False)
