@@ -48,7 +48,7 @@ def take_turns(
       f"{len({id(found) for found in optimizers})} of them different."
     )
   for optimizer in optimizers:
-    strategies.check_optimizer(_CALLER, optimizer)
+    strategies.check_optimizer(_CALLER, optimizer, computes=True)
   if variables is None:
     variables = losses[0].graph.get_collection(
       tf1.GraphKeys.TRAINABLE_VARIABLES

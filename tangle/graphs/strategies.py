@@ -64,16 +64,28 @@ def check(caller, variables):
       )
 
 
-def check_optimizer(caller, optimizer):
-  """Refuses what cannot apply gradients.
+_DELEGATES = (
+  "ModelAverageOptimizer",
+  "MovingAverageOptimizer",
+  "SyncReplicasOptimizer",
+  "VariableClippingOptimizer",
+)
+"""Optimizers whose `compute_gradients` only calls that of another."""
+
+
+def check_optimizer(caller, optimizer, computes=False):
+  """Refuses what cannot apply gradients, or does more than to apply them.
 
   Args:
     caller: the name that error messages begin with.
     optimizer: the argument.
+    computes: whether `compute_gradients` of the optimizer will be called; if
+      not, an optimizer that changes this method is refused.
 
   Raises:
     ArgumentError: if it is an optimizer of Keras, a class, a train op, or
-      anything else than an optimizer.
+      anything else than an optimizer; or if it computes gradients in its own
+      way, as loss scaling does.
   """
   remedy = "Give an optimizer, such as tf.compat.v1.train.AdamOptimizer()"
   if _is_of_keras(optimizer):
@@ -91,9 +103,29 @@ def check_optimizer(caller, optimizer):
   elif not callable(getattr(optimizer, "apply_gradients", None)):
     given = repr(optimizer)
   else:
+    if not computes:
+      _check_gradients(caller, optimizer)
     return
   raise errors.ArgumentError(
     f"{caller}: optimizer must be an optimizer, got {given}. {remedy}."
+  )
+
+
+def _check_gradients(caller, optimizer):
+  """Refuses an optimizer that has its own `compute_gradients`."""
+  while type(optimizer).__name__ in _DELEGATES:
+    own = vars(optimizer)
+    optimizer = own.get("_opt", own.get("_optimizer"))
+  kind = type(optimizer)
+  method = getattr(kind, "compute_gradients", None)
+  if method in (None, tf1.train.Optimizer.compute_gradients):
+    return
+  raise errors.ArgumentError(
+    f"{caller}: optimizer is a {kind.__name__}, which has a compute_gradients "
+    f"of its own (loss scaling and averaging over workers are done there). "
+    f"The gradients are computed without it, so that this would be lost. Give "
+    f"the optimizer that it wraps, or do the same in apply_gradients of a "
+    f"subclass."
   )
 
 

@@ -36,6 +36,29 @@ class CheckOptimizerTest(case.GraphTestCase):
     for optimizer in (tf1.train.AdamOptimizer(), Own()):
       strategies.check_optimizer("Here", optimizer)
 
+  def test_an_optimizer_with_its_own_gradients_is_refused(self):
+    class Scaled(tf1.train.GradientDescentOptimizer):
+      """As loss scaling does."""
+
+      def compute_gradients(self, loss, *args, **kwargs):
+        pairs = super().compute_gradients(1024.0 * loss, *args, **kwargs)
+        return [(gradient / 1024.0, variable) for gradient, variable in pairs]
+
+    def delegating(optimizer):
+      return tf1.train.SyncReplicasOptimizer(optimizer, 1)
+
+    plain = tf1.train.GradientDescentOptimizer(0.1)
+    strategies.check_optimizer("Here", delegating(plain))
+    strategies.check_optimizer("Here", Scaled(0.1), computes=True)
+    for given in (Scaled(0.1), delegating(Scaled(0.1))):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        strategies.check_optimizer("Here", given)
+      self.assert_message(
+        caught.exception,
+        "Here: optimizer is a Scaled, ",
+        "Give the optimizer that it wraps",
+      )
+
   def test_what_is_no_optimizer_is_refused(self):
     v = self.variable("v", np.float64(1))
     op = tf1.train.GradientDescentOptimizer(0.1).minimize(v * v, name="train")
