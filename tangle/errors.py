@@ -8,7 +8,110 @@ argument, what was expected, what was given, and the remedy.
 from __future__ import annotations
 
 import difflib
+import functools
+import gc
+import sys
+import types
 from typing import Iterable
+
+_PROGRAMS = ("tangle.benchmarks.", "tangle.experiments.")
+_THROUGH = (  # packages through which tangle calls its own functions
+  "concurrent",
+  "contextlib",
+  "copy",
+  "functools",
+  "keras",
+  "numpy",
+  "pickle",
+  "tensorflow",
+  "tensorflow_core",  # the package of TensorFlow 1.15
+  "tensorflow_estimator",
+  "threading",
+  "tree",
+  "weakref",
+  "wrapt",
+)
+
+
+def caller() -> str:
+  """Returns the name with which a message of tangle begins.
+
+  This is the public function of tangle that the user called, however deep in
+  tangle the message is made: `"route"`, `"Replicas.add"`, or `"Replicas"` for
+  its constructor. If tangle calls a function of the user, and that calls tangle
+  again, the name is that of the second call.
+
+  An object with an attribute `error_label` is called so, not by its class:
+  `"Pipeline 'p': build"`. The labels of further objects whose methods are on
+  the way follow: `"Pipeline 'p': build, sub-model 'encoder'"`.
+
+  This reads the stack, which takes a while: call it only for a message.
+  """
+  frames, own = [], None  # the innermost frame first
+  frame = sys._getframe(1)
+  while frame is not None:
+    package = _package(frame)
+    if package not in _THROUGH:
+      own = own or package
+      if package != own:
+        break
+      frames.append(frame)
+    frame = frame.f_back
+  name, labels = None, []
+  for frame in reversed(frames):
+    label = _label(_receiver(frame))
+    if name is None:
+      name = _public_name(frame)
+    elif label and label not in labels:
+      name += f", {label}"
+    labels.append(label)
+  return name or frames[-1].f_globals["__name__"].split(".")[-1]
+
+
+def _package(frame):
+  """Returns the package of a frame; a module of a program is its own."""
+  module = frame.f_globals.get("__name__", "")
+  return module if module.startswith(_PROGRAMS) else module.split(".")[0]
+
+
+def _receiver(frame):
+  """Returns the object or class whose method runs, `None` for a function."""
+  return frame.f_locals.get("self", frame.f_locals.get("cls"))
+
+
+def _label(receiver):
+  label = getattr(receiver, "error_label", None)
+  return label if isinstance(label, str) else None
+
+
+def _public_name(frame):
+  """Returns the name of a public function or method, otherwise `None`."""
+  module = frame.f_globals["__name__"]
+  path = _qualified_name(frame.f_code, module).split(".<locals>")[0].split(".")
+  is_special = path[-1].startswith("__") and len(path) > 1
+  if any(p.startswith(("_", "<")) for p in path[: -1 if is_special else None]):
+    return None
+  if len(path) == 1:
+    return path[0]
+  receiver = _receiver(frame)
+  label, kind = _label(receiver), path[-2]
+  if receiver is not None:
+    kind = receiver if isinstance(receiver, type) else type(receiver)
+    kind = kind.__name__
+  if is_special:
+    return label or kind
+  return f"{label}: {path[-1]}" if label else f"{kind}.{path[-1]}"
+
+
+@functools.lru_cache(maxsize=None)
+def _qualified_name(code, module):
+  """Returns such as `"Class.method.<locals>.function"`."""
+  if hasattr(code, "co_qualname"):
+    return code.co_qualname
+  for found in gc.get_referrers(code):  # before Python 3.11
+    if isinstance(found, types.FunctionType) and found.__module__ == module:
+      return found.__qualname__
+  return code.co_name
 
 
 def suggest(name: object, known: Iterable[object]) -> str:

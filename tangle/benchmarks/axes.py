@@ -80,7 +80,7 @@ def check(axis, points, sizes):
       f"axes: the axis must be one of {NAMES}, got {axis!r}."
     )
   for field, value in sizes._asdict().items():
-    checks.check_positive("axes.Sizes", field, value)
+    checks.check_positive(field, value)
   smallest = AXES[axis].smallest
   points = list(points)
   if points != sorted(set(points)) or not points or points[0] < smallest:

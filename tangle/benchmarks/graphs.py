@@ -147,7 +147,7 @@ def check(setting):
         f"{lengths}."
       )
   for field in ("layers", "heads", "units", "batch_size", "rounds"):
-    checks.check_positive(caller, field, getattr(setting, field))
+    checks.check_positive(field, getattr(setting, field))
   if setting.symbols <= vocabulary.UNK_ID + 1:
     raise errors.ArgumentError(
       f"{caller}: symbols must be more than the {vocabulary.UNK_ID + 1} "

@@ -119,7 +119,7 @@ def _measure_points(points, sizes, steps, report):
   """Returns axis → candidate → list of figures."""
   for axis, chosen in points.items():
     axes.check(axis, chosen, sizes)
-  checks.check_positive("growth.compare_sizes", "steps", steps)
+  checks.check_positive("steps", steps)
   memory.meter("growth.compare_sizes")
   work = [
     (axis, candidate, size)

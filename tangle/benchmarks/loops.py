@@ -101,7 +101,7 @@ def _check(name, steps, warm_up):
       f"benchmarks.loops: the strategy must be one of {strategies_lib.NAMES}, "
       f"got {name!r}."
     )
-  checks.check_positive("benchmarks.loops", "warm_up", warm_up)
+  checks.check_positive("warm_up", warm_up)
   if steps <= warm_up:
     raise errors.ArgumentError(
       f"benchmarks.loops: steps must be more than warm_up={warm_up}, got "

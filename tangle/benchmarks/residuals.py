@@ -157,7 +157,7 @@ def time_cut(ops=100000):
   Raises:
     ArgumentError: if `ops` is not positive.
   """
-  checks.check_positive("residuals.time_cut", "ops", ops)
+  checks.check_positive("ops", ops)
   policy = choice.make("time_cut", policies.MIN_CUT)
   with tf1.Graph().as_default() as graph:
     x = tf1.placeholder(tf1.float32, [2, 4])

@@ -194,4 +194,4 @@ def _check(name, calls):
     raise errors.ArgumentError(
       f"benchmarks.weights: names must be among {NAMES}, got {name!r}."
     )
-  checks.check_positive("benchmarks.weights", "calls", calls)
+  checks.check_positive("calls", calls)

@@ -126,7 +126,7 @@ def by_type(
     ShapeError: if the static shape of the target differs from the declared one.
   """
   caller = "streams.by_type"
-  size = checks.check_positive(caller, "batch_size", batch_size)
+  size = checks.check_positive("batch_size", batch_size)
   count = len(schema.fields)
 
   # Keys are computed for many records at once: running an op costs more than
@@ -170,7 +170,7 @@ def mixed(
     ArgumentError, DtypeError, ShapeError: see `by_type`.
   """
   caller = "streams.mixed"
-  size = checks.check_positive(caller, "batch_size", batch_size)
+  size = checks.check_positive("batch_size", batch_size)
   batches = _check(caller, schema, dataset).batch(size)
   return batches.map(lambda *columns: _split(schema, *columns))
 

@@ -47,6 +47,11 @@ class Cut:
     ]
 
   @property
+  def error_label(self) -> str:
+    """The name with which error messages begin."""
+    return self.name
+
+  @property
   def output_depth(self) -> Optional[int]:
     """The last dimension of the output, None if unknown."""
     shape = self.output.shape
@@ -86,7 +91,7 @@ class Cut:
       )
     replace = {}
     for old, new in zip(self.inputs, given):
-      checks.check_graph(self.name, "inputs", new)
+      checks.check_graph("inputs", new)
       new = tf1.convert_to_tensor(new)
       got = f"{checks.describe(old)}, got {checks.describe(new)}"
       if new.dtype.base_dtype != old.dtype.base_dtype:

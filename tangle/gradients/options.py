@@ -90,7 +90,7 @@ def check_weights(caller, argument, weights, count):
     ShapeError: if a tensor has another shape than `[K]`.
   """
   if isinstance(weights, tf1.Tensor) or hasattr(weights, "op"):
-    checks.check_graph(caller, argument, weights)
+    checks.check_graph(argument, weights)
     if not weights.dtype.base_dtype.is_floating:
       raise errors.DtypeError(
         f"{caller}: {argument} must be of a floating type, got "

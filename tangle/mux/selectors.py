@@ -121,11 +121,11 @@ def to_indices(caller, selector, branches, rank):
     GraphError: if it belongs to another graph.
     ShapeError: if it has another rank, or an unknown one.
   """
-  checks.check_graph(caller, "selector", selector)
+  checks.check_graph("selector", selector)
   if isinstance(selector, (list, tuple)) and not selector:
     selector = np.zeros([0], np.int32)
   tensor = tf1.convert_to_tensor(selector, name="selector")
-  checks.check_rank(caller, "selector", tensor, (rank,))
+  checks.check_rank("selector", tensor, (rank,))
   by_name = tensor.dtype.base_dtype == tf1.string
   if by_name and branches.names is None:
     raise errors.ArgumentError(
@@ -133,7 +133,7 @@ def to_indices(caller, selector, branches, rank):
       "branches have none. Pass a mapping from name to branch."
     )
   if not by_name:
-    checks.convert_ints(caller, "selector", tensor)
+    checks.convert_ints("selector", tensor)
   allowed = branches.names if by_name else range(len(branches.items))
   known = tf1.get_static_value(tensor)
   if known is not None:

@@ -37,7 +37,7 @@ def to_tensors(caller, what, nest):
         f"{caller}: {what} must be dense tensors, got {leaf!r}. Leave it out, "
         "or make it dense."
       )
-    checks.check_graph(caller, what, leaf)
+    checks.check_graph(what, leaf)
     try:
       found.append(tf1.convert_to_tensor(leaf))
     except (TypeError, ValueError) as error:

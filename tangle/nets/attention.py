@@ -61,7 +61,7 @@ class Attention(base.Network):
     """
     with self.enter(name, f"{self._name}_memory"):
       memory = self.check_tensor("memory", memory, ranks=(3,))
-      lengths = checks.check_lengths(self._name, lengths)
+      lengths = checks.check_lengths(lengths)
       self.check_depth("memory", memory)
       values = arrays.mask_padding(memory, lengths)
       keys, mask = self._keys(values), None
@@ -218,7 +218,7 @@ class BahdanauAttention(Attention):
       ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(name, dtype)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
     self._kernel_initializer = kernel_initializer
 
   def _keys(self, values):
@@ -274,7 +274,7 @@ class LuongAttention(Attention):
     self._kernel_initializer = kernel_initializer
     self._query_depth = query_depth
     if query_depth is not None:
-      checks.check_positive(name, "query_depth", query_depth)
+      checks.check_positive("query_depth", query_depth)
 
   def _keys(self, values):
     if self._query_depth is None:
@@ -330,11 +330,11 @@ class AttentionalVector(base.Network):
       ArgumentError: if a depth is not a positive integer.
     """
     super().__init__(name, dtype)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
     self._kernel_initializer = kernel_initializer
     self._depths_of_rows = [
-      checks.check_positive(name, "depths", depth) for depth in depths
-    ] + [checks.check_positive(name, "query_depth", query_depth)]
+      checks.check_positive("depths", depth) for depth in depths
+    ] + [checks.check_positive("query_depth", query_depth)]
 
   def project(
     self, memory: hints.Value, k: int = 0, name: Optional[str] = None

@@ -71,6 +71,11 @@ class Network:
     return self._name
 
   @property
+  def error_label(self) -> str:
+    """The name with which error messages begin."""
+    return self._name
+
+  @property
   def dtype(self) -> tf1.DType:
     """The dtype of variables, inputs and outputs."""
     return self._dtype
@@ -223,8 +228,8 @@ class Network:
       GraphError: if `value` is from another graph.
       ShapeError: if `value` has another rank, or an unknown one.
     """
-    tensor = checks.convert_floats(self._name, argument, value, self._dtype)
-    checks.check_rank(self._name, argument, tensor, ranks)
+    tensor = checks.convert_floats(argument, value, self._dtype)
+    checks.check_rank(argument, tensor, ranks)
     return tensor
 
   def check_depth(

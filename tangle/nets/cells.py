@@ -49,7 +49,7 @@ class Cell(base.Network):
       ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(name, dtype)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
     self._kernel_initializer = kernel_initializer
 
   @property

@@ -38,7 +38,7 @@ class Dense(base.Network):
       ArgumentError: if `units` is not a positive integer.
     """
     super().__init__(name, dtype)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
     self._activation = activation
     self._use_bias = use_bias
     self._kernel_initializer = kernel_initializer
@@ -108,11 +108,9 @@ class Embedding(base.Network):
     """
     super().__init__(name, dtype)
     self._vocabulary_size = checks.check_positive(
-      name, "vocabulary_size", vocabulary_size
+      "vocabulary_size", vocabulary_size
     )
-    self._vector_depth = checks.check_positive(
-      name, "embedding_dim", embedding_dim
-    )
+    self._vector_depth = checks.check_positive("embedding_dim", embedding_dim)
     self._initializer = initializer
 
   @property
@@ -141,7 +139,7 @@ class Embedding(base.Network):
       DtypeError: if `ids` are not integers.
     """
     with self.enter(name):
-      ids = checks.convert_ints(self._name, "ids", ids)
+      ids = checks.convert_ints("ids", ids)
       return half.look_up(self._table(), ids)
 
   def project(
@@ -237,22 +235,22 @@ def dropout(
   if isinstance(rate, (numbers.Real, np.generic)):
     if not 0 <= rate < 1:
       raise errors.ArgumentError(
-        f"{name}: rate must be at least 0 and below 1, got {rate}. It is the "
-        "probability of a zero, not of keeping."
+        f"{errors.caller()}: rate must be at least 0 and below 1, got {rate}. "
+        f"It is the probability of a zero, not of keeping."
       )
     if rate == 0:
       return x
-  checks.check_graph(name, "x", x)
-  checks.check_graph(name, "rate", rate)
+  checks.check_graph("x", x)
+  checks.check_graph("rate", rate)
   with tf1.name_scope(name):
     x = tf1.convert_to_tensor(x)
     if not x.dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: x must be a float tensor, got {checks.describe(x)}. "
-        "Convert it with tf1.cast."
+        f"{errors.caller()}: x must be a float tensor, got "
+        f"{checks.describe(x)}. Convert it with tf1.cast."
       )
     rate = tf1.convert_to_tensor(rate, preferred_dtype=x.dtype)
-    checks.check_rank(name, "rate", rate, (0,))
+    checks.check_rank("rate", rate, (0,))
     # Drawn in float32: in float16 the probability would be too coarse.
     if seed is None or isinstance(seed, numbers.Integral):
       noise = tf1.random.uniform(tf1.shape(x), seed=seed)

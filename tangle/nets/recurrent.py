@@ -48,6 +48,11 @@ class RecurrentLayer:
     return self._cell.name
 
   @property
+  def error_label(self) -> str:
+    """The name with which error messages begin."""
+    return self.name
+
+  @property
   def dtype(self) -> tf1.DType:
     """The dtype of variables, inputs and outputs."""
     return self._cell.dtype
@@ -100,7 +105,7 @@ class RecurrentLayer:
     """
     with self._cell.enter(name):
       inputs = self._cell.check_tensor("inputs", inputs, ranks=(3,))
-      lengths = checks.check_lengths(self.name, lengths)
+      lengths = checks.check_lengths(lengths)
       self._check_steps(inputs)
       if initial_state is not None:
         initial_state = self._cell.check_state("initial_state", initial_state)

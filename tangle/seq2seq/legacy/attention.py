@@ -164,10 +164,10 @@ class Step:
       DtypeError: if `attention_states` are of another type than `dtype`.
       ShapeError: if an argument is of the wrong shape.
     """
-    checks.check_positive(caller, "num_heads", num_heads)
+    checks.check_positive("num_heads", num_heads)
     if output_size is None:
       output_size = cell.output_size
-    checks.check_positive(caller, "output_size", output_size)
+    checks.check_positive("output_size", output_size)
     self._state = base.check_state(caller, "initial_state", initial_state, cell)
     states = check_states(caller, attention_states, dtype)
     self._initial_state_attention = initial_state_attention
@@ -232,8 +232,8 @@ def check_states(caller, states, dtype):
     GraphError: if `states` are from another graph.
     ShapeError: if the rank is not 3, or D is unknown.
   """
-  states = checks.convert_floats(caller, "attention_states", states, dtype)
-  checks.check_rank(caller, "attention_states", states, (3,))
+  states = checks.convert_floats("attention_states", states, dtype)
+  checks.check_rank("attention_states", states, (3,))
   if tf1.dimension_value(states.shape[2]) is None:
     raise errors.ShapeError(
       f"{caller}: attention_states must have a known last dimension, got "

@@ -43,6 +43,11 @@ class Cell:
     self.name = name
 
   @property
+  def error_label(self) -> str:
+    """The name with which error messages begin."""
+    return self.name
+
+  @property
   def state_size(self) -> Any:
     """Depth of the state, in the state's structure."""
     raise NotImplementedError
@@ -196,7 +201,7 @@ def check_state(caller, argument, state, cell):
     ) from error
   parts = []
   for size, part in zip(tf1.nest.flatten(sizes), tf1.nest.flatten(state)):
-    checks.check_graph(caller, argument, part)
+    checks.check_graph(argument, part)
     part = tf1.convert_to_tensor(part)
     if not part.shape.is_compatible_with([None, size]):
       raise errors.ShapeError(

@@ -55,7 +55,7 @@ class GRUCell(base.Cell):
         is not a function.
     """
     super().__init__(name)
-    self._units = checks.check_positive(name, "num_units", num_units)
+    self._units = checks.check_positive("num_units", num_units)
     self._activation = _check_activation(name, activation)
     self._kernel_initializer = kernel_initializer
     self._bias_initializer = bias_initializer
@@ -150,12 +150,12 @@ class LSTMCell(base.Cell):
         function, or `proj_clip` is given without `num_proj`.
     """
     super().__init__(name)
-    self._units = checks.check_positive(name, "num_units", num_units)
+    self._units = checks.check_positive("num_units", num_units)
     self._activation = _check_activation(name, activation)
     self._projected = num_proj is not None
     self._depth = self._units
     if self._projected:
-      self._depth = checks.check_positive(name, "num_proj", num_proj)
+      self._depth = checks.check_positive("num_proj", num_proj)
     elif proj_clip is not None:
       raise errors.ArgumentError(
         f"{name}: proj_clip is {proj_clip} but there is no projection to clip. "

@@ -345,8 +345,8 @@ def embedding_attention_start(
   caller = "embedding_attention_decoder"
   base.check_cell(caller, cell)
   with scopes.opened(caller, scope, caller, dtype) as found:
-    checks.check_positive(caller, "num_symbols", num_symbols)
-    checks.check_positive(caller, "embedding_size", embedding_size)
+    checks.check_positive("num_symbols", num_symbols)
+    checks.check_positive("embedding_size", embedding_size)
     table = scopes.make_variable(
       "embedding", [num_symbols, embedding_size], found.dtype
     )

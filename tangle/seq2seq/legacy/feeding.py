@@ -131,9 +131,9 @@ def check_feed_previous(caller, value):
       f"got {value!r}. A placeholder may be made by tf1.placeholder(tf1.bool, "
       "[])."
     )
-  checks.check_graph(caller, "feed_previous", value)
+  checks.check_graph("feed_previous", value)
   value = tf1.convert_to_tensor(value)
-  checks.check_rank(caller, "feed_previous", value, (0,))
+  checks.check_rank("feed_previous", value, (0,))
   return value
 
 
@@ -167,7 +167,7 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
   shapes = ([depth, num_symbols], [num_symbols])
   for part, value, shape in zip(("W", "B"), projection, shapes):
     argument = f"output_projection {part}"
-    value = checks.convert_floats(caller, argument, value, dtype)
+    value = checks.convert_floats(argument, value, dtype)
     if not value.shape.is_compatible_with(shape):
       hint = "pass them as (W, B), W with one column for each symbol"
       if value.shape.is_compatible_with(shape[::-1]):
@@ -197,6 +197,6 @@ def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
     DtypeError: if an input does not contain integers.
     ShapeError: if an input is not of rank 1.
   """
-  checks.check_positive(caller, "num_symbols", num_symbols)
-  checks.check_positive(caller, "embedding_size", embedding_size)
+  checks.check_positive("num_symbols", num_symbols)
+  checks.check_positive("embedding_size", embedding_size)
   return scopes.check_ids(caller, "decoder_inputs", decoder_inputs)

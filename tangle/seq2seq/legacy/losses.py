@@ -148,7 +148,7 @@ def weighted_sums(
     else:
       loss = softmax_loss_function(labels=target, logits=logit)
     weight = checks.convert_floats(
-      caller, f"weights[{k}]", weight, loss.dtype.base_dtype
+      f"weights[{k}]", weight, loss.dtype.base_dtype
     )
     terms.append(loss * weight)
     factors.append(weight)

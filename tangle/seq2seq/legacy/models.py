@@ -333,7 +333,7 @@ def embedding_attention_seq2seq(
     feeding.check_decoder(
       caller, decoder_inputs, num_decoder_symbols, embedding_size
     )
-    checks.check_positive(caller, "num_heads", num_heads)
+    checks.check_positive("num_heads", num_heads)
     feed_previous = feeding.check_feed_previous(caller, feed_previous)
     output_projection = feeding.check_projection(
       caller,

@@ -104,10 +104,10 @@ class AttentionModel:
     check = checks.check_positive
     self.cell = cell
     self.dtype = tf1.as_dtype(dtype)
-    self._sources = check(caller, "num_encoder_symbols", num_encoder_symbols)
-    self._targets = check(caller, "num_decoder_symbols", num_decoder_symbols)
-    self._embedding_size = check(caller, "embedding_size", embedding_size)
-    self._num_heads = check(caller, "num_heads", num_heads)
+    self._sources = check("num_encoder_symbols", num_encoder_symbols)
+    self._targets = check("num_decoder_symbols", num_decoder_symbols)
+    self._embedding_size = check("embedding_size", embedding_size)
+    self._num_heads = check("num_heads", num_heads)
     self._initial_state_attention = initial_state_attention
     self._share_cell = share_cell
     self._scope = scope
@@ -225,7 +225,7 @@ class AttentionModel:
   def _split(self, caller, state):
     """Returns a state `[B, Q]` in the structure of the cell's."""
     sizes = tf1.nest.flatten(self.cell.state_size)
-    state = checks.convert_floats(caller, "state", state, self.dtype)
+    state = checks.convert_floats("state", state, self.dtype)
     if not state.shape.is_compatible_with([None, sum(sizes)]):
       raise errors.ShapeError(
         f"{caller}: state must be [B, {sum(sizes)}], got "
@@ -384,8 +384,8 @@ def unstack(caller: str, argument: str, batch: hints.Value) -> List[tf1.Tensor]:
     GraphError: if it is from another graph.
     ShapeError: if it is not of rank 2, or T is unknown.
   """
-  batch = checks.convert_ints(caller, argument, batch)
-  checks.check_rank(caller, argument, batch, (2,))
+  batch = checks.convert_ints(argument, batch)
+  checks.check_rank(argument, batch, (2,))
   if not tf1.dimension_value(batch.shape[1]):
     raise errors.ShapeError(
       f"{caller}: {argument} must be [B, T] with T known and positive, got "

@@ -177,8 +177,8 @@ def check_ids(caller, argument, values):
   tensors = []
   for k, value in enumerate(check_list(caller, argument, values)):
     where = f"{argument}[{k}]"
-    tensor = checks.convert_ints(caller, where, value)
-    checks.check_rank(caller, where, tensor, (1,))
+    tensor = checks.convert_ints(where, value)
+    checks.check_rank(where, tensor, (1,))
     tensors.append(tensor)
   return tensors
 
@@ -203,14 +203,14 @@ def check_vectors(caller, argument, values):
   tensors, depth = [], None
   for k, value in enumerate(check_list(caller, argument, values)):
     where = f"{argument}[{k}]"
-    checks.check_graph(caller, where, value)
+    checks.check_graph(where, value)
     tensor = tf1.convert_to_tensor(value)
     if not tensor.dtype.is_floating:
       raise errors.DtypeError(
         f"{caller}: {where} must be floats, got {checks.describe(tensor)}. "
         "Ids go to the functions that begin with embedding_."
       )
-    checks.check_rank(caller, where, tensor, (2,))
+    checks.check_rank(where, tensor, (2,))
     found = tf1.dimension_value(tensor.shape[1])
     depth = found if depth is None else depth
     if found is None or found != depth:

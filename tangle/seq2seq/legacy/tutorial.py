@@ -96,13 +96,13 @@ class OutputProjection:
         not less than `num_symbols`.
     """
     caller = "OutputProjection"
-    self.num_symbols = checks.check_positive(caller, "num_symbols", num_symbols)
-    self.size = checks.check_positive(caller, "size", size)
+    self.num_symbols = checks.check_positive("num_symbols", num_symbols)
+    self.size = checks.check_positive("size", size)
     self._dtype = tf1.as_dtype(dtype)
     self._num_samples = num_samples
     self._seed = seed
     if num_samples is not None:
-      checks.check_positive(caller, "num_samples", num_samples)
+      checks.check_positive("num_samples", num_samples)
       if num_samples >= num_symbols:
         raise errors.ArgumentError(
           f"{caller}: num_samples must be less than the {num_symbols} symbols, "

@@ -128,8 +128,8 @@ class EmbeddingWrapper(base.Cell):
     base.check_cell(name, cell)
     self._cell = cell
     check = checks.check_positive
-    self._classes = check(name, "embedding_classes", embedding_classes)
-    self._depth = check(name, "embedding_size", embedding_size)
+    self._classes = check("embedding_classes", embedding_classes)
+    self._depth = check("embedding_size", embedding_size)
     self._initializer = initializer
 
   @property
@@ -221,7 +221,7 @@ class OutputProjectionWrapper(base.Cell):
     super().__init__(name)
     base.check_cell(name, cell)
     self._cell = cell
-    self._output_size = checks.check_positive(name, "output_size", output_size)
+    self._output_size = checks.check_positive("output_size", output_size)
     self._activation = activation
 
   @property
