@@ -37,11 +37,11 @@ def caller() -> str:
   """Returns the name with which a message of tangle begins.
 
   This is the public function of tangle that the user called, however deep in
-  tangle the message is made: `"route"`, `"Replicas.add"`, or `"Replicas"` for
-  its constructor. If tangle calls a function of the user, and that calls tangle
-  again, the name is that of the second call.
+  tangle the message is made: `"mux.route"`, `"Replicas.add"`, or `"Replicas"`
+  for its constructor. If tangle calls a function of the user, and that calls
+  tangle again, the name is that of the second call.
 
-  An object with an attribute `error_label` is called so, not by its class:
+  An object with an attribute `_error_label` is called so, not by its class:
   `"Pipeline 'p': build"`. The labels of further objects whose methods are on
   the way follow: `"Pipeline 'p': build, sub-model 'encoder'"`.
 
@@ -80,7 +80,7 @@ def _receiver(frame):
 
 
 def _label(receiver):
-  label = getattr(receiver, "error_label", None)
+  label = getattr(receiver, "_error_label", None)
   return label if isinstance(label, str) else None
 
 
@@ -92,7 +92,7 @@ def _public_name(frame):
   if any(p.startswith(("_", "<")) for p in path[: -1 if is_special else None]):
     return None
   if len(path) == 1:
-    return path[0]
+    return _qualify(module, path[0])
   receiver = _receiver(frame)
   label, kind = _label(receiver), path[-2]
   if receiver is not None:
@@ -101,6 +101,16 @@ def _public_name(frame):
   if is_special:
     return label or kind
   return f"{label}: {path[-1]}" if label else f"{kind}.{path[-1]}"
+
+
+def _qualify(module, function):
+  """Returns such as `"mux.route"`, by the outermost package that exports it."""
+  path = module.split(".")
+  for k in range(1, len(path)):
+    package = sys.modules.get(".".join(path[:k]))
+    if function in getattr(package, "__all__", ()):
+      return ".".join(path[1:k] + [function])
+  return f"{path[-1]}.{function}"
 
 
 @functools.lru_cache(maxsize=None)

@@ -320,14 +320,13 @@ def digest(path):
 
 
 @contextlib.contextmanager
-def lock(folder, caller):
+def lock(folder):
   """Locks a folder against other processes and other callers.
 
   The system releases the lock of a process that is killed.
 
   Args:
     folder: the folder, which is made if it does not exist.
-    caller: the name that error messages begin with.
 
   Yields:
     Nothing.
@@ -346,8 +345,8 @@ def lock(folder, caller):
       fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise errors.TrainingError(
-        f"{caller}: another run is writing to {folder!r}. Wait for it, end it, "
-        f"or give another folder."
+        f"{errors.caller()}: another run is writing to {folder!r}. Wait for "
+        f"it, end it, or give another folder."
       ) from None
     except OSError as error:
       raise explain(path, error, "locked") from error

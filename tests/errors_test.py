@@ -6,7 +6,8 @@ from concurrent import futures
 
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+import tangle
+from tangle import errors, nets
 from tangle.compat import tf1
 
 CLASSES = [
@@ -118,7 +119,7 @@ class Plain:
 class Labelled(Plain):
   def __init__(self, label):
     self.before = _name()
-    self.error_label = label
+    self._error_label = label
     super().__init__()
 
 class _Thread:
@@ -147,14 +148,25 @@ class CallerTest(parameterized.TestCase):
 
   def test_is_the_public_function_that_the_user_called(self):
     own = self.own
-    self.assertEqual(own["name"](), "name")
-    self.assertEqual(own["call"](own["_name"]), "call")
-    self.assertEqual(own["call"](load("tangle.other")["name"]), "call")
-    self.assertEqual(own["partial"](), "partial")
-    self.assertEqual(next(own["generate"]()), "generate")
+    self.assertEqual(own["name"](), "module.name")
+    self.assertEqual(own["call"](own["_name"]), "module.call")
+    self.assertEqual(own["call"](load("tangle.other")["name"]), "module.call")
+    self.assertEqual(own["partial"](), "module.partial")
+    self.assertEqual(next(own["generate"]()), "module.generate")
     self.assertEqual(
-      [own["call"](own["name"]) for _ in range(2)], ["call", "call"]
+      [own["call"](own["name"]) for _ in range(2)], ["module.call"] * 2
     )
+
+  def test_has_the_package_that_exports_the_function(self):
+    with tf1.Graph().as_default():
+      with self.assertRaisesRegex(errors.GraphError, "^nets.dropout: "):
+        nets.dropout(self.foreign(), 0.5)
+      with self.assertRaisesRegex(errors.ArgumentError, "^cut_points: outputs"):
+        tangle.cut_points([], [])
+
+  def foreign(self):
+    with tf1.Graph().as_default():
+      return tf1.zeros([2])
 
   def test_is_the_class_and_the_method(self):
     plain = self.own["Plain"]()
@@ -173,16 +185,16 @@ class CallerTest(parameterized.TestCase):
     self.assertEqual(one.method(), "model 'x': method")
     self.assertEqual(one.call(one.method), "model 'x': call")
     self.assertEqual(one.call(other.method), "model 'x': call, model 'y'")
-    self.assertEqual(self.own["call"](one.method), "call, model 'x'")
+    self.assertEqual(self.own["call"](one.method), "module.call, model 'x'")
 
   def test_a_closure_has_the_name_of_the_function_that_made_it(self):
-    self.assertEqual(self.own["make"]()(), "make")
+    self.assertEqual(self.own["make"]()(), "module.make")
     self.assertEqual(self.own["Plain"]().make()(), "Plain.make")
     labelled = self.own["Labelled"]("model 'x'")
     self.assertEqual(labelled.make()(), "model 'x': make")
 
   def test_private_functions_give_no_name(self):
-    self.assertEqual(self.own["_make"]()(), "name")
+    self.assertEqual(self.own["_make"]()(), "module.name")
     self.assertEqual(self.own["_name"](), "module")
 
   def test_a_class_of_the_user_has_its_own_name(self):
@@ -206,7 +218,7 @@ class CallerTest(parameterized.TestCase):
     def user():
       return own["name"]()
 
-    self.assertEqual(own["call"](user), "name")
+    self.assertEqual(own["call"](user), "module.name")
     self.assertEqual(
       own["call"](lambda: own["Plain"]().method()), "Plain.method"
     )
@@ -214,18 +226,18 @@ class CallerTest(parameterized.TestCase):
   @parameterized.parameters("experiments", "benchmarks")
   def test_a_module_of_programs_is_a_user(self, package):
     program = load(f"tangle.{package}.one")
-    self.assertEqual(program["call"](self.own["name"]), "name")
-    self.assertEqual(program["name"](), "name")
+    self.assertEqual(program["call"](self.own["name"]), "module.name")
+    self.assertEqual(program["name"](), "one.name")
     other = load(f"tangle.{package}.other")
-    self.assertEqual(other["call"](program["name"]), "name")
+    self.assertEqual(other["call"](program["name"]), "one.name")
 
   def test_calls_by_tensorflow_are_calls_by_tangle(self):
     with tf1.Graph().as_default():
       condition = tf1.placeholder_with_default(True, [])
-      self.assertEqual(self.own["route"](condition), "route")
+      self.assertEqual(self.own["route"](condition), "module.route")
       x, found = tf1.constant(3.0), []
       tf1.gradients(self.own["square"](x, found), x)
-      self.assertEqual(set(found), {"square"})
+      self.assertEqual(set(found), {"module.square"})
       found = []
 
       def branch():
@@ -236,10 +248,10 @@ class CallerTest(parameterized.TestCase):
         tf1.cond(condition, branch, branch)
 
       self.own["call"](lambda: route(condition))
-      self.assertEqual(set(found), {"name"})
+      self.assertEqual(set(found), {"module.name"})
 
   def test_context_managers_are_named(self):
-    with self.assertRaisesRegex(errors.CallError, "^opened: wrong$"):
+    with self.assertRaisesRegex(errors.CallError, "^module.opened: wrong$"):
       with self.own["opened"]():
         pass
 
@@ -248,13 +260,13 @@ class CallerTest(parameterized.TestCase):
       labelled = self.own["Labelled"]("model 'x'")
       self.assertEqual(labelled.submit(pool), "model 'x': submit")
       self.assertEqual(self.own["Plain"]().submit(pool), "Plain.submit")
-      self.assertEqual(pool.submit(self.own["name"]).result(), "name")
-    self.assertEqual(self.own["run"](), "run")
+      self.assertEqual(pool.submit(self.own["name"]).result(), "module.name")
+    self.assertEqual(self.own["run"](), "module.run")
     found = []
     thread = threading.Thread(target=lambda: found.append(self.own["name"]()))
     thread.start()
     thread.join()
-    self.assertEqual(found, ["name"])
+    self.assertEqual(found, ["module.name"])
 
   def test_an_error_keeps_its_message(self):
     with self.assertRaises(errors.CallError) as caught:
@@ -266,7 +278,7 @@ class CallerTest(parameterized.TestCase):
       pickle.loads(pickle.dumps(caught.exception)),
     ):
       self.assertIs(type(error), errors.CallError)
-      self.assertEqual(str(error), "call: wrong")
+      self.assertEqual(str(error), "module.call: wrong")
 
 
 if __name__ == "__main__":

@@ -144,14 +144,14 @@ class Model:
       ShapeError: if representations differ in shapes, the shape of a record is
         not fully known, or losses are not `[n]`.
     """
-    self._caller = f"branches.Model {name!r}"
+    self._caller = self._error_label = f"branches.Model {name!r}"
     fields = {
       k: records.Field(b.dtype, b.shape) for k, b in (branches or {}).items()
     }
     self.schema = records.Schema(fields, target)
     networks = {k: branch.network for k, branch in branches.items()}
-    selectors.list_networks(self._caller, dict(networks, **{HEAD: head}))
-    selectors.list_networks(self._caller, {"loss": loss})
+    selectors.list_networks(dict(networks, **{HEAD: head}))
+    selectors.list_networks({"loss": loss})
     self._networks, self._head, self._loss = networks, head, loss
     self.graph = tf1.get_default_graph()
     self.paths = collections.OrderedDict()
@@ -162,7 +162,6 @@ class Model:
         with tf1.name_scope(k):
           representations[k] = self.call_branch(k)
       structures.check_alike(
-        self._caller,
         [repr(k) for k in representations],
         [representation for _, representation in representations.values()],
       )
@@ -214,7 +213,7 @@ class Model:
     shape = [None] + list(field.shape)
     input_ph = tf1.placeholder(field.dtype, shape, name="input_ph")
     representation = calls.call(
-      self._caller, repr(k), self._networks[k], input_ph, "branch"
+      repr(k), self._networks[k], input_ph, "branch"
     ).nest
     self._check_reuse(k, tf1.nest.flatten(representation))
     # Separate tensors, which can be fed when the branch does not run.
@@ -243,9 +242,7 @@ class Model:
       DtypeError: if the losses are not floating.
       ShapeError: if outputs have no batch dimension, or losses are not `[n]`.
     """
-    result = calls.call(
-      self._caller, "head", self._head, representation, "head"
-    )
+    result = calls.call("head", self._head, representation, "head")
     with tf1.name_scope("loss"):
       losses = tf1.convert_to_tensor(self._loss(result.nest, targets))
       if not losses.dtype.is_floating:

@@ -41,7 +41,7 @@ class Optimizers:
     self._one = not callable(optimizer)
     for part in dict.fromkeys(owners.values()):
       made = optimizer if self._one else optimizer()
-      strategies.check_optimizer(caller, made)
+      strategies.check_optimizer(made)
       if not self._one and any(
         made is other for other in self.of_part.values()
       ):

@@ -36,7 +36,7 @@ class Cut:
   ) -> None:
     """Stores what `cut` found."""
     self.name, self.inputs, self.output = name, list(inputs), output
-    self._ops = ops
+    self._ops, self._error_label = ops, name
     graph = output.graph
     handles = {op.name for op in ops}
     keys = tf1.GraphKeys
@@ -45,11 +45,6 @@ class Cut:
       for variable in graph.get_collection(keys.GLOBAL_VARIABLES)
       if variable.op.name in handles
     ]
-
-  @property
-  def error_label(self) -> str:
-    """The name with which error messages begin."""
-    return self.name
 
   @property
   def output_depth(self) -> Optional[int]:
@@ -152,7 +147,7 @@ def cut(
     graph = tf1.get_default_graph() if graph is None else graph
     output = _find(at, graph)
   else:
-    output = walk.check_tensors(_CALLER, "at", [at])[0]
+    output = walk.check_tensors("at", [at])[0]
   if inputs is None:
     inputs = [
       op.outputs[0]
@@ -166,7 +161,7 @@ def cut(
       )
   elif isinstance(inputs, tf1.Tensor):
     inputs = [inputs]
-  inputs = walk.check_tensors(_CALLER, "inputs", inputs, output.graph)
+  inputs = walk.check_tensors("inputs", inputs, output.graph)
   ops = walk.ancestors([output], stop=inputs)
   if output.name not in walk.dependents(inputs, ops):
     raise errors.DisconnectedError(

@@ -156,7 +156,7 @@ def minimize(
   groups = [Group(*group) for group in groups]
   _check_groups(groups, global_step, clip_norm)
   rates = [group.learning_rate for group in groups]
-  optimizers = strategies.make_optimizers(_CALLER, optimizer, rates)
+  optimizers = strategies.make_optimizers(optimizer, rates)
   if loss.shape.ndims != 0:
     raise errors.ShapeError(
       f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "
@@ -311,7 +311,7 @@ def _check_members(loss, below, members, still):
           f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}."
         )
       places[name] = f"group {k}"
-    strategies.check(_CALLER, group.trained)
+    strategies.check(group.trained)
   reached = walk.trainable_variables(below, loss.graph)
   odd = [v.op.name for v in reached if v.op.name not in places]
   if odd:

@@ -11,8 +11,6 @@ from tangle.gradients import options as options_lib
 from tangle.graphs import walk
 from tangle.nets import checks, half
 
-_CALLER = "gradients.of_losses"
-
 
 def of_losses(
   losses: Sequence[tf1.Tensor],
@@ -68,11 +66,9 @@ def of_losses(
     ShapeError: if a loss is not a scalar.
   """
   losses, variables = _check(losses, variables, shared, boundary)
-  options_lib.check_method(_CALLER, method, options, len(losses))
+  options_lib.check_method(method, options, len(losses))
   if boundary is not None:
-    boundary = walk.check_tensors(
-      _CALLER, "boundary", boundary, losses[0].graph
-    )
+    boundary = walk.check_tensors("boundary", boundary, losses[0].graph)
     _check_reach(losses, boundary, "the boundary")
   else:
     shared = _find_shared(losses, variables, shared)
@@ -86,30 +82,30 @@ def of_losses(
 
 
 def _check(losses, variables, shared, boundary):
-  losses = walk.check_tensors(_CALLER, "losses", losses)
+  losses = walk.check_tensors("losses", losses)
   variables = list(variables)
   if not losses or not variables:
     raise errors.ArgumentError(
-      f"{_CALLER}: there must be at least one loss and one variable, got "
-      f"{len(losses)} and {len(variables)}."
+      f"{errors.caller()}: there must be at least one loss and one variable, "
+      f"got {len(losses)} and {len(variables)}."
     )
   for loss in losses:
     if loss.shape.ndims != 0:
       raise errors.ShapeError(
-        f"{_CALLER}: losses must be scalars, got {checks.describe(loss)}. Take "
-        "the mean, or call set_shape([])."
+        f"{errors.caller()}: losses must be scalars, got "
+        f"{checks.describe(loss)}. Take the mean, or call set_shape([])."
       )
   if shared is not None and boundary is not None:
     raise errors.ArgumentError(
-      f"{_CALLER}: shared and boundary are both given. Leave one of them out: "
-      "gradients are combined on one or the other."
+      f"{errors.caller()}: shared and boundary are both given. Leave one of "
+      f"them out: gradients are combined on one or the other."
     )
   known = {variable.name for variable in variables}
   for variable in shared or ():
     if variable.name not in known:
       raise errors.ArgumentError(
-        f"{_CALLER}: shared has {variable.name!r}, which is not among the "
-        "variables. Pass it there, too."
+        f"{errors.caller()}: shared has {variable.name!r}, which is not among "
+        f"the variables. Pass it there, too."
       )
   return losses, variables
 
@@ -136,9 +132,9 @@ def _check_reach(losses, tensors, what):
     if not reached >> k & 1:
       names = ", ".join(repr(tensor.name) for tensor in tensors[:4]) or "none"
       raise errors.DisconnectedError(
-        f"{_CALLER}: losses[{k}], {loss.name!r}, does not depend on {what} "
-        f"(there are: {names}). Leave it out, and add its own gradient, or "
-        f"pass what it shares with the others."
+        f"{errors.caller()}: losses[{k}], {loss.name!r}, does not depend on "
+        f"{what} (there are: {names}). Leave it out, and add its own gradient, "
+        f"or pass what it shares with the others."
       )
 
 
@@ -146,8 +142,9 @@ def _check_gradients(k, loss, gradients, what):
   """Raises if a loss depends on the shared part, but has no gradient there."""
   if all(gradient is None for gradient in gradients):
     raise errors.DisconnectedError(
-      f"{_CALLER}: losses[{k}], {loss.name!r}, has no gradient with respect to "
-      f"{what}. Look for an op without a gradient, or tf.stop_gradient."
+      f"{errors.caller()}: losses[{k}], {loss.name!r}, has no gradient with "
+      f"respect to {what}. Look for an op without a gradient, or "
+      f"tf.stop_gradient."
     )
 
 

@@ -48,7 +48,8 @@ class Balance:
       DtypeError: if losses are of different types.
       ShapeError: if a loss is not a scalar.
     """
-    losses = walk.check_tensors(name, "losses", losses)
+    self._error_label = name
+    losses = walk.check_tensors("losses", losses)
     if not losses:
       raise errors.ArgumentError(f"{name}: there must be at least one loss.")
     for loss in losses:
@@ -116,7 +117,7 @@ class UncertaintyWeighting(Balance):
     """
     super().__init__(losses, name)
     factors = [1.0] * self._count if factors is None else factors
-    options.check_weights(name, "factors", factors, self._count)
+    options.check_weights("factors", factors, self._count)
     self._log_variances = self._variable(
       "log_variances", [self._count], 0.0, trainable=True
     )

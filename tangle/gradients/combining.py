@@ -72,9 +72,7 @@ def combine(
       or weights are negative, not finite or too few.
     DtypeError: if a gradient does not have a floating type.
   """
-  return _combine("gradients.combine", gradients, method, name, options, False)[
-    0
-  ]
+  return _combine(gradients, method, name, options, False)[0]
 
 
 def explain(
@@ -98,15 +96,15 @@ def explain(
     ArgumentError: as `combine`.
     DtypeError: as `combine`.
   """
-  return _combine("gradients.explain", gradients, method, name, options, True)
+  return _combine(gradients, method, name, options, True)
 
 
-def _combine(caller, gradients, method, name, options, tells):
-  rows = gramians.check(caller, gradients)
+def _combine(gradients, method, name, options, tells):
+  rows = gramians.check(gradients)
   count = len(rows)
-  options_lib.check_method(caller, method, options, count)
+  options_lib.check_method(method, options, count)
   if method == options_lib.DROP:
-    _check_leak(caller, options.get("leak"), count)
+    _check_leak(options.get("leak"), count)
   with tf1.name_scope(name):
     columns = list(zip(*rows))
     is_linear = method in options_lib.LINEAR
@@ -157,14 +155,14 @@ def scale(gradient, factor):
   return gradient * factor
 
 
-def _check_leak(caller, leak, count):
+def _check_leak(leak, count):
   if leak is None:
     return
-  options_lib.check_weights(caller, "leak", leak, count)
+  options_lib.check_weights("leak", leak, count)
   if not hasattr(leak, "op") and np.max(leak) > 1:
     raise errors.ArgumentError(
-      f"{caller}: leak must be at most 1, got {leak!r}. It is the share of a "
-      "loss that is never dropped."
+      f"{errors.caller()}: leak must be at most 1, got {leak!r}. It is the "
+      f"share of a loss that is never dropped."
     )
 
 

@@ -37,11 +37,10 @@ def in_replica():
   return distribute.has_strategy() and not distribute.in_cross_replica_context()
 
 
-def check(caller, variables):
+def check(variables):
   """Refuses variables if an update would change only one of their copies.
 
   Args:
-    caller: the name that error messages begin with.
     variables: variables of a graph, components among them.
 
   Raises:
@@ -54,7 +53,7 @@ def check(caller, variables):
     whole = _whole(variable)
     if whole is not None and len(components(whole)) > 1:
       raise errors.ArgumentError(
-        f"{caller}: a distribution strategy keeps the variable "
+        f"{errors.caller()}: a distribution strategy keeps the variable "
         f"{whole.name!r} on {len(components(whole))} devices, and the outputs "
         f"read only the copy {variable.name!r}, so that an update would leave "
         f"the others behind. Use a strategy of one device, such as "
@@ -64,11 +63,10 @@ def check(caller, variables):
       )
 
 
-def check_optimizer(caller, optimizer):
+def check_optimizer(optimizer):
   """Refuses what cannot apply gradients.
 
   Args:
-    caller: the name that error messages begin with.
     optimizer: the argument.
 
   Raises:
@@ -93,15 +91,14 @@ def check_optimizer(caller, optimizer):
   else:
     return
   raise errors.ArgumentError(
-    f"{caller}: optimizer must be an optimizer, got {given}. {remedy}."
+    f"{errors.caller()}: optimizer must be an optimizer, got {given}. {remedy}."
   )
 
 
-def make_optimizers(caller, make, rates):
+def make_optimizers(make, rates):
   """Makes one optimizer per learning rate.
 
   Args:
-    caller: the name that error messages begin with.
     make: a function from a learning rate to an optimizer, or a class.
     rates: the learning rates, numbers or scalar tensors.
 
@@ -116,12 +113,12 @@ def make_optimizers(caller, make, rates):
     if hasattr(make, "apply_gradients"):
       remedy += ", without calling it: it is called with the rate of each group"
     raise errors.ArgumentError(
-      f"{caller}: optimizer must be a function from a learning rate to an "
-      f"optimizer, got {make!r}. {remedy}."
+      f"{errors.caller()}: optimizer must be a function from a learning rate "
+      f"to an optimizer, got {make!r}. {remedy}."
     )
   optimizers = [make(rate) for rate in rates]
   for optimizer in optimizers:
-    check_optimizer(caller, optimizer)
+    check_optimizer(optimizer)
   return optimizers
 
 

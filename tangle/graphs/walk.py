@@ -10,11 +10,10 @@ from tangle.compat import tf1
 from tangle.graphs import strategies
 
 
-def check_tensors(caller, argument, tensors, graph=None):
+def check_tensors(argument, tensors, graph=None):
   """Returns `tensors` as a list, all of them tensors of one graph.
 
   Args:
-    caller: the name that error messages begin with.
     argument: the argument's name, for messages.
     tensors: a sequence of `tf.Tensor` of any shapes.
     graph: the graph that they must belong to; that of the first by default.
@@ -28,26 +27,26 @@ def check_tensors(caller, argument, tensors, graph=None):
   """
   if isinstance(tensors, tf1.Tensor) or not hasattr(tensors, "__iter__"):
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a sequence of tensors, got {tensors!r}. "
-      f"Put it into a list."
+      f"{errors.caller()}: {argument} must be a sequence of tensors, got "
+      f"{tensors!r}. Put it into a list."
     )
   tensors = list(tensors)
   for tensor in tensors:
     if isinstance(tensor, tf1.SparseTensor):
       raise errors.ArgumentError(
-        f"{caller}: {argument} has {tensor}. Name its parts: x.values has "
-        f"gradients, x.indices and x.dense_shape are data."
+        f"{errors.caller()}: {argument} has {tensor}. Name its parts: x.values "
+        f"has gradients, x.indices and x.dense_shape are data."
       )
     if not isinstance(tensor, tf1.Tensor) or not hasattr(tensor, "graph"):
       raise errors.ArgumentError(
-        f"{caller}: {argument} must hold tensors of a graph, got {tensor!r}. "
-        f"Convert it inside the graph first."
+        f"{errors.caller()}: {argument} must hold tensors of a graph, got "
+        f"{tensor!r}. Convert it inside the graph first."
       )
     graph = tensor.graph if graph is None else graph
     if tensor.graph is not graph:
       raise errors.GraphError(
-        f"{caller}: {argument} has {tensor.name!r}, which belongs to another "
-        f"graph. Build all tensors of a sub-model in one graph."
+        f"{errors.caller()}: {argument} has {tensor.name!r}, which belongs to "
+        f"another graph. Build all tensors of a sub-model in one graph."
       )
   return tensors
 

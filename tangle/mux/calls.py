@@ -19,11 +19,10 @@ class Result(NamedTuple):
   leaves: Any
 
 
-def call(caller, label, network, inputs, scope):
+def call(label, network, inputs, scope):
   """Calls a network that returns rows, and checks its outputs.
 
   Args:
-    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     network: callable from nest to nest.
     inputs: nest of tensors.
@@ -38,12 +37,12 @@ def call(caller, label, network, inputs, scope):
   """
   with tf1.name_scope(scope):
     what = f"what branch {label} gives"
-    nest = structures.to_tensors(caller, what, network(inputs))
-    structures.check_rows(caller, label, nest)
+    nest = structures.to_tensors(what, network(inputs))
+    structures.check_rows(label, nest)
     return Result(nest, tf1.nest.flatten(nest))
 
 
-def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
+def call_if(runs, label, network, inputs, scope, skipped_rows=0):
   """Calls a network only if `runs` is true.
 
   Otherwise none of its ops runs, so that having no rows cannot spoil its
@@ -51,7 +50,6 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
 
   Args:
     runs: scalar bool tensor.
-    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     network: callable from nest to nest.
     inputs: nest of tensors.
@@ -72,7 +70,7 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
   found = []
 
   def run():
-    found.append(call(caller, label, network, inputs, "run"))
+    found.append(call(label, network, inputs, "run"))
     return list(found[0].leaves)
 
   def skip():

@@ -9,11 +9,10 @@ from tangle.compat import tf1
 from tangle.nets import checks
 
 
-def to_tensors(caller, what, nest):
+def to_tensors(what, nest):
   """Converts the leaves of a nest to tensors.
 
   Args:
-    caller: the name that error messages begin with.
     what: what the nest is, for messages.
     nest: a nest of tensors, or of values that TensorFlow converts to tensors.
 
@@ -27,31 +26,31 @@ def to_tensors(caller, what, nest):
   leaves = tf1.nest.flatten(nest)
   if not leaves:
     raise errors.ArgumentError(
-      f"{caller}: {what} must have at least one tensor, got {nest!r}."
+      f"{errors.caller()}: {what} must have at least one tensor, got {nest!r}."
     )
   found = []
   for leaf in leaves:
     composite = isinstance(leaf, (tf1.SparseTensor, tf1.IndexedSlices))
     if leaf is None or composite or isinstance(leaf, tf1.RaggedTensor):
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got {leaf!r}. Leave it out, "
-        "or make it dense."
+        f"{errors.caller()}: {what} must be dense tensors, got {leaf!r}. Leave "
+        f"it out, or make it dense."
       )
     checks.check_graph(what, leaf)
     try:
       found.append(tf1.convert_to_tensor(leaf))
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got {leaf!r}: {error}"
+        f"{errors.caller()}: {what} must be dense tensors, got {leaf!r}: "
+        f"{error}"
       ) from error
   return tf1.nest.pack_sequence_as(nest, found)
 
 
-def check_alike(caller, labels, nests, first_row=1):
+def check_alike(labels, nests, first_row=1):
   """Raises unless all nests have one structure, types and shapes.
 
   Args:
-    caller: the name that error messages begin with.
     labels: how each branch is called in messages.
     nests: K nests of tensors, one per branch.
     first_row: the first dimension in which the shapes must agree.
@@ -68,35 +67,36 @@ def check_alike(caller, labels, nests, first_row=1):
   first = tf1.nest.flatten(nests[0])
   shapes = [leaf.shape[first_row:] for leaf in first]
   for label, nest in zip(labels[1:], nests[1:]):
-    both = f"{caller}: branches {labels[0]} and {label} must give"
+    both = f"branches {labels[0]} and {label} must give"
     try:
       tf1.nest.assert_same_structure(nests[0], nest)
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{both} the same structure, got {nests[0]!r} and {nest!r}."
+        f"{errors.caller()}: {both} the same structure, got {nests[0]!r} and "
+        f"{nest!r}."
       ) from error
     for k, (one, other) in enumerate(zip(first, tf1.nest.flatten(nest))):
       if one.dtype.base_dtype != other.dtype.base_dtype:
         raise errors.DtypeError(
-          f"{both} the same types, got {checks.describe(one)} and "
-          f"{checks.describe(other)}. Convert one of them with tf1.cast."
+          f"{errors.caller()}: {both} the same types, got "
+          f"{checks.describe(one)} and {checks.describe(other)}. Convert one "
+          f"of them with tf1.cast."
         )
       try:
         shapes[k] = shapes[k].merge_with(other.shape[first_row:])
       except ValueError as error:
         beyond = " beyond the rows" if first_row else ""
         raise errors.ShapeError(
-          f"{both} the same shapes{beyond}, got {checks.describe(one)} and "
-          f"{checks.describe(other)}."
+          f"{errors.caller()}: {both} the same shapes{beyond}, got "
+          f"{checks.describe(one)} and {checks.describe(other)}."
         ) from error
   return shapes
 
 
-def check_rows(caller, label, nest):
+def check_rows(label, nest):
   """Raises unless every leaf that a branch gives has rows.
 
   Args:
-    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     nest: nest of tensors.
 
@@ -106,7 +106,7 @@ def check_rows(caller, label, nest):
   for leaf in tf1.nest.flatten(nest):
     if leaf.shape.ndims is None or leaf.shape.ndims < 1:
       raise errors.ShapeError(
-        f"{caller}: branch {label} must give one row per row that it is "
-        f"given, got {checks.describe(leaf)}. Call set_shape if the rank is "
-        "unknown."
+        f"{errors.caller()}: branch {label} must give one row per row that it "
+        f"is given, got {checks.describe(leaf)}. Call set_shape if the rank is "
+        f"unknown."
       )

@@ -53,7 +53,7 @@ class Network:
         f"{type(self).__name__}: name must be a string that can name a scope "
         f"(letters, digits and '_.-/'), got {name!r}."
       )
-    self._name = name
+    self._name = self._error_label = name
     self._dtype = tf1.as_dtype(dtype)
     if not self._dtype.is_floating:
       raise errors.DtypeError(
@@ -68,11 +68,6 @@ class Network:
   @property
   def name(self) -> str:
     """The name."""
-    return self._name
-
-  @property
-  def error_label(self) -> str:
-    """The name with which error messages begin."""
     return self._name
 
   @property

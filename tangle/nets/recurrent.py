@@ -39,18 +39,13 @@ class RecurrentLayer:
       reverse: whether to run each example from its last real step to its
         first. Outputs are in the order of the inputs in either case.
     """
-    self._cell = cell
+    self._cell, self._error_label = cell, cell.name
     self._reverse = bool(reverse)
 
   @property
   def name(self) -> str:
     """The name."""
     return self._cell.name
-
-  @property
-  def error_label(self) -> str:
-    """The name with which error messages begin."""
-    return self.name
 
   @property
   def dtype(self) -> tf1.DType:

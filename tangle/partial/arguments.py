@@ -76,7 +76,7 @@ def find_wanted(caller, inputs, ops, wanted=None):
       and not (t.op.type == "Placeholder" and t.name in values)
       for t in inputs
     ]
-  wanted = walk.check_tensors(caller, "input_gradients", wanted)
+  wanted = walk.check_tensors("input_gradients", wanted)
   names = {t.name for t in inputs if compat.is_differentiable(t.dtype)}
   for tensor in wanted:
     if tensor.name not in names:
@@ -155,7 +155,7 @@ def find_variables(caller, ops, graph, variables=None):
     found, present = [], set(ops)
     for variable in variables:
       found.extend(_find_read(caller, present, graph, variable))
-  strategies.check(caller, found)
+  strategies.check(found)
   return found
 
 

@@ -115,9 +115,8 @@ def measure(
     ArgumentError: if inputs or outputs are no sequences of tensors.
     GraphError: if they belong to several graphs.
   """
-  caller = "measure"
-  outputs = walk.check_tensors(caller, "outputs", outputs, sess.graph)
-  inputs = walk.check_tensors(caller, "inputs", inputs, sess.graph)
+  outputs = walk.check_tensors("outputs", outputs, sess.graph)
+  inputs = walk.check_tensors("inputs", inputs, sess.graph)
   ops = walk.ancestors(outputs, stop=inputs)
   tensors = policies.everything(ops, sess.graph) + inputs
   unknown = [

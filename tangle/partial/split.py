@@ -116,13 +116,13 @@ class Split:
         no input and no variable, or a variable is not below any output.
     """
     self.caller = caller
-    self.outputs = walk.check_tensors(caller, "outputs", outputs)
+    self.outputs = walk.check_tensors("outputs", outputs)
     if not self.outputs:
       raise errors.ArgumentError(
         f"{caller}: outputs is empty; give at least one tensor."
       )
     self.graph = self.outputs[0].graph
-    self.inputs = walk.check_tensors(caller, "inputs", inputs, self.graph)
+    self.inputs = walk.check_tensors("inputs", inputs, self.graph)
     if connected and not self.inputs:
       raise errors.ArgumentError(
         f"{caller}: inputs is empty; give at least one tensor."

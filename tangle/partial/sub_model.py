@@ -117,7 +117,7 @@ class SubModel:
         than the fewest bytes that can be kept.
     """
     self.name = name or "sub_model"
-    caller = f"SubModel {self.name!r}"
+    caller = self._error_label = f"SubModel {self.name!r}"
     if store not in STORES and store != AUTO:
       raise errors.ArgumentError(
         f"{caller}: store must be one of {STORES + (AUTO,)}, got {store!r}."
@@ -300,7 +300,7 @@ class SubModel:
     if self.store == SESSION:
       return self._build_session(used, upstream)
     backward = self._split.differentiate(upstream, have=have)
-    cut.check(f"SubModel {self.name!r}", backward.cut)
+    cut.check(backward.cut)
     own_forward.check_cut(self._split, backward.cut)
     kept = backward.cut.kept + self._partial_shapes
     if residual_set is None or not walk.names(kept) <= have:

@@ -75,8 +75,8 @@ class JointTrainer:
         several, a builder returns no `Piece`, or nothing has a loss.
     """
     self.pipeline = pipeline
-    self._caller = f"JointTrainer of {pipeline.name!r}"
-    strategies.check_optimizer(self._caller, optimizer)
+    self._caller = self._error_label = f"JointTrainer of {pipeline.name!r}"
+    strategies.check_optimizer(optimizer)
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._weights = {k: float(v) for k, v in (loss_weights or {}).items()}

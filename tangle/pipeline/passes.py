@@ -198,7 +198,7 @@ class PassMaker:
     backward = scratch_graph.differentiate(piece, upstream)
     if backward is None:
       backward = piece.differentiate(upstream)
-    cut.check(caller, backward.cut, remedy)
+    cut.check(backward.cut, remedy)
     own_forward.check_cut(piece, backward.cut)
     kept = backward.cut.kept
     values = kept

@@ -121,7 +121,7 @@ def check_piece(caller, piece, reads, graph):
     )
   for part in ("feeds", "outputs", "metrics"):
     tensors = list(getattr(piece, part).values())
-    walk.check_tensors(caller, part, tensors, graph)
+    walk.check_tensors(part, tensors, graph)
   for update in piece.updates:
     if getattr(update, "graph", None) is not graph:
       raise errors.GraphError(
@@ -149,7 +149,7 @@ def check_piece(caller, piece, reads, graph):
 
 
 def _check_loss(caller, loss, graph):
-  walk.check_tensors(caller, "loss", [loss], graph)
+  walk.check_tensors("loss", [loss], graph)
   if not loss.dtype.is_floating:
     raise errors.DtypeError(
       f"{caller}: the loss {loss.name!r} must be floating, got "

@@ -72,7 +72,7 @@ class Pipeline:
     Raises:
       ArgumentError: if `timeout_s` is not positive.
     """
-    self.name = name
+    self.name, self._error_label = name, f"Pipeline {name!r}"
     self.timeout_s = faults.check_timeout(name, timeout_s)
     self.left_keys = set()
     self.graph = nodes.default_graph(f"Pipeline {name!r}")
@@ -326,7 +326,7 @@ class Pipeline:
         `loss_weights`, `micro_batches` or `schedule` is invalid.
       CutError: if a sub-model that others read cannot be cut.
     """
-    strategies.check_optimizer(f"Pipeline {self.name!r}: minimize", optimizer)
+    strategies.check_optimizer(optimizer)
     self.build()
     options = clip_norm, loss_weights or {}, global_step
     options += overlap, weights_unchanged, micro_batches, schedule

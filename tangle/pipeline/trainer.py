@@ -52,7 +52,7 @@ class Trainer:
     simplify_gradients: bool = True,
   ) -> None:
     """Builds the backward passes and the update; see `Pipeline.minimize`."""
-    self.pipeline = pipeline
+    self.pipeline, self._error_label = pipeline, pipeline._error_label
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._weights = dict(loss_weights)

@@ -241,7 +241,7 @@ class Loop:
         its last checkpoint.
       KeyboardInterrupt: at the second signal.
     """
-    lock = files.lock(self._out_dir, "Loop.run")
+    lock = files.lock(self._out_dir)
     with contextlib.nullcontext() if self._locked else lock:
       with interrupts.Interrupts() as signals:
         resumed_from = self._begin()

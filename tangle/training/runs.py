@@ -70,7 +70,7 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     },
     "versions": versions(),
   }
-  with files.lock(out_dir, "runs.started"):
+  with files.lock(out_dir):
     resumed = _is_there(out_dir)
     if resumed:
       _compare(out_dir, read(out_dir), new, report or print)

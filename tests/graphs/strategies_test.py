@@ -34,7 +34,7 @@ class CheckOptimizerTest(case.GraphTestCase):
 
     Own.__module__ = "my_keras.optimizers"
     for optimizer in (tf1.train.AdamOptimizer(), Own()):
-      strategies.check_optimizer("Here", optimizer)
+      strategies.check_optimizer(optimizer)
 
   def test_what_is_no_optimizer_is_refused(self):
     v = self.variable("v", np.float64(1))
@@ -47,8 +47,10 @@ class CheckOptimizerTest(case.GraphTestCase):
       (0.1, "got 0.1"),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.check_optimizer("Here", given)
-      self.assert_message(caught.exception, "Here: optimizer must be", part)
+        strategies.check_optimizer(given)
+      self.assert_message(
+        caught.exception, "strategies.check_optimizer: ", part
+      )
 
   def test_an_optimizer_of_keras_is_refused(self):
     class Own(tf1.keras.optimizers.SGD):
@@ -59,7 +61,7 @@ class CheckOptimizerTest(case.GraphTestCase):
     for given in (Own(0.1), Own, tf1.keras.optimizers.Adam(0.1)):
       kind = given if isinstance(given, type) else type(given)
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.check_optimizer("Here", given)
+        strategies.check_optimizer(given)
       self.assert_message(
         caught.exception,
         f"got the Keras optimizer {kind.__name__}. In a graph, ",
@@ -68,7 +70,7 @@ class CheckOptimizerTest(case.GraphTestCase):
 
   def test_an_optimizer_is_made_for_each_rate(self):
     make = tf1.train.GradientDescentOptimizer
-    made = strategies.make_optimizers("Here", make, [0.1, 0.2])
+    made = strategies.make_optimizers(make, [0.1, 0.2])
     self.assertLen(made, 2)
     self.assertIsNot(made[0], made[1])
     for given, parts in (
@@ -78,8 +80,10 @@ class CheckOptimizerTest(case.GraphTestCase):
       (tf1.keras.optimizers.SGD, ["the Keras optimizer SGD"]),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.make_optimizers("Here", given, [0.1])
-      self.assert_message(caught.exception, "Here: optimizer must be", *parts)
+        strategies.make_optimizers(given, [0.1])
+      self.assert_message(
+        caught.exception, "strategies.make_optimizers: ", *parts
+      )
 
 
 class StrategiesTest(case.GraphTestCase):
@@ -105,7 +109,7 @@ class StrategiesTest(case.GraphTestCase):
     found = walk.trainable_variables(walk.ancestors([y]), self.graph)
     self.assertLen(found, 1)
     self.assertIs(found[0], component)
-    strategies.check("c", found)
+    strategies.check(found)
     both = walk.trainable_variables(walk.ancestors([y, n + 0.0]), self.graph)
     self.assertLen(both, 2)
 
@@ -113,7 +117,7 @@ class StrategiesTest(case.GraphTestCase):
     for use_resource in (True, False):
       v = self.variable(f"v{use_resource}", 1.0, use_resource=use_resource)
       self.assertIs(strategies.components(v)[0], v)
-      strategies.check("c", [v])
+      strategies.check([v])
 
   @parameterized.named_parameters(("get", "get"), ("new", "new"))
   def test_one_of_several_copies_is_refused(self, how):
@@ -124,13 +128,15 @@ class StrategiesTest(case.GraphTestCase):
     found = walk.trainable_variables(walk.ancestors([y]), self.graph)
     self.assertEqual([v.op.name for v in found], ["v"])
     with self.assertRaises(errors.ArgumentError) as caught:
-      strategies.check("here", found)
-    self.assert_message(caught.exception, "here: ", "'v:0' on 2", "run")
+      strategies.check(found)
+    self.assert_message(
+      caught.exception, "strategies.check: ", "'v:0' on 2", "run"
+    )
 
     def replica():
       y = v * 2.0
       found = walk.trainable_variables(walk.ancestors([y]), self.graph)
-      strategies.check("here", found)
+      strategies.check(found)
       names.extend(v.op.name for v in found)
       return y
 

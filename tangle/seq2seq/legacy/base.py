@@ -40,12 +40,7 @@ class Cell:
         f"{type(self).__name__}: name must be a string that can name a scope "
         f"(letters, digits and '_.-/'), got {name!r}."
       )
-    self.name = name
-
-  @property
-  def error_label(self) -> str:
-    """The name with which error messages begin."""
-    return self.name
+    self.name = self._error_label = name
 
   @property
   def state_size(self) -> Any:
