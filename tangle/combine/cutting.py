@@ -14,8 +14,6 @@ from tangle.compat import tf1
 from tangle.graphs import copying, walk
 from tangle.nets import checks
 
-_CALLER = "combine.cut"
-
 
 class Cut:
   """The lower part of a network in a graph; see `cut`.
@@ -156,7 +154,7 @@ def cut(
     ]
     if not inputs:
       raise errors.DisconnectedError(
-        f"{_CALLER}: {output.name!r} depends on no placeholder. Pass "
+        f"{errors.caller()}: {output.name!r} depends on no placeholder. Pass "
         f"inputs=, the tensors at which the part begins."
       )
   elif isinstance(inputs, tf1.Tensor):
@@ -165,7 +163,7 @@ def cut(
   ops = walk.ancestors([output], stop=inputs)
   if output.name not in walk.dependents(inputs, ops):
     raise errors.DisconnectedError(
-      f"{_CALLER}: {output.name!r} does not depend on "
+      f"{errors.caller()}: {output.name!r} does not depend on "
       f"{[tensor.name for tensor in inputs]}. Name the inputs of the network."
     )
   if name is None:
@@ -183,8 +181,8 @@ def _find(at, graph):
     k = int(index) if index.isdigit() else 0
     if (index and not index.isdigit()) or k >= len(outputs):
       raise errors.ArgumentError(
-        f"{_CALLER}: {at!r} is none of the {len(outputs)} outputs of op "
-        f"{op_name!r}."
+        f"{errors.caller()}: {at!r} is none of the {len(outputs)} outputs of "
+        f"op {op_name!r}."
       )
     if index or len(outputs) == 1:
       return outputs[k]
@@ -194,7 +192,7 @@ def _find(at, graph):
     return leaving[0]
   if leaving:
     raise errors.ArgumentError(
-      f"{_CALLER}: several tensors come out of layer {at!r}: "
+      f"{errors.caller()}: several tensors come out of layer {at!r}: "
       f"{[tensor.name for tensor in leaving]}. Name one of them."
     )
   known = set(ops)
@@ -206,7 +204,7 @@ def _find(at, graph):
   if close:
     remedy = f"Similar names are {close}"
   raise errors.ArgumentError(
-    f"{_CALLER}: the graph has no tensor or layer {at!r}. {remedy}."
+    f"{errors.caller()}: the graph has no tensor or layer {at!r}. {remedy}."
   )
 
 

@@ -18,8 +18,6 @@ from tangle.compat import tf1
 from tangle.graphs import strategies, walk
 from tangle.nets import half
 
-_CALLER = "combine.minimize"
-
 
 class Group(NamedTuple):
   """Parts that train alike, from some step on.
@@ -159,7 +157,7 @@ def minimize(
   optimizers = strategies.make_optimizers(optimizer, rates)
   if loss.shape.ndims != 0:
     raise errors.ShapeError(
-      f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "
+      f"{errors.caller()}: loss must be a scalar, got {loss.name!r} of shape "
       f"{loss.shape}. Take its mean."
     )
   below = walk.ancestors([loss], control=True)
@@ -271,28 +269,30 @@ def _members(part, running):
 
 def _check_groups(groups, global_step, clip_norm):
   if not groups:
-    raise errors.ArgumentError(f"{_CALLER}: give at least one group, got none.")
+    raise errors.ArgumentError(
+      f"{errors.caller()}: give at least one group, got none."
+    )
   for k, group in enumerate(groups):
     rate, step = group.learning_rate, group.unfreeze_step
     if isinstance(rate, numbers.Real) and not 0 < rate < math.inf:
       raise errors.ArgumentError(
-        f"{_CALLER}: the learning rate of group {k} must be positive and "
-        f"finite, got {rate!r}. Put what does not learn into frozen=."
+        f"{errors.caller()}: the learning rate of group {k} must be positive "
+        f"and finite, got {rate!r}. Put what does not learn into frozen=."
       )
     if not isinstance(step, numbers.Integral) or step < 0:
       raise errors.ArgumentError(
-        f"{_CALLER}: unfreeze_step of group {k} must be a whole number, at "
-        f"least 0, got {step!r}."
+        f"{errors.caller()}: unfreeze_step of group {k} must be a whole "
+        f"number, at least 0, got {step!r}."
       )
     if step > 0 and global_step is None:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} has unfreeze_step={step}, for which steps must "
-        f"be counted. Pass global_step, such as "
+        f"{errors.caller()}: group {k} has unfreeze_step={step}, for which "
+        f"steps must be counted. Pass global_step, such as "
         f"tf.compat.v1.train.get_or_create_global_step()."
       )
   if clip_norm is not None and not clip_norm > 0:
     raise errors.ArgumentError(
-      f"{_CALLER}: clip_norm must be positive, got {clip_norm!r}."
+      f"{errors.caller()}: clip_norm must be positive, got {clip_norm!r}."
     )
 
 
@@ -302,13 +302,14 @@ def _check_members(loss, below, members, still):
   for k, group in enumerate(members):
     if not group.trained:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} has no trainable variable, of {group.names}. "
-        f"Call the network before, which makes them."
+        f"{errors.caller()}: group {k} has no trainable variable, of "
+        f"{group.names}. Call the network before, which makes them."
       )
     for name in sorted(group.names):
       if name in places:
         raise errors.ArgumentError(
-          f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}."
+          f"{errors.caller()}: variable {name!r} is in group {k} and in "
+          f"{places[name]}."
         )
       places[name] = f"group {k}"
     strategies.check(group.trained)
@@ -316,8 +317,8 @@ def _check_members(loss, below, members, still):
   odd = [v.op.name for v in reached if v.op.name not in places]
   if odd:
     raise errors.ArgumentError(
-      f"{_CALLER}: the loss reaches {odd}, which are in no group. Add them to "
-      f"one, or to frozen=."
+      f"{errors.caller()}: the loss reaches {odd}, which are in no group. Add "
+      f"them to one, or to frozen=."
     )
 
 
@@ -327,13 +328,13 @@ def _check_updates(running, waiting, still):
     for op in kept.updates:
       if op.name in running:
         raise errors.CutError(
-          f"{_CALLER}: update {op.name!r} of a frozen part runs with the loss, "
-          f"which depends on it. Leave the control dependency out."
+          f"{errors.caller()}: update {op.name!r} of a frozen part runs with "
+          f"the loss, which depends on it. Leave the control dependency out."
         )
   for kept in waiting:
     if strategies.needed(kept.trained) is not None:
       raise errors.ArgumentError(
-        f"{_CALLER}: a distribution strategy keeps "
+        f"{errors.caller()}: a distribution strategy keeps "
         f"{kept.trained[0].op.name!r}, and changes it in no conditional. Begin "
         f"its group at step 0."
       )
@@ -345,15 +346,15 @@ def _check_updates(running, waiting, still):
         continue
       if tf1.control_flow_v2_enabled():
         raise errors.ArgumentError(
-          f"{_CALLER}: reference variable {variable.op.name!r} cannot be "
-          f"changed in a TensorFlow 2 style conditional. Make it with "
+          f"{errors.caller()}: reference variable {variable.op.name!r} cannot "
+          f"be changed in a TensorFlow 2 style conditional. Make it with "
           f"use_resource=True, or begin its group at step 0."
         )
     for op in kept.updates:
       if variables_lib.changed_by(op) is None or compat.in_v1_control_flow(op):
         raise errors.ArgumentError(
-          f"{_CALLER}: update {op.name!r} of type {op.type} cannot be put off. "
-          f"Begin its group at step 0, or freeze it permanently."
+          f"{errors.caller()}: update {op.name!r} of type {op.type} cannot be "
+          f"put off. Begin its group at step 0, or freeze it permanently."
         )
 
 
@@ -375,7 +376,7 @@ def _gradients(loss, members, given):
     pairs = [(g, v) for g, v in pairs if g is not None]
     if not pairs:
       raise errors.DisconnectedError(
-        f"{_CALLER}: the loss reaches no variable of group {k}: "
+        f"{errors.caller()}: the loss reaches no variable of group {k}: "
         f"{[v.op.name for v in group.trained]}."
       )
     lists.append(pairs)

@@ -14,11 +14,10 @@ Merge = Union[str, Callable[[List[hints.Nest]], hints.Nest]]
 """A merge: its name, or a function of the list of what the networks return."""
 
 
-def check_merge(caller, merge):
+def check_merge(merge):
   """Raises unless `merge` is valid.
 
   Args:
-    caller: the function to name in the message.
     merge: any value.
 
   Raises:
@@ -26,16 +25,15 @@ def check_merge(caller, merge):
   """
   if merge not in MERGES and not callable(merge):
     raise errors.ArgumentError(
-      f"{caller}: merge must be one of {MERGES} or a callable from the list "
-      f"of the networks' outputs to a tensor, got {merge!r}."
+      f"{errors.caller()}: merge must be one of {MERGES} or a callable from "
+      f"the list of the networks' outputs to a tensor, got {merge!r}."
     )
 
 
-def merge(caller, labels, values, kind, axis=-1):
+def merge(labels, values, kind, axis=-1):
   """Merges the outputs of several networks.
 
   Args:
-    caller: the function to name in messages.
     labels: K names of networks.
     values: K tensors of one type and one shape; for `concat`, sizes along
       `axis` may differ. For a callable, any values.
@@ -57,11 +55,11 @@ def merge(caller, labels, values, kind, axis=-1):
   for label, value in zip(labels, values):
     if not isinstance(value, tf1.Tensor):
       raise errors.ArgumentError(
-        f"{caller}: {label!r} must give one tensor for merge={kind!r}, got "
-        f"{value!r}. Pass a callable as merge."
+        f"{errors.caller()}: {label!r} must give one tensor for "
+        f"merge={kind!r}, got {value!r}. Pass a callable as merge."
       )
     tensors.append(value)
-  _check_alike(caller, labels, tensors, kind, axis)
+  _check_alike(labels, tensors, kind, axis)
   if kind == "concat":
     return tf1.concat(tensors, axis)
   if kind == "sum":
@@ -72,34 +70,40 @@ def merge(caller, labels, values, kind, axis=-1):
   return functools.reduce(pairwise, tensors)
 
 
-def _check_alike(caller, labels, tensors, kind, axis):
+def _check_alike(labels, tensors, kind, axis):
   first = tensors[0]
   for label, tensor in zip(labels, tensors):
     both = (
-      f"{caller}: merge={kind!r} of {labels[0]!r} and {label!r}: got "
+      f"merge={kind!r} of {labels[0]!r} and {label!r}: got "
       f"{checks.describe(first)} and {checks.describe(tensor)}"
     )
     if tensor.dtype.base_dtype != first.dtype.base_dtype:
-      raise errors.DtypeError(f"{both}. Convert one of them with tf1.cast.")
+      raise errors.DtypeError(
+        f"{errors.caller()}: {both}. Convert one of them with tf1.cast."
+      )
     shapes = [_without(t.shape, axis, kind, both) for t in (first, tensor)]
     if not shapes[0].is_compatible_with(shapes[1]):
       remedy = "put a nets.Dense after one of them"
       if kind != "concat":
         remedy += ', or pass merge="concat"'
-      raise errors.ShapeError(f"{both}. Shapes must be equal: {remedy}.")
+      raise errors.ShapeError(
+        f"{errors.caller()}: {both}. Shapes must be equal: {remedy}."
+      )
 
 
 def _without(shape, axis, kind, both):
   """Returns the shape that all must share, without the joined dimension."""
   if shape.ndims is None:
     raise errors.ShapeError(
-      f"{both}. Their rank is unknown. Give it by set_shape()."
+      f"{errors.caller()}: {both}. Their rank is unknown. Give it by "
+      f"set_shape()."
     )
   if kind != "concat":
     return shape
   if not -shape.ndims <= axis < shape.ndims:
     raise errors.ShapeError(
-      f"{both}. They have no axis {axis} to concatenate. Give another axis."
+      f"{errors.caller()}: {both}. They have no axis {axis} to concatenate. "
+      f"Give another axis."
     )
   dims = shape.as_list()
   dims[axis] = None

@@ -25,22 +25,22 @@ class Parallel(parts.Combined):
     name: str,
   ) -> None:
     """Checks the settings; see `parallel`."""
-    self._caller = caller = f"parallel {name!r}"
-    self._rows = parts.make_parts(caller, networks)
-    merging.check_merge(caller, merge)
+    self._error_label = f"parallel {name!r}"
+    self._rows = parts.make_parts(networks)
+    merging.check_merge(merge)
     if inputs not in ("same", "each"):
       raise errors.ArgumentError(
-        f'{caller}: inputs must be "same" or "each", got {inputs!r}.'
+        f'{errors.caller()}: inputs must be "same" or "each", got {inputs!r}.'
       )
     if gate not in GATES and not callable(gate):
       raise errors.ArgumentError(
-        f"{caller}: gate must be one of {GATES}, or a callable from the inputs "
-        f"to logits [B, {len(self._rows)}], got {gate!r}."
+        f"{errors.caller()}: gate must be one of {GATES}, or a callable from "
+        f"the inputs to logits [B, {len(self._rows)}], got {gate!r}."
       )
     if gate is not None and merge in ("mean", "max", "product"):
       raise errors.ArgumentError(
-        f"{caller}: a gate multiplies the output of each network by a weight "
-        f"before the merge, and does not go with merge={merge!r}. Pass "
+        f"{errors.caller()}: a gate multiplies the output of each network by a "
+        f"weight before the merge, and does not go with merge={merge!r}. Pass "
         f'merge="sum", "concat" or a callable, or leave out gate.'
       )
     self._merge, self._inputs, self._axis = merge, inputs, axis
@@ -72,14 +72,12 @@ class Parallel(parts.Combined):
       given = self._split(inputs)
       values = []
       for part, value in zip(self._rows, given):
-        value = fitting.fit(self._caller, "the input", part, value, (), None)
-        values.append(fitting.call(self._caller, "the input", part, value))
+        value = fitting.fit("the input", part, value, (), None)
+        values.append(fitting.call("the input", part, value))
       labels = [part.name for part in self._rows]
       if self._gate is not None:
         values = self._weigh(inputs, given, values)
-      return merging.merge(
-        self._caller, labels, values, self._merge, self._axis
-      )
+      return merging.merge(labels, values, self._merge, self._axis)
 
   def shares(self, inputs: hints.Nest, name: str = "shares") -> tf1.Tensor:
     """Returns the gate's weight for each network.
@@ -96,7 +94,7 @@ class Parallel(parts.Combined):
     """
     if self._gate is None:
       raise errors.ArgumentError(
-        f'{self._caller}: has no gate. Pass gate="free" or gate="input".'
+        f'{errors.caller()}: has no gate. Pass gate="free" or gate="input".'
       )
     with self.enter(name), self._variable_scope():
       return self._make_shares(inputs, self._split(inputs), self._dtype)
@@ -113,14 +111,15 @@ class Parallel(parts.Combined):
     elif isinstance(inputs, (list, tuple)) and len(inputs) == count:
       return list(inputs)
     raise errors.ArgumentError(
-      f"{self._caller}: inputs must be one for each of {names}, got {inputs!r}."
+      f"{errors.caller()}: inputs must be one for each of {names}, got "
+      f"{inputs!r}."
     )
 
   def _weigh(self, inputs, given, values):
     for part, value in zip(self._rows, values):
       if not isinstance(value, tf1.Tensor) or not value.shape.ndims:
         raise errors.ArgumentError(
-          f"{self._caller}: with a gate {part.name!r} must give one tensor "
+          f"{errors.caller()}: with a gate {part.name!r} must give one tensor "
           f"[B, ...], got {value!r}."
         )
     dtype = values[0].dtype.base_dtype
@@ -145,7 +144,7 @@ class Parallel(parts.Combined):
       for value in unique:
         if not isinstance(value, tf1.Tensor) or value.shape.ndims != 2:
           raise errors.ShapeError(
-            f'{self._caller}: gate="input" reads inputs [B, D], got '
+            f'{errors.caller()}: gate="input" reads inputs [B, D], got '
             f"{fitting.describe(value)}. Pass a callable as gate."
           )
       together = tf1.concat(unique, -1) if len(unique) > 1 else unique[0]
@@ -154,7 +153,7 @@ class Parallel(parts.Combined):
       [count]
     ):
       raise errors.ShapeError(
-        f"{self._caller}: the gate must give logits [B, {count}], got "
+        f"{errors.caller()}: the gate must give logits [B, {count}], got "
         f"{checks.describe(logits)}."
       )
     return tf1.nn.softmax(logits)

@@ -291,11 +291,10 @@ class Combined(composites.Composite):
     return list(found.values())
 
 
-def make_parts(caller, networks):
+def make_parts(networks):
   """Makes parts of networks; a network that occurs twice is one part.
 
   Args:
-    caller: the function to name in messages.
     networks: callables, or pairs of a name and a callable. Different networks
       whose default names are equal get the suffixes `_1`, `_2` and so on.
 
@@ -312,26 +311,27 @@ def make_parts(caller, networks):
     name, network = item if pair else (None, item)
     if not callable(network):
       raise errors.ArgumentError(
-        f"{caller}: network {k} must be callable, or a pair of a name and a "
-        f"callable, got {item!r}."
+        f"{errors.caller()}: network {k} must be callable, or a pair of a name "
+        f"and a callable, got {item!r}."
       )
     key = (id(network), name)
     if key not in by_network:
-      by_network[key] = _make_part(caller, name, network, taken)
+      by_network[key] = _make_part(name, network, taken)
     found.append(by_network[key])
   if not found:
     raise errors.ArgumentError(
-      f"{caller}: give at least one network, got none."
+      f"{errors.caller()}: give at least one network, got none."
     )
   return found
 
 
-def _make_part(caller, name, network, taken):
+def _make_part(name, network, taken):
   given = name is not None or isinstance(network, Part)
   wanted = name if name is not None else default_name(network)
   if wanted in taken and given:
     raise errors.ArgumentError(
-      f"{caller}: two networks have the name {wanted!r}. Give them others."
+      f"{errors.caller()}: two networks have the name {wanted!r}. Give them "
+      f"others."
     )
   unique, k = wanted, 0
   while unique in taken:

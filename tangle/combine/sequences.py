@@ -19,12 +19,11 @@ class Sequential(parts.Combined):
     name: str,
   ) -> None:
     """Checks the declared shapes of the networks; see `sequential`."""
-    caller = f"sequential {name!r}"
-    self._caller = caller
-    self._adapters = fitting.check_adapters(caller, adapter)
-    self._row = parts.make_parts(caller, networks)
+    self._error_label = f"sequential {name!r}"
+    self._adapters = fitting.check_adapters(adapter)
+    self._row = parts.make_parts(networks)
     for first, second in zip(self._row, self._row[1:]):
-      fitting.check_declared(caller, first, second, self._adapters)
+      fitting.check_declared(first, second, self._adapters)
     unique = {part.name: part for part in self._row}
     super().__init__(list(unique.values()), name)
     self._dense = {}
@@ -67,10 +66,8 @@ class Sequential(parts.Combined):
         def adapt(depth, value, k=k, giver=giver):
           return self._adapt(k, depth, value, giver)
 
-        value = fitting.fit(
-          self._caller, giver, part, value, self._adapters, adapt
-        )
-        value = fitting.call(self._caller, giver, part, value)
+        value = fitting.fit(giver, part, value, self._adapters, adapt)
+        value = fitting.call(giver, part, value)
         giver = repr(part.name)
       return value
 
@@ -83,7 +80,7 @@ class Sequential(parts.Combined):
       dense = fitting.make_dense(depth, value.dtype.base_dtype, name)
       self._dense[k] = parts.Part(dense, name)
       self._children.append((name, self._dense[k]))
-    return fitting.call(self._caller, giver, self._dense[k], value)
+    return fitting.call(giver, self._dense[k], value)
 
 
 def sequential(

@@ -27,21 +27,23 @@ class Shared(parts.Combined):
     name: str,
   ) -> None:
     """Checks the declared shapes of the networks; see `shared`."""
-    self._caller = caller = f"shared {name!r}"
+    self._error_label = f"shared {name!r}"
     self._named = hasattr(heads, "items")
     if not self._named and not isinstance(heads, (list, tuple)):
       raise errors.ArgumentError(
-        f"{caller}: heads must be a mapping from name to network, or a list, "
-        f"got {heads!r}."
+        f"{errors.caller()}: heads must be a mapping from name to network, or "
+        f"a list, got {heads!r}."
       )
     items = list(heads.items()) if self._named else list(heads)
     if not items:
-      raise errors.ArgumentError(f"{caller}: give at least one head, got none.")
+      raise errors.ArgumentError(
+        f"{errors.caller()}: give at least one head, got none."
+      )
     label = "trunk" if parts.default_name(trunk) == "network" else None
     first = trunk if label is None else (label, trunk)
-    self._trunk, *self._heads = parts.make_parts(caller, [first] + items)
+    self._trunk, *self._heads = parts.make_parts([first] + items)
     for head in self._heads:
-      fitting.check_declared(caller, self._trunk, head)
+      fitting.check_declared(self._trunk, head)
     self.heads = [head.name for head in self._heads]
     unique = {part.name: part for part in [self._trunk] + self._heads}
     super().__init__(list(unique.values()), name)
@@ -73,12 +75,12 @@ class Shared(parts.Combined):
       ShapeError: if a head does not take its shape.
     """
     with self.enter(name), self._variable_scope():
-      value = fitting.call(self._caller, "the input", self._trunk, inputs)
+      value = fitting.call("the input", self._trunk, inputs)
       giver = repr(self._trunk.name)
       found = []
       for head in self._heads:
-        fitted = fitting.fit(self._caller, giver, head, value, (), None)
-        found.append(fitting.call(self._caller, giver, head, fitted))
+        fitted = fitting.fit(giver, head, value, (), None)
+        found.append(fitting.call(giver, head, fitted))
     if self._named:
       return collections.OrderedDict(zip(self.heads, found))
     return found

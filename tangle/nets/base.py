@@ -53,7 +53,9 @@ class Network:
         f"{type(self).__name__}: name must be a string that can name a scope "
         f"(letters, digits and '_.-/'), got {name!r}."
       )
-    self._name = self._error_label = name
+    self._name = name
+    if not hasattr(self, "_error_label"):  # a subclass may have a longer one
+      self._error_label = name
     self._dtype = tf1.as_dtype(dtype)
     if not self._dtype.is_floating:
       raise errors.DtypeError(
