@@ -104,9 +104,9 @@ def _public_name(frame):
 
 
 def _qualify(module, function):
-  """Returns such as `"mux.route"`, by the outermost package that exports it."""
+  """Returns such as `"mux.route"`, with the package that exports a function."""
   path = module.split(".")
-  for k in range(1, len(path)):
+  for k in reversed(range(1, len(path))):
     package = sys.modules.get(".".join(path[:k]))
     if function in getattr(package, "__all__", ()):
       return ".".join(path[1:k] + [function])

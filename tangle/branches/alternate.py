@@ -21,8 +21,8 @@ class Alternate(trainers.Trainer):
   def _check_types(self, types):
     if len(types) > 1:
       raise errors.ArgumentError(
-        f"{self._caller}: the batch has records of {list(types)}; it must be "
-        f"of one type. Split it by type, or train with mode='mixed'."
+        f"{errors.caller()}: the batch has records of {list(types)}; it must "
+        f"be of one type. Split it by type, or train with mode='mixed'."
       )
 
   def _build(self, types):

@@ -144,7 +144,7 @@ class Model:
       ShapeError: if representations differ in shapes, the shape of a record is
         not fully known, or losses are not `[n]`.
     """
-    self._caller = self._error_label = f"branches.Model {name!r}"
+    self._error_label = f"branches.Model {name!r}"
     fields = {
       k: records.Field(b.dtype, b.shape) for k, b in (branches or {}).items()
     }
@@ -188,7 +188,7 @@ class Model:
       )
       if names != wanted:
         raise errors.ArgumentError(
-          f"{self._caller}: the head must use the same variables each time "
+          f"{errors.caller()}: the head must use the same variables each time "
           f"that it is called, and used {wanted}, then {names}. Make its "
           f"networks outside, and call them inside it."
         )
@@ -247,12 +247,12 @@ class Model:
       losses = tf1.convert_to_tensor(self._loss(result.nest, targets))
       if not losses.dtype.is_floating:
         raise errors.DtypeError(
-          f"{self._caller}: loss must give floats, got "
+          f"{errors.caller()}: loss must give floats, got "
           f"{checks.describe(losses)}."
         )
       if losses.shape.ndims != 1:
         raise errors.ShapeError(
-          f"{self._caller}: loss must give one loss per record, [n], got "
+          f"{errors.caller()}: loss must give one loss per record, [n], got "
           f"{checks.describe(losses)}. Leave the mean over records to the "
           f"model."
         )
@@ -269,7 +269,7 @@ class Model:
     new = [v.name for v in found if v.name not in self._known]
     if new:
       raise errors.ArgumentError(
-        f"{self._caller}: {label!r} was called again and made the variables "
+        f"{errors.caller()}: {label!r} was called again and made the variables "
         f"{new}. Make its networks outside, and call them inside it."
       )
 
@@ -336,16 +336,16 @@ class Model:
     """
     if mode not in MODES:
       raise errors.ArgumentError(
-        f"{self._caller}: mode must be one of {list(MODES)}, got {mode!r}."
+        f"{errors.caller()}: mode must be one of {list(MODES)}, got {mode!r}."
       )
     if mixtures and mode != "partial":
       raise errors.ArgumentError(
-        f"{self._caller}: mixtures needs mode='partial', got mode={mode!r}. "
+        f"{errors.caller()}: mixtures needs mode='partial', got mode={mode!r}. "
         f"Leave mixtures out; with mode='mixed' a batch may have any types."
       )
     arguments = {"mixtures": mixtures} if mode == "partial" else {}
     optimizer = updates.Optimizers(
-      self._caller, optimizer, self.owners(), f"{self.scope}optimizer/"
+      optimizer, self.owners(), f"{self.scope}optimizer/"
     )
     with self.graph.as_default(), tf1.name_scope(self.scope):
       return MODES[mode](self, optimizer, clip_norm, global_step, **arguments)
@@ -363,7 +363,7 @@ class Model:
     Raises:
       ArgumentError, DtypeError, ShapeError: see `Schema.check`.
     """
-    self.schema.check(f"{self._caller}, predict", batch)
+    self.schema.check(batch)
     found = sess.run(
       {k: self.paths[k].head.outputs for k in batch.inputs},
       {self.paths[k].input_ph: v for k, v in batch.inputs.items()},

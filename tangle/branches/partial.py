@@ -36,7 +36,7 @@ class Partial(trainers.Trainer):
       types = self._order(mixture)
       if len(types) < 2 or len(types) < len(tuple(mixture)):
         raise errors.ArgumentError(
-          f"{self._caller}: mixtures must be groups of two or more of the "
+          f"{errors.caller()}: mixtures must be groups of two or more of the "
           f"types {list(model.paths)}, got {mixture!r}."
         )
       self._mixtures[types] = "mixed_" + "_".join(types)
@@ -114,8 +114,8 @@ class Partial(trainers.Trainer):
   def _check_types(self, types):
     if len(types) > 1 and types not in self._mixtures:
       raise errors.ArgumentError(
-        f"{self._caller}: the batch mixes records of {list(types)}. Split it "
-        f"by type, or name such groups in mixtures, here "
+        f"{errors.caller()}: the batch mixes records of {list(types)}. Split "
+        f"it by type, or name such groups in mixtures, here "
         f"{list(self._mixtures)}."
       )
 

@@ -155,11 +155,10 @@ class Schema:
       _convert(f"{who}: target", record.target, self.target),
     )
 
-  def check(self, caller: str, batch: Batch) -> None:
+  def check(self, batch: Batch) -> None:
     """Raises if a batch does not match the schema.
 
     Args:
-      caller: the function to name in messages.
       batch: a `Batch`.
 
     Raises:
@@ -170,38 +169,38 @@ class Schema:
     """
     if not isinstance(batch, Batch):
       raise errors.ArgumentError(
-        f"{caller}: batch must be a branches.Batch, got "
+        f"{errors.caller()}: batch must be a branches.Batch, got "
         f"{type(batch).__name__}. Make one with Schema.batch."
       )
     for name in batch.inputs:
       if name not in self.fields:
         raise errors.ArgumentError(
-          f"{caller}: the batch has records of type {name!r}; the declared "
-          f"types are {list(self.fields)}."
+          f"{errors.caller()}: the batch has records of type {name!r}; the "
+          f"declared types are {list(self.fields)}."
         )
     if set(batch.inputs) != set(batch.places):
       raise errors.ArgumentError(
-        f"{caller}: the batch has inputs of the types {list(batch.inputs)}, "
-        f"and places of {list(batch.places)}. They must be the same."
+        f"{errors.caller()}: the batch has inputs of the types "
+        f"{list(batch.inputs)}, and places of {list(batch.places)}. They must "
+        f"be the same."
       )
     for name, values in batch.inputs.items():
-      where = f"{caller}: the batch's inputs[{name!r}]"
+      where = f"the batch's inputs[{name!r}]"
       count = len(np.ravel(batch.places[name]))
       _check_rows(where, values, self.fields[name], count)
     rows = [np.ravel(places) for places in batch.places.values()]
     rows = np.sort(np.concatenate(rows)) if rows else np.zeros([0])
     if not len(rows) or any(not len(v) for v in batch.inputs.values()):
       raise errors.ArgumentError(
-        f"{caller}: the batch is empty, or has a type without records. Leave "
-        f"out batches and types that have none."
+        f"{errors.caller()}: the batch is empty, or has a type without "
+        f"records. Leave out batches and types that have none."
       )
     if not np.array_equal(rows, np.arange(len(rows))):
       raise errors.ArgumentError(
-        f"{caller}: the places of a batch of {len(rows)} records must be each "
-        f"of 0 to {len(rows) - 1} once, got {rows.tolist()[:8]}."
+        f"{errors.caller()}: the places of a batch of {len(rows)} records must "
+        f"be each of 0 to {len(rows) - 1} once, got {rows.tolist()[:8]}."
       )
-    where = f"{caller}: the batch's targets"
-    _check_rows(where, batch.targets, self.target, len(rows))
+    _check_rows("the batch's targets", batch.targets, self.target, len(rows))
 
 
 def _check_field(what, field):
@@ -219,14 +218,16 @@ def _check_rows(where, values, field, count):
   wanted = (count,) + field.shape
   if np.shape(values) != wanted:
     raise errors.ShapeError(
-      f"{where} must have shape {wanted}, got {np.shape(values)}."
+      f"{errors.caller()}: {where} must have shape {wanted}, got "
+      f"{np.shape(values)}."
     )
   if field.dtype == tf1.string:
     return
   dtype = np.asarray(values).dtype
   if dtype != field.dtype.as_numpy_dtype:
     raise errors.DtypeError(
-      f"{where} must be {field.dtype.name}, got {dtype}. Cast it before."
+      f"{errors.caller()}: {where} must be {field.dtype.name}, got {dtype}. "
+      f"Cast it before."
     )
 
 

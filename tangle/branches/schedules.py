@@ -55,7 +55,7 @@ class RoundRobin:
     Raises:
       ArgumentError: if `waiting` has an unknown type.
     """
-    _check_known("RoundRobin", waiting, self._types)
+    _check_known(waiting, self._types)
     while True:
       name = self._types[self._next]
       self._next = (self._next + 1) % len(self._types)
@@ -128,7 +128,7 @@ class Proportional:
     """
     weights = waiting
     if self._weights is not None:
-      _check_known("Proportional", waiting, list(self._weights))
+      _check_known(waiting, list(self._weights))
       weights = {name: self._weights[name] for name in waiting}
     self._drawn += 1
     return _draw([self._seed, self._drawn], weights)
@@ -283,12 +283,12 @@ def arrange(
     yield queues[schedule.choose(waiting)].popleft()
 
 
-def _check_known(caller, waiting, known):
+def _check_known(waiting, known):
   for name in waiting:
     if name not in known:
       raise errors.ArgumentError(
-        f"{caller}: records of type {name!r} wait; the schedule knows {known}. "
-        f"Name all types."
+        f"{errors.caller()}: records of type {name!r} wait; the schedule knows "
+        f"{known}. Name all types."
       )
 
 

@@ -125,13 +125,12 @@ def by_type(
     DtypeError: if elements have other dtypes than declared.
     ShapeError: if the static shape of the target differs from the declared one.
   """
-  caller = "streams.by_type"
   size = checks.check_positive("batch_size", batch_size)
   count = len(schema.fields)
 
   # Keys are computed for many records at once: running an op costs more than
   # computing a key.
-  records = _check(caller, schema, dataset).batch(size)
+  records = _check(schema, dataset).batch(size)
   records = records.map(lambda *chunk: (_keys(schema, *chunk), *chunk))
   grouped = compat.group_by_window(
     records.unbatch(),
@@ -169,9 +168,8 @@ def mixed(
   Raises:
     ArgumentError, DtypeError, ShapeError: see `by_type`.
   """
-  caller = "streams.mixed"
   size = checks.check_positive("batch_size", batch_size)
-  batches = _check(caller, schema, dataset).batch(size)
+  batches = _check(schema, dataset).batch(size)
   return batches.map(lambda *columns: _split(schema, *columns))
 
 
@@ -257,7 +255,7 @@ def _structure(schema):
   return dtypes, shapes
 
 
-def _check(caller, schema, dataset):
+def _check(schema, dataset):
   """Returns numbered records, with the shapes that are known statically."""
   wanted, shapes = _structure(schema)
   dtypes = tf1.data.get_output_types(dataset)
@@ -265,18 +263,18 @@ def _check(caller, schema, dataset):
     tf1.nest.assert_same_structure(wanted, dtypes)
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
-      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. "
-      f"Convert the elements first, with Dataset.map."
+      f"{errors.caller()}: elements of the dataset must be {wanted}, got "
+      f"{dtypes}. Convert the elements first, with Dataset.map."
     ) from error
   if tf1.nest.flatten(dtypes) != tf1.nest.flatten(wanted):
     raise errors.DtypeError(
-      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. "
-      f"Cast them first, with Dataset.map."
+      f"{errors.caller()}: elements of the dataset must be {wanted}, got "
+      f"{dtypes}. Cast them first, with Dataset.map."
     )
   found = tf1.data.get_output_shapes(dataset)
   if not found["target"].is_compatible_with(shapes["target"]):
     raise errors.ShapeError(
-      f"{caller}: targets must have shape {shapes['target']}, got "
+      f"{errors.caller()}: targets must have shape {shapes['target']}, got "
       f"{found['target']}."
     )
   numbers = tf1.data.Dataset.range(2**62)

@@ -57,11 +57,11 @@ class Trainer:
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._global_step = global_step
-    self._caller = f"Training of branches, {self.mode}"
+    self._error_label = f"Training of branches, {self.mode}"
     self._updates = {}
     if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
       raise errors.ArgumentError(
-        f"{self._caller}: clip_norm must be positive, got {clip_norm}. Pass "
+        f"{errors.caller()}: clip_norm must be positive, got {clip_norm}. Pass "
         f"clip_norm=None to turn clipping off."
       )
 
@@ -80,7 +80,7 @@ class Trainer:
     for k in types:
       if k not in self.model.paths:
         raise errors.ArgumentError(
-          f"{self._caller}: prepare names the type {k!r}; there are "
+          f"{errors.caller()}: prepare names the type {k!r}; there are "
           f"{list(self.model.paths)}."
         )
     self._prepare(self._order(types))
@@ -105,10 +105,10 @@ class Trainer:
     """
     if sess.graph is not self.model.graph:
       raise errors.GraphError(
-        f"{self._caller}: the session runs another graph than the model's. "
+        f"{errors.caller()}: the session runs another graph than the model's. "
         f"Open it with tf.compat.v1.Session(graph=model.graph)."
       )
-    self.model.schema.check(self._caller, batch)
+    self.model.schema.check(batch)
     types = self._order(batch.inputs)
     self._prepare(types)
     losses, norm = self._run(sess, types, batch)
@@ -126,7 +126,7 @@ class Trainer:
     self._check_types(types)
     if self.model.graph.finalized:
       raise errors.GraphError(
-        f"{self._caller}: the graph is finalized, and has no update for a "
+        f"{errors.caller()}: the graph is finalized, and has no update for a "
         f"batch of the types {list(types)}. Call prepare({list(types)}) before "
         f"the graph is finalized."
       )
@@ -150,9 +150,9 @@ class Trainer:
     pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
     if not pairs:
       raise errors.ArgumentError(
-        f"{self._caller}: no trainable variable gets a gradient from the loss. "
-        f"Check that variables are trainable and that no gradient is stopped "
-        f"on the way."
+        f"{errors.caller()}: no trainable variable gets a gradient from the "
+        f"loss. Check that variables are trainable and that no gradient is "
+        f"stopped on the way."
       )
     gradients, variables = zip(*pairs)
     return updates.apply(

@@ -20,11 +20,10 @@ class Optimizers:
     of_part: part → optimizer.
   """
 
-  def __init__(self, caller, optimizer, owners, scope):
+  def __init__(self, optimizer, owners, scope):
     """Stores the optimizer, or makes one per part.
 
     Args:
-      caller: the function to name in messages.
       optimizer: a `tf.compat.v1.train.Optimizer`, or a function without
         arguments that makes a new one at each call.
       owners: name of a variable → its part.
@@ -46,8 +45,9 @@ class Optimizers:
         made is other for other in self.of_part.values()
       ):
         raise errors.ArgumentError(
-          f"{caller}: the function optimizer must make a new optimizer each "
-          f"time, and gave {made!r} twice. Make it inside, or give it alone."
+          f"{errors.caller()}: the function optimizer must make a new "
+          f"optimizer each time, and gave {made!r} twice. Make it inside, or "
+          f"give it alone."
         )
       self.of_part[part] = made
 

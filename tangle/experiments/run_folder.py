@@ -200,5 +200,5 @@ def saved_weights(prefix):
       f"Give its path without .index or .data-...."
     ) from error
   found = tf1.trainable_variables()
-  checkpoints.check_fit("saved_weights", prefix, found, part=True)
+  checkpoints.check_fit(prefix, found, part=True)
   return found

@@ -13,7 +13,7 @@ from tangle.compat import tf1
 SUFFIX = ".meta"
 
 
-def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
+def read(path: str) -> tf1.MetaGraphDef:
   """Reads a `.meta` file, without importing or changing it.
 
   Skips fields that this TensorFlow does not know, also in text files, which
@@ -21,7 +21,6 @@ def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
 
   Args:
     path: the file, binary or text.
-    caller: the function to name in messages.
 
   Returns:
     A `MetaGraphDef`.
@@ -34,8 +33,8 @@ def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
       content = file.read()
   except (OSError, tf1.errors.OpError) as error:
     raise errors.GraphError(
-      f"{caller}: {path} cannot be read: {first_line(error)}. Name the file "
-      f"that ends in {SUFFIX}{_suggest(path)}."
+      f"{errors.caller()}: {path} cannot be read: {first_line(error)}. Name "
+      f"the file that ends in {SUFFIX}{_suggest(path)}."
     ) from error
   for parse in (_parse_binary, _parse_text):
     found = parse(content)
@@ -43,8 +42,9 @@ def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
     if found is not None and found.graph_def.node:
       return found
   raise errors.GraphError(
-    f"{caller}: {path} cannot be a meta graph: no ops can be read from it, as "
-    f"binary or as text. Name the file that ends in {SUFFIX}{_suggest(path)}."
+    f"{errors.caller()}: {path} cannot be a meta graph: no ops can be read "
+    f"from it, as binary or as text. Name the file that ends in "
+    f"{SUFFIX}{_suggest(path)}."
   )
 
 

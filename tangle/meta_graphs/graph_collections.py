@@ -17,7 +17,7 @@ _NEEDED = frozenset(
 """Collections without which gradients would be wrong."""
 
 
-def restore(caller, path, meta):
+def restore(path, meta):
   """Fills the collections of the current graph.
 
   A collection that cannot be restored is dropped, with a warning that names it:
@@ -26,7 +26,6 @@ def restore(caller, path, meta):
   raises an error on import.
 
   Args:
-    caller: the function to name in messages.
     path: the file with the meta graph, for messages.
     meta: a `MetaGraphDef` whose ops the current graph has.
 
@@ -66,12 +65,16 @@ def restore(caller, path, meta):
   lost = {key: why for key, why in dropped.items() if key in _NEEDED}
   if lost:
     raise errors.GraphError(
-      f"{caller}: {path} has collections that are needed and cannot be "
-      f"restored: {lost}. Save the graph again where it was built."
+      f"{errors.caller()}: {path} has collections that are needed and cannot "
+      f"be restored: {lost}. Save the graph again where it was built."
     )
   for key, why in dropped.items():
     logging.getLogger(__name__).warning(
-      "%s: the collection %r of %s is dropped: %s", caller, key, path, why
+      "%s: the collection %r of %s is dropped: %s",
+      errors.caller(),
+      key,
+      path,
+      why,
     )
   return dropped
 

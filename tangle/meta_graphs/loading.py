@@ -14,8 +14,6 @@ from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.meta_graphs import files, graph_collections, ops, repairs, shapes
 
-_CALLER = "meta_graphs.load"
-
 
 class Loaded(NamedTuple):
   """An imported graph.
@@ -54,16 +52,17 @@ class Loaded(NamedTuple):
       DataError: if the checkpoint does not exist, or does not fit.
       GraphError: if the graph has no variables.
     """
-    caller = "meta_graphs.Loaded.restore"
     if self.saver is None:
       raise errors.GraphError(
-        f"{caller}: the graph of {self.path} has no variables to restore."
+        f"{errors.caller()}: the graph of {self.path} has no variables to "
+        f"restore."
       )
     prefix = checkpoint or self.checkpoint or files.find_checkpoint(self.path)
     if prefix is None:
       found = files.list_checkpoints(self.path)
       raise errors.DataError(
-        f"{caller}: there is no checkpoint of the name of {self.path}. "
+        f"{errors.caller()}: there is no checkpoint of the name of "
+        f"{self.path}. "
         + (
           f"Its folder has {found}; pass one of them as checkpoint."
           if found
@@ -75,8 +74,8 @@ class Loaded(NamedTuple):
       self.saver.restore(sess, prefix)
     except (ValueError, tf1.errors.OpError) as error:
       raise errors.DataError(
-        f"{caller}: the graph of {self.path} cannot be restored from the "
-        f"checkpoint {prefix!r}: {_reason(error)}. Pass the prefix of a "
+        f"{errors.caller()}: the graph of {self.path} cannot be restored from "
+        f"the checkpoint {prefix!r}: {_reason(error)}. Pass the prefix of a "
         f"checkpoint that was saved from this graph as checkpoint."
       ) from error
 
@@ -117,14 +116,14 @@ def load(
   """
   if tf1.executing_eagerly():
     raise errors.ArgumentError(
-      f"{_CALLER}: no graph is being built. Call it inside "
+      f"{errors.caller()}: no graph is being built. Call it inside "
       f"`with tf.Graph().as_default():`."
     )
   graph = tf1.get_default_graph()
-  meta = files.read(path, _CALLER)
+  meta = files.read(path)
   _check_free(graph, path, meta.graph_def)
-  ops.check_known(_CALLER, path, meta)
-  attributes = ops.drop_newer_attributes(_CALLER, path, meta)
+  ops.check_known(path, meta)
+  attributes = ops.drop_newer_attributes(path, meta)
   colocations = repairs.drop_lost_colocations(meta.graph_def)
   devices = repairs.clear_devices(meta.graph_def) if clear_devices else {}
   in_functions = shapes.drop_stale_in_functions(meta.graph_def)
@@ -132,7 +131,7 @@ def load(
   at_top = _import_ops(path, meta.graph_def)
   _describe_handles(op for op in graph.get_operations() if op not in present)
   before = _saveable(graph)
-  dropped = graph_collections.restore(_CALLER, path, meta)
+  dropped = graph_collections.restore(path, meta)
   added = [v for v in _saveable(graph) if all(v is not b for b in before)]
   saver, why = _make_saver(meta, graph, added)
   return Loaded(
@@ -191,9 +190,9 @@ def _check_free(graph, path, graph_def):
   taken = [node.name for node in graph_def.node if node.name in present]
   if taken:
     raise errors.GraphError(
-      f"{_CALLER}: the current graph has {len(taken)} ops of the same names as "
-      f"{path}, such as {taken[0]!r}. Load it inside "
-      f"`with tf.Graph().as_default():`."
+      f"{errors.caller()}: the current graph has {len(taken)} ops of the same "
+      f"names as {path}, such as {taken[0]!r}. Load it inside `with "
+      f"tf.Graph().as_default():`."
     )
 
 
@@ -210,8 +209,8 @@ def _import_ops(path, graph_def):
       tf1.import_graph_def(graph_def, name="")
   except Exception as error:  # TensorFlow raises errors of many classes
     raise errors.GraphError(
-      f"{_CALLER}: {path} cannot be imported: {files.first_line(error)}. Load "
-      f"it on the TensorFlow that wrote it."
+      f"{errors.caller()}: {path} cannot be imported: "
+      f"{files.first_line(error)}. Load it on the TensorFlow that wrote it."
     ) from error
   return stale
 

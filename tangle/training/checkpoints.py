@@ -160,7 +160,7 @@ class Checkpoints:
         full; the older checkpoints stay as they are.
     """
     manifest = manifests.Manifest(int(step), _number(score), state)
-    manifests.check("Checkpoints.save", manifest)
+    manifests.check(manifest)
     self._refuse_later(manifest.step)
     files.make_folder(self.folder)
     files.clean(self.folder)
@@ -240,7 +240,7 @@ class Checkpoints:
       TrainingError: if all checkpoints are damaged, or if the newest undamaged
         one does not fit the variables.
     """
-    return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
+    return self._restore(sess, self.steps()[::-1])
 
   def restore_best(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the checkpoint with the lowest score that is not damaged.
@@ -258,7 +258,7 @@ class Checkpoints:
     scores = self._scores()
     known = [step for step in scores if scores[step] is not None]
     known.sort(key=lambda step: (scores[step], step))
-    return self._restore(sess, "Checkpoints.restore_best", known)
+    return self._restore(sess, known)
 
   def restore_best_or_newest(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the best checkpoint, or the newest where none has a score.
@@ -302,14 +302,14 @@ class Checkpoints:
       )
     return manifest
 
-  def _restore(self, sess, caller, steps):
+  def _restore(self, sess, steps):
     """Restores the first of `steps` that is not damaged."""
     passed_over = False
     for step in steps:
       prefix = self._prefix(step)
       try:
         manifest = self._read(step)
-        check_fit(caller, prefix, self._variables, self._part)
+        check_fit(prefix, self._variables, self._part)
         self._saver.restore(sess, prefix)
       except errors.DataError as error:
         self._say_damaged(step, error)
@@ -326,7 +326,7 @@ class Checkpoints:
     ]
     if reasons:
       raise errors.TrainingError(
-        f"{caller}: no checkpoint in {self.folder!r} is undamaged: "
+        f"{errors.caller()}: no checkpoint in {self.folder!r} is undamaged: "
         f"{'; '.join(reasons)}. Put a copy of one back, or move the folder "
         f"away to start again."
       )
@@ -334,7 +334,6 @@ class Checkpoints:
 
 
 def check_fit(
-  caller: str,
   prefix: str,
   variables: Iterable[hints.Variable],
   part: bool = False,
@@ -342,7 +341,6 @@ def check_fit(
   """Checks that a checkpoint has exactly the variables of a graph.
 
   Args:
-    caller: the function to name in the message.
     prefix: path prefix of a checkpoint that `tf.train.Saver` wrote.
     variables: the variables of the graph.
     part: whether the checkpoint may have further variables.
@@ -377,7 +375,7 @@ def check_fit(
       )
   if problems:
     raise errors.TrainingError(
-      f"{caller}: the checkpoint {prefix!r} does not fit the graph: "
+      f"{errors.caller()}: the checkpoint {prefix!r} does not fit the graph: "
       f"{'; '.join(problems)}. Build the graph with the settings of that run, "
       f"or give another folder."
     )

@@ -187,7 +187,7 @@ class Loop:
       GraphError: if the graph is finalized.
     """
     _check_numbers(max_steps, report_every, validate_every, checkpoint_every)
-    sources_lib.check("Loop", source)
+    sources_lib.check(source)
     if patience is not None and validate is None:
       raise errors.ArgumentError(
         "Loop: patience counts validations. Give validate, too."

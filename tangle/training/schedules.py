@@ -34,7 +34,7 @@ class Constant:
     Raises:
       ArgumentError: if `initial` is out of range.
     """
-    self._initial = _check("Constant", "initial", initial, 0)
+    self._initial = _check("initial", initial, 0)
 
   def rate(self, step: int) -> float:
     """Returns the rate, the same for every step.
@@ -87,9 +87,9 @@ class Cosine(Constant):
     Raises:
       ArgumentError: if an argument is out of range.
     """
-    super().__init__(_check("Cosine", "initial", initial, 0))
-    self._steps = _check("Cosine", "steps", steps, 1)
-    self._final = _check("Cosine", "final", final, 0)
+    super().__init__(_check("initial", initial, 0))
+    self._steps = _check("steps", steps, 1)
+    self._final = _check("final", final, 0)
 
   def rate(self, step: int) -> float:
     """Returns the rate of a step.
@@ -129,9 +129,9 @@ class Plateau:
     Raises:
       ArgumentError: if an argument is out of range.
     """
-    self._rate = float(np.float32(_check("Plateau", "initial", initial, 0)))
-    self._factor = _check("Plateau", "factor", factor, 0, 1)
-    self._window = int(_check("Plateau", "window", window, 1))
+    self._rate = float(np.float32(_check("initial", initial, 0)))
+    self._factor = _check("factor", factor, 0, 1)
+    self._window = int(_check("window", window, 1))
     self._losses = []
 
   def rate(self, step: int) -> float:
@@ -189,7 +189,7 @@ class WarmUp:
       ArgumentError: if `steps` is out of range.
     """
     self._schedule = schedule
-    self._steps = _check("WarmUp", "steps", steps, 1)
+    self._steps = _check("steps", steps, 1)
 
   def rate(self, step: int) -> float:
     """Returns the rate of a step.
@@ -326,13 +326,13 @@ def _kind(schedule):
   return name if inner is None else f"{name} of {_kind(inner)}"
 
 
-def _check(caller, argument, value, smallest, largest=math.inf):
+def _check(argument, value, smallest, largest=math.inf):
   """Returns `value` as a float if it is in range."""
   if not smallest <= value <= largest or not math.isfinite(value):
     limits = f"at least {smallest}"
     if math.isfinite(largest):
       limits += f" and at most {largest}"
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be {limits}, got {value}."
+      f"{errors.caller()}: {argument} must be {limits}, got {value}."
     )
   return float(value)

@@ -23,11 +23,10 @@ import numpy as np
 from tangle import errors, hints
 
 
-def check(caller: str, source: Any) -> None:
+def check(source: Any) -> None:
   """Refuses what is no source.
 
   Args:
-    caller: the name that error messages begin with.
     source: the argument.
 
   Raises:
@@ -42,8 +41,8 @@ def check(caller: str, source: Any) -> None:
   if hasattr(source, "epoch"):
     remedy = "Give training.sources.Epochs(source)"
   raise errors.ArgumentError(
-    f"{caller}: source must be a source of batches, from which a stopped run "
-    f"can resume, got {type(source).__name__}. {remedy}."
+    f"{errors.caller()}: source must be a source of batches, from which a "
+    f"stopped run can resume, got {type(source).__name__}. {remedy}."
   )
 
 
