@@ -158,7 +158,7 @@ def time_cut(ops=100000):
     ArgumentError: if `ops` is not positive.
   """
   checks.check_positive("ops", ops)
-  policy = choice.make("time_cut", policies.MIN_CUT)
+  policy = choice.make(policies.MIN_CUT)
   with tf1.Graph().as_default() as graph:
     x = tf1.placeholder(tf1.float32, [2, 4])
     kernel = tf1.get_variable("kernel", [8, 16], use_resource=True)
@@ -177,10 +177,9 @@ def time_cut(ops=100000):
     search = functools.partial(
       cut.cut, targets, new_ops.__contains__, {upstream.name}, {x.name}
     )
-    piece = split.Split("time_cut", [x], [h], residuals=policy)
+    piece = split.Split([x], [h], residuals=policy)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     plan = choice.find(
-      "time_cut",
       policy,
       search,
       targets,

@@ -4,11 +4,10 @@ from tangle import compat, errors
 from tangle.graphs import gradient_paths, strategies, walk
 
 
-def check_alive(caller, inputs, outputs, ops):
+def check_alive(inputs, outputs, ops):
   """Refuses inputs that no output depends on.
 
   Args:
-    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
     ops: the ops between them, producers before consumers.
@@ -26,17 +25,16 @@ def check_alive(caller, inputs, outputs, ops):
     if near is not None:
       remedy = f"Cut at {near.name!r}, from which {tensor.name!r} is made"
     raise errors.DisconnectedError(
-      f"{caller}: none of the outputs {[t.name for t in outputs]} depends on "
-      f"the input {tensor.name!r}, so that no gradient would reach it. "
-      f"{remedy}."
+      f"{errors.caller()}: none of the outputs {[t.name for t in outputs]} "
+      f"depends on the input {tensor.name!r}, so that no gradient would reach "
+      f"it. {remedy}."
     )
 
 
-def check_connected(caller, inputs, outputs, reached):
+def check_connected(inputs, outputs, reached):
   """Refuses outputs that depend on no input and no variable.
 
   Args:
-    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
     reached: names of the tensors that depend on an input or a variable.
@@ -47,17 +45,16 @@ def check_connected(caller, inputs, outputs, reached):
   for tensor in outputs:
     if tensor.name not in reached:
       raise errors.DisconnectedError(
-        f"{caller}: the output {tensor.name!r} depends on none of the inputs "
-        f"{[t.name for t in inputs]}, and on no trainable variable. Leave it "
-        f"out, or name the input that it depends on."
+        f"{errors.caller()}: the output {tensor.name!r} depends on none of the "
+        f"inputs {[t.name for t in inputs]}, and on no trainable variable. "
+        f"Leave it out, or name the input that it depends on."
       )
 
 
-def find_wanted(caller, inputs, ops, wanted=None):
+def find_wanted(inputs, ops, wanted=None):
   """Returns which inputs get gradients.
 
   Args:
-    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     ops: the ops of the piece.
     wanted: those of `inputs` that get gradients; by default all floating ones
@@ -81,8 +78,8 @@ def find_wanted(caller, inputs, ops, wanted=None):
   for tensor in wanted:
     if tensor.name not in names:
       raise errors.ArgumentError(
-        f"{caller}: input_gradients has {tensor.name!r}, which is none of the "
-        f"floating inputs {sorted(names)}."
+        f"{errors.caller()}: input_gradients has {tensor.name!r}, which is "
+        f"none of the floating inputs {sorted(names)}."
       )
   return [t.name in walk.names(wanted) for t in inputs]
 
@@ -98,11 +95,10 @@ def _sparse_values(ops):
   return found
 
 
-def check_used(caller, used, outputs):
+def check_used(used, outputs):
   """Checks which outputs a loss will use.
 
   Args:
-    caller: the name that error messages begin with.
     used: one bool for each output.
     outputs: the outputs of the sub-model, of any shapes.
 
@@ -116,24 +112,23 @@ def check_used(caller, used, outputs):
   fits = hasattr(used, "__len__") and len(used) == len(outputs)
   if not fits or not any(used):
     raise errors.ArgumentError(
-      f"{caller}: used must have one bool for each of the outputs "
+      f"{errors.caller()}: used must have one bool for each of the outputs "
       f"{[t.name for t in outputs]}, at least one of them true, got {used!r}. "
       f"To use all, give {[True] * len(outputs)}."
     )
   for use, tensor in zip(used, outputs):
     if use and not compat.is_differentiable(tensor.dtype):
       raise errors.DtypeError(
-        f"{caller}: the output {tensor.name!r} ({tensor.dtype.name}) can have "
-        f"no gradient. Its entry in used must be False."
+        f"{errors.caller()}: the output {tensor.name!r} ({tensor.dtype.name}) "
+        f"can have no gradient. Its entry in used must be False."
       )
   return tuple(map(bool, used))
 
 
-def find_variables(caller, ops, graph, variables=None):
+def find_variables(ops, graph, variables=None):
   """Finds the variables that get gradients.
 
   Args:
-    caller: the name that error messages begin with.
     ops: the ops of a piece, and those that hold its variables.
     graph: the `tf.Graph`.
     variables: variables; by default the trainable ones among `ops`.
@@ -154,30 +149,30 @@ def find_variables(caller, ops, graph, variables=None):
   else:
     found, present = [], set(ops)
     for variable in variables:
-      found.extend(_find_read(caller, present, graph, variable))
+      found.extend(_find_read(present, graph, variable))
   strategies.check(found)
   return found
 
 
-def _find_read(caller, present, graph, variable):
+def _find_read(present, graph, variable):
   """Returns those components of a variable that are among `present`."""
   parts = strategies.components(variable)
   for part in parts:
     if not hasattr(part, "op") or not hasattr(part, "graph"):
       raise errors.ArgumentError(
-        f"{caller}: variables must hold variables of a graph, got {part!r}. "
-        f"Give a partitioned variable as the list of its parts."
+        f"{errors.caller()}: variables must hold variables of a graph, got "
+        f"{part!r}. Give a partitioned variable as the list of its parts."
       )
     if part.graph is not graph:
       raise errors.GraphError(
-        f"{caller}: the variable {part.name!r} belongs to another graph than "
-        f"the outputs. Build both in one graph."
+        f"{errors.caller()}: the variable {part.name!r} belongs to another "
+        f"graph than the outputs. Build both in one graph."
       )
   found = [part for part in parts if part.op in present]
   if not found:
     raise errors.DisconnectedError(
-      f"{caller}: no output depends on the variable {parts[0].name!r} between "
-      f"inputs and outputs. Leave it out, or move the inputs below it."
+      f"{errors.caller()}: no output depends on the variable {parts[0].name!r} "
+      f"between inputs and outputs. Leave it out, or move the inputs below it."
     )
   return found
 

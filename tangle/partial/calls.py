@@ -132,6 +132,10 @@ class Call:
     self._kept = residual_set.keep(self, sess)
     self.outputs: List[np.ndarray] = []
 
+  @property
+  def _error_label(self):
+    return self._sub_model._error_label
+
   def __repr__(self):
     state = "open" if self.is_open else self._ended[0]
     store = f"store={self._sub_model.store!r}"
@@ -250,7 +254,7 @@ class Call:
         )
       except BaseException as error:
         self._give_up(end)
-        _explain(self._sub_model, "backward", error, self._bound, feed_dict)
+        _explain(error, self._bound, feed_dict)
         raise
     except BaseException:  # an interrupt before the other one was handled
       self._give_up(end)
@@ -289,22 +293,21 @@ class Call:
   def _feeds(self, upstream, sess):
     """Checks `upstream`; returns which outputs are used, and a feed dict."""
     self._check_open()
-    caller = f"SubModel {self._sub_model.name!r}: backward"
     if sess is not None and sess is not self._sess:
       raise errors.CallError(
-        f"{caller}: the forward run was in another session. Pass that "
+        f"{errors.caller()}: the forward run was in another session. Pass that "
         f"session, or leave sess out."
       )
     tensors = self._sub_model.outputs
     others = (np.ndarray, dict, str, tf1.Tensor)
     if isinstance(upstream, others) or not hasattr(upstream, "__len__"):
       raise errors.ArgumentError(
-        f"{caller}: upstream must be a sequence with one gradient per output, "
-        f"got {type(upstream).__name__}. Put it into a list."
+        f"{errors.caller()}: upstream must be a sequence with one gradient per "
+        f"output, got {type(upstream).__name__}. Put it into a list."
       )
     if len(upstream) != len(tensors):
       raise errors.ArgumentError(
-        f"{caller}: upstream must have one gradient for each of the "
+        f"{errors.caller()}: upstream must have one gradient for each of the "
         f"{len(tensors)} outputs {[t.name for t in tensors]}, got "
         f"{len(upstream)}. Give None for an output that the loss does not use."
       )
@@ -313,11 +316,11 @@ class Call:
       used.append(value is not None)
       if value is not None:
         ph = self._sub_model.upstream[k]
-        feed_dict[ph] = _check_upstream(caller, tensor, self.outputs[k], value)
+        feed_dict[ph] = _check_upstream(tensor, self.outputs[k], value)
     if not any(used):
       raise errors.ArgumentError(
-        f"{caller}: every upstream gradient is None, so that there is nothing "
-        f"to carry back. Discard the call instead."
+        f"{errors.caller()}: every upstream gradient is None, so that there is "
+        f"nothing to carry back. Discard the call instead."
       )
     return tuple(used), feed_dict
 
@@ -353,31 +356,30 @@ def begin(sub_model, residual_set, sess, feed_dict, unknown):
       return call
     except BaseException as error:
       call._give_up(None)
-      _explain(sub_model, "forward", error, sess, feed_dict)
+      _explain(error, sess, feed_dict)
       raise
   except BaseException:  # an interrupt before the other one was handled
     call._give_up(None)
     raise
 
 
-def _explain(sub_model, what, error, sess, feed_dict):
+def _explain(error, sess, feed_dict):
   """Raises an explanation of an error of a run, if there is one."""
   fed = [
     run_errors.Fed(repr(tensor.name), tensor, value)
     for tensor, value in feed_dict.items()
   ]
-  caller = f"SubModel {sub_model.name!r}: {what}"
-  run_errors.reraise(caller, error, sess, fed)
+  run_errors.reraise(error, sess, fed)
 
 
-def _check_upstream(caller, tensor, output, value):
+def _check_upstream(tensor, output, value):
   """Returns the upstream gradient `value` of `tensor` as an array."""
   if not compat.is_differentiable(tensor.dtype):
     raise errors.DtypeError(
-      f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
-      f"have no gradient. Give None for it."
+      f"{errors.caller()}: the output {tensor.name!r} is {tensor.dtype.name} "
+      f"and can have no gradient. Give None for it."
     )
-  what = f"{caller}: the upstream gradient of {tensor.name!r} must"
+  what = f"the upstream gradient of {tensor.name!r} must"
   kind, array = tensor.dtype.base_dtype, value
   dtype = kind.as_numpy_dtype
   if not isinstance(value, (np.ndarray, np.generic)):
@@ -385,16 +387,18 @@ def _check_upstream(caller, tensor, output, value):
       array = np.asarray(value, dtype)
     except (NotImplementedError, TypeError, ValueError) as error:
       raise errors.DtypeError(
-        f"{what} be an array of {kind.name}, got {feeds.show(value)}. Give an "
-        f"array with the shape of the output."
+        f"{errors.caller()}: {what} be an array of {kind.name}, got "
+        f"{feeds.show(value)}. Give an array with the shape of the output."
       ) from error
   if array.dtype != dtype:
     raise errors.DtypeError(
-      f"{what} be {kind.name}, got {array.dtype}. Convert it with astype()."
+      f"{errors.caller()}: {what} be {kind.name}, got {array.dtype}. Convert "
+      f"it with astype()."
     )
   if np.shape(array) != np.shape(output):
     raise errors.ShapeError(
-      f"{what} have the shape {np.shape(output)} of the output, got "
-      f"{np.shape(array)}. Compute it from the outputs of this call."
+      f"{errors.caller()}: {what} have the shape {np.shape(output)} of the "
+      f"output, got {np.shape(array)}. Compute it from the outputs of this "
+      f"call."
     )
   return array

@@ -57,11 +57,10 @@ class Plan(NamedTuple):
   bytes: Optional[int] = None
 
 
-def make(caller, residuals, recompute=None, keep=None, sizes=None):
+def make(residuals, recompute=None, keep=None, sizes=None):
   """Checks the arguments that specify the residuals.
 
   Args:
-    caller: the name that error messages begin with.
     residuals: a policy, or a `Policy`, which is returned as it is.
     recompute: a predicate of a tensor, or `None`.
     keep: a predicate of a tensor, or `None`.
@@ -77,20 +76,21 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
     return residuals
   if policies.is_planned(residuals):
     if isinstance(residuals, policies.Budget):
-      policies.check_budget(caller, residuals)
-    sizes_lib.check(caller, sizes)
+      policies.check_budget(residuals)
+    sizes_lib.check(sizes)
     for name, value in (("recompute", recompute), ("keep", keep)):
       if value is not None and not callable(value):
         raise errors.ArgumentError(
-          f"{caller}: {name} must be a predicate of a tensor, got {value!r}."
+          f"{errors.caller()}: {name} must be a predicate of a tensor, got "
+          f"{value!r}."
         )
     return Policy(residuals, recompute, keep, sizes)
-  policies.predicate(caller, residuals)
+  policies.predicate(residuals)
   given = {"recompute": recompute, "keep": keep, "sizes": sizes}
   for name, value in given.items():
     if value is not None:
       raise errors.ArgumentError(
-        f"{caller}: {name} applies with residuals='min_cut' or a "
+        f"{errors.caller()}: {name} applies with residuals='min_cut' or a "
         f"tangle.Budget only, got residuals={residuals!r}. Leave it out, or "
         f"give a predicate of a tensor for residuals."
       )
@@ -127,11 +127,10 @@ def seen_through(policy, copy):
   )
 
 
-def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
+def find(policy, search, targets, shapes, have, bytes_of, besides=()):
   """Finds the cut that a policy specifies.
 
   Args:
-    caller: the name that error messages begin with.
     policy: a `Policy`.
     search: `cut.cut` without its arguments `keep`, `shapes` and `have`.
     targets: the gradients to compute, tensors of any shapes.
@@ -147,7 +146,7 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
     CutError: if a budget is smaller than the fewest bytes that can be kept.
   """
   if not policies.is_planned(policy.residuals):
-    keep = policies.predicate(caller, policy.residuals)
+    keep = policies.predicate(policy.residuals)
     return Plan(search(keep=keep, shapes=shapes, have=have))
 
   def may_repeat(tensor):
@@ -162,7 +161,7 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
   extra = sum(bytes_of(tensor) for tensor in besides)
   while True:
     if is_budget:
-      repeated, limit = problem.within(caller, policy.residuals, extra)
+      repeated, limit = problem.within(policy.residuals, extra)
     else:
       repeated, limit = problem.least(), np.inf
     kept = problem.kept_names(repeated)
@@ -211,11 +210,10 @@ class _Problem:
     kept = np.flatnonzero(self._network.kept(repeated))
     return walk.names([self._tensors[k] for k in kept])
 
-  def within(self, caller, budget, extra):
+  def within(self, budget, extra):
     """Chooses few ops to recompute, so that a budget suffices.
 
     Args:
-      caller: the name that error messages begin with.
       budget: a `Budget`.
       extra: bytes that are kept in any case.
 
@@ -237,9 +235,10 @@ class _Problem:
     lowest = extra + self.bytes_kept(best)
     if lowest > limit:
       raise errors.CutError(
-        f"{caller}: {budget} allows {limit:,.0f} bytes, but the residuals take "
-        f"at least {lowest:,.0f} ('frontier' keeps {frontier:,.0f}). "
-        f"Allow that much, or allow more recomputation by recompute=."
+        f"{errors.caller()}: {budget} allows {limit:,.0f} bytes, but the "
+        f"residuals take at least {lowest:,.0f} ('frontier' keeps "
+        f"{frontier:,.0f}). Allow that much, or allow more recomputation by "
+        f"recompute=."
       )
     low, high = _RATES
     for _ in range(_STEPS):

@@ -26,11 +26,10 @@ _KINDS = {
 }
 
 
-def draw(caller, path, piece, residuals, recomputed):
+def draw(path, piece, residuals, recomputed):
   """Writes the picture of a cut.
 
   Args:
-    caller: the name that error messages begin with.
     path: the file to write, which ends with `.dot`, `.svg` or `.png`.
     piece: a `split.Split`.
     residuals: its `Residuals`.
@@ -41,14 +40,13 @@ def draw(caller, path, piece, residuals, recomputed):
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
   """
-  write(caller, path, lambda: to_dot(piece, residuals, recomputed))
+  write(path, lambda: to_dot(piece, residuals, recomputed))
 
 
-def write(caller, path, make_text):
+def write(path, make_text):
   """Writes a picture as graphviz's text, or as what graphviz makes of it.
 
   Args:
-    caller: the name that error messages begin with.
     path: the file to write, which ends with `.dot`, `.svg` or `.png`.
     make_text: a function that returns the picture in graphviz's language.
 
@@ -61,22 +59,22 @@ def write(caller, path, make_text):
   kind = path.rpartition(".")[2]
   if kind not in ("dot", "svg", "png"):
     raise errors.ArgumentError(
-      f"{caller}: path must end with .dot, .svg or .png, got {path!r}."
+      f"{errors.caller()}: path must end with .dot, .svg or .png, got {path!r}."
     )
-  render = str.encode if kind == "dot" else _renderer(caller, kind)
+  render = str.encode if kind == "dot" else _renderer(kind)
   content = render(make_text())
   with open(path, "wb") as file:
     file.write(content)
 
 
-def _renderer(caller, kind):
+def _renderer(kind):
   """Returns the function from dot text to the bytes of a picture."""
   try:
     import graphviz
   except ImportError as error:
     raise errors.MissingPackageError(
-      f"{caller}: the package graphviz is not installed. Install it with: "
-      f"pip install tangle-graph[draw], or draw to a .dot file."
+      f"{errors.caller()}: the package graphviz is not installed. Install it "
+      f"with: pip install tangle-graph[draw], or draw to a .dot file."
     ) from error
 
   def render(text):
@@ -84,8 +82,9 @@ def _renderer(caller, kind):
       return graphviz.Source(text).pipe(kind)
     except graphviz.ExecutableNotFound as error:
       raise errors.MissingPackageError(
-        f"{caller}: the program dot of Graphviz is not installed. Install "
-        f"Graphviz (on Debian: apt-get install graphviz), or write a .dot file."
+        f"{errors.caller()}: the program dot of Graphviz is not installed. "
+        f"Install Graphviz (on Debian: apt-get install graphviz), or write a "
+        f".dot file."
       ) from error
 
   return render

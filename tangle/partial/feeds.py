@@ -9,11 +9,10 @@ from tangle.compat import tf1
 from tangle.graphs import feeding
 
 
-def take(caller, feed_dict, graph, repeated, find=None):
+def take(feed_dict, graph, repeated, find=None):
   """Checks the feeds of a forward run, and copies the fed arrays.
 
   Args:
-    caller: the name that error messages begin with.
     feed_dict: a dict as `tf.Session.run` takes it.
     graph: the graph of the session.
     repeated: names of tensors that the backward pass recomputes.
@@ -32,55 +31,55 @@ def take(caller, feed_dict, graph, repeated, find=None):
   # The runtime may use a fed array in place (measured on 1.15 and 2.21); a
   # later change of the array would then change a residual.
   owned = {}
-  for tensor, value in flat(feed_dict, graph, caller):
+  for tensor, value in flat(feed_dict, graph):
     own_graph = tensor.graph is graph
     tensor = find(tensor) if find is not None and own_graph else tensor
     if tensor.dtype == tf1.resource or not _is_plain(value):
       owned[tensor] = own(value)  # such as a handle
     else:
-      array = convert(caller, tensor.name, value, tensor.dtype)
+      array = convert(tensor.name, value, tensor.dtype)
       owned[tensor] = own(array) if array is value else array
   for tensor, value in owned.items():
     if tensor.graph is not graph:
       raise errors.GraphError(
-        f"{caller}: feed_dict has {tensor.name!r}, which belongs to another "
-        f"graph. Feed the placeholders of the sub-model's own graph."
+        f"{errors.caller()}: feed_dict has {tensor.name!r}, which belongs to "
+        f"another graph. Feed the placeholders of the sub-model's own graph."
       )
     if not graph.is_feedable(tensor):
       raise errors.GraphError(
-        f"{caller}: TensorFlow does not allow to feed {tensor.name!r} "
+        f"{errors.caller()}: TensorFlow does not allow to feed {tensor.name!r} "
         f"({tensor.op.type}). Put a tf.identity on it, build the network on "
         f"that, and use it as the input."
       )
     if tensor.name in repeated:
       raise errors.GraphError(
-        f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the "
-        f"backward pass computes it again, from what the graph has there. "
+        f"{errors.caller()}: {tensor.name!r} ({tensor.op.type}) is fed, but "
+        f"the backward pass computes it again, from what the graph has there. "
         f"Name it in inputs, or keep it by another value of residuals."
       )
     if feeding.is_forgotten(tensor):
       raise errors.GraphError(
-        f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the graph "
-        f"optimizer of TensorFlow 2 may bypass it and use the value that the "
-        f"graph computes. Name it in inputs."
+        f"{errors.caller()}: {tensor.name!r} ({tensor.op.type}) is fed, but "
+        f"the graph optimizer of TensorFlow 2 may bypass it and use the value "
+        f"that the graph computes. Name it in inputs."
       )
     shape = value.shape if isinstance(value, np.ndarray) else None
     if shape is not None and not tensor.shape.is_compatible_with(shape):
       raise errors.ShapeError(
-        f"{caller}: {tensor.name!r} must be fed an array that fits the shape "
-        f"{tensor.shape}, got {shape}. {explain_shape(tensor.shape, shape)}"
+        f"{errors.caller()}: {tensor.name!r} must be fed an array that fits "
+        f"the shape {tensor.shape}, got {shape}. "
+        f"{explain_shape(tensor.shape, shape)}"
       )
   return owned
 
 
-def flat(feed_dict, graph, caller="forward"):
+def flat(feed_dict, graph):
   """Lists the tensors that `feed_dict` feeds, each with its value.
 
   Args:
     feed_dict: a dict as `tf.Session.run` takes it: keys may be tensors, their
       names, variables, sparse tensors, or tuples of these.
     graph: the graph to look names up in.
-    caller: the name that error messages begin with.
 
   Returns:
     A list of pairs of tensor and value.
@@ -91,7 +90,7 @@ def flat(feed_dict, graph, caller="forward"):
   """
   if not hasattr(feed_dict, "items"):
     raise errors.ArgumentError(
-      f"{caller}: feed_dict must be a dict from tensor to array, got "
+      f"{errors.caller()}: feed_dict must be a dict from tensor to array, got "
       f"{type(feed_dict).__name__}. Pass the session first, then the dict."
     )
   found, stack = [], list(reversed(list(feed_dict.items())))
@@ -110,15 +109,16 @@ def flat(feed_dict, graph, caller="forward"):
       stack.extend(reversed(pairs))
     elif getattr(key, "handle", None) is not None:
       raise errors.ArgumentError(
-        f"{caller}: feed_dict has the resource variable {key.name!r}, which "
-        f"TensorFlow ignores. Assign it by load() or an op, or feed a tensor."
+        f"{errors.caller()}: feed_dict has the resource variable {key.name!r}, "
+        f"which TensorFlow ignores. Assign it by load() or an op, or feed a "
+        f"tensor."
       )
     else:
-      found.append((_element(caller, key, graph), value))
+      found.append((_element(key, graph), value))
   return found
 
 
-def _element(caller, key, graph):
+def _element(key, graph):
   """Returns the tensor that a key of a feed dict names."""
   try:
     return graph.as_graph_element(key, allow_operation=False)
@@ -127,12 +127,12 @@ def _element(caller, key, graph):
     remedy = "Use a placeholder, or its name such as 'x:0', as the key."
     hint = errors.suggest(key, [f"{name}:0" for name in names])
     raise errors.ArgumentError(
-      f"{caller}: feed_dict has the key {show(key)}, which is no tensor of the "
-      f"graph.{hint} {remedy}"
+      f"{errors.caller()}: feed_dict has the key {show(key)}, which is no "
+      f"tensor of the graph.{hint} {remedy}"
     ) from error
 
 
-def convert(caller, name, value, dtype):
+def convert(name, value, dtype):
   """Converts a fed value to an array of a dtype, without changing its values.
 
   Only fractions may lose precision, such as float64 in float32. TensorFlow
@@ -140,7 +140,6 @@ def convert(caller, name, value, dtype):
   0.
 
   Args:
-    caller: the name that error messages begin with.
     name: the name of the fed tensor.
     value: an array, or a value that numpy converts to one.
     dtype: a `tf.DType`.
@@ -153,7 +152,7 @@ def convert(caller, name, value, dtype):
   """
   wanted = dtype.base_dtype.as_numpy_dtype
   if not isinstance(value, np.ndarray):
-    _check_given(caller, name, value, dtype)
+    _check_given(name, value, dtype)
   is_alike = getattr(value, "dtype", None) == wanted
   try:
     if dtype.base_dtype == tf1.string or is_alike:
@@ -169,14 +168,14 @@ def convert(caller, name, value, dtype):
       changed = np.isfinite(array) & ~np.isfinite(found)
   except (NotImplementedError, TypeError, ValueError, OverflowError) as error:
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {dtype.base_dtype.name}, got "
-      f"{show(value)}, {_fault(value)}."
+      f"{errors.caller()}: {name!r} must be an array of "
+      f"{dtype.base_dtype.name}, got {show(value)}, {_fault(value)}."
     ) from error
   if np.any(changed):
     first = array[changed].flat[0] if array.ndim else array
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be {dtype.base_dtype.name}, which has no "
-      f"{first}; got an array of {array.dtype}. Convert it with astype() if "
+      f"{errors.caller()}: {name!r} must be {dtype.base_dtype.name}, which has "
+      f"no {first}; got an array of {array.dtype}. Convert it with astype() if "
       f"that is meant."
     )
   return found
@@ -195,18 +194,18 @@ def _is_symbolic(value):
   return isinstance(getattr(value, "graph", None), tf1.Graph)
 
 
-def _check_given(caller, name, value, dtype):
+def _check_given(name, value, dtype):
   """Refuses `None` and tensors without a value; an eager tensor has one."""
   kind = dtype.base_dtype.name
   if value is None:
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {kind}, got None. Feed an "
-      f"array; only a placeholder with a default may be omitted."
+      f"{errors.caller()}: {name!r} must be an array of {kind}, got None. Feed "
+      f"an array; only a placeholder with a default may be omitted."
     )
   if _is_symbolic(value):
     given = getattr(value, "name", None)
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {kind}, got the tensor "
+      f"{errors.caller()}: {name!r} must be an array of {kind}, got the tensor "
       f"{repr(given) if given else show(value)}, which has no value outside a "
       f"run. Feed what sess.run() returns for it, or build the network on it."
     )

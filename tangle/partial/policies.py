@@ -44,11 +44,10 @@ def is_planned(residuals):
   )
 
 
-def check_budget(caller, budget):
+def check_budget(budget):
   """Refuses a budget without exactly one valid limit.
 
   Args:
-    caller: the name that error messages begin with.
     budget: a `Budget`.
 
   Raises:
@@ -63,16 +62,15 @@ def check_budget(caller, budget):
   fits = len(given) == 1 and is_number and given[0] >= 0
   if not fits or (budget.fraction is not None and budget.fraction > 1):
     raise errors.ArgumentError(
-      f"{caller}: a Budget must have either bytes, 0 or more, or a fraction "
-      f"from 0 to 1, got {budget}."
+      f"{errors.caller()}: a Budget must have either bytes, 0 or more, or a "
+      f"fraction from 0 to 1, got {budget}."
     )
 
 
-def predicate(caller, residuals):
+def predicate(residuals):
   """Returns the predicate of a tensor that a residual policy specifies.
 
   Args:
-    caller: the name that error messages begin with.
     residuals: `"frontier"` keeps exactly the tensors that the backward pass
       reads; `"all"` also keeps every other tensor between inputs and outputs
       that can be kept; `"none"` keeps no tensor that can be recomputed; a
@@ -91,8 +89,8 @@ def predicate(caller, residuals):
   if residuals == NONE:
     return lambda tensor: False
   raise errors.ArgumentError(
-    f"{caller}: residuals must be 'frontier', 'all', 'none', 'min_cut', a "
-    f"tangle.Budget or a predicate of a tensor, got {residuals!r}."
+    f"{errors.caller()}: residuals must be 'frontier', 'all', 'none', "
+    f"'min_cut', a tangle.Budget or a predicate of a tensor, got {residuals!r}."
   )
 
 

@@ -36,11 +36,10 @@ class Fed(NamedTuple):
   value: Any
 
 
-def check_session(caller, sess, graph, call, remedy):
+def check_session(sess, graph, call, remedy):
   """Refuses an argument that is not a session on a graph.
 
   Args:
-    caller: the name that error messages begin with.
     sess: the argument.
     graph: the graph that the session must run.
     call: how to call, such as `"step(sess, batch)"`.
@@ -57,22 +56,21 @@ def check_session(caller, sess, graph, call, remedy):
   if isinstance(sess, type) or graph_of is sess or not hasattr(sess, "run"):
     given = f"the class {sess.__name__}" if isinstance(sess, type) else None
     raise errors.ArgumentError(
-      f"{caller}: sess must be a session, got {given or type(sess).__name__}. "
-      f"Call {call} with an open session first."
+      f"{errors.caller()}: sess must be a session, got "
+      f"{given or type(sess).__name__}. Call {call} with an open session first."
     )
   if graph_of is None:
-    raise errors.SessionError(_closed(caller))
+    raise errors.SessionError(_closed())
   raise errors.GraphError(
-    f"{caller}: the session runs another graph. Open it with "
+    f"{errors.caller()}: the session runs another graph. Open it with "
     f"tf.compat.v1.Session(graph={remedy})."
   )
 
 
-def reraise(caller, error, sess, fed=()):
+def reraise(error, sess, fed=()):
   """Raises an explanation of an error of a run, if there is one.
 
   Args:
-    caller: the name that error messages begin with.
     error: the error that the run raised.
     sess: its session.
     fed: the `Fed` values of the run.
@@ -83,16 +81,15 @@ def reraise(caller, error, sess, fed=()):
     ArgumentError: if a placeholder is not fed, or an id is out of range.
     ShapeError: if shapes do not fit one another.
   """
-  found = explain(caller, error, sess, fed)
+  found = explain(error, sess, fed)
   if found is not None:
     raise found from error
 
 
-def explain(caller, error, sess, fed=()):
+def explain(error, sess, fed=()):
   """Returns an error that explains an error of a run, `None` if it cannot.
 
   Args:
-    caller: the name that error messages begin with.
     error: the error that the run raised.
     sess: its session.
     fed: the `Fed` values of the run.
@@ -103,19 +100,22 @@ def explain(caller, error, sess, fed=()):
   text = errors.summarize(error)
   if not isinstance(error, tf1.errors.OpError):
     known = "closed Session" in text
-    return errors.SessionError(_closed(caller)) if known else None
+    return errors.SessionError(_closed()) if known else None
   for make in (_cancelled, _uninitialized, _unfed, _out_of_range, _misfit):
-    found = make(caller, error, text, sess, fed)
+    found = make(error, text, sess, fed)
     if found is not None:
       return found
   return None
 
 
-def _closed(caller):
-  return f"{caller}: the session is closed. Open a new session for this call."
+def _closed():
+  return (
+    f"{errors.caller()}: the session is closed. Open a new session for this "
+    f"call."
+  )
 
 
-def _cancelled(caller, error, text, sess, fed):
+def _cancelled(error, text, sess, fed):
   """Explains a cancelled run of a local session, but not of a queue."""
   is_local = not getattr(sess, "sess_str", None) and hasattr(sess, "sess_str")
   if not isinstance(error, tf1.errors.CancelledError) or not is_local:
@@ -124,13 +124,14 @@ def _cancelled(caller, error, text, sess, fed):
     sess.run([])
   except RuntimeError:
     return errors.SessionError(
-      f"{caller}: the session was closed during the run. Open a new session, "
-      f"and close it after the last run."
+      f"{errors.caller()}: the session was closed during the run. Open a new "
+      f"session, and close it after the last run."
     )
   if re.search(r"(Run call was|RecvAsync is|Step was) cancelled", text):
     return errors.SessionError(
-      f"{caller}: the run was cancelled. TensorFlow cancels a session in which "
-      f"a partial run, as of store='session', has failed. Open a new session."
+      f"{errors.caller()}: the run was cancelled. TensorFlow cancels a session "
+      f"in which a partial run, as of store='session', has failed. Open a new "
+      f"session."
     )
   return None
 
@@ -144,11 +145,11 @@ _NO_VALUE = re.compile(
 )
 
 
-def _uninitialized(caller, error, text, sess, fed):
+def _uninitialized(error, text, sess, fed):
   """Explains that variables or tables have no values."""
   if "Table not initialized" in text:
     return errors.SessionError(
-      f"{caller}: a lookup table has no entries yet. Run "
+      f"{errors.caller()}: a lookup table has no entries yet. Run "
       f"{_line(sess, 'tables_initializer')} before."
     )
   match = _NO_VALUE.search(text)
@@ -178,7 +179,7 @@ def _uninitialized(caller, error, text, sess, fed):
   if len(names) > 1:
     verb = "variables {} have no values"
   return errors.SessionError(
-    f"{caller}: the {verb.format(shown)} in this session. Run "
+    f"{errors.caller()}: the {verb.format(shown)} in this session. Run "
     f"{_line(sess, line)} after everything is built, or restore a checkpoint."
   )
 
@@ -218,7 +219,7 @@ def _without_value(sess, variables):
   return names + [name for name, has_value in found.items() if not has_value]
 
 
-def _unfed(caller, error, text, sess, fed):
+def _unfed(error, text, sess, fed):
   """Explains that a placeholder was not fed."""
   match = re.search(
     r"You must feed a value for placeholder tensor '(.+?)' with dtype (\w+)"
@@ -229,8 +230,8 @@ def _unfed(caller, error, text, sess, fed):
     return None
   name, dtype, shape = match.groups()
   return errors.ArgumentError(
-    f"{caller}: the placeholder '{name}:0' needs a value, {dtype} of shape "
-    f"{shape or 'any'}, and is not fed. Feed it."
+    f"{errors.caller()}: the placeholder '{name}:0' needs a value, {dtype} of "
+    f"shape {shape or 'any'}, and is not fed. Feed it."
   )
 
 
@@ -241,7 +242,7 @@ _RANGE = re.compile(
 )
 
 
-def _out_of_range(caller, error, text, sess, fed):
+def _out_of_range(error, text, sess, fed):
   """Explains that an id is not in the range of a table or of the classes."""
   match = _RANGE.search(text)
   if match is None:
@@ -258,8 +259,9 @@ def _out_of_range(caller, error, text, sess, fed):
   what = " and ".join(holders) or f"an id is {value}"
   op = f" of the op {error.op.name!r}" if error.op is not None else ""
   return errors.ArgumentError(
-    f"{caller}: {what}, which is out of the range{op}: ids must be from {low} "
-    f"to {high - 1}. Correct the ids, or build the network for more of them."
+    f"{errors.caller()}: {what}, which is out of the range{op}: ids must be "
+    f"from {low} to {high - 1}. Correct the ids, or build the network for more "
+    f"of them."
   )
 
 
@@ -281,7 +283,7 @@ _SHAPES = re.compile(
 )
 
 
-def _misfit(caller, error, text, sess, fed):
+def _misfit(error, text, sess, fed):
   """Explains that shapes do not fit one another, such as batch sizes."""
   if _SHAPES.search(text) is None:
     return None
@@ -295,12 +297,12 @@ def _misfit(caller, error, text, sess, fed):
   at = f" at the op {error.op.name!r}" if error.op is not None else ""
   if len(rows) > 1:
     return errors.ShapeError(
-      f"{caller}: the batch sizes differ: {listed}. TensorFlow says{at}: "
-      f"{text.rstrip('.')}. Feed arrays with the same number of rows."
+      f"{errors.caller()}: the batch sizes differ: {listed}. TensorFlow "
+      f"says{at}: {text.rstrip('.')}. Feed arrays with the same number of rows."
     )
   fed_shapes = f" The fed shapes are: {listed}." if listed else ""
   return errors.ShapeError(
-    f"{caller}: shapes do not fit one another{at}: {text.rstrip('.')}."
+    f"{errors.caller()}: shapes do not fit one another{at}: {text.rstrip('.')}."
     f"{fed_shapes} Correct a fed shape, or how the network uses it."
   )
 

@@ -28,11 +28,10 @@ class DeviceStore:
       its value in the backward run.
   """
 
-  def __init__(self, caller, kept, outputs, stable=False, name="store"):
+  def __init__(self, kept, outputs, stable=False, name="store"):
     """Adds the ops of the store.
 
     Args:
-      caller: the name that error messages begin with.
       kept: the tensors to keep, of any shapes.
       outputs: the tensors that a forward run fetches, of any shapes.
       stable: whether no variable changes before the backward run.
@@ -44,7 +43,7 @@ class DeviceStore:
     with tf1.name_scope(name):
       self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
       self._staging = staging.Staging(
-        kept if stable else staging.own_values(caller, kept),
+        kept if stable else staging.own_values(kept),
         self._key,
         after=outputs,
       )
@@ -119,18 +118,18 @@ class HostStore:
       has its value in the backward run.
   """
 
-  def __init__(self, caller, kept, outputs, stable=False, name="store"):
+  def __init__(self, kept, outputs, stable=False, name="store"):
     """Adds the placeholders; the arguments are those of `DeviceStore`.
 
     Raises:
       CutError: if a tensor cannot be fetched, or cannot be copied.
     """
-    values = kept if stable else staging.own_values(caller, kept)
+    values = kept if stable else staging.own_values(kept)
     for tensor in kept:
       if tensor.dtype.base_dtype == tf1.variant:
         raise errors.CutError(
-          f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is a "
-          f'variant, which cannot be fetched. Use store="device".'
+          f"{errors.caller()}: the residual {tensor.name!r} ({tensor.op.type}) "
+          f'is a variant, which cannot be fetched. Use store="device".'
         )
     with tf1.name_scope(name):
       graph = tf1.get_default_graph()

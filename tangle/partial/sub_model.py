@@ -117,23 +117,23 @@ class SubModel:
         than the fewest bytes that can be kept.
     """
     self.name = name or "sub_model"
-    caller = self._error_label = f"SubModel {self.name!r}"
+    self._error_label = f"SubModel {self.name!r}"
     if store not in STORES and store != AUTO:
       raise errors.ArgumentError(
-        f"{caller}: store must be one of {STORES + (AUTO,)}, got {store!r}."
+        f"{errors.caller()}: store must be one of {STORES + (AUTO,)}, got "
+        f"{store!r}."
         f"{errors.suggest(store, STORES) or ' Leave it out for auto.'}"
       )
     self.store = store
-    policy = choice.make(caller, residuals, recompute, keep, sizes)
+    policy = choice.make(residuals, recompute, keep, sizes)
     is_planned = policies.is_planned(residuals)
     if store in (SESSION, RECOMPUTE) and is_planned:
       raise errors.ArgumentError(
-        f"{caller}: store={store!r} chooses its residuals itself, and cannot "
-        f'take residuals={residuals!r}. Use store="device".'
+        f"{errors.caller()}: store={store!r} chooses its residuals itself, and "
+        f'cannot take residuals={residuals!r}. Use store="device".'
       )
     policy = choice.Policy(policies.NONE) if store == RECOMPUTE else policy
     self._given = split.Split(
-      caller,
       inputs,
       outputs,
       variables,
@@ -150,9 +150,9 @@ class SubModel:
     self._lock = locks.of(self.graph)
     self._residual_sets = {}
     if store != AUTO:
-      self._make(caller)
+      self._make()
     else:
-      self._pick(caller, is_planned)
+      self._pick(is_planned)
 
   def __repr__(self):
     waiting = sum(len(each.open) for each in self._residual_sets.values())
@@ -163,27 +163,29 @@ class SubModel:
       f"open calls>"
     )
 
-  def _pick(self, caller, is_planned):
+  def _pick(self, is_planned):
     """Builds the sub-model with the first store that works."""
     self.store = DEVICE
     try:
-      self._make(caller)
+      self._make()
     except errors.CutError as error:
       if is_planned:
         raise
       self.store = SESSION
       try:
-        self._make(caller)
+        self._make()
       except errors.CutError as other:
         raise errors.CutError(
-          f'{caller}: store="auto" found none that works. "device": {error} '
-          f'"session": {other}'
+          f'{errors.caller()}: store="auto" found none that works. "device": '
+          f'{error} "session": {other}'
         ) from other
-    tf1.logging.info("%s: store='auto' picked %r.", caller, self.store)
+    tf1.logging.info(
+      "%s: store='auto' picked %r.", self._error_label, self.store
+    )
 
-  def _make(self, caller):
+  def _make(self):
     """Checks the store, and adds the ops that every run needs."""
-    self._check(caller)
+    self._check()
     with self._lock, self.graph.as_default():
       with tf1.name_scope(self.name) as scope:
         self._scope = scope
@@ -200,12 +202,12 @@ class SubModel:
           self._partial_shapes = self._split.prepare_partial_use()
     self._pass(self._usable)
 
-  def _check(self, caller):
+  def _check(self):
     if not any(self._usable):
       raise errors.ArgumentError(
-        f"{caller}: none of the outputs {[t.name for t in self.outputs]} is "
-        f"floating, so that no gradient can enter. Give an output that the "
-        f"loss depends on differentiably."
+        f"{errors.caller()}: none of the outputs "
+        f"{[t.name for t in self.outputs]} is floating, so that no gradient "
+        f"can enter. Give an output that the loss depends on differentiably."
       )
     if self.store != SESSION:
       remedy = f'Use store="auto" or "session", not {self.store!r}.'
@@ -229,8 +231,7 @@ class SubModel:
       ArgumentError: if `used` does not fit the outputs, or uses none.
       DtypeError: if a used output is not differentiable.
     """
-    caller = f"SubModel {self.name!r}"
-    used = arguments.check_used(caller, used, self.outputs)
+    used = arguments.check_used(used, self.outputs)
     return self._pass(used).passes[used]
 
   @property
@@ -274,9 +275,8 @@ class SubModel:
       ArgumentError: if `path` has another ending.
       MissingPackageError: if a picture is asked for and graphviz is missing.
     """
-    caller = f"SubModel {self.name!r}: draw"
     recomputed = self._pass(self._usable).recomputed
-    drawing.draw(caller, path, self._split, self.residuals, recomputed)
+    drawing.draw(path, self._split, self.residuals, recomputed)
 
   def _pass(self, used):
     """Returns the `ResidualSet` that has a backward pass for `used`."""
@@ -307,7 +307,7 @@ class SubModel:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
       make = stores.HostStore if self.store == HOST else stores.DeviceStore
       given = kept, self._split.outputs, self._split.weights_unchanged
-      store = make(f"SubModel {self.name!r}", *given)
+      store = make(*given)
       residual_set = calls.ResidualSet(kept, store)
     residual_set.standing |= backward.cut.standing
     residual_set.recomputed.update((op, True) for op in backward.cut.recomputed)
@@ -358,9 +358,8 @@ class SubModel:
       ShapeError: if a fed array does not fit its tensor.
       SessionError: if the session is closed, or a variable has no value.
     """
-    caller = f"SubModel {self.name!r}: forward"
     if used is not None:
-      used = arguments.check_used(caller, used, self.outputs)
+      used = arguments.check_used(used, self.outputs)
     residual_set = self._pass(used or self._usable)
     feed_dict = self._own_feeds(sess, feed_dict or {}, residual_set.repeated)
     for each in list(self._residual_sets.values()):
@@ -387,8 +386,7 @@ class SubModel:
 
   def _own_feeds(self, sess, feed_dict, repeated):
     """Returns a dict from each fed tensor to a copy of its array."""
-    caller = f"SubModel {self.name!r}: forward"
     how = "forward(sess, feed_dict)"
-    run_errors.check_session(caller, sess, self.graph, how, "sub_model.graph")
+    run_errors.check_session(sess, self.graph, how, "sub_model.graph")
     find = None if self._copy is None else self._copy.find
-    return feeds.take(caller, feed_dict, self.graph, repeated, find)
+    return feeds.take(feed_dict, self.graph, repeated, find)

@@ -21,7 +21,7 @@ def check(caller, call, pipeline, sess, batch):
     GraphError: if `sess` runs another graph.
     SessionError: if `sess` is a monitored session that is closed.
   """
-  run_errors.check_session(caller, sess, pipeline.graph, call, "pipeline.graph")
+  run_errors.check_session(sess, pipeline.graph, call, "pipeline.graph")
   if not hasattr(batch, "items"):
     remedy = f"Call {call} with such a dict"
     if hasattr(batch, "__next__"):
@@ -193,4 +193,4 @@ def explain(caller, error, sess, fed_by_name):
       feed = names.get(tensor.name, tensor.name)
       label = f"the feed {feed!r} of the sub-model {name!r}"
       found.append(run_errors.Fed(label, tensor, array))
-  run_errors.reraise(caller, error, sess, found)
+  run_errors.reraise(error, sess, found)

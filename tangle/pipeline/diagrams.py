@@ -32,7 +32,7 @@ def draw(caller, path, pipeline):
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
   """
-  drawing.write(caller, path, lambda: to_dot(pipeline))
+  drawing.write(path, lambda: to_dot(pipeline))
 
 
 def to_dot(pipeline):

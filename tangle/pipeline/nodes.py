@@ -339,7 +339,7 @@ def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
 def _take(caller, name, value, placeholder, pad):
   """Returns a value as an array; fills up ragged lists where buckets pad."""
   try:
-    return fed.convert(caller, name, value, placeholder.dtype)
+    return fed.convert(name, value, placeholder.dtype)
   except errors.DtypeError:
     lengths, axes = fed.find_ragged(value)
     shape = placeholder.shape
@@ -349,7 +349,7 @@ def _take(caller, name, value, placeholder, pad):
     if any(sizes[axis] is None for axis in axes):  # not an axis of buckets
       raise
   filled = fed.fill_rows(value, lengths, pad[name])
-  return fed.convert(caller, name, filled, placeholder.dtype)
+  return fed.convert(name, filled, placeholder.dtype)
 
 
 def fit(piece, arrays, pad):

@@ -141,7 +141,7 @@ class Pipeline:
     arguments.check(caller, name, build, buckets, reads, pad, bucket_of)
     buckets = nodes.check_new(caller, name, buckets, self.nodes)
     nodes.check_device(caller, device)
-    policy = choice.make(caller, residuals, recompute, keep, sizes)
+    policy = choice.make(residuals, recompute, keep, sizes)
     parsed = nodes.parse_reads(caller, reads, self.nodes)
     with self.graph.as_default(), tf1.name_scope(self.scope):
       key_name = f"{nodes.op_name(name)}_key_ph"

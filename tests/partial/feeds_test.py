@@ -51,7 +51,7 @@ class FlatTest(case.GraphTestCase):
 
 class TakeTest(case.GraphTestCase):
   def take(self, feed_dict, repeated=()):
-    return feeds.take("Here", feed_dict, self.graph, repeated)
+    return feeds.take(feed_dict, self.graph, repeated)
 
   def test_copies_arrays(self):
     x = tf1.placeholder(tf1.float64, [None], name="x")
@@ -85,7 +85,7 @@ class TakeTest(case.GraphTestCase):
       twice = tf1.add(x, x, name="twice")
       with self.assertRaises(errors.GraphError) as caught:
         self.take({twice: value})
-      self.assert_message(caught.exception, "Here", "'twice:0'", "inputs")
+      self.assert_message(caught.exception, "feeds.take", "'twice:0'", "inputs")
     for feed_dict, error, parts in (
       ({other: 1.0}, errors.GraphError, ["'other:0'", "another graph"]),
       ({unfed: value}, errors.GraphError, ["'unfed:0'", "identity"]),
@@ -94,17 +94,17 @@ class TakeTest(case.GraphTestCase):
     ):
       with self.assertRaises(error) as caught:
         self.take(feed_dict, {"h:0"})
-      self.assert_message(caught.exception, "Here", *parts)
+      self.assert_message(caught.exception, "feeds.take", *parts)
 
 
 class MistakesTest(case.GraphTestCase):
   def refusal(self, error, value, dtype=tf1.float32):
     x = tf1.placeholder(dtype, [None, 2], name="x")
     with self.assertRaises(error) as caught:
-      feeds.take("Here", {x: value}, self.graph, ())
+      feeds.take({x: value}, self.graph, ())
     text = str(caught.exception)
     self.assertNotIn("\n", text)
-    self.assertRegex(text, r"^Here: 'x(_\d+)?:0' must be .*\.$")
+    self.assertRegex(text, r"^feeds.take: 'x(_\d+)?:0' must be .*\.$")
     return text
 
   def test_values_that_are_no_arrays(self):
@@ -139,11 +139,11 @@ class MistakesTest(case.GraphTestCase):
       (3, ""),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        feeds.take("Here", {key: 1.0}, self.graph, ())
-      message = f"Here: feed_dict has the key {key!r}, which is no tensor"
+        feeds.take({key: 1.0}, self.graph, ())
+      message = f"feeds.take: feed_dict has the key {key!r}, which is no tensor"
       self.assert_message(caught.exception, message, part)
     with self.assertRaisesRegex(errors.ArgumentError, "must be a dict"):
-      feeds.take("Here", [1], self.graph, ())
+      feeds.take([1], self.graph, ())
 
 
 class RaggedTest(absltest.TestCase):
@@ -180,13 +180,13 @@ class ConvertTest(parameterized.TestCase):
     ([], tf1.int32),
   )
   def test_numbers_of_another_kind(self, value, dtype):
-    found = feeds.convert("Here", "x", value, dtype)
+    found = feeds.convert("x", value, dtype)
     self.assertEqual(found.dtype, dtype.as_numpy_dtype)
     self.assertEqual(found.shape, np.shape(value))
 
   def test_texts(self):
     for value in ("a", [b"a", b"bc"], np.array(["\u00e9"], object)):
-      found = feeds.convert("Here", "x", value, tf1.string)
+      found = feeds.convert("x", value, tf1.string)
       self.assertEqual(found.shape, np.shape(value))
 
   @parameterized.parameters(
@@ -207,8 +207,8 @@ class ConvertTest(parameterized.TestCase):
   )
   def test_what_has_no_such_values_is_refused(self, value, dtype, text):
     with self.assertRaises(errors.DtypeError) as caught:
-      feeds.convert("Here", "x", value, dtype)
-    for part in ("Here", "'x'", dtype.name, text):
+      feeds.convert("x", value, dtype)
+    for part in ("feeds.convert", "'x'", dtype.name, text):
       self.assertIn(part, str(caught.exception))
 
 
