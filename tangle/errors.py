@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import functools
 import gc
+import re
 import sys
 import types
 from typing import Iterable
@@ -42,8 +43,8 @@ def caller() -> str:
   tangle again, the name is that of the second call.
 
   An object with an attribute `_error_label` is called so, not by its class:
-  `"Pipeline 'p': build"`. The labels of further objects whose methods are on
-  the way follow: `"Pipeline 'p': build, sub-model 'encoder'"`.
+  `"Pipeline 'p': build"`. The labels of the objects that functions on the way
+  have as first arguments follow: `"Pipeline 'p': build, sub-model 'encoder'"`.
 
   This reads the stack, which takes a while: call it only for a message.
   """
@@ -57,14 +58,14 @@ def caller() -> str:
         break
       frames.append(frame)
     frame = frame.f_back
-  name, labels = None, []
+  name = None
   for frame in reversed(frames):
-    label = _label(_receiver(frame))
     if name is None:
       name = _public_name(frame)
-    elif label and label not in labels:
+      continue
+    label = _label(_first_argument(frame))
+    if label and not re.search(rf"(?<!\w){re.escape(label)}(?!\w)", name):
       name += f", {label}"
-    labels.append(label)
   return name or frames[-1].f_globals["__name__"].split(".")[-1]
 
 
@@ -79,8 +80,13 @@ def _receiver(frame):
   return frame.f_locals.get("self", frame.f_locals.get("cls"))
 
 
-def _label(receiver):
-  label = getattr(receiver, "_error_label", None)
+def _first_argument(frame):
+  names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+  return frame.f_locals.get(names[0]) if names else None
+
+
+def _label(value):
+  label = getattr(value, "_error_label", None)
   return label if isinstance(label, str) else None
 
 

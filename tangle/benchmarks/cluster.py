@@ -281,7 +281,7 @@ def _plans(micro_batches, orders, rows):
         f"the rows of a batch, got {count}."
       )
     for schedule in orders:
-      schedules.check("cluster.compare_schedules", count, schedule)
+      schedules.check(count, schedule)
       found[f"{schedule}_{count}"] = count, schedule
   return found
 

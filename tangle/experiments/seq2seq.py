@@ -178,9 +178,7 @@ class _Run:
     _check_choice("schedule", given.schedule, SCHEDULES)
     _check_choice("output_bias", given.output_bias, OUTPUT_BIASES)
     _check_choice("sampling", given.sampling, ("epochs", "tutorial"))
-    pipeline_schedules.check(
-      "seq2seq.train", given.micro_batches, given.pipeline_schedule
-    )
+    pipeline_schedules.check(given.micro_batches, given.pipeline_schedule)
     self._devices = placements.devices(given.cluster, given.placement)
     self._measure = measuring.Measure(task)
     self._measure.check_words(given.sample_lines or ())

@@ -5,11 +5,10 @@ from tangle.partial import feeds as fed
 from tangle.partial import run_errors
 
 
-def check(caller, call, pipeline, sess, batch):
+def check(call, pipeline, sess, batch):
   """Refuses a step whose session or batch cannot be used.
 
   Args:
-    caller: the name that error messages begin with.
     call: how to call, such as `"step(sess, batch)"`.
     pipeline: the `Pipeline`.
     sess: the session.
@@ -27,21 +26,20 @@ def check(caller, call, pipeline, sess, batch):
     if hasattr(batch, "__next__"):
       remedy = f"Call {call} for each batch that it yields"
     raise errors.ArgumentError(
-      f"{caller}: batch must be a dict from sub-model to its feeds, got "
-      f"{type(batch).__name__}. {remedy}."
+      f"{errors.caller()}: batch must be a dict from sub-model to its feeds, "
+      f"got {type(batch).__name__}. {remedy}."
     )
   if not batch:
     raise errors.ArgumentError(
-      f"{caller}: the batch is empty. Name the sub-models that shall run, of "
-      f"{list(pipeline.nodes)}."
+      f"{errors.caller()}: the batch is empty. Name the sub-models that shall "
+      f"run, of {list(pipeline.nodes)}."
     )
 
 
-def refuse_name(caller, pipeline, name):
+def refuse_name(pipeline, name):
   """Raises the error for a name that is no sub-model's.
 
   Args:
-    caller: the name that error messages begin with.
     pipeline: the `Pipeline`.
     name: the unknown name.
 
@@ -56,16 +54,17 @@ def refuse_name(caller, pipeline, name):
       remedy = f" Nest it: {{{node.name!r}: {{{name!r}: array}}}}."
       break
   raise errors.ArgumentError(
-    f"{caller}: the batch names {name!r}, which is not one of the sub-models "
+    f"{errors.caller()}: the batch names {name!r}, which is not one of the "
+    f"sub-models "
     f"{known}.{remedy or ' Use the names of the sub-models to run as keys.'}"
   )
 
 
-def refuse_sources(caller, read, sources, present):
+def refuse_sources(name, read, sources, present):
   """Raises the error for a read that has not exactly one source in a batch.
 
   Args:
-    caller: the name that error messages begin with, with the sub-model.
+    name: the name of the sub-model that reads.
     read: the name of the read.
     sources: the `Source`s that it may come from.
     present: those of them whose sub-model the batch names.
@@ -73,7 +72,7 @@ def refuse_sources(caller, read, sources, present):
   Raises:
     ArgumentError: in any case.
   """
-  what = f"{caller} reads {read!r} from "
+  what = f"the sub-model {name!r} reads {read!r} from "
   names = [source.sub_model for source in sources]
   if present:
     chosen = [source.sub_model for source in present]
@@ -85,32 +84,32 @@ def refuse_sources(caller, read, sources, present):
   else:
     what += f"'{sources[0]}', but the batch does not name {names[0]!r}"
     remedy = f"Add {names[0]!r}: feeds to the batch, or {{}} if it has no feeds"
-  raise errors.ArgumentError(f"{what}. {remedy}.")
+  raise errors.ArgumentError(f"{errors.caller()}: {what}. {remedy}.")
 
 
-def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
+def refuse_shape(node, name, shape, buckets, wanted):
   """Raises the error for an array that fits no bucket.
 
   Args:
-    caller: the name that error messages begin with.
+    node: the `Node` of the sub-model.
     name: the name of the feed.
     shape: the shape of the array, a tuple.
     buckets: the buckets that were tried.
     wanted: the static shape of the feed's placeholder at each bucket.
-    may_pad: whether `pad` has the feed.
 
   Raises:
     ShapeError: if a larger bucket would not help, as the rank is wrong, or a
       size that does not depend on the bucket.
     BucketError: else.
   """
-  last = wanted[-1]
-  what = f"{caller}: the feed {name!r} of shape {shape}"
+  last, may_pad = wanted[-1], name in node.pad
+  what = f"the feed {name!r} of shape {shape}"
   alike = [each.as_list() for each in wanted if each.rank == len(shape)]
   if not alike:
     remedy = fed.explain_shape(last, shape)
     raise errors.ShapeError(
-      f"{what} does not fit the shape {last} of its placeholder. {remedy}"
+      f"{errors.caller()}: {what} does not fit the shape {last} of its "
+      f"placeholder. {remedy}"
     )
   for axis, given in enumerate(shape):
     sizes = {each[axis] for each in alike}
@@ -121,7 +120,8 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
         if given < size:
           remedy += f", or pad it: give Pipeline.add pad={{{name!r}: value}}"
         raise errors.ShapeError(
-          f"{what} does not fit the shape {last} of its placeholder. {remedy}."
+          f"{errors.caller()}: {what} does not fit the shape {last} of its "
+          f"placeholder. {remedy}."
         )
   is_short = all(
     size is None or given <= size for size, given in zip(last.as_list(), shape)
@@ -134,16 +134,15 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
     )
   padding = "" if may_pad else ", and arrays of this feed are not padded"
   raise errors.BucketError(
-    f"{what} fits none of the buckets {buckets}. The placeholder of the last "
-    f"one has the shape {last}{padding}. {remedy}."
+    f"{errors.caller()}: {what} fits none of the buckets {buckets}. The "
+    f"placeholder of the last one has the shape {last}{padding}. {remedy}."
   )
 
 
-def find_outputs(caller, pieces, fetch):
+def find_outputs(pieces, fetch):
   """Finds the tensors to return.
 
   Args:
-    caller: the name that error messages begin with.
     pieces: sub-model → `Piece`, of those that run.
     fetch: `"sub_model.output"` names.
 
@@ -156,8 +155,8 @@ def find_outputs(caller, pieces, fetch):
   """
   if isinstance(fetch, str):
     raise errors.ArgumentError(
-      f"{caller}: fetch must be a list of names, got {fetch!r}. Put it into a "
-      f"list."
+      f"{errors.caller()}: fetch must be a list of names, got {fetch!r}. Put "
+      f"it into a list."
     )
   wanted = {}
   for text in fetch:
@@ -166,18 +165,17 @@ def find_outputs(caller, pieces, fetch):
       known = [f"{n}.{o}" for n, p in pieces.items() for o in p.outputs]
       hint = errors.suggest(text, known) or " Use these names."
       raise errors.ArgumentError(
-        f"{caller}: fetch has {text!r}; the outputs of the sub-models in the "
-        f"batch are {known}.{hint}"
+        f"{errors.caller()}: fetch has {text!r}; the outputs of the sub-models "
+        f"in the batch are {known}.{hint}"
       )
     wanted.setdefault(name, {})[text] = pieces[name].outputs[output]
   return wanted
 
 
-def explain(caller, error, sess, fed_by_name):
+def explain(error, sess, fed_by_name):
   """Raises an explanation of an error of a step's run, if there is one.
 
   Args:
-    caller: the name that error messages begin with.
     error: the error.
     sess: the session.
     fed_by_name: for each sub-model its name, its `Piece`, and an iterable of

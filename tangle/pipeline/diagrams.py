@@ -19,11 +19,10 @@ _WITHOUT = "#ffffff"
 _WIDTH = 40  # characters of a line in a box
 
 
-def draw(caller, path, pipeline):
+def draw(path, pipeline):
   """Writes the picture of a pipeline whose graphs are built.
 
   Args:
-    caller: the name that error messages begin with.
     path: the file to write, which ends with `.dot`, `.svg` or `.png`.
     pipeline: the `Pipeline`.
 

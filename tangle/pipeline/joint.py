@@ -75,7 +75,7 @@ class JointTrainer:
         several, a builder returns no `Piece`, or nothing has a loss.
     """
     self.pipeline = pipeline
-    self._caller = self._error_label = f"JointTrainer of {pipeline.name!r}"
+    self._error_label = f"JointTrainer of Pipeline {pipeline.name!r}"
     strategies.check_optimizer(optimizer)
     self._optimizer = optimizer
     self._clip_norm = clip_norm
@@ -87,7 +87,7 @@ class JointTrainer:
       self.combinations = [self._build(buckets) for buckets in combinations]
     if not any(c.update is not None for c in self.combinations):
       raise errors.ArgumentError(
-        f"{self._caller}: no sub-model has a loss that a trainable variable "
+        f"{errors.caller()}: no sub-model has a loss that a trainable variable "
         f"gets a gradient of. Give the Piece of at least one of them a loss."
       )
     names = {v.name for c in self.combinations for v in c.variables}
@@ -105,7 +105,7 @@ class JointTrainer:
     before = len(graph.get_operations())
     label = "_".join(f"{name}_{bucket}" for name, bucket in buckets.items())
     with tf1.name_scope(nodes_lib.op_name(f"joint_{label}")):
-      built = paths.join(self.pipeline, buckets, self._caller)
+      built = paths.join(self.pipeline, buckets)
       losses = [
         piece.loss * self._weights.get(name, 1.0)
         for name, piece in built.items()
@@ -165,7 +165,7 @@ class JointTrainer:
     chosen, fed = self._choose("step", sess, batch)
     if chosen.update is None:
       raise errors.ArgumentError(
-        f"{self._caller}: none of the sub-models {list(batch)} has a loss. "
+        f"{errors.caller()}: none of the sub-models {list(batch)} has a loss. "
         f"Add a sub-model with a loss to the batch."
       )
     fetches = self._fetches(chosen)
@@ -173,7 +173,7 @@ class JointTrainer:
     fetches["updates"] = [list(p.updates) for p in chosen.pieces.values()]
     if chosen.global_norm is not None:
       fetches["global_norm"] = chosen.global_norm
-    found = self._run("step", sess, chosen, fetches, fed)
+    found = self._run(sess, chosen, fetches, fed)
     return runs.make_result(
       found["found"],
       self._weights,
@@ -201,11 +201,10 @@ class JointTrainer:
     chosen, fed = self._choose("forward", sess, batch)
     fetches = self._fetches(chosen)
     fetches["outputs"] = {}
-    caller = f"{self._caller}: forward"
-    wanted = batches.find_outputs(caller, chosen.pieces, fetch)
+    wanted = batches.find_outputs(chosen.pieces, fetch)
     for outputs in wanted.values():
       fetches["outputs"].update(outputs)
-    found = self._run("forward", sess, chosen, fetches, fed)
+    found = self._run(sess, chosen, fetches, fed)
     return runs.make_result(
       found["found"], {}, chosen.buckets, found["outputs"]
     )
@@ -221,34 +220,30 @@ class JointTrainer:
       }
     }
 
-  def _run(self, what, sess, chosen, fetches, fed):
+  def _run(self, sess, chosen, fetches, fed):
     """Makes a run; explains its error if there is one."""
     feed_dict = {ph: array for pairs in fed.values() for ph, array in pairs}
     named = ((name, chosen.pieces[name], pairs) for name, pairs in fed.items())
-    with runs.explained(f"{self._caller}: {what}", sess, named):
+    with runs.explained(sess, named):
       return self.pipeline.prepared.run(sess, fetches, feed_dict)
 
   def _choose(self, what, sess, batch):
     """Returns the combination for a batch, and sub-model → what to feed."""
-    caller, call = f"{self._caller}: {what}", f"{what}(sess, batch)"
-    batches.check(caller, call, self.pipeline, sess, batch)
+    batches.check(f"{what}(sess, batch)", self.pipeline, sess, batch)
     for name in batch:
       if name not in self.pipeline.nodes:
-        batches.refuse_name(caller, self.pipeline, name)
+        batches.refuse_name(self.pipeline, name)
     fitting = [c for c in self.combinations if set(c.buckets) == set(batch)]
     if not fitting:
       known = sorted({tuple(c.buckets) for c in self.combinations})
       raise errors.ArgumentError(
-        f"{self._caller}: there is no joint graph of {list(batch)}; there are "
-        f"those of {[list(names) for names in known]}. Name just these "
+        f"{errors.caller()}: there is no joint graph of {list(batch)}; there "
+        f"are those of {[list(names) for names in known]}. Name just these "
         f"sub-models in the batch, or add a combination."
       )
     arrays = {
       name: nodes_lib.take(
-        f"{self._caller}, sub-model {name!r}",
-        fitting[0].pieces[name],
-        feeds,
-        pad=self.pipeline.nodes[name].pad,
+        self.pipeline.nodes[name], fitting[0].pieces[name], feeds
       )
       for name, feeds in batch.items()
     }
@@ -269,12 +264,11 @@ class JointTrainer:
         if any(nodes_lib.fit(p, {feed: array}, pad) for p in pieces.values()):
           continue
         batches.refuse_shape(
-          f"{caller}, sub-model {name!r}",
+          self.pipeline.nodes[name],
           feed,
           array.shape,
           list(pieces),
           [piece.feeds[feed].shape for piece in pieces.values()],
-          feed in pad,
         )
     shapes = {
       f"{name}.{feed}": array.shape
@@ -282,7 +276,7 @@ class JointTrainer:
       for feed, array in found.items()
     }
     raise errors.BucketError(
-      f"{self._caller}: the arrays {shapes} fit none of the combinations of "
+      f"{errors.caller()}: the arrays {shapes} fit none of the combinations of "
       f"buckets; the last is {fitting[-1].buckets}. Add a larger one, or "
       f"remove the example from the data."
     )

@@ -119,7 +119,6 @@ class MicroProgram(programs.Program):
     """
     super().__init__(pipeline, plan, pool)
     self._client_works = False
-    self._caller = f"Pipeline {pipeline.name!r}"
     self._passes = passes
     self._weights = weights
     self._sums = sums
@@ -253,7 +252,7 @@ class MicroProgram(programs.Program):
       ArgumentError: if the batch cannot be divided.
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
-    parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
+    parts, rows = schedules.divide(self._plan, given, self._count)
     sums = {
       ("sum", active.node.name): np.array(staging.new_key(), np.int64)
       for active in self._plan.active

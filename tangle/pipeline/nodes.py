@@ -2,7 +2,6 @@
 
 import collections
 import re
-import types
 from typing import Any, Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -35,9 +34,9 @@ class Node(NamedTuple):
     bucket_of: a function from the feeds to the bucket; `None` for the first
       bucket that they fit.
     residuals: its residual policy.
+    device: its device, `None` if TensorFlow chooses.
     key: the int64 scalar tensor, the key of its tensors in a step.
     graphs: bucket → `BucketGraph`, once they are built.
-    device: its device, `None` if TensorFlow chooses.
   """
 
   name: str
@@ -47,24 +46,26 @@ class Node(NamedTuple):
   pad: Dict[str, Any]
   bucket_of: Optional[Any]
   residuals: Any
-  key: Any
-  graphs: Dict[Any, Any]
   device: Optional[str] = None
+  key: Optional[Any] = None
+  graphs: Optional[Dict[Any, Any]] = None
+
+  @property
+  def _error_label(self):
+    return f"sub-model {self.name!r}"
 
 
-def default_graph(caller):
+def default_graph():
   """Returns the default graph.
-
-  Args:
-    caller: the name that error messages begin with.
 
   Raises:
     GraphError: if TensorFlow executes eagerly, outside of any graph.
   """
   if tf1.executing_eagerly():
     raise errors.GraphError(
-      f"{caller}: TensorFlow executes eagerly here, so that there is no graph "
-      f"to build in. Build and train within `with tf.Graph().as_default():`."
+      f"{errors.caller()}: TensorFlow executes eagerly here, so that there is "
+      f"no graph to build in. Build and train within `with "
+      f"tf.Graph().as_default():`."
     )
   return tf1.get_default_graph()
 
@@ -74,11 +75,10 @@ def op_name(text):
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
 
 
-def check_new(caller, name, buckets, known):
+def check_new(name, buckets, known):
   """Checks name and buckets of a sub-model to add.
 
   Args:
-    caller: the name that error messages begin with.
     name: its name.
     buckets: its buckets, or `None`.
     known: the names that are in use.
@@ -92,25 +92,24 @@ def check_new(caller, name, buckets, known):
   """
   if name in known or "." in name:
     raise errors.ArgumentError(
-      f"{caller}: a sub-model needs a name of its own without a dot; there "
-      f"are {list(known)}, got {name!r}. Choose another name."
+      f"{errors.caller()}: a sub-model needs a name of its own without a dot; "
+      f"there are {list(known)}, got {name!r}. Choose another name."
     )
   buckets = [None] if buckets is None else list(buckets)
   sizes = sorted({size for size in buckets if isinstance(size, int)})
   is_sorted = buckets == sizes or len(sizes) < len(set(buckets))
   if not buckets or len(set(buckets)) < len(buckets) or not is_sorted:
     raise errors.ArgumentError(
-      f"{caller}: buckets must be different from one another, listed from "
-      f"small to large, and at least one, got {buckets}."
+      f"{errors.caller()}: buckets must be different from one another, listed "
+      f"from small to large, and at least one, got {buckets}."
     )
   return buckets
 
 
-def check_device(caller, device):
+def check_device(device):
   """Raises if a string is not the name of a device.
 
   Args:
-    caller: the name that error messages begin with.
     device: a string such as `"/job:worker/task:1"` or `"/gpu:0"`, or `None`.
 
   Raises:
@@ -124,16 +123,15 @@ def check_device(caller, device):
     known = False
   if not known or not known.to_string():
     raise errors.ArgumentError(
-      f"{caller}: device must name a device, such as '/job:worker/task:1' or "
-      f"'/gpu:0', got {device!r}."
+      f"{errors.caller()}: device must name a device, such as "
+      f"'/job:worker/task:1' or '/gpu:0', got {device!r}."
     )
 
 
-def parse_reads(caller, reads, nodes):
+def parse_reads(reads, nodes):
   """Parses the argument `reads` of `Pipeline.add`.
 
   Args:
-    caller: the name that error messages begin with.
     reads: read name → `"sub_model.output"`, or a list of these, the
       alternatives.
     nodes: name → `Node` of the sub-models added before.
@@ -153,32 +151,32 @@ def parse_reads(caller, reads, nodes):
       sub_model, dot, output = text.partition(".")
       if not dot or not output or sub_model not in nodes:
         raise errors.ArgumentError(
-          f"{caller}: the read {read!r} must come from 'sub_model.output' of "
-          f"one of {list(nodes)}, got {text!r}."
-          f"{_source_remedy(text, nodes)}"
+          f"{errors.caller()}: the read {read!r} must come from "
+          f"'sub_model.output' of one of {list(nodes)}, got "
+          f"{text!r}.{_source_remedy(text, nodes)}"
         )
       source = Source(sub_model, output)
       if any(source in found for found in parsed.values()):
         raise errors.ArgumentError(
-          f"{caller}: '{source}' is read twice. Read it once; the builder may "
-          f"use the tensor as often as it likes."
+          f"{errors.caller()}: '{source}' is read twice. Read it once; the "
+          f"builder may use the tensor as often as it likes."
         )
       parsed[read].append(source)
     sub_models = [source.sub_model for source in parsed[read]]
     if not sub_models or len(set(sub_models)) < len(sub_models):
       raise errors.ArgumentError(
-        f"{caller}: the read {read!r} must choose among outputs of different "
-        f"sub-models, at least one, got {sources}. A batch chooses by the "
-        f"sub-models that it names."
+        f"{errors.caller()}: the read {read!r} must choose among outputs of "
+        f"different sub-models, at least one, got {sources}. A batch chooses "
+        f"by the sub-models that it names."
       )
   return parsed
 
 
-def refuse_output(caller, read, source, outputs):
+def refuse_output(node, read, source, outputs):
   """Raises the error for a read of an output that does not exist.
 
   Args:
-    caller: the name that error messages begin with.
+    node: the `Node` that reads it.
     read: the name of the read.
     source: its `Source`.
     outputs: the names of the outputs of that sub-model.
@@ -188,7 +186,7 @@ def refuse_output(caller, read, source, outputs):
   """
   hint = errors.suggest(source.output, outputs)
   raise errors.ArgumentError(
-    f"{caller}: the read {read!r} comes from '{source}', but "
+    f"{errors.caller()}: the read {read!r} comes from '{source}', but "
     f"{source.sub_model!r} has the outputs {list(outputs)}."
     f"{hint or ' Read one of them, or add it to its Piece.'}"
   )
@@ -202,14 +200,13 @@ def _source_remedy(text, nodes):
   return hint or " Add that sub-model first."
 
 
-def group_sources(caller, nodes):
+def group_sources(nodes):
   """Finds the sources that share a boundary.
 
   The alternatives of one read share a boundary. So do sources that both share
   one with a third.
 
   Args:
-    caller: the name that error messages begin with.
     nodes: name → `Node`.
 
   Returns:
@@ -233,10 +230,10 @@ def group_sources(caller, nodes):
     other = seen.setdefault((source.sub_model, target), source)
     if other != source:
       raise errors.ArgumentError(
-        f"{caller}: reads may choose between '{other}' and others, and between "
-        f"'{source}' and the same others. In the builder of that sub-model, "
-        f"return the same tensor under two output names, one for each of these "
-        f"reads."
+        f"{errors.caller()}: reads may choose between '{other}' and others, "
+        f"and between '{source}' and the same others. In the builder of that "
+        f"sub-model, return the same tensor under two output names, one for "
+        f"each of these reads."
       )
   return group
 
@@ -257,22 +254,21 @@ def choose_bucket(node, feeds, needed=None):
       are several buckets and nothing to choose by.
     BucketError: if no bucket fits.
   """
-  caller = f"Pipeline sub-model {node.name!r}"
   first = node.graphs[node.buckets[0]].piece
-  arrays = take(caller, first, feeds, needed, node.pad)
+  arrays = take(node, first, feeds, needed)
   candidates = node.buckets
   if node.bucket_of is not None:
     bucket = node.bucket_of(arrays)
     if bucket not in node.graphs:
       raise errors.BucketError(
-        f"{caller}: bucket_of returned {bucket!r}, which is not one of the "
-        f"buckets {node.buckets}. Return one of them, or add this one."
+        f"{errors.caller()}: bucket_of returned {bucket!r}, which is not one "
+        f"of the buckets {node.buckets}. Return one of them, or add this one."
       )
     candidates = [bucket]
   elif not first.feeds and len(candidates) > 1:
     raise errors.ArgumentError(
-      f"{caller}: it has the buckets {candidates} but no feeds, whose shapes "
-      f"would choose one. Give Pipeline.add one bucket, or bucket_of."
+      f"{errors.caller()}: it has the buckets {candidates} but no feeds, whose "
+      f"shapes would choose one. Give Pipeline.add one bucket, or bucket_of."
     )
   for bucket in candidates:
     feed_dict = fit(node.graphs[bucket].piece, arrays, node.pad)
@@ -282,26 +278,24 @@ def choose_bucket(node, feeds, needed=None):
   for name, array in arrays.items():
     if not _fits(last[name], array, name in node.pad):
       wanted = [node.graphs[b].piece.feeds[name].shape for b in candidates]
-      batches.refuse_shape(
-        caller, name, array.shape, candidates, wanted, name in node.pad
-      )
+      batches.refuse_shape(node, name, array.shape, candidates, wanted)
   raise errors.BucketError(
-    f"{caller}: no single bucket of {candidates} takes the shapes "
+    f"{errors.caller()}: no single bucket of {candidates} takes the shapes "
     f"{ {name: array.shape for name, array in arrays.items()} }. Add such a "
     f"bucket, or leave the example out."
   )
 
 
-def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
+def take(node, piece, feeds, needed=None):
   """Checks the feeds of one sub-model and converts them to arrays.
 
   Args:
-    caller: the name that error messages begin with.
+    node: its `Node`, whose `pad` has values with which ragged lists are filled
+      up.
     piece: the `Piece` of any bucket.
     feeds: feed name → array, or a value that numpy converts to one.
     needed: names of the required feeds; by default all placeholders without a
       default.
-    pad: feed name → the value with which ragged lists are filled up.
 
   Returns:
     Feed name → array.
@@ -312,31 +306,31 @@ def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
   """
   if not hasattr(feeds, "items"):
     raise errors.ArgumentError(
-      f"{caller}: the batch must have a dict of its feeds, empty if there are "
-      f"none, got {type(feeds).__name__}. Give feed name → array, for the "
-      f"feeds {list(piece.feeds)}."
+      f"{errors.caller()}: the batch must have a dict of its feeds, empty if "
+      f"there are none, got {type(feeds).__name__}. Give feed name → array, "
+      f"for the feeds {list(piece.feeds)}."
     )
   for name in feeds:
     if name not in piece.feeds:
       hint = errors.suggest(name, piece.feeds) or " Leave it out."
       raise errors.ArgumentError(
-        f"{caller}: the batch has a feed {name!r}; the sub-model takes "
-        f"{list(piece.feeds)}.{hint}"
+        f"{errors.caller()}: the batch has a feed {name!r}; the sub-model "
+        f"takes {list(piece.feeds)}.{hint}"
       )
   for name, placeholder in piece.feeds.items():
     missing = name not in feeds and (needed is None or name in needed)
     if missing and not pieces.is_optional(placeholder):
       raise errors.ArgumentError(
-        f"{caller}: the batch has no feed {name!r}; the sub-model takes "
-        f"{list(piece.feeds)}. Add an array for it."
+        f"{errors.caller()}: the batch has no feed {name!r}; the sub-model "
+        f"takes {list(piece.feeds)}. Add an array for it."
       )
   return {
-    name: _take(caller, name, value, piece.feeds[name], pad)
+    name: _take(name, value, piece.feeds[name], node.pad)
     for name, value in feeds.items()
   }
 
 
-def _take(caller, name, value, placeholder, pad):
+def _take(name, value, placeholder, pad):
   """Returns a value as an array; fills up ragged lists where buckets pad."""
   try:
     return fed.convert(name, value, placeholder.dtype)

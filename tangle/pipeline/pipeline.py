@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import locks, strategies
-from tangle.partial import choice, leftovers, policies, prepared
+from tangle.partial import leftovers, policies, prepared
 from tangle.pipeline import (
   arguments,
   batches,
@@ -75,7 +75,7 @@ class Pipeline:
     self.name, self._error_label = name, f"Pipeline {name!r}"
     self.timeout_s = faults.check_timeout(name, timeout_s)
     self.left_keys = set()
-    self.graph = nodes.default_graph(f"Pipeline {name!r}")
+    self.graph = nodes.default_graph()
     self.nodes = collections.OrderedDict()
     self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
@@ -132,32 +132,19 @@ class Pipeline:
       ArgumentError: if the name is in use or has a dot, a source is unknown,
         the pipeline is built already, or another argument is invalid.
     """
-    caller = f"Pipeline.add({name!r})"
     if self._boundaries is not None:
       raise errors.ArgumentError(
-        f"{caller}: the pipeline is built already. Add all sub-models before "
-        f"minimize() or build()."
+        f"{errors.caller()}: the pipeline is built already. Add {name!r}, as "
+        f"all sub-models, before minimize() or build()."
       )
-    arguments.check(caller, name, build, buckets, reads, pad, bucket_of)
-    buckets = nodes.check_new(caller, name, buckets, self.nodes)
-    nodes.check_device(caller, device)
-    policy = choice.make(residuals, recompute, keep, sizes)
-    parsed = nodes.parse_reads(caller, reads, self.nodes)
+    given = name, build, buckets, reads, pad, bucket_of, residuals, device
+    node = arguments.complete(
+      nodes.Node(*given), self.nodes, recompute, keep, sizes
+    )
     with self.graph.as_default(), tf1.name_scope(self.scope):
       key_name = f"{nodes.op_name(name)}_key_ph"
       key = tf1.placeholder(tf1.int64, [], name=key_name)
-    self.nodes[name] = nodes.Node(
-      name=name,
-      build=build,
-      buckets=buckets,
-      reads=parsed,
-      pad=dict(pad or {}),
-      bucket_of=bucket_of,
-      residuals=policy,
-      key=key,
-      graphs=collections.OrderedDict(),
-      device=device,
-    )
+    self.nodes[name] = node._replace(key=key)
 
   def build(self) -> None:
     """Builds the forward graphs of all sub-models at all buckets, once.
@@ -186,7 +173,7 @@ class Pipeline:
           raise
 
   def _build(self):
-    group = nodes.group_sources(f"Pipeline {self.name!r}", self.nodes)
+    group = nodes.group_sources(self.nodes)
     shared = {}  # the first source of each group → its boundary
     with self.graph.as_default(), tf1.name_scope(self.scope):
       for node in self.nodes.values():
@@ -194,7 +181,6 @@ class Pipeline:
         self._make_boundaries(node, group, shared)
 
   def _build_node(self, node):
-    caller = f"Pipeline sub-model {node.name!r}"
     for bucket in node.buckets:
       before = len(self.graph.get_operations())
       suffix = "" if bucket is None else f"_{bucket}"
@@ -203,15 +189,12 @@ class Pipeline:
       ):
         reads = {name: self._read(node, name) for name in node.reads}
         tensors = {name: read[0] for name, read in reads.items()}
-        piece = pieces.build(caller, node, bucket, tensors, self.graph)
+        piece = pieces.build(node, bucket, tensors, self.graph)
         node.graphs[bucket] = bucket_graph.BucketGraph(
-          caller, node, bucket, piece, reads
+          node, bucket, piece, reads
         )
       node.graphs[bucket].op_count += len(self.graph.get_operations()) - before
-    found = {bucket: graph.piece for bucket, graph in node.graphs.items()}
-    pieces.check_alike(caller, found)
-    pieces.check_shared_variables(caller, found, self.graph)
-    pieces.check_pad(caller, node.pad, self._any_piece(node.name).feeds)
+    pieces.check_buckets(node, self.graph)
 
   def _read(self, node, name):
     """Returns the tensor of a read, its boundary and the producer's key."""
@@ -219,8 +202,7 @@ class Pipeline:
     for source in sources:
       if source not in self._boundaries:
         piece = self._any_piece(source.sub_model)
-        caller = f"Pipeline sub-model {node.name!r}"
-        nodes.refuse_output(caller, name, source, piece.outputs)
+        nodes.refuse_output(node, name, source, piece.outputs)
     boundary = self._boundaries[sources[0]]
     key = self.read_key(node.name, name)
     return boundary.peek(key, node.device), boundary, key
@@ -251,7 +233,6 @@ class Pipeline:
 
   def _make_boundaries(self, node, group, shared):
     """Makes the boundaries of the outputs of `node`, and their put ops."""
-    caller = f"Pipeline sub-model {node.name!r}"
     own = collections.OrderedDict()
     for output in self._any_piece(node.name).outputs:
       source = nodes.Source(node.name, output)
@@ -271,7 +252,7 @@ class Pipeline:
           for sources in reader.reads.values()
         )
         shared[first] = boundary
-      boundaries_lib.check_dtype(caller, source, dtype, boundary)
+      boundaries_lib.check_dtype(source, dtype, boundary)
       boundary.shape = pieces.common_shape([boundary.shape, shape])
       self._boundaries[source] = own[output] = boundary
     for graph in node.graphs.values():
@@ -358,13 +339,12 @@ class Pipeline:
       SessionError: if the session is closed, or a variable has no value.
       TaskLostError: if a task of the cluster is lost.
     """
-    caller = f"Pipeline {self.name!r}: forward"
-    batches.check(caller, "forward(sess, batch)", self, sess, batch)
+    batches.check("forward(sess, batch)", self, sess, batch)
     self.build()
     needed = None if with_loss else runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
     program = programs.forward_of(self, plan, fetch, with_loss)
-    with runs.explained(caller, sess, runs.fed_by(plan, given)):
+    with runs.explained(sess, runs.fed_by(plan, given)):
       return faults.call(self, sess, lambda to: program.step(to, given))
 
   def draw(self, path: hints.Path) -> None:
@@ -378,7 +358,7 @@ class Pipeline:
       MissingPackageError: if a picture is asked for and graphviz is missing.
     """
     self.build()
-    diagrams_lib.draw(f"Pipeline {self.name!r}: draw", path, self)
+    diagrams_lib.draw(path, self)
 
   def graph_counts(self) -> List[bucket_graph.GraphCount]:
     """Lists the static graphs of the pipeline.

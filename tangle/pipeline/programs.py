@@ -44,6 +44,7 @@ class Program:
         make all runs in turn.
     """
     self._pipeline, self._plan, self._pool = pipeline, plan, pool
+    self._error_label = pipeline._error_label
     self._tasks = []
     self._client_works = True  # whether the calling thread makes runs, too
     self._leaves_values = False  # in the runtime, even if no run fails
@@ -202,7 +203,7 @@ def forward_of(pipeline, plan, fetch, with_loss):
       of a sub-model of the plan.
   """
   pieces = {a.node.name: a.graph.piece for a in plan.active}
-  wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
+  wanted = batches.find_outputs(pieces, fetch)
   names = itertools.chain.from_iterable(wanted.values())
   key = id(plan), tuple(names), bool(with_loss)
   if key not in pipeline.forwards:

@@ -80,19 +80,18 @@ class Replicas:
       ArgumentError: if there is not one device per replica, a read is from a
         sub-model that was not added here, or as `Pipeline.add`.
     """
-    caller = f"Replicas.add({name!r})"
     devices = [None] * self.count if devices is None else list(devices)
     if len(devices) != self.count:
       raise errors.ArgumentError(
-        f"{caller}: got {len(devices)} devices for {self.count} replicas. Give "
-        f"one for each."
+        f"{errors.caller()}: got {len(devices)} devices for the {self.count} "
+        f"replicas of {name!r}. Give one for each."
       )
     for k, device in enumerate(devices):
       self.pipeline.add(
         f"{name}_{k}",
         self._builder(name, build, k),
         reads={
-          read: self._sources(caller, source, k)
+          read: self._sources(name, source, k)
           for read, source in (reads or {}).items()
         },
         device=device,
@@ -100,16 +99,17 @@ class Replicas:
       )
     self._with_loss[name] = False
 
-  def _sources(self, caller, sources, k):
+  def _sources(self, name, sources, k):
     """Returns the sources from which the k-th replica reads."""
     if not isinstance(sources, str):
-      return [self._sources(caller, source, k) for source in sources]
+      return [self._sources(name, source, k) for source in sources]
     sub_model, dot, output = sources.partition(".")
     if sub_model not in self._with_loss:
       raise errors.ArgumentError(
-        f"{caller}: reads must come from 'sub_model.output' of one of "
-        f"{list(self._with_loss)}, got {sources!r}. Add that sub-model here, "
-        f"first, so that each replica has its own."
+        f"{errors.caller()}: reads of {name!r} must come from "
+        f"'sub_model.output' of one of {list(self._with_loss)}, got "
+        f"{sources!r}. Add that sub-model here, first, so that each replica "
+        f"has its own."
       )
     return f"{sub_model}_{k}{dot}{output}"
 

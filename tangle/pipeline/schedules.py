@@ -15,11 +15,10 @@ from tangle.compat import tf1
 SCHEDULES = ("1f1b", "gpipe")
 
 
-def check(caller, count, schedule):
+def check(count, schedule):
   """Refuses invalid settings.
 
   Args:
-    caller: the name that error messages begin with.
     count: the number of micro-batches into which a batch is divided.
     schedule: the name of a schedule.
 
@@ -28,19 +27,19 @@ def check(caller, count, schedule):
   """
   if not isinstance(count, int) or isinstance(count, bool) or count < 1:
     raise errors.ArgumentError(
-      f"{caller}: micro_batches must be a positive int, got {count!r}."
+      f"{errors.caller()}: micro_batches must be a positive int, got {count!r}."
     )
   if schedule not in SCHEDULES:
     raise errors.ArgumentError(
-      f"{caller}: schedule must be one of {SCHEDULES}, got {schedule!r}."
+      f"{errors.caller()}: schedule must be one of {SCHEDULES}, got "
+      f"{schedule!r}."
     )
 
 
-def divide(caller, plan, given, count):
+def divide(plan, given, count):
   """Divides the fed arrays along their first axis.
 
   Args:
-    caller: the name that error messages begin with.
     plan: a `runs.Plan`.
     given: sub-model → the arrays to feed. Scalars go to all parts.
     count: the number of parts to make, as equal as possible.
@@ -62,22 +61,22 @@ def divide(caller, plan, given, count):
         rows, first = len(array), name
       if len(array) != rows:
         raise errors.ArgumentError(
-          f"{caller}: micro_batches divide the first axis of all that is fed, "
-          f"but {first} has {rows} rows and {name} has {len(array)}. Put the "
-          f"batch first, and make what has no rows a scalar or a variable. "
-          f"Replicas take batches whose rows are a multiple of them."
+          f"{errors.caller()}: micro_batches divide the first axis of all that "
+          f"is fed, but {first} has {rows} rows and {name} has {len(array)}. "
+          f"Put the batch first, and make what has no rows a scalar or a "
+          f"variable. Replicas take batches whose rows are a multiple of them."
         )
       static = placeholder.shape
       size = tf1.dimension_value(static[0]) if static.rank else None
       if size is not None:
         raise errors.ArgumentError(
-          f"{caller}: {name} takes {size} rows at a time. Leave the first "
-          f"dimension of its placeholder unknown, so that a part fits."
+          f"{errors.caller()}: {name} takes {size} rows at a time. Leave the "
+          f"first dimension of its placeholder unknown, so that a part fits."
         )
   if rows is None or rows < count:
     raise errors.ArgumentError(
-      f"{caller}: a batch of {rows or 'no'} rows cannot be divided into "
-      f"{count} micro-batches. Feed more rows, or ask for fewer parts."
+      f"{errors.caller()}: a batch of {rows or 'no'} rows cannot be divided "
+      f"into {count} micro-batches. Feed more rows, or ask for fewer parts."
     )
   ends = [rows * k // count for k in range(count + 1)]
   parts = [

@@ -62,7 +62,7 @@ class Trainer:
     self._programs = {}
     self._pool = None
     self._micro_batches, self._schedule = micro_batches, schedule
-    schedules.check(f"Pipeline {pipeline.name!r}", micro_batches, schedule)
+    schedules.check(micro_batches, schedule)
     threads = len(pipeline.nodes)
     if micro_batches == 1:
       threads -= 1  # the calling thread makes runs too
@@ -309,14 +309,13 @@ class Trainer:
       ShapeError: if arrays do not fit a placeholder, or one another.
       TaskLostError: if a task of the cluster is lost, and so are its variables.
     """
-    caller = f"Pipeline {self.pipeline.name!r}: step"
-    batches.check(caller, "step(sess, batch)", self.pipeline, sess, batch)
+    batches.check("step(sess, batch)", self.pipeline, sess, batch)
     plan, given = runs.make_plan(self.pipeline, batch)
     program = self._programs.get(id(plan))
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    with runs.explained(caller, sess, runs.fed_by(plan, given)):
+    with runs.explained(sess, runs.fed_by(plan, given)):
       return faults.call(
         self.pipeline,
         monitored.bind(sess),
@@ -340,8 +339,7 @@ class Trainer:
     Raises:
       ArgumentError: if `steps` is not a positive int. Otherwise as `step`.
     """
-    caller = f"Pipeline {self.pipeline.name!r}: profile"
-    batches.check(caller, "profile(sess, batch)", self.pipeline, sess, batch)
+    batches.check("profile(sess, batch)", self.pipeline, sess, batch)
     plan, given = runs.make_plan(self.pipeline, batch)
     with self.pipeline.lock:
       program, passes = self._make_program(plan), self._passes(plan)

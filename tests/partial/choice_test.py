@@ -310,7 +310,9 @@ class PipelineTest(case.GraphTestCase):
     for options in ({"keep": len}, {"residuals": tangle.Budget()}):
       with self.assertRaises(errors.ArgumentError) as caught:
         tangle.Pipeline().add("a", self.fail, **options)
-      self.assert_message(caught.exception, "Pipeline.add('a')")
+      self.assert_message(
+        caught.exception, "Pipeline 'pipeline': add, sub-model 'a': "
+      )
 
 
 if __name__ == "__main__":

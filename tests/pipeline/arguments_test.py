@@ -44,7 +44,9 @@ class ArgumentsTest(case.GraphTestCase):
     before = len(self.graph.get_operations())
     with self.assertRaises(errors.ArgumentError) as caught:
       self.add(**arguments)
-    self.assert_message(caught.exception, "Pipeline.add(", *parts)
+    self.assert_message(
+      caught.exception, "Pipeline 'pipeline': add, sub-model ", *parts
+    )
     # The pipeline has a placeholder for the encoder; nothing else was added.
     kinds = [op.type for op in self.graph.get_operations()[before:]]
     self.assertEqual(kinds, ["Placeholder"])

@@ -265,11 +265,13 @@ class RefuseShapeTest(parameterized.TestCase):
     ("short", (4, 1, 8), False, errors.BucketError, "Give Pipeline.add pad="),
   )
   def test_the_remedy_is_one_that_helps(self, shape, may_pad, error, part):
+    pad = {"x": 0} if may_pad else {}
+    node = nodes.Node("a", self.fail, [2, 4], {}, pad, None, None)
     wanted = [tf1.TensorShape([None, size, 8]) for size in (2, 4)]
     with self.assertRaises(error) as caught:
-      batches.refuse_shape("Here", "x", shape, [2, 4], wanted, may_pad)
+      batches.refuse_shape(node, "x", shape, [2, 4], wanted)
     self.assertIn(part, str(caught.exception))
-    self.assertIn("Here: the feed 'x' of shape", str(caught.exception))
+    self.assertIn("refuse_shape: the feed 'x' of", str(caught.exception))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from absl.testing import absltest, parameterized
 import tangle
 from tangle import errors
 from tangle.compat import tf1
-from tangle.pipeline import paths, pieces
+from tangle.pipeline import nodes, paths, pieces
 from tests import case
 
 
@@ -17,7 +17,7 @@ class CheckPieceTest(case.GraphTestCase):
 
   def check(self, reads=(), **parts):
     piece = tangle.Piece(**dict({"feeds": {"x": self.x_ph}}, **parts))
-    pieces.check_piece("here", piece, reads, self.graph)
+    pieces.check_piece(piece, reads, self.graph)
 
   def test_good_piece_passes(self):
     read_ph = tf1.placeholder(tf1.float64, [None, 3])
@@ -39,9 +39,9 @@ class CheckPieceTest(case.GraphTestCase):
 
   @parameterized.parameters(None, 3, "x", [{}], ({},))
   def test_something_else_than_a_piece(self, piece):
-    message = "here: the builder must return a tangle.Piece, got"
+    message = "pieces.check_piece: the builder must return a tangle.Piece, got"
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      pieces.check_piece("here", piece, [], self.graph)
+      pieces.check_piece(piece, [], self.graph)
 
   def test_loss_that_is_no_scalar(self):
     loss = tf1.reduce_sum(self.x_ph, 1, name="per_example")
@@ -121,7 +121,8 @@ class CheckPieceTest(case.GraphTestCase):
 
 class ReadsTest(case.GraphTestCase):
   def test_a_read_that_does_not_exist_is_named(self):
-    reads = pieces.Reads("Here", {"h": 1, "memory": 2})
+    node = nodes.Node("decoder", self.fail, [None], {}, {}, None, None)
+    reads = pieces.Reads(node, {"h": 1, "memory": 2})
     self.assertEqual(dict(reads), {"h": 1, "memory": 2})
     self.assertIsNone(reads.get("hh"))
     for name, remedy in (
@@ -132,7 +133,7 @@ class ReadsTest(case.GraphTestCase):
         reads[name]  # noqa: B018
       self.assert_message(
         caught.exception,
-        f"Here: its builder takes reads[{name!r}]",
+        f"Pipeline sub-model 'decoder': its builder takes reads[{name!r}]",
         "the reads are ['h', 'memory']",
         remedy,
       )
@@ -159,7 +160,7 @@ class ReadsTest(case.GraphTestCase):
 
 class CheckAlikeTest(case.GraphTestCase):
   def check(self, first, second):
-    pieces.check_alike("here", {5: first, 10: second})
+    pieces.check_alike({5: first, 10: second})
 
   def piece(self, feed="x", dtype=tf1.float64, loss=True):
     x_ph = tf1.placeholder(dtype, [None])
@@ -168,7 +169,7 @@ class CheckAlikeTest(case.GraphTestCase):
 
   def test_buckets_that_are_alike_pass(self):
     self.check(self.piece(), self.piece())
-    pieces.check_alike("here", {None: self.piece()})
+    pieces.check_alike({None: self.piece()})
 
   def test_buckets_that_differ(self):
     with self.subTest("feeds"):
