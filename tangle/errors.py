@@ -8,8 +8,6 @@ argument, what was expected, what was given, and the remedy.
 from __future__ import annotations
 
 import difflib
-import functools
-import gc
 import re
 import sys
 import types
@@ -60,11 +58,13 @@ def caller() -> str:
     frame = frame.f_back
   name = None
   for frame in reversed(frames):
-    if name is None:
-      name = _public_name(frame)
-      continue
+    name = name or _public_name(frame)
     label = _label(_first_argument(frame))
-    if label and not re.search(rf"(?<!\w){re.escape(label)}(?!\w)", name):
+    if (
+      name
+      and label
+      and not re.search(rf"(?<!\w){re.escape(label)}(?!\w)", name)
+    ):
       name += f", {label}"
   return name or frames[-1].f_globals["__name__"].split(".")[-1]
 
@@ -93,7 +93,8 @@ def _label(value):
 def _public_name(frame):
   """Returns the name of a public function or method, otherwise `None`."""
   module = frame.f_globals["__name__"]
-  path = _qualified_name(frame.f_code, module).split(".<locals>")[0].split(".")
+  path = _owner(frame.f_code, frame.f_globals, module) or frame.f_code.co_name
+  path = path.split(".<locals>")[0].split(".")
   is_special = path[-1].startswith("__") and len(path) > 1
   if any(p.startswith(("_", "<")) for p in path[: -1 if is_special else None]):
     return None
@@ -119,15 +120,27 @@ def _qualify(module, function):
   return f"{path[-1]}.{function}"
 
 
-@functools.lru_cache(maxsize=None)
-def _qualified_name(code, module):
-  """Returns such as `"Class.method.<locals>.function"`."""
-  if hasattr(code, "co_qualname"):
-    return code.co_qualname
-  for found in gc.get_referrers(code):  # before Python 3.11
-    if isinstance(found, types.FunctionType) and found.__module__ == module:
-      return found.__qualname__
-  return code.co_name
+def _owner(code, namespace, module):
+  """Returns the path of the function that has or contains `code`, or `None`."""
+  for value in list(namespace.values()):
+    value = getattr(value, "__func__", getattr(value, "fget", value))
+    value = getattr(value, "__wrapped__", value)
+    found = None
+    if isinstance(value, type) and value.__module__ == module:
+      found = _owner(code, vars(value), module)
+    elif isinstance(value, types.FunctionType) and value.__module__ == module:
+      found = value.__qualname__ if _contains(value.__code__, code) else None
+    if found:
+      return found
+  return None
+
+
+def _contains(outer, code):
+  return outer is code or any(
+    _contains(inner, code)
+    for inner in outer.co_consts
+    if isinstance(inner, types.CodeType)
+  )
 
 
 def suggest(name: object, known: Iterable[object]) -> str:

@@ -269,9 +269,7 @@ def _members(part, running):
 
 def _check_groups(groups, global_step, clip_norm):
   if not groups:
-    raise errors.ArgumentError(
-      f"{errors.caller()}: give at least one group, got none."
-    )
+    raise errors.ArgumentError(f"{errors.caller()}: give at least one group.")
   for k, group in enumerate(groups):
     rate, step = group.learning_rate, group.unfreeze_step
     if isinstance(rate, numbers.Real) and not 0 < rate < math.inf:

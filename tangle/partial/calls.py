@@ -124,6 +124,7 @@ class Call:
     given: Dict[tf1.Tensor, Any],
   ) -> None:
     self._sub_model = sub_model
+    self._error_label = sub_model._error_label
     self._residual_set = residual_set
     self._sess = self._bound = sess
     self._given = given
@@ -131,10 +132,6 @@ class Call:
     self._ended = None
     self._kept = residual_set.keep(self, sess)
     self.outputs: List[np.ndarray] = []
-
-  @property
-  def _error_label(self):
-    return self._sub_model._error_label
 
   def __repr__(self):
     state = "open" if self.is_open else self._ended[0]
@@ -398,7 +395,6 @@ def _check_upstream(tensor, output, value):
   if np.shape(array) != np.shape(output):
     raise errors.ShapeError(
       f"{errors.caller()}: {what} have the shape {np.shape(output)} of the "
-      f"output, got {np.shape(array)}. Compute it from the outputs of this "
-      f"call."
+      f"output, got {np.shape(array)}. Compute it from the call's outputs."
     )
   return array

@@ -244,9 +244,9 @@ class RefuseSourcesTest(parameterized.TestCase):
     sources = [nodes.Source(name, "h") for name in names]
     given = [source for source in sources if source.sub_model in present]
     with self.assertRaises(errors.ArgumentError) as caught:
-      batches.refuse_sources("Here: the sub-model 'c'", "x", sources, given)
+      batches.refuse_sources("c", "x", sources, given)
     message = str(caught.exception)
-    self.assertStartsWith(message, "Here: the sub-model 'c' reads 'x' from ")
+    self.assertIn(": the sub-model 'c' reads 'x' from ", message)
     self.assertIn(part, message)
 
 

@@ -71,7 +71,9 @@ class TrainingPassTest(support.PipelineTestCase):
     found = self.make(graph, ["a", "b"])
     self.graph.finalize()
     self.assertIs(self.make(graph, ["a", "b"]), found)
-    message = r"'encoder': the graph is finalized.*\['a'\]. .* call prepare\(\)"
+    message = (
+      r"'encoder'.*: the graph is finalized.*\['a'\]. .* call prepare\(\)"
+    )
     with self.assertRaisesRegex(errors.GraphError, message):
       self.make(graph, ["a"])
 

@@ -211,7 +211,7 @@ class AddTest(support.PipelineTestCase):
 
   def test_nothing_is_added_to_what_is_built(self):
     self.pipeline.build()
-    message = r"add\('decoder'\): the pipeline is built already"
+    message = r"Pipeline 'pipeline': add: .* built already. Add 'decoder'"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       self.pipeline.add("decoder", self.layer)
 

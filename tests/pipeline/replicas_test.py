@@ -168,7 +168,9 @@ class ReplicasTest(case.GraphTestCase):
       with self.assertRaisesRegex(errors.ArgumentError, "positive int"):
         replicas.Replicas(pipeline, count)
     copies = replicas.Replicas(pipeline, 2)
-    with self.assertRaisesRegex(errors.ArgumentError, "1 devices for 2"):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "1 devices .* 2 .*'encoder'"
+    ):
       add_parts(copies.add, {"devices": ["/cpu:0"]})
     add_parts(copies.add, {})
     with self.assertRaisesRegex(errors.ArgumentError, "'else.h'.* Add that"):
