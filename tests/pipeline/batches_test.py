@@ -271,7 +271,7 @@ class RefuseShapeTest(parameterized.TestCase):
     with self.assertRaises(error) as caught:
       batches.refuse_shape(node, "x", shape, [2, 4], wanted)
     self.assertIn(part, str(caught.exception))
-    self.assertIn("refuse_shape: the feed 'x' of", str(caught.exception))
+    self.assertIn(", sub-model 'a': the feed 'x' of", str(caught.exception))
 
 
 if __name__ == "__main__":
