@@ -39,9 +39,9 @@ def copy(ops, targets, replace, name="copy"):
     for control in op.control_inputs:
       if control.name in copied:
         node.input.append("^" + control.name)
-  for source in dict.fromkeys(op.graph for op in ops if _calls_functions(op)):
-    if source is not graph:
-      graph_def.library.MergeFrom(source.as_graph_def().library)
+  calls = [o for o in ops if o.graph is not graph and _calls_functions(o)]
+  for source in dict.fromkeys(op.graph for op in calls):
+    graph_def.library.MergeFrom(source.as_graph_def().library)
   wanted = [
     tensor.name
     for tensor in targets
