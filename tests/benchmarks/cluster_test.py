@@ -66,9 +66,12 @@ class ClusterTest(case.GraphTestCase):
     dx = tf1.gradients(y * y, x)[0]
     sess = self.session()
     for tensor, factor, least_s in ((y, 1.0, 0.15), (dx, 2.0, 0.3)):
-      begin = time.perf_counter()
-      found = sess.run(tensor)
-      self.assertBetween(time.perf_counter() - begin, least_s, least_s + 0.15)
+      times = []
+      for _ in range(3):  # other work on the machine can only make it slower
+        begin = time.perf_counter()
+        found = sess.run(tensor)
+        times.append(time.perf_counter() - begin)
+      self.assertBetween(min(times), least_s, least_s + 0.15)
       np.testing.assert_array_equal(
         found, factor * np.arange(1.0, 7.0).reshape([3, 2])
       )

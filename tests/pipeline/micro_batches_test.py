@@ -134,10 +134,13 @@ class MicroBatchesTest(support.PipelineTestCase):
     sess = self.session(cpus=4)
     batch = self.chain_batch(2)
     trainer.step(sess, batch)
-    begin = time.monotonic()
-    trainer.step(sess, batch)
+    found = []
+    for _ in range(5):  # other work on the machine can only make it slower
+      begin = time.monotonic()
+      trainer.step(sess, batch)
+      found.append(time.monotonic() - begin)
     # Forward, each stage waits four times: 0.4 s in turn, 0.25 s at best.
-    self.assertLess(time.monotonic() - begin, 0.37)
+    self.assertLess(min(found), 0.37)
 
   @parameterized.parameters("1f1b", "gpipe")
   def test_runs_are_recorded(self, schedule):
