@@ -14,7 +14,8 @@ WORKERS ?= 2
 # caches is made once; tests use no `assert` that pytest need rewrite.
 PYTEST = -m pytest -q -n $(WORKERS) --dist worksteal --assert=plain \
   -p no:cacheprovider tests
-export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Not for demo: scripts show errors only by themselves, unless this is set.
+test test-tf1 docs: export TF_CPP_MIN_LOG_LEVEL ?= 2
 test test-tf1: export TF_ENABLE_ONEDNN_OPTS ?= 0
 # Ops of tests are too small to be shared out. Does not bind a ConfigProto.
 test test-tf1: export TF_NUM_INTRAOP_THREADS ?= 1

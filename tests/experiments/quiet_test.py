@@ -2,9 +2,11 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 from absl.testing import absltest, parameterized
 
@@ -49,6 +51,26 @@ class QuietTest(parameterized.TestCase):
     done = self.run_program(TF_CPP_MIN_LOG_LEVEL="0")
     self.assertEqual(done.stdout, "False 0\n")
     self.assertIn("port.cc", done.stderr)
+
+  @absltest.skipUnless(shutil.which("make"), "needs make")
+  def test_demo_leaves_the_level_unset(self):
+    # A shell that prints the level stands in for the one that runs recipes.
+    with tempfile.NamedTemporaryFile("w", delete=False) as file:
+      file.write(f'#!/bin/sh\necho "level=${{{quiet.LEVEL}-unset}}"\n')
+    shell = file.name
+    self.addCleanup(os.remove, shell)
+    os.chmod(shell, 0o700)
+    inherited = dict(os.environ)
+    inherited.pop(quiet.LEVEL, None)
+
+    def make(target):
+      command = ["make", "-o", ".venv/ready", target, f"SHELL={shell}"]
+      return subprocess.run(
+        command, cwd=forks.ROOT, env=inherited, stdout=subprocess.PIPE
+      ).stdout.decode()
+
+    self.assertEqual(make("demo").splitlines()[-1], "level=unset")
+    self.assertEqual(make("test").splitlines()[-1], "level=2")
 
   def test_no_line_is_lost_in_a_crash(self):
     done = self.run_program("os.kill(os.getpid(), 9)")

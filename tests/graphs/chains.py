@@ -87,6 +87,6 @@ class ChainTestCase(case.GraphTestCase):
     """Fails if the block takes long, or as deep a stack as the chain."""
     limit = sys.getrecursionlimit()
     self.assertLess(limit, LENGTH / 10)
-    begin = time.monotonic()
+    begin = time.process_time()
     yield
-    self.assertLess(time.monotonic() - begin, LIMIT_S)
+    self.assertLess(time.process_time() - begin, LIMIT_S)
