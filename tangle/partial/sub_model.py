@@ -28,6 +28,7 @@ SESSION = "session"
 RECOMPUTE = "recompute"
 AUTO = "auto"
 STORES = (DEVICE, HOST, SESSION, RECOMPUTE)
+_KEEPING = {HOST: stores.HostStore}  # the others keep them in the runtime
 
 
 class SubModel:
@@ -305,7 +306,7 @@ class SubModel:
     kept = backward.cut.kept + self._partial_shapes
     if residual_set is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
-      make = stores.HostStore if self.store == HOST else stores.DeviceStore
+      make = _KEEPING.get(self.store, stores.DeviceStore)
       given = kept, self._split.outputs, self._split.weights_unchanged
       store = make(f"SubModel {self.name!r}", *given)
       residual_set = calls.ResidualSet(kept, store)

@@ -5,10 +5,11 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle.compat import tf1
+from tangle.partial import sub_model
 from tests import case
 
 X = np.arange(6.0).reshape([2, 3]) / 6
-STORES = ("auto", "session", "device", "host", "recompute")
+STORES = (sub_model.AUTO, *sub_model.STORES)
 
 
 def build():

@@ -9,22 +9,20 @@ import tangle
 from tangle import compat
 from tangle.compat import tf1
 from tangle.partial import split
+from tangle.partial import sub_model as sub_model_lib
 from tests import case
 
+STORES = sub_model_lib.STORES
+
 STRATEGIES = {
-  "device": {"store": "device"},
+  **{store: {"store": store} for store in STORES},
   "device_all": {"store": "device", "residuals": "all"},
   "device_none": {"store": "device", "residuals": "none"},
-  "host": {"store": "host"},
   "host_all": {"store": "host", "residuals": "all"},
   "host_none": {"store": "host", "residuals": "none"},
-  "session": {"store": "session"},
-  "recompute": {"store": "recompute"},
   "min_cut": {"residuals": "min_cut"},
 }
 """Ways to keep residuals, by name: the options of a `SubModel` each."""
-
-STORES = ("device", "host", "session", "recompute")
 
 
 class Joint:
