@@ -7,8 +7,13 @@ from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 
-MERGES = ("concat", "sum", "mean", "max", "product")
+_PAIRWISE = {"max": tf1.maximum, "product": tf1.multiply}
+
+MERGES = ("concat", "sum", "mean", *_PAIRWISE)
 """The merges that can be given by name."""
+
+GATED = ("concat", "sum")
+"""Those that go with a gate, which scales what each network returns."""
 
 Merge = Union[str, Callable[[List[hints.Nest]], hints.Nest]]
 """A merge: its name, or a function of the list of what the networks return."""
@@ -68,8 +73,7 @@ def merge(caller, labels, values, kind, axis=-1):
     return tf1.add_n(tensors)
   if kind == "mean":
     return tf1.add_n(tensors) / len(tensors)
-  pairwise = tf1.maximum if kind == "max" else tf1.multiply
-  return functools.reduce(pairwise, tensors)
+  return functools.reduce(_PAIRWISE[kind], tensors)
 
 
 def _check_alike(caller, labels, tensors, kind, axis):

@@ -37,7 +37,8 @@ class Parallel(parts.Combined):
         f"{caller}: gate must be one of {GATES}, or a callable from the inputs "
         f"to logits [B, {len(self._rows)}], got {gate!r}."
       )
-    if gate is not None and merge in ("mean", "max", "product"):
+    plain = merge in merging.MERGES and merge not in merging.GATED
+    if gate is not None and plain:
       raise errors.ArgumentError(
         f"{caller}: a gate multiplies the output of each network by a weight "
         f"before the merge, and does not go with merge={merge!r}. Pass "
