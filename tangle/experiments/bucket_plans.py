@@ -152,9 +152,10 @@ def parse_buckets(
       numbers.
   """
   check_kind(kind)
-  needed = {"joint": [pairs], "independent": [source_buckets, target_buckets]}
-  others = "independent" if kind == "joint" else "joint"
-  if not all(needed[kind]) or any(needed[others]):
+  needed, others = [source_buckets, target_buckets], [pairs]
+  if kind == "joint":
+    needed, others = others, needed
+  if not all(needed) or any(others):
     raise errors.ArgumentError(
       f"parse_buckets: {kind} bucketing takes "
       f"{'pairs' if kind == 'joint' else 'source_buckets and target_buckets'} "
@@ -166,7 +167,7 @@ def parse_buckets(
       split = [p.split(":") if isinstance(p, str) else p for p in pairs]
       cells = [(int(source), int(target)) for source, target in split]
       return bucketing.JointBuckets(cells, strict)
-    source, target = [[int(n) for n in side] for side in needed[kind]]
+    source, target = [[int(n) for n in side] for side in needed]
   except ValueError as error:
     raise errors.ArgumentError(
       f"parse_buckets: buckets are numbers, pairs such as 5:10; {error}."
@@ -225,7 +226,7 @@ def check_kind(kind, directions=()):
   """
   if kind not in KINDS:
     raise errors.ArgumentError(
-      f"bucketing must be 'independent' or 'joint', got {kind!r}."
+      f"bucketing must be one of {', '.join(KINDS)}, got {kind!r}."
     )
   several = len(directions) > 1 or any(len(d.sources) > 1 for d in directions)
   if kind == "joint" and several:

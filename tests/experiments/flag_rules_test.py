@@ -13,6 +13,8 @@ from absl.testing import absltest, parameterized
 
 from tangle.experiments import (
   branching,
+  bucket_plans,
+  control_flow,
   flag_rules,
   seq2seq,
   shared_or_separate,
@@ -151,6 +153,7 @@ class FlagRulesTest(parameterized.TestCase):
 
   def test_choices_are_those_of_the_experiments(self):
     known = {
+      "bucketing": bucket_plans.KINDS,
       "layout": tasks.LAYOUTS,
       "model": translator.MODELS,
       "multiplexer": shared_or_separate.MULTIPLEXERS,
@@ -161,6 +164,7 @@ class FlagRulesTest(parameterized.TestCase):
       "stores": sub_model.STORES,
       "tokens": tasks.TOKENS,
       "training": shared_or_separate.TRAININGS,
+      "variables": control_flow.VARIABLES,
     }
     for name, choices in known.items():
       self.assertCountEqual(flag_rules.CHOICES[name], choices, name)
