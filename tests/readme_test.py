@@ -17,6 +17,8 @@ from absl.testing import absltest, parameterized
 
 import tangle
 from tangle import compat
+from tangle.combine import merging
+from tangle.partial import sub_model
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -27,6 +29,13 @@ BY_NAME = [(re.sub(r"\W+", "_", page), page) for page in PAGES]
 ONE_PROGRAM, OLD_ONLY = "<!-- one program -->", "# TensorFlow 1.15"
 NAME = re.compile(r"\btangle(?:\.[A-Za-z_]\w*)+")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+CHOICES = [
+  ("combining", merging.MERGES),
+  ("gradients", tangle.gradients.METHODS),
+  ("stores", sub_model.STORES),
+]
 
 
 def read(page):
@@ -123,6 +132,11 @@ class ReadmeTest(parameterized.TestCase):
     table = read("docs/scripts.md")
     for script in (ROOT / "scripts").glob("*.py"):
       self.assertIn(f"`scripts/{script.name}", table)
+
+  @parameterized.named_parameters((page, page, c) for page, c in CHOICES)
+  def test_a_page_names_every_choice(self, page, choices):
+    found = set(re.findall(r"`\"?(\w+)\"?`", read(f"docs/concepts/{page}.md")))
+    self.assertEqual([name for name in choices if name not in found], [])
 
   def test_all_that_is_public_is_in_the_reference(self):
     core = read("docs/reference/api/core.md")

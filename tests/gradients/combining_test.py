@@ -98,6 +98,10 @@ class CombiningTest(case.GraphTestCase):
     self.assertIsNone(gradients.explain(rows, "graddrop").weights)
 
   @parameterized.parameters(*gradients.METHODS)
+  def test_the_docstring_names_it(self, method):
+    self.assertRegex(gradients.combine.__doc__, rf"\| .*`{method}`.* \|")
+
+  @parameterized.parameters(*gradients.METHODS)
   def test_ops_land_in_the_scope(self, method):
     rows = [[tf1.ones([2])], [tf1.ones([2])]]
     options = {"weights": [1.0, 2.0]} if method == "weighted" else {}
