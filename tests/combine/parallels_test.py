@@ -4,6 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import combine, errors, nets
+from tangle.combine import merging
 from tangle.compat import tf1
 from tests.combine import support
 
@@ -18,7 +19,7 @@ MERGES = {
 
 
 class ParallelTest(support.CombineTestCase):
-  @parameterized.named_parameters(*((name, name) for name in MERGES))
+  @parameterized.named_parameters(*((name, name) for name in merging.MERGES))
   def test_equals_the_network_by_hand(self, merge):
     model = combine.parallel(
       ("a", support.affine(3)), nets.Dense(3, dtype=F64), merge=merge
@@ -149,7 +150,11 @@ class ParallelTest(support.CombineTestCase):
       ([tf1.sin], {"merge": "glue"}, "'glue'"),
       ([tf1.sin], {"inputs": "many"}, "'many'"),
       ([tf1.sin], {"gate": "big"}, "'big'"),
-      ([tf1.sin], {"gate": "free", "merge": "max"}, "merge='max'"),
+      *(
+        ([tf1.sin], {"gate": "free", "merge": merge}, f"merge={merge!r}")
+        for merge in merging.MERGES
+        if merge not in merging.GATED
+      ),
     ):
       with self.assertRaisesRegex(errors.ArgumentError, message):
         combine.parallel(*networks, **settings)
