@@ -56,42 +56,47 @@ def pcgrad(gram, precision, seed=None):
 
 
 def mgda(gram, precision):
-  """Finds the shortest vector among the convex combinations of gradients.
+  """Finds the convex combination of the gradients with the smallest norm.
 
-  `d` is zero where no step lowers all losses; elsewhere `g_i^T d >= |d|^2` for
-  every i.
+  The weights w minimize `|d|^2 = w^T gram w` over `w >= 0`, `sum(w) = 1`. Then
+  `g_i^T d >= |d|^2` for every i, so a small step along `-d` lowers all losses.
+  If no step lowers all losses, or one of the gradients is zero, d is zero.
 
   Source: Desideri 2012, "Multiple-gradient descent algorithm (MGDA) for
-  multiobjective optimization"; Sener & Koltun 2018, equation 3. The solution is
-  exact; they use Frank-Wolfe steps.
+  multiobjective optimization"; Sener & Koltun 2018, "Multi-Task Learning as
+  Multi-Objective Optimization", equation 3. Departure: they approximate w by
+  Frank-Wolfe steps; here w is exact up to rounding.
 
   Args:
-    gram: `[K, K]` float64.
-    precision: not used.
+    gram: `[K, K]` float64, the inner products of the K gradients.
+    precision: not used; every method takes it.
 
   Returns:
-    `[K]` float64.
+    w, `[K]` float64: at least 0, with the sum 1.
   """
   del precision
   return solvers.solve_simplex(gram)
 
 
 def cagrad(gram, precision, c=0.5):
-  """Helps the worst loss most, near the mean gradient.
+  """Finds the d near the mean gradient that lowers the worst loss most.
 
-  `d` maximizes `min_i g_i^T d` over `|d - mean(g)| <= c |mean(g)|`.
+  d maximizes `min_i g_i^T d` over `|d - mean(g)| <= c |mean(g)|`. The minimum
+  is over the losses whose gradient is not zero.
 
   Source: Liu et al. 2021, "Conflict-Averse Gradient Descent for Multi-task
-  Learning", equation 4. As in the paper, but not in its code's default, d is
-  not divided by `1 + c`.
+  Learning", equation 4. d is that of the paper; the authors' code divides it by
+  `1 + c` by default, this function does not.
 
   Args:
-    gram: `[K, K]` float64.
-    precision: not used.
-    c: radius, at least 0; 0 gives the mean.
+    gram: `[K, K]` float64, the inner products of the K gradients.
+    precision: not used; every method takes it.
+    c: the radius around the mean gradient, as a fraction of its norm: a number,
+      at least 0. With 0, d is the mean gradient.
 
   Returns:
-    `[K]` float64.
+    `[K]` float64: each weight is at least `1 / K`, which is the weight in the
+    mean.
   """
   del precision
   count = tf1.dimension_value(gram.shape[0])

@@ -298,11 +298,17 @@ class LuongAttention(Attention):
 
 
 class AttentionalVector(base.Network):
-  """Combines query and contexts: `tanh(W [c_1; ...; c_K; s])`, without a bias.
+  """Combines contexts and a query: `tanh(W [c_1; ...; c_K; s])`, no bias.
+
+  c_k is the context of the k-th of K memories, s the query. `project` takes the
+  product of a memory and its rows of W once for all queries:
+
+      join = AttentionalVector(U, [D], Q)
+      memory = attention.memory(values, lengths, project=join.project)
+      vector = join(query, [memory(query).context])  # [B, S, U]
 
   Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
-  Neural Machine Translation", eq. 5. Departure: W multiplies each memory, once
-  for all queries, so the contexts, which are sums of it, are `[B, S, U]`.
+  Neural Machine Translation", eq. 5, for one memory. Departure: `project`.
 
   Variables: `kernel` W `[D_1 + ... + D_K + Q, U]`.
   """
@@ -321,7 +327,7 @@ class AttentionalVector(base.Network):
     Args:
       units: U, depth of the result.
       depths: list of D_1 to D_K, the depths of the memories.
-      query_depth: Q.
+      query_depth: Q, depth of the queries.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, memories and queries.
       name: variable scope, and default name scope of calls.
@@ -339,18 +345,18 @@ class AttentionalVector(base.Network):
   def project(
     self, memory: hints.Value, k: int = 0, name: Optional[str] = None
   ) -> tf1.Tensor:
-    """Multiplies a memory by its rows of W, for `Attention.memory(project=)`.
+    """Multiplies a memory by its rows of W: `project` of `Attention.memory`.
 
     Args:
       memory: `[B, T, D_k]`.
-      k: which memory, from 0.
+      k: the index of the memory in `depths`, from 0 to K - 1.
       name: name scope of the new ops.
 
     Returns:
       `[B, T, U]`.
 
     Raises:
-      ShapeError: if the memory has another depth.
+      ShapeError: if the depth of the memory is not `depths[k]`.
     """
     with self.enter(name, f"{self._name}_project"):
       return self._multiply("memory", memory, k)
@@ -364,15 +370,15 @@ class AttentionalVector(base.Network):
     """Combines a query with contexts.
 
     Args:
-      query: `[..., Q]`.
-      contexts: list of K contexts `[..., U]` of memories made with `project`.
+      query: `[B, Q]`, or `[B, S, Q]` for S steps.
+      contexts: K contexts `[B, U]` or `[B, S, U]`, of projected memories.
       name: name scope of the new ops.
 
     Returns:
-      `[..., U]`.
+      `[B, U]` or `[B, S, U]`.
 
     Raises:
-      ShapeError: if a query or context has another depth.
+      ShapeError: if the query's depth is not Q, or a context's is not U.
     """
     with self.enter(name):
       found = self._multiply("query", query, -1)

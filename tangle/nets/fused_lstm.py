@@ -14,14 +14,18 @@ _SMALL_DEPTH = 64
 
 
 def prefers_block(inputs, units):
-  """Whether `block_lstm` is faster, and computes in this type without a cast.
+  """Whether `lstm` computes a layer with `block_lstm`, one op for all steps.
+
+  It does for float32 inputs if D and U are both at most 64. Otherwise it adds
+  ops for each step: larger layers are faster so, in half precision `block_lstm`
+  would compute in float32, and it does not support float64.
 
   Args:
-    inputs: `[B, T, D]`.
-    units: U, depth of the state.
+    inputs: `[B, T, D]` of any floating type, D known; its values are not read.
+    units: U, the depth of the state.
 
   Returns:
-    A bool.
+    A Python bool.
   """
   depth = inputs.shape.as_list()[2]
   return inputs.dtype == tf1.float32 and max(depth, units) <= _SMALL_DEPTH

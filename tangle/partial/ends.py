@@ -1,24 +1,30 @@
-"""Finds inputs at which `tf.gradients` would not stop correctly."""
+"""Finds inputs of a piece at which `tf.gradients` would not stop correctly."""
 
 from tangle.graphs import stopping
 
 
 def is_passed(inputs, sources, ops):
-  """Whether `tf.gradients` would pass the inputs, or stop elsewhere too.
+  """Whether `stop_gradients=inputs` would give wrong gradients.
 
-  `stop_gradients` applies to all outputs of an op. If one output is an input
-  of the piece, a gradient through another output of the op would be lost. For
-  outputs of function calls `stop_gradients` has no effect: a gradient would
-  flow on, and be added to that of another input or of a variable.
+  The gradients of a piece must stop at its inputs, and only there. With
+  `tf.gradients(..., stop_gradients=inputs)` they do not in two cases:
+
+  - One output of an op is an input, and a gradient of the piece flows through
+    another output of that op. `stop_gradients` stops the gradients of all
+    outputs of the op, so that this gradient would be lost.
+  - An input is an output of a function call, and one of `sources` is below that
+    call. `stop_gradients` has no effect there: the gradient would flow through
+    the call, and would be added to the gradient of that source.
 
   Args:
-    inputs: the tensors where a piece begins, of any shapes.
-    sources: the tensors that get gradients: the floating inputs, and the
-      handles of the variables.
-    ops: the ops of the piece that a gradient flows through.
+    inputs: the tensors where the piece begins, of any shapes and dtypes.
+    sources: the tensors of the piece that get gradients: inputs of floating
+      types, and the handles of its variables.
+    ops: the ops of the piece through which a gradient flows.
 
   Returns:
-    A bool.
+    True in these two cases. The piece must then be differentiated in a copy of
+    the graph in which placeholders take the place of the inputs.
   """
   names = {op.name for op in ops}
   if any(tensor.op.name in names for tensor in inputs):

@@ -113,8 +113,8 @@ class Pipeline:
       build: called as `build(bucket, reads)` once for each bucket, with a
         dict of the tensors read; returns a `tangle.Piece`. All buckets must
         share their variables.
-      buckets: its buckets, from small to large; by default it has only one,
-        `None`.
+      buckets: its buckets, from small to large. By default it has one graph,
+        whose bucket is `None`: `build(None, reads)`.
       reads: read name → `"sub_model.output"` of a sub-model added before, or a
         list of these: each step reads from the one that takes part.
       pad: feed name → value; arrays for these feeds are padded at their ends

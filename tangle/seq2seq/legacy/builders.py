@@ -69,10 +69,17 @@ def encoder_builder(
 def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that is trained.
 
-  It feeds `inputs`, `targets` and `weights`, all `[B, bucket]`, GO first in
-  `inputs`. Its loss is that of `losses.sequence_loss`: the mean over examples
-  of the mean over their symbols. Its metrics are `total_loss`, the sum over all
-  symbols, and `symbols`, the sum of the weights.
+  Its feeds are `inputs`, `targets` and `weights`, all `[B, bucket]`, GO first
+  in `inputs`. Its loss is that of `losses.sequence_loss`: the mean over the
+  examples of the weighted mean over their symbols. Its metrics are
+  `total_loss`, the weighted sum over all symbols, and `symbols`, the sum of the
+  weights.
+
+  If the model has an `OutputProjection` with `num_samples`, loss and
+  `total_loss` are those of the sampled softmax, also in `Pipeline.forward`. To
+  get those of the full softmax, add a second decoder, for a model of the same
+  sizes whose `OutputProjection` has `num_samples=None`. It has the same
+  variables.
 
   Args:
     model: a `parts.AttentionModel`.

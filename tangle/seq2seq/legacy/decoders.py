@@ -67,17 +67,28 @@ def unroll(
   count: int,
   state: hints.Nest,
 ) -> Tuple[List[Any], hints.Nest]:
-  """Runs a step function a number of times.
+  """Adds the ops of T steps to the graph, one copy of the step after another.
+
+  Step k, from 0 to T - 1, computes
+
+      inputs[k] = feed(k, outputs[k - 1])  # None in place of outputs[-1]
+      outputs[k], state = step(inputs[k], state)
+
+  It checks nothing, and an error of `step` or `feed` reaches the caller.
 
   Args:
-    step: function of an input and a state, which returns an output and a state.
-    feed: function of a step number and the previous output, which returns the
-      input.
-    count: T, the number of steps.
-    state: the initial state.
+    step: a function of an input `[B, D]` and a state, which returns an output
+      `[B, O]` and the next state, such as the result of `Cell.bind`.
+    feed: a function of the step number k, a Python int, and the output of the
+      step before, `None` at k = 0. It returns the input `[B, D]`. The functions
+      of `feeding` make such functions.
+    count: T, at least 0.
+    state: the state before the first step: a tensor `[B, Q]` or a structure of
+      such tensors.
 
   Returns:
-    A list of T outputs, and the final state.
+    A list of T outputs `[B, O]`, and the state after the last step; for T = 0
+    an empty list and `state`.
   """
   outputs, previous = [], None
   for k in range(count):

@@ -34,7 +34,8 @@ def make_counters(
   """Creates the tutorial's learning rate and step counter.
 
   The tutorial gives them no names, so they are named by the order of creation
-  in the graph: create them first.
+  in the graph: call this function before any other variable without a name is
+  created.
 
   Source: `Seq2SeqModel` of the translate tutorial (2015, `seq2seq_model.py`).
 
