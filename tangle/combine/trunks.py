@@ -100,8 +100,9 @@ def shared(
       calls.
 
   Returns:
-    A `Shared`, a network: call it on inputs. `parts` maps names to the trunk
-    and the heads; `trunk` is the trunk.
+    A `Shared`, a network. A call with the trunk's input returns the outputs of
+    the heads: a dict by name if `heads` is a mapping, else a list. Its `parts`
+    maps names to the trunk and the heads; its `trunk` is the trunk.
 
   Raises:
     ArgumentError: if there is no head, one is not callable, or names are not

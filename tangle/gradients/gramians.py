@@ -176,7 +176,8 @@ def precision(parts):
     parts: V `Parts`.
 
   Returns:
-    A float: K times the machine epsilon of the coarsest type.
+    A float: K times the machine epsilon of float32, or of float64 if all
+    gradients are float64. Gradients in half precision count as float32.
   """
   found = [v for part in parts for v in part.values if v is not None]
   sizes = [max(4, v.dtype.size) for v in found]

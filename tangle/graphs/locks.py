@@ -26,16 +26,19 @@ def of(graph):
 
 
 def keep_runs_out(graph):
-  """Keeps other threads from running a graph while its ops are changed.
+  """Keeps other threads from beginning a run of a graph that is being changed.
 
   When a session begins a run, it copies the ops that were added since its last
-  run. A later change of their inputs would be ignored.
+  run. A later change of their inputs would be ignored. Runs that have begun
+  before are not stopped, and continue.
 
   Args:
-    graph: a `tf.Graph`. This thread must not run it within the context.
+    graph: a `tf.Graph`. This thread must not begin a run of it within the
+      context.
 
   Returns:
-    A context manager. Within it, ops may be added.
+    A context manager. Within it, this thread may add ops and change the inputs
+    of those that it has added.
   """
   # There is no public API. The method is the same in 1.15 and 2.x.
   return graph._mutation_lock()

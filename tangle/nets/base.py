@@ -175,10 +175,12 @@ class Network:
       initializer: a TensorFlow initializer; Glorot uniform for None.
 
     Returns:
-      A resource variable of `shape`.
+      A resource variable of `shape` and of the network's dtype.
 
     Raises:
-      ArgumentError: if the scope cannot provide this variable.
+      ArgumentError: if another network has this network's name in the current
+        variable scope, or TensorFlow refuses the variable: one of this name
+        exists already, or does not exist in a scope that only reuses variables.
     """
     if name not in self._made:
       if initializer is None:

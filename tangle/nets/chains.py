@@ -70,14 +70,19 @@ def join_gradients(chains, weights, states):
 def pull_back(d_sums, flat, states, kernels):
   """Backpropagates through `[inputs, states] kernel + bias`, for all steps.
 
+  N is the number of sums of a cell, such as `4 U` of an LSTM. The gradients of
+  the states are computed step by step elsewhere.
+
   Args:
-    d_sums: T tensors `[B, N]`.
+    d_sums: T tensors `[B, N]`, the gradients of the sums of each step.
     flat: inputs `[T B, D]`, step by step, as `time_major` returns them.
-    states: at least T tensors `[B, U]`; the first is None if it is zero.
-    kernels: `[D, N]` and `[U, N]`.
+    states: the states `[B, U]` before each of the T steps; the first is None if
+      it is zero. Further states are not read.
+    kernels: `[D, N]` for the inputs, and `[U, N]` for the states.
 
   Returns:
-    The gradients of inputs `[B, T, D]`, kernel and bias.
+    The gradients of the inputs `[B, T, D]`, of the kernel `[D + U, N]` and of
+    the bias `[N]`.
   """
   steps = len(d_sums)
   joined = tf1.concat(d_sums, 0)

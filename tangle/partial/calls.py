@@ -323,14 +323,14 @@ class Call:
 
 
 def begin(sub_model, residual_set, sess, feed_dict, unknown):
-  """Runs forward.
+  """Runs a sub-model forward, and keeps its residuals for a backward run.
 
   Args:
     sub_model: the `SubModel`.
     residual_set: the `ResidualSet` to keep.
     sess: the session.
     feed_dict: tensor → array.
-    unknown: pairs of the name of a kept tensor and the tensor of its shape.
+    unknown: pairs (name, shape tensor) of kept tensors without a static size.
 
   Returns:
     A `Call`.

@@ -65,7 +65,10 @@ class Residuals(Tuple[Residual, ...]):
 
   @property
   def summary(self) -> str:
-    """The number of residuals and their size, in words."""
+    """The number of residuals and their bytes, such as "2 residuals (8 bytes)".
+
+    Values of variables count as residuals, but their bytes are not included.
+    """
     is_known = all(r.bytes is not None or r.is_variable for r in self)
     size = f"{self.bytes:,} bytes" if is_known else "not all sizes known yet"
     return f"{len(self)} residuals ({size})"

@@ -77,8 +77,10 @@ def is_free(tensor):
 class Measured:
   """Bytes of tensors, measured in a run; a callable from tensor to bytes.
 
+  A tensor that was not measured has the bytes of its static shape.
+
   Attributes:
-    bytes: a dict from tensor name to int.
+    bytes: a dict from the name of each measured tensor to its bytes.
   """
 
   def __init__(self, found: Mapping[str, int]) -> None:
@@ -86,7 +88,7 @@ class Measured:
     self.bytes = dict(found)
 
   def __call__(self, tensor: tf1.Tensor) -> Optional[int]:
-    """Returns the bytes of `tensor`, `None` if it was not measured."""
+    """Returns the bytes of `tensor`, `None` if they are not known."""
     known = self.bytes.get(tensor.name)
     return residuals.static_bytes(tensor) if known is None else known
 

@@ -59,7 +59,8 @@ class JointTrainer:
   """Trains a pipeline's sub-models in joint graphs; used like a `Trainer`.
 
   It has the methods of a `Trainer`, and `forward` of a `Pipeline`: the same
-  calls give the same losses and weights. Each is one run of a session.
+  calls give the same losses and weights. Each `step` and each `forward` is one
+  run of a session.
 
   Attributes:
     pipeline: the `Pipeline`.

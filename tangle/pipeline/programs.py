@@ -332,11 +332,12 @@ class TrainingProgram(Program):
     return ops, before
 
   def step(self, sess, given):
-    """Makes a step.
+    """Makes all runs of one training step, with the update.
 
     Args:
       sess: the session.
-      given: sub-model → the arrays to feed.
+      given: sub-model → a list of the arrays to feed, in the order of its
+        `Active.feeds`, as `runs.make_plan` returns it.
 
     Returns:
       A `Result`.

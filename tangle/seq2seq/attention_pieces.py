@@ -56,8 +56,10 @@ def _take(model, reads):
 def encoder_builder(model, k=0, divided=False):
   """Returns the builder of an encoder for `Pipeline.add`.
 
-  Its feeds are `source` `[B, T]` and `lengths` `[B]`; `dropout_rate`, a scalar
-  that is 0 by default; and `seed` `[2]` of the masks, random by default.
+  Its feeds are `source` `[B, T]` and `lengths` `[B]`, both int32;
+  `dropout_rate`, a scalar that is 0 by default; and `seed` `[2]` of the dropout
+  masks, random by default. Its outputs are the fields of `encoders.Encoded`:
+  `memory`, `lengths` and `summary`.
 
   Args:
     model: an `attention_model.AttentionModel`; or an `encoders.Encoder`, whose

@@ -143,7 +143,8 @@ def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
 class AlignedFiles:
   """Two or more aligned text files; each iteration reads them again.
 
-  `for lines in files` gives tuples with one tuple of tokens per file.
+  `for lines in files` gives tuples with one tuple of tokens per file. It raises
+  `DataError` where one file ends before another, or a file cannot be decoded.
 
   Attributes:
     paths: the files, a tuple.

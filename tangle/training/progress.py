@@ -11,8 +11,10 @@ from tangle import errors
 class Bar:
   """Shows the progress of a run, if its output is a terminal.
 
-  with progress.Bar() as bar:
-    loop.train(..., progress=bar, report=bar.write)
+      with progress.Bar() as bar:
+        loop.train(..., progress=bar, report=bar.write)
+
+  If the output is no terminal, only the lines of `write` are written.
   """
 
   def __init__(self, unit: str = "step", file: Optional[TextIO] = None) -> None:
