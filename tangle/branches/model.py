@@ -1,15 +1,17 @@
 """A model with a branch for each type of records, and a shared head.
 
-model = branches.Model(
-  {
-    "image": branches.Branch(see, tf1.float32, [64]),
-    "token": branches.Branch(look_up, tf1.int32),
-  },
-  head=classify, loss=cross_entropy, target=branches.Field(tf1.int32),
-)
-trainer = model.minimize(tf1.train.AdamOptimizer(), mode="alternate")
-sess.run(tf1.global_variables_initializer())
-result = trainer.step(sess, model.schema.batch(records))
+    model = branches.Model(
+      {
+        "image": branches.Branch(see, tf1.float32, [64]),
+        "token": branches.Branch(look_up, tf1.int32),
+      },
+      head=classify, loss=cross_entropy, target=branches.Field(tf1.int32),
+    )
+    trainer = model.minimize(tf1.train.AdamOptimizer(), mode="alternate")
+    sess.run(tf1.global_variables_initializer())
+    result = trainer.step(sess, model.schema.batch(records))
+
+`Schema.batch` makes a batch from records; `streams` makes batches by `tf.data`.
 """
 
 from __future__ import annotations

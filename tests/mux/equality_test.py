@@ -67,7 +67,7 @@ class EqualityTest(loops.LoopTestCase):
     self.check(choose, count, [selector], len(selector))
 
   @parameterized.named_parameters(*cases(BRANCHES, STYLES))
-  def test_lazy_equals_loop(self, branches, v2):
+  def test_switch_equals_loop(self, branches, v2):
     self.use_control_flow(v2)
     count, _ = branches
 
@@ -87,9 +87,9 @@ class EqualityTest(loops.LoopTestCase):
     self.check_second(choose, [2, 0, 2, 2])
 
   @parameterized.named_parameters(*STYLES.items())
-  def test_second_gradients_of_lazy_are_those_of_select(self, v2):
+  def test_second_gradients_of_switch_are_those_of_select(self, v2):
     self.use_control_flow(v2)
-    self.check_second(loops.lazy_by_rows, [1, 0])
+    self.check_second(loops.switch_by_rows, [1, 0])
 
   def check_second(self, choose, selector):
     """Compares second gradients of `choose` and of `select`."""
@@ -111,7 +111,7 @@ class EqualityTest(loops.LoopTestCase):
     for one, other in zip(*sess.run(results, feed)):
       self.assert_close(one, loops.case.dense(other))
 
-  def test_lazy_takes_any_number_of_rows(self):
+  def test_switch_takes_any_number_of_rows(self):
     networks = [lambda v: v + 1, lambda v: tf1.concat([v, v], 0)]
     x_ph = tf1.placeholder(tf1.float64, [None, 2])
     selector_ph = tf1.placeholder(tf1.int32, [])

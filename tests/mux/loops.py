@@ -22,7 +22,7 @@ def select_outputs(selector, inputs, networks):
   return mux.select(selector, [network(inputs) for network in networks])
 
 
-def lazy_by_rows(selector, inputs, networks):
+def switch_by_rows(selector, inputs, networks):
   """Calls `switch` on each row, with its own selector, in the graph."""
   rows = selector.shape[0]
   found = []

@@ -318,7 +318,7 @@ class RunTest(CallTestCase):
     np.testing.assert_array_equal(sess.run(w), [-2.0, -3.0])
 
 
-class GenerationTest(absltest.TestCase):
+class ResidualSetTest(absltest.TestCase):
   class Store:
     def __init__(self):
       self.discarded = []
