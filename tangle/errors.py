@@ -25,6 +25,29 @@ def suggest(name: object, known: Iterable[object]) -> str:
   return f" Perhaps {near[0]!r} is meant." if near else ""
 
 
+def show(value: object) -> str:
+  """Returns a value as a short text in one line, for messages.
+
+  Args:
+    value: any object. Of an array or an eager tensor, the text has the dtype
+      and the shape, not the elements.
+
+  Returns:
+    A string.
+  """
+  kind = _ARRAYS.get(type(value).__name__)
+  if kind is not None and hasattr(value, "shape") and hasattr(value, "dtype"):
+    is_text = getattr(value.dtype, "kind", "") in ("S", "U")
+    dtype = "strings" if is_text else getattr(value.dtype, "name", value.dtype)
+    shape = getattr(value.shape, "as_list", lambda: value.shape)()
+    return f"{kind} of {dtype}, shape {tuple(shape)}"
+  text = " ".join(repr(value).split())
+  return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+_ARRAYS = {"ndarray": "an array", "EagerTensor": "an eager tensor"}
+
+
 def summarize(error: BaseException) -> str:
   """Returns the message of an error as one line.
 

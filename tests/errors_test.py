@@ -1,5 +1,6 @@
 import inspect
 
+import numpy as np
 from absl.testing import absltest, parameterized
 
 from tangle import errors
@@ -40,6 +41,20 @@ class TreeTest(parameterized.TestCase):
     self.assertEqual(text, " Perhaps 'encoder.h' is meant.")
     self.assertEqual(errors.suggest("nothing like it", known), "")
     self.assertEqual(errors.suggest(None, []), "")
+
+  def test_an_array_is_shown_by_dtype_and_shape(self):
+    shown = {
+      "an array of float32, shape (500, 3)": np.ones([500, 3], np.float32),
+      "an array of strings, shape (2,)": np.array(["a", "b"]),
+      "an array of object, shape ()": np.array(None),
+      "'text'": "text",
+      "[1, 2]": [1, 2],
+    }
+    for text, value in shown.items():
+      self.assertEqual(errors.show(value), text)
+
+  def test_a_long_value_is_shown_in_part(self):
+    self.assertEqual(errors.show("a\n" * 50), ("'" + "a\\n" * 50)[:60] + "…")
 
   def test_an_error_is_summarized_in_one_line(self):
     texts = {

@@ -1,8 +1,44 @@
 """Checks of the arguments of the training loop."""
 
+import math
 import numbers
+import os
 
 from tangle import errors
+from tangle.partial import run_errors
+
+
+def check_kinds(sess, trainer, out_dir):
+  """Checks what is no number and no function.
+
+  Args:
+    sess: a session.
+    trainer: an object with a method `step`.
+    out_dir: the name of a folder.
+
+  Raises:
+    ArgumentError: if one is anything else.
+    GraphError: if the session runs another graph than the trainer.
+  """
+  graph = getattr(getattr(trainer, "pipeline", None), "graph", None)
+  if graph is None:  # any graph will do
+    graph = getattr(sess, "graph", None) or object()
+  call = "Loop(sess, trainer, source, out_dir, max_steps)"
+  remedy = "trainer.pipeline.graph"
+  run_errors.check_session("Loop", sess, graph, call, remedy)
+  if not callable(getattr(trainer, "step", None)):
+    raise errors.ArgumentError(
+      f"Loop: trainer must have a method step(sess, batch), got "
+      f"{errors.show(trainer)}. Give what Pipeline.minimize() returns, or an "
+      f"object of your own with such a method."
+    )
+  is_name = isinstance(out_dir, (str, bytes, os.PathLike))
+  if not is_name or not os.fspath(out_dir):
+    raise errors.ArgumentError(
+      f"Loop: out_dir must be the name of a folder, got "
+      f"{errors.show(out_dir)}. Give a name, such as 'runs/first'; the folder "
+      f"is made if it is missing."
+    )
 
 
 def check_numbers(values):
@@ -10,19 +46,41 @@ def check_numbers(values):
 
   Args:
     values: those of `max_steps`, `report_every`, `validate_every` and
-      `checkpoint_every`; the last may be `None`.
+      `checkpoint_every`; the last two may be `None`.
 
   Raises:
-    ArgumentError: if one is not a number, or less than 1.
+    ArgumentError: if one is not a whole number, or less than 1.
   """
   names = "max_steps", "report_every", "validate_every", "checkpoint_every"
   for name, value in zip(names, values):
-    if name == "checkpoint_every" and value is None:
+    if name in names[2:] and value is None:
       continue
-    if not isinstance(value, numbers.Real) or not value >= 1:
+    is_number = isinstance(value, numbers.Real)
+    if not is_number or not value >= 1 or (value % 1 and value != math.inf):
       raise errors.ArgumentError(
-        f"Loop: {name} must be at least 1, got {value!r}. Give a number of "
-        f"steps."
+        f"Loop: {name} must be a whole number, at least 1, got "
+        f"{errors.show(value)}. Give a number of steps."
+      )
+
+
+def check_validation(validate, validate_every, patience):
+  """Refuses settings of validations that are never made.
+
+  Args:
+    validate: a function, or `None`.
+    validate_every: the number of steps between validations, or `None`.
+    patience: a number of validations, or `None`.
+
+  Raises:
+    ArgumentError: if there is one of the others without `validate`.
+  """
+  settings = {"validate_every": validate_every, "patience": patience}
+  for name, value in settings.items():
+    if validate is None and value is not None:
+      raise errors.ArgumentError(
+        f"Loop: {name}={errors.show(value)} has no effect, as there is no "
+        f"validation. Give validate, too, a function of the session that "
+        f"returns a dict of figures, or leave {name} out."
       )
 
 

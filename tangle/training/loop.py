@@ -13,7 +13,7 @@ import os
 import time
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
-from tangle import errors, files, hints
+from tangle import files, hints
 from tangle.compat import tf1
 from tangle.pipeline import pipeline
 from tangle.training import (
@@ -121,7 +121,7 @@ class Loop:
     watch: str = "validation_loss",
     patience: Optional[int] = None,
     report_every: int = 100,
-    validate_every: int = 1000,
+    validate_every: Optional[int] = None,
     checkpoint_every: Optional[int] = 1000,
     checkpoint_every_s: Optional[float] = 600.0,
     keep: int = 3,
@@ -158,7 +158,7 @@ class Loop:
       patience: stop after this many validations in a row without a new best;
         never by default.
       report_every: steps between reports.
-      validate_every: steps between validations.
+      validate_every: steps between validations, 1000 by default.
       checkpoint_every: steps between checkpoints; `None` for none by steps.
       checkpoint_every_s: seconds between checkpoints; `None` for none by time.
         A checkpoint is also written at the beginning, at each validation with a
@@ -182,24 +182,24 @@ class Loop:
         `runs.started`; by default `run` takes it.
 
     Raises:
-      ArgumentError: if a number of steps or `patience` is less than 1, what
-        should be a function is not, `source` is no source, there are no
-        variables, or there is `patience` without `validate`.
-      GraphError: if the graph is finalized.
+      ArgumentError: if a number of steps is less than 1 or not whole, an
+        argument is of another kind, there are no variables, or there is
+        `patience` or `validate_every` without `validate`.
+      GraphError: if the graph is finalized, or is not that of the pipeline.
     """
+    arguments.check_kinds(sess, trainer, out_dir)
     numbers = max_steps, report_every, validate_every, checkpoint_every
     arguments.check_numbers(numbers)
     arguments.check_functions((feeds, validate, progress, report, reopen))
     sources_lib.check("Loop", source)
-    if patience is not None and validate is None:
-      raise errors.ArgumentError(
-        "Loop: patience counts validations. Give validate, too."
-      )
+    arguments.check_validation(validate, validate_every, patience)
     self.sess, self._trainer, self._source = sess, trainer, source
     self._out_dir, self._max_steps, self._locked = out_dir, max_steps, locked
     self._feeds = feeds or (lambda batch, step: batch)
     self._rate, self._validate, self._watch = rate, validate, watch
     self._report_every, self._validate_every = report_every, validate_every
+    if validate_every is None:
+      self._validate_every = 1000
     self._checkpoint_every = checkpoint_every
     self._checkpoint_every_s = checkpoint_every_s
     self._progress = progress or (lambda step, max_steps, result: None)

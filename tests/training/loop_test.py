@@ -98,6 +98,7 @@ class LoopTestCase(case.GraphTestCase):
     during = settings.pop("during", None)
     schedule = settings.pop("schedule", None)
     source = settings.pop("source", None) or Numbers()
+    trainer = settings.pop("trainer", None)
     with tf1.Graph().as_default(), tf1.Session() as sess:
       rate = schedules.LearningRate(schedule or schedules.Constant(0.01))
       self.trainer = Line(rate.variable)
@@ -105,7 +106,7 @@ class LoopTestCase(case.GraphTestCase):
       sess.run(tf1.global_variables_initializer())
       self.loop = loop.Loop(
         sess,
-        self.trainer,
+        trainer or self.trainer,
         source,
         folder or self.folder,
         max_steps,
@@ -354,9 +355,13 @@ class LoopTest(LoopTestCase):
     self.assertIn("Ended after step 2", logs.output[-1])
 
   @parameterized.named_parameters(
-    ("max_steps", 0, {}, "max_steps must be at least 1, got 0"),
+    ("max_steps", 0, {}, "max_steps must be a whole number, at least 1, got 0"),
+    ("half_a_step", 3.5, {}, "max_steps must be a whole number.*got 3.5"),
+    ("trainer", 1, {"trainer": "x"}, "^Loop: trainer must have a method step"),
+    ("out_dir", 1, {"folder": 3}, "^Loop: out_dir must be the name of a"),
+    ("never_validates", 1, {"validate_every": 5}, "no effect.*Give validate"),
     ("report", 1, {"report_every": 0}, "report_every must"),
-    ("validate", 1, {"validate_every": None}, "validate_every must"),
+    ("validate", 1, {"validate_every": 0}, "validate_every must"),
     ("checkpoint", 1, {"checkpoint_every": 0}, "checkpoint_every must"),
     ("patience", 1, {"patience": 1}, "Give validate, too"),
     ("patience_0", 1, {"patience": 0, "validate": dict}, "at least 1, got 0"),

@@ -96,7 +96,7 @@ class RecoveryTest(case.GraphTestCase):
         checkpoint_every=3,
         report_every=2,
         validate=validate,
-        validate_every=4,
+        validate_every=None if validate is None else 4,
         report=self.said.append,
         **settings,
       )
