@@ -10,6 +10,7 @@ import numpy as np
 from tangle import errors, hints
 from tangle.branches import records, updates
 from tangle.compat import tf1
+from tangle.graphs import strategies
 
 
 class Result(NamedTuple):
@@ -51,7 +52,9 @@ class Trainer:
       global_step: a variable that each step increments by 1, or `None`.
 
     Raises:
-      ArgumentError: if `clip_norm` is not positive.
+      ArgumentError: if `clip_norm` is not positive, or `global_step` is no
+        variable.
+      GraphError: if `global_step` belongs to another graph.
     """
     self.model = model
     self._optimizer = optimizer
@@ -59,6 +62,7 @@ class Trainer:
     self._global_step = global_step
     self._caller = f"Training of branches, {self.mode}"
     self._updates = {}
+    strategies.check_global_step(self._caller, global_step, model.graph)
     if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
       raise errors.ArgumentError(
         f"{self._caller}: clip_norm must be positive, got {clip_norm}. Pass "

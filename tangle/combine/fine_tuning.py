@@ -52,12 +52,8 @@ class Tuning(NamedTuple):
   active: List[tf1.Tensor]
 
 
-class _Members(NamedTuple):
-  """The variables of a group, and the ops of its calls that change them."""
-
-  trained: Any
-  names: Any
-  updates: Any
+# The variables of a group, and the ops of its calls that change them.
+_Members = collections.namedtuple("_Members", "trained names updates")
 
 
 def gradual(
@@ -147,14 +143,17 @@ def minimize(
     ArgumentError: if there is no group, two groups share a variable, one has no
       trainable variable, a rate or a step is out of range, `optimizer_at_rate`
       makes no optimizer, the loss reaches a variable that is in no group, a
-      step is given without `global_step`, or an update or a reference variable
-      of a group that starts later cannot be put into a conditional.
+      step is given without `global_step`, `global_step` is no variable, or an
+      update or a reference variable of a group that starts later cannot be put
+      into a conditional.
     CutError: if an update of a frozen part runs with the loss.
     DisconnectedError: if the loss reaches no variable of a group.
+    GraphError: if `global_step` belongs to another graph.
     ShapeError: if the loss is not a scalar.
   """
   groups = [Group(*group) for group in groups]
   _check_groups(groups, global_step, clip_norm)
+  strategies.check_global_step(_CALLER, global_step, loss.graph)
   rates = [group.learning_rate for group in groups]
   optimizers = strategies.make_optimizers(_CALLER, optimizer_at_rate, rates)
   if loss.shape.ndims != 0:

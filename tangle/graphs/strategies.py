@@ -97,11 +97,13 @@ def check_optimizer(caller, optimizer, computes=False):
   elif isinstance(optimizer, type):
     given = f"the class {optimizer.__name__}"
     remedy = f"Make an instance: {optimizer.__name__}()"
-  elif isinstance(optimizer, (tf1.Operation, tf1.Tensor)):
+  elif isinstance(optimizer, (tf1.Operation, tf1.Tensor)) and hasattr(
+    optimizer, "graph"
+  ):
     given = f"the op {optimizer.name!r}"
     remedy = "Give the optimizer itself, not what its minimize() returns"
   elif not callable(getattr(optimizer, "apply_gradients", None)):
-    given = repr(optimizer)
+    given = errors.show(optimizer)
   else:
     if not computes:
       _check_gradients(caller, optimizer)
@@ -127,6 +129,38 @@ def _check_gradients(caller, optimizer):
     f"the optimizer that it wraps, or do the same in apply_gradients of a "
     f"subclass."
   )
+
+
+def check_global_step(caller, global_step, graph=None):
+  """Refuses a step counter that is no variable of a graph.
+
+  Args:
+    caller: the name that error messages begin with.
+    global_step: the argument; `None` is accepted.
+    graph: the graph that it must be in; by default any.
+
+  Raises:
+    ArgumentError: if it is no variable of a graph, or not of numbers.
+    GraphError: if it belongs to another graph.
+  """
+  if global_step is None:
+    return
+  own = getattr(global_step, "graph", None)  # eager variables have none
+  dtype = getattr(global_step, "dtype", None)
+  is_variable = hasattr(global_step, "assign_add") and own is not None
+  if not is_variable or not (dtype.is_integer or dtype.is_floating):
+    raise errors.ArgumentError(
+      f"{caller}: global_step must be a variable of the graph that counts "
+      f"steps, got {errors.show(global_step)}. Give "
+      f"tf.compat.v1.train.get_or_create_global_step(), or None to count no "
+      f"steps."
+    )
+  if graph is not None and own is not graph:
+    raise errors.GraphError(
+      f"{caller}: global_step {global_step.name!r} belongs to another graph. "
+      f"Make it within the graph of the variables that are trained, such as "
+      f"by tf.compat.v1.train.get_or_create_global_step()."
+    )
 
 
 def make_optimizers(caller, make, rates):

@@ -95,11 +95,13 @@ class JointTrainer:
       ArgumentError: if a name or bucket is unknown, a read has no source or
         several, a builder returns no `Piece`, nothing has a loss, no trainable
         variable gets a gradient, the update needs a placeholder, or
-        `clip_norm` or `loss_weights` is invalid.
+        `clip_norm`, `loss_weights` or `global_step` is invalid.
+      GraphError: if `global_step` belongs to another graph.
     """
     self.pipeline = pipeline
     self._caller = f"JointTrainer of {pipeline.name!r}"
     strategies.check_optimizer(self._caller, optimizer)
+    strategies.check_global_step(self._caller, global_step, pipeline.graph)
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._weights = dict(loss_weights or {})

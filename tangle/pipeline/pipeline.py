@@ -132,7 +132,7 @@ class Pipeline:
       ArgumentError: if the name is in use or has a dot, a source is unknown,
         the pipeline is built already, or another argument is invalid.
     """
-    caller = f"Pipeline.add({name!r})"
+    caller = f"Pipeline.add({errors.show(name)})"
     if self._boundaries is not None:
       raise errors.ArgumentError(
         f"{caller}: the pipeline is built already. Add all sub-models before "
@@ -323,10 +323,13 @@ class Pipeline:
     Raises:
       ArgumentError: if no sub-model has a loss, no trainable variable gets a
         gradient, the update needs a placeholder, or `clip_norm`,
-        `loss_weights`, `micro_batches` or `schedule` is invalid.
+        `loss_weights`, `global_step`, `micro_batches` or `schedule` is invalid.
       CutError: if a sub-model that others read cannot be cut.
+      GraphError: if `global_step` belongs to another graph.
     """
-    strategies.check_optimizer(f"Pipeline {self.name!r}: minimize", optimizer)
+    caller = f"Pipeline {self.name!r}: minimize"
+    strategies.check_optimizer(caller, optimizer)
+    strategies.check_global_step(caller, global_step, self.graph)
     self.build()
     options = clip_norm, loss_weights or {}, global_step
     options += overlap, weights_unchanged, micro_batches, schedule

@@ -146,6 +146,7 @@ class ModelTest(case.GraphTestCase):
       ("mode must be", (optimizer, "all")),
       ("optimizer must be", ("adam",)),
       ("clip_norm", (optimizer, "mixed", 0.0)),
+      ("global_step must be a variable", (optimizer, "mixed", None, 0)),
       ("needs mode='partial'", (optimizer, "mixed", None, None, [("a", "b")])),
       ("groups of two", (optimizer, "partial", None, None, [("a",)])),
       ("groups of two", (optimizer, "partial", None, None, [("a", "c")])),

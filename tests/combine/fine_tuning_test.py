@@ -350,6 +350,7 @@ class RefusalsTest(TuningTestCase):
       ([Group(model, 0.1)], {"frozen": [top]}, "in group 0 and in frozen"),
       ([Group(top, 0.1)], {}, r"reaches \['sequential/low.*in no group"),
       ([Group(model, 0.1)], {"clip_norm": 0}, "clip_norm must be positive"),
+      ([Group(model, 0.1)], {"global_step": 0}, "global_step must be a var"),
     ):
       with self.assertRaisesRegex(errors.ArgumentError, message):
         combine.minimize(loss, groups, **settings)

@@ -89,6 +89,29 @@ class CheckOptimizerTest(case.GraphTestCase):
         "Give one of tf.compat.v1.train, such as",
       )
 
+  def test_a_step_counter_is_a_variable_of_the_graph(self):
+    graph = tf1.get_default_graph()
+    step = tf1.train.get_or_create_global_step()
+    for given in (None, step, self.variable("v", np.float64(1))):
+      strategies.check_global_step("Here", given, graph)
+    for given, text in (
+      (0, "0"),
+      ("step", "'step'"),
+      (np.int64(3), r"(np\.int64\(3\)|3)"),
+      (tf1.constant(0), r"<tf\.Tensor .*>"),
+      (tf1.get_variable("s", initializer="a"), "<tf.Variable .*>"),
+    ):
+      with self.assertRaisesRegex(
+        errors.ArgumentError,
+        rf"^Here: global_step must be a variable .*, got {text}\. Give "
+        r"tf\.compat\.v1\.train\.get_or_create_global_step\(\), or None .*\.$",
+      ):
+        strategies.check_global_step("Here", given, graph)
+    with self.assertRaisesRegex(
+      errors.GraphError, "^Here: global_step 'global_step:0' belongs to another"
+    ):
+      strategies.check_global_step("Here", step, tf1.Graph())
+
   def test_an_optimizer_is_made_for_each_rate(self):
     make = tf1.train.GradientDescentOptimizer
     made = strategies.make_optimizers("Here", make, [0.1, 0.2])

@@ -299,6 +299,7 @@ class SwapTest(case.GraphTestCase):
 
   @parameterized.named_parameters(
     ("norm", {"clip_norm": -1}, "clip_norm must be positive"),
+    ("step", {"global_step": 0}, "global_step must be a variable .* got 0"),
     ("weight", {"loss_weights": {"one": "x"}}, "must be a number, got 'x'"),
     ("name", {"loss_weights": {"trunk": 1.0}}, "loss_weights has 'trunk'"),
   )
