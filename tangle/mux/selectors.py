@@ -62,11 +62,12 @@ def list_branches(caller, argument, branches):
   else:
     raise errors.ArgumentError(
       f"{caller}: {argument} must be a list, or a mapping from name, got "
-      f"{branches!r}."
+      f"{errors.show(branches)}. Put each of them into a list."
     )
   if not items:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must have at least one branch, got none."
+      f"{caller}: {argument} must have at least one branch, got none. Give a "
+      f"list, or a mapping from name, of at least one."
     )
   labels = tuple(repr(label) for label in names or range(len(items)))
   return Branches(labels, items, names)
@@ -151,7 +152,8 @@ def to_indices(caller, selector, branches, rank):
   # Assert puts its op into a conditional if the data is not strings only.
   if not by_name:
     wrong = tf1.as_string(wrong)
-  message = f"{caller}: selector must be {_allowed(list(allowed))}, got"
+  message = f"{caller}: selector must be {_allowed(list(allowed))}. Feed such "
+  message += f"{'a name' if by_name else 'an index'}, or add a branch; got"
   check_op = tf1.Assert(tf1.reduce_all(good), [message, wrong], summarize=8)
   return after([check_op], indices)
 
@@ -191,9 +193,10 @@ def check_rows(caller, indices, inputs):
     if None in (here, known):
       found = tf1.shape(tensor)[0]
       message = (
-        f"{caller}: selector must have as many rows as {tensor.name}, got"
+        f"{caller}: selector must have as many rows as {tensor.name}, one for "
+        "each of them. Feed as many of both; got"
       )
-      texts = [tf1.as_string(rows), "beside", tf1.as_string(found)]
+      texts = [tf1.as_string(rows), "and", tf1.as_string(found)]
       check_ops.append(tf1.Assert(tf1.equal(rows, found), [message, *texts]))
       indices.set_shape([here])
   return after(check_ops, indices) if check_ops else indices
@@ -220,13 +223,25 @@ def _known_indices(caller, known, allowed):
     values = np.vectorize(tf1.compat.as_str_any, otypes=[object])(values)
   wrong = [value for value in values.ravel().tolist() if value not in allowed]
   if wrong:
+    got = ", ".join(repr(value) for value in wrong[:8])
+    got += f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
     raise errors.ArgumentError(
-      f"{caller}: selector must be {_allowed(allowed)}, got "
-      + ", ".join(repr(value) for value in wrong[:8])
+      f"{caller}: selector must be {_allowed(allowed)}, got {got}. "
+      f"{_remedy(allowed, wrong[0])}"
     )
   found = [allowed.index(value) for value in values.ravel().tolist()]
   indices = np.reshape(np.array(found, np.int32), values.shape)
   return tf1.constant(indices, name="indices")
+
+
+def _remedy(allowed, value):
+  """Returns what to do about a selector with the wrong value `value`."""
+  if isinstance(allowed[0], str):
+    hint = errors.suggest(value, allowed).strip()
+    return hint or "Correct the name, or add a branch of this name."
+  count = len(allowed)
+  branches = f"{count} branches" if count > 1 else "a single branch"
+  return f"There are {branches}, counted from 0: correct it, or add a branch."
 
 
 def _allowed(allowed):

@@ -79,7 +79,7 @@ def check_alike(caller, labels, nests, first_row=1):
       if one.dtype.base_dtype != other.dtype.base_dtype:
         raise errors.DtypeError(
           f"{both} the same types, got {checks.describe(one)} and "
-          f"{checks.describe(other)}. Convert one of them with tf1.cast."
+          f"{checks.describe(other)}. Convert one of them with tf.cast."
         )
       try:
         shapes[k] = shapes[k].merge_with(other.shape[first_row:])

@@ -25,6 +25,7 @@ class SelectorsTest(case.GraphTestCase):
       ([], "branches must have at least one branch"),
       ({}, "branches must have at least one branch"),
       (7, "branches must be a list, or a mapping"),
+      (np.ones([5, 9]), "got an array of float64, shape (5, 9). Put each"),
       ({1: 2}, "the names of branches must be strings, got 1"),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
@@ -50,14 +51,14 @@ class SelectorsTest(case.GraphTestCase):
     self.assertEqual(found.shape.as_list(), [0])
 
   @parameterized.named_parameters(
-    ("int32", tf1.int32, [1, 2], [1, 9, -3], r"\[0, 3\), got\] \[9 -3\]"),
+    ("int32", tf1.int32, [1, 2], [1, 9, -3], r"\[0, 3\)\. .*; got\] \[9 -3\]"),
     ("int64", tf1.int64, [1, 2], [1, 2**32 + 1], r"got\] \[4294967297\]"),
     (
       "string",
       tf1.string,
       ["b", "ü"],
       ["a", "nobody"],
-      r"one of a, b, .*, got\] \[nobody\]",
+      r"one of a, b, .* Feed such a name, or add a .*; got\] \[nobody\]",
     ),
   )
   def test_fed_selectors_are_checked_in_the_run(self, dtype, good, bad, text):
@@ -91,11 +92,19 @@ class SelectorsTest(case.GraphTestCase):
     with tf1.Graph().as_default():
       foreign = tf1.placeholder(tf1.int32, [None])
     for error, selector, branches, text in (
-      (errors.ArgumentError, [0, 3, -1], THREE, "in [0, 3), got 3, -1"),
-      (errors.ArgumentError, ["a", "x"], THREE, "b, ü, got 'x'"),
+      (errors.ArgumentError, [0, 3, -1], THREE, "in [0, 3), got 3, -1. There"),
+      (
+        errors.ArgumentError,
+        [7],
+        THREE,
+        "There are 3 branches, counted fr",
+      ),
+      (errors.ArgumentError, ["a", "x"], THREE, "b, ü, got 'x'. Correct the n"),
+      (errors.ArgumentError, ["x"] * 9, THREE, "'x' and 1 more. Correct the n"),
+      (errors.ArgumentError, ["aa"], THREE, "got 'aa'. Perhaps 'a' is meant."),
       (errors.ArgumentError, ["a"], plain, "Pass a mapping from name"),
       (errors.DtypeError, [True], plain, "int32 or int64"),
-      (errors.DtypeError, np.array([1], np.uint8), plain, "with tf1.cast"),
+      (errors.DtypeError, np.array([1], np.uint8), plain, "with tf.cast"),
       (errors.GraphError, foreign, plain, "another graph"),
       (errors.ShapeError, 1, plain, "rank 1"),
       (errors.ShapeError, tf1.placeholder(tf1.int32), plain, "known"),
@@ -113,7 +122,7 @@ class SelectorsTest(case.GraphTestCase):
     self.assertEqual(sess.run(found, feed).tolist(), [0, 0])
     feed[ph] = [0]
     with self.assertRaisesRegex(
-      tf1.errors.InvalidArgumentError, r"got\] \[1\] \[beside\] \[2\]"
+      tf1.errors.InvalidArgumentError, r"got\] \[1\] \[and\] \[2\]"
     ):
       sess.run(found, feed)
     found = selectors.check_rows("me", ph, [tf1.zeros([4])])
