@@ -68,6 +68,11 @@ EXPERIMENTS = {
 }
 
 
+def check():
+  sources = {name: source for name, (_, source) in EXPERIMENTS.items()}
+  return command_line.find_unused(FLAGS, "experiment", sources)
+
+
 def main():
   from tangle.training import progress, runs
 
@@ -84,4 +89,4 @@ def main():
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, check)

@@ -27,6 +27,11 @@ HELD_OUT = "tangle.experiments.held_out_paths.measure"
 command_line.define(TRAIN, HELD_OUT, seeds=1, units=32, learning_rate=0.005)
 
 
+def check():
+  sources = {"train": TRAIN, "held_out": HELD_OUT}
+  return command_line.find_unused(FLAGS, "experiment", sources)
+
+
 def main():
   from tangle.experiments import held_out_paths, shared_or_separate
   from tangle.training import progress, runs
@@ -49,4 +54,4 @@ def main():
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, check)

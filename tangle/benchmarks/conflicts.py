@@ -38,6 +38,14 @@ class Sizes(NamedTuple):
   heads: int = 4
 
 
+def _check(name):
+  if name not in NAMES:
+    raise errors.ArgumentError(
+      f"benchmarks.conflicts: a candidate must be one of {', '.join(NAMES)}, "
+      f"got {name!r}.{errors.suggest(name, NAMES) or ' Correct its name.'}"
+    )
+
+
 class Candidate:
   """One way to train, in its own graph and session.
 
@@ -56,10 +64,7 @@ class Candidate:
     Raises:
       ArgumentError: if there is no candidate of that name.
     """
-    if name not in NAMES:
-      raise errors.ArgumentError(
-        f"benchmarks.conflicts: candidate must be one of {NAMES}, got {name!r}"
-      )
+    _check(name)
     rng = np.random.RandomState(0)
     shape = [sizes.batch, sizes.units]
     self._x = rng.standard_normal(shape).astype(np.float32)
@@ -129,6 +134,8 @@ def compare_methods(
   Raises:
     ArgumentError: if there is no candidate of some name.
   """
+  for name in candidates:  # before any is built, which takes a while
+    _check(name)
   sizes = Sizes(batch_size, width, layers, heads)
   with contextlib.ExitStack() as stack:
     made = {}

@@ -127,6 +127,30 @@ def take(function, flag_values, **known):
   return values
 
 
+def find_unused(flag_values, chooser, functions):
+  """Finds flags that were given and belong to a choice that was not made.
+
+  Args:
+    flag_values: `absl.flags.FLAGS`, parsed.
+    chooser: the name of the flag that chooses among the functions.
+    functions: value of that flag → function, or its dotted name.
+
+  Returns:
+    A list of problems, for the `check` of `run`.
+  """
+  chosen = flag_values[chooser].value
+  owners = {}
+  for value, function in functions.items():
+    for name in settings(function):
+      owners.setdefault(name, []).append(f"--{chooser}={value}")
+  own = f"--{chooser}={chosen}"
+  return [
+    f"--{name}: has no effect with {own}, only with {' and '.join(values)}"
+    for name, values in owners.items()
+    if own not in values and name in flag_values and flag_values[name].present
+  ]
+
+
 def run(main, check=None, positional=()):
   """Runs a script, and prints its figures: a table, and one line of JSON.
 

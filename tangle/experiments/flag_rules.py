@@ -97,7 +97,7 @@ def parse(values, argv, check=None, positional=()):
     problems += [f"{p}: does not exist" for p in rest if not os.path.exists(p)]
   values.mark_as_parsed()
   for name in sorted(values):
-    if values[name].present:
+    if values[name].present or name == "out_dir":
       given = f"--{name}={_text(values[name].value)}"
       found = _check(values, name, values[name].value)
       problems += [f"{given}: {problem}" for problem in dict.fromkeys(found)]
@@ -160,6 +160,12 @@ def _text(value):
 
 def _check(values, name, value):
   """Yields what is wrong with the value of a flag that was given."""
+  if name == "out_dir" and value is not None:
+    yield from _check_folder(value)
+  if name == "out" and value:
+    if os.path.isdir(value):
+      yield "is a folder; name a file"
+    yield from _check_folder(os.path.dirname(value) or os.curdir)
   if value is None or value == "" or _is_enum(values[name]):
     return
   for part in value if isinstance(value, list) else [value]:
@@ -186,6 +192,20 @@ def _check_number(name, value):
     yield f"must be at least {LEAST[name]}"
   if name in POSITIVE and not 0 < number < float("inf"):
     yield "must be positive and finite"
+
+
+def _check_folder(path):
+  """Yields why files cannot be written to a folder, which is not made yet."""
+  if not path:
+    yield "must be the name of a folder"
+    return
+  path = os.path.abspath(path)
+  while not os.path.lexists(path):
+    path = os.path.dirname(path)
+  if not os.path.isdir(path):
+    yield f"{path} is not a folder; name another place"
+  elif not os.access(path, os.W_OK | os.X_OK):
+    yield f"{path} cannot be written to; name a folder that you may write to"
 
 
 def _check_path(values, name, value):

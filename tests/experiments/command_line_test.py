@@ -115,6 +115,37 @@ class CommandLineTest(absltest.TestCase):
       self.define(vague)
 
 
+class UnusedTest(absltest.TestCase):
+  def test_flags_of_another_choice_are_found(self):
+    def fit(steps=1, rate=0.1):
+      """Fits.
+
+      Args:
+        steps: how many.
+        rate: how fast.
+      """
+
+    def look(steps=1, rows=3):
+      """Looks.
+
+      Args:
+        steps: how many.
+        rows: how many at once.
+      """
+
+    values = flags.FlagValues()
+    flags.DEFINE_enum("what", "fit", ["fit", "look"], "", flag_values=values)
+    command_line.define_in(values, [fit, look], {})
+    choices = {"fit": fit, "look": look}
+    values(["x", "--steps=3", "--rate=1"])
+    self.assertEqual(command_line.find_unused(values, "what", choices), [])
+    values(["x", "--what=look"])
+    self.assertEqual(
+      command_line.find_unused(values, "what", choices),
+      ["--rate: has no effect with --what=look, only with --what=fit"],
+    )
+
+
 class RunTest(parameterized.TestCase):
   def end(self, main):
     """Runs a script; returns its exit code or message, and its output."""

@@ -57,6 +57,44 @@ class FlagRulesTest(parameterized.TestCase):
     self.assertTrue(self.values["fast"].present)
     self.assertFalse(self.values["optimizer"].present)
 
+  @parameterized.parameters("out_dir", "out")
+  def test_a_folder_that_cannot_be_written_to_is_told_early(self, name):
+    flags.DEFINE_string(name, None, "", flag_values=self.values)
+    end = "/result" if name == "out" else ""
+    with tempfile.TemporaryDirectory() as folder:
+      file = os.path.join(folder, "file")
+      open(file, "w").close()
+      for path, problem in (
+        (folder, None),
+        (f"{folder}/new/one", None),
+        (file, f"{file} is not a folder; name another place"),
+        (f"{file}/new", f"{file} is not a folder; name another place"),
+      ):
+        given = f"--{name}={path}{end}"
+        found = [] if problem is None else [f"{given}: {problem}"]
+        self.assertEqual(self.problems(given), found)
+      self.assertEqual(os.listdir(folder), ["file"])
+      with mock.patch.object(os, "access", return_value=False):
+        (found,) = self.problems(f"--{name}={folder}/new{end}")
+      self.assertIn(f"{folder} cannot be written to; name a folder", found)
+
+  def test_a_name_of_a_folder_is_needed(self):
+    flags.DEFINE_string("out_dir", "out/x", "", flag_values=self.values)
+    found = ["--out_dir=: must be the name of a folder"]
+    self.assertEqual(self.problems("--out_dir="), found)
+
+  def test_a_folder_by_default_is_looked_at_too(self):
+    with tempfile.NamedTemporaryFile() as file:
+      flags.DEFINE_string("out_dir", file.name, "", flag_values=self.values)
+      (found,) = self.problems()
+    self.assertIn("is not a folder", found)
+
+  def test_a_file_to_write_is_no_folder(self):
+    flags.DEFINE_string("out", None, "", flag_values=self.values)
+    with tempfile.TemporaryDirectory() as folder:
+      found = [f"--out={folder}: is a folder; name a file"]
+      self.assertEqual(self.problems(f"--out={folder}"), found)
+
   def test_all_problems_are_found_at_once(self):
     found = self.problems(
       "--unit=3",

@@ -401,9 +401,24 @@ class ScriptsTest(absltest.TestCase):
     self.assertEqual(done.returncode, 1)
     self.assertRegex(done.stderr, "cluster: '.*logs' cannot be made: Not a dir")
     done = run("train_g2p.py", "--limit=600", f"--out_dir={path}/run")
-    self.assertEqual(done.returncode, 1)
-    self.assertRegex(done.stderr, "train_g2p: '.*run' cannot be made: Not a")
+    self.assertEqual(done.returncode, 2)
+    said = f"--out_dir={path}/run: {path} is not a folder; name another place"
+    self.assertIn(said, done.stderr)
     self.assertNotIn("Traceback", done.stderr)
+
+  def test_a_flag_of_another_experiment_is_refused(self):
+    done = run("combine_gradients.py", "--candidates=foo")
+    self.assertEqual(done.returncode, 2)
+    said = "--candidates: has no effect with --experiment=toy, only with"
+    self.assertIn(f"{said} --experiment=cost", done.stderr)
+    done = run(
+      "combine_gradients.py", "--experiment=cost", "--candidates=mgdaa"
+    )
+    self.assertEqual(done.returncode, 1)
+    self.assertRegex(done.stderr, "must be one of .*Perhaps 'mgda' is meant")
+    done = run("train_calculator.py", "--experiment=held_out", "--max_steps=3")
+    self.assertEqual(done.returncode, 2)
+    self.assertIn("has no effect with --experiment=held_out", done.stderr)
 
   def test_train_seq2seq_from_two_sources(self):
     for name, line in (("a", "a b\nb\n"), ("b", "x\ny z\n"), ("c", "K\nL\n")):
@@ -536,8 +551,8 @@ class ScriptsTest(absltest.TestCase):
     with open(path) as file:
       before = file.read()
     self.assertLen(before.splitlines(), 1)
-    for other in ("--hidden=8", "--experiment=held_out"):
-      done = run("train_calculator.py", *flags, other)
+    for other in (*flags, "--hidden=8"), (flags[1], "--experiment=held_out"):
+      done = run("train_calculator.py", *other)
       self.assertEqual(done.returncode, 1)
       self.assertIn("or give another folder", done.stderr)
     with open(path) as file:
