@@ -27,9 +27,11 @@ def check_tensors(caller, argument, tensors, graph=None):
     GraphError: if a tensor belongs to another graph.
   """
   if isinstance(tensors, tf1.Tensor) or not hasattr(tensors, "__iter__"):
+    is_one = isinstance(tensors, tf1.Tensor) and hasattr(tensors, "graph")
+    remedy = "Put it into a list" if is_one else "Give a list of tensors"
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a sequence of tensors, got {tensors!r}. "
-      f"Put it into a list."
+      f"{caller}: {argument} must be a sequence of tensors, got "
+      f"{errors.show(tensors)}. {remedy}."
     )
   tensors = list(tensors)
   for tensor in tensors:
@@ -40,8 +42,9 @@ def check_tensors(caller, argument, tensors, graph=None):
       )
     if not isinstance(tensor, tf1.Tensor) or not hasattr(tensor, "graph"):
       raise errors.ArgumentError(
-        f"{caller}: {argument} must hold tensors of a graph, got {tensor!r}. "
-        f"Convert it inside the graph first."
+        f"{caller}: {argument} must hold tensors of a graph, got "
+        f"{errors.show(tensor)}. Give a placeholder and feed it the values, "
+        f"or make a tensor of it within the graph, by tf.convert_to_tensor()."
       )
     graph = tensor.graph if graph is None else graph
     if tensor.graph is not graph:

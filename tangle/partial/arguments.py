@@ -117,8 +117,8 @@ def check_used(caller, used, outputs):
   if not fits or not any(used):
     raise errors.ArgumentError(
       f"{caller}: used must have one bool for each of the outputs "
-      f"{[t.name for t in outputs]}, at least one of them true, got {used!r}. "
-      f"To use all, give {[True] * len(outputs)}."
+      f"{[t.name for t in outputs]}, at least one of them true, got "
+      f"{errors.show(used)}. To use all, give {[True] * len(outputs)}."
     )
   for use, tensor in zip(used, outputs):
     if use and not compat.is_differentiable(tensor.dtype):
@@ -165,8 +165,9 @@ def _find_read(caller, present, graph, variable):
   for part in parts:
     if not hasattr(part, "op") or not hasattr(part, "graph"):
       raise errors.ArgumentError(
-        f"{caller}: variables must hold variables of a graph, got {part!r}. "
-        f"Give a partitioned variable as the list of its parts."
+        f"{caller}: variables must hold variables of a graph, got "
+        f"{errors.show(part)}. Give a partitioned variable as the list of its "
+        f"parts."
       )
     if part.graph is not graph:
       raise errors.GraphError(

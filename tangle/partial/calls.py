@@ -367,7 +367,7 @@ def _explain(sub_model, what, error, sess, feed_dict):
     for tensor, value in feed_dict.items()
   ]
   caller = f"SubModel {sub_model.name!r}: {what}"
-  run_errors.reraise(caller, error, sess, fed)
+  run_errors.reraise(caller, error, sess, fed, run_errors.UNFED[what])
 
 
 def _check_upstream(caller, tensor, output, value):
@@ -385,7 +385,7 @@ def _check_upstream(caller, tensor, output, value):
       array = np.asarray(value, dtype)
     except (NotImplementedError, TypeError, ValueError) as error:
       raise errors.DtypeError(
-        f"{what} be an array of {kind.name}, got {feeds.show(value)}. Give an "
+        f"{what} be an array of {kind.name}, got {errors.show(value)}. Give an "
         f"array with the shape of the output."
       ) from error
   if array.dtype != dtype:

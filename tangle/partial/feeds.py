@@ -35,7 +35,7 @@ def take(caller, feed_dict, graph, repeated, find=None):
   for tensor, value in flat(feed_dict, graph, caller):
     own_graph = tensor.graph is graph
     tensor = find(tensor) if find is not None and own_graph else tensor
-    if tensor.dtype == tf1.resource or not _is_plain(value):
+    if tensor.dtype == tf1.resource or not _is_plain(value, tensor.dtype):
       owned[tensor] = own(value)  # such as a handle
     else:
       array = convert(caller, tensor.name, value, tensor.dtype)
@@ -92,12 +92,12 @@ def flat(feed_dict, graph, caller="forward"):
   if not hasattr(feed_dict, "items"):
     raise errors.ArgumentError(
       f"{caller}: feed_dict must be a dict from tensor to array, got "
-      f"{type(feed_dict).__name__}. Pass the session first, then the dict."
+      f"{errors.show(feed_dict)}. Pass the session first, then the dict."
     )
   found, stack = [], list(reversed(list(feed_dict.items())))
   while stack:
     key, value = stack.pop()
-    if isinstance(key, tf1.Tensor):
+    if isinstance(key, tf1.Tensor) and _is_symbolic(key):
       found.append((key, value))
     elif isinstance(key, tuple):
       stack.extend(reversed(list(zip(key, value))))
@@ -108,7 +108,7 @@ def flat(feed_dict, graph, caller="forward"):
       parts = (key.values, key.indices, key.dense_shape)
       pairs = [pair for pair in zip(parts, value) if pair[0] is not None]
       stack.extend(reversed(pairs))
-    elif getattr(key, "handle", None) is not None:
+    elif getattr(key, "handle", None) is not None and _is_symbolic(key):
       raise errors.ArgumentError(
         f"{caller}: feed_dict has the resource variable {key.name!r}, which "
         f"TensorFlow ignores. Assign it by load() or an op, or feed a tensor."
@@ -122,13 +122,15 @@ def _element(caller, key, graph):
   """Returns the tensor that a key of a feed dict names."""
   try:
     return graph.as_graph_element(key, allow_operation=False)
-  except (KeyError, TypeError, ValueError) as error:
+  except (AttributeError, KeyError, TypeError, ValueError) as error:
     names = [op.name for op in graph.get_operations() if "Placeh" in op.type]
     remedy = "Use a placeholder, or its name such as 'x:0', as the key."
+    if not isinstance(key, str):
+      remedy = f"{remedy[:-1]}, and the array as the value."
     hint = errors.suggest(key, [f"{name}:0" for name in names])
     raise errors.ArgumentError(
-      f"{caller}: feed_dict has the key {show(key)}, which is no tensor of the "
-      f"graph.{hint} {remedy}"
+      f"{caller}: feed_dict has the key {errors.show(key)}, which is no tensor "
+      f"of the graph.{hint} {remedy}"
     ) from error
 
 
@@ -170,7 +172,7 @@ def convert(caller, name, value, dtype):
   except (NotImplementedError, TypeError, ValueError, OverflowError) as error:
     raise errors.DtypeError(
       f"{caller}: {name!r} must be an array of {dtype.base_dtype.name}, got "
-      f"{show(value)}, {_fault(value)}."
+      f"{errors.show(value)}, {_fault(value)}."
     ) from error
   if np.any(changed):
     first = array[changed].flat[0] if array.ndim else array
@@ -185,9 +187,16 @@ def convert(caller, name, value, dtype):
 _PLAIN = (np.ndarray, np.generic, int, float, complex, list, tuple, tf1.Tensor)
 
 
-def _is_plain(value):
+def _is_plain(value, dtype):
   """Whether `value` is to be made an array; a handle of a session is not."""
-  return isinstance(value, _PLAIN) or value is None or _is_symbolic(value)
+  is_wrong = isinstance(value, (str, bytes, dict, set)) and dtype != tf1.string
+  return (
+    isinstance(value, _PLAIN)
+    or value is None
+    or is_wrong
+    or _is_symbolic(value)
+    or _is_variable(value)
+  )
 
 
 def _is_symbolic(value):
@@ -195,20 +204,30 @@ def _is_symbolic(value):
   return isinstance(getattr(value, "graph", None), tf1.Graph)
 
 
+def _is_variable(value):
+  return hasattr(value, "assign_add") and hasattr(value, "dtype")
+
+
 def _check_given(caller, name, value, dtype):
-  """Refuses `None` and tensors without a value; an eager tensor has one."""
+  """Refuses `None`, and what has no value here; an eager tensor has one."""
   kind = dtype.base_dtype.name
   if value is None:
     raise errors.DtypeError(
       f"{caller}: {name!r} must be an array of {kind}, got None. Feed an "
       f"array; only a placeholder with a default may be omitted."
     )
+  if _is_variable(value) and not _is_symbolic(value):
+    raise errors.DtypeError(
+      f"{caller}: {name!r} must be an array of {kind}, got the eager variable "
+      f"{value.name!r}. Feed what its numpy() returns outside of graphs."
+    )
   if _is_symbolic(value):
     given = getattr(value, "name", None)
     raise errors.DtypeError(
       f"{caller}: {name!r} must be an array of {kind}, got the tensor "
-      f"{repr(given) if given else show(value)}, which has no value outside a "
-      f"run. Feed what sess.run() returns for it, or build the network on it."
+      f"{repr(given) if given else errors.show(value)}, which has no value "
+      f"outside a run. Feed what sess.run() returns for it, or build the "
+      f"network on it."
     )
 
 
@@ -223,6 +242,10 @@ def _fault(value):
     return (
       "which has strings. Convert them to numbers first, as by a vocabulary"
     )
+  if isinstance(value, (dict, set)):
+    return "which is no array. Feed each of its arrays to its own placeholder"
+  if getattr(getattr(value, "dtype", None), "kind", "") == "O":
+    return "whose elements are Python objects. Make it an array of numbers"
   return "which cannot be converted. Convert it with np.array() first"
 
 
@@ -296,12 +319,6 @@ def explain_shape(wanted, shape):
   ]
   text = " and ".join(wrong)
   return f"{text[:1].upper()}{text[1:]}."
-
-
-def show(value):
-  """Returns a value as a short string in one line, for messages."""
-  text = " ".join(repr(value).split())
-  return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 def own(value):

@@ -6,6 +6,7 @@ not explained, and their callers let them pass unchanged.
 """
 
 import collections
+import functools
 import re
 from typing import Any, NamedTuple
 
@@ -20,6 +21,19 @@ ERRORS = (tf1.errors.OpError, RuntimeError)
 
 _SHOWN = 3  # how many variables a message names
 _MOST_READS = 8  # of reference variables, one run each
+
+
+UNFED = {
+  "forward": "Feed it.",
+  "backward": "A backward run is fed upstream gradients only: fetch what is "
+  "computed from SubModel.gradients, and run other ops by sess.run() with "
+  "their feeds. Keep a setting that changes, such as a learning rate, in a "
+  "variable.",
+}
+"""What to do about a placeholder that a run is not fed, for each kind of run.
+
+Nothing else can be fed to a backward run.
+"""
 
 
 class Fed(NamedTuple):
@@ -68,7 +82,7 @@ def check_session(caller, sess, graph, call, remedy):
   )
 
 
-def reraise(caller, error, sess, fed=()):
+def reraise(caller, error, sess, fed=(), unfed=UNFED["forward"]):
   """Raises an explanation of an error of a run, if there is one.
 
   Args:
@@ -76,6 +90,7 @@ def reraise(caller, error, sess, fed=()):
     error: the error that the run raised.
     sess: its session.
     fed: the `Fed` values of the run.
+    unfed: what to do about a placeholder that is not fed, one of `UNFED`.
 
   Raises:
     SessionError: if the session is closed or was cancelled, or a variable or a
@@ -83,12 +98,12 @@ def reraise(caller, error, sess, fed=()):
     ArgumentError: if a placeholder is not fed, or an id is out of range.
     ShapeError: if shapes do not fit one another.
   """
-  found = explain(caller, error, sess, fed)
+  found = explain(caller, error, sess, fed, unfed)
   if found is not None:
     raise found from error
 
 
-def explain(caller, error, sess, fed=()):
+def explain(caller, error, sess, fed=(), unfed=UNFED["forward"]):
   """Returns an error that explains an error of a run, `None` if it cannot.
 
   Args:
@@ -96,6 +111,7 @@ def explain(caller, error, sess, fed=()):
     error: the error that the run raised.
     sess: its session.
     fed: the `Fed` values of the run.
+    unfed: as for `reraise`.
   """
   is_known = isinstance(error, ERRORS)
   if not is_known or isinstance(error, errors.TangleError):
@@ -104,7 +120,8 @@ def explain(caller, error, sess, fed=()):
   if not isinstance(error, tf1.errors.OpError):
     known = "closed Session" in text
     return errors.SessionError(_closed(caller)) if known else None
-  for make in (_cancelled, _uninitialized, _unfed, _out_of_range, _misfit):
+  without = functools.partial(_unfed, unfed)
+  for make in (_cancelled, _uninitialized, without, _out_of_range, _misfit):
     found = make(caller, error, text, sess, fed)
     if found is not None:
       return found
@@ -218,7 +235,10 @@ def _without_value(sess, variables):
   return names + [name for name, has_value in found.items() if not has_value]
 
 
-def _unfed(caller, error, text, sess, fed):
+_DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
+
+
+def _unfed(remedy, caller, error, text, sess, fed):
   """Explains that a placeholder was not fed."""
   match = re.search(
     r"You must feed a value for placeholder tensor '(.+?)' with dtype (\w+)"
@@ -229,8 +249,9 @@ def _unfed(caller, error, text, sess, fed):
     return None
   name, dtype, shape = match.groups()
   return errors.ArgumentError(
-    f"{caller}: the placeholder '{name}:0' needs a value, {dtype} of shape "
-    f"{shape or 'any'}, and is not fed. Feed it."
+    f"{caller}: the placeholder '{name}:0' needs a value, "
+    f"{_DTYPES.get(dtype, dtype)} of shape {shape or 'any'}, and is not fed. "
+    f"{remedy}"
   )
 
 

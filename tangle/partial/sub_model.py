@@ -363,7 +363,8 @@ class SubModel:
     if used is not None:
       used = arguments.check_used(caller, used, self.outputs)
     residual_set = self._pass(used or self._usable)
-    feed_dict = self._own_feeds(sess, feed_dict or {}, residual_set.repeated)
+    feed_dict = {} if feed_dict is None else feed_dict
+    feed_dict = self._own_feeds(sess, feed_dict, residual_set.repeated)
     for each in list(self._residual_sets.values()):
       each.drain(sess)
     unknown = self._to_measure(residual_set)

@@ -1,5 +1,7 @@
 """Checks the kinds of the arguments of `Pipeline.add`."""
 
+import collections.abc
+
 from tangle import errors
 
 
@@ -25,8 +27,15 @@ def check(caller, name, build, buckets, reads, pad, bucket_of):
     _refuse(caller, "build", "a function build(bucket, reads)", build, remedy)
   is_text = isinstance(buckets, (str, bytes))
   if buckets is not None and (is_text or not hasattr(buckets, "__iter__")):
-    remedy = f"Give a list, such as [{buckets!r}]"
+    remedy = "Give a list, such as [10, 20]"
+    if is_text or isinstance(buckets, (int, float)):
+      remedy = f"Give a list, such as [{buckets!r}]"
     _refuse(caller, "buckets", "a list", buckets, remedy)
+  for bucket in () if buckets is None else buckets:
+    if not isinstance(bucket, collections.abc.Hashable):
+      kind = "a list of numbers, names or tuples"
+      remedy = "Give a tuple for a bucket of several sizes, such as (10, 20)"
+      _refuse(caller, "buckets", kind, buckets, remedy)
   if reads is not None and not hasattr(reads, "items"):
     remedy = "Give a dict, such as {'h': 'encoder.h'}"
     _refuse(caller, "reads", "a dict from read name to source", reads, remedy)
@@ -46,5 +55,6 @@ def check(caller, name, build, buckets, reads, pad, bucket_of):
 
 def _refuse(caller, argument, expected, given, remedy):
   raise errors.ArgumentError(
-    f"{caller}: {argument} must be {expected}, got {given!r}. {remedy}."
+    f"{caller}: {argument} must be {expected}, got "
+    f"{errors.show(given)}. {remedy}."
   )

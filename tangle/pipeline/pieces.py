@@ -121,8 +121,14 @@ def check_piece(caller, piece, reads, graph):
       f"loss=...)."
     )
   for part in ("feeds", "outputs", "metrics"):
-    tensors = list(getattr(piece, part).values())
-    walk.check_tensors(caller, part, tensors, graph)
+    tensors = getattr(piece, part)
+    if not hasattr(tensors, "values"):
+      raise errors.ArgumentError(
+        f"{caller}: {part} of its tangle.Piece must be a dict from name to "
+        f"tensor, got {errors.show(tensors)}. Give a dict, such as "
+        f"{part}={{'x': x}}."
+      )
+    walk.check_tensors(caller, part, list(tensors.values()), graph)
   for update in piece.updates:
     if getattr(update, "graph", None) is not graph:
       raise errors.GraphError(

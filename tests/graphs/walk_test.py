@@ -30,7 +30,7 @@ class CheckTensorsTest(case.GraphTestCase):
     for bad in (1.0, "x:0", None, variable, np.ones(2)):
       with self.assertRaises(errors.ArgumentError) as caught:
         walk.check_tensors("Here", "inputs", [bad])
-      self.assert_message(caught.exception, "Here", "inputs", "Convert")
+      self.assert_message(caught.exception, "Here", "inputs", "convert_to_te")
 
   def test_refuses_a_tensor_of_another_graph(self):
     x = tf1.constant(1.0)

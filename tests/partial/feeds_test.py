@@ -4,7 +4,36 @@ from absl.testing import absltest, parameterized
 from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.partial import feeds
-from tests import case
+from tests import case, forks
+
+_EAGER = """
+import tensorflow as tf
+
+tf.compat.v1.enable_eager_execution()
+
+import numpy as np
+
+from tangle import errors
+from tangle.partial import feeds
+
+value = tf.constant(np.ones([50, 2], np.float32))
+variable = tf.Variable(value, name="v")
+
+
+class Feeds(dict):  # an eager tensor cannot be a key on TensorFlow 2
+  def items(self):
+    return [(value, 1.0)]
+
+
+with tf.Graph().as_default() as graph:
+  x = tf.compat.v1.placeholder(tf.float32, [None, 2], "x")
+  assert feeds.take("Here", {"x:0": value}, graph, ())
+  for feed_dict in Feeds(), value, {"x:0": variable}:
+    try:
+      feeds.take("Here", feed_dict, graph, ())
+    except errors.TangleError as error:
+      print(error)
+"""
 
 
 class FlatTest(case.GraphTestCase):
@@ -120,6 +149,9 @@ class MistakesTest(case.GraphTestCase):
       (np.array([["a", "b"]] * 3), "which has strings. Convert them"),
       ([[1.0, b"b"]], "which has strings"),
       ([[1.0, {}]], "which cannot be converted. Convert it with np.array()"),
+      ("abc", "got 'abc', which has strings. Convert them to numbers"),
+      ({"a": 1}, "got {'a': 1}, which is no array. Feed each of its arrays"),
+      (np.array([[{}, {}]]), "an array of object, shape (1, 2), whose elem"),
     ):
       self.assertIn(part, self.refusal(errors.DtypeError, value))
 
@@ -144,6 +176,24 @@ class MistakesTest(case.GraphTestCase):
       self.assert_message(caught.exception, message, part)
     with self.assertRaisesRegex(errors.ArgumentError, "must be a dict"):
       feeds.take("Here", [1], self.graph, ())
+
+  def test_eager_values_are_told_by_dtype_and_shape(self):
+    done = forks.run_code(_EAGER)
+    found = done.stdout.splitlines()
+    text = "an eager tensor of float32, shape (50, 2)"
+    self.assertEqual(
+      found,
+      [
+        f"Here: feed_dict has the key {text}, which is no tensor of the graph. "
+        "Use a placeholder, or its name such as 'x:0', as the key, and the "
+        "array as the value.",
+        "Here: feed_dict must be a dict from tensor to array, got "
+        f"{text}. Pass the session first, then the dict.",
+        "Here: 'x:0' must be an array of float32, got the eager variable "
+        "'v:0'. Feed what its numpy() returns outside of graphs.",
+      ],
+      done.stderr,
+    )
 
 
 class RaggedTest(absltest.TestCase):

@@ -115,6 +115,25 @@ class SubModelTest(RunErrorsTestCase):
     self.assertIn("the placeholder 'z:0' needs a value", text)
     self.assert_works(sub_model, sess)
 
+  @parameterized.parameters(*STORES, "session")
+  def test_a_backward_run_cannot_be_fed_more(self, store):
+    sub_model = self.build(store)
+    rate_ph = tf1.placeholder(tf1.float64, [], name="rate")
+    step = rate_ph * sub_model.gradients.variables[0]
+    sess = self.session()
+    for fetch, name in (step, "rate"), (2 * self.x, "x"):
+      call = sub_model.forward(sess, self.feeds())
+      text = self.refusal(
+        errors.ArgumentError, call.run, fetch, [np.ones([2, 2])]
+      )
+      self.assertRegex(
+        text, f"the placeholder '{name}:0' needs a value, float64"
+      )
+      self.assertNotIn("Feed it", text)
+      self.assertIn("fetch what is computed from SubModel.gradients", text)
+      self.assertIn("Keep a setting that changes", text)
+    self.assert_works(sub_model, sess)
+
   @parameterized.parameters(*STORES)
   def test_a_session_that_is_closed(self, store):
     sub_model = self.build(store)

@@ -32,6 +32,8 @@ class ArgumentsTest(case.GraphTestCase):
     ("name", {"name": 3}, "name must be a string, got 3. Give a name"),
     ("build", {"build": tangle.Piece({})}, "build must be", "without calling"),
     ("bucket", {"buckets": 6}, "buckets must be a list, got 6. ", "as [6]."),
+    ("lists", {"buckets": [[3, 6]]}, "got [[3, 6]]. Give a tuple for a bucket"),
+    ("rows", {"buckets": np.ones([2, 3])}, "an array of float64, shape (2, 3)"),
     ("text", {"buckets": "6"}, "buckets must be a list, got '6'", "as ['6']."),
     ("reads", {"reads": ["encoder.h"]}, "reads must be a dict", "{'h': 'enc"),
     ("a_read", {"reads": "encoder.h"}, "reads must be a dict", "got 'encoder."),

@@ -43,6 +43,15 @@ class CheckPieceTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.ArgumentError, message):
       pieces.check_piece("here", piece, [], self.graph)
 
+  @parameterized.parameters("feeds", "outputs", "metrics")
+  def test_parts_that_are_no_dicts(self, part):
+    message = (
+      f"{part} of its tangle.Piece must be a dict from name to tensor, got an "
+      f"array of float64, shape .3, 2.. Give a dict, such as {part}=.*"
+    )
+    with self.assertRaisesRegex(errors.ArgumentError, message):
+      self.check(**{part: np.ones([3, 2])})
+
   def test_loss_that_is_no_scalar(self):
     loss = tf1.reduce_sum(self.x_ph, 1, name="per_example")
     message = "per_example:0' must be a scalar.*its mean"
@@ -62,7 +71,7 @@ class CheckPieceTest(case.GraphTestCase):
 
   def test_output_that_is_a_variable(self):
     weight = self.variable("w", np.ones(3))
-    message = "outputs must hold tensors of a graph.*Convert it"
+    message = "outputs must hold tensors of a graph.*convert_to_tensor"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       self.check(outputs={"w": weight})
 
