@@ -91,7 +91,7 @@ class Cut:
       got = f"{checks.describe(old)}, got {checks.describe(new)}"
       if new.dtype.base_dtype != old.dtype.base_dtype:
         raise errors.DtypeError(
-          f"{self.name}: inputs must be as {got}. Convert them with tf1.cast."
+          f"{self.name}: inputs must be as {got}. Convert them with tf.cast."
         )
       if not new.shape.is_compatible_with(old.shape):
         raise errors.ShapeError(

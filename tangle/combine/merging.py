@@ -84,7 +84,7 @@ def _check_alike(caller, labels, tensors, kind, axis):
       f"{checks.describe(first)} and {checks.describe(tensor)}"
     )
     if tensor.dtype.base_dtype != first.dtype.base_dtype:
-      raise errors.DtypeError(f"{both}. Convert one of them with tf1.cast.")
+      raise errors.DtypeError(f"{both}. Convert one of them with tf.cast.")
     shapes = [_without(t.shape, axis, kind, both) for t in (first, tensor)]
     if not shapes[0].is_compatible_with(shapes[1]):
       remedy = "put a nets.Dense after one of them"

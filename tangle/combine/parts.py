@@ -199,7 +199,7 @@ class Part(base.Network):
         raise errors.ArgumentError(
           f"{self._name}: variable {variable.op.name!r} was made again in a "
           f"further call. A network shares its variables: make them by "
-          f"tf1.get_variable, or once, outside the function."
+          f"tf.compat.v1.get_variable, or once, outside the function."
         )
       tensors = [variable.op.outputs[0].name]
       if not compat.is_resource_variable(variable):

@@ -60,7 +60,7 @@ class Balance:
     if len({loss.dtype for loss in losses}) > 1:
       raise errors.DtypeError(
         f"{name}: losses must be of one type, got "
-        f"{[loss.dtype.name for loss in losses]}. Convert them with tf1.cast."
+        f"{[loss.dtype.name for loss in losses]}. Convert them with tf.cast."
       )
     with tf1.name_scope(name):
       # In half precision, a step count or a running mean would stop growing.

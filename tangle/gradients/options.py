@@ -95,7 +95,7 @@ def check_weights(caller, argument, weights, count):
     if not weights.dtype.base_dtype.is_floating:
       raise errors.DtypeError(
         f"{caller}: {argument} must be of a floating type, got "
-        f"{checks.describe(weights)}. Convert it with tf1.cast."
+        f"{checks.describe(weights)}. Convert it with tf.cast."
       )
     if weights.shape.ndims is None or weights.shape.as_list() != [count]:
       raise errors.ShapeError(

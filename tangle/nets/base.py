@@ -58,7 +58,7 @@ class Network:
     if not self._dtype.is_floating:
       raise errors.DtypeError(
         f"{name}: dtype must be a float type, got {self._dtype.name}. "
-        "Pass tf1.float32 or tf1.float64."
+        "Pass tf.float32 or tf.float64."
       )
     self._graph = None
     self._scope = None

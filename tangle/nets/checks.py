@@ -92,7 +92,7 @@ def convert_floats(caller, argument, value, dtype):
   if tensor.dtype.base_dtype != dtype:
     raise errors.DtypeError(
       f"{caller}: {argument} must be {dtype.name}, got {describe(tensor)}. "
-      "Convert it with tf1.cast, or make a network of its type with dtype=."
+      "Convert it with tf.cast, or make a network of its type with dtype=."
     )
   return tensor
 
@@ -117,7 +117,7 @@ def convert_ints(caller, argument, value):
   if tensor.dtype.base_dtype not in (tf1.int32, tf1.int64):
     raise errors.DtypeError(
       f"{caller}: {argument} must be int32 or int64, got {describe(tensor)}. "
-      "Convert it with tf1.cast."
+      "Convert it with tf.cast."
     )
   return tensor
 

@@ -249,7 +249,7 @@ def dropout(
     if not x.dtype.is_floating:
       raise errors.DtypeError(
         f"{name}: x must be a float tensor, got {checks.describe(x)}. "
-        "Convert it with tf1.cast."
+        "Convert it with tf.cast."
       )
     rate = tf1.convert_to_tensor(rate, preferred_dtype=x.dtype)
     checks.check_rank(name, "rate", rate, (0,))

@@ -122,7 +122,7 @@ class Stepper:
         f"{self._caller}: step must not change the static shape of a part of "
         f"the state; of {checks.describe(old)} it made {checks.describe(new)}. "
         "If the part grows, hide that size in the initial state: "
-        "tf1.placeholder_with_default(part, [None, None, D])."
+        "tf.compat.v1.placeholder_with_default(part, [None, None, D])."
       )
     new.set_shape(old.shape)
 

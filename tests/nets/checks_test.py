@@ -85,7 +85,7 @@ class ChecksTest(support.NetTestCase):
       checks.check_lengths("net", 3)
 
   def test_lengths_that_are_no_integers_raise(self):
-    with self.assertRaisesRegex(errors.DtypeError, "lengths.*tf1.cast"):
+    with self.assertRaisesRegex(errors.DtypeError, "lengths.*with tf.cast"):
       checks.check_lengths("net", tf1.constant([1.0]))
 
   def test_lengths_of_another_graph_raise(self):

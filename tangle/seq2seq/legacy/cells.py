@@ -269,7 +269,7 @@ def _check_activation(caller, activation):
   if not callable(activation):
     raise errors.ArgumentError(
       f"{caller}: activation must be a function of a tensor such as "
-      f"tf1.nn.relu, got {activation!r}."
+      f"tf.nn.relu, got {activation!r}."
     )
   return activation
 

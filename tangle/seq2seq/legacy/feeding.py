@@ -128,8 +128,8 @@ def check_feed_previous(caller, value):
   if dtype is None or tf1.as_dtype(dtype) != tf1.bool:
     raise errors.DtypeError(
       f"{caller}: feed_previous must be True, False or a scalar bool tensor, "
-      f"got {value!r}. A placeholder may be made by tf1.placeholder(tf1.bool, "
-      "[])."
+      f"got {value!r}. A placeholder may be made by "
+      "tf.compat.v1.placeholder(tf.bool, [])."
     )
   checks.check_graph(caller, "feed_previous", value)
   value = tf1.convert_to_tensor(value)
@@ -171,7 +171,7 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
     if not value.shape.is_compatible_with(shape):
       hint = "pass them as (W, B), W with one column for each symbol"
       if value.shape.is_compatible_with(shape[::-1]):
-        hint = "tf1.transpose it: contrib keeps proj_w the other way round"
+        hint = "tf.transpose it: contrib keeps proj_w the other way round"
       raise errors.ShapeError(
         f"{caller}: {argument} must be {shape}, got {checks.describe(value)}; "
         f"{hint}"

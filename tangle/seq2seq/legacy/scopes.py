@@ -109,7 +109,8 @@ def make_variable(name, shape, dtype, initializer=None):
       f"legacy: cannot make variable {name!r} of shape {list(shape)} in "
       f"variable scope {tf1.get_variable_scope().name!r}; to share variables, "
       "call under `with tf1.variable_scope(tf1.get_variable_scope(), "
-      "reuse=tf1.AUTO_REUSE):`, else give another scope=. TensorFlow says: "
+      "reuse=tf1.AUTO_REUSE):`, where tf1 is tf.compat.v1, else give another "
+      "scope=. TensorFlow says: "
       f"{error}"
     ) from error
 
@@ -240,6 +241,6 @@ def check_list(caller, argument, values):
     raise errors.ArgumentError(
       f"{caller}: {argument} must be a list of at least one tensor, one for "
       f"each time step, got {values!r}. Make one of a batch-major tensor "
-      "with tf1.unstack(x, axis=1)."
+      "with tf.unstack(x, axis=1)."
     )
   return list(values)
