@@ -60,7 +60,7 @@ class Candidate:
     """
     if name not in NAMES:
       raise errors.ArgumentError(
-        f"benchmarks.mux: candidate must be one of {NAMES}, got {name!r}"
+        f"benchmarks.mux: candidate must be one of {NAMES}, got {name!r}."
       )
     self.name, self._branches, self._turn = name, branches, 0
     rng = np.random.RandomState(0)

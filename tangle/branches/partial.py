@@ -115,7 +115,7 @@ class Partial(trainers.Trainer):
     if len(types) > 1 and types not in self._mixtures:
       raise errors.ArgumentError(
         f"{self._caller}: the batch mixes records of {list(types)}. Split it "
-        f"by type, or name such groups in mixtures, here "
+        f"by type, or add this group to mixtures, which has "
         f"{list(self._mixtures)}."
       )
 

@@ -226,7 +226,8 @@ def _check_rows(where, values, field, count):
   dtype = np.asarray(values).dtype
   if dtype != field.dtype.as_numpy_dtype:
     raise errors.DtypeError(
-      f"{where} must be {field.dtype.name}, got {dtype}. Cast it before."
+      f"{where} must be {field.dtype.name}, got {dtype}. Cast it first, by "
+      f"astype()."
     )
 
 
@@ -249,7 +250,7 @@ def _convert(who, value, field):
     return array.astype(object)
   raise errors.DataError(
     f"{who} must be {field.dtype.name}, got {array.dtype} {_show(value)}. "
-    f"Cast it before."
+    f"Cast it first, by astype()."
   )
 
 

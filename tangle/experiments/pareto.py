@@ -118,11 +118,11 @@ def follow(
     if method not in METHODS:
       raise errors.ArgumentError(
         f"pareto.follow: methods must be among {', '.join(METHODS)}, got "
-        f"{method!r}"
+        f"{method!r}.{errors.suggest(method, METHODS) or ' Correct its name.'}"
       )
   if toy_steps < 1:
     raise errors.ArgumentError(
-      f"pareto.follow: toy_steps must be at least 1, got {toy_steps}"
+      f"pareto.follow: toy_steps must be at least 1, got {toy_steps}."
     )
   paths = {}
   for done, method in enumerate(methods):

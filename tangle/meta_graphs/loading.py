@@ -57,7 +57,8 @@ class Loaded(NamedTuple):
     caller = "meta_graphs.Loaded.restore"
     if self.saver is None:
       raise errors.GraphError(
-        f"{caller}: the graph of {self.path} has no variables to restore."
+        f"{caller}: the graph of {self.path} has no variables to "
+        f"restore. Leave restore() out, or give the file of another graph."
       )
     prefix = checkpoint or self.checkpoint or files.find_checkpoint(self.path)
     if prefix is None:

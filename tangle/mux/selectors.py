@@ -90,8 +90,8 @@ def list_networks(caller, networks):
   for label, network in zip(branches.labels, branches.items):
     if not isinstance(network, Callable):
       raise errors.ArgumentError(
-        f"{caller}: network {label} must be callable, got {network!r}. To "
-        "choose among tensors, call mux.select."
+        f"{caller}: network {label} must be callable, got "
+        f"{errors.show(network)}. To choose among tensors, call mux.select."
       )
   return branches
 
@@ -180,14 +180,15 @@ def check_rows(caller, indices, inputs):
   for tensor in inputs:
     if tensor.shape.ndims is None or tensor.shape.ndims < 1:
       raise errors.ShapeError(
-        f"{caller}: inputs must be [B, ...], got {checks.describe(tensor)}. "
-        "Call set_shape, or let the networks close over what has no rows."
+        f"{caller}: each tensor must be [B, ...], one row for each selector, "
+        f"got {checks.describe(tensor)}. Call set_shape if its rank is "
+        "unknown. What has no rows need not be passed: networks may read it."
       )
     here = tf1.dimension_value(tensor.shape[0])
     known = tf1.dimension_value(indices.shape[0])
     if None not in (here, known) and here != known:
       raise errors.ShapeError(
-        f"{caller}: selector has {known} rows, but inputs have {here} in "
+        f"{caller}: selector has {known} rows, but there are {here} in "
         f"{checks.describe(tensor)}. Give one selector per row."
       )
     if None in (here, known):

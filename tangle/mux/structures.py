@@ -27,22 +27,25 @@ def to_tensors(caller, what, nest):
   leaves = tf1.nest.flatten(nest)
   if not leaves:
     raise errors.ArgumentError(
-      f"{caller}: {what} must have at least one tensor, got {nest!r}."
+      f"{caller}: {what} must have at least one tensor, got "
+      f"{errors.show(nest)}. Give a tensor, or a list or dict of tensors."
     )
   found = []
   for leaf in leaves:
     composite = isinstance(leaf, (tf1.SparseTensor, tf1.IndexedSlices))
     if leaf is None or composite or isinstance(leaf, tf1.RaggedTensor):
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got {leaf!r}. Leave it out, "
-        "or make it dense."
+        f"{caller}: {what} must be dense tensors, got "
+        f"{errors.show(leaf)}. Leave it out, or make it dense."
       )
     checks.check_graph(caller, what, leaf)
     try:
       found.append(tf1.convert_to_tensor(leaf))
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got {leaf!r}: {error}"
+        f"{caller}: {what} must be dense tensors, got {errors.show(leaf)}, "
+        "which TensorFlow cannot convert to one. Give a tensor or an array of "
+        f"numbers. TensorFlow says: {errors.summarize(error).rstrip('.')}."
       ) from error
   return tf1.nest.pack_sequence_as(nest, found)
 
@@ -73,7 +76,8 @@ def check_alike(caller, labels, nests, first_row=1):
       tf1.nest.assert_same_structure(nests[0], nest)
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{both} the same structure, got {nests[0]!r} and {nest!r}."
+        f"{both} the same structure, got {nests[0]!r} and {nest!r}. Let "
+        "both give as many tensors, in the same lists or dicts."
       ) from error
     for k, (one, other) in enumerate(zip(first, tf1.nest.flatten(nest))):
       if one.dtype.base_dtype != other.dtype.base_dtype:
@@ -87,7 +91,7 @@ def check_alike(caller, labels, nests, first_row=1):
         beyond = " beyond the rows" if first_row else ""
         raise errors.ShapeError(
           f"{both} the same shapes{beyond}, got {checks.describe(one)} and "
-          f"{checks.describe(other)}."
+          f"{checks.describe(other)}. Change one, or add a layer that does."
         ) from error
   return shapes
 

@@ -178,7 +178,8 @@ def _find_read(caller, present, graph, variable):
   if not found:
     raise errors.DisconnectedError(
       f"{caller}: no output depends on the variable {parts[0].name!r} between "
-      f"inputs and outputs. Leave it out, or move the inputs below it."
+      f"inputs and outputs. Leave it out, or name inputs that are nearer to "
+      f"the data, so that the variable is used between them and the outputs."
     )
   return found
 

@@ -233,10 +233,10 @@ def group_sources(caller, nodes):
     other = seen.setdefault((source.sub_model, target), source)
     if other != source:
       raise errors.ArgumentError(
-        f"{caller}: reads may choose between '{other}' and others, and between "
-        f"'{source}' and the same others. In the builder of that sub-model, "
-        f"return the same tensor under two output names, one for each of these "
-        f"reads."
+        f"{caller}: one read chooses between '{other}' and other outputs, and "
+        f"another read between '{source}' and the same other outputs. Let the "
+        f"builder of such an other output return its tensor under two names, "
+        f"and give each of the two reads a name of its own."
       )
   return group
 

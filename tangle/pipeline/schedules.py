@@ -71,8 +71,9 @@ def divide(caller, plan, given, count):
       size = tf1.dimension_value(static[0]) if static.rank else None
       if size is not None:
         raise errors.ArgumentError(
-          f"{caller}: {name} takes {size} rows at a time. Leave the first "
-          f"dimension of its placeholder unknown, so that a part fits."
+          f"{caller}: micro_batches divide the batch, but {name} takes exactly "
+          f"{size} rows. Leave the first dimension of its placeholder unknown, "
+          f"such as [None, 3], so that a part of the batch fits."
         )
   if rows is None or rows < count:
     raise errors.ArgumentError(

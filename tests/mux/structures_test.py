@@ -30,11 +30,14 @@ class StructuresTest(case.GraphTestCase):
       with self.assertRaises(errors.ArgumentError) as caught:
         structures.to_tensors("me", "it", [tf1.zeros([2]), leaf])
       self.assert_message(caught.exception, "me: it must be dense tensors")
+      self.assertRegex(str(caught.exception), r"got .+(Leave|Give) .*\.$")
     for nest in ([], {}, ()):
       with self.assertRaises(errors.ArgumentError) as caught:
         structures.to_tensors("me", "it", nest)
       self.assert_message(
-        caught.exception, "me: it must have at least one tensor"
+        caught.exception,
+        "me: it must have at least one tensor",
+        f"got {nest}. Give a tensor, or",
       )
     with tf1.Graph().as_default():
       foreign = tf1.zeros([2])

@@ -77,7 +77,7 @@ class GroupSourcesTest(absltest.TestCase):
     self.assertEqual(found, [["a.g"], ["a.h", "b.h", "c.h"]])
 
   def test_two_outputs_of_one_sub_model_cannot_share(self):
-    message = "here: .*between 'a.h' and others, .*'a.g' and the same others"
+    message = "here: .*between 'a.h' and other .* 'a.g' and the same other"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       self.group(c=["a.h", "b.h"], d=["a.g", "b.h"])
     found = self.group(c=["a.h", "b.h"], d=["a.g", "b.same"])

@@ -42,7 +42,7 @@ class DivideTest(case.GraphTestCase):
 
   @parameterized.parameters(
     ([[None], [None]], [4, 5], 2, "4 rows and .* has 5"),
-    ([[4]], [4], 2, "takes 4 rows at a time"),
+    ([[4]], [4], 2, "exactly 4 rows. Leave the first"),
     ([[None]], [3], 4, "3 rows cannot be divided into 4"),
     ([[]], [None], 2, "no rows cannot"),
   )

@@ -69,7 +69,8 @@ def build(task, optimizer, threads, mode):
   if IS_TF1:
     raise errors.ArgumentError(
       f"in_tensorflow2.build: tapes over compiled functions need "
-      f"TensorFlow 2, got {tf1.VERSION}. Give an interpreter that has it."
+      f"TensorFlow 2, got {tf1.VERSION}. Name an "
+      f"interpreter that has it, by --python2."
     )
   tf1.config.threading.set_intra_op_parallelism_threads(threads)
   tf1.config.threading.set_inter_op_parallelism_threads(threads)
