@@ -21,16 +21,16 @@ from tangle.experiments import command_line
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_enum(
-  "experiment", "toy", ["toy", "calculator", "cost"], "What to do."
-)
+SOURCES = {
+  "toy": "tangle.experiments.pareto.follow",
+  "calculator": "tangle.experiments.multi_task.compare",
+  "cost": "tangle.benchmarks.conflicts.compare_methods",
+}
+flags.DEFINE_enum("experiment", "toy", list(SOURCES), "What to do.")
 flags.DEFINE_string(
   "out_dir", None, "Gets metrics.jsonl, plot; out/gradients_EXPERIMENT."
 )
-FOLLOW = "tangle.experiments.pareto.follow"
-CALCULATOR = "tangle.experiments.multi_task.compare"
-COST = "tangle.benchmarks.conflicts.compare_methods"
-command_line.define(FOLLOW, CALCULATOR, COST)
+command_line.define(*SOURCES.values())
 
 
 def toy(settings, path, bar):
@@ -61,25 +61,17 @@ def cost(settings, path, bar):
   return rows, rows
 
 
-EXPERIMENTS = {
-  "toy": (toy, FOLLOW),
-  "calculator": (calculator, CALCULATOR),
-  "cost": (cost, COST),
-}
-
-
 def check():
-  sources = {name: source for name, (_, source) in EXPERIMENTS.items()}
-  return command_line.find_unused(FLAGS, "experiment", sources)
+  return command_line.find_unused(FLAGS, "experiment", SOURCES)
 
 
 def main():
   from tangle.training import progress, runs
 
   name = FLAGS.experiment
-  experiment, source = EXPERIMENTS[name]
+  experiment = {"toy": toy, "calculator": calculator, "cost": cost}[name]
   out_dir = FLAGS.out_dir or f"out/gradients_{name}"
-  settings = command_line.take(source, FLAGS)
+  settings = command_line.take(SOURCES[name], FLAGS)
   run = runs.repeatable(out_dir, {f"gradients_{name}": settings})
   with run as writer, progress.Bar(unit="training") as bar:
     path = os.path.join(out_dir, f"{name}.png")
