@@ -39,7 +39,9 @@ command_line.define(DECODER)
 def check():
   problems = []
   if not FLAGS.run_dir or not os.path.isdir(FLAGS.run_dir):
-    problems.append(f"--run_dir={FLAGS.run_dir}: name the folder of a training")
+    problems.append(
+      f"--run_dir={FLAGS.run_dir or ''}: name the folder of a training"
+    )
   if FLAGS.n_best > FLAGS.beam_size:
     problems.append(
       f"--n_best={FLAGS.n_best}: must be at most --beam_size={FLAGS.beam_size}"

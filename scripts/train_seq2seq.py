@@ -52,6 +52,15 @@ def make_task():
   return tasks.parallel(**command_line.take(PARALLEL, FLAGS))
 
 
+def check():
+  if FLAGS.data == "files" and not FLAGS.train:
+    return [
+      "--train: needed with --data=files; give a file for each side, such as "
+      "--train=a.en,a.de, or a name with {} in the place of the side"
+    ]
+  return []
+
+
 def main():
   from tangle.experiments import seq2seq
   from tangle.training import progress
@@ -71,4 +80,4 @@ def main():
 
 
 if __name__ == "__main__":
-  command_line.run(main)
+  command_line.run(main, check)

@@ -182,7 +182,8 @@ class Schema:
     if set(batch.inputs) != set(batch.places):
       raise errors.ArgumentError(
         f"{caller}: the batch has inputs of the types {list(batch.inputs)}, "
-        f"and places of {list(batch.places)}. They must be the same."
+        f"but places of {list(batch.places)}. Give both for the same types, "
+        f"or make the batch with Schema.batch."
       )
     for name, values in batch.inputs.items():
       where = f"{caller}: the batch's inputs[{name!r}]"

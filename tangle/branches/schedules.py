@@ -288,7 +288,7 @@ def _check_known(caller, waiting, known):
     if name not in known:
       raise errors.ArgumentError(
         f"{caller}: records of type {name!r} wait; the schedule knows {known}. "
-        f"Name all types."
+        f"Give the schedule every type of the data."
       )
 
 

@@ -122,7 +122,8 @@ class Parallel(parts.Combined):
       if not isinstance(value, tf1.Tensor) or not value.shape.ndims:
         raise errors.ArgumentError(
           f"{self._caller}: with a gate {part.name!r} must give one tensor "
-          f"[B, ...], got {value!r}."
+          f"[B, ...], got {value!r}. Let it return one tensor, or leave out "
+          "the gate."
         )
     dtype = values[0].dtype.base_dtype
     shares = self._make_shares(inputs, given, dtype)

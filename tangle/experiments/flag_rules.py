@@ -63,8 +63,8 @@ def parse(values, argv, check=None, positional=()):
   Args:
     values: the `FlagValues` to parse into, such as `absl.flags.FLAGS`.
     argv: the script, and its arguments.
-    check: called without arguments once all flags are parsed; returns a list of
-      further problems. It is not called if a flag cannot be parsed.
+    check: called without arguments if all flags can be parsed; returns a list
+      of further problems.
     positional: what the arguments that are no flags are, such as
       `["a .meta file"]`; they must be existing files.
 
@@ -92,16 +92,17 @@ def parse(values, argv, check=None, positional=()):
       problems += _parse_one(values, name, group)
   if len(rest) != len(positional):
     wanted = ", ".join(positional) or "flags only"
-    problems.append(f"{' '.join(rest) or 'nothing'}: expected {wanted}")
+    problems.append(f"{' '.join(rest) or 'no argument'}: expected {wanted}")
   else:
     problems += [f"{p}: does not exist" for p in rest if not os.path.exists(p)]
+  is_parsed = not problems
   values.mark_as_parsed()
   for name in sorted(values):
     if values[name].present or name == "out_dir":
       given = f"--{name}={_text(values[name].value)}"
       found = _check(values, name, values[name].value)
       problems += [f"{given}: {problem}" for problem in dict.fromkeys(found)]
-  if check and not problems:
+  if check and is_parsed:
     problems += check()
   return rest, problems
 

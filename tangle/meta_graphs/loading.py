@@ -137,8 +137,8 @@ def load(
   added = [v for v in _saveable(graph) if all(v is not b for b in before)]
   saver, why = _make_saver(meta, graph, added)
   return Loaded(
-    [find_tensor(graph, name) for name in inputs],
-    [find_tensor(graph, name) for name in outputs],
+    [_find(f"{_CALLER}: inputs", graph, name) for name in inputs],
+    [_find(f"{_CALLER}: outputs", graph, name) for name in outputs],
     saver,
     path,
     files.find_checkpoint(path),
@@ -167,6 +167,10 @@ def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
   Raises:
     ArgumentError: if it does not exist, or the op has several outputs.
   """
+  return _find("meta_graphs.find_tensor", graph, name)
+
+
+def _find(caller, graph, name):
   op_name, _, index = name.partition(":")
   try:
     op = graph.get_operation_by_name(op_name)
@@ -174,7 +178,7 @@ def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
     names = [op.name for op in graph.get_operations()]
     near = difflib.get_close_matches(op_name, names, 3)
     raise errors.ArgumentError(
-      f"meta_graphs.find_tensor: the graph has no op {op_name!r}. "
+      f"{caller}: the graph has no op {op_name!r}. "
       + (f"Did you mean one of {near}?" if near else "Look at its op names.")
     ) from None
   if not index and len(op.outputs) == 1:
@@ -182,7 +186,7 @@ def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
   if index.isdigit() and int(index) < len(op.outputs):
     return op.outputs[int(index)]
   raise errors.ArgumentError(
-    f"meta_graphs.find_tensor: {name!r} is not a tensor; the op {op_name!r} "
+    f"{caller}: {name!r} is not a tensor; the op {op_name!r} "
     f"({op.type}) has the outputs {[t.name for t in op.outputs]}."
   )
 

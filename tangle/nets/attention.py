@@ -98,13 +98,13 @@ class Attention(base.Network):
       ShapeError: if D or Q is unknown or differs from that of the first call.
     """
     if isinstance(memory, Memory):
-      if lengths is not None or memory.attention is not self:
-        raise errors.ArgumentError(
-          f"{self._name}: a prepared memory must come from this attention "
-          f"(got one of {memory.attention.name!r}) and without lengths. Pass "
-          "lengths to the call of memory()."
-        )
-      return memory(query, name=name)
+      if memory.attention is not self:
+        problem = f"is one of {memory.attention.name!r}. Make it with this one"
+      elif lengths is not None:
+        problem = "has lengths. Leave out lengths, or give them to memory()"
+      else:
+        return memory(query, name=name)
+      raise errors.ArgumentError(f"{self._name}: the memory {problem}.")
     with self.enter(name):
       return self._attend(query, self.memory(memory, lengths, name="memory"))
 

@@ -82,7 +82,7 @@ def find_wanted(caller, inputs, ops, wanted=None):
     if tensor.name not in names:
       raise errors.ArgumentError(
         f"{caller}: input_gradients has {tensor.name!r}, which is none of the "
-        f"floating inputs {sorted(names)}."
+        f"floating inputs {sorted(names)}. Name some of these."
       )
   return [t.name in walk.names(wanted) for t in inputs]
 

@@ -90,9 +90,12 @@ def flat(feed_dict, graph, caller="forward"):
       name of a tensor.
   """
   if not hasattr(feed_dict, "items"):
+    remedy = "Give {placeholder: array}"
+    if isinstance(feed_dict, tf1.Session):
+      remedy = "Pass the session first, then the dict"
     raise errors.ArgumentError(
       f"{caller}: feed_dict must be a dict from tensor to array, got "
-      f"{errors.show(feed_dict)}. Pass the session first, then the dict."
+      f"{errors.show(feed_dict)}. {remedy}."
     )
   found, stack = [], list(reversed(list(feed_dict.items())))
   while stack:

@@ -1,6 +1,7 @@
 """Checks the kinds of the arguments of `Pipeline.add`."""
 
 import collections.abc
+import inspect
 
 from tangle import errors
 
@@ -25,6 +26,7 @@ def check(caller, name, build, buckets, reads, pad, bucket_of):
   if not callable(build):
     remedy = "Give the function itself, without calling it"
     _refuse(caller, "build", "a function build(bucket, reads)", build, remedy)
+  _check_parameters(caller, build)
   is_text = isinstance(buckets, (str, bytes))
   if buckets is not None and (is_text or not hasattr(buckets, "__iter__")):
     remedy = "Give a list, such as [10, 20]"
@@ -51,6 +53,20 @@ def check(caller, name, build, buckets, reads, pad, bucket_of):
     kind = "a function from the feeds to a bucket"
     remedy = "Leave it out to take the first bucket that the feeds fit"
     _refuse(caller, "bucket_of", kind, bucket_of, remedy)
+
+
+def _check_parameters(caller, build):
+  try:
+    signature = inspect.signature(build)
+  except (TypeError, ValueError):  # some callables have none
+    return
+  try:
+    signature.bind(None, None)
+  except TypeError as error:
+    raise errors.ArgumentError(
+      f"{caller}: the builder is called as build(bucket, reads), which its "
+      f"parameters {signature} do not allow. Give it these two."
+    ) from error
 
 
 def _refuse(caller, argument, expected, given, remedy):

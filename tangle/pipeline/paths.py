@@ -121,6 +121,11 @@ def _find(caller, argument, named, built, part):
     for name, tensor in getattr(piece, part).items()
   }
   for text in named.values():
+    if not built:
+      raise errors.ArgumentError(
+        f"{caller}: buckets is empty. Name each sub-model of the path and its "
+        f"bucket, or None if it has no buckets."
+      )
     if text not in tensors:
       raise errors.ArgumentError(
         f"{caller}: {argument} has {text!r}; the {part} of the sub-models are "

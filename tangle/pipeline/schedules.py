@@ -33,6 +33,7 @@ def check(caller, count, schedule):
   if schedule not in SCHEDULES:
     raise errors.ArgumentError(
       f"{caller}: schedule must be one of {SCHEDULES}, got {schedule!r}."
+      f"{errors.suggest(schedule, SCHEDULES)}"
     )
 
 

@@ -116,9 +116,15 @@ def check_batch(pipeline, pieces):
     ArgumentError: if none of them has a loss.
   """
   if all(piece.loss is None for piece in pieces.values()):
+    with_loss = [
+      name
+      for name, node in pipeline.nodes.items()
+      if any(graph.piece.loss is not None for graph in node.graphs.values())
+    ]
+    hint = f", such as {with_loss[0]!r}" if with_loss else ""
     raise errors.ArgumentError(
       f"Pipeline {pipeline.name!r}: none of the sub-models {list(pieces)} has "
-      f"a loss. Add a sub-model with a loss to the batch."
+      f"a loss. Add a sub-model with a loss to the batch{hint}."
     )
 
 

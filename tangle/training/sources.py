@@ -61,8 +61,15 @@ class Epochs:
       epochs: how many epochs to draw; no limit by default.
 
     Raises:
-      ArgumentError: if an epoch has no batches.
+      ArgumentError: if `batches` lacks one of these methods, or an epoch has no
+        batches.
     """
+    has_epochs = callable(getattr(batches, "epoch", None))
+    if not has_epochs or not hasattr(batches, "__len__"):
+      raise errors.ArgumentError(
+        f"Epochs: batches must have len(batches) and epoch(n, start), got "
+        f"{type(batches).__name__}. Give an object of a class with these two."
+      )
     if not len(batches):
       raise errors.ArgumentError(
         "Epochs: batches is empty. Give at least one batch per epoch."

@@ -173,14 +173,14 @@ class FlagRulesTest(parameterized.TestCase):
     found = flag_rules.parse(self.values, argv, positional=["a file"])
     self.assertEqual(found, ([__file__], []))
     self.assertEqual(
-      self.problems(positional=["a file"]), ["nothing: expected a file"]
+      self.problems(positional=["a file"]), ["no argument: expected a file"]
     )
     self.assertEqual(
       self.problems("/nowhere/x", positional=["a file"]),
       ["/nowhere/x: does not exist"],
     )
 
-  def test_the_check_of_a_script_is_called_with_sound_flags_only(self):
+  def test_the_check_of_a_script_is_called_if_all_flags_are_parsed(self):
     def check():
       return [f"--units={self.values.units}: is odd"]
 
@@ -188,6 +188,9 @@ class FlagRulesTest(parameterized.TestCase):
       self.problems("--units=3", check=check), ["--units=3: is odd"]
     )
     self.assertLen(self.problems("--units=x", check=check), 1)
+    found = self.problems("--units=3", "--checkpoint=/nowhere/x", check=check)
+    self.assertLen(found, 2)
+    self.assertIn("--units=3: is odd", found)
 
   def test_choices_are_those_of_the_experiments(self):
     known = {

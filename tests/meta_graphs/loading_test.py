@@ -265,8 +265,14 @@ class LoadingTest(case.GraphTestCase):
     ("qqqqqqqq", "Look at its op names"),
   )
   def test_a_name_that_is_not_there(self, name, message):
-    with self.assertRaisesRegex(errors.ArgumentError, message):
-      meta_graphs.load(self.path, ["x"], [name])
+    for inputs, outputs, where in (
+      (["x"], [name], "load: outputs: "),
+      ([name], ["hidden"], "load: inputs: "),
+    ):
+      with tf1.Graph().as_default():
+        with self.assertRaisesRegex(errors.ArgumentError, message) as caught:
+          meta_graphs.load(self.path, inputs, outputs)
+        self.assert_message(caught.exception, where)
 
 
 if __name__ == "__main__":

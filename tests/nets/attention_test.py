@@ -220,13 +220,14 @@ class AttentionTest(support.NetTestCase):
   def test_lengths_with_a_prepared_memory_raise(self):
     attend = luong()
     memory = attend.memory(tf1.zeros([B, T, D], tf1.float64))
-    with self.assertRaisesRegex(errors.ArgumentError, "without lengths"):
+    with self.assertRaisesRegex(errors.ArgumentError, "Leave out lengths"):
       attend(tf1.zeros([B, Q], tf1.float64), memory, LENGTHS)
 
   def test_memory_of_another_attention_raises(self):
     memory = bahdanau().memory(tf1.zeros([B, T, D], tf1.float64))
-    with self.assertRaisesRegex(errors.ArgumentError, "bahdanau_attention"):
-      luong()(tf1.zeros([B, Q], tf1.float64), memory)
+    for lengths in (None, LENGTHS):  # its attention is the first fault
+      with self.assertRaisesRegex(errors.ArgumentError, "bahdanau_attention"):
+        luong()(tf1.zeros([B, Q], tf1.float64), memory, lengths)
 
   def test_zero_units_raise(self):
     with self.assertRaisesRegex(errors.ArgumentError, "units"):

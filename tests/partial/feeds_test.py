@@ -188,7 +188,7 @@ class MistakesTest(case.GraphTestCase):
         "Use a placeholder, or its name such as 'x:0', as the key, and the "
         "array as the value.",
         "Here: feed_dict must be a dict from tensor to array, got "
-        f"{text}. Pass the session first, then the dict.",
+        f"{text}. Give {{placeholder: array}}.",
         "Here: 'x:0' must be an array of float32, got the eager variable "
         "'v:0'. Feed what its numpy() returns outside of graphs.",
       ],

@@ -31,6 +31,7 @@ class ArgumentsTest(case.GraphTestCase):
   @parameterized.named_parameters(
     ("name", {"name": 3}, "name must be a string, got 3. Give a name"),
     ("build", {"build": tangle.Piece({})}, "build must be", "without calling"),
+    ("no_reads", {"build": lambda bucket: 0}, "parameters (bucket) do not"),
     ("bucket", {"buckets": 6}, "buckets must be a list, got 6. ", "as [6]."),
     ("lists", {"buckets": [[3, 6]]}, "got [[3, 6]]. Give a tuple for a bucket"),
     ("rows", {"buckets": np.ones([2, 3])}, "an array of float64, shape (2, 3)"),

@@ -162,6 +162,7 @@ class PathsTest(case.GraphTestCase):
     ("output", {"outputs": {"r": "end.loss"}}, "'end.loss'"),
     ("no_output", {"outputs": {}}, "outputs is empty"),
     ("no_input", {"inputs": {}}, "Add the feed with"),
+    ("no_bucket", {"buckets": {}}, "buckets is empty"),
     (
       "unused",
       {"inputs": {"x": "plus.x", "label": "end.label"}},

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import types
 
 import numpy as np
 from absl.testing import absltest
@@ -55,6 +56,13 @@ class CheckTest(absltest.TestCase):
 
 
 class EpochsTest(absltest.TestCase):
+  def test_what_has_no_epochs_is_refused(self):
+    for given in ([{}], iter([{}]), types.SimpleNamespace(epoch=iter)):
+      with self.assertRaisesRegex(
+        errors.ArgumentError, f"got {type(given).__name__}. Give an object"
+      ):
+        sources.Epochs(given)
+
   def test_epoch_follows_epoch(self):
     stream = sources.Epochs(Counted()).at()
     self.assertEqual(
