@@ -72,15 +72,23 @@ class Trainer:
   def prepare(self, types: Iterable[str]) -> None:
     """Builds the ops for steps with records of exactly these types.
 
-    `step` builds them on demand, unless the graph is finalized.
+    Does nothing if they exist. `step` builds them on demand, but cannot once
+    the graph is finalized.
 
     Args:
-      types: names of types.
+      types: a list of at least one name of a type, in any order.
 
     Raises:
-      ArgumentError: if a type is not declared, or the mix is not supported.
-      GraphError: if the graph is finalized.
+      ArgumentError: if a type is not declared, the mix is not supported, or no
+        variable gets a gradient.
+      GraphError: if the ops do not exist and the graph is finalized.
     """
+    types = list(types)
+    if not types:
+      raise errors.ArgumentError(
+        f"{self._caller}: prepare has no types. Give the types of a batch, of "
+        f"{list(self.model.paths)}."
+      )
     for k in types:
       if k not in self.model.paths:
         raise errors.ArgumentError(

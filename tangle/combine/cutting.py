@@ -182,9 +182,11 @@ def _find(at, graph):
     outputs = ops[op_name].outputs
     k = int(index) if index.isdigit() else 0
     if (index and not index.isdigit()) or k >= len(outputs):
+      names = [tensor.name for tensor in outputs]
+      remedy = "Name one of these" if names else "Name an op that has outputs"
       raise errors.ArgumentError(
-        f"{_CALLER}: {at!r} is none of the {len(outputs)} outputs of op "
-        f"{op_name!r}."
+        f"{_CALLER}: at is {at!r}, but the outputs of op {op_name!r} are "
+        f"{names}. {remedy}."
       )
     if index or len(outputs) == 1:
       return outputs[k]

@@ -49,7 +49,8 @@ def check_declared(caller, first, second, adapters=()):
     adapters: the kinds of adapters that may be put between them.
 
   Raises:
-    ShapeError: if their declared depths differ.
+    ShapeError: if both declare their depths, these differ, and neither
+      `"dense"` nor `"reshape"` is in `adapters`.
   """
   gives, takes = first.output_depth, second.input_depth
   if None in (gives, takes) or gives == takes:

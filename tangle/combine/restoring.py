@@ -48,6 +48,8 @@ class Checkpoint:
 def checkpoints(prefix, variables, keys):
   """Makes loaders for variables, of which several may get the same value.
 
+  Adds ops to the current graph; does not read the files.
+
   Args:
     prefix: path prefix, as for `tf.train.Saver.restore`.
     variables: a list of variables.

@@ -76,9 +76,10 @@ def parse(sources, targets, directions=None, held_out=None):
   left_out = [_read(text, known, targets, every) for text in held_out or ()]
   trained = [one for one in wanted or every if one not in left_out]
   if not trained:
+    remedy = "Hold out fewer" if every else "Give a target that is no source"
     raise errors.ArgumentError(
       f"directions: none is left to train from {sources} to {targets}, with "
-      f"{list(map(str, left_out))} held out. Leave one to train."
+      f"{list(map(str, left_out))} held out. {remedy}."
     )
   for one in left_out:
     for what, its, there in (

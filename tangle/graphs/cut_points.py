@@ -154,11 +154,15 @@ def cut_points(
 
   Where several single tensors have only cheap ops (element-wise ops,
   reductions, moves of data) between them, a tensor is listed if it has fewer
-  bytes than those before. Of tensors of the same size the last is listed, which
-  later layers read, or, above all variables, the output of the last layer. A
-  set of several tensors is listed if a quarter of the work or more lies between
-  the smaller sets before and after it. A place is left out if only cheap ops
-  without a variable lie below it.
+  bytes than those before. Of tensors of the same size only the last is listed,
+  the one that later layers read. Where no layer follows, the output of the last
+  layer is listed instead, not what the loss computes from it.
+
+  Between two ops that are not cheap, at most one set of each size is listed. It
+  must have fewer bytes than all smaller sets there, and a quarter of the work
+  or more must lie between the smaller sets before and after it. Work is the
+  mean of the fraction of floating-point operations and the fraction of ops. A
+  place is left out if only cheap ops without a variable lie below it.
 
   Floating-point operations are those that TensorFlow's profiler counts, by
   static shapes. An unknown dimension counts as 1. A TensorFlow 1 style loop

@@ -32,7 +32,7 @@ class AttentionResult(NamedTuple):
 
 
 class Attention(base.Network):
-  """Base class of the attentions: a subclass defines the keys and the score."""
+  """Base class of the attentions; a subclass has `_keys` and `_scores`."""
 
   def memory(
     self,

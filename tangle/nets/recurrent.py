@@ -166,8 +166,9 @@ class LSTM(RecurrentLayer):
   """A layer of `cells.LSTMCell`.
 
   The implementation depends on sizes and type, whichever is fastest, see
-  `fused_lstm`; results are those of the cell up to rounding. T may be unknown,
-  except in float64; then there is no second gradient.
+  `fused_lstm`; results are those of the cell up to rounding. The number of
+  steps T of the inputs `[B, T, D]` may be unknown, except in float64. With an
+  unknown T, gradients cannot be differentiated again.
   """
 
   def __init__(

@@ -42,12 +42,15 @@ class Backward(NamedTuple):
   Attributes:
     gradients: a `Gradients` of tensors in the graph of the forward pass, or
       in a scratch graph.
-    cut: the `Cut` between it and the forward pass.
+    cut: the `Cut` between it and the forward pass; `None` if it was not looked
+      for.
     shapes: the `Shapes` that it was made with in a scratch graph; `None` for
       those of the `Split`.
-    names: name of a kept tensor → its name in the scratch graph.
+    names: name of a kept tensor → its name in the scratch graph; `None` without
+      a scratch graph.
     bytes: predicted bytes of the kept tensors; `None` if not predicted.
-    made: ops added to the forward graph for this backward pass alone.
+    made: the set of the ops added to the forward graph for this backward pass
+      alone; empty if it is in a scratch graph.
   """
 
   gradients: Gradients

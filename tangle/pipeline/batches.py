@@ -122,13 +122,15 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
     name: the name of the feed.
     shape: the shape of the array, a tuple.
     buckets: the buckets that were tried.
-    wanted: the static shape of the feed's placeholder at each bucket.
-    may_pad: whether `pad` has the feed.
+    wanted: a list: for each of `buckets` the static shape of the feed's
+      placeholder.
+    may_pad: whether `Pipeline.add` was given a `pad` value for the feed.
 
   Raises:
-    ShapeError: if a larger bucket would not help, as the rank is wrong, or a
-      size that does not depend on the bucket.
-    BucketError: else.
+    ShapeError: if a larger bucket would not help: the rank is wrong, or a size
+      that is the same at all of several buckets, or at the bucket `None`.
+    BucketError: else. So too for any wrong size if a single bucket was tried,
+      since that does not show which sizes depend on the bucket.
   """
   last = wanted[-1]
   what = f"{caller}: the feed {name!r} of shape {shape}"

@@ -13,8 +13,10 @@ class GraphCount(NamedTuple):
 
   Attributes:
     sub_model: name of the sub-model.
-    bucket: its bucket.
-    ops: the number of ops that it has added to the graph.
+    bucket: its bucket; `None` if the sub-model has none.
+    ops: the number of ops that the sub-model at this bucket has added to the
+      graph so far. Training passes are added, and counted, on demand; with
+      them the updates that run in their backward runs.
   """
 
   sub_model: str

@@ -113,6 +113,9 @@ class Limited:
 
     Returns:
       A handle.
+
+    Raises:
+      OpError, RuntimeError: as `Session.partial_run_setup`.
     """
     return self._call(self.limited.partial_run_setup, fetches, feeds)
 
@@ -336,11 +339,11 @@ def ask(address, tasks, seconds=ANSWER_S):
 
   Args:
     address: the target to open sessions with.
-    tasks: such as `"/job:worker/task:1"`; `""` for all tasks together.
-    seconds: how long to wait for answers.
+    tasks: a list such as `["/job:worker/task:1"]`; `""` in it stands for all.
+    seconds: how long to wait until all have answered.
 
   Returns:
-    A dict from each task that does not answer to the error.
+    A dict from each of `tasks` that does not answer to the error.
   """
   threads = {
     task: _Thread(_drop, (address, [task] if task else [], [], ()), tf1.Graph())

@@ -84,11 +84,11 @@ def check_new(caller, name, buckets, known):
     known: the names that are in use.
 
   Returns:
-    The list of its buckets.
+    The list of its buckets, `[None]` for `None`.
 
   Raises:
-    ArgumentError: if the name is in use or has a dot, or two buckets are equal
-      or not in order.
+    ArgumentError: if the name is in use or has a dot, `buckets` is empty, two
+      buckets are equal, or all are ints and not in ascending order.
   """
   if name in known or "." in name:
     raise errors.ArgumentError(

@@ -79,7 +79,8 @@ def divide(caller, plan, given, count):
   if rows is None or rows < count:
     raise errors.ArgumentError(
       f"{caller}: a batch of {rows or 'no'} rows cannot be divided into "
-      f"{count} micro-batches. Feed more rows, or ask for fewer parts."
+      f"{count} micro-batches, each of at least one row. Feed more rows, or "
+      f"make micro_batches smaller."
     )
   ends = [rows * k // count for k in range(count + 1)]
   parts = [

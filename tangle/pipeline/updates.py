@@ -18,7 +18,7 @@ class Update(NamedTuple):
     norm: the global norm before clipping, a scalar; `None` without clipping.
     closing: the sub-model whose backward run includes the op, which reads the
       gradients computed there; `None` if it takes all gradients from staging
-      areas.
+      areas, or if a single run of the joint graph computes and applies them.
   """
 
   op: Any

@@ -225,16 +225,18 @@ class LineDecoder:
 
         index ||| symbols ||| score
 
-    with the index of the input line, from 0, the best candidate first. An input
-    line without a result gets one line, without symbols and with score -inf. If
-    `|||` may be a symbol, split off the first and the last field.
+    with the index of the input line, from 0, the best candidate first, and the
+    score with six decimals. An input line without a result gets one line,
+    without symbols and with score -inf. If `|||` may be a symbol, split off the
+    first and the last field. Symbols are joined by `join`, see `__init__`.
 
     Source: the n-best lists of Moses (manual, "Generating n-Best Lists"),
     without their field of component scores, which Nematus also leaves out
     (`translate_utils.py`). As in Moses, a higher score is better.
 
     Args:
-      candidates: a list of `Candidate` for each line.
+      candidates: for each line a list of `Candidate`, the best first, as in
+        `Decoded`; an empty list for a line without a result.
       stream: a text stream.
       n_best: whether to write all candidates.
     """

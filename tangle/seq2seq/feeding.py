@@ -26,12 +26,14 @@ def feed(
 
   Args:
     batch: a `rows.Batch`.
-    encoders: the names of the encoders' sub-models, in order of the sources.
+    encoders: the names of the encoders' sub-models, in order of the sources,
+      one for each; what has no counterpart is left out without an error.
     decoder: the name of the decoder that is trained; None to leave it out.
     feeds: the feeds of an encoder, as `FEEDS` or `legacy.builders.FEEDS`.
 
   Returns:
-    A dict from sub-model to a dict from feed to array.
+    A dict from sub-model to a dict from feed to array. Encoders have `feeds`;
+    the decoder has `inputs`, `targets` and `weights`, each `[B, T]`.
   """
   found = {
     name: {own: getattr(source, field) for own, field in feeds}

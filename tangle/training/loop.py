@@ -228,11 +228,11 @@ class Loop:
       An `Outcome`.
 
     Raises:
-      ArgumentError: if the result of a step has no loss, or the figures of a
-        validation have no `watch`.
-      TrainingError: if a loss or a weight is not finite, the checkpoint does
-        not fit, all checkpoints are damaged, memory runs out, or another run
-        uses the folder.
+      ArgumentError: if the result of a step has no loss, or `validate` returns
+        no dict, no number `watch`, or a figure with a name that the loop uses.
+      TrainingError: if a loss, a norm of the gradients or a weight is not
+        finite, the checkpoint does not fit, all checkpoints are damaged, memory
+        runs out, or another run uses the folder.
       TaskLostError: if a task of the cluster is lost, and it does not return in
         time or there is no `reopen`.
       DataError: if the batches differ from those of the run to resume,

@@ -173,8 +173,9 @@ def check_validation(figures, watch):
     That figure, a float.
 
   Raises:
-    ArgumentError: if `figures` is no dict, the figure is missing or not a
-      number, or a figure has the name of one that reports write.
+    ArgumentError: if `figures` is no dict, has no `watch`, `float` cannot
+      convert its value, or a figure has a name that the loop uses for its own.
+      NaN and infinities are not refused.
   """
   if not hasattr(figures, "items"):
     raise errors.ArgumentError(

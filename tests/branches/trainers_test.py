@@ -258,7 +258,7 @@ class TrainersTest(case.GraphTestCase):
     model = support.make()
     trainer = support.minimize(model, tf1.train.AdamOptimizer, way)
     for name in TURNS[:2]:
-      trainer.prepare([name])
+      trainer.prepare(iter([name]))
     sess = self.session()
     self.graph.finalize()
     for batch in self.batches(model.schema):
@@ -285,7 +285,9 @@ class TrainersTest(case.GraphTestCase):
     with self.assertRaisesRegex(errors.ArgumentError, "'sound'"):
       trainer.step(sess, batch._replace(inputs={"sound": np.zeros([1])}))
     with self.assertRaisesRegex(errors.ArgumentError, "'sound'"):
-      trainer.prepare(["sound"])
+      trainer.prepare(iter(["sound"]))
+    with self.assertRaisesRegex(errors.ArgumentError, "prepare has no types"):
+      trainer.prepare([])
     wrong = {"image": np.zeros([1, 2], np.float32)}
     with self.assertRaisesRegex(errors.DtypeError, "float64, got float32"):
       trainer.step(sess, batch._replace(inputs=wrong))

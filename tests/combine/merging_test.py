@@ -55,7 +55,7 @@ class MergingTest(case.GraphTestCase):
   def test_wrong_types_ranks_and_values_raise(self):
     x = tf1.zeros([2, 3])
     for other, error, message in (
-      (tf1.zeros([2, 3], tf1.int32), errors.DtypeError, "tf1.cast"),
+      (tf1.zeros([2, 3], tf1.int32), errors.DtypeError, "tf.cast"),
       (tf1.placeholder(tf1.float32), errors.ShapeError, "set_shape"),
       ([x], errors.ArgumentError, "'b' must give one tensor"),
     ):

@@ -43,10 +43,10 @@ class DirectionsTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ("twice", [["aa", "aa"], ["bb"]], "sources must be one name or more"),
     ("none", [["aa"], []], "targets must be one name or more"),
-    ("alone", [["aa"], ["aa"]], "none is left to train"),
+    ("alone", [["aa"], ["aa"]], "none is left .* Give a target"),
     ("unknown", [["aa"], ["bb"], ["aa-dd"]], "'aa-dd'; there are aa-bb"),
     ("itself", [["aa"], ["bb"], ["aa+aa-bb"]], r"'aa\+aa-bb'"),
-    ("all", [["aa"], ["bb"], ["aa-bb"], ["aa-bb"]], "none is left to train"),
+    ("all", [["aa"], ["bb"], ["aa-bb"], ["aa-bb"]], "none is left .* Hold out"),
     (
       "encoder",
       [THREE, THREE, ["en-de"], ["fr-de"]],

@@ -61,7 +61,8 @@ class QuietTest(parameterized.TestCase):
     self.addCleanup(os.remove, shell)
     os.chmod(shell, 0o700)
     inherited = dict(os.environ)
-    inherited.pop(quiet.LEVEL, None)
+    for name in (quiet.LEVEL, "MAKEFLAGS", "MAKELEVEL"):
+      inherited.pop(name, None)
 
     def make(target):
       command = ["make", "-o", ".venv/ready", target, f"SHELL={shell}"]

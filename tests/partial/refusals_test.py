@@ -120,7 +120,9 @@ class ConstructionErrorsTest(case.GraphTestCase):
       _bad(no_outputs, errors.ArgumentError, "outputs", "at least one"),
       _bad(bare_tensor, errors.ArgumentError, "inputs", "x:0", "list"),
       _bad(variable_as_input, errors.ArgumentError, "inputs", "w:0"),
-      _bad(array_as_output, errors.ArgumentError, "outputs", "Convert"),
+      _bad(
+        array_as_output, errors.ArgumentError, "outputs", "convert_to_tensor"
+      ),
       _bad(other_input, errors.GraphError, "'stranger:0'", "another graph"),
       _bad(other_output, errors.GraphError, "'stranger:0'", "one graph"),
       _bad(other_variable, errors.GraphError, "'stranger:0'", "one graph"),
@@ -130,7 +132,7 @@ class ConstructionErrorsTest(case.GraphTestCase):
         variable_below_inputs,
         errors.DisconnectedError,
         "'below:0'",
-        "move the inputs",
+        "name inputs that are nearer",
       ),
       _bad(partitioned_variable, errors.ArgumentError, "its parts"),
       _bad(only_integers, errors.ArgumentError, "'best:0'", "floating"),

@@ -845,7 +845,7 @@ class ScriptsTest(absltest.TestCase):
     )
     done = run("decode_seq2seq.py", "--n_best=2")
     self.assertEqual(done.returncode, 2)
-    self.assertIn("--run_dir=None: name the folder", done.stderr)
+    self.assertIn("--run_dir=: name the folder", done.stderr)
     self.assertIn("--n_best=2: must be at most --beam_size=1", done.stderr)
     done = run("split_meta_graph.py")
     self.assertIn("expected one .meta file", done.stderr)

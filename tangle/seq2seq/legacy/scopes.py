@@ -109,8 +109,8 @@ def make_variable(name, shape, dtype, initializer=None):
       f"legacy: cannot make variable {name!r} of shape {list(shape)} in "
       f"variable scope {tf1.get_variable_scope().name!r}; to share variables, "
       "call under `with tf1.variable_scope(tf1.get_variable_scope(), "
-      "reuse=tf1.AUTO_REUSE):`, where tf1 is tf.compat.v1, else give another "
-      "scope=. TensorFlow says: "
+      "reuse=tf1.AUTO_REUSE):`, where tf1 is tf.compat.v1, else call under "
+      "another variable scope. TensorFlow says: "
       f"{error}"
     ) from error
 

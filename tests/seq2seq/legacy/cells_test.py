@@ -12,11 +12,11 @@ from tests.seq2seq.legacy import reference, support
 # Name, class, its arguments, and the depths of its state.
 CASES = (
   ("gru", "GRUCell", {}, [3]),
-  ("gru_relu", "GRUCell", {"activation": tf1.nn.relu}, [3]),
+  ("gru_relu", "GRUCell", {"activation": tf.nn.relu}, [3]),
   ("basic_lstm", "BasicLSTMCell", {}, [3, 3]),
   ("basic_lstm_flat", "BasicLSTMCell", {"state_is_tuple": False}, [6]),
   ("lstm", "LSTMCell", {"forget_bias": 0.0}, [3, 3]),
-  ("lstm_relu", "LSTMCell", {"activation": tf1.nn.relu}, [3, 3]),
+  ("lstm_relu", "LSTMCell", {"activation": tf.nn.relu}, [3, 3]),
   (
     "lstm_all",
     "LSTMCell",
@@ -143,7 +143,7 @@ class CellsTest(case.GraphTestCase):
     ("float_units", lambda: cells.LSTMCell(2.0), "num_units"),
     ("num_proj", lambda: cells.LSTMCell(2, num_proj=0), "num_proj"),
     ("proj_clip", lambda: cells.LSTMCell(2, proj_clip=1.0), "Give num_proj"),
-    ("activation", lambda: cells.GRUCell(2, activation="relu"), "tf1.nn.relu"),
+    ("activation", lambda: cells.GRUCell(2, activation="relu"), "tf.nn.relu"),
     ("name", lambda: cells.BasicLSTMCell(2, name="a b"), "name a scope"),
   )
   def test_bad_settings_raise(self, make, message):
