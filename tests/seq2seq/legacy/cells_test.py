@@ -12,11 +12,11 @@ from tests.seq2seq.legacy import reference, support
 # Name, class, its arguments, and the depths of its state.
 CASES = (
   ("gru", "GRUCell", {}, [3]),
-  ("gru_relu", "GRUCell", {"activation": tf.nn.relu}, [3]),
+  ("gru_relu", "GRUCell", {"activation": tf1.nn.relu}, [3]),
   ("basic_lstm", "BasicLSTMCell", {}, [3, 3]),
   ("basic_lstm_flat", "BasicLSTMCell", {"state_is_tuple": False}, [6]),
   ("lstm", "LSTMCell", {"forget_bias": 0.0}, [3, 3]),
-  ("lstm_relu", "LSTMCell", {"activation": tf.nn.relu}, [3, 3]),
+  ("lstm_relu", "LSTMCell", {"activation": tf1.nn.relu}, [3, 3]),
   (
     "lstm_all",
     "LSTMCell",
