@@ -23,7 +23,7 @@ class AttentionResult(NamedTuple):
   """The result of an attention; `[B, S, ...]` for S queries at once.
 
   Attributes:
-    context: `[B, D]`.
+    context: `[B, D]`; `[B, E]` if the memory was made with `project`.
     weights: `[B, T]`.
   """
 
@@ -57,7 +57,7 @@ class Attention(base.Network):
 
     Raises:
       ShapeError: if D is unknown or differs from that of the first call.
-      DtypeError: if `memory` or `lengths` is of another type.
+      DtypeError: if `memory` is of another dtype, or `lengths` are not ints.
     """
     with self.enter(name, f"{self._name}_memory"):
       memory = self.check_tensor("memory", memory, ranks=(3,))
@@ -162,7 +162,7 @@ class Memory:
       attention: the `Attention`.
       keys: `[B, T, A]`.
       values: `[B, T, E]`, zero beyond the lengths.
-      mask: `[B, T]` bool, or None.
+      mask: `[B, T]` bool, true within the lengths; None if all steps count.
     """
     self.attention = attention
     self.keys = keys
@@ -196,7 +196,7 @@ class BahdanauAttention(Attention):
   Learning to Align and Translate", appendix A.1.2.
 
   Variables: `memory_kernel` U `[D, A]`, `query_kernel` W `[Q, A]` and
-  `score_kernel` v `[A, 1]`. S queries at once take memory for `[B, S, T, A]`.
+  `score_kernel` v `[A, 1]`. S queries at once need a `[B, S, T, A]` tensor.
   """
 
   def __init__(

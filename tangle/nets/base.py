@@ -67,7 +67,7 @@ class Network:
 
   @property
   def name(self) -> str:
-    """The name."""
+    """The name given to the constructor, without the outer scopes."""
     return self._name
 
   @property
@@ -82,12 +82,15 @@ class Network:
 
   @property
   def scope(self) -> Optional[str]:
-    """The name of its own variable scope, None before the first call."""
+    """The full name of the variable scope; None before the first call."""
     return None if self._scope is None else self._scope.name
 
   @property
   def input_depth(self) -> Optional[int]:
-    """The depth of the inputs of the first call, None before it."""
+    """The depth of `inputs` in the first call; None before it.
+
+    Always None for composites and for networks without an argument `inputs`.
+    """
     return self._depths.get("inputs")
 
   @property
@@ -105,8 +108,9 @@ class Network:
     """Checks the graph, and opens the name scope of one call.
 
     Args:
-      name: the scope's name, or None.
-      default: the name to use for None; by default that of the network.
+      name: the scope's name; `default` for None.
+      default: the scope's name if `name` is None; the network's name if both
+        are None.
 
     Yields:
       Nothing.
@@ -169,6 +173,9 @@ class Network:
   ) -> hints.Variable:
     """Returns the variable `name`, created at the first request.
 
+    A later request for `name` returns the same variable; it does not compare
+    `shape` and `initializer`.
+
     Args:
       name: name below the network's scope.
       shape: list of ints.
@@ -221,9 +228,10 @@ class Network:
       A tensor of known rank.
 
     Raises:
-      DtypeError: if `value` has another type.
+      ArgumentError: if `value` is None.
+      DtypeError: if `value` is not of the network's dtype.
       GraphError: if `value` is from another graph.
-      ShapeError: if `value` has another rank, or an unknown one.
+      ShapeError: if the rank of `value` is unknown or not in `ranks`.
     """
     tensor = checks.convert_floats(self._name, argument, value, self._dtype)
     checks.check_rank(self._name, argument, tensor, ranks)
@@ -238,13 +246,14 @@ class Network:
       argument: the argument's name, for messages.
       tensor: `[..., D]`.
       expected: D if the network's settings define it; None for any D at the
-        first call, and the same D from then on.
+        first call with this `argument`, and the same D from then on.
 
     Returns:
       D.
 
     Raises:
-      ShapeError: if D is unknown, or not that of the network.
+      ShapeError: if D is unknown, or differs from `expected` or from that of
+        the first call.
     """
     depth = tf1.dimension_value(tensor.shape[-1])
     if depth is None:

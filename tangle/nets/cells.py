@@ -14,14 +14,14 @@ from tangle.nets import base, checks, half
 
 
 class LSTMState(NamedTuple):
-  """State of an LSTM: `c` [B, U] cell, `h` [B, U] output."""
+  """State of an LSTM: cell state `c` [B, U] and output `h` [B, U]."""
 
   c: tf1.Tensor
   h: tf1.Tensor
 
 
 class CellResult(NamedTuple):
-  """What a cell returns: `output` [B, U], and next `state`."""
+  """Result of one step of a cell: `output` [B, U], and the next `state`."""
 
   output: tf1.Tensor
   state: hints.Nest
@@ -73,7 +73,10 @@ class Cell(base.Network):
     Raises:
       ShapeError: if D is unknown or differs from that of the first call, or
         if the depth of `state` is not U.
-      ArgumentError: if `state` does not have the parts of this cell's state.
+      ArgumentError: if `state` does not have the parts of this cell's state;
+        None is refused, see `zero_state`.
+      DtypeError: if `inputs` or `state` is not of the cell's dtype.
+      GraphError: if a tensor is from another graph than the cell's variables.
     """
     with self.enter(name):
       inputs = self.check_tensor("inputs", inputs, ranks=(2,))
@@ -96,7 +99,7 @@ class Cell(base.Network):
       name: name scope of the new ops.
 
     Returns:
-      The state, each part `[B, U]`.
+      The state, each part `[B, U]`: an `LSTMState` or, for a GRU, one tensor.
     """
     with tf1.name_scope(name or f"{self._name}_zero_state"):
       dtype = self._dtype if dtype is None else dtype
@@ -215,7 +218,7 @@ class LSTMCell(Cell):
     return self._forget_bias
 
   def check_state(self, argument: str, state: hints.Nest) -> LSTMState:
-    """Returns the pair `state` as an `LSTMState` of tensors `[B, U]`."""
+    """Returns `state`, any pair of c and h, as an `LSTMState` of tensors."""
     if not isinstance(state, (tuple, list)) or len(state) != 2:
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be an LSTMState(c, h) or another pair, "

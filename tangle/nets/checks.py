@@ -82,6 +82,7 @@ def convert_floats(caller, argument, value, dtype):
     A tensor of `dtype`, of any shape.
 
   Raises:
+    ArgumentError: if `value` is `None`.
     DtypeError: if `value` has another type.
     GraphError: if `value` is from another graph.
   """
@@ -109,7 +110,8 @@ def convert_ints(caller, argument, value):
     A tensor of any shape.
 
   Raises:
-    DtypeError: if `value` has another type.
+    ArgumentError: if `value` is `None`.
+    DtypeError: if `value` is not int32 or int64.
     GraphError: if `value` is from another graph.
   """
   check_graph(caller, argument, value)

@@ -16,7 +16,12 @@ from tangle.nets import base, feedforward, recurrent
 
 
 class BidirectionalState(NamedTuple):
-  """The final states of both directions."""
+  """The final states of both directions.
+
+  Attributes:
+    forward: state after each example's last real step.
+    backward: state after each example's first step, where this layer ends.
+  """
 
   forward: hints.Nest
   backward: hints.Nest
@@ -32,9 +37,11 @@ class Composite(base.Network):
   def __init__(self, children: List[Tuple[str, Any]], name: str) -> None:
     """Names the parts; makes neither ops nor variables.
 
+    The composite has the dtype of the first part.
+
     Args:
-      children: list of pairs of a label, which is the part's variable scope,
-        and a network.
+      children: list, not empty, of pairs of a label, which is the part's
+        variable scope, and a network.
       name: variable scope around those of the parts.
     """
     super().__init__(name, children[0][1].dtype)
@@ -42,7 +49,10 @@ class Composite(base.Network):
 
   @property
   def variables(self) -> List[hints.Variable]:
-    """The variables, part by part; a shared variable is listed once."""
+    """The variables, part by part; a shared variable is listed once.
+
+    Empty before the first call, unless a part was called before.
+    """
     unique = collections.OrderedDict(
       (id(variable), variable)
       for _, child in self._children
@@ -71,13 +81,14 @@ class Composite(base.Network):
 
     Args:
       argument: the argument's name, for the message.
-      states: list or tuple of states; None for a list of `None`.
+      states: list or tuple of states; None for a list of `None`. The states
+        themselves are not checked.
 
     Returns:
-      A list.
+      A list with one state or `None` per part, in the order of the parts.
 
     Raises:
-      ArgumentError: if the number of states is wrong.
+      ArgumentError: if `states` is not a list or tuple, or has another length.
     """
     count = len(self._children)
     if states is None:
@@ -147,7 +158,7 @@ class Bidirectional(Composite):
       inputs: `[B, T, D]`.
       lengths: `[B]` int, each from 0 to T; None if all are T.
       initial_state: a `BidirectionalState`, or a pair in that order; zeros for
-        None.
+        None and for a state that is None.
       name: name scope of the new ops.
 
     Returns:
@@ -156,7 +167,8 @@ class Bidirectional(Composite):
       is the state after each example's first step.
 
     Raises:
-      ArgumentError: if `initial_state` is not a pair.
+      ArgumentError: if `initial_state` is not a pair. The layers also raise
+        the errors of `RecurrentLayer.__call__`.
     """
     states = self.check_states("initial_state", initial_state)
     with self.enter(name):
@@ -176,7 +188,8 @@ class Stack(Composite):
     """Stacks the layers; makes neither ops nor variables.
 
     Args:
-      layers: recurrent layers, from the lowest to the highest.
+      layers: recurrent layers, also `Bidirectional` ones, from the lowest to
+        the highest.
       name: variable scope around those of the layers, which are `layer_0`,
         `layer_1` and so on with the layer's own name below; default name scope
         of calls.
@@ -212,7 +225,8 @@ class Stack(Composite):
     Args:
       inputs: `[B, T, D]`.
       lengths: `[B]` int, each from 0 to T; None if all are T.
-      initial_state: list of one state per layer; zeros for None.
+      initial_state: list of one state per layer, from the lowest; zeros for
+        None and for a state that is None.
       dropout_rate: rate of the dropout between the layers, not below the lowest
         nor above the highest: a number or a scalar tensor.
       seed: seed as for `feedforward.dropout`; each place between layers gets
@@ -221,10 +235,12 @@ class Stack(Composite):
 
     Returns:
       A `RecurrentResult`: outputs `[B, T, U]` of the highest layer, and the
-      list of final states.
+      list of final states, from the lowest layer to the highest.
 
     Raises:
-      ArgumentError: if the number of states in `initial_state` is wrong.
+      ArgumentError: if `initial_state` does not have one state per layer, or
+        the number `dropout_rate` is not in `[0, 1)` with two or more layers.
+        The layers also raise the errors of `RecurrentLayer.__call__`.
     """
     states = self.check_states("initial_state", initial_state)
     outputs, final = inputs, []

@@ -13,7 +13,10 @@ from tangle.nets import arrays, base, checks, half
 
 
 class Dense(base.Network):
-  """Affine map of the last dimension: `activation(inputs @ kernel + bias)`."""
+  """Affine map of the last dimension: `activation(inputs @ kernel + bias)`.
+
+  Variables: `kernel` `[D, U]` and, with `use_bias`, `bias` `[U]`.
+  """
 
   def __init__(
     self,
@@ -28,7 +31,7 @@ class Dense(base.Network):
 
     Args:
       units: U, depth of the outputs.
-      activation: function from tensor to tensor, or None.
+      activation: function from tensor to tensor; None for the affine map alone.
       use_bias: whether to add a bias, initially zero.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
@@ -66,7 +69,10 @@ class Dense(base.Network):
       `[..., U]`.
 
     Raises:
-      ShapeError: if D is unknown or differs from that of the first call.
+      ShapeError: if D or the rank is unknown, or D differs from that of the
+        first call.
+      DtypeError: if `inputs` are not of the layer's dtype.
+      GraphError: if `inputs` are from another graph than the variables.
     """
     with self.enter(name):
       inputs = self.check_tensor("inputs", inputs)
@@ -84,7 +90,11 @@ class Dense(base.Network):
 
 
 class Embedding(base.Network):
-  """A table of one vector per id, also usable as output projection."""
+  """A table of one vector per id, also usable as output projection.
+
+  Variables: `table` `[V, D]` and, once `project` is called with a bias,
+  `output_bias` `[V]`.
+  """
 
   def __init__(
     self,
@@ -138,7 +148,8 @@ class Embedding(base.Network):
       in float16 and bfloat16 with one per distinct id, summed in float32.
 
     Raises:
-      DtypeError: if `ids` are not integers.
+      DtypeError: if `ids` are not int32 or int64.
+      GraphError: if `ids` are from another graph than the table.
     """
     with self.enter(name):
       ids = checks.convert_ints(self._name, "ids", ids)
@@ -165,7 +176,8 @@ class Embedding(base.Network):
       Logits `[..., V]`.
 
     Raises:
-      ShapeError: if the depth of `features` is not D.
+      ShapeError: if the depth of `features` is not D, or the rank is unknown.
+      DtypeError: if `features` are not of the table's dtype.
     """
     with self.enter(name, f"{self._name}_project"):
       features = self.check_tensor("features", features)
@@ -216,10 +228,12 @@ def dropout(
   Args:
     x: float tensor of any shape.
     rate: probability of a zero, in `[0, 1)`: a number, or a scalar tensor,
-      such as a placeholder. The Python number 0 makes no ops.
-    seed: an int or None: seed of a stateful random op. Or an int tensor or
-      array `[2]`: seed of a stateless random op, which draws the same mask each
-      time it runs with that seed.
+      such as a placeholder, whose value is not checked. The Python number 0
+      makes no ops.
+    seed: an int or None: argument `seed` of the stateful `tf.random.uniform`,
+      which draws a new mask at each run. Or an int tensor or array `[2]`: seed
+      of a stateless random op, which draws the same mask each time it runs with
+      that seed.
     name: name scope of the new ops.
 
   Returns:

@@ -131,7 +131,7 @@ def global_norm(gradients):
   """Returns the norm of all gradients taken together.
 
   Args:
-    gradients: tensors, `IndexedSlices` or `None`.
+    gradients: tensors, `IndexedSlices` or `None`, which is left out.
 
   Returns:
     A scalar; float32 if gradients are in half precision.
@@ -145,11 +145,12 @@ def clip_by_global_norm(gradients, clip_norm, use_norm=None):
   Args:
     gradients: tensors, `IndexedSlices` or `None`.
     clip_norm: the largest norm.
-    use_norm: the result of `global_norm`, if it was computed already.
+    use_norm: the result of `global_norm`; None to compute it.
 
   Returns:
-    A list of gradients, each of its type, and the norm before clipping, float32
-    if gradients are in half precision.
+    A list of gradients in the order given, each of its type and `None` where
+    `None` was given, and the norm before clipping, float32 if gradients are in
+    half precision.
   """
   wide = [g if g is None else widen(g) for g in gradients]
   clipped, norm = tf1.clip_by_global_norm(wide, clip_norm, use_norm)

@@ -36,7 +36,9 @@ def masked_cross_entropy(
     DtypeError: if `logits` are not floats, `targets` are not integers, or
       `weights` have another type than `logits`.
     GraphError: if an argument is from another graph.
-    ShapeError: if the shapes do not fit.
+    ArgumentError: if an argument is None.
+    ShapeError: if `logits` is not of rank 3, or `targets` or `weights` is not
+      `[B, T]` as in `logits`. Only static dimensions are compared.
   """
   checks.check_graph(name, "logits", logits)
   with tf1.name_scope(name):

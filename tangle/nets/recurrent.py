@@ -18,7 +18,10 @@ from tangle.nets import arrays, cells, checks, fused_gru, fused_lstm
 
 
 class RecurrentResult(NamedTuple):
-  """`outputs` [B, T, U], and the final `state`."""
+  """Result of a layer: `outputs` [B, T, U], and the final `state`.
+
+  The structure of `state` is that of the layer's `initial_state`.
+  """
 
   outputs: tf1.Tensor
   state: hints.Nest
@@ -35,7 +38,7 @@ class RecurrentLayer:
     """Sets up the layer; makes neither ops nor variables.
 
     Args:
-      cell: a `cells.Cell`.
+      cell: a cell, such as `LSTMCell`.
       reverse: whether to run each example from its last real step to its
         first. Outputs are in the order of the inputs in either case.
     """
@@ -44,7 +47,7 @@ class RecurrentLayer:
 
   @property
   def name(self) -> str:
-    """The name."""
+    """The name of the cell."""
     return self._cell.name
 
   @property
@@ -84,8 +87,9 @@ class RecurrentLayer:
     Args:
       inputs: `[B, T, D]`, D the same at every call.
       lengths: `[B]` int, each from 0 to T; None if all are T.
-      initial_state: state before the first step; zeros for None.
-      name: name scope of the new ops.
+      initial_state: state before the first step, as `cell.zero_state` returns
+        it; zeros for None.
+      name: name scope of the new ops; the layer's name for None.
 
     Returns:
       A `RecurrentResult`: outputs `[B, T, U]`, zero beyond `lengths`; and the
@@ -94,9 +98,13 @@ class RecurrentLayer:
 
     Raises:
       ShapeError: if `inputs` is not of rank 3, D is unknown or differs from
-        that of the first call, T is zero, or T is unknown and the layer is
-        unrolled.
-      DtypeError: if `inputs` or `lengths` is of another type.
+        that of the first call, T is zero, T is unknown in a layer other than
+        `LSTM` or in float64, or the depth of `initial_state` is not U.
+      ArgumentError: if `initial_state` does not have the parts of the cell's
+        state.
+      DtypeError: if `inputs` or `initial_state` is not of the layer's dtype, or
+        `lengths` are not integers.
+      GraphError: if a tensor is from another graph than the layer's variables.
     """
     with self._cell.enter(name):
       inputs = self._cell.check_tensor("inputs", inputs, ranks=(3,))
@@ -184,12 +192,15 @@ class LSTM(RecurrentLayer):
 
     Args:
       units: U, depth of the outputs.
-      forget_bias: number added to the forget gate.
+      forget_bias: number added to the forget gate, on top of `bias`.
       reverse: whether to run each example from its last real step to its
-        first.
+        first. Outputs are in the order of the inputs in either case.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
       name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is not a positive integer.
     """
     cell = cells.LSTMCell(units, forget_bias, kernel_initializer, dtype, name)
     super().__init__(cell, reverse)
@@ -253,7 +264,8 @@ class GRU(RecurrentLayer):
   """A layer of `cells.GRUCell`.
 
   Large matrix products are computed once for all steps, see `chains`; results
-  are those of the cell up to rounding.
+  are those of the cell up to rounding. The number of steps T of the inputs
+  `[B, T, D]` must be known.
   """
 
   def __init__(
@@ -269,10 +281,13 @@ class GRU(RecurrentLayer):
     Args:
       units: U, depth of the outputs.
       reverse: whether to run each example from its last real step to its
-        first.
+        first. Outputs are in the order of the inputs in either case.
       kernel_initializer: a TensorFlow initializer; Glorot uniform for None.
       dtype: float type of variables, inputs and outputs.
       name: variable scope, and default name scope of calls.
+
+    Raises:
+      ArgumentError: if `units` is not a positive integer.
     """
     cell = cells.GRUCell(units, kernel_initializer, dtype, name)
     super().__init__(cell, reverse)
