@@ -43,27 +43,28 @@ def of_losses(
   Source: for the boundary Sener & Koltun 2018, section 3.3 (MGDA-UB).
 
   Args:
-    losses: K scalars.
-    variables: V variables, shared ones and others.
-    method: the name of a method; see `combine`.
+    losses: K scalars, at least one.
+    variables: V variables, at least one: shared ones and others.
+    method: the name of a method; see the table of `combine`.
     shared: the variables whose gradients are combined, some of `variables`. By
       default those that more than one loss reaches, or all for K = 1. Not with
       a boundary.
     boundary: a list of tensors, the shared representation; `None` to combine on
-      the variables. The methods that need one pass do not read it.
+      the variables. For the methods that need one pass it is only checked.
     name: name scope of the new ops.
-    **options: the options of the method.
+    **options: the options of the method; see the table of `combine`.
 
   Returns:
-    A `Combined` of V gradients, `None` for a variable that no loss reaches.
-    `weights` and `gramian` describe the gradients that were combined.
+    A `Combined` of V gradients in the order of `variables`, `None` for a
+    variable that no loss reaches. `weights` and `gramian` describe the
+    gradients that were combined.
 
   Raises:
-    ArgumentError: if there is no loss, no such method or option, `shared` and
-      `boundary` are both given, `shared` is not among the variables, or weights
-      are negative, not finite or too few.
-    DisconnectedError: if a loss does not reach the boundary, or none of the
-      shared variables.
+    ArgumentError: if there is no loss or no variable, no such method or option,
+      `shared` and `boundary` are both given, a variable of `shared` is not
+      among `variables`, or an option is out of range as for `combine`.
+    DisconnectedError: if a loss does not reach the boundary, or reaches none of
+      the shared variables, or has no gradient there.
     GraphError: if tensors belong to different graphs.
     ShapeError: if a loss is not a scalar.
   """

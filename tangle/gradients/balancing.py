@@ -26,14 +26,15 @@ from tangle.nets import checks, half
 
 
 class Balance:
-  """Base class of the weightings.
+  """Base class of the weightings; its subclasses set the attributes.
 
   Attributes:
     loss: scalar, the weighted sum of the losses; float32 if the losses are in
-      half precision.
-    weights: `[K]`.
-    variables: a list of the object's own variables.
-    update_op: an op.
+      half precision. `UncertaintyWeighting` adds a term.
+    weights: `[K]`, of the type of `loss`.
+    variables: a list of the object's own variables; empty for
+      `RandomWeighting`.
+    update_op: an op to run with each training step.
   """
 
   def __init__(self, losses: Sequence[tf1.Tensor], name: str) -> None:
@@ -91,7 +92,8 @@ class UncertaintyWeighting(Balance):
 
   `loss = sum_k factors[k] exp(-s_k) loss_k + s_k / 2`, where `s_k`, the
   logarithm of a variance, is a trainable variable, initially 0. The optimizer
-  of the training changes it, so the update op does nothing.
+  that minimizes `loss` changes it, so `update_op` does nothing. `weights` holds
+  `factors[k] exp(-s_k)`.
 
   Source: Kendall, Gal & Cipolla 2018, "Multi-Task Learning Using Uncertainty to
   Weigh Losses", equations 7 and 10; with `s = log sigma^2`, as they advise.
@@ -112,7 +114,10 @@ class UncertaintyWeighting(Balance):
       name: name of the variables and of the name scope.
 
     Raises:
-      ArgumentError: if factors are negative, not finite or too few.
+      ArgumentError: if there is no loss, or `factors` are not K finite numbers
+        of at least 0.
+      DtypeError: if losses are of different types.
+      ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
     factors = [1.0] * self._count if factors is None else factors
@@ -131,6 +136,8 @@ class UncertaintyWeighting(Balance):
 class RandomWeighting(Balance):
   """Draws the weights of each step: `K softmax(n)`, `n ~ N(0, 1)`.
 
+  It has no variables, and its `update_op` does nothing.
+
   Source: Lin et al. 2022, "Reasonable Effectiveness of Random Weighting",
   equation 2, times K, so that the weights sum to K as in the other classes.
   """
@@ -148,7 +155,12 @@ class RandomWeighting(Balance):
       seed: an int or None: seed of a stateful random op. Or an int tensor or
         array `[2]`: seed of a stateless op; compute it from the step if the
         training is to be resumable.
-      name: name of the variables and of the name scope.
+      name: name scope of the new ops.
+
+    Raises:
+      ArgumentError: if there is no loss.
+      DtypeError: if losses are of different types.
+      ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
     with tf1.name_scope(name):
@@ -191,7 +203,10 @@ class DynamicWeightAveraging(Balance):
       name: name of the variables and of the name scope.
 
     Raises:
-      ArgumentError: if the temperature is not positive.
+      ArgumentError: if there is no loss, or `temperature` is not a positive
+        finite number.
+      DtypeError: if losses are of different types.
+      ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
     _check_number(name, "temperature", temperature)
@@ -239,13 +254,15 @@ class GradNorm(Balance):
   """Learns weights with which all tasks train at the same pace.
 
   Let `n_k = |d loss_k / d shared|` and `G_k = weights[k] n_k`. Let `r_k` be the
-  ratio of loss k to its first value, divided by the mean of these ratios.
+  ratio of loss k to its value at the first run of `update_op`, divided by the
+  mean of these ratios.
   `update_op` takes a gradient step on `sum_k |G_k - mean(G) r_k^alpha|`, where
   the second term counts as constant, and scales the weights to sum to K. The
   gradient is `n_k sign(...)`, so no second derivative is needed.
 
-  The norms take one pass per loss from the losses to `shared`, which should be
-  near them: the last shared layer. The training itself takes one pass.
+  Each run of `update_op` takes one pass per loss, for the norms, from the
+  losses to `shared`, which should be near them: the last shared layer. The
+  training itself takes one pass.
 
   Source: Chen et al. 2018, "GradNorm: Gradient Normalization for Adaptive Loss
   Balancing in Deep Multitask Networks", Algorithm 1. Added: weights do not fall
@@ -265,15 +282,18 @@ class GradNorm(Balance):
 
     Args:
       losses: K float scalars of one type.
-      shared: variables, or tensors, that every loss reaches.
+      shared: variables, or tensors; every loss reaches at least one of them.
       alpha: how strongly a lagging task is pulled; at least 0.
       learning_rate: learning rate of the weights.
       floor: the smallest weight before scaling.
       name: name of the variables and of the name scope.
 
     Raises:
-      ArgumentError: if a number is out of range.
-      DisconnectedError: if a loss does not reach `shared`.
+      ArgumentError: if there is no loss, `alpha` is negative, `learning_rate`
+        or `floor` is not positive, or one of the three is not finite.
+      DisconnectedError: if a loss has no gradient with respect to `shared`.
+      DtypeError: if losses are of different types.
+      ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
     _check_number(name, "alpha", alpha, zero=True)

@@ -17,10 +17,12 @@ class Combined(NamedTuple):
   """The result of `explain` and `of_losses`.
 
   Attributes:
-    gradients: V gradients.
+    gradients: V gradients, in the order of the variables; `None` for a variable
+      without a gradient.
     weights: `[K]` float64; `None` for GradDrop, which has none.
     gramian: `[K, K]` float64, inner products of the losses' gradients; `None`
-      if one backward pass gave the sum, without the gradient of each loss.
+      from `of_losses` with `sum`, `mean` or `weighted`, where one backward pass
+      gives the sum, without the gradient of each loss.
   """
 
   gradients: List[hints.Gradient]
@@ -58,19 +60,25 @@ def combine(
       counts as zero.
     method: the name of a method.
     name: name scope of the new ops.
-    **options: the options of the method.
+    **options: the options of the method, by the names in the table. `weighted`
+      requires `weights`; all other options have defaults.
 
   Returns:
-    A list of V gradients: `None` where all are; sparse where all are sparse or
-    `None`, with each row once (except for `sum`, `mean` and `weighted`).
+    A list of V gradients, in the order given: `None` where all are; sparse
+    where all are sparse or `None`, with each row once (except for `sum`, `mean`
+    and `weighted`).
 
   Gradients:
     No gradient flows through the weights of conflict-aware methods.
 
   Raises:
-    ArgumentError: if there is no such method or option, lists differ in length,
-      or weights are negative, not finite or too few.
-    DtypeError: if a gradient does not have a floating type.
+    ArgumentError: if there is no such method or option; there is no list, or
+      lists differ in length; `weights`, `preference` or `leak` are not K finite
+      numbers of at least 0, or `leak` is above 1; `c` or `regularization` is
+      negative; or `max_norm` is not positive.
+    DtypeError: if a gradient, or a tensor of weights, is not of a floating
+      type.
+    ShapeError: if a tensor of weights is not `[K]`.
   """
   return _combine("gradients.combine", gradients, method, name, options, False)[
     0
@@ -86,17 +94,18 @@ def explain(
   """Combines as `combine` does, and also returns the weights and the Gramian.
 
   Args:
-    gradients: K lists of V gradients.
+    gradients: K lists of V gradients, as for `combine`.
     method: the name of a method.
     name: name scope of the new ops.
-    **options: the options of the method.
+    **options: the options of the method, as for `combine`.
 
   Returns:
-    A `Combined`, for `report` and `summarize`.
+    A `Combined`, for `report` and `summarize`; it always has a Gramian.
 
   Raises:
     ArgumentError: as `combine`.
     DtypeError: as `combine`.
+    ShapeError: as `combine`.
   """
   return _combine("gradients.explain", gradients, method, name, options, True)
 

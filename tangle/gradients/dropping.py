@@ -10,10 +10,11 @@ from tangle.nets import half
 def drop(parts, leak=None, seed=None):
   """Keeps, entry by entry, the positive or the negative gradients.
 
-  With `P = (1 + sum_k g_k / sum_k |g_k|) / 2` and u drawn uniformly, the
-  gradients of an entry are kept if positive and `P > u`, or negative and
-  `P <= u`: `d = sum_k (leak[k] + (1 - leak[k]) kept_k) g_k`. The expected sign
-  is that of the sum.
+  With `P = (1 + sum_k g_k / sum_k |g_k|) / 2` and u drawn uniformly from
+  `[0, 1)`, the gradients of an entry are kept (`kept_k` is 1, else 0) if
+  positive and `P > u`, or negative and `P <= u`:
+  `d = sum_k (leak[k] + (1 - leak[k]) kept_k) g_k`. The expected sign is that of
+  the sum.
 
   Source: Chen et al. 2020, "Just Pick a Sign: Optimizing Deep Multitask Models
   with Gradient Sign Dropout", Algorithm 1, without its sum over the batch of
@@ -28,8 +29,8 @@ def drop(parts, leak=None, seed=None):
 
   Returns:
     A tensor of the variable's shape, an `IndexedSlices` if `parts` are sparse,
-    or `None`. Rows without a gradient are zero in either case. An entry is
-    infinite or NaN if one of its gradients is.
+    or `None` if no loss has a gradient. Rows without a gradient are zero in
+    either case. An entry is infinite or NaN if one of its gradients is.
   """
   from_value = [(k, v) for k, v in enumerate(parts.values) if v is not None]
   if not from_value:

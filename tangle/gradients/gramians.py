@@ -129,14 +129,16 @@ def gramian(
   1e150.
 
   Args:
-    gradients: K lists, one per loss, of V gradients, one per variable.
+    gradients: K lists, one per loss, of V gradients, one per variable: tensors,
+      `IndexedSlices` or `None`, which counts as zero.
     name: name scope of the new ops.
 
   Returns:
     `[K, K]` float64.
 
   Raises:
-    ArgumentError: if the lists differ in length, or there is none.
+    ArgumentError: if the lists differ in length, there is none, or an entry is
+      not a gradient.
     DtypeError: if a gradient does not have a floating type.
   """
   rows = check("gradients.gramian", gradients)
@@ -193,7 +195,8 @@ def weigh(part, weights):
     weights: `[K]`.
 
   Returns:
-    A tensor, an `IndexedSlices` with each row once, or `None`.
+    A tensor; an `IndexedSlices` with each row once, if the gradients are
+    sparse; or `None`, if no loss has a gradient.
   """
   found = [
     _scale(half.widen(value), weights[k])

@@ -37,8 +37,10 @@ def check_method(caller, method, options, count):
     count: K.
 
   Raises:
-    ArgumentError: if there is no such method or option, or an option is out of
-      range.
+    ArgumentError: if there is no such method or option, `weighted` has no
+      `weights`, or an option is out of range: `weights` and `preference` as for
+      `check_weights`, `c` and `regularization` at least 0, `max_norm` positive
+      or None.
   """
   if method not in METHODS:
     raise errors.ArgumentError(

@@ -15,11 +15,12 @@ class GradientReport(NamedTuple):
   Attributes:
     weights: `[K]`, `None` for GradDrop.
     norms: `[K]`, the norms of the losses' gradients.
-    cosines: `[K, K]`, between the losses' gradients; 0 where one is zero.
+    cosines: `[K, K]`, between the losses' gradients; 0 where a gradient is
+      zero.
     norm: scalar, the norm of `sum_k weights[k] g_k`; `None` without weights.
-    gains: `[K]`, `g_k^T d`: the decrease of each loss per unit of learning
-      rate, for a small step; `None` without weights. A negative gain is a
-      remaining conflict.
+    gains: `[K]`, `g_k^T d` for `d = sum_k weights[k] g_k`: the decrease of each
+      loss per unit of learning rate, for a small step; `None` without weights.
+      A negative gain is a remaining conflict.
   """
 
   weights: Optional[tf1.Tensor]
@@ -42,7 +43,8 @@ def report(
     A `GradientReport`.
 
   Raises:
-    ArgumentError: if there is no Gramian, because one backward pass was enough.
+    ArgumentError: if `combined.gramian` is None, as `of_losses` returns it for
+      `sum`, `mean` and `weighted`.
   """
   if combined.gramian is None:
     raise errors.ArgumentError(
@@ -70,21 +72,24 @@ def summarize(
   family: str = "gradients",
   name: str = "summarize",
 ) -> tf1.Tensor:
-  """Adds summaries for TensorBoard: a scalar for each weight, norm and cosine.
+  """Adds summaries for TensorBoard: scalars for the numbers of a report.
 
-  They are added to the graph's summary collection, too.
+  With `weight` and `gain` left out if there are no weights, the tags below
+  `family` are `norm/label`, `weight/label` and `gain/label` for each loss,
+  `cosine/label_label` for each pair, and `norm/combined` for the result. The
+  summaries are added to the graph's summary collection, too.
 
   Args:
     combined: a `Combined` that has a Gramian.
     labels: K names of the losses; `0` to `K - 1` by default.
-    family: where TensorBoard shows them: `family/weight/label` and so on.
-    name: name scope of the new ops.
+    family: the first part of each tag, such as `family/weight/label`.
+    name: name scope of the new ops, except the summaries themselves.
 
   Returns:
     A scalar string tensor, the merged summary.
 
   Raises:
-    ArgumentError: if there is no Gramian, or the number of labels is wrong.
+    ArgumentError: if `combined.gramian` is None, or there are not K labels.
   """
   if combined.gramian is not None:
     count = tf1.dimension_value(combined.gramian.shape[0])

@@ -28,7 +28,8 @@ def total(
     name: name scope of the new ops.
 
   Returns:
-    A gradient of that shape, `None` if all are `None`.
+    A gradient of that shape; `None` if all are `None` or there is none; the
+    gradient itself if only one is not `None`.
   """
   present = [gradient for gradient in gradients if gradient is not None]
   if len(present) < 2:

@@ -27,16 +27,16 @@ def take_turns(
   Args:
     losses: K scalars.
     optimizers: K `tf.compat.v1.train.Optimizer`, no two the same.
-    variables: the variables to change; the trainable ones by default. A loss
-      changes those that it reaches.
+    variables: the variables to change; by default the trainable ones of the
+      losses' graph. A loss changes those that it reaches.
     name: name scope of the new ops.
 
   Returns:
-    A list of K ops.
+    A list of K ops, in the order of `losses`. They advance no global step.
 
   Raises:
-    ArgumentError: if there is no loss, the number of optimizers differs, or one
-      is no optimizer.
+    ArgumentError: if there is no loss, there are not K optimizers, two of them
+      are the same object, or one is not an optimizer.
     DisconnectedError: if a loss reaches none of the variables.
   """
   losses = walk.check_tensors(_CALLER, "losses", losses)

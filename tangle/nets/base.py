@@ -89,7 +89,8 @@ class Network:
   def input_depth(self) -> Optional[int]:
     """The depth of `inputs` in the first call; None before it.
 
-    Always None for composites and for networks without an argument `inputs`.
+    Always None for `Bidirectional`, `Stack`, and networks without an argument
+    `inputs`.
     """
     return self._depths.get("inputs")
 
