@@ -22,9 +22,10 @@ class Cut:
 
   Attributes:
     name: the name of the part.
-    inputs: the tensors where the part begins.
+    inputs: a list of the tensors where the part begins.
     output: the tensor where the part ends.
-    variables: the variables that the part reads, not only trainable ones.
+    variables: a list of the global variables that the part reads, not only
+      trainable ones.
   """
 
   def __init__(
@@ -48,7 +49,7 @@ class Cut:
 
   @property
   def output_depth(self) -> Optional[int]:
-    """The last dimension of the output, None if unknown."""
+    """The last dimension of the output; None if unknown or for a scalar."""
     shape = self.output.shape
     return tf1.dimension_value(shape[-1]) if shape.ndims else None
 
@@ -64,11 +65,12 @@ class Cut:
     update moving averages are not copied.
 
     Args:
-      inputs: a tensor that replaces the input, or a list with one per input.
-      name: name scope of the new ops.
+      inputs: a tensor that replaces the only input, or a list with one tensor
+        for each of the attribute `inputs`, in that order.
+      name: name scope of the new ops; the part's name for None.
 
     Returns:
-      A tensor like `output`.
+      A tensor like `output`; `output` itself for the original inputs.
 
     Raises:
       ArgumentError: if the number of inputs is wrong.
@@ -124,13 +126,17 @@ def cut(
 ) -> Cut:
   """Makes a network from the lower part of a network in a graph.
 
+  It adds no ops; a call of the result may.
+
   Args:
     at: where the part ends: a tensor, its name (`encoder/Relu:0`), or the name
       of a layer: an op or a name scope with exactly one output tensor.
     inputs: where the part begins: a tensor or a list of tensors; by default the
-      placeholders on which the end depends.
-    graph: the graph in which names are looked up; the default graph by default.
-    name: name of the part; by default derived from `at`.
+      placeholders on which the end depends, in the order of the `inputs` of the
+      result.
+    graph: the graph in which the name `at` is looked up; None for the default
+      graph. Not used if `at` is a tensor.
+    name: name of the part; by default that of the op of `at`, with `_` for `/`.
 
   Returns:
     A `Cut`, a network with the variables of the original. Called on the
@@ -140,7 +146,8 @@ def cut(
   Raises:
     ArgumentError: if there is no such tensor or layer, or the layer has several
       output tensors.
-    DisconnectedError: if the end depends on no placeholder, or not on `inputs`.
+    DisconnectedError: if `inputs` is None and the end depends on no
+      placeholder, or the end depends on none of `inputs`.
     GraphError: if tensors belong to different graphs.
   """
   if isinstance(at, str):

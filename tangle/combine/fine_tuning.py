@@ -40,9 +40,9 @@ class Tuning(NamedTuple):
   """The result of `minimize`.
 
   Attributes:
-    train_op: runs a training step.
-    variables: for each group the list of the variables that it trains.
-    optimizers: the optimizer of each group.
+    train_op: runs a training step, and increments `global_step` if given.
+    variables: for each group, in order, the list of variables that it trains.
+    optimizers: the optimizer of each group, in the same order.
     active: for each group a scalar bool tensor: whether it trains at this step.
   """
 
@@ -74,14 +74,14 @@ def gradual(
     networks: from the lowest to the highest, as `Group.part` takes them.
     learning_rate: the rate of the highest network, a number or scalar tensor.
     steps: how many steps later each lower network starts.
-    decay: at least 1 in the source.
+    decay: positive and finite; at least 1 in the source.
 
   Returns:
     A list of `Group`, in the order of `networks`.
 
   Raises:
     ArgumentError: if `steps` is not a whole number of at least 0, or `decay` is
-      not positive.
+      not positive and finite.
   """
   if not isinstance(steps, numbers.Integral) or steps < 0:
     raise errors.ArgumentError(
@@ -133,7 +133,8 @@ def minimize(
     clip_norm: the gradients of the groups that train at a step are scaled down
       to this global norm; None for no clipping.
     gradients: list of pairs of gradient and variable to use instead of the
-      gradients of `loss`, such as gradients combined from several losses.
+      gradients of `loss`, such as gradients combined from several losses. A
+      variable without a pair is not trained.
     name: name scope of the new ops.
 
   Returns:
@@ -141,11 +142,11 @@ def minimize(
 
   Raises:
     ArgumentError: if there is no group, two groups share a variable, one has no
-      trainable variable, a rate or a step is out of range, `optimizer_at_rate`
-      makes no optimizer, the loss reaches a variable that is in no group, a
-      step is given without `global_step`, `global_step` is no variable, or an
-      update or a reference variable of a group that starts later cannot be put
-      into a conditional.
+      trainable variable, a rate, a step or `clip_norm` is out of range,
+      `optimizer_at_rate` makes no optimizer, the loss reaches a variable that
+      is neither in a group nor frozen, `global_step` is missing for a group
+      that starts later or is no variable, or an update or reference variable of
+      such a group cannot be put into a conditional.
     CutError: if an update of a frozen part runs with the loss.
     DisconnectedError: if the loss reaches no variable of a group.
     GraphError: if `global_step` belongs to another graph.

@@ -35,11 +35,11 @@ class LoadReport(NamedTuple):
   """Which saved variable goes where.
 
   Attributes:
-    path: the path of the checkpoint.
+    path: the path that `pretrained` was given.
     loaded: a dict from the name of a variable to that of its saved variable.
     missing: names of the part's variables without a saved value.
-    left_out: names of saved variables that are not used, in the scope if one is
-      given.
+    left_out: sorted names of the saved variables, below the scope if there is
+      one, that are not used; always empty for a Keras model and Keras file.
     mismatched: a list of `Mismatch`.
   """
 
@@ -73,7 +73,7 @@ class Pretrained:
 
   Attributes:
     report: the `LoadReport`.
-    variables: the variables that are loaded.
+    variables: a list of the variables that `load` sets.
   """
 
   def __init__(
@@ -87,7 +87,8 @@ class Pretrained:
     """Sets the variables to the saved values, bit by bit.
 
     Args:
-      sess: a session; run initializers before this call.
+      sess: a session; run initializers before this call. Values are read from
+        the file at each call, except those of a Keras file for a Keras model.
 
     Returns:
       The `LoadReport`.

@@ -64,8 +64,9 @@ class Parallel(parts.Combined):
       The merged tensor, or the result of the callable `merge`.
 
     Raises:
-      ArgumentError: if the number of inputs is wrong, or a network returns more
-        than one tensor while `merge` is a name or there is a gate.
+      ArgumentError: if with `inputs="each"` there is not one input for each
+        network, or a network returns more than one tensor while `merge` is a
+        name or there is a gate.
       DtypeError: if types do not fit.
       ShapeError: if shapes do not fit.
     """
@@ -90,10 +91,13 @@ class Parallel(parts.Combined):
       name: name scope of the new ops.
 
     Returns:
-      `[B, K]`, or `[1, K]` for free weights; rows sum to 1.
+      `[B, K]`, or `[1, K]` for free weights; columns in the order of the
+      networks. Rows sum to 1.
 
     Raises:
       ArgumentError: if there is no gate.
+      ShapeError: if the gate does not give logits `[B, K]`, or an input for
+        `gate="input"` is not `[B, D]`.
     """
     if self._gate is None:
       raise errors.ArgumentError(
@@ -205,19 +209,21 @@ def parallel(
       that takes the list of the networks' outputs.
     inputs: `"same"`: all networks get the input; or `"each"`: the input is a
       list with one input per network, or a mapping from the networks' names.
-    gate: None; `"free"`: K weights; `"input"`: a dense layer on the input `[B,
-      D]`, or on all inputs, concatenated; or a callable from the inputs to
-      logits `[B, K]`. Only with a `merge` of `"sum"`, `"concat"` or a callable.
+    gate: None for no gate; `"free"`: K weights; `"input"`: a dense layer on the
+      input `[B, D]`, or on all inputs, concatenated; or a callable from the
+      inputs to logits `[B, K]`. Only with a `merge` of `"sum"`, `"concat"` or a
+      callable.
     axis: the dimension along which `"concat"` joins.
     name: variable scope around those of the parts, and default name scope of
       calls.
 
   Returns:
     A `Parallel`, a network: call it on inputs. `parts` maps names to the
-    networks, and has `gate` after the first call.
+    networks, and has `gate` after the first call if there is a gate.
 
   Raises:
     ArgumentError: if there is no network, one is not callable, names that were
-      given are not unique, or a setting is unknown.
+      given are not unique, `merge`, `inputs` or `gate` has an unknown value, or
+      there is a gate with a `merge` of `"mean"`, `"max"` or `"product"`.
   """
   return Parallel(networks, merge, inputs, gate, axis, name)

@@ -42,6 +42,7 @@ class Part(base.Network):
 
   Attributes:
     network: the callable.
+    input_shape: the `tf.TensorShape` given to the constructor, or None.
   """
 
   def __init__(
@@ -107,12 +108,18 @@ class Part(base.Network):
 
   @property
   def scope(self) -> Optional[str]:
-    """The network's variable scope; the part's own if it has none."""
+    """The network's variable scope; the part's own if it has none.
+
+    None if neither exists yet.
+    """
     return getattr(self.network, "scope", None) or super().scope
 
   @property
   def variables(self) -> List[hints.Variable]:
-    """All its variables; most networks have none before the first call."""
+    """All its variables, in the order that the class describes.
+
+    Most networks have none before the first call.
+    """
     found = collections.OrderedDict(
       (variable.op.name, variable)
       for variable in variables_lib.listed(self.network)
@@ -136,13 +143,14 @@ class Part(base.Network):
     return [op for op, _ in self._updates.values()]
 
   def updates_for(self, names: AbstractSet[str]) -> List[tf1.Operation]:
-    """Returns the updates from calls whose ops are used.
+    """Returns the updates from those calls whose outputs are used.
 
     Args:
-      names: the names of the ops that are used, such as those of a loss.
+      names: the names of the ops that are used, such as those of a loss. A call
+        is used if the op of one of its outputs is among them.
 
     Returns:
-      A list of ops.
+      A list of ops, in the order of `updates`.
     """
     return [op for op, made in self._updates.values() if made & names]
 
@@ -158,9 +166,10 @@ class Part(base.Network):
       The output of the network.
 
     Raises:
-      ArgumentError: if a plain function creates new variables instead of
-        sharing them.
-      GraphError: if its variables are in another graph.
+      ArgumentError: if a plain function creates new variables in a later call
+        instead of sharing them.
+      GraphError: if its variables are in another graph, or eager execution is
+        on.
     """
     with self.enter(options.pop("name", None)):
       graph = checks.outermost(tf1.get_default_graph())
@@ -246,7 +255,8 @@ class Combined(composites.Composite):
       A `Part`.
 
     Raises:
-      ArgumentError: if there is no part of that name.
+      ArgumentError: if there is no part of that name; `gate` and dense adapters
+        are parts only after the first call.
     """
     found, rest = self, path
     while rest:
@@ -275,10 +285,11 @@ class Combined(composites.Composite):
     return list(found.values())
 
   def updates_for(self, names: AbstractSet[str]) -> List[tf1.Operation]:
-    """Returns the updates from calls whose ops are used.
+    """Returns the updates from those calls of parts whose outputs are used.
 
     Args:
-      names: the names of the ops that are used, such as those of a loss.
+      names: the names of the ops that are used, such as those of a loss. A call
+        is used if the op of one of its outputs is among them.
 
     Returns:
       A list of ops.

@@ -57,8 +57,10 @@ class Sequential(parts.Combined):
       The output of the last network.
 
     Raises:
-      DtypeError: if a network does not take the type of the output before it.
-      ShapeError: if a network does not take the shape.
+      DtypeError: if a network does not take the type of the output before it,
+        and no adapter is allowed that changes it.
+      ShapeError: if a network does not take the shape of the output before it,
+        and no adapter is allowed that changes it.
     """
     with self.enter(name), self._variable_scope():
       value, giver = inputs, "the input"

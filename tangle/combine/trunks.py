@@ -66,7 +66,8 @@ class Shared(parts.Combined):
       name: name scope of the new ops.
 
     Returns:
-      The outputs of the heads: a dict by name, or a list if heads are a list.
+      The outputs of the heads, in their order: a dict by name, or a list if the
+      heads were given as a list.
 
     Raises:
       DtypeError: if a head does not take the type of the trunk's output.
@@ -95,7 +96,7 @@ def shared(
     trunk: a callable from a tensor or nest to a tensor or nest; `combine.cut`
       makes one from a network in a graph.
     heads: a mapping from names to callables that take the trunk's output, or a
-      list of callables.
+      list of callables or of pairs of a name and a callable.
     name: variable scope around those of the parts, and default name scope of
       calls.
 
@@ -105,8 +106,8 @@ def shared(
     maps names to the trunk and the heads; its `trunk` is the trunk.
 
   Raises:
-    ArgumentError: if there is no head, one is not callable, or names are not
-      unique.
+    ArgumentError: if there is no head, `heads` is neither a mapping nor a list
+      or tuple, a network is not callable, or given names are not unique.
     ShapeError: if the declared shapes of trunk and head do not fit.
   """
   return Shared(trunk, heads, name)
@@ -121,16 +122,17 @@ def weighted_loss(
 
   Args:
     losses: a list of K scalars, or a mapping from name to scalar.
-    weights: a list of K numbers, at least 0 and finite, not all 0, or a mapping
-      with the same names; None for 1 each.
+    weights: a list of K numbers, at least 0 and finite, not all 0; for a
+      mapping of losses, a mapping with the same names. None for 1 each.
     name: name scope of the new ops.
 
   Returns:
     A scalar.
 
   Raises:
-    ArgumentError: if there is no loss, the number of weights differs, a weight
-      is negative or not finite, or all are 0.
+    ArgumentError: if there is no loss, `weights` does not have one weight per
+      loss, by the same names if losses have names, a weight is negative, not
+      finite or not a number, or all are 0.
     ShapeError: if a loss is not a scalar.
   """
   named = hasattr(losses, "keys")
