@@ -76,9 +76,9 @@ class HeadResult(NamedTuple):
   """The results of the shared head for n records.
 
   Attributes:
-    outputs: nest of `[n, ...]`.
-    losses: `[n]`.
-    loss: their mean, a scalar.
+    outputs: nest of `[n, ...]`, what the head returns.
+    losses: `[n]`, one per record.
+    loss: the mean of `losses`, a scalar.
   """
 
   outputs: hints.Nest
@@ -90,8 +90,8 @@ class Path(NamedTuple):
   """The graph for n records of one type.
 
   Attributes:
-    input_ph: placeholder `[n, ...]`.
-    targets_ph: placeholder `[n, ...]`.
+    input_ph: placeholder `[n, ...]` of the values that the branch reads.
+    targets_ph: placeholder `[n, ...]` of the targets.
     representation: nest of `[n, ...]`, the output of the branch.
     head: the `HeadResult`.
   """
@@ -110,9 +110,11 @@ class Model:
 
   Attributes:
     schema: the `Schema` of the records.
-    graph: the graph in which it is built.
-    paths: type → `Path`.
-    variables: a dict from a type, or `HEAD`, to the part's trainable variables.
+    graph: the graph in which the model is built.
+    paths: an ordered dict: type → `Path`.
+    variables: a dict from a type, or `HEAD` (`"_head"`), to the list of the
+      part's trainable variables. A variable that several parts use is in the
+      list of each.
   """
 
   def __init__(
@@ -198,7 +200,7 @@ class Model:
     self._known = {v.name for group in self.variables.values() for v in group}
 
   def call_branch(self, k: str) -> Tuple[tf1.Tensor, hints.Nest]:
-    """Calls the branch of a type on a new placeholder.
+    """Calls the branch of a type on a new placeholder; adds ops to the graph.
 
     Args:
       k: the type.
@@ -222,21 +224,21 @@ class Model:
     return input_ph, tf1.nest.map_structure(tf1.identity, representation)
 
   def make_targets(self) -> tf1.Tensor:
-    """Returns a new placeholder `[n, ...]` of targets."""
+    """Adds a placeholder `[n, ...]` of targets, and returns it."""
     shape = [None] + list(self.schema.target.shape)
     return tf1.placeholder(self.schema.target.dtype, shape, name="targets_ph")
 
   def call_head(
     self, representation: hints.Nest, targets: tf1.Tensor
   ) -> HeadResult:
-    """Calls the shared head.
+    """Calls the shared head and the loss; adds ops to the graph.
 
     Args:
       representation: nest of `[n, ...]`.
       targets: `[n, ...]`.
 
     Returns:
-      An `HeadResult`.
+      A `HeadResult`.
 
     Raises:
       ArgumentError: if the head returns anything but dense tensors, or makes
@@ -281,10 +283,11 @@ class Model:
     """Lists the variables that a step with certain types may change.
 
     Args:
-      types: names of types.
+      types: names of declared types; empty for the variables of the head only.
 
     Returns:
-      A list of trainable variables: those of the branches and of the head.
+      A list of trainable variables, those of the branches and of the head, in
+      the order of the graph's collection.
     """
     groups = [self.variables[k] for k in list(types) + [HEAD]]
     names = {variable.name for group in groups for variable in group}
@@ -296,7 +299,7 @@ class Model:
 
     Returns:
       A dict: variable name → name of the type, if only the branch of that type
-      uses the variable; otherwise `HEAD`.
+      uses the variable; otherwise `HEAD` (`"_head"`).
     """
     users = collections.OrderedDict()
     for part, variables in self.variables.items():
@@ -316,18 +319,22 @@ class Model:
     mixtures: Sequence[Iterable[str]] = (),
     make_optimizer: Optional[Callable[[], tf1.train.Optimizer]] = None,
   ) -> trainers.Trainer:
-    """Builds the trainer.
+    """Builds the trainer; adds ops and the optimizer's variables to the graph.
+
+    Run the initializers of variables after this call.
 
     Args:
       optimizer: a `tf.compat.v1.train.Optimizer` for all parts. State that is
-        not per variable, such as Adam's powers of beta, counts all steps.
+        not per variable, such as Adam's powers of beta, counts all steps. None
+        if `make_optimizer` is given; exactly one of the two is required.
       mode: `"alternate"`: each batch has one type, and each type its own graph;
         `"mixed"`: one graph that takes batches of any types; or `"partial"`:
         branches and head are sub-models of a pipeline.
       clip_norm: gradients are scaled down to this global norm, taken over all
         variables that a step changes; `None` for no clipping.
-      global_step: a variable that each step increments by 1.
-      mixtures: for `"partial"`, the groups of types that a batch may mix.
+      global_step: a variable that each step increments by 1; None for no count.
+      mixtures: for `"partial"`, the groups of two or more types that a batch
+        may mix; if empty, each batch has one type.
       make_optimizer: in place of `optimizer`, a function without arguments that
         makes an optimizer, called for each branch and for the head. State that
         is not per variable counts the steps of the part.
@@ -337,8 +344,10 @@ class Model:
 
     Raises:
       ArgumentError: if `mode`, `optimizer` or `make_optimizer` is not valid,
-        `clip_norm` is not positive, `mixtures` is given for another mode or has
-        an invalid group, or no trainable variable gets a gradient.
+        `clip_norm` is not positive, `global_step` is no variable, `mixtures` is
+        given for another mode or has an invalid group, or no trainable variable
+        gets a gradient.
+      GraphError: if `global_step` belongs to another graph.
     """
     if mode not in MODES:
       raise errors.ArgumentError(

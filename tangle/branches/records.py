@@ -31,9 +31,10 @@ class Record(NamedTuple):
   """One example.
 
   Attributes:
-    type: name of its type.
-    value: an array or a Python number, as the field of its type declares.
-    target: likewise, as the field of targets declares.
+    type: name of its type, a key of `Schema.fields`.
+    value: an array of the dtype and shape of the field of its type, or Python
+      numbers or strings that fit them.
+    target: likewise, for the field of targets.
   """
 
   type: str
@@ -67,12 +68,13 @@ class Schema:
     """Stores the types.
 
     Args:
-      fields: an ordered mapping from the name of a type to a `Field`.
+      fields: an ordered mapping from the name of a type to a `Field`; its order
+        is kept in `fields` and in batches.
       target: the `Field` of the targets.
 
     Raises:
       ArgumentError: if there are no types, or a name is not of letters,
-        digits, `_` and `-`.
+        digits, `_` and `-`, or begins with `_` or `-`.
       ShapeError: if a shape is not fully known.
     """
     if not fields:
@@ -103,8 +105,8 @@ class Schema:
 
     Raises:
       ArgumentError: if there are no records.
-      DataError: if the type of a record is not declared, or a value or target
-        has another dtype or shape than declared.
+      DataError: if an element is not a `Record`, the type of a record is not
+        declared, or a value or target has another dtype or shape than declared.
     """
     inputs, places, targets = {}, {}, []
     for row, record in enumerate(records):

@@ -44,10 +44,10 @@ class RoundRobin:
       )
 
   def choose(self, waiting: Mapping[str, int]) -> str:
-    """Returns the next type that has a batch waiting.
+    """Returns the next type that has a batch waiting, and ends its turn.
 
     Args:
-      waiting: type → number of waiting records.
+      waiting: type → number of waiting records; not empty.
 
     Returns:
       A key of `waiting`.
@@ -70,7 +70,7 @@ class RoundRobin:
     """
 
   def state(self) -> hints.State:
-    """Returns a dict with the next turn."""
+    """Returns a dict: `next` is the index of the type whose turn is next."""
     return {"next": self._next}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -118,7 +118,7 @@ class Proportional:
     """Draws a type that has a batch waiting.
 
     Args:
-      waiting: type → number of waiting records.
+      waiting: type → number of waiting records; not empty.
 
     Returns:
       A key of `waiting`.
@@ -141,7 +141,7 @@ class Proportional:
     """
 
   def state(self) -> hints.State:
-    """Returns a dict with the number of draws."""
+    """Returns a dict: `drawn` is the number of draws so far."""
     return {"drawn": self._drawn}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -157,8 +157,8 @@ class ByLoss:
   """Draws a type by its recent loss; types with a larger loss more often.
 
   The weight of a type is `floor + m`, where `m` is the moving mean of its
-  losses, `m ← decay * m + (1 - decay) * loss`, initially the first loss. Types
-  without a loss so far come first.
+  losses, `m ← decay * m + (1 - decay) * loss`, initially the first loss. A
+  waiting type without a reported loss is chosen first, without a draw.
   """
 
   def __init__(
@@ -189,7 +189,8 @@ class ByLoss:
     """Draws a type that has a batch waiting.
 
     Args:
-      waiting: type → number of waiting records.
+      waiting: type → number of waiting records, which has no effect here; not
+        empty.
 
     Returns:
       A key of `waiting`.
@@ -220,7 +221,7 @@ class ByLoss:
       self._means[name] = self._decay * mean + (1 - self._decay) * loss
 
   def state(self) -> hints.State:
-    """Returns a dict with the means and the number of draws."""
+    """Returns a dict: `means`, type → moving mean; `drawn`, number of draws."""
     return {"means": dict(self._means), "drawn": self._drawn}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -242,15 +243,17 @@ def arrange(
 
   Args:
     batches: an iterable of `Batch`es of one type each.
-    schedule: a schedule; call its `report` with the losses of each step.
-    ahead: the largest number of waiting batches, at least 1; no limit by
-      default.
+    schedule: a schedule. Call its `report` with the losses of each step; this
+      function does not.
+    ahead: the largest number of waiting batches, at least 1. None for no limit:
+      all batches are read before the first is yielded.
 
   Yields:
     The batches.
 
   Raises:
-    ArgumentError: if `ahead` is less than 1, or a batch is of several types.
+    ArgumentError: when the next batch is requested, if `ahead` is less than 1,
+      a batch is of several types, or the schedule does not know a type.
   """
   if ahead is not None and ahead < 1:
     raise errors.ArgumentError(

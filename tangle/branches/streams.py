@@ -38,7 +38,7 @@ def encode(
   schema: records_lib.Schema,
   records: Callable[[], Iterable[records_lib.Record]],
 ) -> tf1.data.Dataset:
-  """Makes a stream of Python records.
+  """Makes a stream of Python records, in their order.
 
   Args:
     schema: the `Schema`.
@@ -117,11 +117,13 @@ def by_type(
     batch_size: how many records a full batch has.
 
   Returns:
-    A `tf.data.Dataset` of batches, for `Reader`.
+    A `tf.data.Dataset` of batches, for `Reader`: dicts with the keys `inputs`,
+    `places` and `targets` as in `Batch`, but with all types, also those that
+    have no records.
 
   Raises:
-    ArgumentError: if elements have another structure, or `batch_size` is not
-      positive.
+    ArgumentError: if elements have another structure, or `batch_size` is not a
+      positive integer.
     DtypeError: if elements have other dtypes than declared.
     ShapeError: if the static shape of the target differs from the declared one.
   """
@@ -158,13 +160,15 @@ def mixed(
 ) -> tf1.data.Dataset:
   """Makes batches of records of any types, in the order of the stream.
 
+  The last batch may be smaller.
+
   Args:
     schema: the `Schema`.
     dataset: a `tf.data.Dataset` of records, see the module's description.
     batch_size: how many records a full batch has.
 
   Returns:
-    A `tf.data.Dataset` of batches, for `Reader`.
+    A `tf.data.Dataset` of batches, for `Reader`, as from `by_type`.
 
   Raises:
     ArgumentError, DtypeError, ShapeError: see `by_type`.
@@ -206,7 +210,7 @@ class Reader:
   def epoch(
     self, sess: hints.Session, feed_dict: Optional[hints.FeedDict] = None
   ) -> Iterator[records_lib.Batch]:
-    """Reads the stream from beginning to end.
+    """Initializes the iterator, and reads the stream from beginning to end.
 
     A shuffle with a fixed seed repeats its order in each epoch. For a new order
     make the seed a placeholder, and feed it the number of the epoch.
@@ -216,11 +220,12 @@ class Reader:
       feed_dict: values of placeholders that the dataset depends on.
 
     Yields:
-      `Batch`es.
+      `Batch`es, each only with the types that have records in it.
 
     Raises:
-      DataError: if a record has an undeclared type, or a value of another
-        shape, or if a Python record does not fit the schema.
+      DataError: when the batch is requested, if a record has an undeclared
+        type, a value or target of another shape than declared, or is a Python
+        record that does not fit the schema.
     """
     sess.run(self._iterator.initializer, feed_dict)
     while True:

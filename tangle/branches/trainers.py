@@ -18,8 +18,8 @@ class Result(NamedTuple):
 
   Attributes:
     loss: the mean over the batch's records.
-    losses: type → mean loss over its records.
-    types: the types that took part, in the order of the model.
+    losses: type → mean loss over its records, for the types in the batch.
+    types: a tuple of the types in the batch, in the order of the model.
     global_norm: the norm of all gradients before clipping; `None` without
       clipping.
   """
@@ -38,6 +38,7 @@ class Trainer:
 
   Attributes:
     model: the `Model`.
+    mode: the argument `mode` of `Model.minimize`.
   """
 
   mode = None
@@ -70,10 +71,10 @@ class Trainer:
       )
 
   def prepare(self, types: Iterable[str]) -> None:
-    """Builds the ops for steps with records of exactly these types.
+    """Adds the ops for steps with records of exactly these types to the graph.
 
-    Does nothing if they exist. `step` builds them on demand, but cannot once
-    the graph is finalized.
+    Does nothing if they exist. `step` adds them on demand, but cannot once the
+    graph is finalized.
 
     Args:
       types: a list of at least one name of a type, in any order.
@@ -98,7 +99,7 @@ class Trainer:
     self._prepare(self._order(types))
 
   def step(self, sess: hints.Session, batch: records.Batch) -> Result:
-    """Trains on one batch.
+    """Trains on one batch, and increments `global_step` if there is one.
 
     Args:
       sess: a session on the model's graph.
@@ -108,8 +109,9 @@ class Trainer:
       A `Result`.
 
     Raises:
-      ArgumentError: if the batch is empty, has records of an undeclared type,
-        or has several types and `mode` does not support this combination.
+      ArgumentError: if `batch` is not a `Batch`, is empty, has records of an
+        undeclared type or inconsistent `places`, or has several types and
+        `mode` does not support this combination.
       DtypeError: if an array of the batch has another dtype than declared.
       GraphError: if the session runs another graph, or the graph is finalized
         and has no ops for batches with these types.

@@ -58,7 +58,7 @@ class Optimizers:
 
     Args:
       grads_and_vars: pairs of gradient and variable.
-      global_step: a variable to increment by 1, once.
+      global_step: a variable to increment by 1, once; `None` for none.
 
     Returns:
       An op.
