@@ -16,8 +16,8 @@ def check(caller, call, pipeline, sess, batch):
     batch: sub-model name → feed name → array.
 
   Raises:
-    ArgumentError: if `sess` is no session, `batch` is no dict, or it names a
-      sub-model that the pipeline lacks.
+    ArgumentError: if `sess` is no session, or `batch` is no dict or is empty.
+      The names in the batch are not checked.
     GraphError: if `sess` runs another graph.
     SessionError: if `sess` is a monitored session that is closed.
   """
@@ -97,8 +97,8 @@ def candidates(caller, node, arrays):
     arrays: feed name → array.
 
   Returns:
-    A list: what `bucket_of` returns, or all buckets if there is no such
-    function.
+    A list: only what `bucket_of` returns or, if there is no such function, all
+    buckets, in the order of `Pipeline.add`.
 
   Raises:
     BucketError: if `bucket_of` returns what is no bucket.
@@ -212,7 +212,8 @@ def explain(caller, error, sess, fed_by_name):
       pairs of a placeholder and the array that it was fed.
 
   Raises:
-    TangleError: as `run_errors.reraise`.
+    TangleError: as `run_errors.reraise`. If there is no explanation, this
+      returns without an error.
   """
   found = []
   for name, piece, pairs in fed_by_name:

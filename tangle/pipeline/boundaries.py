@@ -45,7 +45,8 @@ class Boundary:
 
     Args:
       key: the key of the producer.
-      device: the device of the reader, to which the value is copied once.
+      device: the device of the reader, to which the value is copied unless it
+        is that of the producer; `None` if TensorFlow chooses.
     """
     value = self._values.read([self.shape], key, peek=True)[0]
     if device == self._device:

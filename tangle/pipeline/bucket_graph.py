@@ -74,13 +74,13 @@ class BucketGraph:
     self.boundaries = boundaries
 
   def feeds_of(self, outputs):
-    """Finds the feeds on which some outputs depend.
+    """Finds the feeds on which some outputs depend; adds nothing to the graph.
 
     Args:
       outputs: names of outputs.
 
     Returns:
-      A set of names of feeds.
+      A set of names of feeds, empty if `outputs` is empty.
     """
     key = frozenset(outputs)
     if key not in self._feeds:

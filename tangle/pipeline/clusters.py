@@ -36,7 +36,7 @@ def device(task: int) -> str:
 
 
 def free_ports(count: int) -> List[int]:
-  """Finds ports that are free now.
+  """Finds ports that are free now; another process may take them later.
 
   Args:
     count: the number of ports.
@@ -80,14 +80,15 @@ class LocalCluster:
       tasks: the number of tasks.
       threads: the number of threads with which each task computes; one more
         transfers values. With 0, TensorFlow chooses.
-      log_dir: the folder for the tasks' logs; by default a temporary one.
+      log_dir: the folder for the tasks' logs, made if it is missing; by default
+        a new temporary one. `close` does not remove it.
       ports: a port for each task; free ones by default.
-      environment: environment variables of the tasks besides those of this
-        process.
+      environment: environment variables of the tasks. They are added to those
+        of this process, and replace those with the same name.
 
     Raises:
-      ArgumentError: if `tasks` is not positive, or `ports` are not as many
-        different port numbers.
+      ArgumentError: if `tasks` is not positive, `threads` is negative, or
+        `ports` are not as many different port numbers.
       TrainingError: if a task does not start.
       FileError: if the logs cannot be written.
     """
@@ -147,7 +148,7 @@ class LocalCluster:
       )
 
   def log_of(self, task: int) -> str:
-    """Returns the path of a task's log."""
+    """Returns the path of a task's log; restarts append to the same file."""
     return os.path.join(self.log_dir, f"task_{task}.log")
 
   def process_id(self, task: int) -> int:
@@ -159,7 +160,7 @@ class LocalCluster:
     return self._processes[task].poll() is None
 
   def kill(self, task: int) -> None:
-    """Kills a task at once, as a power failure of its machine would."""
+    """Kills a task at once; the values of its variables are lost."""
     self._processes[task].kill()
     self._processes[task].wait()
     self._close_pipes(task)
@@ -190,7 +191,7 @@ class LocalCluster:
     self._processes[task].stdout.close()
 
   def close(self) -> None:
-    """Ends all tasks."""
+    """Kills all tasks; the logs stay on the disk."""
     for task, process in enumerate(self._processes):
       if process is not None:
         self.kill(task)

@@ -24,7 +24,7 @@ def draw(caller, path, pipeline):
 
   Args:
     caller: the name that error messages begin with.
-    path: the file to write, which ends with `.dot`, `.svg` or `.png`.
+    path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
     pipeline: the `Pipeline`.
 
   Raises:
@@ -189,7 +189,7 @@ def list_residuals(pipeline):
     pipeline: a `Pipeline`, after `minimize`.
 
   Returns:
-    A dict for each sub-model and bucket with a backward run: `sub-model`,
+    A list with a dict for each pass that has a backward run: `sub-model`,
     `bucket`, `residuals` (their number), `bytes per example`, `bytes per batch`
     of those without an unknown dimension, and `unknown`, the number of those
     whose size is not static. Values of variables are left out.

@@ -65,7 +65,7 @@ class JointTrainer:
   Attributes:
     pipeline: the `Pipeline`.
     combinations: the `Combination`s, in the order in which a batch tries them.
-    variables: the trainable variables of all combinations.
+    variables: the trainable variables that get a gradient in any combination.
   """
 
   def __init__(
@@ -86,7 +86,7 @@ class JointTrainer:
       clip_norm: the global norm to which gradients are scaled down; `None` does
         not clip.
       loss_weights: sub-model name → factor of its loss; 1 by default.
-      global_step: a variable to which each step adds 1.
+      global_step: a variable to which each step adds 1; `None` for no counter.
       combinations: dicts from sub-model to bucket; a sub-model that is left
         out takes no part. By default all combinations of all buckets; those of
         fewer sub-models are added when a batch first names just these.
@@ -96,7 +96,8 @@ class JointTrainer:
         several, a builder returns no `Piece`, nothing has a loss, no trainable
         variable gets a gradient, the update needs a placeholder, or
         `clip_norm`, `loss_weights` or `global_step` is invalid.
-      GraphError: if `global_step` belongs to another graph.
+      GraphError: if `global_step` belongs to another graph, or the graph is
+        finalized.
     """
     self.pipeline = pipeline
     self._caller = f"JointTrainer of {pipeline.name!r}"
@@ -122,7 +123,7 @@ class JointTrainer:
     return describing.joint_trainer(self)
 
   def record(self, timeline: Optional[List[micro.Ran]]) -> None:
-    """Refuses, as a `Trainer` without micro-batches does.
+    """Raises an error, as a `Trainer` without micro-batches does.
 
     A step is one run, so that there is no order of runs to record; `profile`
     tells what the run computes.
@@ -141,8 +142,8 @@ class JointTrainer:
   def prepare(self, sub_models: Sequence[str]) -> None:
     """Adds the joint graphs of certain sub-models, at all their buckets.
 
-    Adds nothing if there are joint graphs of just these sub-models. Call this
-    before the graph is finalized; see `Trainer.prepare`.
+    Adds nothing if there are joint graphs of exactly these sub-models. Call
+    this before the graph is finalized; see `Trainer.prepare`.
 
     Args:
       sub_models: the names of the sub-models in a batch.
@@ -242,6 +243,9 @@ class JointTrainer:
   def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
     """Trains on one batch, in the first combination that it fits.
 
+    If `combinations` were not given, a batch with a new set of sub-models first
+    adds their joint graphs; see `prepare`.
+
     Args:
       sess: a session on the pipeline's graph.
       batch: sub-model name → feed name → array. Only the sub-models named
@@ -261,7 +265,7 @@ class JointTrainer:
   def profile(
     self, sess: hints.Session, batch: hints.Batch, steps: int = 2
   ) -> profiles.Profile:
-    """Makes traced steps on a batch, each with its update.
+    """Makes traced steps on one batch; each updates the variables.
 
     Args:
       sess: a session on the pipeline's graph.
@@ -273,7 +277,8 @@ class JointTrainer:
       `"joint"`.
 
     Raises:
-      ArgumentError: if `steps` is not a positive int. Otherwise as `step`.
+      ArgumentError: if `steps` is not a positive int. Otherwise as `step`, but
+        errors that TensorFlow raises in a run are not explained.
     """
     program, given = self._training("profile", sess, batch)
     return profiles.take(self.pipeline, sess, program, {}, given, steps)
@@ -290,9 +295,9 @@ class JointTrainer:
     Args:
       sess: a session on the pipeline's graph.
       batch: as for `step`.
-      fetch: `"sub_model.output"` names to return.
-      with_loss: whether to compute losses and metrics. If not, feeds that only
-        they need, such as labels, may be omitted.
+      fetch: `"sub_model.output"` names to return, of sub-models in the batch.
+      with_loss: whether to compute losses and metrics. If not, the result has
+        none, and feeds that only they need, such as labels, may be omitted.
 
     Returns:
       A `Result`.

@@ -107,14 +107,16 @@ def choose(caller, pipeline, fitting, batch, needed=None):
     pipeline: the `Pipeline`.
     fitting: the `joint.Combination`s of the sub-models of the batch.
     batch: sub-model name → feed name → array.
-    needed: as for `runs.make_plan`.
+    needed: a function of a sub-model's name that returns the names of the feeds
+      that it needs; by default it needs all placeholders without a default.
 
   Returns:
-    A `joint.Combination`, and a dict: sub-model → its feed dict.
+    A `joint.Combination`, and a dict: sub-model → placeholder → padded array.
 
   Raises:
     ArgumentError: if a feed is missing or unknown.
     BucketError: if the arrays fit no combination.
+    ShapeError: if an array has a shape that no larger bucket would take.
   """
   arrays, buckets = {}, {}
   for name, feeds in batch.items():

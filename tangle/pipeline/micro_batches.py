@@ -29,7 +29,7 @@ class Ran(NamedTuple):
     sub_model: its name, `None` for the update.
     is_backward: whether it was a backward run; a sub-model that no other reads
       has none, as its forward run computes its gradients too.
-    micro_batch: its number.
+    micro_batch: its number, from 0; 0 for the update.
     begin_s: when the client began it, by `time.perf_counter`.
     end_s: when the client had its results.
   """

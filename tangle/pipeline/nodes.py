@@ -247,15 +247,16 @@ def choose_bucket(node, feeds, needed=None):
   Args:
     node: a `Node` whose graphs are built.
     feeds: feed name → array.
-    needed: as for `take`.
+    needed: names of the required feeds; by default all without a default.
 
   Returns:
-    A `BucketGraph`, and the feeds padded to it.
+    A `BucketGraph`, and a dict: placeholder → array, padded to that bucket.
 
   Raises:
     ArgumentError: if `feeds` is no dict, a feed is missing or unknown, or there
       are several buckets and nothing to choose by.
-    BucketError: if no bucket fits.
+    BucketError: if no bucket fits, or `bucket_of` returns what is no bucket.
+    ShapeError: if an array has a shape that no larger bucket would take.
   """
   caller = f"Pipeline sub-model {node.name!r}"
   first = node.graphs[node.buckets[0]].piece
@@ -353,7 +354,7 @@ def fit(piece, arrays, pad):
     pad: feed name → the value with which its arrays are padded.
 
   Returns:
-    A feed dict, `None` if an array does not fit.
+    A dict: placeholder → padded array; `None` if an array does not fit.
   """
   if not all(
     _fits(piece.feeds[name], array, name in pad)

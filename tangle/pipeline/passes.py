@@ -21,7 +21,7 @@ class Pattern(NamedTuple):
 
   Attributes:
     outputs: the outputs that get gradients from their readers.
-    loss_weight: factor of its own loss, `None` if it has none.
+    loss_weight: factor of the sub-model's own loss, `None` if it has no loss.
     weights_unchanged: as for `SubModel`.
     simplify_gradients: as for `SubModel`.
   """
@@ -60,9 +60,10 @@ class Pass(NamedTuple):
       `None` if the forward run computes the gradients too.
     reads: read name → ops that put its gradient: for the first reader of a
       step, and for later ones.
-    variables: a `VariableGradients`, `None` if there are none. The caller runs
-      their `put`, or uses them in the same run.
-    drops: ops that remove what the pass keeps, if it exists.
+    variables: a `VariableGradients`, `None` if no variable gets a gradient. The
+      caller runs its `put`, or uses its tensors in the same run.
+    drops: ops that remove what the pass keeps in the runtime; they do nothing
+      if it is not there.
     residuals: the tensors that are kept from forward to backward.
     own: a function from a tensor or op of the forward run to its replacement in
       this pass.

@@ -68,24 +68,26 @@ def export(
   outputs: Mapping[str, str],
   name: str = "export",
 ) -> None:
-  """Writes a path as a SavedModel, which TensorFlow can serve without tangle.
+  """Writes sub-models as a SavedModel, to be served without tangle.
 
-  The present values of the weights become constants. The model has the
-  signature `serving_default`.
+  The sub-models are built again, as one joint graph. The values that the
+  weights have in `sess` become constants. The model has the signature
+  `serving_default`.
 
   Args:
     pipeline: the `Pipeline`.
     sess: a session on its graph.
-    folder: a folder that does not exist yet.
+    folder: the folder to write, which must not exist yet.
     buckets: sub-model → bucket, of those that take part; `None` for a
       sub-model without buckets.
     inputs: name in the signature → `"sub_model.feed"`.
     outputs: name in the signature → `"sub_model.output"`.
-    name: name scope of the path's ops, which are added to the graph.
+    name: name scope of the new ops, which are added to the pipeline's graph.
 
   Raises:
-    ArgumentError: if a name is unknown, there are no outputs, the outputs need
-      a feed that is not among the inputs, or the folder exists.
+    ArgumentError: if a name or bucket is unknown, a read has no source or
+      several, there are no outputs, the outputs need a feed that is not among
+      the inputs, no output depends on an input, or the folder exists.
     GraphError: if the graph is finalized.
   """
   caller = "paths.export"

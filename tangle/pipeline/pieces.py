@@ -29,7 +29,7 @@ class Piece(NamedTuple):
     feeds: name → placeholder that a batch feeds. A batch may omit one that has
       a default.
     outputs: name → tensor that other sub-models may read, of any shape.
-    loss: a scalar to be minimized, or `None`.
+    loss: a scalar to be minimized; `None` if the sub-model has no loss.
     metrics: name → tensor that a step returns, of any shape.
     updates: ops to run once per training step, such as those of the moving
       averages of a batch normalization; with micro-batches, once per
@@ -108,8 +108,8 @@ def check_piece(caller, piece, reads, graph):
     graph: the graph of the pipeline.
 
   Raises:
-    ArgumentError: if it is no `Piece`, or depends on a placeholder that is
-      not among its feeds.
+    ArgumentError: if it is no `Piece`, one of its parts is no dict, or it
+      depends on a placeholder that is neither among its feeds nor read.
     DtypeError: if the loss is not floating, or an output is a handle.
     GraphError: if a tensor belongs to another graph, or a feed may not be fed.
     ShapeError: if the loss is not a scalar.
@@ -189,7 +189,9 @@ def _check_placeholders(caller, piece, reads):
 
 
 def unfed(items, fed):
-  """Lists the placeholders without a default that nothing feeds.
+  """Lists the placeholders that items depend on and that nothing feeds.
+
+  Placeholders with a default are left out.
 
   Args:
     items: tensors of any shapes, variables and ops to be run.
@@ -270,7 +272,8 @@ def common_shape(shapes):
     shapes: at least one `tf.TensorShape`.
 
   Returns:
-    A `tf.TensorShape` with the sizes that all agree on, unknown elsewhere.
+    A `tf.TensorShape` with the sizes that all agree on, unknown elsewhere. Its
+    rank is unknown if their ranks differ or one is unknown.
   """
   shapes = list(shapes)
   first = shapes[0]
@@ -292,7 +295,8 @@ def check_shared_variables(caller, found, graph):
     graph: the graph of the pipeline.
 
   Raises:
-    ArgumentError: if a bucket has a variable that another one lacks.
+    ArgumentError: if the outputs and the loss of one bucket depend on a
+      trainable variable on which those of another do not.
   """
   names = {}
   for bucket, piece in found.items():

@@ -53,10 +53,9 @@ class Pipeline:
     forwards: a cache: plan and fetched names → a `ForwardProgram`.
     timeout_s: the time limit of a run on a cluster, in seconds.
     leftovers: what failed steps may have left in the runtime.
-    left_keys: keys of steps that lost a task; the next step removes their
-      values.
-    drops, takes: `Source` → the op that empties its boundary, or that removes
-      and returns the value on it.
+    left_keys: keys of steps that lost a task; the next step drops their values.
+    drops, takes: `Source` → the op that removes what its boundary has, if any;
+      or the op that removes its value, which must exist.
   """
 
   def __init__(
@@ -106,7 +105,7 @@ class Pipeline:
     sizes: Optional[hints.Sizes] = None,
     device: Optional[str] = None,
   ) -> None:
-    """Adds a sub-model.
+    """Adds a sub-model, whose graphs `Pipeline.build` makes later.
 
     Args:
       name: its name in batches, reads and results.
@@ -119,8 +118,8 @@ class Pipeline:
         list of these: each step reads from the one that takes part.
       pad: feed name → value; arrays for these feeds are padded at their ends
         to the static shape of the bucket's placeholder. Other feeds must fit.
-      bucket_of: a function from the feeds of a batch (name → array) to the
-        bucket; by default the first bucket that they fit.
+      bucket_of: a function from the feeds of a batch (name → array) to one of
+        `buckets`; by default the first bucket that they fit is taken.
       residuals: what is kept between forward and backward, as in `SubModel`.
       recompute, keep, sizes: as in `SubModel`.
       device: the device of its variables, forward and backward ops, residuals,
@@ -130,6 +129,7 @@ class Pipeline:
 
     Raises:
       ArgumentError: if the name is in use or has a dot, a source is unknown,
+        `buckets` is empty, has equal members or has ints that do not ascend,
         the pipeline is built already, or another argument is invalid.
     """
     caller = f"Pipeline.add({errors.show(name)})"
@@ -162,16 +162,18 @@ class Pipeline:
   def build(self) -> None:
     """Builds the forward graphs of all sub-models at all buckets, once.
 
-    `minimize` does this too; call this if the pipeline only runs forward.
+    `minimize`, `forward` and `draw` do this too, unless it is done. If the
+    pipeline only runs forward, call this before you initialize the variables.
 
     Raises:
-      ArgumentError: if a builder does not return a `Piece`, the source of a
-        read is not an output, alternatives make two outputs of one sub-model
+      ArgumentError: if a builder does not return a `Piece`, takes an unknown
+        read or needs a placeholder that is not among its feeds, the source of
+        a read is not an output, alternatives make two outputs of one sub-model
         share a boundary, the buckets of a sub-model differ in more than shapes
         or do not share variables, or `pad` has an unknown name.
       DtypeError: if a read may choose among outputs of several dtypes, an
         output is a handle, or a loss is not floating.
-      GraphError: if a tensor belongs to another graph.
+      GraphError: if a tensor belongs to another graph, or a feed cannot be fed.
       ShapeError: if a loss is not a scalar.
     """
     with self.lock:
@@ -297,14 +299,14 @@ class Pipeline:
     schedule: str = "1f1b",
     simplify_gradients: bool = True,
   ) -> trainer.Trainer:
-    """Builds everything that training needs.
+    """Adds all ops and variables that training needs; runs nothing.
 
     Args:
       optimizer: a `tf.compat.v1.train.Optimizer`, one for all sub-models.
       clip_norm: the global norm, over all sub-models that take part in a step,
         to which gradients are scaled down; `None` does not clip.
       loss_weights: sub-model name → factor of its loss; 1 by default.
-      global_step: a variable to which each step adds 1.
+      global_step: a variable to which each step adds 1; `None` for no counter.
       overlap: whether threads make runs that do not depend on one another, such
         as those of two encoders, at the same time. The results are the same.
         In a monitored or wrapped session the runs are made in turn.
@@ -322,8 +324,9 @@ class Pipeline:
 
     Raises:
       ArgumentError: if no sub-model has a loss, no trainable variable gets a
-        gradient, the update needs a placeholder, or `clip_norm`,
-        `loss_weights`, `global_step`, `micro_batches` or `schedule` is invalid.
+        gradient, the update needs a placeholder, micro-batches do not support
+        a metric or a loop, `optimizer`, `clip_norm`, `loss_weights`,
+        `global_step`, `micro_batches` or `schedule` is invalid, or as `build`.
       CutError: if a sub-model that others read cannot be cut.
       GraphError: if `global_step` belongs to another graph.
     """
@@ -348,16 +351,18 @@ class Pipeline:
       sess: a session on the pipeline's graph.
       batch: sub-model name → feed name → array. Only the sub-models named
         here run; one that needs no feeds is named with an empty dict.
-      fetch: `"sub_model.output"` names to return.
-      with_loss: whether to compute losses and metrics. If not, feeds that only
-        they need, such as labels, may be omitted.
+      fetch: `"sub_model.output"` names to return, of sub-models in the batch.
+      with_loss: whether to compute losses and metrics. If not, the result has
+        none, and feeds that only they need, such as labels, may be omitted.
 
     Returns:
       A `Result`, whose `outputs` has those named by `fetch`.
 
     Raises:
-      ArgumentError: if a name is unknown, or a read has no source.
+      ArgumentError: if a name is unknown, a read has no source or several, or
+        a feed is missing.
       BucketError: if an array fits no bucket.
+      GraphError: if the session runs another graph.
       SessionError: if the session is closed, or a variable has no value.
       TaskLostError: if a task of the cluster is lost.
     """
@@ -373,11 +378,11 @@ class Pipeline:
     """Draws the sub-models, and the boundaries with shapes and bytes.
 
     Args:
-      path: the file to write: `.dot`, for graphviz, `.svg` or `.png`.
+      path: file to write or replace: `.dot`, for graphviz, `.svg` or `.png`.
 
     Raises:
       ArgumentError: if `path` has another ending.
-      MissingPackageError: if a picture is asked for and graphviz is missing.
+      MissingPackageError: if `path` is no `.dot` file and graphviz is missing.
     """
     self.build()
     diagrams_lib.draw(f"Pipeline {self.name!r}: draw", path, self)
@@ -386,7 +391,7 @@ class Pipeline:
     """Lists the static graphs of the pipeline.
 
     Returns:
-      A list of `GraphCount`, one per sub-model and bucket: N + M + ....
+      One `GraphCount` per sub-model and bucket; an empty list before `build`.
     """
     return [
       bucket_graph.GraphCount(node.name, bucket, graph.op_count)

@@ -62,11 +62,13 @@ class Run(NamedTuple):
     kind: `"forward"`, `"backward"`, `"update"`, `"backward and update"`,
       `"forward and backward"` for a sub-model that no other reads, or
       `"joint"` for the one run of a `JointTrainer`.
-    micro_batch: its number; 0 without micro-batches.
+    micro_batch: its number, from 0; 0 also for an update and without
+      micro-batches.
     begin_s: when the client began it, in seconds since 1970.
     end_s: when the client had its results.
     ops: a list of `Op`; `None` if the run is a part of a partial run.
-    fed: name of each fed tensor → shape of its value.
+    fed: name of each fed tensor → shape of its value; empty if the run is a
+      part of a partial run.
   """
 
   sub_model: Optional[str]
@@ -88,7 +90,8 @@ class Profile:
   Attributes:
     runs: a list of `Run`, in the order in which they began.
     residuals: sub-model → its `Residuals`, of those with a backward run. Sizes
-      are those of this step, or of its first micro-batch.
+      are those of this step, or of its first micro-batch. Empty for a
+      `JointTrainer`.
     result: the `Result` of the step.
   """
 
@@ -139,7 +142,7 @@ class Profile:
     are placed by the clocks of these machines.
 
     Args:
-      path: the JSON file to write.
+      path: the JSON file to write; an existing file is replaced.
 
     Raises:
       FileError: if the file cannot be written.
@@ -248,7 +251,7 @@ def take(pipeline, sess, program, passes, given, steps):
     program: a `Program` of training steps.
     passes: sub-model → `Pass`.
     given: sub-model → the arrays to feed.
-    steps: the number of steps.
+    steps: the number of steps, each of which updates the variables.
 
   Returns:
     A `Profile`.

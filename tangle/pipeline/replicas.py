@@ -65,7 +65,10 @@ class Replicas:
     devices: Optional[Sequence[Optional[str]]] = None,
     **settings: Any,
   ) -> None:
-    """Adds the replicas of a sub-model.
+    """Adds the replicas of a sub-model, whose graphs are built later.
+
+    `Pipeline.build` raises an `ArgumentError` if the replicas do not share
+    their variables, or a piece with a loss has a feed named `share`.
 
     Args:
       name: the name of the sub-model in `divide` and in reads.
@@ -142,19 +145,20 @@ class Replicas:
     return build_replica
 
   def divide(self, batch: hints.Batch) -> Dict[str, Dict[str, Any]]:
-    """Divides a batch among the replicas.
+    """Divides a batch among the replicas; builds the pipeline if necessary.
 
     Args:
       batch: sub-model → feed name → array, with the batch as the first axis.
-        Scalars go to all replicas.
+        Scalars go to all replicas. Sub-models have the names given to `add`.
 
     Returns:
-      A batch for `Trainer.step` and `Pipeline.forward`. Rows are divided as
-      equally as possible, in their order.
+      A batch for `Trainer.step` and `Pipeline.forward`, with the names of the
+      replicas. Rows are divided as equally as possible, in their order. The
+      feeds of a replica with a loss get its fraction of the rows as `share`.
 
     Raises:
-      ArgumentError: if a name is unknown, arrays differ in their number of
-        rows, or there are fewer rows than replicas.
+      ArgumentError: if the name of a sub-model is unknown, arrays differ in
+        their number of rows, or there are fewer rows than replicas.
     """
     self.pipeline.build()
     rows = self._count_rows(batch)

@@ -56,12 +56,14 @@ class Result(NamedTuple):
   Attributes:
     loss: the sum of the losses, weighted in a training step; `None` if there
       are none.
-    losses: sub-model → its own loss.
-    metrics: sub-model → metric name → array.
-    buckets: sub-model → the bucket that was picked.
-    outputs: `"sub_model.output"` → array, for the names in `fetch`.
+    losses: sub-model → its own loss, unweighted, for those that have a loss.
+    metrics: sub-model → metric name → array. Each sub-model that ran is a key;
+      its dict is empty without metrics.
+    buckets: sub-model → the bucket that was picked; `None` if it has none.
+    outputs: `"sub_model.output"` → array, for the names in `fetch`; empty after
+      a training step.
     global_norm: the norm of all gradients before clipping; `None` without
-      clipping.
+      clipping or without gradients.
   """
 
   loss: Optional[float]
@@ -79,7 +81,7 @@ def make_plan(pipeline, batch, needed=None):
     pipeline: the `Pipeline`.
     batch: sub-model name → feed name → array.
     needed: a function of a sub-model's name that returns the names of the feeds
-      that it needs; all by default.
+      that it needs; by default it needs all placeholders without a default.
 
   Returns:
     A `Plan`, and a dict: sub-model → the arrays to feed, one for each of its
@@ -155,7 +157,8 @@ def choose_sources(pipeline, names):
     names: names of sub-models.
 
   Returns:
-    A dict, in the order of the pipeline: sub-model → read name → `Source`.
+    A dict: sub-model → read name → `Source`. Its order is that of the pipeline,
+    whatever the order of `names`.
 
   Raises:
     ArgumentError: if a name is unknown, or a read has no source or several.
@@ -180,10 +183,12 @@ def fetches_of(active, with_loss=True, own=None):
   Args:
     active: an `Active`.
     with_loss: whether losses and metrics are among them.
-    own: a function from a tensor or op to the one to fetch in its place.
+    own: a function from a tensor or op to the one to fetch in its place; by
+      default each is fetched itself.
 
   Returns:
-    A dict.
+    A dict: `loss`, a list of one tensor or none; `metrics`, name → tensor; and
+    `puts`, a list of ops.
   """
   piece = active.graph.piece
   own = own or (lambda item: item)
@@ -203,7 +208,7 @@ def training_fetches(active, current):
     current: its `Pass`, `None` if it has none.
 
   Returns:
-    A dict.
+    The dict of `fetches_of` with two more lists of ops, `updates` and `pass`.
   """
   own = None if current is None else current.own
   fetches = fetches_of(active, own=own)
@@ -248,10 +253,10 @@ def make_result(found, weights, buckets, outputs=None, global_norm=None):
   Args:
     found: sub-model → its fetched `loss`, a list of one or none, and
       `metrics`.
-    weights: sub-model → factor of its loss.
+    weights: sub-model → factor of its loss; 1 for those that are left out.
     buckets: sub-model → bucket.
-    outputs: `Result.outputs`.
-    global_norm: the norm of the gradients.
+    outputs: `Result.outputs`; `None` for an empty dict.
+    global_norm: the norm of the gradients, or `None`.
 
   Returns:
     A `Result`.
@@ -270,7 +275,9 @@ def make_result(found, weights, buckets, outputs=None, global_norm=None):
 
 @contextlib.contextmanager
 def explained(caller, sess, fed):
-  """Explains errors of a batch's runs, where that can be done.
+  """A context that explains TensorFlow's errors, where that can be done.
+
+  Other errors pass unchanged.
 
   Args:
     caller: the name that error messages begin with.

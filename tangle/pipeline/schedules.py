@@ -122,7 +122,7 @@ def order_of(count, ahead):
     ahead: the number of forward runs before the first backward run.
 
   Returns:
-    Pairs of a bool, whether the run is backward, and the micro-batch.
+    Pairs of a bool, whether the run is backward, and the micro-batch, from 0.
   """
   found = [(False, m) for m in range(min(ahead, count))]
   for m in range(count):

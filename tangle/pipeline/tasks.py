@@ -43,7 +43,8 @@ def run_in_turn(tasks, call):
     call: a function that does the `work` of a task.
 
   Returns:
-    A list of what `call` returned, one for each task.
+    A list of what `call` returned, in the order of `tasks`. An error of `call`
+    ends it.
   """
   return [call(task.work) for task in tasks]
 
@@ -62,10 +63,11 @@ def run_at_once(tasks, call, pool, takes_part=True):
     takes_part: whether the calling thread does tasks, too.
 
   Returns:
-    A list of what `call` returned, one for each task.
+    A list of what `call` returned, in the order of `tasks`.
 
   Raises:
-    BaseException: what `call` raised, for the first that failed.
+    BaseException: what `call` raised, for the first that failed; the results of
+      the other tasks are lost.
   """
   return _Progress(tasks, call, pool).run(takes_part)
 

@@ -29,12 +29,13 @@ class Trainer:
 
   A step runs the sub-models forward in order, and keeps the residuals of those
   that others read. Then it runs them backward in the opposite order. The last
-  backward run applies all gradients at once. The result is that of the joint
-  graph.
+  backward run applies all gradients at once; with micro-batches, a separate run
+  does. The result is that of the joint graph.
 
   Attributes:
     pipeline: the `Pipeline`.
-    variables: the trainable variables of all sub-models.
+    variables: the trainable variables that get a gradient when all sub-models
+      take part, in the order in which they were made.
   """
 
   def __init__(
@@ -86,8 +87,8 @@ class Trainer:
     """Records the runs of later steps with micro-batches.
 
     Args:
-      timeline: a list to which a `micro_batches.Ran` is appended when a run
-        ends; `None` to stop recording.
+      timeline: a list to which later calls of `step` append a
+        `micro_batches.Ran` when a run ends; `None` to stop recording.
 
     Raises:
       ArgumentError: if the trainer has no micro-batches.
@@ -106,7 +107,7 @@ class Trainer:
     ops can be added to a finalized graph, such as one of a
     `tf.train.MonitoredTrainingSession`: call this before for each set of
     sub-models that batches will have. The set of all sub-models is prepared
-    from the start.
+    from the start. Nothing is added for a set that is already prepared.
 
     Args:
       sub_models: the names of the sub-models in such a batch.
@@ -114,6 +115,7 @@ class Trainer:
     Raises:
       ArgumentError: if a name is unknown, a read has no source or several, or
         no trainable variable gets a gradient.
+      GraphError: if ops are missing and the graph is finalized.
     """
     runs.choose_sources(self.pipeline, sub_models)
     self._build(sub_models)
@@ -286,7 +288,9 @@ class Trainer:
     return self._updates[cache_key]
 
   def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
-    """Trains on one batch.
+    """Trains on one batch; losses are those from before the update.
+
+    The first batch with a new set of sub-models adds ops; see `prepare`.
 
     Args:
       sess: a session on the pipeline's graph.
@@ -298,8 +302,9 @@ class Trainer:
       A `Result`.
 
     Raises:
-      ArgumentError: if a name is unknown, a read has no source, no sub-model
-        that takes part has a loss, or no variable gets a gradient.
+      ArgumentError: if a name is unknown, a feed is missing, a read has no
+        source or several, no sub-model that takes part has a loss, no variable
+        gets a gradient, or the batch cannot be divided into micro-batches.
       BucketError: if an array fits no bucket.
       CallError: if a monitored session has replaced its session during the
         step; repeat the step.
@@ -321,7 +326,7 @@ class Trainer:
   def profile(
     self, sess: hints.Session, batch: hints.Batch, steps: int = 2
   ) -> profiles.Profile:
-    """Makes traced steps on a batch, each with its update.
+    """Makes traced steps on one batch; each updates the variables.
 
     Args:
       sess: a session on the pipeline's graph.
@@ -333,7 +338,8 @@ class Trainer:
       `write(path)` for a trace that chrome://tracing shows.
 
     Raises:
-      ArgumentError: if `steps` is not a positive int. Otherwise as `step`.
+      ArgumentError: if `steps` is not a positive int. Otherwise as `step`, but
+        errors that TensorFlow raises in a run are not explained.
     """
     caller = f"Pipeline {self.pipeline.name!r}: profile"
     batches.check(caller, "profile(sess, batch)", self.pipeline, sess, batch)

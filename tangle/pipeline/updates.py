@@ -32,7 +32,7 @@ class Update(NamedTuple):
       others: other ops of that run.
 
     Returns:
-      A dict.
+      A dict: `update`, a list of ops; and `norm`, a list of the norm or empty.
     """
     norm = [] if self.norm is None else [self.norm]
     return {"update": [self.op, *others], "norm": norm}
@@ -61,7 +61,8 @@ def check_settings(pipeline, clip_norm, loss_weights):
     loss_weights: sub-model name → weight.
 
   Raises:
-    ArgumentError: if the norm is not positive, or a weight is not a number.
+    ArgumentError: if `clip_norm` is a string or a number that is not positive,
+      or a weight is not a number. The value of a tensor is not checked.
   """
   is_text = isinstance(clip_norm, (str, bytes))
   if is_text or (isinstance(clip_norm, numbers.Real) and not clip_norm > 0):
@@ -155,7 +156,8 @@ def parts_of(passes, apart=False):
     apart: whether a separate run applies them.
 
   Returns:
-    A list of `Part`.
+    A list of `Part` in the order of `passes`, of those with gradients of
+    variables.
   """
   backward = (name for name, p in passes.items() if p.backward is not None)
   closing = None if apart else next(backward, None)
@@ -185,7 +187,8 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
   Args:
     pipeline: the `Pipeline`.
     parts: a list of `Part`.
-    variables: the variables that have gradients.
+    variables: the variables that have gradients; the optimizer may add its
+      slot variables for them.
     optimizer: a `tf.compat.v1.train.Optimizer`.
     clip_norm: the global norm to which gradients are scaled down, or `None`.
     global_step: a variable to which 1 is added, or `None`.
@@ -194,7 +197,8 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
     An `Update`.
 
   Raises:
-    ArgumentError: if the update needs a placeholder.
+    ArgumentError: if the update needs a placeholder that no step feeds. The
+      ops stay in the graph.
   """
   found = _gather(pipeline, parts)
   totals = []
