@@ -31,7 +31,7 @@ class Restored(NamedTuple):
     step: how many steps had been done.
     score: the validation score at this step, lower is better; `None` if
       unknown.
-    state: the state that was saved with the weights.
+    state: the state that was saved with the weights; `None` if none was.
     prefix: what `tf.train.Saver().restore` takes.
   """
 
@@ -61,7 +61,7 @@ class Checkpoints:
     part: bool = False,
     name: str = "checkpoints",
   ) -> None:
-    """Adds the ops that save and restore to the default graph.
+    """Adds the ops that save and restore to the graph of the variables.
 
     Args:
       folder: created when the first checkpoint is written.
@@ -126,7 +126,7 @@ class Checkpoints:
       step: how many steps had been done.
 
     Returns:
-      A path, whether or not the checkpoint exists.
+      An absolute path, whether or not the checkpoint exists.
     """
     return os.path.join(self.folder, f"step-{step:08d}")
 
@@ -147,7 +147,8 @@ class Checkpoints:
       step: how many steps have been done.
       state: other state needed to resume: dicts, lists, strings, numbers, bools
         and `None`.
-      score: the validation score of these weights, lower is better.
+      score: the validation score of these weights, lower is better; `None` or
+        NaN for no score.
 
     Returns:
       The path prefix that `tf.train.Saver().restore` takes.
@@ -234,7 +235,7 @@ class Checkpoints:
       sess: a session; all variables get their values.
 
     Returns:
-      A `Restored`, or `None` if there is no checkpoint yet.
+      A `Restored`; `None` if there is no checkpoint, and nothing is restored.
 
     Raises:
       TrainingError: if all checkpoints are damaged, or if the newest undamaged
@@ -243,7 +244,7 @@ class Checkpoints:
     return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
 
   def restore_best(self, sess: hints.Session) -> Optional[Restored]:
-    """Restores the checkpoint with the lowest score that is not damaged.
+    """Restores the undamaged checkpoint with the lowest score.
 
     Args:
       sess: a session; all variables get their values.
@@ -252,8 +253,8 @@ class Checkpoints:
       A `Restored`, or `None` if there is no checkpoint with a score.
 
     Raises:
-      TrainingError: if all checkpoints with a score are damaged, or if the best
-        undamaged one does not fit the variables.
+      TrainingError: if no undamaged checkpoint has a score and some checkpoint
+        is damaged, or if the best undamaged one does not fit the variables.
     """
     scores = self._scores()
     known = [step for step in scores if scores[step] is not None]

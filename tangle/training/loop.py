@@ -41,12 +41,13 @@ class Outcome(NamedTuple):
   """How a run ended.
 
   Attributes:
-    step: how many steps have been done.
+    step: how many steps have been done, including earlier runs.
     reason: `"max_steps"`; `"patience"`; `"data"`: there are no more batches; or
       `"interrupted"`: by a signal.
     loss: the loss of the last step; `None` if there was no step.
-    best_score: the lowest validation score; `None` without validation.
-    best_step: the step of the best score.
+    best_score: the lowest validation score; `None` if there is none or all are
+      NaN.
+    best_step: the step of the best score; `None` if there is no best score.
     resumed_from: the step from which this run resumed; `None` for a new run.
     seconds: the time spent on training, including earlier runs.
     signal: name of the signal that ended the run; `None` if no signal did.
@@ -77,14 +78,14 @@ def train(
     trainer: an object with `step(sess, batch)`, such as a `Trainer`.
     source: a source of batches, see `sources`.
     out_dir: the folder of the run.
-    max_steps: the step at which to stop.
+    max_steps: the step at which to stop, including steps of earlier runs.
     **settings: the other arguments of `Loop`.
 
   Returns:
     An `Outcome`.
 
   Raises:
-    TrainingError: see `Loop.run`.
+    TangleError: as `Loop` and `Loop.run`.
   """
   return Loop(sess, trainer, source, out_dir, max_steps, **settings).run()
 
@@ -136,7 +137,7 @@ class Loop:
     reopen_s: float = 600.0,
     locked: bool = False,
   ) -> None:
-    """Adds the checkpoint ops to the graph, which must be complete.
+    """Adds ops to the graph, which must be complete; writes no file.
 
     Args:
       sess: a session whose variables are initialized. Restoring a checkpoint
@@ -146,7 +147,7 @@ class Loop:
         `global_norm`.
       source: a source of batches, see `sources`.
       out_dir: the folder of the run. A run that is already there is resumed.
-      max_steps: the step at which to stop.
+      max_steps: the step at which to stop, including steps of earlier runs.
       feeds: a function `feeds(batch, step)` that returns the argument for
         `trainer.step`, with `step` the number of steps done; by default the
         batch. Use it to feed a `determinism.step_seed`.
@@ -163,13 +164,14 @@ class Loop:
       checkpoint_every_s: seconds between checkpoints; `None` for none by time.
         A checkpoint is also written at the beginning, at each validation with a
         new best score, and at the end.
-      keep: how many checkpoints to keep, besides the best.
+      keep: how many of the newest checkpoints to keep, besides the best; has no
+        effect if `checkpoints` is given.
       measure: as in `meters.Meter`.
       label: as in `meters.Meter`.
       with_perplexity: whether reports include perplexities.
-      extra: a dict of further objects to save in checkpoints, such as one with
-        a random generator. Each has `state()` and `restore(state)`.
-      checkpoints: a `Checkpoints`; by default a new one.
+      extra: a dict from names to further objects to save in checkpoints, such
+        as one with a random generator. Each has `state()` and `restore(state)`.
+      checkpoints: a `Checkpoints`; by default one in the folder `checkpoints`.
       progress: called as `progress(step, max_steps, result)` after each step;
         see `progress.Bar`.
       report: called with lines of text; by default they are logged.
@@ -222,7 +224,8 @@ class Loop:
     """Runs to the end, from the newest checkpoint if there is one.
 
     The first SIGINT or SIGTERM ends the run after the current step, with a
-    checkpoint; the second ends it at once.
+    checkpoint; the second ends it at once. Signals are handled only if this is
+    called in the main thread.
 
     Returns:
       An `Outcome`.

@@ -72,16 +72,16 @@ class Meter:
   def figures(
     self, prefix: str = "", with_perplexity: bool = True
   ) -> Dict[str, Any]:
-    """Returns the means.
+    """Returns the means; does not reset them.
 
     Args:
-      prefix: put before each name.
+      prefix: put before each name of the outer dict.
       with_perplexity: whether to include perplexities.
 
     Returns:
       A dict: `loss`, `perplexity`, and `buckets`, which maps each bucket that
       was added, sorted by name, to a dict of `loss`, `perplexity` and `count`.
-      What has a count of zero is left out.
+      What has a count of zero is left out; `buckets` may be an empty dict.
     """
 
     def describe(mean):
@@ -104,11 +104,11 @@ class Meter:
     self._sums = {}
 
   def state(self) -> hints.State:
-    """Returns the state to save in a checkpoint."""
+    """Returns the state for a checkpoint: bucket → `[total, count]`."""
     return {bucket: list(sums) for bucket, sums in self._sums.items()}
 
   def restore(self, state: Mapping[str, Any]) -> None:
-    """Resumes from a state.
+    """Replaces the sums by those of a state.
 
     Args:
       state: what `state` returned.
@@ -136,7 +136,8 @@ def per_symbol(
     count: name of the metric with the number of losses, likewise.
 
   Returns:
-    A function, for `Meter(measure=...)`.
+    A function from a `Result` to the sums of the two metrics, for
+    `Meter(measure=...)`.
   """
 
   def measure(result):
@@ -153,8 +154,8 @@ def label_buckets(result: Any) -> str:
     result: a `Result`, whose `buckets` is a dict from sub-model to bucket.
 
   Returns:
-    The buckets in the order of the sub-models, joined by `x`, leaving out
-    `None`; `"all"` if none is left.
+    The buckets in the order of the dict, joined by `x`, leaving out `None`. The
+    members of a tuple are joined by `-`. `"all"` if no bucket is left.
   """
   buckets = getattr(result, "buckets", None) or {}
   named = [

@@ -20,7 +20,7 @@ def state(parts, loss, position):
     position: the position of the stream of batches.
 
   Returns:
-    A dict, for `restore`.
+    A dict with the keys `position`, `loss` and `parts`, for `restore`.
   """
   found = {name: part.state() for name, part in parts.items()}
   return {"position": position, "loss": loss, "parts": found}

@@ -49,7 +49,7 @@ class Bar:
     Args:
       step: how many steps have been done.
       max_steps: how many there will be at most.
-      result: the result of the last step.
+      result: the result of the last step, with a number `loss`.
       note: further text to show, such as the throughput.
     """
     bar = self._bar
@@ -75,7 +75,7 @@ class Bar:
     self._bar.update(done - self._bar.n)
 
   def write(self, text: str) -> None:
-    """Prints a line above the bar.
+    """Prints a line above the bar, or alone if there is no terminal.
 
     Args:
       text: the line.

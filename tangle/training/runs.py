@@ -47,7 +47,7 @@ def started(out_dir, settings, data=None, texts=None, report=None):
       on.
     data: name → digest of the training and validation data.
     texts: file name → text, such as vocabularies. They are written into the
-      folder.
+      folder when the run is started, and compared when it is resumed.
     report: called with a line of text if versions differ; by default it is
       printed.
 

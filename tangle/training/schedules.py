@@ -158,7 +158,7 @@ class Plateau:
     self._losses = (self._losses + [float(loss)])[-self._window :]
 
   def state(self) -> hints.State:
-    """Returns the rate and the last losses."""
+    """Returns a dict with `rate`, a float, and `losses`, the last losses."""
     return {"rate": self._rate, "losses": list(self._losses)}
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -203,7 +203,7 @@ class WarmUp:
     return self._schedule.rate(step) * min((step + 1) / self._steps, 1.0)
 
   def report(self, loss: float) -> None:
-    """Passes the loss to the schedule.
+    """Passes the loss to the wrapped schedule.
 
     Args:
       loss: the mean loss since the last report.
@@ -211,7 +211,7 @@ class WarmUp:
     self._schedule.report(loss)
 
   def state(self) -> hints.State:
-    """Returns the state of the schedule."""
+    """Returns the state of the wrapped schedule."""
     return self._schedule.state()
 
   def restore(self, state: Mapping[str, Any]) -> None:
@@ -242,13 +242,16 @@ class LearningRate:
     variable: Optional[hints.Variable] = None,
     name: str = "learning_rate",
   ) -> None:
-    """Adds the variable and its assign op to the default graph.
+    """Adds the ops that read and set the variable to its graph.
+
+    A new variable is added to the default graph; its initial value is the rate
+    of step 0. A given variable is not set before `update`.
 
     Args:
       schedule: the schedule.
       variable: a scalar variable to hold the rate, for a model whose variables
         must have certain names; by default a new float32 variable.
-      name: name of the new variable, and of the name scope of the ops.
+      name: name of the new variable; the ops are in the scope `<name>_assign`.
 
     Raises:
       ShapeError: if `variable` is not a scalar.
@@ -297,7 +300,7 @@ class LearningRate:
     return float(wanted)
 
   def state(self) -> hints.State:
-    """Returns a dict with the kind and the state of the schedule."""
+    """Returns a dict with `kind` and `state`, those of the schedule."""
     return {"kind": _kind(self.schedule), "state": self.schedule.state()}
 
   def restore(self, state: Mapping[str, Any]) -> None:

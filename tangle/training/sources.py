@@ -58,7 +58,8 @@ class Epochs:
         and `epoch(n, start)`, an iterator over the batches of epoch n that
         skips the first `start`. Its batches must depend on n only. It may have
         `digest()`, a number that differs for other batches.
-      epochs: how many epochs to draw; no limit by default.
+      epochs: how many epochs to draw, counted from epoch 0 even if a run
+        resumes; no limit by default.
 
     Raises:
       ArgumentError: if `batches` lacks one of these methods, or an epoch has no
@@ -87,7 +88,8 @@ class Epochs:
         beginning.
 
     Returns:
-      An iterator over batches with the attribute `position`.
+      An iterator over batches. Its attribute `position` is a dict with the keys
+      `epoch`, `batch` and `plan`.
 
     Raises:
       DataError: if the position belongs to other batches, or does not exist.
@@ -141,8 +143,8 @@ class _EpochStream:
 class Alternate:
   """Alternates between the batches of several sources, each with its name.
 
-  A stream yields pairs (name, batch). It ends when the source whose turn it is
-  has ended.
+  A stream yields pairs (name, batch), in the order of the sources. It ends when
+  the source whose turn it is has ended, even if others have batches left.
   """
 
   def __init__(self, sources: Mapping[str, Any]) -> None:
@@ -168,10 +170,12 @@ class Alternate:
         beginning.
 
     Returns:
-      An iterator over pairs (name, batch) with the attribute `position`.
+      An iterator over pairs (name, batch). Its attribute `position` is a dict
+      with the keys `turn` and `streams`.
 
     Raises:
-      DataError: if the position belongs to other sources, or does not exist.
+      DataError: if the position belongs to sources of other names or in another
+        order, or does not exist.
     """
     if position is None:
       position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
@@ -234,7 +238,7 @@ class RandomNumbers:
     self.rng = np.random.RandomState(seed)
 
   def state(self) -> hints.State:
-    """Returns the state of the generator."""
+    """Returns the state of the generator, a dict of JSON values."""
     kind, words, place, has_gauss, gauss = self.rng.get_state()
     return {
       "kind": kind,

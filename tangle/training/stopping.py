@@ -7,8 +7,8 @@ class Patience:
   """Counts the validations since the best one.
 
   Attributes:
-    best: the lowest score so far; `None` before the first validation.
-    best_step: the step of the best score.
+    best: the lowest score so far; `None` before the first that is not NaN.
+    best_step: the step of the best score; `None` as long as `best` is.
     waited: how many validations there have been since.
   """
 

@@ -40,7 +40,7 @@ class Summaries:
     report: Callable[[str], Any] = print,
     texts: Optional[Mapping[str, Any]] = None,
   ) -> None:
-    """Opens a file, and writes graph and texts if the folder has none yet.
+    """Opens a file, and writes graph and texts if the run has none there yet.
 
     Args:
       folder: created if missing.
@@ -123,6 +123,7 @@ class Summaries:
       figures: a dict from names to numbers; to texts in Markdown; to tables,
         which are lists of dicts with the same keys; or to dicts of these, whose
         names are joined by `/`. All else, and what is not finite, is skipped.
+        Nothing is written after `close` or after an error.
     """
     parts = {TRAIN: {}, VALIDATION: {}}
     for tag, value in figures.items():
