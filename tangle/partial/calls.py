@@ -41,8 +41,7 @@ class ResidualSet:
     standing: names of constants that the backward passes read in place.
     repeated: names of tensors that the backward passes recompute.
     recomputed: a dict whose keys are the forward ops that they rerun, in order.
-    predicted: predicted bytes of the kept tensors, `None` if not predicted.
-    stacks: as in `Residuals`.
+    predicted, stacks: as `predicted_bytes` and `stacks` of `Residuals`.
     open: the `Kept` of all calls that may hold something in the runtime.
     lost: those `Kept` whose call nobody refers to any more.
   """
@@ -108,12 +107,12 @@ class ResidualSet:
 class Call:
   """One forward run that allows one backward run.
 
-  A call ends with `backward`, `run` or `discard`, whichever comes first. Used
-  as a context manager, a call that is still open at the end of the block is
-  discarded.
+  A call ends with `backward`, `run` or `discard`, whichever comes first, also
+  if the session run fails; refused arguments leave it open. Used as a context
+  manager, a call that is still open at the end of the block is discarded.
 
   Attributes:
-    outputs: the fetched outputs, in order.
+    outputs: the fetched outputs, arrays in the order of `SubModel.outputs`.
   """
 
   def __init__(
@@ -161,9 +160,8 @@ class Call:
     """Runs the backward pass alone and ends the call.
 
     Args:
-      upstream: one upstream gradient per output: an array of the shape and
-        dtype of the output, or `None` for an output that the loss does not
-        use.
+      upstream: one upstream gradient per output: an array of its shape and
+        dtype, or `None` for an output that the loss does not use.
       sess: the session of the forward run. If given, it is checked.
 
     Returns:
@@ -171,8 +169,10 @@ class Call:
       no gradient, `IndexedSlicesValue` where it is sparse.
 
     Raises:
-      CallError: if the call has ended, or `sess` is another session.
-      ArgumentError: if there is not one upstream gradient per output.
+      CallError: if the call has ended, `sess` is another session, or, with
+        `store="session"`, `forward` was not given the outputs in use.
+      ArgumentError: if `upstream` has not one item per output, or only `None`.
+      GraphError: if the graph is finalized and lacks this backward pass.
       ShapeError: if one has another shape than its output.
       DtypeError: if one has another dtype, or its output is not floating.
     """

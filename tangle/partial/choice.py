@@ -33,8 +33,9 @@ class Policy(NamedTuple):
 
   Attributes:
     residuals: the policy.
-    recompute: a predicate: which tensors besides cheap ones may be recomputed.
-    keep: a predicate: which tensors may not be recomputed.
+    recompute: a predicate: which tensors besides cheap ones may be recomputed;
+      `None` for no others.
+    keep: a predicate: which tensors may not be recomputed; `None` for none.
     sizes: how to find the bytes of tensors, as for `sizes.of`.
   """
 

@@ -31,7 +31,7 @@ def draw(caller, path, piece, residuals, recomputed):
 
   Args:
     caller: the name that error messages begin with.
-    path: the file to write, which ends with `.dot`, `.svg` or `.png`.
+    path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
     piece: a `split.Split`.
     residuals: its `Residuals`.
     recomputed: the forward ops that the backward pass reruns.
@@ -49,7 +49,7 @@ def write(caller, path, make_text):
 
   Args:
     caller: the name that error messages begin with.
-    path: the file to write, which ends with `.dot`, `.svg` or `.png`.
+    path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
     make_text: a function that returns the picture in graphviz's language.
 
   Raises:

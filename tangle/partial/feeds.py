@@ -17,7 +17,8 @@ def take(caller, feed_dict, graph, repeated, find=None):
     feed_dict: a dict as `tf.Session.run` takes it.
     graph: the graph of the session.
     repeated: names of tensors that the backward pass recomputes.
-    find: a function from tensor to the tensor that is fed in its place.
+    find: a function from tensor to the tensor that is fed in its place; `None`
+      if each tensor is fed itself.
 
   Returns:
     A dict from tensor to array, or to the fed value if that is no array.
@@ -26,8 +27,9 @@ def take(caller, feed_dict, graph, repeated, find=None):
     GraphError: if a tensor belongs to another graph, may not be fed, is in
       `repeated`, or TensorFlow's graph optimizer would ignore the feed.
     ShapeError: if an array does not fit its tensor.
-    DtypeError: as `convert`.
-    ArgumentError: as `flat`.
+    DtypeError: if the dtype of a tensor cannot represent its values.
+    ArgumentError: if `feed_dict` is no dict, or a key is a resource variable or
+      not the name of a tensor.
   """
   # The runtime may use a fed array in place (measured on 1.15 and 2.21); a
   # later change of the array would then change a residual.
@@ -83,11 +85,12 @@ def flat(feed_dict, graph, caller="forward"):
     caller: the name that error messages begin with.
 
   Returns:
-    A list of pairs of tensor and value.
+    A list of pairs of tensor and value, in the order of `feed_dict`. A sparse
+    tensor gives a pair for each of its parts. No value is converted.
 
   Raises:
-    ArgumentError: if it is no dict, or a key is a resource variable or not the
-      name of a tensor.
+    ArgumentError: if `feed_dict` is no dict, or a key is a resource variable or
+      not the name of a tensor.
   """
   if not hasattr(feed_dict, "items"):
     remedy = "Give {placeholder: array}"
@@ -285,11 +288,12 @@ def _is_row(value):
 
 
 def fill_rows(value, lengths, filler):
-  """Returns nested lists, each filled up at its end.
+  """Returns nested lists, each filled up at its end; `value` is not changed.
 
   Args:
     value: nested lists, tuples or arrays of different lengths.
-    lengths: the length on each axis.
+    lengths: the length on each axis, at least that of each list; if empty,
+      `value` itself is returned.
     filler: the number to fill with.
   """
   if not lengths:

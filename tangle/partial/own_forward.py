@@ -36,8 +36,12 @@ def settle(piece, fetched=(), in_one_run=False):
     in_one_run: whether residuals stay in the run that makes them.
 
   Returns:
-    A `split.Split`, `piece` itself if it needs no copy, and the
-    `cloning.Clone`, or `None`.
+    A `split.Split` of the copy, and its `cloning.Clone`; if `piece` needs no
+    copy, `piece` itself and `None`, and nothing is added to the graph.
+
+  Raises:
+    CutError: if a copy is needed, and a gradient flows through a loop or
+      conditional that has an op with a `tf.custom_gradient` in it.
   """
   wanted = piece.outputs + list(fetched)
   run = walk.ancestors(wanted, control=True)
@@ -168,7 +172,7 @@ def differentiate_in_one_run(piece, copy, upstream, has_run=False):
 
   Args:
     piece: a `split.Split` that `settle` returned.
-    copy: its `cloning.Clone`, or `None`.
+    copy: the `cloning.Clone` that `settle` returned, or `None`.
     upstream: as for `Split.differentiate`.
     has_run: whether the copy may have run already.
 

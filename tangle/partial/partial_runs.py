@@ -99,7 +99,7 @@ def without_interrupts(function):
     function: a function without arguments.
 
   Returns:
-    What it returns.
+    What `function` returns. An exception that it raises is raised here.
   """
   if threading.current_thread() is not threading.main_thread():
     return function()

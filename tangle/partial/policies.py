@@ -12,12 +12,18 @@ MIN_CUT = "min_cut"
 
 
 class Budget(NamedTuple):
-  """A memory limit for residuals: between `"frontier"` and `"min_cut"`.
+  """A memory limit for the residuals of a sub-model, for its `residuals=`.
+
+  The sub-model keeps what `"frontier"` keeps if that is within the limit, and
+  otherwise recomputes few ops to stay within it. It raises a `CutError` if the
+  limit is below the bytes that `"min_cut"` keeps, and an `ArgumentError` unless
+  exactly one of the two attributes is given.
 
   Attributes:
-    bytes: the limit in bytes, without values of variables; or `None`.
-    fraction: the largest fraction of the bytes that `"frontier"` keeps, from 0
-      to 1; or `None`.
+    bytes: the limit in bytes, 0 or more, without values of variables; `None` if
+      `fraction` is given.
+    fraction: the limit as a fraction, 0 to 1, of the bytes that `"frontier"`
+      keeps; `None` if `bytes` is given.
   """
 
   bytes: Optional[int] = None
@@ -105,8 +111,8 @@ def everything(ops, graph):
     graph: a `tf.Graph`.
 
   Returns:
-    A list of the tensors that may be fetched and fed: not handles of resources,
-    and nothing inside TensorFlow 1 style loops.
+    A list of the tensors that may be fetched and fed, in the order of `ops`:
+    no handles of resources, and nothing inside TensorFlow 1 style loops.
   """
   skipped = (tf1.resource, tf1.variant)
   return [

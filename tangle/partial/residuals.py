@@ -19,8 +19,8 @@ class Residual(NamedTuple):
     op_type: type of the op that makes it.
     dtype: its `tf.DType`.
     shape: its static `tf.TensorShape`.
-    bytes: its size in bytes: by the static shape, else by the first run;
-      `None` before that, and for variants and strings.
+    bytes: its size in bytes: by the static shape, else by the first forward
+      run of the sub-model; `None` before that, and for variants and strings.
     variable: the name of the variable whose memory it shares, so that it takes
       no memory of its own until the variable changes; `None` for all others,
       such as copies of reference variables.
@@ -60,7 +60,10 @@ class Residuals(Tuple[Residual, ...]):
 
   @property
   def bytes(self) -> int:
-    """The sum of the known sizes, in bytes, without values of variables."""
+    """The sum of the known sizes, in bytes, without values of variables.
+
+    A residual whose size is not known counts as 0.
+    """
     return sum(r.bytes or 0 for r in self if not r.is_variable)
 
   @property
@@ -114,13 +117,13 @@ def describe(kept, measured=None, recomputed=(), predicted=None, stacks=0):
   Args:
     kept: tensors of any shapes.
     measured: a dict from tensor name to its shape in a run, for tensors whose
-      shape is not known statically.
+      shape is not known statically; `None` if there was no run.
     recomputed: the forward ops that run again.
-    predicted: the predicted bytes, or `None`.
+    predicted: the predicted bytes; `None` if they were not predicted.
     stacks: what `count_stacks` returned.
 
   Returns:
-    A `Residuals`.
+    A `Residuals`, in the order of `kept`.
   """
   measured = measured or {}
   records = []
@@ -170,7 +173,15 @@ def needs_measuring(tensor):
 
 
 def static_bytes(tensor):
-  """Returns the size of `tensor` in bytes, `None` if it is not static."""
+  """Returns the size of `tensor` in bytes by its static shape.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    An int; `None` if the shape is not fully known, and for strings, variants
+    and resources.
+  """
   if not _has_size(tensor) or not tensor.shape.is_fully_defined():
     return None
   return tensor.shape.num_elements() * tensor.dtype.size

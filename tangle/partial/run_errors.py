@@ -85,6 +85,9 @@ def check_session(caller, sess, graph, call, remedy):
 def reraise(caller, error, sess, fed=(), unfed=UNFED["forward"]):
   """Raises an explanation of an error of a run, if there is one.
 
+  Returns if the error is not known here; the caller must then raise `error`
+  again. May run `sess` to find the variables without values.
+
   Args:
     caller: the name that error messages begin with.
     error: the error that the run raised.

@@ -28,19 +28,20 @@ def of(caller, sizes, inputs, ops, strict=False):
     caller: the name that error messages begin with.
     sizes: `None`, or an int, the assumed size of unknown dimensions of fed
       tensors; or a dict from fed tensors, or their names, to shapes; or a
-      function from tensor to bytes, such as `measure` returns.
+      function from tensor to bytes, such as `measure` returns, whose `None`
+      counts as 0. Dimensions that it does not specify count as `ASSUMED`.
     inputs: the tensors where the piece begins, of any shapes.
     ops: its forward ops, producers before consumers.
-    strict: whether to refuse an unknown dimension that `sizes` does not
-      specify.
+    strict: whether to refuse tensors of unknown size if `sizes` is `None`.
 
   Returns:
     A function from tensor to an int, which is 0 for values of variables and
     for tensors without a size in bytes, such as variants.
 
   Raises:
-    ArgumentError: if `sizes` is none of these, or a shape does not fit; if
-      `strict`, the returned function may raise it too.
+    ArgumentError: if `sizes` is none of these. The returned function raises it
+      if a shape in `sizes` does not fit, a key is neither an input nor a
+      placeholder that the piece reads, or `strict` refuses a tensor.
   """
   if callable(sizes):
     return lambda tensor: 0 if is_free(tensor) else int(sizes(tensor) or 0)
@@ -80,7 +81,8 @@ class Measured:
   A tensor that was not measured has the bytes of its static shape.
 
   Attributes:
-    bytes: a dict from the name of each measured tensor to its bytes.
+    bytes: a dict from the name of each measured tensor to its bytes, an int.
+      Tensors with a static shape are not measured.
   """
 
   def __init__(self, found: Mapping[str, int]) -> None:
@@ -101,21 +103,22 @@ def measure(
 ) -> Measured:
   """Runs a piece forward once and measures the sizes of all its tensors.
 
-  Adds an op for each tensor without a static shape. Fetches these sizes and
-  the outputs, not the other tensors.
+  Adds an op for each tensor without a static shape, outside TensorFlow 1 style
+  loops and conditionals. Fetches these sizes and the outputs, not the other
+  tensors. Errors of the run are those of `Session.run`.
 
   Args:
     sess: a session on the graph, with variables that are initialized.
     inputs: tensors of any shapes where the piece begins, as for `SubModel`.
     outputs: tensors of any shapes where it ends.
-    feed_dict: what to feed.
+    feed_dict: what to feed, as `Session.run` takes it; nothing by default.
 
   Returns:
-    A `Measured`, for `sizes=`.
+    A `Measured`, for the argument `sizes=` of `SubModel`.
 
   Raises:
     ArgumentError: if inputs or outputs are no sequences of tensors.
-    GraphError: if they belong to several graphs.
+    GraphError: if a tensor does not belong to the graph of `sess`.
   """
   caller = "measure"
   outputs = walk.check_tensors(caller, "outputs", outputs, sess.graph)

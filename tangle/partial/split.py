@@ -24,12 +24,12 @@ from tangle.partial import arguments, choice, policies, sizes
 
 
 class Gradients(NamedTuple):
-  """Gradients of a sub-model.
+  """Gradients of a sub-model: tensors, or, if fetched, arrays.
 
   Attributes:
-    inputs: one for each input, of its shape, `None` where there is none.
-    variables: one for each variable, of its shape, `None` where there is
-      none, `IndexedSlices` (fetched: `IndexedSlicesValue`) where sparse.
+    inputs: one for each input, in order, of its shape; `None` where none flows.
+    variables: one for each variable, in order; `None` where none flows,
+      `IndexedSlices` (fetched: `IndexedSlicesValue`) where sparse.
   """
 
   inputs: List[Any]

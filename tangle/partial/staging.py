@@ -95,7 +95,8 @@ class StagingArea:
     Args:
       dtypes: the dtypes of the tensors, at least one.
       shared_name: a name, unique among the staging areas of the default graph.
-      device: its device; by default TensorFlow chooses it.
+      device: its device; by default TensorFlow chooses it. For strings, the CPU
+        of the same task is used instead.
     """
     self.dtypes = [dtype.base_dtype for dtype in dtypes]
     program = _program(tf1.get_default_graph())

@@ -100,9 +100,11 @@ class DeviceStore:
   def discard(self, sess, ticket):
     """Drops the residuals of `ticket`, if they still exist.
 
+    Errors of the run are ignored.
+
     Args:
       sess: the session of the forward run, which may be closed.
-      ticket: what `forward` returned.
+      ticket: what `forward` returned; nothing is done for `None`.
     """
     if ticket is None:
       return
@@ -175,6 +177,10 @@ class SessionStore:
   unfinished partial run, so a discard finishes it with upstream gradients of
   zero. After a partial run that fails, the session cannot be used any more
   (measured on 1.15 and 2.21), so feeds are checked before as far as possible.
+
+  Attributes:
+    gradients: for each of the flat gradients the tensor that has its value in
+      the run that `backward` makes after the partial run.
   """
 
   def __init__(self, outputs, gradients, upstream, copies=(), name="store"):
@@ -222,7 +228,7 @@ class SessionStore:
 
     Raises:
       CallError: if `sess` has no partial runs.
-      ArgumentError: if a placeholder is not fed.
+      ArgumentError: if a placeholder that the outputs depend on is not fed.
     """
     self._check_fed(feed_dict)
     key = staging.new_key()

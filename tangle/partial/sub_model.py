@@ -72,8 +72,8 @@ class SubModel:
       inputs: tensors of any shapes where it begins, placeholders or others.
       outputs: tensors of any shapes that the rest of the network reads. One
         may depend on another, or be an input.
-      variables: variables to get gradients for; by default the trainable
-        ones that `outputs` depend on between `inputs` and `outputs`.
+      variables: variables to get gradients for, none if empty; by default the
+        trainable ones that `outputs` depend on between `inputs` and `outputs`.
       store: where residuals are kept: `"device"` in the runtime, `"host"` in
         numpy arrays, `"session"` in a partial run, the only one that supports
         TensorFlow 1 style loops; `"recompute"` keeps inputs, weights and the
@@ -87,10 +87,10 @@ class SubModel:
         recomputed. `"min_cut"` keeps the fewest bytes, if cheap ops may be
         recomputed: element-wise ops, reductions, moves of data. A
         `tangle.Budget` recomputes less and stays within a number of bytes.
-      name: name of the sub-model and name scope of its ops.
-      recompute: for `"min_cut"` and a budget, a predicate: which tensors may
-        be recomputed besides cheap ones, such as matrix products. Results of
-        random and stateful ops are never recomputed.
+      name: name of the sub-model and name scope of its ops, or "sub_model".
+      recompute: for `"min_cut"` and a budget, a predicate: which tensors, such
+        as matrix products, may be recomputed besides the results of cheap ops.
+        Results of random and stateful ops are never recomputed.
       keep: for `"min_cut"` and a budget, a predicate: which tensors are kept
         if the backward pass or a recomputed op reads them.
       sizes: for `"min_cut"` and a budget, the bytes of tensors without static
@@ -101,19 +101,19 @@ class SubModel:
         forward run and its backward run. Reference variables, the default of
         TensorFlow 1.15, are then not copied at each forward run. Resource
         variables need no promise: they are copied only when they change.
-      input_gradients: those of `inputs` to get gradients for; by default all
-        floating ones but placeholders of the values of a sparse tensor.
+      input_gradients: those of `inputs` to get gradients for, none if empty; by
+        default all floating ones but placeholders of a sparse tensor's values.
       simplify_gradients: whether to remove ops from the backward pass that
         cannot change its values, such as sums over no axes.
 
     Raises:
       ArgumentError: if `store` or `residuals` is unknown or they do not go
-        together, no output can have a gradient, `input_gradients` has no
-        floating input, or `recompute`, `keep` or `sizes` has no meaning for
-        `residuals`.
+        together, no output can have a gradient, `input_gradients` has a tensor
+        that is no floating input, or `recompute`, `keep` or `sizes` is invalid
+        or has no meaning for `residuals`.
       GraphError: if the tensors belong to several graphs.
-      DisconnectedError: if an input leads to no output, or an output depends on
-        no input and no variable.
+      DisconnectedError: if an input leads to no output, an output depends on no
+        input and no variable, or no output depends on one of `variables`.
       CutError: if the store cannot keep the residuals, or a budget is smaller
         than the fewest bytes that can be kept.
     """
@@ -229,6 +229,7 @@ class SubModel:
     Raises:
       ArgumentError: if `used` does not fit the outputs, or uses none.
       DtypeError: if a used output is not differentiable.
+      GraphError: if the graph is finalized and lacks that pass.
     """
     caller = f"SubModel {self.name!r}"
     used = arguments.check_used(caller, used, self.outputs)
@@ -255,7 +256,7 @@ class SubModel:
 
   @property
   def residuals(self) -> residuals_lib.Residuals:
-    """The tensors kept between forward and backward, as a `Residuals`."""
+    """The tensors kept for a loss that uses all outputs, as a `Residuals`."""
     residual_set = self._pass(self._usable)
     return residuals_lib.describe(
       residual_set.kept,
@@ -269,7 +270,7 @@ class SubModel:
     """Draws which tensors are kept and which are recomputed.
 
     Args:
-      path: the file to write: `.dot`, for graphviz, `.svg` or `.png`.
+      path: the file to write or replace: `.dot`, for graphviz, `.svg`, `.png`.
 
     Raises:
       ArgumentError: if `path` has another ending.
@@ -343,11 +344,12 @@ class SubModel:
   ) -> calls.Call:
     """Runs the sub-model forward, once.
 
+    The first run adds ops that measure unknown sizes, if the graph allows it.
+
     Args:
       sess: a session on the sub-model's graph.
       feed_dict: what to feed: the inputs, unless the graph computes them, and
-        any other placeholder. Arrays are copied, so that they may be changed
-        before `backward`.
+        any other placeholder. Arrays are copied, and may change afterwards.
       used: which outputs the loss will use, one bool each; all by default.
         Only `store="session"` needs to know it before `backward`.
 
@@ -355,8 +357,10 @@ class SubModel:
       A `Call`, with the fetched outputs and methods for the backward run.
 
     Raises:
+      ArgumentError: if `sess` is no session, a placeholder is not fed, a key of
+        `feed_dict` is no tensor, or `used` does not fit the outputs.
       GraphError: if `sess` runs another graph, or a tensor may not be fed.
-      ShapeError: if a fed array does not fit its tensor.
+      ShapeError, DtypeError: if a fed array does not fit its tensor.
       SessionError: if the session is closed, or a variable has no value.
     """
     caller = f"SubModel {self.name!r}: forward"
