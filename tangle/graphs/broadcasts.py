@@ -37,7 +37,8 @@ def bypass(ops, new_ops, targets, given=frozenset(), alike=()):
       upstream gradient.
 
   Returns:
-    For each target the tensor to use in its place.
+    A list with, for each target, the tensor to use in its place: itself unless
+    it is a no-op reduction.
   """
   if not any(op.type == "BroadcastGradientArgs" for op in new_ops):
     return targets

@@ -26,7 +26,7 @@ def fix_slices(new_ops):
       among them are changed; constants are added to their graph.
 
   Returns:
-    A list of the ops that were added.
+    A list of the ops that were added, empty if no slice was changed.
   """
   constants = {}
   for op in new_ops:

@@ -51,7 +51,8 @@ class Cut(NamedTuple):
   """The tensors and ops that separate a backward pass from its forward pass.
 
   Attributes:
-    kept: the forward tensors that must be kept, in the order of the walk.
+    kept: the forward tensors that must be kept, in the order of the walk from
+      the gradients back.
     copied: the ops that compute the gradients from `kept`.
     recomputed: those of `copied` that are forward ops.
     shaped: a dict from the name of a tensor that holds only a shape (or zeros)
@@ -105,7 +106,8 @@ def is_repeatable(op):
     op: a `tf.Operation`.
 
   Returns:
-    False for placeholders, reads of variables, random and other stateful ops.
+    A bool: false for placeholders, reads of variables, random and other
+    stateful ops; true for checks, such as `CheckNumerics`.
   """
   if op.type in _PLACEHOLDERS or op.type in REFERENCES:
     return False
@@ -372,7 +374,8 @@ def check(caller, result, remedy=SESSION_STORE):
 
   Raises:
     CutError: if a tensor that must be kept has no single value, or belongs to
-      a resource that lives for one run only.
+      a resource that lives for one run only, or if an op to copy lies inside a
+      TensorFlow 1 style loop or conditional.
   """
   for tensor in result.kept:
     if compat.in_v1_control_flow(tensor.op):

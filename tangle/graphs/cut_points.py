@@ -28,8 +28,9 @@ class CutPoint(NamedTuple):
   Attributes:
     tensors: the outputs of the sub-model below and inputs of the one above, of
       any shapes.
-    bytes: of all tensors, for one example: an unknown dimension counts as 1.
-    inputs_below: the inputs that the sub-model below reads.
+    bytes: the bytes of all `tensors` together, for one example: an unknown
+      dimension counts as 1.
+    inputs_below: the inputs that the sub-model below reads, in the order given.
     inputs_above: the inputs that the sub-model above reads besides `tensors`.
       The gradient of an input that both read is the sum of two parts.
     variables_below: the trainable variables that get a gradient below.
@@ -37,8 +38,8 @@ class CutPoint(NamedTuple):
     share: the fraction, 0 to 1, of the floating-point operations of the forward
       pass that lie below.
     drawn_twice: names of random and other stateful ops that run both below and
-      above. The two runs draw different values, while the joint graph draws
-      once. Feed the output of such an op to avoid this.
+      above; empty if there are none. The two runs draw different values, while
+      the joint graph draws once. Feed the output of such an op to avoid this.
   """
 
   tensors: Tuple[tf1.Tensor, ...]
@@ -114,7 +115,12 @@ class CutPoints(Tuple[CutPoint, ...]):
     return "\n".join(lines)
 
   def to_dicts(self) -> List[Dict[str, Any]]:
-    """Returns the points as dicts of names and numbers, for JSON."""
+    """Returns the points as dicts, for JSON, in their order.
+
+    The keys of each dict are the names of the attributes of `CutPoint`. The
+    value of `"tensors"` is a dict from tensor name to dtype and shape, such as
+    `"float32 [?, 8]"`. Inputs and variables are lists of names.
+    """
     return [
       {
         "tensors": {
@@ -168,6 +174,8 @@ def cut_points(
   static shapes. An unknown dimension counts as 1. A TensorFlow 1 style loop
   counts as if it ran once. Operations inside functions, such as the body of a
   TensorFlow 2 style loop, are not counted.
+
+  This adds no ops to the graph, and runs nothing.
 
   Args:
     inputs: tensors of any shapes where the graph begins. A fed tensor that is

@@ -49,7 +49,7 @@ class Dims:
       tensor: a tensor of any shape.
 
     Returns:
-      A tuple of ints and symbols.
+      A tuple of ints and symbols, or `None`.
     """
     if tensor.name not in self._known:
       rank = tensor.shape.rank
@@ -67,9 +67,12 @@ class Dims:
   def unify(self, left, right):
     """Makes dimensions equal, one by one.
 
+    Does nothing if one of the arguments is `None`, or their numbers differ. Two
+    different ints stay different.
+
     Args:
-      left: dimensions, or `None`.
-      right: as many, or `None`.
+      left: a tuple of dimensions; `None` if they are unknown.
+      right: as many dimensions, or `None`.
     """
     if left is None or right is None or len(left) != len(right):
       return
@@ -106,7 +109,8 @@ class Dims:
       tensor: an integer tensor, `[N]` or a scalar.
 
     Returns:
-      A tuple of N ints and symbols, a tuple of one for a scalar, or `None`.
+      A tuple of N ints and symbols, a tuple of one for a scalar; `None` if the
+      values are unknown.
     """
     op = tensor.op
     if op.type == "Const":

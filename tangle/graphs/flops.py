@@ -95,7 +95,8 @@ class Counter:
       op: a `tf.Operation`.
 
     Returns:
-      An int, 0 if TensorFlow does not count ops of this type.
+      An int; 0 if TensorFlow does not count ops of this type, or the shapes do
+      not fit it.
     """
     if op.type in self._uncounted:
       return 0

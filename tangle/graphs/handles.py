@@ -30,8 +30,8 @@ def source(tensor):
     tensor: a tensor of any shape.
 
   Returns:
-    The handle that was passed into the outermost loop or function call and that
-    `tensor` is an unchanged output of; `tensor` itself if there is none.
+    The handle that was passed into the outermost loop or function call, which
+    returns it unchanged as `tensor`; `tensor` itself if there is no such call.
   """
   while tensor.dtype == tf1.resource:
     op, index = tensor.op, tensor.value_index

@@ -136,7 +136,7 @@ def add_control_inputs(op, controls):
   Args:
     op: a `tf.Operation` that was added to the graph after its last run; a
       session ignores the change for an older op.
-    controls: ops of the same graph.
+    controls: ops of the same graph, which `op` will wait for; may be empty.
   """
   if controls:
     op._add_control_inputs(controls)

@@ -37,8 +37,8 @@ def keep_runs_out(graph):
       context.
 
   Returns:
-    A context manager. Within it, this thread may add ops and change the inputs
-    of those that it has added.
+    A context manager. Within it, this thread may add ops, and may change the
+    inputs of ops that it has added there.
   """
   # There is no public API. The method is the same in 1.15 and 2.x.
   return graph._mutation_lock()

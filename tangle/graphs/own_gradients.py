@@ -86,7 +86,8 @@ def inner_memory(op):
 def remembered(ops):
   """Lists the tensors that Python gradient functions read.
 
-  The functions are called; the ops that they add to the graph never run.
+  The functions are called. The ops that they add stay in the graph, but never
+  run.
 
   Args:
     ops: a sequence of ops outside loops and conditionals.

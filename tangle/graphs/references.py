@@ -124,10 +124,11 @@ def keep_tensors(tensors, ops):
 
   Args:
     tensors: tensors of any shapes, outside TensorFlow 1 style loops.
-    ops: ops that were added after the last run of the graph.
+    ops: ops that were added after the last run of the graph; their inputs are
+      changed. Those that take a tensor as a reference still read it.
 
   Returns:
-    The list of the copies.
+    The list of the copies, one for each different tensor, in order.
   """
   copies = {}
   for tensor in tensors:
@@ -155,8 +156,8 @@ def keep_reads(variables, ops):
   Args:
     variables: ops that hold reference variables.
     ops: ops that were added after the last run of the graph, producers before
-      consumers. They must include all ops between the variables and the ops
-      that read their memory.
+      consumers. Their inputs are changed. They must include all ops between the
+      variables and the ops that read their memory.
   """
   held = {variable.outputs[0].name for variable in variables}
   shared, size = set(held), -1

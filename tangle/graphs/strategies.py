@@ -45,8 +45,8 @@ def check(caller, variables):
     variables: variables of a graph, components among them.
 
   Raises:
-    ArgumentError: if a strategy keeps one on several devices, and this is not
-      called within `strategy.run`.
+    ArgumentError: if a strategy keeps a variable on several devices, and this
+      is not called within `strategy.run`.
   """
   if in_replica():
     return
@@ -172,10 +172,11 @@ def make_optimizers(caller, make, rates):
     rates: the learning rates, numbers or scalar tensors.
 
   Returns:
-    A list of optimizers.
+    A list of optimizers, in the order of `rates`.
 
   Raises:
-    ArgumentError: if `make` is no function, or makes no optimizer.
+    ArgumentError: if `make` is no function, or makes no optimizer, or one that
+      `check_optimizer` refuses.
   """
   if not callable(make):
     is_made = hasattr(make, "apply_gradients")
@@ -214,7 +215,7 @@ def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
   Args:
     optimizer: a `tf.compat.v1.train.Optimizer`.
     grads_and_vars: an iterable of pairs of gradient and variable.
-    global_step: as the optimizer takes it.
+    global_step: a variable that the update increases by 1; `None` for none.
     name: as the optimizer takes it.
 
   Returns:
@@ -243,7 +244,8 @@ def needed(variables):
     variables: the variables that change.
 
   Returns:
-    A `tf.distribute.Strategy`, or `None`.
+    A `tf.distribute.Strategy`: the one in whose scope this is called, or the
+    one that keeps a variable; `None` if the update can be made directly.
   """
   distribute = tf1.distribute
   if distribute.has_strategy():

@@ -30,7 +30,8 @@ def broadcast(left, right):
     right: dimensions of the other, or `None`.
 
   Returns:
-    A tuple of dimensions, `None` if they are not known.
+    A tuple of dimensions; `None` if they are not known, which is so if two
+    different symbols meet.
   """
   if left is None or right is None:
     return None

@@ -20,10 +20,11 @@ def check_tensors(caller, argument, tensors, graph=None):
     graph: the graph that they must belong to; that of the first by default.
 
   Returns:
-    A list of the tensors.
+    A list of the tensors, empty if `tensors` is empty.
 
   Raises:
-    ArgumentError: if `tensors` is not a sequence of tensors.
+    ArgumentError: if `tensors` is not a sequence of tensors of a graph, such as
+      one tensor, or a list with an eager or a sparse tensor.
     GraphError: if a tensor belongs to another graph.
   """
   if isinstance(tensors, tf1.Tensor) or not hasattr(tensors, "__iter__"):
@@ -65,7 +66,8 @@ def ancestors(tensors, stop=(), control=False):
 
   Args:
     tensors: tensors of one graph, of any shapes, or ops, or variables.
-    stop: tensors at which the walk stops, as their values are given.
+    stop: tensors at which the walk stops, as their values are given. An op is
+      not listed if the walk reaches only such outputs of it.
     control: whether to follow control dependencies too.
 
   Returns:
@@ -173,8 +175,8 @@ def reach(outputs, ops):
     ops: the ops to look at, producers before consumers.
 
   Returns:
-    A dict from tensor name to a bit mask: bit n is set if `outputs[n]`
-    depends on the tensor.
+    A dict from tensor name to a bit mask: bit n is set if `outputs[n]` is the
+    tensor or depends on it. Tensors that no output depends on are not keys.
   """
   masks = {}
   for n, tensor in enumerate(outputs):
