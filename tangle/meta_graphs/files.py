@@ -81,7 +81,7 @@ def find_checkpoint(path: str) -> Optional[str]:
 
   Returns:
     Its path prefix, as for `tf.train.Saver.restore`: the path without `.meta`;
-    `None` if there is no such checkpoint.
+    `None` if no checkpoint has this prefix.
   """
   prefix = path[: -len(SUFFIX)] if path.endswith(SUFFIX) else path
   if tf1.gfile.Exists(prefix + ".index"):
@@ -98,7 +98,8 @@ def list_checkpoints(path):
     path: the file.
 
   Returns:
-    A list of prefixes, sorted.
+    A list of prefixes, sorted; empty if there are none, or the folder cannot be
+    read.
   """
   folder = os.path.dirname(path)
   return [

@@ -31,10 +31,12 @@ def restore(caller, path, meta):
     meta: a `MetaGraphDef` whose ops the current graph has.
 
   Returns:
-    A dict: name of a dropped collection → reason.
+    A dict: name of a dropped collection → reason, a string; empty if all
+    collections were restored.
 
   Raises:
-    GraphError: if one of them holds variables or control flow contexts.
+    GraphError: if a dropped collection holds variables or control flow
+      contexts.
   """
   graph = tf1.get_default_graph()
   saved = meta.collection_def

@@ -21,9 +21,10 @@ class Loaded(NamedTuple):
   """An imported graph.
 
   Attributes:
-    inputs, outputs: the tensors with the given names.
-    saver: the `tf.train.Saver` that restores its checkpoints, `None` if the
-      graph has no variables.
+    inputs, outputs: lists of the tensors with the given names, in order.
+    saver: the `tf.train.Saver` that restores its checkpoints: that of the file
+      if it has one, else a new one; `None` if it has none and the graph has no
+      variables.
     path: the file.
     checkpoint: path prefix of the checkpoint saved with the file, `None` if
       there is none.
@@ -48,11 +49,12 @@ class Loaded(NamedTuple):
     Args:
       sess: a session of the graph.
       checkpoint: path prefix of a checkpoint; by default the one saved with the
-        file.
+        file, whose prefix is the file's path without `.meta`.
 
     Raises:
-      DataError: if the checkpoint does not exist, or does not fit.
-      GraphError: if the graph has no variables.
+      DataError: if the checkpoint does not exist or cannot be read, or does not
+        fit the graph.
+      GraphError: if the graph has no variables, so that `saver` is `None`.
     """
     caller = "meta_graphs.Loaded.restore"
     if self.saver is None:
@@ -93,7 +95,8 @@ def load(
   Content that this TensorFlow would refuse is repaired in memory: recorded
   shapes that contradict the graph, newer attributes that change no value, and
   colocations with nodes that do not exist. Collections of objects whose class
-  is unknown are dropped, with a warning.
+  is unknown are dropped, with a warning. The file is not changed. No variable
+  is set before `Loaded.restore`.
 
       with tf.Graph().as_default(), tf.Session() as sess:
         found = tangle.meta_graphs.load("model.ckpt-100.meta", ["x"], ["loss"])
@@ -101,7 +104,7 @@ def load(
 
   Args:
     path: the file, binary or text.
-    inputs: names of tensors, or of ops with one output.
+    inputs: names of tensors, or of ops with one output, to find in the graph.
     outputs: likewise.
     clear_devices: whether to remove the devices in the file, also in its
       functions, except for the process's first CPU, which always exists. Use
@@ -114,7 +117,8 @@ def load(
     GraphError: if the file does not exist, is not a meta graph, or has ops or
       attributes that this TensorFlow does not know, or if the current graph has
       ops of the same names.
-    ArgumentError: if a name is not in the graph, or eager execution is on.
+    ArgumentError: if eager execution is on; or if a name in `inputs` or
+      `outputs` is not in the graph, to which the ops have then been added.
   """
   if tf1.executing_eagerly():
     raise errors.ArgumentError(
@@ -162,10 +166,11 @@ def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
     name: `"scope/op:0"` or `"scope/op"`.
 
   Returns:
-    A tensor.
+    The tensor of that name, or the only output of the op.
 
   Raises:
-    ArgumentError: if it does not exist, or the op has several outputs.
+    ArgumentError: if there is no such tensor or op, or if the name is that of
+      an op that has not exactly one output.
   """
   return _find("meta_graphs.find_tensor", graph, name)
 

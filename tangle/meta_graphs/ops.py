@@ -208,10 +208,12 @@ def drop_newer_attributes(caller, path, meta):
     meta: a `MetaGraphDef` whose ops are known; it is changed.
 
   Returns:
-    A dict: `"op.attribute"` → how many nodes had it.
+    A dict: `"op.attribute"` → how many nodes it was dropped from; empty if none
+    was dropped.
 
   Raises:
-    GraphError: if there are further unknown attributes; it names all of them.
+    GraphError: if there are unknown attributes that may not be dropped; it
+      names all of them.
   """
   written = {op.name: op for op in meta.meta_info_def.stripped_op_list.op}
   known, dropped, needed = {}, collections.Counter(), collections.OrderedDict()

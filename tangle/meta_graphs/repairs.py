@@ -14,6 +14,8 @@ _ALWAYS_THERE = re.compile(r"/?(device:)?cpu:[0*]", re.IGNORECASE)
 class Repairs(NamedTuple):
   """The repairs made in memory so that a meta graph could be imported.
 
+  It is false if nothing was repaired, and printed as one line per repair.
+
   Attributes:
     writer: the version of TensorFlow that wrote the file, `""` if unknown.
     output_shapes: names of the nodes whose recorded shapes were dropped because
@@ -22,11 +24,12 @@ class Repairs(NamedTuple):
     attributes: `"op.attribute"` → number of nodes from which an attribute was
       dropped. It is newer than this TensorFlow, and had its default or does not
       affect values.
-    devices: device → how many nodes were placed on it.
+    devices: cleared device → how many nodes were placed on it.
     colocations: names of nodes that were colocated with nodes that do not
-      exist.
-    collections: name of a dropped collection → reason.
-    saver: why the file's own saver is not used, `""` if it is.
+      exist, and no longer are.
+    collections: name of a dropped collection → reason, a string.
+    saver: why the file's own saver is not used; `""` if it is used, or if the
+      file has none.
   """
 
   writer: str
@@ -38,11 +41,11 @@ class Repairs(NamedTuple):
   saver: str
 
   def __bool__(self):
-    """Whether anything was repaired."""
+    """Whether anything was repaired, also if only devices were cleared."""
     return any(self[1:])
 
   def __str__(self):
-    """Lists the repairs, one per line."""
+    """Lists the repairs, one per line; "nothing to repair" without any."""
     lines = []
     if self.output_shapes:
       lines.append(

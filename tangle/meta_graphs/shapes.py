@@ -26,8 +26,8 @@ def drop_stale(graph_def):
     graph_def: a `GraphDef`; it is changed, but not its functions.
 
   Returns:
-    A tuple of names of nodes; empty if the graph has no recorded shapes, or
-    cannot be imported even without them.
+    A tuple of names of the changed nodes; empty if TensorFlow accepts the graph
+    as it is, or refuses it even without recorded shapes.
   """
   return tuple(node.name for node in _drop(graph_def, graph_def.node))
 
@@ -41,7 +41,8 @@ def drop_stale_in_functions(graph_def):
     graph_def: a `GraphDef`; it is changed.
 
   Returns:
-    A tuple of names, `"function/node"`.
+    A tuple of names of the changed nodes, each `"function/node"`; empty if no
+    shape is dropped.
   """
   functions = [
     function
