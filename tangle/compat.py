@@ -374,7 +374,7 @@ def flops_of(graph, node):
     node: a `NodeDef`.
 
   Returns:
-    A number; `None` if TensorFlow counts no ops of this type.
+    A number, 0 if the shapes do not fit; `None` if this type is not counted.
   """
   with _deprecation.silence():  # TensorFlow warns of its own call in here
     try:

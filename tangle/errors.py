@@ -83,7 +83,12 @@ class DtypeError(TangleError, TypeError):
 
 
 class GraphError(TangleError, ValueError):
-  """A tensor belongs to another graph, or may not be fed or fetched."""
+  """A graph, or a tensor of it, cannot be used in this call.
+
+  Examples are a tensor of another graph, a tensor that may not be fed or
+  fetched, a finalized graph that needs more ops, and a `.meta` file that cannot
+  be imported.
+  """
 
 
 class DisconnectedError(TangleError, ValueError):
@@ -91,11 +96,15 @@ class DisconnectedError(TangleError, ValueError):
 
 
 class CutError(TangleError, ValueError):
-  """The graph cannot be cut here, or not with this store."""
+  """The graph cannot be cut here, with this store, or within this budget."""
 
 
 class CallError(TangleError, RuntimeError):
-  """A forward call is used again after it has ended, or in another session."""
+  """A forward call is used again after it has ended, or in another session.
+
+  Also raised if a monitored session has replaced the session that the forward
+  run used, or if a session has no partial runs and the store needs them.
+  """
 
 
 class SessionError(TangleError, RuntimeError):
@@ -107,11 +116,11 @@ class BucketError(TangleError, ValueError):
 
 
 class DataError(TangleError, ValueError):
-  """A record of the data cannot be used."""
+  """A record, a file or a checkpoint is damaged, or does not fit its use."""
 
 
 class MissingPackageError(TangleError, ImportError):
-  """An optional package is needed and not installed."""
+  """An optional package, or a program that it calls, is not installed."""
 
 
 class TaskLostError(TangleError, RuntimeError):
@@ -125,5 +134,5 @@ class TrainingError(TangleError, RuntimeError):
 class FileError(TangleError, OSError):
   """A file cannot be read or written; the message names it and the remedy.
 
-  Its `errno` is that of the system's error, or `None`.
+  Its `errno` is that of the system's error, `None` if there was none.
   """

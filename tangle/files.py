@@ -52,7 +52,8 @@ def explain(path, error, doing="written"):
     doing: what could not be done with the file, a participle.
 
   Returns:
-    A `FileError`, with the `errno` of `error`.
+    A `FileError`, with the `errno` of `error`; a `FileError` is returned as it
+    is.
   """
   if isinstance(error, errors.FileError):
     return error
@@ -118,6 +119,8 @@ def make_folder(path):
 def write_text(path, text):
   """Writes or replaces a text file, completely or not at all.
 
+  Its folder must exist.
+
   Args:
     path: of the file.
     text: a string, written as UTF-8; or bytes.
@@ -161,7 +164,7 @@ def remove(path):
     path: of the file or folder; if it is a link, the link is removed.
 
   Raises:
-    FileError: if it cannot be removed.
+    FileError: if it does not exist, or cannot be removed.
   """
   parent, name = os.path.split(os.path.abspath(path))
   doomed = os.path.join(parent, REMOVING + name)
@@ -186,10 +189,11 @@ def clean(folder):
     folder: where to look; not in folders below it.
 
   Returns:
-    The names removed, a list.
+    The names removed, a sorted list; empty if there was nothing to remove.
 
   Raises:
-    FileError: if one cannot be removed.
+    FileError: if `folder` cannot be read, or a file or folder in it cannot be
+      removed.
   """
   found = []
   with explained(folder, "read"):
@@ -257,7 +261,7 @@ def read_bytes(path, limit):
 
   Raises:
     FileError: if it cannot be read, or is not a regular file.
-    DataError: if it has more bytes.
+    DataError: if it has more than `limit` bytes.
   """
   with reading(path) as file:
     content = file.read(limit + 1)
@@ -281,7 +285,8 @@ def read_json(path, limit):
 
   Raises:
     FileError: if it cannot be read, or is not a regular file.
-    DataError: if it is not JSON, or has more bytes.
+    DataError: if it has more bytes, is not JSON in UTF-8, or has an int of more
+      than 400 digits.
   """
   content = read_bytes(path, limit)
   try:
@@ -323,7 +328,8 @@ def digest(path):
 def lock(folder, caller):
   """Locks a folder against other processes and other callers.
 
-  The system releases the lock of a process that is killed.
+  The lock is released at the end of the context; the system releases that of a
+  process that is killed. The file `.lock` stays in the folder.
 
   Args:
     folder: the folder, which is made if it does not exist.
@@ -333,7 +339,8 @@ def lock(folder, caller):
     Nothing.
 
   Raises:
-    TrainingError: if another holds the lock.
+    TrainingError: if another process or caller holds the lock; this does not
+      wait for it.
     FileError: if the folder cannot be made or locked.
   """
   make_folder(folder)
