@@ -87,7 +87,7 @@ class SubModel:
         recomputed. `"min_cut"` keeps the fewest bytes, if cheap ops may be
         recomputed: element-wise ops, reductions, moves of data. A
         `tangle.Budget` recomputes less and stays within a number of bytes.
-      name: name of the sub-model and name scope of its ops, or "sub_model".
+      name: name of the sub-model and of its name scope; by default "sub_model".
       recompute: for `"min_cut"` and a budget, a predicate: which tensors, such
         as matrix products, may be recomputed besides the results of cheap ops.
         Results of random and stateful ops are never recomputed.
