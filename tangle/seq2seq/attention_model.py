@@ -82,7 +82,8 @@ class AttentionModel:
 
     Args:
       source_size: number of source symbols; for several sources a list with one
-        number per source.
+        number per source. With a list, even of one, names of the encoders'
+        variables begin with `source_0/`, `source_1/` and so on.
       target_size: V, number of target symbols.
       units: U, number of units in each recurrent layer.
       layers: number of recurrent layers, in the encoder and in the decoder.
@@ -148,7 +149,10 @@ class AttentionModel:
 
   @property
   def output_bias(self) -> hints.Variable:
-    """The bias of the logits, a variable `[V]`, once a decoder was built."""
+    """The bias of the logits, a variable `[V]`.
+
+    It exists once a decoder was built; before, this raises `IndexError`.
+    """
     return self._logits.variables[-1]
 
   def encode(
@@ -327,6 +331,10 @@ class AttentionModel:
 
     Returns:
       `search.Hypotheses`: symbols `[B, S]`, scores `[B]`, lengths `[B]`.
+
+    Raises:
+      ArgumentError: if the number of `Encoded` is not that of the sources, or
+        `steps` is not a positive integer.
     """
     with tf1.name_scope(name):
       encoded = self._list(encoded)
@@ -358,6 +366,10 @@ class AttentionModel:
     Returns:
       `search.Hypotheses`: symbols `[B, N, S]`, scores `[B, N]`, lengths
       `[B, N]`.
+
+    Raises:
+      ArgumentError: if the number of `Encoded` is not that of the sources, or
+        a setting is out of range, see `search.beam`.
     """
     with tf1.name_scope(name):
       encoded = self._list(encoded)

@@ -22,6 +22,8 @@ def reads_of(*sub_models):
 
   Returns:
     A dict from the name of a read to `"sub_model.output"`, or a list of these.
+    The names are `memory`, `lengths` and `summary`; with several sources
+    `memory_0`, `lengths_0`, `summary_0`, `memory_1` and so on.
   """
   found = {}
   for k, names in enumerate(sub_models):
@@ -92,6 +94,7 @@ def encoder_builder(model, k=0, divided=False):
 def decoder_builder(model, divided=False):
   """Returns the builder of the decoder that is trained.
 
+  Its reads are those of `reads_of`; with others it raises `ArgumentError`.
   Its feeds are `inputs`, `targets` and `weights`, all `[B, S]`, and, as in the
   encoder, `dropout_rate` and `seed`.
   Its loss is the mean cross entropy over the real symbols, in nats; its
@@ -145,8 +148,9 @@ def decoder_builder(model, divided=False):
 def greedy_builder(model):
   """Returns the builder of the decoder that predicts by greedy search.
 
-  Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
-  `[B]` int32.
+  Its reads are those of `reads_of`; it has no feeds. Its outputs are `symbols`
+  `[B, bucket]` int32, `scores` `[B]` and `lengths` `[B]` int32. The bucket is
+  the largest number of symbols.
 
   Args:
     model: an `attention_model.AttentionModel`.
@@ -165,8 +169,9 @@ def greedy_builder(model):
 def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
   """Returns the builder of the decoder that predicts by beam search.
 
-  Its outputs are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and
-  `lengths` `[B, N]` int32, the best first.
+  Its reads are those of `reads_of`; it has no feeds. Its outputs are `symbols`
+  `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]` int32, the
+  best first. The bucket is the largest number of symbols.
 
   Args:
     model: an `attention_model.AttentionModel`.

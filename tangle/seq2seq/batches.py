@@ -166,7 +166,7 @@ class PairBatches:
     return self._make(order, rng.permutation(len(self))[start:])
 
   def in_order(self) -> Iterator[rows.Batch]:
-    """Returns every example once, cell by cell, in a fixed order.
+    """Returns every example once, cell by cell, whatever the seed.
 
     For evaluation: `batch.indices` says where each example was in the data.
     Pooled batches come last.

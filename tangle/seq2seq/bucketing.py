@@ -212,7 +212,8 @@ class TokenBudget:
   """A batch size per cell: as many examples as a budget of tokens allows.
 
   For a cell (S, T) it is `max_tokens // (S + T)`, but at most `most`; with
-  more sides, the sum is over all of them.
+  more sides, the sum is over all of them. Called with one bucket per side, it
+  returns the size, or raises `ArgumentError` if one example is too large.
   """
 
   def __init__(self, max_tokens: int, most: Optional[int] = None) -> None:

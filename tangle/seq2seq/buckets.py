@@ -146,7 +146,7 @@ def smallest_bucket(
   Args:
     buckets: lengths that pass `check_buckets`.
     length: a number of symbols, 0 or more.
-    sequence: the symbols, to show in the message.
+    sequence: the symbols, to show in the message; None to show none.
 
   Returns:
     The bucket, an int with `bucket >= length`.
@@ -200,7 +200,7 @@ def bucket_indices(
   caller: str = "bucket_indices",
   what: str = "sequence",
 ) -> np.ndarray:
-  """Returns the index of the smallest bucket that holds each length.
+  """Returns the index of the smallest bucket with `bucket >= length`.
 
   Args:
     lengths: `[N]` ints, 0 or more.

@@ -92,8 +92,8 @@ def split_as_tutorial(line: str) -> List[str]:
 def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
   """Reads a text file line by line.
 
-  Lines end only with `\\n` or `\\r\\n`, not with the other line separators of
-  Unicode, so that line numbers agree with those of other tools.
+  The file is opened, and errors are raised, when lines are asked for. Lines end
+  only with `\\n` or `\\r\\n`, not with other line separators of Unicode.
 
   Args:
     path: a UTF-8 file; gzip-compressed if its name ends with `.gz`.
@@ -143,8 +143,8 @@ def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
 class AlignedFiles:
   """Two or more aligned text files; each iteration reads them again.
 
-  `for lines in files` gives tuples with one tuple of tokens per file. It raises
-  `DataError` where one file ends before another, or a file cannot be decoded.
+  `for lines in files` gives tuples with one tuple of tokens per file. The loop
+  raises `DataError` where one file ends before another; also as `read_lines`.
 
   Attributes:
     paths: the files, a tuple.
@@ -160,8 +160,7 @@ class AlignedFiles:
     """Opens nothing yet.
 
     Args:
-      paths: UTF-8 files with one sequence per line and equally many lines;
-        gzip-compressed if the name ends with `.gz`.
+      paths: files as for `read_lines`, two or more, with equally many lines.
       tokenize: a function from a line, without its end, to its tokens; or a
         list of such functions, one per file.
       limit: the largest number of lines to read; None for all. If the files are
@@ -200,7 +199,7 @@ class AlignedFiles:
       Tuples of tokens.
 
     Raises:
-      DataError: see `read_lines`.
+      DataError, FileError: see `read_lines`.
     """
     tokenize = self._tokenize[k]
     lines = read_lines(self.paths[k], self.limit)
@@ -259,13 +258,10 @@ class ParallelCorpus(AlignedFiles):
     """Opens nothing yet.
 
     Args:
-      source_path: a UTF-8 file, one sequence per line; gzip-compressed if its
-        name ends with `.gz`.
+      source_path: a file as for `read_lines`, one sequence per line.
       target_path: likewise, with as many lines.
-      tokenize: a function from a line, without its end, to its tokens; or a
-        pair of such functions, for source and target.
-      limit: the largest number of lines to read; None for all. If the files are
-        longer, their numbers of lines are not compared.
+      tokenize: as for `AlignedFiles`: a function, or one for each side.
+      limit: as for `AlignedFiles`.
 
     Raises:
       ArgumentError: if `limit` is not a positive integer, or `tokenize` is not
@@ -281,7 +277,7 @@ class ParallelCorpus(AlignedFiles):
       Tuples of tokens.
 
     Raises:
-      DataError: see `read_lines`.
+      DataError, FileError: see `read_lines`.
     """
     return self.side(0)
 
@@ -292,7 +288,7 @@ class ParallelCorpus(AlignedFiles):
       Tuples of tokens.
 
     Raises:
-      DataError: see `read_lines`.
+      DataError, FileError: see `read_lines`.
     """
     return self.side(1)
 
@@ -323,7 +319,7 @@ def build_vocabularies(
 ) -> Vocabularies:
   """Makes the vocabularies of a corpus, frequent tokens first.
 
-  Reads the corpus once if the vocabulary is shared, else twice.
+  Reads each file once; does not check that they have as many lines.
 
   Args:
     corpus: a `ParallelCorpus`.
@@ -335,13 +331,13 @@ def build_vocabularies(
     shared: whether both sides have one vocabulary.
 
   Returns:
-    A `Vocabularies(source, target)`.
+    A `Vocabularies(source, target)`; the same object twice if `shared`.
 
   Raises:
     ArgumentError: if a size or a count is out of range, or `target_max_size`
       is given for a shared vocabulary.
-    DataError: if a token cannot be in a vocabulary, or the corpus cannot be
-      read.
+    DataError: if a token cannot be in a vocabulary; also as `read_lines`.
+    FileError: as `read_lines`.
   """
   build = vocabulary.Vocabulary.build
   if shared:
@@ -359,11 +355,14 @@ def build_vocabularies(
 
 
 def save_vocabularies(vocabularies: Vocabularies, folder: str) -> None:
-  """Writes both vocabularies into a folder, such as that of the model.
+  """Writes `source_vocabulary.txt` and `target_vocabulary.txt` into a folder.
 
   Args:
     vocabularies: a `Vocabularies`.
-    folder: a folder; created if missing.
+    folder: a folder; created if missing. Existing files are replaced.
+
+  Raises:
+    FileError: if the folder or a file cannot be written.
   """
   files.make_folder(folder)
   for name, symbols in vocabularies._asdict().items():
@@ -380,10 +379,11 @@ def load_vocabularies(
     names: names of the sides; that of `NAME` is in `NAME_vocabulary.txt`.
 
   Returns:
-    A `Vocabularies(source, target)`; with other names, a list.
+    A `Vocabularies(source, target)`; for other `names` a list in their order.
 
   Raises:
     DataError: if a file is missing or not a vocabulary.
+    FileError: if an existing file cannot be read.
   """
   found, paths = [], [os.path.join(folder, FILE.format(k)) for k in names]
   for path in paths:

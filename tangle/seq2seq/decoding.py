@@ -96,7 +96,8 @@ class LineDecoder:
       unknown: `"drop"`: a line with an unknown symbol has no result; `"unk"`:
         the symbol is read as UNK.
       layout: the `rows.Layout` that was used in training.
-      tokenize: a function from a line, without its end, to its symbols.
+      tokenize: a function from a line, without its end, to its symbols; the
+        same for all sources.
       join: a function from symbols to a text without line breaks.
     """
     self._convert = convert
@@ -143,8 +144,9 @@ class LineDecoder:
       A `Decoded`, in the order of `lines`.
 
     Raises:
-      ArgumentError: if `convert` does not return one row per example, or a
-        setting is out of range.
+      ArgumentError: if `convert` does not return one row per example, or an
+        argument of `__init__` is invalid.
+      DataError: with several sources, if there is not one string for each.
     """
     count = 0
 
@@ -183,7 +185,8 @@ class LineDecoder:
     Args:
       in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`; for
         several sources a list with one for each.
-      out_path: the file to write, see `write`.
+      out_path: the file to write or replace, see `write`. The result is first
+        written to a file `<out_path>.partial` and then renamed.
       n_best: whether to write all candidates, see `write`.
       progress: see `decode_lines`.
 
@@ -192,8 +195,10 @@ class LineDecoder:
 
     Raises:
       ArgumentError: if there are more or fewer files than sources.
-      DataError: if the file cannot be read, see `corpora.read_lines`; raised
-        before anything is decoded.
+      DataError: if a file is not valid, see `corpora.read_lines`, or the files
+        do not have as many lines; raised before anything is decoded.
+      FileError: if an input file cannot be read.
+      OSError: if the result cannot be written.
     """
     paths = in_path if isinstance(in_path, (list, tuple)) else [in_path]
     if len(paths) != len(self._sources):
@@ -359,7 +364,8 @@ def pipeline_converter(
     feeds: the feeds of an encoder, see `feeding.feed`.
 
   Returns:
-    A function from a `rows.Batch` to `search.Hypotheses` of arrays.
+    A function from a `rows.Batch` to `search.Hypotheses` of arrays. Each call
+    runs `pipeline.forward` in `sess`.
   """
   encoders = [encoder] if isinstance(encoder, str) else encoder
   fetch = [f"{searcher}.{field}" for field in search.Hypotheses._fields]

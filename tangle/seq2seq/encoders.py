@@ -17,7 +17,8 @@ class Encoded(NamedTuple):
   Attributes:
     memory: `[B, T, D]`, zero beyond the lengths.
     lengths: `[B]` int32.
-    summary: `[B, S]`, the last states of both directions.
+    summary: `[B, 2 U]`, the last outputs of both directions of the lowest
+      layer, of U units each, forward first.
   """
 
   memory: tf1.Tensor

@@ -21,7 +21,7 @@ from tangle.seq2seq import buckets as buckets_lib
 
 
 class Report:
-  """Counts examples of one pass by kind, and keeps a few of each kind.
+  """Counts examples of one pass by kind, and keeps a few of each as text.
 
   The kinds: `kept`; `empty`, `too_long` and `unknown`, which were dropped; and
   `replaced`: those of the kept in which UNK replaces an unknown symbol.
@@ -34,7 +34,7 @@ class Report:
     """Creates an empty report.
 
     Args:
-      max_examples: how many examples of each kind to keep.
+      max_examples: how many examples of each kind to keep, the first ones.
     """
     self._counts = collections.Counter()
     self._examples = {kind: [] for kind in self.KINDS}
@@ -94,11 +94,14 @@ class Report:
 
   @property
   def examples(self) -> Dict[str, Tuple[str, ...]]:
-    """The kept texts of examples: a dict from kind to a tuple of strings."""
+    """The first examples of each kind, as text.
+
+    A dict from each of `KINDS` to a tuple of strings, empty if there is none.
+    """
     return {kind: tuple(shown) for kind, shown in self._examples.items()}
 
   def summary(self) -> str:
-    """Returns the report as text: one line, and one for each further kind."""
+    """Returns text: a line of totals, then one per other kind that occurs."""
     total = self.kept + self.dropped
     lines = [
       f"{total:,} examples: {self.kept:,} kept, {self.dropped:,} left out"
@@ -121,7 +124,8 @@ class Encoded(NamedTuple):
   """What was encoded.
 
   Attributes:
-    examples: what can be used.
+    examples: the `rows.Examples` that can be used, in the order of the input;
+      there may be none.
     report: the `Report` on all that was given.
     positions: `[N]` int64, the position of each example in the input, from 0.
   """
@@ -177,7 +181,8 @@ def encode_sources(
 ) -> Encoded:
   """Turns sequences of symbols into examples to decode, with empty targets.
 
-  Like `encode_pairs`, but without targets.
+  Like `encode_pairs`, but without targets, and with another default for
+  `unknown`. A source is too long if it does not fit the largest source bucket.
 
   Args:
     sources: an iterable of sequences of symbols.
@@ -210,7 +215,8 @@ def encode_tuples(
     tuples: an iterable of tuples of sequences of symbols, the target the last.
     vocabularies: the `Vocabulary` of each side. When decoding, None for the
       target's: the tuples then have no target, and the examples an empty one.
-    buckets: an `IndependentBuckets` of as many sides. EOS counts.
+    buckets: an `IndependentBuckets` with as many sides as `vocabularies`, or a
+      `JointBuckets` for two. EOS counts in a target.
     unknown: `"drop"` or `"unk"`, see `encode_pairs`.
 
   Returns:
@@ -234,13 +240,15 @@ def encode_word(
   Args:
     word: symbols; a string is a sequence of characters.
     source_vocabulary: the `Vocabulary` of the sources.
-    largest_bucket: the largest source bucket, or `longest[0]` of a bucketing.
+    largest_bucket: the largest allowed length: the largest source bucket, or
+      `longest[0]` of the buckets, which is smaller if they are strict.
     unknown: what to do with an unknown symbol, see `Vocabulary.encode`.
 
   Returns:
     A list of ints, as long as `word`.
 
   Raises:
+    ArgumentError: if `unknown` is neither `"raise"` nor `"unk"`.
     DataError: if `word` is empty, or has an unknown symbol and `unknown` is
       "raise".
     BucketError: if `word` is longer than `largest_bucket`.

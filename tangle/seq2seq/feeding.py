@@ -64,8 +64,10 @@ def divide(
       repeated, with weights of 0.
 
   Returns:
-    A dict as `feeds`. Each row has its own seed, because each part draws the
-    masks of all its rows from the seed of its first row.
+    A dict as `feeds`, which is left unchanged. The decoder also has
+    `symbols_per_row`, the sum of its weights by the number of rows with the
+    repeated ones. Each row has its own seed, because each part draws the masks
+    of all its rows from the seed of its first row.
   """
   weights = np.asarray(feeds[decoder]["weights"])
   rows = len(weights)

@@ -27,7 +27,7 @@ class ErrorRates(NamedTuple):
 
 
 def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
-  """Returns the fewest edits that turn `a` into `b`.
+  """Returns the smallest number of edits that turn `a` into `b`.
 
   An edit inserts, deletes or replaces one symbol.
 
@@ -77,8 +77,10 @@ def error_rates(
     An `ErrorRates(per, wer, words)`: two floats, and W.
 
   Raises:
-    ArgumentError: if there are no words, or the number of references differs.
-    DataError: if a word has no references, or all references are empty.
+    ArgumentError: if there are no words, or `predictions` and `references` are
+      not equally many.
+    DataError: if a word has no references, or all the nearest references are
+      empty sequences.
   """
   predictions, references = list(predictions), list(references)
   if not predictions or len(predictions) != len(references):
@@ -118,7 +120,8 @@ def perplexity(total_loss: float, count: float) -> float:
     count: the number of symbols in the sum, including EOS.
 
   Returns:
-    A float: 1 is perfect; V is guessing among V symbols; nan for a nan loss.
+    A float: 1 is perfect; V is guessing among V symbols; nan for a nan loss;
+    inf if the exponential overflows.
 
   Raises:
     ArgumentError: if `count` is not positive.
@@ -156,8 +159,8 @@ def bleu(
     A `Bleu(score, signature)`: 0 to 100, and a string.
 
   Raises:
-    ArgumentError: if there are no hypotheses, the number of references differs,
-      or `tokenize` is unknown.
+    ArgumentError: if there are no hypotheses, `hypotheses` and `references` are
+      not equally many, or `tokenize` is unknown.
     DataError: if a hypothesis has another number of references than the first,
       or none.
     MissingPackageError: if `sacrebleu` is not installed.

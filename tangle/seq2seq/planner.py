@@ -73,8 +73,8 @@ class Plan(NamedTuple):
   Attributes:
     independent: an `IndependentBuckets`.
     joint: a `JointBuckets`.
-    costs: a dict from a name to a `PaddingCost`: of the proposals, and of
-      the buckets given for comparison.
+    costs: a dict from a name to a `PaddingCost`: `"independent"` and `"joint"`
+      for the proposals, then the names in `compare`.
   """
 
   independent: bucketing.IndependentBuckets
@@ -96,6 +96,8 @@ def count_lengths(pairs: Iterable[Sequence[Any]]) -> Dict[Tuple[int, int], int]:
 
   Returns:
     A `Counter` from (source length, target length + 1) to the number of pairs.
+    With several sources, keys have the length of each; only those of pairs can
+    be passed to `plan` and `padding_cost`.
   """
   lengths = (tuple(map(len, sides)) for sides in pairs)
   return collections.Counter((*n[:-1], n[-1] + 1) for n in lengths if all(n))
@@ -171,8 +173,9 @@ def plan(
     A `Plan`; print it for a table.
 
   Raises:
-    ArgumentError: if no pair is counted, or an argument is out of range.
-    BucketError: if no pair fits some of the buckets.
+    ArgumentError: if no pair is counted, none is within `longest`, or another
+      argument is out of range.
+    BucketError: if one of the buckets in `compare` holds no pair.
   """
   counts = kept = proposals.check_counts(length_counts, "plan")
   if longest is not None:
@@ -198,8 +201,10 @@ def table(costs: Mapping[str, PaddingCost]) -> str:
     costs: a mapping from a name to a `PaddingCost`.
 
   Returns:
-    Text: name, number of static graphs if joint and if split in two, pairs left
-    out, padded positions, shares of padding; and the buckets below.
+    Text: name, number of static graphs, pairs left out, padded positions,
+    shares of padding; and the buckets below. Independent buckets need a graph
+    for each source bucket plus one for each target bucket; joint buckets need
+    one for each pair.
   """
   header = (
     "buckets", "graphs", "left out", "positions",

@@ -44,11 +44,12 @@ class Batch(NamedTuple):
   """B examples; each source is padded to a bucket S, the target to a bucket T.
 
   The legacy models take T arrays `[B]` instead of `[B, T]`: `list(array.T)`.
+  EOS is where `PLAIN` has it; for other layouts see `Layout`.
 
   Attributes:
     sources: a `Source` for each source.
     target_bucket: T.
-    indices: `[B]` int64, the position of each example in the data.
+    indices: `[B]` int64, the position of each example in the `Examples`.
     examples: B.
     decoder_inputs: `[B, T]` int32, GO and the target, then PAD.
     targets: `[B, T]` int32, the target and EOS, then PAD.
@@ -88,7 +89,7 @@ class Layout(NamedTuple):
     reverse_source: whether the source's ids are reversed.
     pad_left: whether PAD comes before the source, not after it.
     feed_eos: whether the decoder's inputs include EOS, if there is room for it.
-      No target follows it, so it has no weight.
+      No target follows it, so it has no weight. Ignored without `add_eos`.
     add_eos: whether EOS is appended to each target, and counts in its length;
       if not, targets are used as they are.
   """
@@ -139,11 +140,11 @@ class Rows(collections.abc.Sequence):
     reverse: bool = False,
     pad_left: bool = False,
   ) -> np.ndarray:
-    """Returns rows, padded to one width.
+    """Returns rows, padded to one width, in the order of `rows`.
 
     Args:
       rows: `[B]` ints, the indices of the rows.
-      width: number of columns; at least the length of the longest row.
+      width: number of columns. Longer rows must not be given; not checked.
       reverse: whether to reverse the ids.
       pad_left: whether PAD comes before the ids.
 
@@ -228,12 +229,12 @@ class Examples(collections.abc.Sequence):
   def batch(
     self, indices: hints.Ints, cell: Tuple[int, ...], layout: Layout = PLAIN
   ) -> Batch:
-    """Returns some of the examples as a batch.
+    """Returns some of the examples as a batch, in the order of `indices`.
 
     Args:
       indices: `[B]` ints, the positions of the examples.
       cell: one bucket per side to pad to, such as (source bucket, target
-        bucket); the examples must fit.
+        bucket); the examples must fit, which is not checked.
       layout: a `Layout`, the same for all sources.
 
     Returns:
@@ -263,7 +264,7 @@ class Examples(collections.abc.Sequence):
       layout: a `Layout`.
 
     Returns:
-      A list with `[N]` int64 for each side.
+      A list with `[N]` int64 for each side; `layout.add_eos` adds 1 to targets.
     """
     *sources, targets = [side.lengths for side in self.sides]
     return [*sources, targets + int(layout.add_eos)]
@@ -295,7 +296,7 @@ class Collector:
     self._sides = [(array.array("i"), array.array("q")) for _ in range(sides)]
 
   def add(self, *sequences: Sequence[int]) -> None:
-    """Adds an example.
+    """Adds an example; does not check how many sequences it has.
 
     Args:
       *sequences: ints in 0..2^31 - 1, one sequence per side: source, target.
@@ -326,7 +327,8 @@ def collect(
   Raises:
     ArgumentError: if there are none, or `Examples` have another number of
       sides.
-    DataError: if one is not such a tuple, or a source of it is empty.
+    DataError: if one is not such a tuple, has an id outside of 0..2^31 - 1, or
+      has an empty source; a target may be empty.
   """
   names = buckets_lib.name_sides(sides)
   if not isinstance(examples, Examples):

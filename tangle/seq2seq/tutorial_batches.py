@@ -116,7 +116,7 @@ class TutorialBatches:
     return {cell: len(members) for cell, members in pairs if len(members)}
 
   def draw(self, cell: Optional[Tuple[int, int]] = None) -> rows.Batch:
-    """Returns a batch, drawn with replacement.
+    """Returns a batch, drawn with replacement; advances the random state.
 
     Args:
       cell: the pair (source bucket, target bucket) to draw from; None to draw
@@ -200,8 +200,8 @@ class TutorialBatches:
 
     Returns:
       A dict: `generator`, `keys`, `position`, `has_gauss` and
-      `cached_gaussian`, as in numpy, and `plan`, a checksum of the data that
-      batches are drawn from.
+      `cached_gaussian`, as in numpy, and `plan`, a checksum of examples,
+      buckets, batch sizes and layout. `position` counts no batches.
     """
     generator, keys, position, has_gauss, cached = self._rng.get_state()
     return {

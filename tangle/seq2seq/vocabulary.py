@@ -38,7 +38,8 @@ def show(sequence: Sequence[Any], limit: int = 60) -> str:
     limit: the largest number of characters.
 
   Returns:
-    A quoted string: symbols of one character are concatenated, others spaced.
+    A quoted string. If all symbols have one character, they are concatenated;
+    otherwise spaces separate all of them. `...` follows a truncated text.
   """
   symbols = [str(symbol) for symbol in sequence]
   separator = "" if all(len(symbol) == 1 for symbol in symbols) else " "
@@ -107,7 +108,8 @@ class Vocabulary:
     Raises:
       ArgumentError: if `max_size` leaves no room for the specials, or
         `min_count` is less than 1.
-      DataError: if a symbol of the data is not allowed in a vocabulary.
+      DataError: if a symbol of the data is not allowed in a vocabulary, see
+        `__init__`, even if it would be left out.
     """
     if max_size is not None and max_size < len(SPECIALS):
       raise errors.ArgumentError(
@@ -143,7 +145,7 @@ class Vocabulary:
       A `Vocabulary`.
 
     Raises:
-      DataError: if the file does not have this form; the message has the line.
+      DataError: if the file does not have this form, or is larger than 1 GiB.
       FileError: if the file cannot be read.
     """
     try:
@@ -176,6 +178,8 @@ class Vocabulary:
   def save(self, path: hints.Path) -> None:
     """Writes the vocabulary to `path`, completely or not at all.
 
+    An existing file is replaced. The folder must exist.
+
     Args:
       path: the file to write: UTF-8, one symbol a line, the specials first,
         so that the line number, from 0, is the id.
@@ -187,7 +191,7 @@ class Vocabulary:
 
   @property
   def text(self) -> str:
-    """The content of its file."""
+    """The text that `save` writes, one symbol a line, specials first."""
     return "".join(f"{symbol}\n" for symbol in self._symbols)
 
   def encode(
@@ -229,10 +233,11 @@ class Vocabulary:
     )
 
   def decode(self, ids: Iterable[int]) -> List[str]:
-    """Turns ids into symbols, up to the first EOS, without specials.
+    """Turns ids into symbols, up to the first EOS; omits PAD, GO and UNK.
 
     Args:
-      ids: ints, such as one row of a decoder's output.
+      ids: ints, such as one row of a decoder's output; those after the first
+        EOS are not read.
 
     Returns:
       A list of symbols.
