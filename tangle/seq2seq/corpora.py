@@ -144,7 +144,7 @@ class AlignedFiles:
   """Two or more aligned text files; each iteration reads them again.
 
   `for lines in files` gives tuples with one tuple of tokens per file. The loop
-  raises `DataError` where one file ends before another; also as `read_lines`.
+  raises `DataError` if one file ends before another, or as `read_lines` does.
 
   Attributes:
     paths: the files, a tuple.

@@ -65,9 +65,9 @@ def divide(
 
   Returns:
     A dict as `feeds`, which is left unchanged. The decoder also has
-    `symbols_per_row`, the sum of its weights by the number of rows with the
-    repeated ones. Each row has its own seed, because each part draws the masks
-    of all its rows from the seed of its first row.
+    `symbols_per_row`, a float: the sum of its weights divided by the number of
+    rows, repeated ones included. Each row has its own seed, because each part
+    draws the masks of all its rows from the seed of its first row.
   """
   weights = np.asarray(feeds[decoder]["weights"])
   rows = len(weights)

@@ -44,12 +44,12 @@ class Cell:
 
   @property
   def state_size(self) -> Any:
-    """Depth of the state, in the state's structure."""
+    """Depth of the state: an int, or a structure of ints for its parts."""
     raise NotImplementedError
 
   @property
   def output_size(self) -> int:
-    """Depth of the output."""
+    """Depth of the output, an int."""
     raise NotImplementedError
 
   def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
@@ -92,14 +92,16 @@ class Cell:
       inputs: `[B, D]` float.
       state: the previous state, as `zero_state` returns it.
       scope: variable scope to use instead of the cell's own name, as in
-        TensorFlow's cells.
-      name: name scope of the new ops.
+        TensorFlow's cells; None for the name.
+      name: name scope of the new ops; the cell's name for None.
 
     Returns:
       The output `[B, output_size]`, and the next state.
 
     Raises:
       ArgumentError: if `state` does not have the parts of this cell's state.
+      DtypeError: if `inputs` are not floats, or not ints for a cell of ids.
+      GraphError: if eager execution is on.
       ShapeError: if D is unknown, or a part of the state has another depth.
     """
     inputs, depth = self.check_inputs(inputs)
@@ -142,7 +144,7 @@ class Cell:
       name: name scope of the new ops.
 
     Returns:
-      The state, each part `[B, size]`.
+      The state, in the structure of `state_size`, each part `[B, size]`.
     """
     with tf1.name_scope(name or f"{self.name.replace('/', '_')}_zero_state"):
       return tf1.nest.map_structure(

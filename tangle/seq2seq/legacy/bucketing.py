@@ -30,24 +30,27 @@ def model_with_buckets(
   Args:
     encoder_inputs: tensors that feed the encoder, at least as many as the
       largest bucket has steps.
-    decoder_inputs: tensors that feed the decoder.
+    decoder_inputs: tensors that feed the decoder; as many at least, as also
+      `targets` and `weights`. A bucket reads the first ones of each list.
     targets: int tensors `[B]`.
     weights: float tensors `[B]`.
-    buckets: pairs (source length T, target length S).
+    buckets: pairs (source length T, target length S), in any order.
     seq2seq: function of T encoder inputs and S decoder inputs, which returns S
       outputs and a state, such as
       `lambda x, y: models.embedding_attention_seq2seq(x, y, cell, ...)`.
     softmax_loss_function: function with the keyword arguments `labels` and
       `logits`, which returns `[B]`; used instead of the cross entropy.
-    per_example_loss: whether losses are `[B]`, not scalars.
+    per_example_loss: whether losses are `[B]`, by
+      `losses.sequence_loss_by_example`, not scalars, by `losses.sequence_loss`.
     name: name scope of the new ops; `model_with_buckets` for None.
 
   Returns:
     A list with the outputs of each bucket, which are lists, and a list with the
-    loss of each bucket.
+    loss of each bucket, both in the order of `buckets`.
 
   Raises:
-    ArgumentError: if there is no bucket, or one is larger than the inputs.
+    ArgumentError: if there is no bucket, one is not a pair of positive ints, or
+      one is larger than the inputs.
   """
   caller = "model_with_buckets"
   _check_buckets(caller, buckets)

@@ -30,7 +30,8 @@ def reads(encoder: str) -> Dict[str, str]:
     encoder: name of the encoder in the pipeline.
 
   Returns:
-    A dict from read name to output.
+    A dict from `attention_states` and `state`, the names of the reads, to
+    `"<encoder>.attention_states"` and `"<encoder>.state"`.
   """
   return {field: f"{encoder}.{field}" for field in parts.Encoded._fields}
 
@@ -122,8 +123,9 @@ def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
 def greedy_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that predicts by greedy search.
 
-  Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths`
-  `[B]` int32, as `decoding.pipeline_converter` takes them.
+  It has no feeds, and its bucket is the largest number of symbols. Its outputs
+  are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths` `[B]` int32,
+  as `decoding.pipeline_converter` takes them.
 
   Args:
     model: a `parts.AttentionModel`.
@@ -147,8 +149,9 @@ def beam_builder(
 ) -> pieces.Builder:
   """Returns the builder of the decoder that predicts by beam search.
 
-  Its outputs are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and
-  `lengths` `[B, N]` int32, the best first.
+  It has no feeds, and its bucket is the largest number of symbols. Its outputs
+  are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]`
+  int32, the best first.
 
   Args:
     model: a `parts.AttentionModel`.

@@ -44,7 +44,7 @@ class GRUCell(base.Cell):
 
     Args:
       num_units: U, depth of output and state.
-      activation: function of a tensor, used instead of tanh.
+      activation: function of a tensor, used instead of tanh; None for tanh.
       kernel_initializer: of both kernels; that of the scope for None.
       bias_initializer: of both biases; for None, ones for the gates and zeros
         for the candidate.
@@ -62,7 +62,7 @@ class GRUCell(base.Cell):
 
   @property
   def state_size(self) -> int:
-    """The depth of the state, in the structure of the state."""
+    """U, the depth of the state."""
     return self._units
 
   @property
@@ -142,7 +142,8 @@ class LSTMCell(base.Cell):
       forget_bias: number added to the forget gate, on top of `bias`.
       state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
         tensor `[B, U + P]`, c first.
-      activation: function of a tensor, used instead of both tanh.
+      activation: function of a tensor, used instead of both tanh; None for
+        tanh.
       name: variable scope.
 
     Raises:
@@ -170,14 +171,14 @@ class LSTMCell(base.Cell):
 
   @property
   def state_size(self) -> Any:
-    """The depth of the state, in the structure of the state."""
+    """`LSTMState(U, P)`; the int U + P if `state_is_tuple` is False."""
     if self._state_is_tuple:
       return LSTMState(self._units, self._depth)
     return self._units + self._depth
 
   @property
   def output_size(self) -> int:
-    """The depth of the output."""
+    """The depth of the output: P, or U without a projection."""
     return self._depth
 
   def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
@@ -247,7 +248,8 @@ class BasicLSTMCell(LSTMCell):
       forget_bias: number added to the forget gate, on top of `bias`.
       state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
         tensor `[B, 2 U]`, c first.
-      activation: function of a tensor, used instead of both tanh.
+      activation: function of a tensor, used instead of both tanh; None for
+        tanh.
       name: variable scope.
 
     Raises:

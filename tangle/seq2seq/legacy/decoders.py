@@ -2,7 +2,7 @@
 
 They run over time-major inputs, from an initial state. The attention decoders
 take any memory `[B, T, D]`, even with unknown T, so that a decoder can be cut
-off from its encoder.
+off from its encoder. Called eagerly, all decoders raise `GraphError`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def rnn_decoder(
     initial_state: state of the cell.
     cell: a cell.
     loop_function: function of an output `[B, O]` and the step, from 1, which
-      returns the next input `[B, D]`; None to read all of `decoder_inputs`.
+      returns the next input `[B, D]`; then only the first of `decoder_inputs`
+      is read, and T is their number. None to read all of them.
     scope: variable and name scope; `rnn_decoder` for None.
 
   Returns:
@@ -46,6 +47,7 @@ def rnn_decoder(
   Raises:
     ArgumentError: if there are no inputs, or `cell` or `initial_state` is not
       valid.
+    DtypeError: if inputs are not floats.
     ShapeError: if inputs or state are of the wrong depth.
   """
   base.check_cell("rnn_decoder", cell)
@@ -186,7 +188,8 @@ def attention_decoder(
     output_size: O, depth of the outputs; that of the cell for None.
     num_heads: number of attention heads.
     loop_function: function of an output `[B, O]` and the step, from 1, which
-      returns the next input `[B, E]`; None to read all of `decoder_inputs`.
+      returns the next input `[B, E]`; then only the first of `decoder_inputs`
+      is read, and S is their number. None to read all of them.
     dtype: float type; that of the enclosing variable scope for None.
     scope: variable and name scope; `attention_decoder` for None.
     initial_state_attention: whether the first contexts come from the initial
@@ -197,7 +200,8 @@ def attention_decoder(
 
   Raises:
     ArgumentError: if there are no inputs, or an argument is out of range.
-    DtypeError: if `attention_states` are of another type than `dtype`.
+    DtypeError: if `attention_states` are of another type than `dtype`, or
+      `decoder_inputs` are not floats.
     ShapeError: if an argument is of the wrong shape.
   """
   caller = "attention_decoder"

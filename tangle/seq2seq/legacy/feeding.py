@@ -24,7 +24,7 @@ def looped(inputs, loop_function):
   """Returns the feed function that computes inputs from previous outputs.
 
   Args:
-    inputs: T tensors `[B, D]`, of which only the first is read.
+    inputs: T tensors `[B, D]`; with `loop_function` only the first is read.
     loop_function: function of an output `[B, O]` and the step, from 1, which
       returns `[B, D]`; None to read all the inputs.
 

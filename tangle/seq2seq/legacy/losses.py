@@ -110,7 +110,7 @@ def weighted_sums(
   weights: Sequence[tf1.Tensor],
   softmax_loss_function: Optional[LossFunction] = None,
 ) -> Tuple[tf1.Tensor, tf1.Tensor, tf1.DType]:
-  """Sums each example's weighted losses, and its weights.
+  """Sums each example's weighted losses, and its weights, over the steps.
 
   Args:
     caller: the function to name in messages.
@@ -120,8 +120,8 @@ def weighted_sums(
     softmax_loss_function: as for `sequence_loss`.
 
   Returns:
-    Two tensors `[B]`, float32 if the losses are in half precision; and the type
-    of the losses.
+    The sums of the losses and the sums of the weights, two tensors `[B]`,
+    float32 if the losses are in half precision; and the type of the losses.
 
   Raises:
     ArgumentError: if the lists are empty or differ in length.

@@ -4,8 +4,9 @@ Inputs are time-major: lists of `[B]` or `[B, D]` tensors. The encoder runs over
 every input, including padding: there are no lengths. (The translate tutorial
 reverses the source and puts padding in front, so that it is read first.)
 
-A second call in one graph creates new variables. Under the same names this is
-an error, unless the enclosing variable scope has reuse on.
+A second call in one graph creates new variables. Under the same names this
+raises `ArgumentError`, unless the enclosing variable scope has reuse on. Called
+eagerly, all functions raise `GraphError`.
 
 All functions with a separate encoder and decoder take `share_cell`, which
 contrib does not have. On 1.15 contrib copies the cell for the encoder, which
@@ -57,6 +58,7 @@ def basic_rnn_seq2seq(
 
   Raises:
     ArgumentError: if there are no inputs, or `cell` is not a cell.
+    DtypeError: if inputs are not floats.
     ShapeError: if inputs are of the wrong shape.
   """
   caller = "basic_rnn_seq2seq"
@@ -87,8 +89,8 @@ def tied_rnn_seq2seq(
     decoder_inputs: S tensors `[B, D]`.
     cell: a cell, whose variables encoder and decoder share.
     loop_function: function of an output `[B, O]` and the step, from 1, which
-      returns the decoder's next input `[B, D]`; None to read all of
-      `decoder_inputs`.
+      returns the decoder's next input `[B, D]`; then only the first of
+      `decoder_inputs` is read, and S is their number. None to read all of them.
     dtype: float type.
     scope: variable and name scope below `combined_tied_rnn_seq2seq`;
       `tied_rnn_seq2seq` for None.
@@ -98,6 +100,7 @@ def tied_rnn_seq2seq(
 
   Raises:
     ArgumentError: if there are no inputs, or `cell` is not a cell.
+    DtypeError: if inputs are not floats.
     ShapeError: if inputs are of the wrong shape.
   """
   caller = "tied_rnn_seq2seq"
@@ -228,7 +231,7 @@ def embedding_tied_rnn_seq2seq(
     num_symbols: number of symbols of both sides.
     embedding_size: E, depth of the table.
     num_decoder_symbols: V, if only the first V symbols are to be decoded;
-      `num_symbols` for None.
+      `num_symbols` for None. Not used with an `output_projection`.
     output_projection: pair (W, B) of `[O, num_symbols]` and `[num_symbols]`:
       outputs are the cell's, and `feed_previous` projects them. None for
       logits `[B, V]`.

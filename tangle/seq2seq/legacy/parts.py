@@ -343,7 +343,9 @@ class AttentionModel:
       )
 
   def logits(self, outputs: Sequence[tf1.Tensor]) -> List[tf1.Tensor]:
-    """Maps outputs of the decoder to logits, unless they are logits already.
+    """Maps outputs of the decoder to logits.
+
+    Without `output_projection` they are logits already, and no op is added.
 
     Args:
       outputs: list of S outputs, as in `Decoded`.
@@ -358,7 +360,10 @@ class AttentionModel:
 
   @property
   def softmax_loss_function(self) -> Optional[losses.LossFunction]:
-    """The argument of that name for `losses.sequence_loss`, or None."""
+    """The argument of that name for `losses.sequence_loss`.
+
+    None without `output_projection`: then `sequence_loss` needs none.
+    """
     if self.output_projection is None:
       return None
     return self.output_projection.loss

@@ -173,6 +173,7 @@ def check_ids(caller, argument, values):
   Raises:
     ArgumentError: if it is not a list, or empty.
     DtypeError: if a tensor does not contain integers.
+    GraphError: if a tensor is from another graph.
     ShapeError: if a tensor is not of rank 1.
   """
   tensors = []

@@ -47,7 +47,9 @@ def make_counters(
     A `Counters`.
 
   Raises:
-    ArgumentError: if the names are taken in this graph and name scope.
+    ArgumentError: if the new variables are not called `Variable` and
+      `Variable_1`, because these names are taken or a name scope is open. The
+      variables stay in the graph then.
   """
   rate = tf1.Variable(
     float(learning_rate), trainable=False, dtype=dtype, use_resource=True
@@ -124,7 +126,7 @@ class OutputProjection:
       )
 
   def pair(self) -> Tuple[tf1.Tensor, tf1.Tensor]:
-    """Returns the `output_projection` argument of the models.
+    """Returns the `output_projection` argument of the models; adds ops.
 
     Returns:
       Weights `[O, V]` and biases `[V]`, tensors.

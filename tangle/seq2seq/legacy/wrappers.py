@@ -55,13 +55,13 @@ class MultiRNNCell(base.Cell):
 
   @property
   def state_size(self) -> Any:
-    """The depth of the state, in the structure of the state."""
+    """A tuple of the cells' `state_size`; their sum if not `state_is_tuple`."""
     sizes = tuple(cell.state_size for cell in self._cells)
     return sizes if self._state_is_tuple else sum(sizes)
 
   @property
   def output_size(self) -> int:
-    """The depth of the output."""
+    """The depth of the output of the highest cell."""
     return self._cells[-1].output_size
 
   def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
@@ -117,7 +117,7 @@ class EmbeddingWrapper(base.Cell):
       cell: a cell.
       embedding_classes: V, number of symbols.
       embedding_size: E, depth of the cell's inputs.
-      initializer: of the table.
+      initializer: of the table; for None see the class.
       name: variable scope.
 
     Raises:
@@ -134,16 +134,16 @@ class EmbeddingWrapper(base.Cell):
 
   @property
   def state_size(self) -> Any:
-    """The depth of the state, in the structure of the state."""
+    """The `state_size` of the wrapped cell."""
     return self._cell.state_size
 
   @property
   def output_size(self) -> int:
-    """The depth of the output."""
+    """The `output_size` of the wrapped cell."""
     return self._cell.output_size
 
   def bind_parts(self, dtype: tf1.DType) -> Tuple[hints.Variable, hints.Step]:
-    """Creates the variables below the current variable scope.
+    """Creates or reuses the variables below the current variable scope.
 
     Args:
       dtype: float type of variables and states.
@@ -226,7 +226,7 @@ class OutputProjectionWrapper(base.Cell):
 
   @property
   def state_size(self) -> Any:
-    """The depth of the state, in the structure of the state."""
+    """The `state_size` of the wrapped cell."""
     return self._cell.state_size
 
   @property
@@ -257,7 +257,8 @@ class Placed(base.Cell):
 
     Args:
       cell: a cell.
-      place: the `tf1.VariableScope` in which the cell was bound, or will be.
+      place: the `tf1.VariableScope` in which the cell was bound. If its reuse
+        is `AUTO_REUSE`, the cell may also be bound there later.
 
     Raises:
       ArgumentError: if `cell` is not a cell.
@@ -269,16 +270,19 @@ class Placed(base.Cell):
 
   @property
   def state_size(self) -> Any:
-    """The depth of the state, in the structure of the state."""
+    """The `state_size` of the wrapped cell."""
     return self._cell.state_size
 
   @property
   def output_size(self) -> int:
-    """The depth of the output."""
+    """The `output_size` of the wrapped cell."""
     return self._cell.output_size
 
   def bind(self, depth: int, dtype: tf1.DType) -> hints.Step:
-    """Creates or reuses the variables below the other scope.
+    """Reuses the variables below the other scope, `place`.
+
+    Variables that do not exist are created only if the reuse of `place` is
+    `AUTO_REUSE`.
 
     Args:
       depth: D, depth of the inputs.
@@ -286,6 +290,9 @@ class Placed(base.Cell):
 
     Returns:
       The step function of the cell.
+
+    Raises:
+      ArgumentError: if a variable does not exist and must not be created.
     """
     with tf1.variable_scope(
       self._place,
