@@ -102,7 +102,8 @@ def restore_shape(column, shape):
     shape: the `tf.TensorShape` that they share beyond the rows.
 
   Returns:
-    A list like `column`; `column` itself if `shape` is fully known.
+    A list like `column`; `column` itself if the graph knows all dimensions
+    beyond the rows.
   """
   if all(value.shape[1:].is_fully_defined() for value in column):
     return column

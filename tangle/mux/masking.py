@@ -39,12 +39,13 @@ def where(
   would have to be known for every network.
 
   Args:
-    selector: `[B]` indices in `[0, K)`, int32 or int64, or names.
+    selector: `[B]` indices in `[0, K)`, int32 or int64; or names, if `networks`
+      is a mapping. Indices count the items of a mapping in their order.
     inputs: nest of `[B, ...]`; B may be unknown, and 0.
     networks: K callables from a nest `[n, ...]` to a nest `[n, ...]`, in a
       list or as a mapping from name; n is B, but the graph does not know it.
-      All give the same structure and types,
-      and shapes that agree beyond the rows.
+      All give the same structure and types, and shapes that agree beyond the
+      rows.
     run_empty: whether a branch that no example takes runs, on 0 rows, rather
       than being skipped by a conditional. That makes plain ops, which a
       sub-model can cut in any style of control flow, but every op of the
@@ -52,8 +53,8 @@ def where(
     name: name scope of the new ops.
 
   Returns:
-    Nest of `[B, ...]`. Dimensions that the graph does not know are 0 where no
-    branch ran.
+    Nest of `[B, ...]`, in the structure that the networks return. Dimensions
+    that the graph does not know are 0 if no branch ran.
 
   Gradients:
     Exact, to any order that the networks' ops have. A branch that no example
@@ -68,8 +69,9 @@ def where(
     DtypeError: if the selector is neither of indices nor of names, or the
       networks give different types.
     GraphError: if an argument belongs to another graph.
-    ShapeError: if selector and inputs have different numbers of rows, or
-      networks give different shapes.
+    ShapeError: if selector and inputs have different numbers of rows, a tensor
+      has no rows or unknown rank, or networks give different shapes. A number
+      of rows that only a run knows fails there, with `InvalidArgumentError`.
   """
   with tf1.name_scope(name):
     branches = selectors.list_networks(_CALLER, networks)
@@ -119,7 +121,7 @@ def choose(masks, values):
   """Chooses rows among existing tensors.
 
   Args:
-    masks: K bool tensors `[B]`, of which each row has exactly one.
+    masks: K bool tensors `[B]`; in each row exactly one of them is true.
     values: K tensors `[B, ...]` of one shape and type.
 
   Returns:

@@ -27,7 +27,8 @@ def route(
   a row per example must be passed in `inputs`.
 
   Args:
-    selector: `[B]` indices in `[0, K)`, int32 or int64, or names.
+    selector: `[B]` indices in `[0, K)`, int32 or int64; or names, if `networks`
+      is a mapping. Indices count the items of a mapping in their order.
     inputs: nest of `[B, ...]`; B may be unknown, and 0.
     networks: K callables from a nest `[n_k, ...]` to a nest `[n_k, ...]`, in a
       list or as a mapping from name. All give the same structure and types,
@@ -39,8 +40,8 @@ def route(
     name: name scope of the new ops.
 
   Returns:
-    Nest of `[B, ...]`. Dimensions that the graph does not know are 0 where no
-    branch ran.
+    Nest of `[B, ...]`, in the structure that the networks return. Dimensions
+    that the graph does not know are 0 if no branch ran.
 
   Gradients:
     Exact, to any order that the networks' ops have. A branch that no example
@@ -55,8 +56,9 @@ def route(
     DtypeError: if the selector is neither of indices nor of names, or the
       networks give different types.
     GraphError: if an argument belongs to another graph.
-    ShapeError: if selector and inputs have different numbers of rows, or
-      networks give different shapes.
+    ShapeError: if selector and inputs have different numbers of rows, a tensor
+      has no rows or unknown rank, or networks give different shapes. A number
+      of rows that only a run knows fails there, with `InvalidArgumentError`.
   """
   with tf1.name_scope(name):
     branches = selectors.list_networks(_CALLER, networks)

@@ -21,13 +21,14 @@ def select(
   networks itself and is safe.
 
   Args:
-    selector: `[B]` indices in `[0, K)`, int32 or int64, or names.
+    selector: `[B]` indices in `[0, K)`, int32 or int64; or names, if `branches`
+      is a mapping. Indices count the items of a mapping in their order.
     branches: K nests of `[B, ...]`, in a list or as a mapping from name. All
       have the same structure, types and shapes.
     name: name scope of the new ops.
 
   Returns:
-    Nest of `[B, ...]`.
+    Nest of `[B, ...]`, in the structure of a branch.
 
   Gradients:
     To each branch the gradient of the rows taken from it, zero elsewhere.
@@ -41,8 +42,10 @@ def select(
     DtypeError: if the selector is neither of indices nor of names, or the
       branches have different types.
     GraphError: if an argument belongs to another graph.
-    ShapeError: if selector and branches have different numbers of rows, or
-      branches have different shapes.
+    ShapeError: if selector and branches have different numbers of rows, a
+      tensor has no rows or unknown rank, or branches have different shapes. A
+      number of rows that only a run knows fails there, with
+      `InvalidArgumentError`.
   """
   with tf1.name_scope(name):
     listed = selectors.list_branches(_CALLER, "branches", branches)

@@ -84,7 +84,7 @@ def list_networks(caller, networks):
     A `Branches`.
 
   Raises:
-    ArgumentError: if one of them cannot be called.
+    ArgumentError: if one of them cannot be called; also as `list_branches`.
   """
   branches = list_branches(caller, "networks", networks)
   for label, network in zip(branches.labels, branches.items):

@@ -23,7 +23,8 @@ def switch(
   fetched from outside, nor can its update ops be run.
 
   Args:
-    selector: scalar index in `[0, K)`, int32 or int64, or a name.
+    selector: scalar index in `[0, K)`, int32 or int64; or a name, if `networks`
+      is a mapping. An index counts the items of a mapping in their order.
     inputs: nest of tensors of any shape.
     networks: K callables from nest to nest, in a list or as a mapping from
       name. All give the same structure, types and shapes; where dimensions are
@@ -31,7 +32,7 @@ def switch(
     name: name scope of the new ops.
 
   Returns:
-    The outputs of the branch that runs.
+    The outputs of the branch that runs, in the structure that it returns.
 
   Gradients:
     Those of the branch that runs, to any order that its ops have. The weights
