@@ -256,13 +256,10 @@ class Checkpoints:
       TrainingError: if no undamaged checkpoint has a score and some checkpoint
         is damaged, or if the best undamaged one does not fit the variables.
     """
-    scores = self._scores()
-    known = [step for step in scores if scores[step] is not None]
-    known.sort(key=lambda step: (scores[step], step))
-    return self._restore(sess, "Checkpoints.restore_best", known)
+    return self._restore(sess, "Checkpoints.restore_best", self._best_first())
 
   def restore_best_or_newest(self, sess: hints.Session) -> Optional[Restored]:
-    """Restores the best checkpoint, or the newest where none has a score.
+    """Restores the best undamaged checkpoint, the newest if none has a score.
 
     Args:
       sess: a session; all variables get their values.
@@ -271,10 +268,16 @@ class Checkpoints:
       A `Restored`, or `None` if there is no checkpoint.
 
     Raises:
-      TrainingError: as `restore_best` and `restore`.
+      TrainingError: as `restore`.
     """
-    restored = self.restore_best(sess)
-    return self.restore(sess) if restored is None else restored
+    best = self._best_first()
+    others = [step for step in self.steps()[::-1] if step not in best]
+    return self._restore(sess, "Checkpoints.restore_best", best + others)
+
+  def _best_first(self):
+    scores = self._scores()
+    known = [step for step in scores if scores[step] is not None]
+    return sorted(known, key=lambda step: (scores[step], step))
 
   def _scores(self):
     """Returns step → score, except for steps whose manifest is damaged."""
@@ -320,15 +323,12 @@ class Checkpoints:
       if passed_over:
         self._report(f"The checkpoint of step {step} is used instead.")
       return Restored(manifest.step, manifest.score, manifest.state, prefix)
-    reasons = [
-      f"step {step}: {self._damaged[step]}"
-      for step in self.steps()
-      if step in self._damaged
-    ]
-    if reasons:
+    found = [step for step in self.steps() if step in self._damaged]
+    if found:
+      reasons = "; ".join(f"step {k}: {self._damaged[k]}" for k in found)
       raise errors.TrainingError(
         f"{caller}: no checkpoint in {self.folder!r} is undamaged: "
-        f"{'; '.join(reasons)}. Put a copy of one back, or move the folder "
+        f"{reasons}. Put a copy of one back, or move the folder "
         f"away to start again."
       )
     return None

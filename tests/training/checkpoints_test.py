@@ -158,8 +158,13 @@ class CheckpointsTest(CheckpointsTestCase):
     self.assertIsNone(self.found.restore_best_or_newest(self.sess))
     self.save(1, 2)
     self.assertEqual(self.found.restore_best_or_newest(self.sess).step, 2)
-    self.save(3, 4, scores={3: 1.0, 4: 2.0})
+    os.remove(os.path.join(self.found.path(2), "model.index"))
+    self.assertEqual(self.found.restore_best_or_newest(self.sess).step, 1)
+    self.save(3, 4, 5, scores={3: 1.0, 4: 2.0})
     self.assertEqual(self.found.restore_best_or_newest(self.sess).step, 3)
+    for step in (3, 4):
+      os.remove(os.path.join(self.found.path(step), manifests.NAME))
+    self.assertEqual(self.found.restore_best_or_newest(self.sess).step, 5)
 
   def test_a_better_one_replaces_the_best(self):
     self.build(keep=1)
