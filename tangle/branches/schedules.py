@@ -53,9 +53,13 @@ class RoundRobin:
       A key of `waiting`.
 
     Raises:
-      ArgumentError: if `waiting` has an unknown type.
+      ArgumentError: if `waiting` is empty, or has an unknown type.
     """
     _check_known("RoundRobin", waiting, self._types)
+    if not waiting:
+      raise errors.ArgumentError(
+        "RoundRobin: waiting is empty. Choose while records wait."
+      )
     while True:
       name = self._types[self._next]
       self._next = (self._next + 1) % len(self._types)

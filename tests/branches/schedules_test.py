@@ -115,6 +115,7 @@ class SchedulesTest(parameterized.TestCase):
       lambda: schedules.RoundRobin(["a"]).choose({"b": 1}),
       "'b' wait",
     ),
+    ("no_turn", lambda: schedules.RoundRobin(["a"]).choose({}), "is empty"),
     (
       "ahead",
       lambda: list(schedules.arrange([], schedules.ByLoss(), 0)),
