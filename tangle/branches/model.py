@@ -283,7 +283,8 @@ class Model:
     """Lists the variables that a step with certain types may change.
 
     Args:
-      types: names of declared types; empty for the variables of the head only.
+      types: a list of names of declared types; empty for the variables of the
+        head only.
 
     Returns:
       A list of trainable variables, those of the branches and of the head, in

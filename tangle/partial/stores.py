@@ -83,7 +83,8 @@ class DeviceStore:
 
     Args:
       sess: the session of the forward run.
-      ticket: what `forward` returned.
+      ticket: the ticket that `forward` returned. It can be used once: another
+        run with it, or one after `discard`, waits for ever.
       fetches: what to fetch, computed from `restored`.
       feed_dict: what to feed, including the upstream gradients.
 

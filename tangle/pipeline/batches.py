@@ -179,7 +179,7 @@ def find_outputs(caller, pieces, fetch):
     A dict: sub-model → `"sub_model.output"` → tensor.
 
   Raises:
-    ArgumentError: if `fetch` is not a list, or has a name that is not an output
+    ArgumentError: if `fetch` is a string, or has a name that is not an output
       of a sub-model in `pieces`.
   """
   if isinstance(fetch, str):

@@ -18,9 +18,10 @@ class Work(NamedTuple):
 
   Attributes:
     run: a function of a `step_runs.Step` and the arrays to feed.
-    sub_model: name of its sub-model, `None` for a separate update.
+    sub_model: name of its sub-model; `None` for a separate update, and for all
+      sub-models together.
     kind: as in `profiles.Run`.
-    is_fed: whether it is fed the arrays of the sub-model.
+    is_fed: whether it is fed the arrays of its sub-models.
     micro_batch: its number; 0 without micro-batches.
   """
 
@@ -218,7 +219,7 @@ def forward_of(pipeline, plan, fetch, with_loss):
     A `ForwardProgram`.
 
   Raises:
-    ArgumentError: if `fetch` is not a list, or has a name that is not an output
+    ArgumentError: if `fetch` is a string, or has a name that is not an output
       of a sub-model of the plan.
   """
   pieces = {a.node.name: a.graph.piece for a in plan.active}

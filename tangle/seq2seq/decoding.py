@@ -144,8 +144,9 @@ class LineDecoder:
       A `Decoded`, in the order of `lines`.
 
     Raises:
-      ArgumentError: if `convert` does not return one row per example, or an
-        argument of `__init__` is invalid.
+      ArgumentError: if `convert` does not return one row per example, or it
+        returns an id that is not in the target vocabulary; or if an argument
+        of `__init__` is invalid.
       DataError: with several sources, if there is not one string for each.
     """
     count = 0

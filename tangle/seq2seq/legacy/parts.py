@@ -143,7 +143,7 @@ class AttentionModel:
 
     Raises:
       DtypeError: if `source` does not contain integers.
-      ShapeError: if `source` is not of rank 2, or T is unknown.
+      ShapeError: if `source` is not of rank 2, or T is unknown or 0.
     """
     opened = scopes.reusing("encode", self._scope, self.dtype)
     with tf1.name_scope(name), opened:
