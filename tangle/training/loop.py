@@ -199,9 +199,8 @@ class Loop:
     self._out_dir, self._max_steps, self._locked = out_dir, max_steps, locked
     self._feeds = feeds or (lambda batch, step: batch)
     self._rate, self._validate, self._watch = rate, validate, watch
-    self._report_every, self._validate_every = report_every, validate_every
-    if validate_every is None:
-      self._validate_every = 1000
+    self._report_every = report_every
+    self._validate_every = 1000 if validate_every is None else validate_every
     self._checkpoint_every = checkpoint_every
     self._checkpoint_every_s = checkpoint_every_s
     self._progress = progress or (lambda step, max_steps, result: None)
