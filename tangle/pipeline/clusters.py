@@ -7,6 +7,7 @@ interfaces: do not start one on a machine that others can reach.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -166,8 +167,18 @@ class LocalCluster:
     self._close_pipes(task)
 
   def stop(self, task: int) -> None:
-    """Halts a task; it keeps its memory and its connections."""
-    self._processes[task].send_signal(signal.SIGSTOP)
+    """Halts a task; it keeps its memory and its connections.
+
+    Returns when all threads of the task have stopped, or the task has ended.
+
+    Args:
+      task: its index.
+    """
+    process = self._processes[task]
+    process.send_signal(signal.SIGSTOP)
+    # Until the thread that takes the signal is scheduled, the others go on.
+    while process.poll() is None and not _is_halted(process.pid):
+      time.sleep(0.001)
 
   def resume(self, task: int) -> None:
     """Resumes a halted task."""
@@ -216,6 +227,22 @@ def _check_ports(ports):
       f"{list(ports)}."
     )
   return found
+
+
+def _is_halted(number):
+  """Whether all threads of a process have stopped, or it has ended."""
+  folder = f"/proc/{number}/task"
+  try:
+    threads = os.listdir(folder)
+  except FileNotFoundError:
+    return True
+  for thread in threads:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+      with open(f"{folder}/{thread}/stat") as file:
+        state = file.read().rsplit(")", 1)[1].split()[0]
+      if state not in "TtZX":
+        return False
+  return True
 
 
 def _serve(addresses, task, threads):

@@ -33,6 +33,21 @@ class LocalClusterTest(case.GraphTestCase):
     for number in ids:
       self.assertFalse(is_running(number))
 
+  def test_no_thread_of_a_task_goes_on_once_stop_has_returned(self):
+    with clusters.LocalCluster(1) as cluster:
+      number = cluster.process_id(0)
+      for _ in range(20):
+        cluster.stop(0)
+        self.assertEqual(thread_states(number), {"T"})
+        cluster.stop(0)  # of a task that is halted already
+        self.assertTrue(cluster.is_alive(0))
+        cluster.resume(0)
+        while "T" in thread_states(number):
+          time.sleep(0.001)
+      cluster.kill(0)
+      cluster.stop(0)  # of a task that has ended
+      self.assertFalse(cluster.is_alive(0))
+
   def test_tasks_end_with_the_process_that_started_them(self):
     text = (
       "from tangle.pipeline import clusters\n"
@@ -73,11 +88,22 @@ class LocalClusterTest(case.GraphTestCase):
         clusters.LocalCluster(1, ports=[port])
 
 
+def state_of(path):
+  """Returns the letter of a state from a file `stat` of `/proc`."""
+  with open(path) as file:
+    return file.read().rsplit(")", 1)[1].split()[0]
+
+
+def thread_states(number):
+  """Returns the set of the states of a process's threads."""
+  folder = f"/proc/{number}/task"
+  return {state_of(f"{folder}/{name}/stat") for name in os.listdir(folder)}
+
+
 def is_running(number):
   """Whether there is a process of that id that has not ended."""
   try:
-    with open(f"/proc/{number}/stat") as file:
-      return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    return state_of(f"/proc/{number}/stat") not in "ZX"
   except FileNotFoundError:
     return False
 

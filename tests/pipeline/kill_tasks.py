@@ -140,7 +140,9 @@ def fail(training, sess, step, disturbance):
   except errors.TaskLostError as error:
     return error, time.monotonic() - disturbance.begun
   except tf1.errors.OpError:
-    pass  # it met the checkpoint after the step, which is no run of a pipeline
+    if disturbance.begun is None:
+      raise
+    # It met the checkpoint after the step, which is no run of a pipeline.
   begin = time.monotonic()
   try:  # the step had done with the task
     training.step(sess, step + 1)
