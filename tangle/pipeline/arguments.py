@@ -19,7 +19,10 @@ def check(caller, name, build, buckets, reads, pad, bucket_of):
     bucket_of: a function, or `None`.
 
   Raises:
-    ArgumentError: if one is of another kind.
+    ArgumentError: if `name` is no string, `build` cannot be called with two
+      arguments, `buckets` is no list of hashable values, `reads` or `pad` is no
+      dict, a source in `reads` is neither a string nor a list, or `bucket_of`
+      cannot be called. What strings and values say is not checked.
   """
   if not isinstance(name, str):
     _refuse(caller, "name", "a string", name, "Give a name, such as 'encoder'")

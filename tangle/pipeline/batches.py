@@ -101,6 +101,7 @@ def candidates(caller, node, arrays):
     buckets, in the order of `Pipeline.add`.
 
   Raises:
+    Exception: what `bucket_of` raises.
     BucketError: if `bucket_of` returns what is no bucket.
   """
   if node.bucket_of is None:
@@ -176,7 +177,8 @@ def find_outputs(caller, pieces, fetch):
     fetch: `"sub_model.output"` names.
 
   Returns:
-    A dict: sub-model → `"sub_model.output"` → tensor.
+    A dict: sub-model → `"sub_model.output"` → tensor; without the sub-models of
+    which nothing is fetched.
 
   Raises:
     ArgumentError: if `fetch` is a string, or has a name that is not an output

@@ -37,16 +37,21 @@ class Boundary:
     )
 
   def put(self, tensor, key):
-    """Returns the op that puts `tensor` under `key`."""
+    """Adds and returns the op that puts `tensor` under `key`."""
     return self._values.put([tensor], key)
 
   def peek(self, key, device=None):
-    """Returns the tensor under `key`, which stays for other readers.
+    """Adds the op that reads the value under `key`, which stays there.
+
+    A run of the op waits until there is a value.
 
     Args:
       key: the key of the producer.
       device: the device of the reader, to which the value is copied unless it
         is that of the producer; `None` if TensorFlow chooses.
+
+    Returns:
+      The value, a tensor of the boundary's shape.
     """
     value = self._values.read([self.shape], key, peek=True)[0]
     if device == self._device:
@@ -55,23 +60,24 @@ class Boundary:
       return tf1.identity(value, name="arrived")
 
   def take(self, key):
-    """Returns the op that removes the value under `key`, which must exist."""
+    """Returns a new op that waits for the value under `key`, and removes it."""
     return self._values.read([self.shape], key, name="take")[0].op
 
   def drop(self, key):
-    """Returns the op that removes value and gradient under `key`, if any."""
+    """Returns a new op that removes value and gradient under `key`, if any."""
     return tf1.group(self._values.drop(key), self._gradients.drop(key))
 
   def put_gradient(self, gradient, key):
-    """Returns the ops that put the gradient of one reader.
+    """Adds the ops that put the gradient of one reader.
 
     Args:
       gradient: the gradient of one reader, of the boundary's shape.
       key: the key of the producer.
 
     Returns:
-      An op for the first reader of a step, and one for later readers, which
-      adds to the present sum; `None` if there is only one reader.
+      An op to run for the first reader of a step, and one for each later
+      reader, which adds to the sum so far and waits until there is one. The
+      latter is `None` if the pipeline has only one reader.
     """
     first = self._gradients.put([gradient], key)
     if self.readers < 2:
@@ -83,7 +89,17 @@ class Boundary:
     return first, self._gradients.put([total], key)
 
   def take_gradient(self, shape, key):
-    """Returns the sum of the readers' gradients, of `shape`; removes it."""
+    """Adds the op that reads and removes the sum of the readers' gradients.
+
+    A run of the op waits until there is a gradient.
+
+    Args:
+      shape: the static shape of the sum.
+      key: the key of the producer.
+
+    Returns:
+      The sum, a tensor of `shape`.
+    """
     return self._gradients.read([shape], key)[0]
 
 

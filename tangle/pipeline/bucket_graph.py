@@ -36,6 +36,7 @@ class BucketGraph:
     key: the scalar int64 key of the sub-model in a step.
     residuals: its residual policy.
     device: the device of the sub-model, or `None`.
+    graph: the graph of the pipeline.
     op_count: the number of ops that it has added to the graph so far.
   """
 
@@ -77,7 +78,7 @@ class BucketGraph:
     """Finds the feeds on which some outputs depend; adds nothing to the graph.
 
     Args:
-      outputs: names of outputs.
+      outputs: names of outputs of its `Piece`.
 
     Returns:
       A set of names of feeds, empty if `outputs` is empty.
@@ -94,7 +95,7 @@ class BucketGraph:
     return self._feeds[key]
 
   def training_pass(self, pattern, scope):
-    """Returns the pass for a pattern, made at the first call.
+    """Returns the pass for a pattern; adds its ops at the first call.
 
     Args:
       pattern: a `passes.Pattern` that has something to differentiate.
@@ -105,7 +106,7 @@ class BucketGraph:
 
     Raises:
       GraphError: if the pass does not exist and the graph is finalized.
-      CutError: if the graph cannot be cut.
+      CutError: as `PassMaker.make`.
     """
     if pattern not in self._passes:
       if self.graph.finalized:
@@ -124,7 +125,7 @@ class BucketGraph:
     return self._passes[pattern]
 
   def kept(self):
-    """Lists the tensors that its training passes keep, each once."""
+    """Lists the residuals of the passes that were made, each tensor once."""
     passes = self._passes.values()
     return list({t.name: t for p in passes for t in p.residuals}.values())
 

@@ -22,7 +22,7 @@ def pipeline(found):
 
 
 def trainer(found):
-  """Returns the line for a `Trainer`: its variables and residuals."""
+  """Returns the line for a `Trainer`: variables, residuals at last buckets."""
   parts = []
   for name, node in found.pipeline.nodes.items():
     bucket, graph = list(node.graphs.items())[-1]

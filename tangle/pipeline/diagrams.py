@@ -31,6 +31,7 @@ def draw(caller, path, pipeline):
     ArgumentError: if `path` has another ending.
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
+    OSError: if the file cannot be written.
   """
   drawing.write(caller, path, lambda: to_dot(pipeline))
 
@@ -146,6 +147,8 @@ def describe(tensors):
   Returns:
     A string: dtype, shape and size, as `"float32 [?, 20], 80 bytes per
     example"`. If only the first dimension is unknown, it counts as the batch.
+    The size is a range if buckets differ, and said to be unknown before a run
+    if it is not static.
   """
   shape = pieces.common_shape(tensor.shape for tensor in tensors)
   sizes = "unknown rank"
@@ -168,8 +171,9 @@ def static_bytes(tensor):
     tensor: the tensor.
 
   Returns:
-    An int and `"example"` or `"batch"`; `None` if its size is not static. If
-    only the first dimension is unknown, it counts as the batch.
+    A pair of an int and `"example"` or `"batch"`; `None`, not a pair, if the
+    size is not static, as of a string or a handle. If only the first dimension
+    is unknown, it counts as the batch.
   """
   size = residuals.static_bytes(tensor)
   if size is not None:

@@ -81,16 +81,14 @@ class Limited:
     """Does what `Session.run` does, within the time limit.
 
     Args:
-      fetches: as a session takes them.
-      feed_dict: as a session takes it.
-      options: as a session takes them.
-      run_metadata: as a session takes it.
+      fetches, feed_dict, options, run_metadata: as a session takes them.
 
     Returns:
       The fetched values.
 
     Raises:
-      OpError, RuntimeError: as `Session.run`.
+      OpError, RuntimeError: as `Session.run`; a `DeadlineExceededError` after
+        the time limit; after an error of `SUSPECT`, the same error again.
     """
     for tensor, value in (feed_dict or {}).items():
       if tensor.dtype == tf1.int64 and np.ndim(value) == 0:
@@ -108,14 +106,13 @@ class Limited:
     """Does what `Session.partial_run_setup` does, within the time limit.
 
     Args:
-      fetches: as a session takes them.
-      feeds: as a session takes them.
+      fetches, feeds: as a session takes them.
 
     Returns:
       A handle.
 
     Raises:
-      OpError, RuntimeError: as `Session.partial_run_setup`.
+      OpError, RuntimeError: as `run`.
     """
     return self._call(self.limited.partial_run_setup, fetches, feeds)
 
@@ -124,11 +121,13 @@ class Limited:
 
     Args:
       handle: what `partial_run_setup` returned.
-      fetches: as a session takes them.
-      feed_dict: as a session takes it.
+      fetches, feed_dict: as a session takes them.
 
     Returns:
       The fetched values.
+
+    Raises:
+      OpError, RuntimeError: as `run`.
     """
     return self._call(self.limited.partial_run, handle, fetches, feed_dict)
 
@@ -188,7 +187,7 @@ def check_timeout(name, timeout_s):
     `timeout_s`.
 
   Raises:
-    ArgumentError: if it is not positive.
+    ArgumentError: if it is not a positive number.
   """
   if not (isinstance(timeout_s, numbers.Real) and timeout_s > 0):
     raise errors.ArgumentError(
@@ -214,20 +213,20 @@ def address_of(sess):
 
 
 def call(pipeline, sess, work):
-  """Makes the runs of a step, or of a forward pass.
-
-  When a task is lost, the session is closed.
+  """Makes the runs of a step; closes the session if a task is lost.
 
   Args:
     pipeline: the `Pipeline`.
     sess: a session.
-    work: a function of a session, which makes the runs.
+    work: a function that makes the runs, called with `sess` if that is local,
+      else with a `Limited`.
 
   Returns:
     What `work` returns.
 
   Raises:
-    TaskLostError: if a task is lost.
+    TaskLostError: if a task is lost, or a run exceeds the time limit. Other
+      errors of `work` pass as they are.
   """
   address = address_of(sess)
   if not address:

@@ -95,9 +95,10 @@ class JointTrainer:
       ArgumentError: if a name or bucket is unknown, a read has no source or
         several, a builder returns no `Piece`, nothing has a loss, no trainable
         variable gets a gradient, the update needs a placeholder, or
-        `clip_norm`, `loss_weights` or `global_step` is invalid.
-      GraphError: if `global_step` belongs to another graph, or the graph is
-        finalized.
+        `optimizer`, `clip_norm`, `loss_weights` or `global_step` is invalid.
+      DtypeError, ShapeError: if a `Piece` is not valid, as `Pipeline.build`.
+      GraphError: if `global_step` or a tensor of a `Piece` belongs to another
+        graph, or the graph is finalized.
     """
     self.pipeline = pipeline
     self._caller = f"JointTrainer of {pipeline.name!r}"
@@ -152,6 +153,7 @@ class JointTrainer:
       ArgumentError: if a name is unknown, a read has no source or several, or
         no trainable variable gets a gradient.
       GraphError: if there are none and the graph is finalized.
+      TangleError: if a builder returns no valid `Piece`, as the constructor.
     """
     runs.choose_sources(self.pipeline, sub_models)
     found = self._of(sub_models) or self._add(self._product(sub_models))
@@ -257,7 +259,10 @@ class JointTrainer:
     Raises:
       ArgumentError: if `combinations` were given and have none of just these
         sub-models. Otherwise as `Trainer.step`.
-      BucketError: if the arrays fit no combination.
+      BucketError: if the arrays fit no combination, or `bucket_of` returns what
+        is no bucket.
+      DtypeError, GraphError, SessionError, ShapeError, TaskLostError: as
+        `Trainer.step`.
     """
     program, given = self._training("step", sess, batch)
     return program.call(f"{self._caller}: step", sess, given)
@@ -303,8 +308,10 @@ class JointTrainer:
       A `Result`.
 
     Raises:
-      ArgumentError: as `step`, or if there is no such output.
-      BucketError: if the arrays fit no combination.
+      ArgumentError: as `step`, or if there is no such output. Sub-models
+        without a loss are accepted.
+      BucketError, DtypeError, GraphError, SessionError, ShapeError,
+        TaskLostError: as `step`.
     """
     caller = f"{self._caller}: forward"
     fitting = self._fitting("forward", sess, batch)

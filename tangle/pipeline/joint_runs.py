@@ -25,7 +25,7 @@ class JointProgram(programs.Program):
       pipeline: the `Pipeline`.
       chosen: a `joint.Combination`.
       feeds: sub-model → a list of the placeholders that are fed.
-      wanted: sub-model → a dict of tensors to fetch.
+      wanted: sub-model → `"sub_model.output"` → tensor to fetch.
       with_loss: whether to compute losses and metrics.
       weights: sub-model → factor of its loss, in a training step; `None` if
         the run changes no variable.
@@ -60,7 +60,8 @@ class JointProgram(programs.Program):
 
     Args:
       sess: the session.
-      given: sub-model → the arrays to feed.
+      given: sub-model → a list of the arrays to feed, in the order of its
+        placeholders in `feeds`. Each sub-model of the joint graph is a key.
 
     Returns:
       A `Result`.
@@ -90,7 +91,8 @@ def feeds_of(pieces, wanted):
     wanted: sub-model → a dict of tensors.
 
   Returns:
-    A function from the name of a sub-model to a set of names of feeds.
+    A function from the name of a sub-model to a set of names of its feeds,
+    empty if none of them is needed.
   """
   ends = [tensor for own in wanted.values() for tensor in own.values()]
   ops = {op.name for op in walk.ancestors(ends)}
@@ -114,8 +116,11 @@ def choose(caller, pipeline, fitting, batch, needed=None):
     A `joint.Combination`, and a dict: sub-model → placeholder → padded array.
 
   Raises:
-    ArgumentError: if a feed is missing or unknown.
-    BucketError: if the arrays fit no combination.
+    ArgumentError: if the feeds of a sub-model are no dict, or a feed is missing
+      or unknown.
+    BucketError: if the arrays fit no combination, or `bucket_of` returns what
+      is no bucket.
+    DtypeError: if a placeholder's dtype cannot represent the values.
     ShapeError: if an array has a shape that no larger bucket would take.
   """
   arrays, buckets = {}, {}

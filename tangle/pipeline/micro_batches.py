@@ -58,13 +58,24 @@ class Sums:
     self._ops = {}
 
   def key(self, name):
-    """Returns the placeholder of the key of a sub-model's gradient sum."""
+    """Returns the placeholder of the key of a sub-model's gradient sum.
+
+    The first call for a sub-model adds it to the default graph.
+
+    Args:
+      name: the sub-model.
+
+    Returns:
+      A scalar int64 placeholder.
+    """
     if name not in self._keys:
       self._keys[name] = tf1.placeholder(tf1.int64, [], name="sum_key_ph")
     return self._keys[name]
 
   def ops(self, name, group, device):
-    """Returns the ops that add the gradients of one run.
+    """Returns the ops that add the gradients of one run to the sum.
+
+    The first call with a `group` adds them to the default graph.
 
     Args:
       name: the sub-model.
@@ -72,7 +83,8 @@ class Sums:
       device: its device, or `None`.
 
     Returns:
-      An op for the first micro-batch of a step, and one for later ones.
+      An op to run for the first micro-batch of a step, which begins the sum,
+      and one for each later micro-batch.
     """
     if id(group) not in self._ops:
       key = self.key(name)
@@ -104,7 +116,7 @@ class MicroProgram(programs.Program):
   def __init__(
     self, pipeline, plan, passes, update, weights, sums, count, schedule, pool
   ):
-    """Prepares the runs.
+    """Prepares the runs; adds no ops, as the trainer has made those of `sums`.
 
     Args:
       pipeline: the `Pipeline`.
@@ -114,7 +126,7 @@ class MicroProgram(programs.Program):
       weights: sub-model → factor of its loss.
       sums: the `Sums` of the trainer.
       count: the number of micro-batches.
-      schedule: the name of a schedule.
+      schedule: `"1f1b"` or `"gpipe"`.
       pool: the executor of runs that do not depend on one another.
     """
     super().__init__(pipeline, plan, pool)
@@ -243,14 +255,15 @@ class MicroProgram(programs.Program):
 
     Args:
       sess: the session.
-      given: sub-model → the arrays to feed.
+      given: sub-model → a list of the arrays to feed, in the order of its
+        `Active.feeds`.
 
     Returns:
       A `Result`: losses are means over all rows, metrics whose first
       dimension is unknown before a run are joined along it, others are means.
 
     Raises:
-      ArgumentError: if the batch cannot be divided.
+      ArgumentError: if the batch cannot be divided, as `schedules.divide`.
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
     parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
@@ -313,7 +326,8 @@ def has_rows(metric):
     metric: a tensor.
 
   Returns:
-    A bool: whether the dimension is unknown before a run.
+    A bool: whether the rank, or the size of that dimension, is unknown before
+    a run. A scalar has no rows.
   """
   shape = metric.shape
   if shape.rank is None:

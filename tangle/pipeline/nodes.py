@@ -58,6 +58,9 @@ def default_graph(caller):
   Args:
     caller: the name that error messages begin with.
 
+  Returns:
+    A `tf.Graph`.
+
   Raises:
     GraphError: if TensorFlow executes eagerly, outside of any graph.
   """
@@ -70,7 +73,7 @@ def default_graph(caller):
 
 
 def op_name(text):
-  """Returns `text` with `_` for characters that op names may not have."""
+  """Returns `text` with `_` for what op names may not have."""
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
 
 
@@ -136,10 +139,11 @@ def parse_reads(caller, reads, nodes):
     caller: the name that error messages begin with.
     reads: read name → `"sub_model.output"`, or a list of these, the
       alternatives.
-    nodes: name → `Node` of the sub-models added before.
+    nodes: name → `Node` of the sub-models added before. Whether they have the
+      outputs is not checked.
 
   Returns:
-    An ordered dict from read name to a list of `Source`.
+    An ordered dict from read name to a list of `Source`; empty for `None`.
 
   Raises:
     ArgumentError: if a source is malformed, read twice, or its sub-model does
@@ -246,15 +250,17 @@ def choose_bucket(node, feeds, needed=None):
 
   Args:
     node: a `Node` whose graphs are built.
-    feeds: feed name → array.
+    feeds: feed name → array, or a value that numpy converts to one.
     needed: names of the required feeds; by default all without a default.
 
   Returns:
-    A `BucketGraph`, and a dict: placeholder → array, padded to that bucket.
+    A `BucketGraph`, the first that all arrays fit, and a dict: placeholder →
+    array, padded to that bucket.
 
   Raises:
     ArgumentError: if `feeds` is no dict, a feed is missing or unknown, or there
       are several buckets and nothing to choose by.
+    DtypeError: if a placeholder's dtype cannot represent the values.
     BucketError: if no bucket fits, or `bucket_of` returns what is no bucket.
     ShapeError: if an array has a shape that no larger bucket would take.
   """

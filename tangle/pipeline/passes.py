@@ -111,7 +111,9 @@ class PassMaker:
       A `Pass`.
 
     Raises:
-      CutError: if the graph cannot be cut.
+      CutError: if the value of a reference variable is needed that cannot be
+        kept, a `Budget` is too small, or `residuals` is a `Budget` or
+        `"min_cut"` and a gradient flows through a TensorFlow 1 style loop.
     """
     given = self._split()
     if not self._names:

@@ -20,7 +20,7 @@ from tangle.pipeline import runs
 
 
 def join(pipeline, buckets, caller="join"):
-  """Builds sub-models at certain buckets as one joint graph.
+  """Builds sub-models at certain buckets, joined, in the default graph.
 
   Args:
     pipeline: the `Pipeline` whose builders and connections to use; it need not
@@ -29,11 +29,13 @@ def join(pipeline, buckets, caller="join"):
     caller: the name that error messages begin with.
 
   Returns:
-    An ordered dict: sub-model → `Piece`.
+    An ordered dict: sub-model → `Piece`, in the order of `Pipeline.add`; empty
+    if `buckets` is empty.
 
   Raises:
     ArgumentError: if a name or bucket is unknown, a read has no source or
-      several, or a builder returns no `Piece`.
+      several or an unknown output, or a builder returns no `Piece`.
+    TangleError: as `pieces.check_piece`.
   """
   built = collections.OrderedDict()
   for name, sources in runs.choose_sources(pipeline, buckets).items():
@@ -87,8 +89,11 @@ def export(
   Raises:
     ArgumentError: if a name or bucket is unknown, a read has no source or
       several, there are no outputs, the outputs need a feed that is not among
-      the inputs, no output depends on an input, or the folder exists.
+      the inputs, no output depends on some input, or `folder` exists.
     GraphError: if the graph is finalized.
+    TangleError: if a builder returns no valid `Piece`, as `Pipeline.build`.
+    OpError: of TensorFlow, if a variable has no value in `sess`, or the folder
+      cannot be written.
   """
   caller = "paths.export"
   if os.path.exists(folder):

@@ -77,7 +77,7 @@ class Reads(dict):
 
 
 def build(caller, node, bucket, tensors, graph):
-  """Calls the builder of a sub-model.
+  """Calls the builder of a sub-model, which adds its ops to the graph.
 
   Args:
     caller: the name that error messages begin with.
@@ -87,7 +87,7 @@ def build(caller, node, bucket, tensors, graph):
     graph: the graph of the pipeline, which is the default graph.
 
   Returns:
-    A `Piece`.
+    The `Piece` that the builder returned.
 
   Raises:
     ArgumentError: if the builder takes a read that does not exist.
@@ -108,10 +108,12 @@ def check_piece(caller, piece, reads, graph):
     graph: the graph of the pipeline.
 
   Raises:
-    ArgumentError: if it is no `Piece`, one of its parts is no dict, or it
-      depends on a placeholder that is neither among its feeds nor read.
+    ArgumentError: if it is no `Piece`, one of its parts is no dict of tensors,
+      the loss is no tensor, or it depends on a placeholder that is neither
+      among its feeds nor read.
     DtypeError: if the loss is not floating, or an output is a handle.
-    GraphError: if a tensor belongs to another graph, or a feed may not be fed.
+    GraphError: if a tensor or an update op belongs to another graph, or a feed
+      may not be fed.
     ShapeError: if the loss is not a scalar.
   """
   if not isinstance(piece, Piece):
@@ -231,8 +233,9 @@ def check_alike(caller, graphs):
     graphs: bucket → `Piece`, at least one.
 
   Raises:
-    ArgumentError: if they have not the same feeds, outputs and losses, of the
-      same dtypes.
+    ArgumentError: if they have not feeds of the same names, outputs of the same
+      names and dtypes, and losses of the same dtype, or none. Metrics and the
+      dtypes of feeds may differ.
   """
   (first, piece), *others = graphs.items()
   wanted = _signature(piece)

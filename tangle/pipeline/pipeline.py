@@ -48,14 +48,11 @@ class Pipeline:
     scope: name scope of its ops.
     lock: the lock of the graph; a thread that adds ops must hold it.
     prepared: the `prepared.Runs` of steps and forward runs.
-    choices: a cache: names of sub-models → the source of each of their reads.
-    plans: a cache: buckets and feeds → the `Plan` of such batches.
-    forwards: a cache: plan and fetched names → a `ForwardProgram`.
+    choices, plans, forwards: caches of sources, `Plan`s and `ForwardProgram`s.
     timeout_s: the time limit of a run on a cluster, in seconds.
     leftovers: what failed steps may have left in the runtime.
-    left_keys: keys of steps that lost a task; the next step drops their values.
-    drops, takes: `Source` → the op that removes what its boundary has, if any;
-      or the op that removes its value, which must exist.
+    left_keys: keys of steps that lost a task; a later step drops their values.
+    drops, takes: `Source` → op that empties its boundary; a take waits for it.
   """
 
   def __init__(
@@ -70,6 +67,7 @@ class Pipeline:
 
     Raises:
       ArgumentError: if `timeout_s` is not positive.
+      GraphError: if TensorFlow executes eagerly.
     """
     self.name = name
     self.timeout_s = faults.check_timeout(name, timeout_s)
@@ -327,8 +325,9 @@ class Pipeline:
         gradient, the update needs a placeholder, micro-batches do not support
         a metric or a loop, `optimizer`, `clip_norm`, `loss_weights`,
         `global_step`, `micro_batches` or `schedule` is invalid, or as `build`.
-      CutError: if a sub-model that others read cannot be cut.
-      GraphError: if `global_step` belongs to another graph.
+      CutError: if residuals of a sub-model cannot be kept as `residuals` says.
+      DtypeError, ShapeError: as `build`.
+      GraphError: if `global_step` belongs to another graph, or as `build`.
     """
     caller = f"Pipeline {self.name!r}: minimize"
     strategies.check_optimizer(caller, optimizer)
@@ -359,9 +358,10 @@ class Pipeline:
       A `Result`, whose `outputs` has those named by `fetch`.
 
     Raises:
-      ArgumentError: if a name is unknown, a read has no source or several, or
-        a feed is missing.
-      BucketError: if an array fits no bucket.
+      ArgumentError: if `batch` is empty, a name is unknown, a read has no
+        source or several, or a feed is missing.
+      BucketError, ShapeError: if an array fits no bucket.
+      DtypeError: if a placeholder's dtype cannot represent the values.
       GraphError: if the session runs another graph.
       SessionError: if the session is closed, or a variable has no value.
       TaskLostError: if a task of the cluster is lost.
@@ -375,7 +375,7 @@ class Pipeline:
     return program.call(caller, sess, given)
 
   def draw(self, path: hints.Path) -> None:
-    """Draws the sub-models, and the boundaries with shapes and bytes.
+    """Draws sub-models and boundaries, with shapes and bytes; calls `build`.
 
     Args:
       path: file to write or replace: `.dot`, for graphviz, `.svg` or `.png`.

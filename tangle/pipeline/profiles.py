@@ -249,8 +249,8 @@ def take(pipeline, sess, program, passes, given, steps):
     pipeline: the `Pipeline`.
     sess: the session.
     program: a `Program` of training steps.
-    passes: sub-model → `Pass`.
-    given: sub-model → the arrays to feed.
+    passes: sub-model → `Pass`, for their residuals; empty for joint graphs.
+    given: sub-model → the arrays to feed, as `program.step` takes them.
     steps: the number of steps, each of which updates the variables.
 
   Returns:
@@ -258,6 +258,7 @@ def take(pipeline, sess, program, passes, given, steps):
 
   Raises:
     ArgumentError: if `steps` is not a positive int.
+    TaskLostError, OpError, RuntimeError: as `faults.call` and `Session.run`.
   """
   if not isinstance(steps, numbers.Integral) or steps < 1:
     raise errors.ArgumentError(

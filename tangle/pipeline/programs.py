@@ -87,7 +87,7 @@ class Program:
     Args:
       caller: the name that error messages begin with.
       sess: the session.
-      given: sub-model → the arrays to feed.
+      given: sub-model → the arrays to feed, as `step` takes them.
       bound: what makes the runs; `sess` by default.
 
     Returns:
@@ -185,7 +185,7 @@ class ForwardProgram(Program):
 
     Args:
       sess: the session.
-      given: sub-model → the arrays to feed.
+      given: as for `TrainingProgram.step`.
 
     Returns:
       A `Result`.
@@ -383,10 +383,10 @@ def kind_of_forward(current):
 
 
 def norm_of(found):
-  """Returns the norm that an update fetched, a float.
+  """Returns the norm that an update fetched.
 
   Args:
-    found: what its run returned.
+    found: what its run returned for `updates.Update.fetches`.
 
   Returns:
     A float, `None` without clipping.

@@ -88,8 +88,9 @@ def make_plan(pipeline, batch, needed=None):
     `Active.feeds`.
 
   Raises:
-    ArgumentError: if a name is unknown, or a read has no or several sources.
-    BucketError: if an array fits no bucket.
+    ArgumentError: if a name is unknown, a read has no or several sources, or a
+      feed is missing or unknown.
+    BucketError, DtypeError, ShapeError: as `nodes.choose_bucket`.
   """
   names = tuple(batch)
   chosen = pipeline.choices.get(names)
@@ -153,7 +154,7 @@ def choose_sources(pipeline, names):
   """Finds the source of each read when certain sub-models take part.
 
   Args:
-    pipeline: the `Pipeline`.
+    pipeline: the `Pipeline`, which need not be built.
     names: names of sub-models.
 
   Returns:
@@ -233,10 +234,11 @@ def drop_all(pipeline, plan, passes=None):
   Args:
     pipeline: the `Pipeline`.
     plan: a `Plan`.
-    passes: sub-model → `Pass`, in a training step.
+    passes: sub-model → `Pass`, in a training step; `None` in a forward run.
 
   Returns:
-    A list of ops, which read the keys of the plan.
+    A list of ops, which read the keys of the plan. They do nothing where
+    nothing was left.
   """
   found = [pipeline.drops[source] for source in sources_of(plan)]
   return found + [op for each in (passes or {}).values() for op in each.drops]
@@ -322,7 +324,12 @@ def feeds_without_loss(pipeline, batch, fetch):
     fetch: `"sub_model.output"` names to return.
 
   Returns:
-    A function from the name of a sub-model to a set of names of feeds.
+    A function from the name of a sub-model to a set of names of feeds: of those
+    on which an output depends that is fetched, or that another sub-model reads.
+
+  Raises:
+    ArgumentError: if a name is unknown, or a read has no source or several. An
+      unknown name in `fetch` is not refused.
   """
   chosen = choose_sources(pipeline, batch)
   read = {(s.sub_model, s.output) for r in chosen.values() for s in r.values()}

@@ -43,11 +43,13 @@ def divide(caller, plan, given, count):
   Args:
     caller: the name that error messages begin with.
     plan: a `runs.Plan`.
-    given: sub-model → the arrays to feed. Scalars go to all parts.
+    given: sub-model → a list of the arrays to feed, in the order of its
+      `Active.feeds`. Scalars go to all parts.
     count: the number of parts to make, as equal as possible.
 
   Returns:
-    A list of `count` dicts like `given`, and the number of rows of each part.
+    A list of `count` dicts like `given`, the rows in their order, and a list of
+    the number of rows of each part.
 
   Raises:
     ArgumentError: if the arrays differ in their number of rows, there are
@@ -119,7 +121,7 @@ def order_of(count, ahead):
 
   Args:
     count: the number of micro-batches.
-    ahead: the number of forward runs before the first backward run.
+    ahead: the number of forward runs before the first backward run, at least 1.
 
   Returns:
     Pairs of a bool, whether the run is backward, and the micro-batch, from 0.

@@ -88,7 +88,18 @@ class RunInParts:
     )
 
   def begin(self, step, arrays):
-    """Makes the first part; see `PreparedRun`."""
+    """Makes the first part, and records its handle in `step.begun`.
+
+    Args:
+      step: a `Step`.
+      arrays: one for each of the feeds.
+
+    Returns:
+      The fetched values, nested as `fetches`.
+
+    Raises:
+      OpError, RuntimeError: as `Session.partial_run`.
+    """
     given = [*arrays, *(step.keys[owner] for owner in self._owners)]
 
     def begin():
@@ -100,12 +111,26 @@ class RunInParts:
     return tf1.nest.pack_sequence_as(self._fetches, found)
 
   def finish(self, step, arrays):
-    """Makes the second part; see `PreparedRun`."""
+    """Makes the second part, with gradients; returns nothing.
+
+    Args:
+      step: the `Step` that `begin` was called with.
+      arrays: ignored.
+
+    Raises:
+      OpError, RuntimeError: as `Session.partial_run`.
+    """
     del arrays
     self._end(step, True)
 
   def give_up(self, step):
-    """Makes the second part without gradients, if it has not been made."""
+    """Makes the second part without gradients, if only the first was made.
+
+    Its errors are ignored.
+
+    Args:
+      step: the `Step` that `begin` was called with, with an open session.
+    """
     if id(self) in step.begun:
       # Its end may have been interrupted, or have failed.
       with contextlib.suppress(tf1.errors.OpError, RuntimeError):

@@ -113,8 +113,10 @@ class Trainer:
       sub_models: the names of the sub-models in such a batch.
 
     Raises:
-      ArgumentError: if a name is unknown, a read has no source or several, or
-        no trainable variable gets a gradient.
+      ArgumentError: if a name is unknown, a read has no source or several, no
+        trainable variable gets a gradient, or as `Pipeline.minimize` for
+        micro-batches.
+      CutError: as `Pipeline.minimize`.
       GraphError: if ops are missing and the graph is finalized.
     """
     runs.choose_sources(self.pipeline, sub_models)
@@ -308,6 +310,8 @@ class Trainer:
       BucketError: if an array fits no bucket.
       CallError: if a monitored session has replaced its session during the
         step; repeat the step.
+      CutError: as `prepare`, if the set of sub-models is new.
+      DtypeError: if a placeholder's dtype cannot represent the values.
       GraphError: if the session runs another graph, or the graph is finalized
         and lacks what such a step needs.
       SessionError: if the session is closed, or a variable has no value.

@@ -171,7 +171,14 @@ def parts_of(passes, apart=False):
 
 
 def identify(parts):
-  """Returns a key for an update: updates with equal keys are the same."""
+  """Returns a key for an update: updates with equal keys are the same.
+
+  Args:
+    parts: a list of `Part`.
+
+  Returns:
+    A tuple that can be hashed; empty if there are no parts.
+  """
   return tuple(
     (name, id(variables) if direct else variables.signature)
     for name, variables, direct in parts
