@@ -18,7 +18,9 @@ def check_kinds(sess, trainer, out_dir):
 
   Raises:
     ArgumentError: if one is anything else.
-    GraphError: if the session runs another graph than the trainer.
+    GraphError: if the session runs another graph than the trainer's pipeline; a
+      trainer without a `pipeline` may have any.
+    SessionError: if `sess` is a monitored session that is closed.
   """
   graph = getattr(getattr(trainer, "pipeline", None), "graph", None)
   if graph is None:  # any graph will do
@@ -49,7 +51,8 @@ def check_numbers(values):
       `checkpoint_every`; the last two may be `None`.
 
   Raises:
-    ArgumentError: if one is not a whole number, or less than 1.
+    ArgumentError: if one is not a whole number, or less than 1. Infinity is
+      accepted.
   """
   names = "max_steps", "report_every", "validate_every", "checkpoint_every"
   for name, value in zip(names, values):
@@ -72,7 +75,7 @@ def check_validation(validate, validate_every, patience):
     patience: a number of validations, or `None`.
 
   Raises:
-    ArgumentError: if there is one of the others without `validate`.
+    ArgumentError: if `validate` is `None` and one of the others is not.
   """
   settings = {"validate_every": validate_every, "patience": patience}
   for name, value in settings.items():

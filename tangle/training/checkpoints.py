@@ -45,7 +45,6 @@ class Checkpoints:
   """Writes and restores the checkpoints in a folder.
 
   Keeps the newest checkpoints, and the best one by validation score.
-
   `tf.train.latest_checkpoint` also finds the newest, but does not check it.
 
   Attributes:
@@ -227,9 +226,7 @@ class Checkpoints:
     return os.path.join(self.path(step), _MODEL)
 
   def restore(self, sess: hints.Session) -> Optional[Restored]:
-    """Restores the newest checkpoint that is not damaged.
-
-    Reports each damaged one, with the file and the reason.
+    """Restores the newest undamaged checkpoint; reports each damaged one.
 
     Args:
       sess: a session; all variables get their values.
@@ -240,6 +237,7 @@ class Checkpoints:
     Raises:
       TrainingError: if all checkpoints are damaged, or if the newest undamaged
         one does not fit the variables.
+      FileError: if the folder, or a file that may be intact, cannot be read.
     """
     return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
 
@@ -255,6 +253,7 @@ class Checkpoints:
     Raises:
       TrainingError: if no undamaged checkpoint has a score and some checkpoint
         is damaged, or if the best undamaged one does not fit the variables.
+      FileError: as `restore`.
     """
     return self._restore(sess, "Checkpoints.restore_best", self._best_first())
 
@@ -268,7 +267,7 @@ class Checkpoints:
       A `Restored`, or `None` if there is no checkpoint.
 
     Raises:
-      TrainingError: as `restore`.
+      TrainingError, FileError: as `restore`.
     """
     best = self._best_first()
     others = [step for step in self.steps()[::-1] if step not in best]

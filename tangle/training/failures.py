@@ -46,7 +46,8 @@ class Guard:
     """Adds an op that computes which trainable variables are finite.
 
     Args:
-      graph: the graph.
+      graph: the graph, which must not be finalized. Its trainable variables of
+        floating dtypes are checked.
       out_dir: the folder to write the batch to if its loss is not finite.
       name: name scope of the new ops.
     """
@@ -66,13 +67,13 @@ class Guard:
     Args:
       step: the number of the step, from 1.
       result: the result that the trainer returned.
-      batch: the batch from the source.
-      feeds: the argument that the trainer was called with.
+      batch: the batch from the source, as for `write_batch`.
+      feeds: the argument that the trainer was called with, likewise.
 
     Raises:
       ArgumentError: if the result has no loss.
-      TrainingError: if a value is not finite; the batch has been written to a
-        file then.
+      TrainingError: if a value is not finite. The batch is then in the file
+        `failed-step-<step>.npz` in `out_dir`, or the message says why not.
     """
     if getattr(result, "loss", None) is None:
       raise errors.ArgumentError(
@@ -118,7 +119,7 @@ class Guard:
 
 
 def write_batch(path, batch, feeds):
-  """Writes a batch into a file for `np.load`.
+  """Writes a batch into a file for `np.load`; makes the folder if needed.
 
   Args:
     path: the file to write, ending in `.npz`.
@@ -126,6 +127,9 @@ def write_batch(path, batch, feeds):
       `batch/name/...`. Anything else than an array of numbers or strings is
       saved as text.
     feeds: likewise, saved as `feeds/name/...`; left out if it is `batch`.
+
+  Raises:
+    OSError: if the file cannot be written.
   """
   arrays = dict(_arrays("batch", batch))
   if feeds is not batch:

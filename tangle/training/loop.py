@@ -184,10 +184,12 @@ class Loop:
         `runs.started`; by default `run` takes it.
 
     Raises:
-      ArgumentError: if a number of steps is less than 1 or not whole, an
-        argument is of another kind, there are no variables, or there is
-        `patience` or `validate_every` without `validate`.
+      ArgumentError: if a number of steps is less than 1 or not whole, `keep` or
+        `patience` is less than 1, an argument is of another kind, there are no
+        variables, or there is `patience` or `validate_every` without
+        `validate`.
       GraphError: if the graph is finalized, or is not that of the pipeline.
+      SessionError: if `sess` is a monitored session that is closed.
     """
     arguments.check_kinds(sess, trainer, out_dir)
     numbers = max_steps, report_every, validate_every, checkpoint_every
@@ -233,8 +235,8 @@ class Loop:
       ArgumentError: if the result of a step has no loss, or `validate` returns
         no dict, no number `watch`, or a figure with a name that the loop uses.
       TrainingError: if a loss, a norm of the gradients or a weight is not
-        finite, the checkpoint does not fit, all checkpoints are damaged, memory
-        runs out, or another run uses the folder.
+        finite, the checkpoint or the state in it does not fit, all checkpoints
+        are damaged, memory runs out, or another run uses the folder.
       TaskLostError: if a task of the cluster is lost, and it does not return in
         time or there is no `reopen`.
       DataError: if the batches differ from those of the run to resume,
@@ -243,6 +245,7 @@ class Loop:
         full. After this, or after memory ran out, the run can be resumed from
         its last checkpoint.
       KeyboardInterrupt: at the second signal.
+      Exception: what the source, the trainer or a given function raises.
     """
     lock = files.lock(self._out_dir, "Loop.run")
     with contextlib.nullcontext() if self._locked else lock:

@@ -91,6 +91,9 @@ def write(folder, manifest):
   Args:
     folder: the folder, which has no subfolders.
     manifest: a `Manifest` that passes `check`.
+
+  Raises:
+    FileError: if a file cannot be read, or the manifest cannot be written.
   """
   listed = {}
   for name in sorted(os.listdir(folder)):
@@ -111,7 +114,8 @@ def read(folder, deep=True):
 
   Args:
     folder: the folder.
-    deep: whether to also check the contents of all files, by reading them.
+    deep: whether to also check sizes and contents of all files, by reading
+      them; if not, only the manifest itself is read and checked.
 
   Returns:
     A `Manifest`.

@@ -45,7 +45,8 @@ class Meter:
     """Adds a batch.
 
     Args:
-      result: the `Result` of a step or a forward run.
+      result: the `Result` of a step or a forward run; `measure` and `label` say
+        what it must have.
 
     Raises:
       ArgumentError: if `measure` does not return two numbers.
@@ -112,6 +113,11 @@ class Meter:
 
     Args:
       state: what `state` returned.
+
+    Raises:
+      ValueError: if a count is negative.
+      AttributeError, TypeError, ValueError: if it is no dict of pairs of
+        numbers.
     """
     self._sums = {
       bucket: [float(total), float(count)]
@@ -137,7 +143,7 @@ def per_symbol(
 
   Returns:
     A function from a `Result` to the sums of the two metrics, for
-    `Meter(measure=...)`.
+    `Meter(measure=...)`. It raises `KeyError` if the result lacks one.
   """
 
   def measure(result):

@@ -14,7 +14,8 @@ _OWN = _SHOWN + ("step", "buckets", "global_norm", "seconds")
 class MetricsWriter:
   """Collects figures and writes them, at most one record per step.
 
-  All figures but `seconds` and `steps_per_s` depend on the steps alone.
+  All figures but `seconds` and `steps_per_s` depend on the steps alone. The
+  order of calls is `restore` if a run resumes, `open`, the others, `close`.
 
   Attributes:
     meter: the `Meter` of the losses since the last report.
@@ -39,7 +40,9 @@ class MetricsWriter:
     self._kept = None
 
   def open(self, out_dir, graph, step, resumed, pipeline=None):
-    """Opens the files.
+    """Opens `metrics.jsonl` and the files in the folder `summaries`.
+
+    Records after the state that was restored are removed.
 
     Args:
       out_dir: the folder of the run.
@@ -77,7 +80,9 @@ class MetricsWriter:
     return self._earlier_s + time.monotonic() - self._begun_s
 
   def report(self, step, result, rate):
-    """Ends an interval between two reports.
+    """Ends an interval between two reports: clears `meter`, says a line.
+
+    Nothing is written to a file; give the figures to `write`.
 
     Args:
       step: how many steps have been done.
@@ -86,7 +91,8 @@ class MetricsWriter:
 
     Returns:
       The mean loss of the interval, `None` if it counts nothing, and a dict of
-      its figures.
+      its figures: those of `Meter.figures`; `steps_per_s` and `seconds`;
+      `global_norm` and `learning_rate`, unless they are `None`.
     """
     mean = self.meter.mean
     figures = self.meter.figures(with_perplexity=self._with_perplexity)
@@ -111,22 +117,31 @@ class MetricsWriter:
     Args:
       step: how many steps have been done.
       figures: a dict; nothing is written if it is empty.
+
+    Raises:
+      FileError: if the record cannot be written.
+      TypeError: if a figure is nothing that `records.to_json` takes.
     """
     if figures:
       self.records.write(step=step, **figures)
       self._summaries.write(step, figures)
 
   def sync(self):
-    """Waits until all figures have reached the files."""
+    """Waits until all figures have reached the files.
+
+    Raises:
+      FileError: if the records cannot be written. What is wrong with summaries
+        is reported only.
+    """
     self.records.sync()
     self._summaries.sync()
 
   def close(self):
-    """Closes the files."""
+    """Closes the files of summaries; records are closed after each `write`."""
     self._summaries.close()
 
   def state(self):
-    """Returns the state to save in a checkpoint, a dict."""
+    """Returns the state to save: a dict with `meter`, `seconds`, `records`."""
     return {
       "meter": self.meter.state(),
       "seconds": self.seconds,
@@ -134,10 +149,14 @@ class MetricsWriter:
     }
 
   def restore(self, state):
-    """Resumes from a state.
+    """Resumes from a state; call `open` afterwards.
 
     Args:
       state: what `state` returned.
+
+    Raises:
+      ValueError: if a number of bytes or a count is negative.
+      AttributeError, KeyError, TypeError, ValueError: if it is of another form.
     """
     self.meter.restore(state["meter"])
     self._earlier_s = float(state["seconds"])

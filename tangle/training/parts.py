@@ -38,7 +38,8 @@ def restore(restored, parts):
 
   Raises:
     TrainingError: if the checkpoint has the states of other parts, or a part
-      cannot restore its own.
+      cannot restore its own; earlier parts have been restored then.
+    TangleError: one that a part's `restore` raises, as it is.
   """
   whole = restored.state if isinstance(restored.state, dict) else {}
   states = whole.get("parts")
@@ -69,8 +70,9 @@ def explained(restored):
     Nothing.
 
   Raises:
-    TrainingError: for a builtin Python error in the context; it names the
-      checkpoint.
+    TrainingError: for an ArithmeticError, AttributeError, LookupError,
+      RecursionError, TypeError or ValueError in the context that is no
+      `TangleError`; it names the checkpoint.
   """
   try:
     yield

@@ -44,7 +44,7 @@ class Bar:
   def __call__(
     self, step: int, max_steps: int, result: Any, note: str = ""
   ) -> None:
-    """Updates the bar.
+    """Updates the bar; does nothing if the output is no terminal.
 
     Args:
       step: how many steps have been done.
@@ -65,7 +65,7 @@ class Bar:
     bar.update(step - bar.n)
 
   def count(self, done: int, total: int) -> None:
-    """Updates the bar from counts.
+    """Updates the bar from counts, in place of `__call__`.
 
     Args:
       done: how many are done.

@@ -24,9 +24,10 @@ class Records:
 
     Args:
       out_dir: the folder.
-      state: `None` starts an empty file. A value that `state` returned
-        continues the existing file: the records up to that state are kept, and
-        later ones are removed, so that no step has two records.
+      state: `None` starts an empty file, in place of one that exists. A value
+        that `state` returned continues the existing file: the records up to
+        that state are kept, and later ones are removed, so that no step has two
+        records.
 
     Raises:
       DataError: if the records up to that state have changed since, or are
@@ -43,10 +44,11 @@ class Records:
     """Appends one record.
 
     Args:
-      **figures: names and values, numpy scalars and arrays among them.
+      **figures: names and values, as `to_json` takes them.
 
     Raises:
       FileError: if the record cannot be written.
+      TypeError: as `to_json`.
     """
     # In JSON, the escape of a lone surrogate stands for itself.
     line = (to_json(figures) + "\n").encode("utf-8", "backslashreplace")
@@ -64,7 +66,7 @@ class Records:
     files.sync(self.path)
 
   def state(self):
-    """Returns a dict that identifies the records written so far."""
+    """Returns the size and the `sha256` of the records so far, a dict."""
     return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
 
@@ -72,10 +74,13 @@ def is_begun(out_dir):
   """Returns whether a folder has records.
 
   Args:
-    out_dir: the folder.
+    out_dir: the folder, which need not exist.
 
   Returns:
-    A bool.
+    A bool; `False` for an empty file.
+
+  Raises:
+    FileError: if the folder or the file cannot be read.
   """
   path = os.path.join(out_dir, NAME)
   with files.explained(path, "read"):
@@ -104,10 +109,14 @@ def to_json(figures):
   JSON has no non-finite numbers: they become `null`.
 
   Args:
-    figures: nested dicts and lists of strings, numbers, and numpy values.
+    figures: nested dicts, lists and tuples of strings, ints, floats, bools,
+      `None`, and numpy values of these.
 
   Returns:
-    A string without line breaks.
+    A string without line breaks; the order of keys is kept.
+
+  Raises:
+    TypeError: if a value is anything else.
   """
   return json.dumps(_plain(figures), ensure_ascii=False, allow_nan=False)
 

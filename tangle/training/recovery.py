@@ -29,7 +29,8 @@ class Recovery:
     Args:
       reopen: a function without arguments that returns a new session; with
         `None` there is no recovery.
-      limit_s: the time limit from the loss of a task to the next step.
+      limit_s: the time limit from the loss of a task to the next step, in
+        seconds.
       say: called with lines of text.
     """
     self._reopen, self._limit_s, self._say = reopen, limit_s, say
@@ -37,7 +38,7 @@ class Recovery:
     self.has_stepped = True
 
   def session(self, sess, error, step, signals, is_saved=True):
-    """Returns a new session, once all tasks answer.
+    """Closes a session, and returns a new one once all tasks answer.
 
     Args:
       sess: the session in which a run failed.
@@ -51,8 +52,10 @@ class Recovery:
 
     Raises:
       TaskLostError: if there is no checkpoint or no `reopen`, the time limit is
-        over, or the same step has lost a task too often.
-      OpError: `error` itself, if no lost task caused it.
+        over, a signal was received, or the same step has lost a task more than
+        `ATTEMPTS` times.
+      OpError: `error` itself, if no lost task caused it, as in a local session.
+      Exception: what `reopen` raises.
     """
     address = faults.address_of(sess)
     if not address:

@@ -59,6 +59,7 @@ def started(out_dir, settings, data=None, texts=None, report=None):
       one of its files is missing or has changed. Nothing is written then.
     TrainingError: if another run is writing to the folder.
     FileError: if a file cannot be read or written.
+    TypeError: if `settings` or `data` has anything but JSON values.
   """
   texts = dict(texts or {})
   new = {
@@ -97,16 +98,14 @@ def repeatable(out_dir, settings, report=None):
     An empty `records.Records` in the folder.
 
   Raises:
-    DataError: as `started`.
-    TrainingError: as `started`.
-    FileError: as `started`.
+    DataError, TrainingError, FileError, TypeError: as `started`.
   """
   with started(out_dir, settings, report=report):
     yield records.Records(out_dir)
 
 
 def versions():
-  """Returns name → version of the software that numbers depend on."""
+  """Returns name → version, a string, of software that numbers depend on."""
   return {
     "tangle": sys.modules["tangle"].__version__,
     "TensorFlow": tf1.version.VERSION,
@@ -178,7 +177,7 @@ def write(out_dir, content):
 
   Args:
     out_dir: the folder.
-    content: the dict that `read` will return.
+    content: the dict that `read` will return, of JSON values.
 
   Raises:
     FileError: if the file cannot be written.
@@ -245,10 +244,14 @@ def digest(values):
   """Returns the SHA-256 of values, for the argument `data` of `started`.
 
   Args:
-    values: an iterable of JSON values, such as the lines of a text.
+    values: an iterable of JSON values, such as the lines of a text. Their order
+      counts.
 
   Returns:
     64 hexadecimal digits.
+
+  Raises:
+    TypeError: if a value is no JSON value.
   """
   found = hashlib.sha256()
   for value in values:
@@ -267,7 +270,8 @@ def built_from(run_dir):
     Nothing.
 
   Raises:
-    DataError: for a builtin Python error in the context; it names the folder.
+    DataError: for an AttributeError, LookupError, TypeError or ValueError in
+      the context that is no `TangleError`; it names the file.
   """
   try:
     yield

@@ -34,7 +34,10 @@ class Saver:
     """Adds the ops of a `tf.train.Saver` to the default graph.
 
     Args:
-      variables: the variables.
+      variables: the variables, at least one.
+
+    Raises:
+      ValueError: of TensorFlow, if there are none.
     """
     self._variables = list(variables)
     self._saver = tf1.train.Saver(self._variables, max_to_keep=0)
@@ -52,7 +55,9 @@ class Saver:
       prefix: path prefix of the files; their folder must exist.
 
     Raises:
-      FileError: if the files cannot be written.
+      FileError: if the files cannot be written; in a local session also for any
+        other error of TensorFlow, such as a variable without a value.
+      OpError: of TensorFlow, if a run on a cluster fails.
     """
     if not self._passes(sess):
       is_local = not faults.address_of(sess)
@@ -83,7 +88,8 @@ class Saver:
       prefix: path prefix of its files.
 
     Raises:
-      DataError: if TensorFlow cannot read the files.
+      DataError: if TensorFlow cannot read the files, in a local session. In a
+        session on a cluster its own error passes, as a lost task may be why.
     """
     if not self._passes(sess):
       try:

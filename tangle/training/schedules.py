@@ -255,6 +255,7 @@ class LearningRate:
 
     Raises:
       ShapeError: if `variable` is not a scalar.
+      ValueError: of TensorFlow, if a variable `name` exists and is not reused.
     """
     self.schedule = schedule
     if variable is None:
@@ -285,7 +286,7 @@ class LearningRate:
     """Sets the variable to the rate of a step, if its value differs.
 
     Args:
-      sess: a session.
+      sess: a session in which the variable has a value.
       step: how many steps have been done.
 
     Returns:
@@ -311,6 +312,7 @@ class LearningRate:
 
     Raises:
       TrainingError: if the state is of another kind of schedule.
+      KeyError: if it lacks `kind` or `state`.
     """
     kind = _kind(self.schedule)
     if state["kind"] != kind:

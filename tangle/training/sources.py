@@ -92,7 +92,9 @@ class Epochs:
       `epoch`, `batch` and `plan`.
 
     Raises:
-      DataError: if the position belongs to other batches, or does not exist.
+      DataError: if the position belongs to other batches, or there is no such
+        epoch or batch.
+      KeyError: if it lacks `epoch` or `batch`.
     """
     if position is None:
       position = {"epoch": 0, "batch": 0, "plan": self._plan}
@@ -175,7 +177,8 @@ class Alternate:
 
     Raises:
       DataError: if the position belongs to sources of other names or in another
-        order, or does not exist.
+        order, or there is no such turn; or as `at` of a source.
+      KeyError: if it lacks `turn` or `streams`.
     """
     if position is None:
       position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
@@ -234,11 +237,14 @@ class RandomNumbers:
 
     Args:
       seed: the seed, in 0..2^32 - 1.
+
+    Raises:
+      ValueError: if it is out of range.
     """
     self.rng = np.random.RandomState(seed)
 
   def state(self) -> hints.State:
-    """Returns the state of the generator, a dict of JSON values."""
+    """Returns the state of `rng`, a dict of JSON values, for `restore`."""
     kind, words, place, has_gauss, gauss = self.rng.get_state()
     return {
       "kind": kind,
@@ -253,6 +259,9 @@ class RandomNumbers:
 
     Args:
       state: what `state` returned.
+
+    Raises:
+      KeyError, TypeError, ValueError: if it is of another form.
     """
     names = ("kind", "words", "place", "has_gauss", "gauss")
     kind, words, *rest = (state[name] for name in names)

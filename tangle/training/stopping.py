@@ -50,11 +50,11 @@ class Patience:
 
   @property
   def exhausted(self):
-    """Whether to stop."""
+    """Whether to stop: `waited` has reached `patience`, if there is one."""
     return self._patience is not None and self.waited >= self._patience
 
   def state(self):
-    """Returns the state to save in a checkpoint, a dict."""
+    """Returns the state: a dict with `best`, `best_step` and `waited`."""
     return {
       "best": self.best,
       "best_step": self.best_step,
@@ -66,6 +66,9 @@ class Patience:
 
     Args:
       state: what `state` returned.
+
+    Raises:
+      KeyError, TypeError, ValueError: if it is of another form.
     """
     best, step = state["best"], state["best_step"]
     self.best = None if best is None else float(best)

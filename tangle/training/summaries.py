@@ -28,8 +28,9 @@ class Summaries:
   and shows both in one chart.
 
   Each start of a run writes new files. TensorBoard ignores what an earlier
-  file has after the step from which the run resumes. If summaries cannot be
-  written, this is reported once and the run continues without them.
+  file has after the step from which the run resumes. If a file cannot be
+  written, no method raises: this is reported once, and nothing is written any
+  more.
   """
 
   def __init__(
@@ -138,7 +139,7 @@ class Summaries:
         self._add(name, step=step, summary=_summary(part))
 
   def sync(self) -> None:
-    """Waits until everything is written to the files."""
+    """Hands everything written so far to the operating system."""
     for writer in list(self._writers.values()):
       self._try(writer.flush)
 
