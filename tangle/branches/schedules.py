@@ -8,6 +8,8 @@ A schedule is an object with
     report(losses)           takes a dict type → loss after each step
     state(), restore(state)  for checkpoints, an exact JSON value
 
+`restore` raises `KeyError` for a state that lacks a key.
+
 Random draws depend only on the seed and on the number of earlier draws, so that
 a state is a few numbers.
 """
@@ -55,11 +57,7 @@ class RoundRobin:
     Raises:
       ArgumentError: if `waiting` is empty, or has an unknown type.
     """
-    _check_known("RoundRobin", waiting, self._types)
-    if not waiting:
-      raise errors.ArgumentError(
-        "RoundRobin: waiting is empty. Choose while records wait."
-      )
+    _check_waiting("RoundRobin", waiting, self._types)
     while True:
       name = self._types[self._next]
       self._next = (self._next + 1) % len(self._types)
@@ -128,11 +126,11 @@ class Proportional:
       A key of `waiting`.
 
     Raises:
-      ArgumentError: if `waiting` has a type without a weight.
+      ArgumentError: if `waiting` is empty, or has a type without a weight.
     """
+    _check_waiting("Proportional", waiting, self._weights)
     weights = waiting
     if self._weights is not None:
-      _check_known("Proportional", waiting, list(self._weights))
       weights = {name: self._weights[name] for name in waiting}
     self._drawn += 1
     return _draw([self._seed, self._drawn], weights)
@@ -198,7 +196,11 @@ class ByLoss:
 
     Returns:
       A key of `waiting`.
+
+    Raises:
+      ArgumentError: if `waiting` is empty.
     """
+    _check_waiting("ByLoss", waiting)
     for name in waiting:
       if name not in self._means:
         return name
@@ -253,7 +255,7 @@ def arrange(
       all batches are read before the first is yielded.
 
   Yields:
-    The batches.
+    The batches. The schedule is shown the waiting types sorted by name.
 
   Raises:
     ArgumentError: when the next batch is requested, if `ahead` is less than 1,
@@ -290,12 +292,17 @@ def arrange(
     yield queues[schedule.choose(waiting)].popleft()
 
 
-def _check_known(caller, waiting, known):
+def _check_waiting(caller, waiting, known=None):
+  """Refuses to choose a type of none, or of one that the schedule lacks."""
+  if not waiting:
+    raise errors.ArgumentError(
+      f"{caller}: waiting is empty. Choose while records wait."
+    )
   for name in waiting:
-    if name not in known:
+    if known is not None and name not in known:
       raise errors.ArgumentError(
-        f"{caller}: records of type {name!r} wait; the schedule knows {known}. "
-        f"Give the schedule every type of the data."
+        f"{caller}: records of type {name!r} wait; the schedule knows "
+        f"{list(known)}. Give the schedule every type of the data."
       )
 
 

@@ -116,6 +116,9 @@ class SchedulesTest(parameterized.TestCase):
       "'b' wait",
     ),
     ("no_turn", lambda: schedules.RoundRobin(["a"]).choose({}), "is empty"),
+    ("no_draw", lambda: schedules.Proportional().choose({}), "is empty"),
+    ("no_weight", lambda: schedules.Proportional({"a": 1}).choose({}), "empty"),
+    ("no_loss", lambda: schedules.ByLoss().choose({}), "ByLoss: .* is empty"),
     (
       "ahead",
       lambda: list(schedules.arrange([], schedules.ByLoss(), 0)),
