@@ -53,7 +53,7 @@ def reorder(losses, places):
     places: `[B]` ints.
 
   Returns:
-    `[B]`.
+    `[B]`, a new array.
   """
   found = losses.copy()
   found[places] = losses

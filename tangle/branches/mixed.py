@@ -95,8 +95,11 @@ def stitch(representations, name="stitch"):
     name: name scope of the new ops.
 
   Returns:
-    A dict: type → placeholder `[n_k]` of its rows in the batch; and the
-    stitched nest of `[B, ...]`.
+    A dict: type → int32 placeholder `[n_k]` of its rows in the batch; and the
+    stitched nest of `[B, ...]`, where B is the sum of all `n_k`.
+
+  Raises:
+    ValueError: of TensorFlow, if static shapes differ but for the first size.
   """
   with tf1.name_scope(name):
     places = collections.OrderedDict(

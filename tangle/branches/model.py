@@ -203,7 +203,7 @@ class Model:
     """Calls the branch of a type on a new placeholder; adds ops to the graph.
 
     Args:
-      k: the type.
+      k: the type, one of the schema's.
 
     Returns:
       The placeholder `[n, ...]`, and the representation, a nest of `[n, ...]`.
@@ -348,6 +348,7 @@ class Model:
         `clip_norm` is not positive, `global_step` is no variable, `mixtures` is
         given for another mode or has an invalid group, or no trainable variable
         gets a gradient.
+      CutError: with `"partial"`, as `Pipeline.minimize`.
       GraphError: if `global_step` belongs to another graph.
     """
     if mode not in MODES:
@@ -381,7 +382,8 @@ class Model:
       The outputs, a nest of arrays `[B, ...]` in the order of the batch.
 
     Raises:
-      ArgumentError, DtypeError, ShapeError: see `Schema.check`.
+      ArgumentError, DtypeError, ShapeError: see `Schema.check`; the targets are
+        checked, too. Errors of the session pass as they are.
     """
     self.schema.check(f"{self._caller}, predict", batch)
     found = sess.run(

@@ -101,7 +101,8 @@ class Schema:
       first: the number of the first record, for messages.
 
     Returns:
-      A `Batch`, its rows in the order of `records`.
+      A `Batch`, its rows in the order of `records`; the types in `inputs` and
+      `places` are in the order of `fields`.
 
     Raises:
       ArgumentError: if there are no records.
@@ -167,7 +168,8 @@ class Schema:
     Raises:
       ArgumentError: if it is not a `Batch`, has no records, a type that is not
         declared, or places that do not have each row exactly once.
-      DtypeError: if an array has another dtype than declared.
+      DtypeError: if an array has another dtype than declared. For a declared
+        string any dtype is accepted.
       ShapeError: if an array has another shape than declared.
     """
     if not isinstance(batch, Batch):

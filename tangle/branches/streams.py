@@ -225,7 +225,7 @@ class Reader:
     Raises:
       DataError: when the batch is requested, if a record has an undeclared
         type, a value or target of another shape than declared, or is a Python
-        record that does not fit the schema.
+        record that does not fit the schema. Other errors of TensorFlow pass.
     """
     sess.run(self._iterator.initializer, feed_dict)
     while True:

@@ -48,7 +48,7 @@ class Trainer:
 
     Args:
       model: the `Model`.
-      optimizer: an object with `apply_gradients`.
+      optimizer: an `updates.Optimizers`.
       clip_norm: global norm that gradients are scaled down to, or `None`.
       global_step: a variable that each step increments by 1, or `None`.
 
@@ -101,6 +101,9 @@ class Trainer:
   def step(self, sess: hints.Session, batch: records.Batch) -> Result:
     """Trains on one batch, and increments `global_step` if there is one.
 
+    Losses are those from before the update. The first batch with new types adds
+    ops; see `prepare`.
+
     Args:
       sess: a session on the model's graph.
       batch: a `Batch`.
@@ -111,7 +114,8 @@ class Trainer:
     Raises:
       ArgumentError: if `batch` is not a `Batch`, is empty, has records of an
         undeclared type or inconsistent `places`, or has several types and
-        `mode` does not support this combination.
+        `mode` does not support this combination; or, at the first batch with
+        these types, if no variable gets a gradient.
       DtypeError: if an array of the batch has another dtype than declared.
       GraphError: if the session runs another graph, or the graph is finalized
         and has no ops for batches with these types.
@@ -184,12 +188,12 @@ def fetch(sess, update, losses, feed_dict) -> Any:
 
   Args:
     sess: a session.
-    update: the op, and the tensor of the norm or `None`.
+    update: a pair: the op, and the tensor of the norm or `None`.
     losses: tensor `[B]`.
     feed_dict: the feeds.
 
   Returns:
-    The losses, and the norm or `None`.
+    A pair: the losses, an array `[B]`, and the norm, a scalar, or `None`.
   """
   op, norm = update
   fetches = [losses, op] + ([] if norm is None else [norm])

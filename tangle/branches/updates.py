@@ -54,10 +54,11 @@ class Optimizers:
       self.of_part[part] = made
 
   def apply_gradients(self, grads_and_vars, global_step=None):
-    """Applies gradients, each by the optimizer of its part.
+    """Adds the ops that apply gradients, each by the optimizer of its part.
 
     Args:
-      grads_and_vars: pairs of gradient and variable.
+      grads_and_vars: pairs of gradient and variable; each variable must have an
+        owner.
       global_step: a variable to increment by 1, once; `None` for none.
 
     Returns:
@@ -119,7 +120,8 @@ def apply(optimizer, gradients, variables, loss, clip_norm, global_step):
     global_step: a variable to increment by 1, or `None`.
 
   Returns:
-    The op, and the tensor of the global norm or `None`.
+    A pair: the op, and the tensor of the global norm before clipping, `None`
+    without clipping.
   """
   norm = None
   if clip_norm is not None:
