@@ -161,7 +161,7 @@ class LocalCluster:
     return self._processes[task].poll() is None
 
   def kill(self, task: int) -> None:
-    """Kills a task at once; the values of its variables are lost."""
+    """Kills a task and waits for its end; its variables' values are lost."""
     self._processes[task].kill()
     self._processes[task].wait()
     self._close_pipes(task)

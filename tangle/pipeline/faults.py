@@ -256,10 +256,10 @@ def call(pipeline, sess, work):
 
 
 def close(sess):
-  """Closes a session in a thread, as it may wait until a lost task is back.
+  """Closes a session in a thread, as it may wait for a lost task.
 
   Args:
-    sess: a session, which may be closed already.
+    sess: a session, which may be closed already. Its errors are ignored.
   """
 
   def end():
@@ -310,7 +310,7 @@ def sweep(graph, address, keys, seconds=ANSWER_S):
     seconds: how long to wait for answers.
 
   Returns:
-    The tasks that do not answer, such as `"/job:worker/task:1"`, sorted.
+    A sorted list of the tasks that do not answer, as `"/job:worker/task:1"`.
   """
   areas = {task: {} for task in _tasks(graph)}
   for op in graph.get_operations():

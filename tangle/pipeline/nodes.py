@@ -73,7 +73,7 @@ def default_graph(caller):
 
 
 def op_name(text):
-  """Returns `text` with `_` for what op names may not have."""
+  """Returns `text` with one `_` for each part that op names may not have."""
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
 
 

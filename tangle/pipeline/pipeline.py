@@ -233,8 +233,8 @@ class Pipeline:
       read: name of the read.
 
     Returns:
-      A scalar int64: the producer's key, or a separate placeholder if the read
-      may choose among producers.
+      A scalar int64: the producer's key or, if the read may choose among
+      producers, a separate placeholder, which the first call adds.
     """
     sources = self.nodes[name].reads[read]
     if len(sources) == 1:

@@ -159,6 +159,7 @@ class Replicas:
     Raises:
       ArgumentError: if the name of a sub-model is unknown, arrays differ in
         their number of rows, or there are fewer rows than replicas.
+      TangleError: as `Pipeline.build`.
     """
     self.pipeline.build()
     rows = self._count_rows(batch)

@@ -10,7 +10,8 @@ class Interrupts:
   """Records SIGINT and SIGTERM, as a context manager, for a loop to check.
 
   The second signal raises KeyboardInterrupt at once, with its name. Outside the
-  main thread, where Python allows no signal handlers, nothing is recorded.
+  main thread, where Python allows no signal handlers, nothing is recorded. The
+  end of the context sets the earlier handlers again.
 
   Attributes:
     received: the name of the first signal; `None` before it.

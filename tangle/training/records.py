@@ -66,7 +66,7 @@ class Records:
     files.sync(self.path)
 
   def state(self):
-    """Returns the size and the `sha256` of the records so far, a dict."""
+    """Returns a dict: `bytes` and `sha256`, those of the records so far."""
     return {"bytes": self._bytes, "sha256": self._digest.hexdigest()}
 
 
