@@ -158,6 +158,7 @@ class Checkpoints:
         JSON.
       FileError: if a file cannot be written, for example because the disk is
         full; the older checkpoints stay as they are.
+      SessionError: if a variable has no value in a local session.
     """
     manifest = manifests.Manifest(int(step), _number(score), state)
     manifests.check("Checkpoints.save", manifest)

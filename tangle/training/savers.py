@@ -9,6 +9,7 @@ import contextlib
 
 from tangle import errors
 from tangle.compat import tf1
+from tangle.partial import run_errors
 from tangle.pipeline import faults
 
 # Errors of TensorFlow for files whose bytes have changed.
@@ -55,13 +56,14 @@ class Saver:
       prefix: path prefix of the files; their folder must exist.
 
     Raises:
-      FileError: if the files cannot be written; in a local session also for any
-        other error of TensorFlow, such as a variable without a value.
+      FileError: if the files cannot be written, or TensorFlow gives another
+        error in a local session.
+      SessionError: if a variable has no value in a local session.
       OpError: of TensorFlow, if a run on a cluster fails.
     """
     if not self._passes(sess):
       is_local = not faults.address_of(sess)
-      with _explained(prefix) if is_local else contextlib.nullcontext():
+      with _explained(prefix, sess) if is_local else contextlib.nullcontext():
         self._saver.save(
           sess, prefix, write_meta_graph=False, write_state=False
         )
@@ -119,11 +121,14 @@ def unreadable(error):
 
 
 @contextlib.contextmanager
-def _explained(prefix):
+def _explained(prefix, sess=None):
   """Explains in one line an error of TensorFlow in writing files."""
   try:
     yield
   except (tf1.errors.OpError, OSError) as error:
+    found = sess and run_errors.explain("Saver", error, sess)
+    if isinstance(found, errors.SessionError):  # such as a missing value
+      raise found from error
     reason = errors.summarize(error)
     raise errors.FileError(
       f"Saver: {prefix!r} cannot be written: {reason}. Free space on its disk "

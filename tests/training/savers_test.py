@@ -7,6 +7,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from tangle import errors
 from tangle.compat import tf1
 from tangle.training import savers
 from tests import case
@@ -33,6 +34,19 @@ class SaversTest(case.GraphTestCase):
     with tf1.device(placement_test.TASKS[2]):
       step = tf1.get_variable("step", initializer=3, use_resource=use_resource)
     return [one, two, step]
+
+  @parameterized.parameters(True, False)
+  def test_a_variable_without_a_value_is_no_error_of_files(self, use_resource):
+    variable = tf1.get_variable("v", [2], use_resource=use_resource)
+    saver = savers.Saver([variable])
+    with tf1.Session() as sess:
+      with self.assertRaisesRegex(
+        errors.SessionError, "variable 'v' has no value.*global_variables_init"
+      ):
+        saver.save(sess, self.prefix)
+      sess.run(variable.initializer)
+      saver.save(sess, self.prefix)
+      self.assertTrue(os.path.exists(self.prefix + ".index"))
 
   @parameterized.parameters(True, False)
   def test_values_of_a_cluster_go_through_this_process(self, use_resource):
