@@ -12,7 +12,8 @@ class Result(NamedTuple):
   Attributes:
     nest: the nest that the network returned, inside the conditional if there is
       one: only its structure, types and shapes may be used.
-    leaves: its tensors, which can be used whether or not the branch ran.
+    leaves: list of its tensors, in the order of `tf.nest.flatten`, which can be
+      used whether or not the branch ran.
   """
 
   nest: Any
@@ -25,16 +26,17 @@ def call(caller, label, network, inputs, scope):
   Args:
     caller: the name that error messages begin with.
     label: how the branch is called in messages.
-    network: callable from nest to nest.
-    inputs: nest of tensors.
+    network: callable from nest to nest; its own errors reach the caller.
+    inputs: nest of tensors, which the network gets as it is.
     scope: name scope of the branch.
 
   Returns:
-    A `Result`.
+    A `Result`; there is no conditional.
 
   Raises:
-    ArgumentError: if the network gives anything but dense tensors.
-    ShapeError: if what it gives has no rows.
+    ArgumentError: if the network gives no tensor, or anything but dense ones.
+    GraphError: if it gives a tensor of another graph.
+    ShapeError: if an output is a scalar or of unknown rank.
   """
   with tf1.name_scope(scope):
     what = f"what branch {label} gives"
@@ -44,30 +46,34 @@ def call(caller, label, network, inputs, scope):
 
 
 def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
-  """Calls a network only if `runs` is true.
+  """Puts a network into a conditional, which runs it only if `runs` is true.
 
-  Otherwise none of its ops runs, so that having no rows cannot spoil its
-  updates or its gradients.
+  The network is called once, when the graph is made. In a run where `runs` is
+  false none of its ops runs, so that having no rows cannot spoil its updates or
+  its gradients.
 
   Args:
     runs: scalar bool tensor.
     caller: the name that error messages begin with.
     label: how the branch is called in messages.
-    network: callable from nest to nest.
-    inputs: nest of tensors.
+    network: callable from nest to nest; its own errors reach the caller.
+    inputs: nest of tensors, which the network gets as it is.
     scope: name scope of the branch.
-    skipped_rows: number of rows, all zero, of a skipped branch. If a dimension
-      of a row is statically unknown, it is 0, and so is the number of rows.
+    skipped_rows: number of rows, all zero, of a skipped branch, an int or a
+      scalar int32 tensor. If a dimension of a row is statically unknown, it is
+      0, and so is the number of rows.
 
   Returns:
-    A `Result`.
+    A `Result` with the outputs of the conditional as `leaves`; their number of
+    rows is statically unknown.
 
   Gradients:
     Zero to everything that the network reads, if it is skipped.
 
   Raises:
-    ArgumentError: if the network gives anything but dense tensors.
-    ShapeError: if what it gives has no rows.
+    ArgumentError: if the network gives no tensor, or anything but dense ones.
+    GraphError: if it gives a tensor of another graph.
+    ShapeError: if an output is a scalar or of unknown rank.
   """
   found = []
 

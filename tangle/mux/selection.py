@@ -35,9 +35,11 @@ def select(
     None to the selector.
 
   Raises:
-    ArgumentError: if there is no branch, if their structures differ, if a leaf
-      is no dense tensor, or if a selector that the graph knows is out of range
-      or of unknown name. One that it does not know fails in the run, with
+    ArgumentError: if `branches` is neither list nor mapping or is empty, a name
+      is no string, the structures differ, a branch has no tensor or a leaf that
+      is no dense tensor, the selector is None or has names while `branches` is
+      a list, or a selector that the graph knows is out of range or of unknown
+      name. One that it does not know fails in the run, with
       `InvalidArgumentError`.
     DtypeError: if the selector is neither of indices nor of names, or the
       branches have different types.

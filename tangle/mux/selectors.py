@@ -105,7 +105,8 @@ def to_indices(caller, selector, branches, rank):
   Args:
     caller: the name that error messages begin with.
     selector: int32 or int64 indices in `[0, K)`, or strings among the names;
-      a tensor, or a value that TensorFlow converts to one.
+      a tensor, or a value that TensorFlow converts to one. An empty list has
+      int32 indices, none.
     branches: a `Branches` of K.
     rank: the rank it must have, 0 or 1.
 
@@ -116,8 +117,8 @@ def to_indices(caller, selector, branches, rank):
     None.
 
   Raises:
-    ArgumentError: if the selector is statically known and has an element that
-      is no branch, or if it has names and the branches have none.
+    ArgumentError: if the selector is None, is statically known and has an
+      element that is no branch, or has names and the branches have none.
     DtypeError: if it is neither int32, int64 nor string.
     GraphError: if it belongs to another graph.
     ShapeError: if it has another rank, or an unknown one.
@@ -163,17 +164,18 @@ def check_rows(caller, indices, inputs):
 
   Args:
     caller: the name that error messages begin with.
-    indices: `[B]`.
+    indices: `[B]` tensor. If a tensor of `inputs` has a static B, this one gets
+      it, too.
     inputs: list of tensors, which must be `[B, ...]`.
 
   Returns:
-    `indices`, with the static B of the tensors if one has it. If the number of
-    rows differs in a run, reading it fails with a message that names the
-    tensor.
+    `indices`; or, if B is static nowhere or only in some of the tensors, a copy
+    of it. A run that reads the copy fails with `InvalidArgumentError`, which
+    names the tensor, if a number of rows differs.
 
   Raises:
-    ShapeError: if a tensor is known to have another number of rows, or none,
-      or has an unknown rank.
+    ShapeError: if a tensor is known to have another number of rows than
+      `indices`, is a scalar, or has an unknown rank.
   """
   check_ops = []
   rows = tf1.shape(indices)[0]
@@ -204,10 +206,10 @@ def check_rows(caller, indices, inputs):
 
 
 def after(check_ops, tensor):
-  """Returns a copy of `tensor` that is computed only after `check_ops`.
+  """Adds a copy of `tensor` that is computed only after `check_ops`.
 
   Args:
-    check_ops: ops.
+    check_ops: list of ops.
     tensor: a tensor of any shape.
 
   Returns:

@@ -55,13 +55,15 @@ def check_alike(caller, labels, nests, first_row=1):
 
   Args:
     caller: the name that error messages begin with.
-    labels: how each branch is called in messages.
-    nests: K nests of tensors, one per branch.
-    first_row: the first dimension in which the shapes must agree.
+    labels: how each of the K branches is called in messages.
+    nests: K nests of tensors, one per branch, at least one.
+    first_row: the first dimension in which the shapes must agree, 0 or 1. An
+      unknown dimension agrees with any.
 
   Returns:
-    The merged shapes, one `tf.TensorShape` per leaf, without the first
-    `first_row` dimensions. A dimension is known if any branch knows it.
+    The merged shapes, a list of one `tf.TensorShape` per leaf, in the order of
+    `tf.nest.flatten`, without the first `first_row` dimensions. A dimension is
+    known if any branch knows it.
 
   Raises:
     ArgumentError: if the structures differ.
@@ -105,7 +107,7 @@ def check_rows(caller, label, nest):
     nest: nest of tensors.
 
   Raises:
-    ShapeError: if a leaf has no rows, or an unknown rank.
+    ShapeError: if a leaf is a scalar, or has an unknown rank.
   """
   for leaf in tf1.nest.flatten(nest):
     if leaf.shape.ndims is None or leaf.shape.ndims < 1:

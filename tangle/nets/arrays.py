@@ -27,7 +27,7 @@ def multiply(features, kernel, bias=None, transpose_kernel=False):
   """Multiplies the last dimension by a matrix: `features @ kernel + bias`.
 
   Args:
-    features: `[..., D]`.
+    features: `[..., D]`, of known rank.
     kernel: `[D, U]`, or `[U, D]` with `transpose_kernel`.
     bias: `[U]`, or None.
     transpose_kernel: whether to multiply by `kernel^T`.
@@ -65,7 +65,7 @@ def mask_padding(sequence, lengths):
     lengths: `[B]` int, or None for a sequence without padding.
 
   Returns:
-    `[B, T, D]`.
+    `[B, T, D]`; `sequence` itself if `lengths` is None.
   """
   if lengths is None:
     return sequence

@@ -6,8 +6,8 @@ For the query s of each step and the memory h_1 ... h_T of the example:
     a = softmax(e) over the steps within the example's length, else zero
     context = sum_j a_j h_j
 
-The part that does not depend on the query is computed once per memory. Queries
-come one step at a time, or all steps at once if they are known, as in training.
+The part without the query is computed once per memory. Queries come one step at
+a time, or, as in training, all at once.
 """
 
 from __future__ import annotations
@@ -56,8 +56,11 @@ class Attention(base.Network):
       A `Memory`, to be called with queries.
 
     Raises:
-      ShapeError: if D is unknown or differs from that of the first call.
+      ArgumentError: if `memory` is None; also as `make_variable`.
       DtypeError: if `memory` is of another dtype, or `lengths` are not ints.
+      GraphError: if a tensor is of another graph than the variables.
+      ShapeError: if `memory` is not of rank 3 or `lengths` not of rank 1, or D
+        is unknown or differs from that of the first call.
     """
     with self.enter(name, f"{self._name}_memory"):
       memory = self.check_tensor("memory", memory, ranks=(3,))
@@ -95,7 +98,9 @@ class Attention(base.Network):
     Raises:
       ArgumentError: if `lengths` is given with a `Memory`, or the `Memory`
         belongs to another attention.
-      ShapeError: if D or Q is unknown or differs from that of the first call.
+      ShapeError: if `query` is of another rank, or D or Q is unknown or differs
+        from that of the first call.
+      ArgumentError, DtypeError, GraphError: also as `memory`, for `query` too.
     """
     if isinstance(memory, Memory):
       if memory.attention is not self:
@@ -109,26 +114,11 @@ class Attention(base.Network):
       return self._attend(query, self.memory(memory, lengths, name="memory"))
 
   def _keys(self, values):
-    """Returns the part of the score that depends on the memory only.
-
-    Args:
-      values: `[B, T, D]`, zero beyond the lengths.
-
-    Returns:
-      `[B, T, A]`.
-    """
+    """Returns the part `[B, T, A]` of the score that needs only the memory."""
     raise NotImplementedError
 
   def _scores(self, query, keys):
-    """Returns the scores before masking.
-
-    Args:
-      query: `[B, S, Q]`.
-      keys: `[B, T, A]`.
-
-    Returns:
-      `[B, S, T]`.
-    """
+    """Returns scores `[B, S, T]` before masking, for queries `[B, S, Q]`."""
     raise NotImplementedError
 
   def _attend(self, query, memory):
@@ -179,11 +169,12 @@ class Memory:
       name: name scope of the new ops.
 
     Returns:
-      An `AttentionResult`. Weights beyond the length are zero; for length 0
-      all weights and the context are zero.
+      An `AttentionResult`, as of `Attention.__call__`.
 
     Raises:
-      ShapeError: if Q is unknown or differs from that of the first call.
+      ArgumentError, DtypeError, GraphError: as `Attention.memory`, for `query`.
+      ShapeError: if `query` is of another rank, or Q is unknown or differs from
+        that of the first call.
     """
     with self.attention.enter(name):
       return self.attention._attend(query, self)
@@ -215,7 +206,9 @@ class BahdanauAttention(Attention):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -268,7 +261,8 @@ class LuongAttention(Attention):
         query is.
 
     Raises:
-      ArgumentError: if `query_depth` is not a positive integer.
+      ArgumentError: if `query_depth` or `name` is not valid.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype)
     self._kernel_initializer = kernel_initializer
@@ -333,7 +327,8 @@ class AttentionalVector(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if a depth is not a positive integer.
+      ArgumentError: if a size is not a positive integer or `name` not valid.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -349,14 +344,15 @@ class AttentionalVector(base.Network):
 
     Args:
       memory: `[B, T, D_k]`.
-      k: the index of the memory in `depths`, from 0 to K - 1.
+      k: the index of the memory in `depths`, from 0 to K - 1; not checked.
       name: name scope of the new ops.
 
     Returns:
       `[B, T, U]`.
 
     Raises:
-      ShapeError: if the depth of the memory is not `depths[k]`.
+      ShapeError: if the memory's rank is unknown or its depth not `depths[k]`.
+      ArgumentError, DtypeError, GraphError: as `Attention.memory`.
     """
     with self.enter(name, f"{self._name}_project"):
       return self._multiply("memory", memory, k)
@@ -378,7 +374,9 @@ class AttentionalVector(base.Network):
       `[B, U]` or `[B, S, U]`.
 
     Raises:
-      ShapeError: if the query's depth is not Q, or a context's is not U.
+      ShapeError: if the query's depth is not Q, a context's is not U, or the
+        rank of one is unknown.
+      ArgumentError, DtypeError, GraphError: as `Attention.memory`.
     """
     with self.enter(name):
       found = self._multiply("query", query, -1)

@@ -230,7 +230,8 @@ class Network:
 
     Raises:
       ArgumentError: if `value` is None.
-      DtypeError: if `value` is not of the network's dtype.
+      DtypeError: if `value` is not of the network's dtype. Python numbers get
+        that dtype.
       GraphError: if `value` is from another graph.
       ShapeError: if the rank of `value` is unknown or not in `ranks`.
     """
@@ -242,6 +243,8 @@ class Network:
     self, argument: str, tensor: tf1.Tensor, expected: Optional[int] = None
   ) -> int:
     """Returns the last dimension of `tensor`, the same at every call.
+
+    Without `expected`, the network remembers D for the argument.
 
     Args:
       argument: the argument's name, for messages.

@@ -46,7 +46,9 @@ class Cell(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -71,10 +73,11 @@ class Cell(base.Network):
       A `CellResult`: output `[B, U]`, and the next state.
 
     Raises:
-      ShapeError: if D is unknown or differs from that of the first call, or
-        if the depth of `state` is not U.
-      ArgumentError: if `state` does not have the parts of this cell's state;
-        None is refused, see `zero_state`.
+      ShapeError: if D is unknown or differs from that of the first call, the
+        depth of `state` is not U, or a tensor is not of rank 2.
+      ArgumentError: if `inputs` is None, `state` does not have the parts of
+        this cell's state (None is refused, see `zero_state`), or a variable
+        cannot be made, see `make_variable`.
       DtypeError: if `inputs` or `state` is not of the cell's dtype.
       GraphError: if a tensor is from another graph than the cell's variables.
     """
@@ -117,8 +120,11 @@ class Cell(base.Network):
       The state, of tensors.
 
     Raises:
-      ArgumentError: if `state` does not have the parts of this cell's state.
-      ShapeError: if the depth of a part is not U.
+      ArgumentError: if `state` does not have the parts of this cell's state, or
+        one of them is None.
+      DtypeError: if a part is not of the cell's dtype.
+      GraphError: if a part is from another graph.
+      ShapeError: if a part is not of rank 2, or its depth is not U.
     """
     raise NotImplementedError
 
@@ -130,6 +136,9 @@ class Cell(base.Network):
 
     Returns:
       The argument `weights` for `step`.
+
+    Raises:
+      ArgumentError: if a variable cannot be made, see `make_variable`.
     """
     raise NotImplementedError
 
@@ -207,7 +216,9 @@ class LSTMCell(Cell):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(units, kernel_initializer, dtype, name)
     self._forget_bias = float(forget_bias)
@@ -218,7 +229,19 @@ class LSTMCell(Cell):
     return self._forget_bias
 
   def check_state(self, argument: str, state: hints.Nest) -> LSTMState:
-    """Returns `state`, any pair of c and h, as an `LSTMState` of tensors."""
+    """Returns `state`, any list or tuple of c and h, as an `LSTMState`.
+
+    Args:
+      argument: the argument's name, for messages.
+      state: c and h, each `[B, U]`.
+
+    Returns:
+      An `LSTMState` of tensors.
+
+    Raises:
+      ArgumentError: if `state` is no such pair, or a part is None.
+      DtypeError, GraphError, ShapeError: as `Cell.check_state`.
+    """
     if not isinstance(state, (tuple, list)) or len(state) != 2:
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be an LSTMState(c, h) or another pair, "
@@ -230,7 +253,17 @@ class LSTMCell(Cell):
     )
 
   def weights(self, depth: int) -> Tuple[tf1.Tensor, ...]:
-    """Returns kernel `[D + U, 4 U]` and bias `[4 U]`, each read once."""
+    """Returns kernel `[D + U, 4 U]` and bias `[4 U]`, each read once.
+
+    Args:
+      depth: D, depth of the inputs.
+
+    Returns:
+      Two tensors. Their variables are created if necessary.
+
+    Raises:
+      ArgumentError: if a variable cannot be made, see `make_variable`.
+    """
     shape = [depth + self._units, 4 * self._units]
     kernel = self._read("kernel", shape, self._kernel_initializer)
     bias = self._read("bias", shape[1:], tf1.zeros_initializer())
@@ -288,12 +321,26 @@ class GRUCell(Cell):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(units, kernel_initializer, dtype, name)
 
   def check_state(self, argument: str, state: hints.Nest) -> tf1.Tensor:
-    """Returns `state` as one tensor `[B, U]`."""
+    """Returns `state` as one tensor `[B, U]`.
+
+    Args:
+      argument: the argument's name, for messages.
+      state: `[B, U]`.
+
+    Returns:
+      A tensor.
+
+    Raises:
+      ArgumentError: if `state` is None, a list or a tuple.
+      DtypeError, GraphError, ShapeError: as `Cell.check_state`.
+    """
     if isinstance(state, (tuple, list)):
       raise errors.ArgumentError(
         f"{self._name}: {argument} must be one tensor [B, {self._units}], got "
@@ -302,7 +349,18 @@ class GRUCell(Cell):
     return self._part(argument, state)
 
   def weights(self, depth: int) -> Tuple[tf1.Tensor, ...]:
-    """Returns kernel and bias of the gates, then of the candidate."""
+    """Returns kernel and bias of the gates, then of the candidate.
+
+    Args:
+      depth: D, depth of the inputs.
+
+    Returns:
+      Four tensors `[D + U, 2 U]`, `[2 U]`, `[D + U, U]` and `[U]`, each read
+      once. Their variables are created if necessary.
+
+    Raises:
+      ArgumentError: if a variable cannot be made, see `make_variable`.
+    """
     rows, units = depth + self._units, self._units
     zeros = tf1.zeros_initializer()
     return (

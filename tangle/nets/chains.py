@@ -19,13 +19,22 @@ CHAINS = 2
 
 
 def time_major(inputs):
-  """Returns the rows `[T B, D]` of `[B, T, D]`, step by step."""
+  """Reshapes `[B, T, D]`, D known, to `[T B, D]`: B rows for each step."""
   depth = inputs.shape.as_list()[2]
   return tf1.reshape(tf1.transpose(inputs, [1, 0, 2]), [-1, depth])
 
 
 def sizes_of(inputs):
-  """Returns the number of examples in each chain, as ints if B is known."""
+  """Divides the examples of a batch among the chains.
+
+  Args:
+    inputs: `[B, ...]`.
+
+  Returns:
+    A list of the number of examples in each of the two chains, the larger one
+    first: ints, or scalar tensors if B is unknown. If B is known and less than
+    2, a list of B alone, for one chain.
+  """
   batch_size = tf1.dimension_value(inputs.shape[0])
   if batch_size is None:
     batch_size = tf1.shape(inputs)[0]
@@ -36,7 +45,16 @@ def sizes_of(inputs):
 
 
 def divide(tensors, sizes):
-  """Returns the rows of each tensor for each chain."""
+  """Splits tensors by rows.
+
+  Args:
+    tensors: tensors `[B, ...]`.
+    sizes: the number of rows in each chain, as `sizes_of` returns them.
+
+  Returns:
+    A list with one entry per chain: its rows of each tensor, in the order of
+    `tensors`. For a single chain the entry is `tensors` itself.
+  """
   if len(sizes) == 1:
     return [tensors]
   return list(
@@ -45,7 +63,7 @@ def divide(tensors, sizes):
 
 
 def join(parts):
-  """Concatenates the rows of all chains."""
+  """Returns the rows `[B, ...]` of all chains, given the tensor of each."""
   return parts[0] if len(parts) == 1 else tf1.concat(parts, 0)
 
 
@@ -53,13 +71,15 @@ def join_gradients(chains, weights, states):
   """Joins the gradients of the chains.
 
   Args:
-    chains: for each chain the gradients of its inputs, of all weights, and of
-      its state, which may be the zeros used when no state was given.
+    chains: for each chain a sequence: the gradients of its inputs, of all
+      weights, and of its state, which may be the zeros used when no state was
+      given.
     weights: the number of weights.
-    states: the number of given state tensors.
+    states: the number of given state tensors; further ones are left out.
 
   Returns:
-    A list of gradients of inputs, weights and state.
+    A list of gradients of inputs, weights and state: rows of the chains are
+    concatenated, gradients of weights added up.
   """
   d_inputs, *others = zip(*chains)
   found = [join(d_inputs)]

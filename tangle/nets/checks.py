@@ -26,10 +26,10 @@ def describe(tensor):
   """Returns name, type and static shape of a tensor, for a message.
 
   Args:
-    tensor: a tensor or variable of any shape.
+    tensor: a tensor or variable of any shape, in a graph.
 
   Returns:
-    A string.
+    A string such as `"'x:0' (float32, shape [None, 3])"`.
   """
   shape = tensor.shape
   dims = shape.as_list() if shape.ndims is not None else "unknown"
@@ -46,7 +46,8 @@ def check_graph(caller, argument, value):
 
   Raises:
     ArgumentError: if `value` is `None`.
-    GraphError: if `value` is from another graph, or an eager tensor.
+    GraphError: if `value` is from another graph, or an eager tensor while eager
+      execution is off. The body of a loop or a branch has the graph around it.
   """
   graph = getattr(value, "graph", None)
   if graph is None:
@@ -83,7 +84,7 @@ def convert_floats(caller, argument, value, dtype):
 
   Raises:
     ArgumentError: if `value` is `None`.
-    DtypeError: if `value` has another type.
+    DtypeError: if `value` has another type, even a narrower one.
     GraphError: if `value` is from another graph.
   """
   check_graph(caller, argument, value)
@@ -157,7 +158,7 @@ def check_positive(caller, argument, value):
     `value` as an int.
 
   Raises:
-    ArgumentError: if `value` is not a positive integer.
+    ArgumentError: if `value` is not a positive integer, Python's or numpy's.
   """
   if not isinstance(value, numbers.Integral) or value < 1:
     raise errors.ArgumentError(
@@ -177,7 +178,7 @@ def check_lengths(caller, lengths):
     `[B]` int tensor, or None for None.
 
   Raises:
-    DtypeError: if the lengths are not integers.
+    DtypeError: if the lengths are neither int32 nor int64.
     GraphError: if `lengths` is from another graph.
     ShapeError: if the rank is not 1.
   """

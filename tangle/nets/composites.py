@@ -43,6 +43,9 @@ class Composite(base.Network):
       children: list, not empty, of pairs of a label, which is the part's
         variable scope, and a network.
       name: variable scope around those of the parts.
+
+    Raises:
+      ArgumentError: if `name` cannot name a scope.
     """
     super().__init__(name, children[0][1].dtype)
     self._children = children
@@ -69,6 +72,10 @@ class Composite(base.Network):
 
     Yields:
       Nothing.
+
+    Raises:
+      ArgumentError: if another network has the composite's name in the current
+        variable scope.
     """
     with self._variable_scope():
       with tf1.variable_scope(label, auxiliary_name_scope=False):
@@ -123,7 +130,8 @@ class Bidirectional(Composite):
         calls.
 
     Raises:
-      ArgumentError: if a layer runs in the wrong direction.
+      ArgumentError: if a layer runs in the wrong direction or has none, or
+        `name` cannot name a scope.
     """
     super().__init__([("forward", forward), ("backward", backward)], name)
     for argument, layer, wanted in (
@@ -167,7 +175,8 @@ class Bidirectional(Composite):
       is the state after each example's first step.
 
     Raises:
-      ArgumentError: if `initial_state` is not a pair. The layers also raise
+      ArgumentError: if `initial_state` is not a pair, or another network has
+        this one's name in the current variable scope. The layers also raise
         the errors of `RecurrentLayer.__call__`.
     """
     states = self.check_states("initial_state", initial_state)
@@ -195,7 +204,7 @@ class Stack(Composite):
         of calls.
 
     Raises:
-      ArgumentError: if there is no layer.
+      ArgumentError: if there is no layer, or `name` cannot name a scope.
     """
     layers = list(layers)
     if not layers:
@@ -238,8 +247,9 @@ class Stack(Composite):
       list of final states, from the lowest layer to the highest.
 
     Raises:
-      ArgumentError: if `initial_state` does not have one state per layer, or
-        the number `dropout_rate` is not in `[0, 1)` with two or more layers.
+      ArgumentError: if `initial_state` does not have one state per layer, the
+        number `dropout_rate` is not in `[0, 1)` with two or more layers, or
+        another network has this one's name in the current variable scope.
         The layers also raise the errors of `RecurrentLayer.__call__`.
     """
     states = self.check_states("initial_state", initial_state)

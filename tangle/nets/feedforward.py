@@ -38,7 +38,9 @@ class Dense(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype)
     self._units = checks.check_positive(name, "units", units)
@@ -69,6 +71,8 @@ class Dense(base.Network):
       `[..., U]`.
 
     Raises:
+      ArgumentError: if `inputs` is None, or a variable cannot be made, see
+        `make_variable`.
       ShapeError: if D or the rank is unknown, or D differs from that of the
         first call.
       DtypeError: if `inputs` are not of the layer's dtype.
@@ -114,7 +118,9 @@ class Embedding(base.Network):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if V or D is not a positive integer.
+      ArgumentError: if V or D is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype)
     self._vocabulary_size = checks.check_positive(
@@ -148,6 +154,8 @@ class Embedding(base.Network):
       in float16 and bfloat16 with one per distinct id, summed in float32.
 
     Raises:
+      ArgumentError: if `ids` is None, or the table cannot be made, see
+        `make_variable`.
       DtypeError: if `ids` are not int32 or int64.
       GraphError: if `ids` are from another graph than the table.
     """
@@ -176,8 +184,11 @@ class Embedding(base.Network):
       Logits `[..., V]`.
 
     Raises:
+      ArgumentError: if `features` is None, or a variable cannot be made, see
+        `make_variable`.
       ShapeError: if the depth of `features` is not D, or the rank is unknown.
       DtypeError: if `features` are not of the table's dtype.
+      GraphError: if `features` are from another graph than the table.
     """
     with self.enter(name, f"{self._name}_project"):
       features = self.check_tensor("features", features)
@@ -243,7 +254,8 @@ def dropout(
     No gradient flows to `rate` through the mask; it does through the scaling.
 
   Raises:
-    ArgumentError: if the number `rate` is not in `[0, 1)`.
+    ArgumentError: if the number `rate` is not in `[0, 1)`, or `x` or `rate` is
+      None.
     DtypeError: if `x` is not a float tensor.
     GraphError: if `x` or `rate` is from another graph.
     ShapeError: if a tensor `rate` is not a scalar.

@@ -43,7 +43,7 @@ def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
   float32, because the op's gradient sums that of the bias step by step.
 
   Args:
-    inputs: `[B, T, D]`, not float64; T may be unknown.
+    inputs: `[B, T, D]` float, not float64; T may be unknown.
     kernel: `[D + U, 4 U]`, gates in the order i, g, f, o.
     bias: `[4 U]`.
     c, h: `[B, U]`, the state before the first step.
@@ -51,7 +51,7 @@ def block_lstm(inputs, kernel, bias, c, h, forget_bias, steps):
     steps: a scalar int64, the number of steps to compute; zeros follow.
 
   Returns:
-    Outputs and cell states, both `[B, T, U]`.
+    A list of outputs and cell states, both `[B, T, U]` of the type of `inputs`.
 
   Gradients:
     Can be differentiated once, not twice.

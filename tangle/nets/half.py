@@ -144,7 +144,7 @@ def clip_by_global_norm(gradients, clip_norm, use_norm=None):
 
   Args:
     gradients: tensors, `IndexedSlices` or `None`.
-    clip_norm: the largest norm.
+    clip_norm: the largest norm, a number or a scalar tensor.
     use_norm: the result of `global_norm`; None to compute it.
 
   Returns:

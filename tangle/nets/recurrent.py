@@ -97,11 +97,13 @@ class RecurrentLayer:
       0.
 
     Raises:
-      ShapeError: if `inputs` is not of rank 3, D is unknown or differs from
-        that of the first call, T is zero, T is unknown in a layer other than
-        `LSTM` or in float64, or the depth of `initial_state` is not U.
-      ArgumentError: if `initial_state` does not have the parts of the cell's
-        state.
+      ShapeError: if `inputs` is not of rank 3 or `lengths` not of rank 1, D is
+        unknown or differs from that of the first call, T is zero, T is unknown
+        in a layer other than `LSTM` or in float64, or a part of `initial_state`
+        is not `[B, U]`.
+      ArgumentError: if `inputs` is None, `initial_state` does not have the
+        parts of the cell's state, or a variable cannot be made, see
+        `Network.make_variable`.
       DtypeError: if `inputs` or `initial_state` is not of the layer's dtype, or
         `lengths` are not integers.
       GraphError: if a tensor is from another graph than the layer's variables.
@@ -200,7 +202,9 @@ class LSTM(RecurrentLayer):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     cell = cells.LSTMCell(units, forget_bias, kernel_initializer, dtype, name)
     super().__init__(cell, reverse)
@@ -287,7 +291,9 @@ class GRU(RecurrentLayer):
       name: variable scope, and default name scope of calls.
 
     Raises:
-      ArgumentError: if `units` is not a positive integer.
+      ArgumentError: if `units` is not a positive integer, or `name` cannot name
+        a scope.
+      DtypeError: if `dtype` is not a float type.
     """
     cell = cells.GRUCell(units, kernel_initializer, dtype, name)
     super().__init__(cell, reverse)
