@@ -289,6 +289,9 @@ class Model:
     Returns:
       A list of trainable variables, those of the branches and of the head, in
       the order of the graph's collection.
+
+    Raises:
+      KeyError: if a name is not that of a declared type.
     """
     groups = [self.variables[k] for k in list(types) + [HEAD]]
     names = {variable.name for group in groups for variable in group}

@@ -86,12 +86,15 @@ class AttentionModel:
         variables begin with `source_0/`, `source_1/` and so on.
       target_size: V, number of target symbols.
       units: U, number of units in each recurrent layer.
-      layers: number of recurrent layers, in the encoder and in the decoder.
+      layers: number of recurrent layers, at least 1, in the encoder and in the
+        decoder.
       embedding_dim: length of an embedding vector.
       dtype: float type.
 
     Raises:
-      ArgumentError: if `source_size` is an empty list.
+      ArgumentError: if `source_size` is an empty list, or a size, `units` or
+        `embedding_dim` is not a positive integer.
+      DtypeError: if `dtype` is not a float type.
     """
     one = isinstance(source_size, numbers.Integral)
     sizes = [source_size] if one else list(source_size)
@@ -178,6 +181,10 @@ class AttentionModel:
 
     Returns:
       An `Encoded`.
+
+    Raises:
+      ArgumentError, DtypeError, GraphError, ShapeError: as `encoders.Encoder`.
+      IndexError: if there is no source k.
     """
     return self._encoders[k](source, lengths, dropout_rate, seed, name)
 
@@ -236,7 +243,9 @@ class AttentionModel:
       Logits `[B, S, V]`.
 
     Raises:
-      ArgumentError: if the number of `Encoded` is not that of the sources.
+      ArgumentError: if the number of `Encoded` is not that of the sources, or
+        the number `dropout_rate` is not in `[0, 1)`.
+      DtypeError, GraphError, ShapeError: as the networks raise them.
     """
     return self.attend(encoded, inputs, dropout_rate, seed, name).logits
 
@@ -261,7 +270,7 @@ class AttentionModel:
       A `Decoded`.
 
     Raises:
-      ArgumentError: if the number of `Encoded` is not that of the sources.
+      ArgumentError, DtypeError, GraphError, ShapeError: as `decode`.
     """
     encoded = self._list(encoded)
     with tf1.name_scope(name):

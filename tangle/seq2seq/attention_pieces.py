@@ -66,7 +66,7 @@ def encoder_builder(model, k=0, divided=False):
   Args:
     model: an `attention_model.AttentionModel`; or an `encoders.Encoder`, whose
       output decoders of several models may read.
-    k: the index of its source in the model, from 0.
+    k: the index of its source in the model, from 0; not read for an `Encoder`.
     divided: whether batches are divided into micro-batches. Then `seed` is
       `[B, 2]`, of which only the first row of a micro-batch is used.
 
@@ -95,8 +95,8 @@ def decoder_builder(model, divided=False):
   """Returns the builder of the decoder that is trained.
 
   Its reads are those of `reads_of`; with others it raises `ArgumentError`.
-  Its feeds are `inputs`, `targets` and `weights`, all `[B, S]`, and, as in the
-  encoder, `dropout_rate` and `seed`.
+  Its feeds are `inputs` and `targets`, int32, and `weights`, of the model's
+  dtype, all `[B, S]`, and, as in the encoder, `dropout_rate` and `seed`.
   Its loss is the mean cross entropy over the real symbols, in nats; its
   metrics are `total_loss`, the sum, and `symbols`, their number. Its output
   `attention` `[B, S, T]` has the attention weights; with several sources there
@@ -148,9 +148,9 @@ def decoder_builder(model, divided=False):
 def greedy_builder(model):
   """Returns the builder of the decoder that predicts by greedy search.
 
-  Its reads are those of `reads_of`; it has no feeds. Its outputs are `symbols`
-  `[B, bucket]` int32, `scores` `[B]` and `lengths` `[B]` int32. The bucket is
-  the largest number of symbols.
+  Its reads are those of `reads_of`; with others it raises `ArgumentError`. It
+  has no feeds. Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]`
+  and `lengths` `[B]` int32. The bucket is the largest number of symbols.
 
   Args:
     model: an `attention_model.AttentionModel`.
@@ -169,9 +169,10 @@ def greedy_builder(model):
 def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
   """Returns the builder of the decoder that predicts by beam search.
 
-  Its reads are those of `reads_of`; it has no feeds. Its outputs are `symbols`
-  `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]` int32, the
-  best first. The bucket is the largest number of symbols.
+  Its reads are those of `reads_of`; with others, and for settings that
+  `search.beam` refuses, it raises `ArgumentError`. It has no feeds. Its outputs
+  are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]`
+  int32, the best first. The bucket is the largest number of symbols.
 
   Args:
     model: an `attention_model.AttentionModel`.

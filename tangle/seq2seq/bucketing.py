@@ -93,7 +93,8 @@ class IndependentBuckets(buckets_lib.Buckets):
       *lengths: for each side, `[N]` ints; for the target, with EOS.
 
     Returns:
-      An int array `[N]` of indices into `cells`; -1 if no cell fits.
+      An int array `[N]` of indices into `cells`, in the order of the examples;
+      -1 if no cell fits.
 
     Raises:
       ArgumentError: if the number of arguments is not that of the sides.
@@ -329,7 +330,9 @@ def assign_all(
     An int array `[N]` of indices into `buckets.cells`.
 
   Raises:
-    BucketError: if an example fits no cell.
+    ArgumentError: if `IndependentBuckets` have another number of sides.
+    BucketError: if an example fits no cell; the message names the first one
+      that is too long on a side.
   """
   cells = buckets.assign(*lengths)
   if np.all(cells >= 0):

@@ -82,7 +82,7 @@ class LineDecoder:
     tokenize: corpora.Tokenize = corpora.split_words,
     join: Callable[[Iterable[str]], str] = " ".join,
   ) -> None:
-    """Sets the decoder up.
+    """Sets the decoder up; checks no argument.
 
     Args:
       convert: a callable of a `rows.Batch` of B examples, with empty targets;
@@ -121,7 +121,7 @@ class LineDecoder:
         its argument.
 
     Returns:
-      A `LineDecoder`.
+      A `LineDecoder`; this one is unchanged.
     """
     other = copy.copy(self)
     other._tokenize = tokenize
@@ -265,8 +265,9 @@ class LineDecoder:
     """Decodes lines that a user types, until the input ends.
 
     With several sources, the line of each is asked for in turn. If a line
-    cannot be decoded, the reason is printed and the next line is read. Empty
-    lines are skipped. An interrupt ends the prompt like the end of the input.
+    cannot be decoded, or a `TangleError` is raised, the reason is written and
+    the next line is read. Empty lines are skipped. An interrupt ends the prompt
+    like the end of the input.
 
     Args:
       in_stream: a text stream to read, such as `sys.stdin`.

@@ -59,6 +59,11 @@ class Encoder:
         encoders of a model.
       masks: number of its first dropout mask; masks with different numbers are
         drawn differently from one seed.
+
+    Raises:
+      ArgumentError: if `source_size`, `units` or `embedding_dim` is not a
+        positive integer, or `prefix` cannot begin the name of a scope.
+      DtypeError: if `dtype` is not a float type.
     """
 
     def lstm(name, reverse=False):
@@ -89,6 +94,14 @@ class Encoder:
 
     Returns:
       An `Encoded`.
+
+    Raises:
+      ArgumentError: if `source` is None, or the number `dropout_rate` is not in
+        `[0, 1)`.
+      DtypeError: if `source` or `lengths` are neither int32 nor int64.
+      GraphError: if a tensor is from another graph than the variables.
+      ShapeError: if `source` is not of rank 2, `lengths` not of rank 1, or T is
+        0, or unknown in float64.
     """
     with tf1.name_scope(name):
       drop = make_dropout(dropout_rate, seed, self._masks)
@@ -124,7 +137,8 @@ def make_dropout(rate, seed, first):
       differently from one seed.
 
   Returns:
-    A function from a tensor to a tensor of the same shape.
+    A function from a tensor to a tensor of the same shape. It raises
+    `ArgumentError` if the number `rate` is not in `[0, 1)`.
   """
   numbers = itertools.count(first)
 

@@ -43,12 +43,12 @@ class Report:
   def count(
     self, kind: str, pair: Sequence[Sequence[str]], why: str = ""
   ) -> None:
-    """Counts one example.
+    """Counts one example, and keeps its text if there is room.
 
     Args:
       kind: one of `Report.KINDS`.
       pair: the sequences of symbols in the example.
-      why: a few words on the reason for this kind.
+      why: a few words on the reason for this kind; "" for none.
 
     Raises:
       ArgumentError: if `kind` is unknown.
@@ -223,7 +223,8 @@ def encode_tuples(
     An `Encoded(examples, report, positions)`.
 
   Raises:
-    ArgumentError: if `unknown` or `buckets` is not one of these.
+    ArgumentError: if `unknown` is not one of these, or `buckets` is not, or has
+      another number of sides than there are `vocabularies`.
     DataError: if one of `tuples` does not have one sequence per side.
   """
   return _encode(tuples, vocabularies, buckets, unknown, "encode_tuples")

@@ -27,9 +27,11 @@ def feed(
   Args:
     batch: a `rows.Batch`.
     encoders: the names of the encoders' sub-models, in order of the sources,
-      one for each; what has no counterpart is left out without an error.
+      one for each. A name or a source beyond the shorter list is left out
+      without an error.
     decoder: the name of the decoder that is trained; None to leave it out.
-    feeds: the feeds of an encoder, as `FEEDS` or `legacy.builders.FEEDS`.
+    feeds: the feeds of each encoder: pairs of a feed's name and a field of
+      `rows.Source`, such as `FEEDS` or `legacy.builders.FEEDS`.
 
   Returns:
     A dict from sub-model to a dict from feed to array. Encoders have `feeds`;
@@ -66,8 +68,12 @@ def divide(
   Returns:
     A dict as `feeds`, which is left unchanged. The decoder also has
     `symbols_per_row`, a float: the sum of its weights divided by the number of
-    rows, repeated ones included. Each row has its own seed, because each part
-    draws the masks of all its rows from the seed of its first row.
+    rows, repeated ones included. `seed` becomes `[rows, 2]` int32: each row has
+    its own, because each part draws the masks of all its rows from the seed of
+    its first row.
+
+  Raises:
+    KeyError: if `feeds` has no `decoder`, or that one no `weights`.
   """
   weights = np.asarray(feeds[decoder]["weights"])
   rows = len(weights)

@@ -19,7 +19,7 @@ class Bleu(NamedTuple):
 
 
 class ErrorRates(NamedTuple):
-  """Phoneme and word error rate (fractions, not percent), number of words."""
+  """Phoneme and word error rate, as fractions of 1, and the number of words."""
 
   per: float
   wer: float

@@ -53,17 +53,17 @@ class PaddingCost(NamedTuple):
 
   @property
   def source_waste(self) -> float:
-    """The share of padding among the source positions."""
+    """The share of padding among the source positions, from 0 to 1."""
     return 1.0 - self.symbols[0] / self.positions[0]
 
   @property
   def target_waste(self) -> float:
-    """The share of padding among the target positions."""
+    """The share of padding among the target positions, from 0 to 1."""
     return 1.0 - self.symbols[1] / self.positions[1]
 
   @property
   def waste(self) -> float:
-    """The share of padding among all positions."""
+    """The share of padding among all positions, from 0 to 1."""
     return 1.0 - sum(self.symbols) / sum(self.positions)
 
 
@@ -167,7 +167,8 @@ def plan(
     longest: the longest source and the longest target, with EOS, that the
       proposals have to hold; None for all. Without a limit, a few long pairs
       make the last bucket large; longer pairs are left out and counted.
-    compare: a mapping from a name to further buckets to compare.
+    compare: a mapping from a name to further buckets to compare; None for none.
+      A name `"independent"` or `"joint"` replaces a proposal in the costs.
 
   Returns:
     A `Plan`; print it for a table.

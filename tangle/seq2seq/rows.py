@@ -123,7 +123,7 @@ class Rows(collections.abc.Sequence):
   """
 
   def __init__(self, ids: hints.Ints, lengths: hints.Ints) -> None:
-    """Stores the arrays, without a copy if they have these types.
+    """Stores the arrays, without a copy if they have these types; no checks.
 
     Args:
       ids: `[sum(lengths)]` int32.
@@ -299,7 +299,8 @@ class Collector:
     """Adds an example; does not check how many sequences it has.
 
     Args:
-      *sequences: ints in 0..2^31 - 1, one sequence per side: source, target.
+      *sequences: ints in 0..2^31 - 1, one sequence per side: source, target. An
+        id that is no int of 32 bits raises `OverflowError` or `TypeError`.
     """
     for (ids, lengths), row in zip(self._sides, sequences):
       ids.extend(row)

@@ -68,8 +68,8 @@ def greedy(
       symbol of the model, or `step` returns another structure than it got.
     DtypeError: if the type of the logits is wider than `dtype`, or `step`
       changes the type of a part of the state.
-    ShapeError: if a part of the state does not have B rows, or the logits are
-      not `[R, V]` with V known.
+    ShapeError: if a part of the state does not have B rows or changes its
+      static shape, or the logits are not `[R, V]` with V known.
   """
   steps = buckets.check_int("greedy", "steps", steps, 1)
   with tf1.name_scope(name):
@@ -181,8 +181,8 @@ def beam(
       symbol of the model, or `step` returns another structure than it got.
     DtypeError: if the type of the logits is wider than `dtype`, or `step`
       changes the type of a part of the state.
-    ShapeError: if a part of the state does not have B rows, or the logits are
-      not `[R, V]` with V known.
+    ShapeError: if a part of the state does not have B rows or changes its
+      static shape, or the logits are not `[R, V]` with V known.
   """
   beam_size = buckets.check_int("beam", "beam_size", beam_size, 1)
   steps = buckets.check_int("beam", "steps", steps, 1)

@@ -44,7 +44,8 @@ class Stepper:
       dtype: float type of the log probabilities.
 
     Raises:
-      ShapeError: if a part of the state does not have B rows.
+      ShapeError: if a part of the state is known not to have B rows. If only a
+        run knows, it fails there with `InvalidArgumentError`.
     """
     self._caller = caller
     self._step = step

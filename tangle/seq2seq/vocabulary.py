@@ -100,7 +100,7 @@ class Vocabulary:
         of characters.
       max_size: the largest size of the vocabulary, including the four specials;
         None for no limit.
-      min_count: symbols that occur less often are left out.
+      min_count: symbols that occur less often are left out; at least 1.
 
     Returns:
       A `Vocabulary`.

@@ -35,6 +35,9 @@ class Heads:
       states: `[B, T, D]` of `dtype`; B and T may be unknown.
       num_heads: H.
       dtype: float type.
+
+    Raises:
+      ArgumentError: if a variable cannot be made, see `scopes.make_variable`.
     """
     self.states = states
     self.depth = tf1.dimension_value(states.shape[2])
@@ -49,10 +52,15 @@ class Heads:
       self._vectors.append(vector[:, None])
 
   def bind_queries(self, depth):
-    """Creates the variables that depend on the query.
+    """Creates, in the current scope, the variables that depend on the query.
+
+    To be called once, before the first attention.
 
     Args:
       depth: Q.
+
+    Raises:
+      ArgumentError: if a variable cannot be made, see `scopes.make_variable`.
     """
     for k in range(len(self._keys)):
       with scopes.inner(f"Attention_{k}"):
@@ -66,7 +74,7 @@ class Heads:
       batch_size: B, a scalar int tensor.
 
     Returns:
-      H tensors `[B, D]`.
+      A list of H tensors `[B, D]`.
     """
     zeros = tf1.zeros(tf1.stack([batch_size, self.depth]), self._dtype)
     zeros.set_shape([None, self.depth])
@@ -82,7 +90,7 @@ class Heads:
         R is B.
 
     Returns:
-      H contexts `[R, D]`.
+      A list of H contexts `[R, D]`.
     """
     parts = tf1.nest.flatten(state)
     query = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
@@ -160,9 +168,14 @@ class Step:
       dtype: float type.
 
     Raises:
-      ArgumentError: if an argument is out of range.
+      ArgumentError: if `num_heads` or `output_size` is not a positive integer,
+        `initial_state` has another structure than the cell's state,
+        `attention_states` is None, or a variable cannot be made, see
+        `scopes.make_variable`.
       DtypeError: if `attention_states` are of another type than `dtype`.
-      ShapeError: if an argument is of the wrong shape.
+      GraphError: if a tensor is from another graph.
+      ShapeError: if `attention_states` are not of rank 3, D is unknown, or a
+        part of `initial_state` has another depth.
     """
     checks.check_positive(caller, "num_heads", num_heads)
     if output_size is None:
@@ -228,6 +241,7 @@ def check_states(caller, states, dtype):
     A tensor `[B, T, D]`.
 
   Raises:
+    ArgumentError: if `states` is None.
     DtypeError: if `states` are of another type.
     GraphError: if `states` are from another graph.
     ShapeError: if the rank is not 3, or D is unknown.

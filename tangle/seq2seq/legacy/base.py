@@ -53,7 +53,7 @@ class Cell:
     raise NotImplementedError
 
   def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
-    """Creates the variables in the current variable scope.
+    """Creates or reuses the variables in the current variable scope.
 
     Args:
       depth: D, depth of the inputs.
@@ -62,19 +62,25 @@ class Cell:
     Returns:
       A function of an input `[B, D]` and a state, which returns an output
       `[B, output_size]` and the next state.
+
+    Raises:
+      ArgumentError: if a variable exists and the scope does not reuse it, or
+        the other way round, or it has another shape or dtype.
     """
     raise NotImplementedError
 
   def bind(self, depth: int, dtype: tf1.DType) -> hints.Step:
-    """Creates the variables below the current variable scope.
+    """Calls `make_step` in the scope `name` below the current variable scope.
 
     Args:
       depth: D, depth of the inputs.
       dtype: float type of variables, inputs and states.
 
     Returns:
-      A function of an input `[B, D]` and a state, which returns an output
-      `[B, output_size]` and the next state.
+      The step function that `make_step` returns.
+
+    Raises:
+      ArgumentError: as `make_step`.
     """
     with scopes.inner(self.name):
       return self.make_step(depth, dtype)
@@ -99,10 +105,12 @@ class Cell:
       The output `[B, output_size]`, and the next state.
 
     Raises:
-      ArgumentError: if `state` does not have the parts of this cell's state.
+      ArgumentError: if `inputs` is None, `state` does not have the parts of
+        this cell's state, or a variable of another shape or dtype exists.
       DtypeError: if `inputs` are not floats, or not ints for a cell of ids.
-      GraphError: if eager execution is on.
-      ShapeError: if D is unknown, or a part of the state has another depth.
+      GraphError: if eager execution is on, or a tensor is from another graph.
+      ShapeError: if `inputs` are of another rank, D is unknown, or a part of
+        the state has another depth.
     """
     inputs, depth = self.check_inputs(inputs)
     state = check_state(self.name, "state", state, self)
@@ -124,8 +132,10 @@ class Cell:
       A tensor `[B, D]`, and D.
 
     Raises:
+      ArgumentError: if `inputs` is None.
       DtypeError: if it does not contain floats.
-      ShapeError: if D is unknown.
+      GraphError: if it is from another graph.
+      ShapeError: if it is not of rank 2, or D is unknown.
     """
     (inputs,), depth = scopes.check_vectors(self.name, "inputs", [inputs])
     return inputs, depth
@@ -184,8 +194,10 @@ def check_state(caller, argument, state, cell):
     The state, each part `[B, size]`.
 
   Raises:
-    ArgumentError: if it does not have the structure of `cell.state_size`.
-    ShapeError: if a part has another depth.
+    ArgumentError: if it does not have the structure of `cell.state_size`, or a
+      part is None.
+    GraphError: if a part is from another graph.
+    ShapeError: if a part has another rank or depth.
   """
   sizes = cell.state_size
   try:

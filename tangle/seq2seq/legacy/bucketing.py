@@ -51,6 +51,8 @@ def model_with_buckets(
   Raises:
     ArgumentError: if there is no bucket, one is not a pair of positive ints, or
       one is larger than the inputs.
+    ArgumentError, DtypeError, GraphError, ShapeError: also as the losses; and
+      what `seq2seq` raises.
   """
   caller = "model_with_buckets"
   _check_buckets(caller, buckets)

@@ -70,8 +70,9 @@ def encoder_builder(
 def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that is trained.
 
-  Its feeds are `inputs`, `targets` and `weights`, all `[B, bucket]`, GO first
-  in `inputs`. Its loss is that of `losses.sequence_loss`: the mean over the
+  Its feeds are `inputs` and `targets`, int32, and `weights`, of the model's
+  dtype, all `[B, bucket]`, GO first in `inputs`. It has no outputs. Its loss is
+  that of `losses.sequence_loss`: the mean over the
   examples of the weighted mean over their symbols. Its metrics are
   `total_loss`, the weighted sum over all symbols, and `symbols`, the sum of the
   weights.
@@ -151,7 +152,8 @@ def beam_builder(
 
   It has no feeds, and its bucket is the largest number of symbols. Its outputs
   are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]`
-  int32, the best first.
+  int32, the best first. Settings that `search.beam` refuses raise
+  `ArgumentError` when the builder is called.
 
   Args:
     model: a `parts.AttentionModel`.

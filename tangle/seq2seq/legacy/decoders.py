@@ -2,7 +2,7 @@
 
 They run over time-major inputs, from an initial state. The attention decoders
 take any memory `[B, T, D]`, even with unknown T, so that a decoder can be cut
-off from its encoder. Called eagerly, all decoders raise `GraphError`.
+off from its encoder.
 """
 
 from __future__ import annotations
@@ -45,10 +45,12 @@ def rnn_decoder(
     A list of T outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or `cell` or `initial_state` is not
-      valid.
+    ArgumentError: if there are no inputs, `cell` is not a legacy cell,
+      `initial_state` has another structure than its state, or a variable exists
+      and the scope does not reuse it.
     DtypeError: if inputs are not floats.
-    ShapeError: if inputs or state are of the wrong depth.
+    GraphError: if a tensor is from another graph, or eager execution is on.
+    ShapeError: if inputs or state are of the wrong rank or depth.
   """
   base.check_cell("rnn_decoder", cell)
   with scopes.opened("rnn_decoder", scope, "rnn_decoder"):
@@ -132,9 +134,13 @@ def embedding_rnn_decoder(
     A list of T outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or an argument is out of range.
-    DtypeError: if an argument is of the wrong type.
-    ShapeError: if `output_projection` or the state is of the wrong shape.
+    ArgumentError: as `rnn_decoder`; or if a size is not a positive integer, or
+      `output_projection` is not a pair.
+    DtypeError: if inputs are not ints, `feed_previous` is not a bool, or
+      `output_projection` has another dtype than the variable scope.
+    GraphError: if a tensor is from another graph, or eager execution is on.
+    ShapeError: if an input is not of rank 1, `feed_previous` is not a scalar,
+      or `output_projection` or the state has another shape.
   """
   caller = "embedding_rnn_decoder"
   base.check_cell(caller, cell)
@@ -199,10 +205,13 @@ def attention_decoder(
     A list of S outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or an argument is out of range.
+    ArgumentError: as `rnn_decoder`; or if `output_size` or `num_heads` is not a
+      positive integer.
     DtypeError: if `attention_states` are of another type than `dtype`, or
       `decoder_inputs` are not floats.
-    ShapeError: if an argument is of the wrong shape.
+    GraphError: if a tensor is from another graph, or eager execution is on.
+    ShapeError: if inputs, states or memory are of the wrong rank or depth, or
+      D or E is unknown.
   """
   caller = "attention_decoder"
   base.check_cell(caller, cell)
@@ -276,9 +285,9 @@ def embedding_attention_decoder(
     A list of S outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or an argument is out of range.
-    DtypeError: if an argument is of the wrong type.
-    ShapeError: if an argument is of the wrong shape.
+    ArgumentError, DtypeError, GraphError, ShapeError: as
+      `embedding_rnn_decoder` for symbols, sizes and projection, and as
+      `attention_decoder` for the memory and the heads.
   """
   caller = "embedding_attention_decoder"
   base.check_cell(caller, cell)
@@ -353,9 +362,8 @@ def embedding_attention_start(
     of an example are adjacent rows.
 
   Raises:
-    ArgumentError: if an argument is out of range.
-    DtypeError: if an argument is of the wrong type.
-    ShapeError: if an argument is of the wrong shape.
+    ArgumentError, DtypeError, GraphError, ShapeError: as
+      `embedding_attention_decoder`.
   """
   caller = "embedding_attention_decoder"
   base.check_cell(caller, cell)

@@ -17,9 +17,11 @@ def encoder(caller, encoder_inputs, cell, dtype):
     The final state.
 
   Raises:
-    ArgumentError: if there are no inputs.
+    ArgumentError: if there are no inputs, one is None, or a variable cannot be
+      made, see `scopes.make_variable`.
     DtypeError: if an input does not contain floats.
-    ShapeError: if an input is of the wrong shape.
+    GraphError: if an input is from another graph.
+    ShapeError: if an input is not of rank 2, or D is unknown or differs.
   """
   inputs, depth = scopes.check_vectors(caller, "encoder_inputs", encoder_inputs)
   step = cell.bind(depth, tf1.as_dtype(dtype))
@@ -45,8 +47,11 @@ def embedding_encoder(
     which the cell was bound.
 
   Raises:
-    ArgumentError: if there are no inputs, or a size is not a positive integer.
-    DtypeError: if an input does not contain integers.
+    ArgumentError: if there are no inputs, one is None, `cell` is not a legacy
+      cell, a size is not a positive integer, or a variable cannot be made, see
+      `scopes.make_variable`.
+    DtypeError: if an input is neither int32 nor int64.
+    GraphError: if an input is from another graph.
     ShapeError: if an input is not of rank 1.
   """
   ids = scopes.check_ids(caller, "encoder_inputs", encoder_inputs)
@@ -75,7 +80,8 @@ def zero_state(cell, inputs, dtype):
 
   Args:
     cell: a cell.
-    inputs: tensors `[B, ...]`, at least one.
+    inputs: tensors `[B, ...]`, at least one; B is that of the first in which it
+      is static, otherwise read in the run.
     dtype: float type.
 
   Returns:

@@ -15,7 +15,8 @@ def given(inputs):
     inputs: T tensors `[B, D]`.
 
   Returns:
-    A function of a step and the previous output, which returns `[B, D]`.
+    A function of a step, from 0, and the previous output, which it does not
+    read. It returns the step's input `[B, D]`.
   """
   return lambda step, previous: inputs[step]
 
@@ -26,10 +27,12 @@ def looped(inputs, loop_function):
   Args:
     inputs: T tensors `[B, D]`; with `loop_function` only the first is read.
     loop_function: function of an output `[B, O]` and the step, from 1, which
-      returns `[B, D]`; None to read all the inputs.
+      returns `[B, D]`; None to read all the inputs. It is called in the
+      variable scope `loop_function`, with reuse.
 
   Returns:
-    A function of a step and the previous output, which returns `[B, D]`.
+    A function of a step, from 0, and the previous output, not read at step 0,
+    which returns `[B, D]`.
   """
   if loop_function is None:
     return given(inputs)
@@ -60,7 +63,8 @@ def embedded(table, ids, feed_previous, projection=None, update=True):
       the table. From the first symbol, which is given, they always do.
 
   Returns:
-    A function of a step and the previous output, which returns `[B, E]`.
+    A function of a step, from 0, and the previous output, which is read only
+    with `feed_previous` and after step 0. It returns `[B, E]`.
   """
 
   def lookup(symbols):
@@ -151,8 +155,9 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
     A pair of tensors, or None for None.
 
   Raises:
-    ArgumentError: if it is not a pair.
+    ArgumentError: if it is not a pair, or one of the two is None.
     DtypeError: if one has another type.
+    GraphError: if one is from another graph.
     ShapeError: if one has another shape.
   """
   if projection is None:
@@ -193,8 +198,10 @@ def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
     A list of T int tensors `[B]`.
 
   Raises:
-    ArgumentError: if there are no inputs, or a size is not a positive integer.
-    DtypeError: if an input does not contain integers.
+    ArgumentError: if there are no inputs, one is None, or a size is not a
+      positive integer.
+    DtypeError: if an input is neither int32 nor int64.
+    GraphError: if an input is from another graph.
     ShapeError: if an input is not of rank 1.
   """
   checks.check_positive(caller, "num_symbols", num_symbols)

@@ -32,19 +32,22 @@ def sequence_loss_by_example(
   Args:
     logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
     targets: T int tensors `[B]`.
-    weights: T float tensors `[B]`.
+    weights: T float tensors `[B]`; see `weighted_sums` for other shapes.
     average_across_timesteps: whether to divide by the sum of the weights.
     softmax_loss_function: function with the keyword arguments `labels` `[B]`
       and `logits`, which returns `[B]`; used instead of the cross entropy.
     name: name scope of the new ops; `sequence_loss_by_example` for None.
 
   Returns:
-    `[B]` float.
+    `[B]`, of the type of the losses.
 
   Raises:
-    ArgumentError: if the lists are empty or differ in length.
+    ArgumentError: if the lists are empty or differ in length, or an element is
+      None.
     DtypeError: if targets are not integers, or weights have another type than
       the losses.
+    GraphError: if targets or weights are from another graph.
+    ShapeError: if a target is not of rank 1.
   """
   caller = "sequence_loss_by_example"
   with tf1.name_scope(name or caller):
@@ -75,7 +78,7 @@ def sequence_loss(
   Args:
     logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
     targets: T int tensors `[B]`.
-    weights: T float tensors `[B]`.
+    weights: T float tensors `[B]`; see `weighted_sums` for other shapes.
     average_across_timesteps: whether to divide each example's loss by the sum
       of its weights.
     average_across_batch: whether to divide by B.
@@ -84,12 +87,11 @@ def sequence_loss(
     name: name scope of the new ops; `sequence_loss` for None.
 
   Returns:
-    A float scalar.
+    A scalar of the type of the losses.
 
   Raises:
-    ArgumentError: if the lists are empty or differ in length.
-    DtypeError: if targets are not integers, or weights have another type than
-      the losses.
+    ArgumentError, DtypeError, GraphError, ShapeError: as
+      `sequence_loss_by_example`.
   """
   with tf1.name_scope(name or "sequence_loss"):
     found = sequence_loss_by_example(
@@ -116,7 +118,9 @@ def weighted_sums(
     caller: the function to name in messages.
     logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
     targets: T int tensors `[B]`.
-    weights: T float tensors `[B]`.
+    weights: T float tensors `[B]`. Their shape is not checked: they are
+      multiplied by the losses with broadcasting, so that weights `[N, B]` give
+      sums `[N, B]`, and weights `[B, 1]` give `[B, B]`.
     softmax_loss_function: as for `sequence_loss`.
 
   Returns:
@@ -124,9 +128,12 @@ def weighted_sums(
     float32 if the losses are in half precision; and the type of the losses.
 
   Raises:
-    ArgumentError: if the lists are empty or differ in length.
+    ArgumentError: if the lists are empty or differ in length, or an element is
+      None.
     DtypeError: if targets are not integers, or weights have another type than
       the losses.
+    GraphError: if targets or weights are from another graph.
+    ShapeError: if a target is not of rank 1.
   """
   for argument, values in (("targets", targets), ("weights", weights)):
     if len(values) != len(logits):

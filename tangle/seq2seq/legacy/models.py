@@ -5,8 +5,7 @@ every input, including padding: there are no lengths. (The translate tutorial
 reverses the source and puts padding in front, so that it is read first.)
 
 A second call in one graph creates new variables. Under the same names this
-raises `ArgumentError`, unless the enclosing variable scope has reuse on. Called
-eagerly, all functions raise `GraphError`.
+raises `ArgumentError`, unless the enclosing variable scope has reuse on.
 
 All functions with a separate encoder and decoder take `share_cell`, which
 contrib does not have. On 1.15 contrib copies the cell for the encoder, which
@@ -57,9 +56,12 @@ def basic_rnn_seq2seq(
     A list of S outputs `[B, O]`, and the decoder's final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or `cell` is not a cell.
+    ArgumentError: if there are no inputs, `cell` is not a legacy cell, or a
+      variable exists and the scope does not reuse it.
     DtypeError: if inputs are not floats.
-    ShapeError: if inputs are of the wrong shape.
+    GraphError: if a tensor is from another graph, or eager execution is on.
+    ShapeError: if an input is not of rank 2, or its depth is unknown or differs
+      from the others'.
   """
   caller = "basic_rnn_seq2seq"
   base.check_cell(caller, cell)
@@ -99,9 +101,9 @@ def tied_rnn_seq2seq(
     A list of S outputs `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or `cell` is not a cell.
-    DtypeError: if inputs are not floats.
-    ShapeError: if inputs are of the wrong shape.
+    ArgumentError, DtypeError, GraphError: as `basic_rnn_seq2seq`.
+    ShapeError: if an input is not of rank 2, or its depth is unknown or differs
+      from that of any other, of the encoder or the decoder.
   """
   caller = "tied_rnn_seq2seq"
   base.check_cell(caller, cell)
@@ -164,9 +166,14 @@ def embedding_rnn_seq2seq(
     A list of S outputs, `[B, V]` or `[B, O]`, and the decoder's final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or an argument is out of range.
-    DtypeError: if an argument is of the wrong type.
-    ShapeError: if an argument is of the wrong shape.
+    ArgumentError: if there are no inputs, `cell` is not a legacy cell, a size
+      is not a positive integer, `output_projection` is not a pair, or a
+      variable exists and the scope does not reuse it.
+    DtypeError: if inputs are not ints, `feed_previous` is not a bool, or
+      `output_projection` has another dtype than the variables.
+    GraphError: if a tensor is from another graph, or eager execution is on.
+    ShapeError: if an input is not of rank 1, `feed_previous` is not a scalar,
+      or `output_projection` has another shape.
   """
   caller = "embedding_rnn_seq2seq"
   base.check_cell(caller, cell)
@@ -245,9 +252,8 @@ def embedding_tied_rnn_seq2seq(
     A list of S outputs, `[B, V]` or `[B, O]`, and the final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or an argument is out of range.
-    DtypeError: if an argument is of the wrong type.
-    ShapeError: if an argument is of the wrong shape.
+    ArgumentError, DtypeError, GraphError, ShapeError: as
+      `embedding_rnn_seq2seq`.
   """
   caller = "embedding_tied_rnn_seq2seq"
   base.check_cell(caller, cell)
@@ -326,9 +332,8 @@ def embedding_attention_seq2seq(
     A list of S outputs, `[B, V]` or `[B, O]`, and the decoder's final state.
 
   Raises:
-    ArgumentError: if there are no inputs, or an argument is out of range.
-    DtypeError: if an argument is of the wrong type.
-    ShapeError: if an argument is of the wrong shape.
+    ArgumentError, DtypeError, GraphError, ShapeError: as
+      `embedding_rnn_seq2seq`.
   """
   caller = "embedding_attention_seq2seq"
   base.check_cell(caller, cell)

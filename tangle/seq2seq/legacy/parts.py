@@ -89,8 +89,7 @@ class AttentionModel:
         returns logits.
       initial_state_attention: whether the first contexts come from the
         encoder's final state; zeros if not.
-      share_cell: whether the decoder uses the encoder's variables, see
-        `models`.
+      share_cell: whether the decoder has the encoder's variables, see `models`.
       dtype: float type.
       scope: variable scope of the model.
 
@@ -142,7 +141,9 @@ class AttentionModel:
       An `Encoded`.
 
     Raises:
+      ArgumentError: if `source` is None, or a variable has another shape.
       DtypeError: if `source` does not contain integers.
+      GraphError: if `source` is from another graph, or eager execution is on.
       ShapeError: if `source` is not of rank 2, or T is unknown or 0.
     """
     opened = scopes.reusing("encode", self._scope, self.dtype)
@@ -179,9 +180,11 @@ class AttentionModel:
       A `Decoded`.
 
     Raises:
-      DtypeError: if an argument is of the wrong type.
-      ShapeError: if `inputs` is not of rank 2, S is unknown, or `encoded` does
-        not have the cell's depth.
+      ArgumentError, GraphError: as `encode`.
+      DtypeError: if `inputs` are not ints, `feed_previous` is not a bool, or
+        `encoded` is not of the model's dtype.
+      ShapeError: if `inputs` is not of rank 2, S is unknown or 0, `encoded` has
+        another depth than the cell, or `feed_previous` is not a scalar.
     """
     scopes.check_graph_mode("decode")
     with tf1.name_scope(name):
@@ -252,7 +255,8 @@ class AttentionModel:
       state.
 
     Raises:
-      DtypeError: if `encoded` is of the wrong type.
+      ArgumentError, GraphError: as `encode`.
+      DtypeError: if `encoded` is not of the model's dtype.
       ShapeError: if `encoded` does not have the cell's depth.
     """
     scopes.check_graph_mode("start")
@@ -287,9 +291,8 @@ class AttentionModel:
       symbols are those of `decode` with `feed_previous`, up to EOS.
 
     Raises:
-      ArgumentError: if `steps` is not a positive integer.
-      DtypeError: if `encoded` is of the wrong type.
-      ShapeError: if `encoded` does not have the cell's depth.
+      ArgumentError: if `steps` is not a positive integer; also as `start`.
+      DtypeError, GraphError, ShapeError: as `start`.
     """
     scopes.check_graph_mode("greedy")
     with tf1.name_scope(name):
@@ -323,9 +326,8 @@ class AttentionModel:
       `[B, N]`.
 
     Raises:
-      ArgumentError: if a setting is out of range.
-      DtypeError: if `encoded` is of the wrong type.
-      ShapeError: if `encoded` does not have the cell's depth.
+      ArgumentError: if a setting is out of range; also as `start`.
+      DtypeError, GraphError, ShapeError: as `start`.
     """
     scopes.check_graph_mode("beam")
     with tf1.name_scope(name):
@@ -360,10 +362,7 @@ class AttentionModel:
 
   @property
   def softmax_loss_function(self) -> Optional[losses.LossFunction]:
-    """The argument of that name for `losses.sequence_loss`.
-
-    None without `output_projection`: then `sequence_loss` needs none.
-    """
+    """Argument of `losses.sequence_loss`; None without `output_projection`."""
     if self.output_projection is None:
       return None
     return self.output_projection.loss
@@ -385,9 +384,10 @@ def unstack(caller: str, argument: str, batch: hints.Value) -> List[tf1.Tensor]:
     A list of T int tensors `[B]`.
 
   Raises:
+    ArgumentError: if it is None.
     DtypeError: if it does not contain integers.
     GraphError: if it is from another graph.
-    ShapeError: if it is not of rank 2, or T is unknown.
+    ShapeError: if it is not of rank 2, or T is unknown or 0.
   """
   batch = checks.convert_ints(caller, argument, batch)
   checks.check_rank(caller, argument, batch, (2,))

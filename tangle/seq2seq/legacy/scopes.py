@@ -146,6 +146,9 @@ def linear(depths, units, dtype):
 
   Returns:
     A function from a list of tensors, the k-th `[B, depths[k]]`, to `[B, U]`.
+
+  Raises:
+    ArgumentError: as `make_variable`.
   """
   kernel = read("kernel", [sum(depths), units], dtype)
   with inner(tf1.get_variable_scope()) as scope:
@@ -171,8 +174,8 @@ def check_ids(caller, argument, values):
     A list of T int tensors `[B]`.
 
   Raises:
-    ArgumentError: if it is not a list, or empty.
-    DtypeError: if a tensor does not contain integers.
+    ArgumentError: if it is not a list, or empty, or an element is None.
+    DtypeError: if a tensor is neither int32 nor int64.
     GraphError: if a tensor is from another graph.
     ShapeError: if a tensor is not of rank 1.
   """
@@ -197,7 +200,7 @@ def check_vectors(caller, argument, values):
     A list of T float tensors `[B, D]`, and D.
 
   Raises:
-    ArgumentError: if it is not a list, or empty.
+    ArgumentError: if it is not a list, or empty, or an element is None.
     DtypeError: if a tensor does not contain floats.
     GraphError: if a tensor is from another graph.
     ShapeError: if a tensor is not of rank 2, or D is unknown or differs.
@@ -225,7 +228,7 @@ def check_vectors(caller, argument, values):
 
 
 def check_list(caller, argument, values):
-  """Returns `values` if it is a list of at least one tensor.
+  """Returns `values` if it is a list of at least one element of any kind.
 
   Args:
     caller: the function to name in the message.

@@ -95,8 +95,8 @@ class OutputProjection:
       seed: seed of the sampler; None for a random one.
 
     Raises:
-      ArgumentError: if a size is not a positive integer, or `num_samples` is
-        not less than `num_symbols`.
+      ArgumentError: if a size or `num_samples` is not a positive integer, or
+        `num_samples` is not less than `num_symbols`.
     """
     caller = "OutputProjection"
     self.num_symbols = checks.check_positive(caller, "num_symbols", num_symbols)
@@ -117,6 +117,10 @@ class OutputProjection:
 
     Returns:
       `proj_w` `[V, O]` and `proj_b` `[V]`.
+
+    Raises:
+      ArgumentError: if a variable of another shape or dtype exists.
+      GraphError: if eager execution is on.
     """
     with scopes.reusing("OutputProjection"):
       shape = [self.num_symbols, self.size]
@@ -130,6 +134,9 @@ class OutputProjection:
 
     Returns:
       Weights `[O, V]` and biases `[V]`, tensors.
+
+    Raises:
+      ArgumentError, GraphError: as `variables`.
     """
     weights, biases = self.variables()
     return tf1.transpose(weights), tf1.convert_to_tensor(biases)
@@ -143,6 +150,9 @@ class OutputProjection:
 
     Returns:
       `[B, V]`.
+
+    Raises:
+      ArgumentError, GraphError: as `variables`.
     """
     with tf1.name_scope(name):
       weights, biases = self.pair()
@@ -168,6 +178,9 @@ class OutputProjection:
     Returns:
       `[B]`, of the type of the variables; the sampled loss is computed in
       float32.
+
+    Raises:
+      ArgumentError, GraphError: as `variables`.
     """
     with tf1.name_scope(name):
       if self._num_samples is None:

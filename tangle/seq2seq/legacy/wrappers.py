@@ -16,7 +16,8 @@ class MultiRNNCell(base.Cell):
 
   Source: `tf.nn.rnn_cell.MultiRNNCell` 1.15. The variables of the k-th cell are
   below `multi_rnn_cell/cell_k`. As there, a cell object that occurs twice has
-  one set of variables, at its first position: `[cell] * 2` ties the layers.
+  one set of variables, at its first position: `[cell] * 2` ties the layers. If
+  it would read inputs of two depths, `bind` raises `ShapeError`.
   """
 
   def __init__(
@@ -151,6 +152,9 @@ class EmbeddingWrapper(base.Cell):
     Returns:
       The table, a variable `[V, E]`, and the step function of the inner cell,
       which reads `[B, E]`.
+
+    Raises:
+      ArgumentError: if a variable cannot be made, see `scopes.make_variable`.
     """
     with scopes.inner(self.name):
       return self._make_parts(dtype)
@@ -184,7 +188,9 @@ class EmbeddingWrapper(base.Cell):
       A tensor `[B]`, and None.
 
     Raises:
-      DtypeError: if it does not contain integers.
+      ArgumentError: if it is None.
+      DtypeError: if it is neither int32 nor int64.
+      GraphError: if it is from another graph.
       ShapeError: if it is not of rank 1.
     """
     (inputs,) = scopes.check_ids(self.name, "inputs", [inputs])
