@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import collections
 import collections.abc
+import functools
 from typing import (
   Any,
   Callable,
@@ -360,23 +361,19 @@ def _turn(row, place, count):
 
 def _check_pairs(pairs):
   """Returns `pairs` as a tuple of pairs of ints, or raises."""
-  found, before = [], (0, 0)
-  for pair in pairs if np.iterable(pairs) else ():
-    try:
-      source, target = pair
-      cell = (
-        buckets_lib.check_int("JointBuckets", "a source bucket", source, 1),
-        buckets_lib.check_int("JointBuckets", "a target bucket", target, 1),
-      )
-    except (TypeError, ValueError):
-      found = []
-      break
-    if cell == before or cell[0] < before[0] or cell[1] < before[1]:
-      found = []
-      break
-    found.append(cell)
-    before = cell
-  if not found:
+  check = functools.partial(buckets_lib.check_int, "JointBuckets")
+  try:
+    found = [
+      (check("a source bucket", source, 1), check("a target bucket", target, 1))
+      for source, target in pairs
+    ]
+  except (TypeError, ValueError):
+    found = []
+  grows = all(
+    one != two and one[0] <= two[0] and one[1] <= two[1]
+    for one, two in zip(found, found[1:])
+  )
+  if not found or not grows:
     raise errors.ArgumentError(
       "JointBuckets: pairs must be pairs of positive integers (source bucket, "
       "target bucket), none smaller on a side than the one before, such as "

@@ -192,6 +192,8 @@ class AlignedFiles:
   def side(self, k: int) -> Iterator[Tuple[str, ...]]:
     """Reads only one file.
 
+    The file is opened, and errors are raised, when lines are asked for.
+
     Args:
       k: index of the file, from 0.
 
@@ -200,6 +202,7 @@ class AlignedFiles:
 
     Raises:
       DataError, FileError: see `read_lines`.
+      IndexError: if there is no file k; at once.
     """
     tokenize = self._tokenize[k]
     lines = read_lines(self.paths[k], self.limit)
@@ -271,25 +274,11 @@ class ParallelCorpus(AlignedFiles):
     self.source_path, self.target_path = self.paths
 
   def sources(self) -> Iterator[Tuple[str, ...]]:
-    """Reads only the sources.
-
-    Yields:
-      Tuples of tokens.
-
-    Raises:
-      DataError, FileError: see `read_lines`.
-    """
+    """Reads only the sources, tuples of tokens; it is `side(0)`."""
     return self.side(0)
 
   def targets(self) -> Iterator[Tuple[str, ...]]:
-    """Reads only the targets.
-
-    Yields:
-      Tuples of tokens.
-
-    Raises:
-      DataError, FileError: see `read_lines`.
-    """
+    """Reads only the targets, tuples of tokens; it is `side(1)`."""
     return self.side(1)
 
   def lines(self) -> Iterator[Line]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 from typing import (
   Dict,
   Iterable,
@@ -23,8 +22,12 @@ from tangle.seq2seq import buckets as buckets_lib
 class Report:
   """Counts examples of one pass by kind, and keeps a few of each as text.
 
-  The kinds: `kept`; `empty`, `too_long` and `unknown`, which were dropped; and
-  `replaced`: those of the kept in which UNK replaces an unknown symbol.
+  Attributes:
+    kept: how many examples can be used.
+    empty: how many were dropped because a side has no symbols.
+    too_long: how many were dropped because a side fits no bucket.
+    unknown: how many were dropped because of an unknown symbol.
+    replaced: how many of the kept have an unknown symbol replaced by UNK.
   """
 
   DROPPED = ("empty", "too_long", "unknown")
@@ -36,7 +39,7 @@ class Report:
     Args:
       max_examples: how many examples of each kind to keep, the first ones.
     """
-    self._counts = collections.Counter()
+    self.kept = self.empty = self.too_long = self.unknown = self.replaced = 0
     self._examples = {kind: [] for kind in self.KINDS}
     self._max_examples = max_examples
 
@@ -57,40 +60,15 @@ class Report:
       raise errors.ArgumentError(
         f"Report.count: kind must be one of {self.KINDS}, got {kind!r}."
       )
-    self._counts[kind] += 1
+    setattr(self, kind, getattr(self, kind) + 1)
     if len(self._examples[kind]) < self._max_examples:
       shown = " -> ".join(vocabulary.show(symbols) for symbols in pair)
       self._examples[kind].append(f"{shown} ({why})" if why else shown)
 
   @property
-  def kept(self) -> int:
-    """How many examples can be used."""
-    return self._counts["kept"]
-
-  @property
-  def empty(self) -> int:
-    """How many were dropped because a side has no symbols."""
-    return self._counts["empty"]
-
-  @property
-  def too_long(self) -> int:
-    """How many were dropped because a side fits no bucket."""
-    return self._counts["too_long"]
-
-  @property
-  def unknown(self) -> int:
-    """How many were dropped because of an unknown symbol."""
-    return self._counts["unknown"]
-
-  @property
-  def replaced(self) -> int:
-    """How many of the kept have an unknown symbol replaced by UNK."""
-    return self._counts["replaced"]
-
-  @property
   def dropped(self) -> int:
     """How many examples were dropped."""
-    return sum(self._counts[kind] for kind in self.DROPPED)
+    return self.empty + self.too_long + self.unknown
 
   @property
   def examples(self) -> Dict[str, Tuple[str, ...]]:
@@ -107,13 +85,11 @@ class Report:
       f"{total:,} examples: {self.kept:,} kept, {self.dropped:,} left out"
     ]
     for kind in self.DROPPED + ("replaced",):
-      if self._counts[kind]:
-        name = kind.replace("_", " ")
-        shown = "; ".join(self._examples[kind])
-        more = self._counts[kind] > len(self._examples[kind])
-        lines.append(
-          f"  {name}: {self._counts[kind]:,}: {shown}{'; ...' if more else ''}"
-        )
+      count = getattr(self, kind)
+      if count:
+        name, shown = kind.replace("_", " "), self._examples[kind]
+        more = ["..."] if count > len(shown) else []
+        lines.append(f"  {name}: {count:,}: {'; '.join(shown + more)}")
     return "\n".join(lines)
 
   def __str__(self):
@@ -287,10 +263,6 @@ class _Side:
       fits = f"largest bucket {self._longest}"
     return f"{self.name} of {length}{eos}, {fits}"
 
-  def missing(self):
-    """Returns the reason to drop an empty sequence."""
-    return f"no {self.name}"
-
   def encode(self, sequence):
     """Returns ids, and a message on unknown symbols, or None."""
     ids = self._vocabulary.encode(sequence, unknown="unk")
@@ -345,7 +317,7 @@ def _use(sequences, sides):
   both = list(zip(sides, sequences))
   for side, sequence in both:
     if not len(sequence):
-      return "empty", side.missing(), None
+      return "empty", f"no {side.name}", None
   for side, sequence in both:
     why = side.too_long(sequence)
     if why:
