@@ -27,16 +27,13 @@ def route(
   a row per example must be passed in `inputs`.
 
   Args:
-    selector: `[B]` indices in `[0, K)`, int32 or int64; or names, if `networks`
-      is a mapping. Indices count the items of a mapping in their order.
+    selector: `[B]` indices in `[0, K)` or names, as for `where`.
     inputs: nest of `[B, ...]`; B may be unknown, and 0.
     networks: K callables from a nest `[n_k, ...]` to a nest `[n_k, ...]`, in a
       list or as a mapping from name. All give the same structure and types,
       and shapes that agree beyond the rows.
-    run_empty: whether a branch that no example selects runs, on 0 rows,
-      rather than being skipped by a conditional. That makes plain ops, which a
-      sub-model can cut in any style of control flow, but every op of the
-      networks must take 0 rows.
+    run_empty: whether a branch that no example selects runs, on 0 rows, rather
+      than being skipped by a conditional, see `where`.
     name: name scope of the new ops.
 
   Returns:
@@ -44,24 +41,12 @@ def route(
     that the graph does not know are 0 if no branch ran.
 
   Gradients:
-    Exact, to any order that the networks' ops have. A branch that no example
-    selects gives its weights zero, not `None`: an optimizer with momentum
-    still moves them. None to the selector.
+    As those of `where`: a branch that no example selects gives its weights
+    zero.
 
   Raises:
-    ArgumentError: if `networks` is neither list nor mapping or is empty, a name
-      is no string, a network is not callable, `inputs` or what a network gives
-      has no tensor or another thing than dense tensors, the networks give
-      different structures, the selector is None or has names while `networks`
-      is a list, or a selector that the graph knows is out of range or of
-      unknown name. One that it does not know fails in the run, with
-      `InvalidArgumentError`.
-    DtypeError: if the selector is neither of indices nor of names, or the
-      networks give different types.
-    GraphError: if an argument belongs to another graph.
-    ShapeError: if selector and inputs have different numbers of rows, a tensor
-      has no rows or unknown rank, or networks give different shapes. A number
-      of rows that only a run knows fails there, with `InvalidArgumentError`.
+    ArgumentError, DtypeError, GraphError, ShapeError: as `where`, also in a
+      run.
   """
   with tf1.name_scope(name):
     branches = selectors.list_networks(_CALLER, networks)

@@ -35,19 +35,8 @@ def select(
     None to the selector.
 
   Raises:
-    ArgumentError: if `branches` is neither list nor mapping or is empty, a name
-      is no string, the structures differ, a branch has no tensor or a leaf that
-      is no dense tensor, the selector is None or has names while `branches` is
-      a list, or a selector that the graph knows is out of range or of unknown
-      name. One that it does not know fails in the run, with
-      `InvalidArgumentError`.
-    DtypeError: if the selector is neither of indices nor of names, or the
-      branches have different types.
-    GraphError: if an argument belongs to another graph.
-    ShapeError: if selector and branches have different numbers of rows, a
-      tensor has no rows or unknown rank, or branches have different shapes. A
-      number of rows that only a run knows fails there, with
-      `InvalidArgumentError`.
+    ArgumentError, DtypeError, GraphError, ShapeError: as `where`, also in a
+      run, for `branches` in place of what networks give.
   """
   with tf1.name_scope(name):
     listed = selectors.list_branches(_CALLER, "branches", branches)

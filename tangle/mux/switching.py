@@ -42,16 +42,7 @@ def switch(
     statically known, by a fault of TensorFlow's graph optimizer.
 
   Raises:
-    ArgumentError: if `networks` is neither list nor mapping or is empty, a name
-      is no string, a network is not callable, `inputs` or what a network gives
-      has no tensor or another thing than dense tensors, the networks give
-      different structures, the selector is None or has names while `networks`
-      is a list, or a selector that the graph knows is out of range or of
-      unknown name. One that it does not know fails in the run, with
-      `InvalidArgumentError`.
-    DtypeError: if the selector is neither of indices nor of names, or the
-      networks give different types.
-    GraphError: if an argument belongs to another graph.
+    ArgumentError, DtypeError, GraphError: as `where`, also in a run.
     ShapeError: if the selector is no scalar, or networks give different shapes.
   """
   with tf1.name_scope(name):
