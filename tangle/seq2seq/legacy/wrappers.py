@@ -88,14 +88,31 @@ class MultiRNNCell(base.Cell):
       for step, part in zip(steps, state):
         inputs, part = step(inputs, part)
         after.append(part)
-      return inputs, tuple(after) if self._state_is_tuple else tf1.concat(
-        after, 1
-      )
+      after = tuple(after) if self._state_is_tuple else tf1.concat(after, 1)
+      return inputs, after
 
     return run
 
 
-class EmbeddingWrapper(base.Cell):
+class _Wrapper(base.Cell):
+  """A cell with another one inside, whose sizes it has."""
+
+  def __init__(self, cell: base.Cell, name: str) -> None:
+    super().__init__(name)
+    self._cell = cell
+
+  @property
+  def state_size(self) -> Any:
+    """The `state_size` of the wrapped cell."""
+    return self._cell.state_size
+
+  @property
+  def output_size(self) -> int:
+    """The `output_size` of the wrapped cell."""
+    return self._cell.output_size
+
+
+class EmbeddingWrapper(_Wrapper):
   """A cell that reads ids, looking them up in a table first.
 
   Source: `tf.contrib.rnn.EmbeddingWrapper` 1.15. The table is `embedding`
@@ -125,23 +142,12 @@ class EmbeddingWrapper(base.Cell):
       ArgumentError: if `cell` is not a cell, or a size is not a positive
         integer.
     """
-    super().__init__(name)
     base.check_cell(name, cell)
-    self._cell = cell
+    super().__init__(cell, name)
     check = checks.check_positive
     self._classes = check(name, "embedding_classes", embedding_classes)
     self._depth = check(name, "embedding_size", embedding_size)
     self._initializer = initializer
-
-  @property
-  def state_size(self) -> Any:
-    """The `state_size` of the wrapped cell."""
-    return self._cell.state_size
-
-  @property
-  def output_size(self) -> int:
-    """The `output_size` of the wrapped cell."""
-    return self._cell.output_size
 
   def bind_parts(self, dtype: tf1.DType) -> Tuple[hints.Variable, hints.Step]:
     """Creates or reuses the variables below the current variable scope.
@@ -197,7 +203,7 @@ class EmbeddingWrapper(base.Cell):
     return inputs, None
 
 
-class OutputProjectionWrapper(base.Cell):
+class OutputProjectionWrapper(_Wrapper):
   """A cell with a linear map of its output.
 
   Source: `tf.contrib.rnn.OutputProjectionWrapper` 1.15. Variables: `kernel`
@@ -224,16 +230,10 @@ class OutputProjectionWrapper(base.Cell):
       ArgumentError: if `cell` is not a cell, or `output_size` is not a positive
         integer.
     """
-    super().__init__(name)
     base.check_cell(name, cell)
-    self._cell = cell
+    super().__init__(cell, name)
     self._output_size = checks.check_positive(name, "output_size", output_size)
     self._activation = activation
-
-  @property
-  def state_size(self) -> Any:
-    """The `state_size` of the wrapped cell."""
-    return self._cell.state_size
 
   @property
   def output_size(self) -> int:
@@ -252,7 +252,7 @@ class OutputProjectionWrapper(base.Cell):
     return step
 
 
-class Placed(base.Cell):
+class Placed(_Wrapper):
   """A cell whose variables are below another variable scope.
 
   With it, a decoder can share its cell with the encoder.
@@ -270,19 +270,8 @@ class Placed(base.Cell):
       ArgumentError: if `cell` is not a cell.
     """
     base.check_cell("Placed", cell)
-    super().__init__(cell.name)
-    self._cell = cell
+    super().__init__(cell, cell.name)
     self._place = place
-
-  @property
-  def state_size(self) -> Any:
-    """The `state_size` of the wrapped cell."""
-    return self._cell.state_size
-
-  @property
-  def output_size(self) -> int:
-    """The `output_size` of the wrapped cell."""
-    return self._cell.output_size
 
   def bind(self, depth: int, dtype: tf1.DType) -> hints.Step:
     """Reuses the variables below the other scope, `place`.
@@ -300,9 +289,8 @@ class Placed(base.Cell):
     Raises:
       ArgumentError: if a variable does not exist and must not be created.
     """
+    reuse = self._place.reuse or True
     with tf1.variable_scope(
-      self._place,
-      reuse=self._place.reuse or True,
-      auxiliary_name_scope=False,
+      self._place, reuse=reuse, auxiliary_name_scope=False
     ):
       return self._cell.bind(depth, dtype)
