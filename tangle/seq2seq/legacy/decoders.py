@@ -145,23 +145,34 @@ def embedding_rnn_decoder(
   caller = "embedding_rnn_decoder"
   base.check_cell(caller, cell)
   with scopes.opened(caller, scope, caller) as found:
-    ids = feeding.check_decoder(
-      caller, decoder_inputs, num_symbols, embedding_size
-    )
     state = base.check_state(caller, "initial_state", initial_state, cell)
-    feed_previous = feeding.check_feed_previous(caller, feed_previous)
-    projection = feeding.check_projection(
-      caller, output_projection, cell.output_size, num_symbols, found.dtype
-    )
-    table = scopes.make_variable(
-      "embedding", [num_symbols, embedding_size], found.dtype
-    )
-    feed = feeding.embedded(
-      table, ids, feed_previous, projection, update_embedding_for_previous
+    ids, feed = _feed_symbols(
+      caller,
+      decoder_inputs,
+      (num_symbols, embedding_size, cell.output_size),
+      output_projection,
+      feed_previous,
+      update_embedding_for_previous,
+      found.dtype,
     )
     with tf1.variable_scope("rnn_decoder"):
       step = cell.bind(embedding_size, found.dtype)
       return unroll(step, feed, len(ids), state)
+
+
+def _feed_symbols(caller, ids, sizes, projection, feed_previous, update, dtype):
+  """Makes the table; returns ids and feed function, see `feeding.embedded`."""
+  num_symbols, embedding_size, depth = sizes
+  ids = feeding.check_decoder(caller, ids, num_symbols, embedding_size)
+  feed_previous = feeding.check_feed_previous(caller, feed_previous)
+  projection = feeding.check_projection(
+    caller, projection, depth, num_symbols, dtype
+  )
+  table = scopes.make_variable(
+    "embedding", [num_symbols, embedding_size], dtype
+  )
+  feed = feeding.embedded(table, ids, feed_previous, projection, update)
+  return ids, feed
 
 
 def attention_decoder(
@@ -263,23 +274,13 @@ def embedding_attention_decoder(
 
   Args:
     decoder_inputs: S int tensors `[B]`.
-    initial_state: state of the cell.
-    attention_states: `[B, T, D]`; B and T may be unknown.
-    cell: a cell.
-    num_symbols: V.
-    embedding_size: E.
-    num_heads: number of attention heads.
-    output_size: O, depth of the outputs; that of the cell for None.
-    output_projection: pair (W, B) of `[O, V]` and `[V]`, for `feed_previous`;
-      None if the outputs are logits.
-    feed_previous: whether each symbol but the first is the argmax of the
-      previous output: a bool or a scalar bool tensor.
-    update_embedding_for_previous: whether gradients flow to the table from
-      symbols that were fed back.
-    dtype: float type; that of the enclosing variable scope for None.
+    num_symbols, embedding_size, output_projection, feed_previous: as for
+      `embedding_rnn_decoder`.
+    update_embedding_for_previous: as there.
+    initial_state, attention_states, cell, num_heads, output_size, dtype: as for
+      `attention_decoder`.
+    initial_state_attention: as there.
     scope: variable and name scope; `embedding_attention_decoder` for None.
-    initial_state_attention: whether the first contexts come from the initial
-      state; zeros if not.
 
   Returns:
     A list of S outputs `[B, O]`, and the final state.
@@ -292,22 +293,14 @@ def embedding_attention_decoder(
   caller = "embedding_attention_decoder"
   base.check_cell(caller, cell)
   with scopes.opened(caller, scope, caller, dtype) as found:
-    ids = feeding.check_decoder(
-      caller, decoder_inputs, num_symbols, embedding_size
-    )
-    feed_previous = feeding.check_feed_previous(caller, feed_previous)
-    projection = feeding.check_projection(
+    ids, feed = _feed_symbols(
       caller,
+      decoder_inputs,
+      (num_symbols, embedding_size, output_size or cell.output_size),
       output_projection,
-      output_size or cell.output_size,
-      num_symbols,
+      feed_previous,
+      update_embedding_for_previous,
       found.dtype,
-    )
-    table = scopes.make_variable(
-      "embedding", [num_symbols, embedding_size], found.dtype
-    )
-    feed = feeding.embedded(
-      table, ids, feed_previous, projection, update_embedding_for_previous
     )
     with tf1.variable_scope("attention_decoder"):
       step = attention.Step(
@@ -340,20 +333,12 @@ def embedding_attention_start(
 ]:
   """Prepares `embedding_attention_decoder` to be run step by step.
 
-  The variables are those of `embedding_attention_decoder`.
+  The arguments and variables are those of `embedding_attention_decoder`.
 
   Args:
-    initial_state: state of the cell.
-    attention_states: `[B, T, D]`; B and T may be unknown.
-    cell: a cell.
-    num_symbols: V.
-    embedding_size: E.
-    num_heads: number of attention heads.
-    output_size: O, depth of the outputs; that of the cell for None.
-    dtype: float type; that of the enclosing variable scope for None.
-    scope: variable and name scope; `embedding_attention_decoder` for None.
-    initial_state_attention: whether the first contexts come from the initial
-      state; zeros if not.
+    initial_state, attention_states, cell, num_symbols: as there.
+    embedding_size, num_heads, output_size, dtype, scope: as there.
+    initial_state_attention: as there.
 
   Returns:
     A function of symbols `[R]` and the previous contexts and state, which

@@ -178,39 +178,60 @@ def embedding_rnn_seq2seq(
   caller = "embedding_rnn_seq2seq"
   base.check_cell(caller, cell)
   with scopes.opened(caller, scope, caller, dtype) as found:
-    feeding.check_decoder(
-      caller, decoder_inputs, num_decoder_symbols, embedding_size
-    )
-    feed_previous = feeding.check_feed_previous(caller, feed_previous)
-    output_projection = feeding.check_projection(
+    _, settings = _encode_symbols(
       caller,
+      (encoder_inputs, decoder_inputs),
+      cell,
+      (num_encoder_symbols, num_decoder_symbols, embedding_size),
       output_projection,
-      cell.output_size,
-      num_decoder_symbols,
+      feed_previous,
+      share_cell,
       found.dtype,
     )
-    _, state, place = encoders.embedding_encoder(
-      caller,
-      encoder_inputs,
-      cell,
-      num_encoder_symbols,
-      embedding_size,
-      found.dtype,
-    )
-    if share_cell:
-      cell = wrappers.Placed(cell, place)
-    if output_projection is None:
-      cell = wrappers.OutputProjectionWrapper(cell, num_decoder_symbols)
-    return decoders.embedding_rnn_decoder(
-      decoder_inputs,
-      state,
-      cell,
-      num_decoder_symbols,
-      embedding_size,
-      output_projection=output_projection,
-      feed_previous=feed_previous,
-      update_embedding_for_previous=feeding.updates(feed_previous),
-    )
+    return decoders.embedding_rnn_decoder(**settings)
+
+
+def _encode_symbols(
+  caller,
+  inputs,
+  cell,
+  sizes,
+  output_projection,
+  feed_previous,
+  share_cell,
+  dtype,
+):
+  """Checks arguments, and encodes symbols.
+
+  Returns:
+    The encoder's outputs, and a dict of arguments for the decoder.
+  """
+  encoder_inputs, decoder_inputs = inputs
+  num_encoder_symbols, num_decoder_symbols, embedding_size = sizes
+  feeding.check_decoder(
+    caller, decoder_inputs, num_decoder_symbols, embedding_size
+  )
+  feed_previous = feeding.check_feed_previous(caller, feed_previous)
+  output_projection = feeding.check_projection(
+    caller, output_projection, cell.output_size, num_decoder_symbols, dtype
+  )
+  outputs, state, place = encoders.embedding_encoder(
+    caller, encoder_inputs, cell, num_encoder_symbols, embedding_size, dtype
+  )
+  if share_cell:
+    cell = wrappers.Placed(cell, place)
+  if output_projection is None:
+    cell = wrappers.OutputProjectionWrapper(cell, num_decoder_symbols)
+  return outputs, {
+    "decoder_inputs": decoder_inputs,
+    "initial_state": state,
+    "cell": cell,
+    "num_symbols": num_decoder_symbols,
+    "embedding_size": embedding_size,
+    "output_projection": output_projection,
+    "feed_previous": feed_previous,
+    "update_embedding_for_previous": feeding.updates(feed_previous),
+  }
 
 
 def embedding_tied_rnn_seq2seq(
@@ -242,10 +263,7 @@ def embedding_tied_rnn_seq2seq(
     output_projection: pair (W, B) of `[O, num_symbols]` and `[num_symbols]`:
       outputs are the cell's, and `feed_previous` projects them. None for
       logits `[B, V]`.
-    feed_previous: whether each symbol but the first is the argmax of the
-      previous output: a bool or a scalar bool tensor. With a tensor, no
-      gradient flows to the table from symbols that were fed back.
-    dtype: float type; that of the enclosing variable scope for None.
+    feed_previous, dtype: as for `embedding_rnn_seq2seq`.
     scope: variable and name scope; `embedding_tied_rnn_seq2seq` for None.
 
   Returns:
@@ -311,22 +329,13 @@ def embedding_attention_seq2seq(
   Args:
     encoder_inputs: T int tensors `[B]`.
     decoder_inputs: S int tensors `[B]`.
-    cell: a cell; encoder and decoder each have their own variables.
-    num_encoder_symbols: number of source symbols.
-    num_decoder_symbols: V, number of target symbols.
-    embedding_size: E, depth of both tables.
-    num_heads: number of attention heads.
-    output_projection: pair (W, B) of `[O, V]` and `[V]`, O the cell's output
-      size: outputs are `[B, O]`, and `feed_previous` projects them. None for
-      logits `[B, V]`.
-    feed_previous: whether each symbol but the first is the argmax of the
-      previous output: a bool or a scalar bool tensor. With a tensor, no
-      gradient flows to the table from symbols that were fed back.
-    dtype: float type; that of the enclosing variable scope for None.
+    num_heads: number of attention heads, at least 1.
     scope: variable and name scope; `embedding_attention_seq2seq` for None.
     initial_state_attention: whether the first contexts come from the encoder's
       final state; zeros if not.
-    share_cell: whether the decoder uses the encoder's variables.
+    cell, num_encoder_symbols, num_decoder_symbols, embedding_size: as for
+      `embedding_rnn_seq2seq`.
+    output_projection, feed_previous, dtype, share_cell: as there.
 
   Returns:
     A list of S outputs, `[B, V]` or `[B, O]`, and the decoder's final state.
@@ -338,43 +347,21 @@ def embedding_attention_seq2seq(
   caller = "embedding_attention_seq2seq"
   base.check_cell(caller, cell)
   with scopes.opened(caller, scope, caller, dtype) as found:
-    feeding.check_decoder(
-      caller, decoder_inputs, num_decoder_symbols, embedding_size
-    )
     checks.check_positive(caller, "num_heads", num_heads)
-    feed_previous = feeding.check_feed_previous(caller, feed_previous)
-    output_projection = feeding.check_projection(
+    outputs, settings = _encode_symbols(
       caller,
+      (encoder_inputs, decoder_inputs),
+      cell,
+      (num_encoder_symbols, num_decoder_symbols, embedding_size),
       output_projection,
-      cell.output_size,
-      num_decoder_symbols,
+      feed_previous,
+      share_cell,
       found.dtype,
     )
-    outputs, state, place = encoders.embedding_encoder(
-      caller,
-      encoder_inputs,
-      cell,
-      num_encoder_symbols,
-      embedding_size,
-      found.dtype,
-    )
-    output_size = None
-    if share_cell:
-      cell = wrappers.Placed(cell, place)
-    if output_projection is None:
-      cell = wrappers.OutputProjectionWrapper(cell, num_decoder_symbols)
-      output_size = num_decoder_symbols
     return decoders.embedding_attention_decoder(
-      decoder_inputs,
-      state,
-      tf1.stack(outputs, 1),
-      cell,
-      num_decoder_symbols,
-      embedding_size,
+      attention_states=tf1.stack(outputs, 1),
       num_heads=num_heads,
-      output_size=output_size,
-      output_projection=output_projection,
-      feed_previous=feed_previous,
-      update_embedding_for_previous=feeding.updates(feed_previous),
+      output_size=num_decoder_symbols if output_projection is None else None,
       initial_state_attention=initial_state_attention,
+      **settings,
     )
