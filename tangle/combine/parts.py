@@ -365,7 +365,7 @@ def default_name(network):
   """
   for attribute in ("name", "__name__"):
     name = getattr(network, attribute, None)
-    if isinstance(name, str) and base._NAME.match(name):
+    if isinstance(name, str) and checks.NAME.match(name):
       return name
   return "network"
 

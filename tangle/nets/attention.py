@@ -210,9 +210,8 @@ class BahdanauAttention(Attention):
         a scope.
       DtypeError: if `dtype` is not a float type.
     """
-    super().__init__(name, dtype)
+    super().__init__(name, dtype, kernel_initializer)
     self._units = checks.check_positive(name, "units", units)
-    self._kernel_initializer = kernel_initializer
 
   def _keys(self, values):
     return self._project(values, "memory_kernel")
@@ -222,16 +221,12 @@ class BahdanauAttention(Attention):
     hidden = tf1.tanh(
       half.in_float32(tf1.add, query[:, :, None, :], keys[:, None, :, :])
     )
-    kernel = self.make_variable(
-      "score_kernel", [self._units, 1], self._kernel_initializer
-    )
+    kernel = self.make_variable("score_kernel", [self._units, 1])
     return tf1.squeeze(arrays.multiply(hidden, kernel), axis=3)
 
   def _project(self, features, name):
     depth = tf1.dimension_value(features.shape[-1])
-    kernel = self.make_variable(
-      name, [depth, self._units], self._kernel_initializer
-    )
+    kernel = self.make_variable(name, [depth, self._units])
     return arrays.multiply(features, kernel)
 
 
@@ -264,8 +259,7 @@ class LuongAttention(Attention):
       ArgumentError: if `query_depth` or `name` is not valid.
       DtypeError: if `dtype` is not a float type.
     """
-    super().__init__(name, dtype)
-    self._kernel_initializer = kernel_initializer
+    super().__init__(name, dtype, kernel_initializer)
     self._query_depth = query_depth
     if query_depth is not None:
       checks.check_positive(name, "query_depth", query_depth)
@@ -274,21 +268,17 @@ class LuongAttention(Attention):
     if self._query_depth is None:
       return values
     depth = tf1.dimension_value(values.shape[-1])
-    kernel = self._kernel(self._query_depth, depth)
+    kernel = self.make_variable("kernel", [self._query_depth, depth])
     return arrays.multiply(values, kernel, transpose_kernel=True)
 
   def _scores(self, query, keys):
     depth = tf1.dimension_value(query.shape[-1])
     if self._query_depth is None:
-      kernel = self._kernel(depth, tf1.dimension_value(keys.shape[-1]))
-      query = arrays.multiply(query, kernel)
+      shape = [depth, tf1.dimension_value(keys.shape[-1])]
+      query = arrays.multiply(query, self.make_variable("kernel", shape))
     else:
       self.check_depth("query", query, self._query_depth)
     return tf1.matmul(query, keys, transpose_b=True)
-
-  def _kernel(self, query_depth, depth):
-    shape = [query_depth, depth]
-    return self.make_variable("kernel", shape, self._kernel_initializer)
 
 
 class AttentionalVector(base.Network):
@@ -330,9 +320,8 @@ class AttentionalVector(base.Network):
       ArgumentError: if a size is not a positive integer or `name` not valid.
       DtypeError: if `dtype` is not a float type.
     """
-    super().__init__(name, dtype)
+    super().__init__(name, dtype, kernel_initializer)
     self._units = checks.check_positive(name, "units", units)
-    self._kernel_initializer = kernel_initializer
     self._depths_of_rows = [
       checks.check_positive(name, "depths", depth) for depth in depths
     ] + [checks.check_positive(name, "query_depth", query_depth)]
@@ -391,8 +380,6 @@ class AttentionalVector(base.Network):
     depths = self._depths_of_rows
     features = self.check_tensor(argument, features)
     self.check_depth(argument, features, depths[k])
-    kernel = self.make_variable(
-      "kernel", [sum(depths), self._units], self._kernel_initializer
-    )
+    kernel = self.make_variable("kernel", [sum(depths), self._units])
     start = sum(depths[:k])
     return arrays.multiply(features, kernel[start : start + depths[k]])

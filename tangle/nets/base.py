@@ -8,15 +8,12 @@ values: those are in the session's variables.
 from __future__ import annotations
 
 import contextlib
-import re
 import weakref
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
-
-_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
 
 # Opening of a variable scope -> name -> the network that took the name there.
 # The key is an opening, not the scope's full name: opening a scope again with
@@ -37,29 +34,32 @@ class Network:
   again with reuse: then they share variables, as with TensorFlow's `reuse`.
   """
 
-  def __init__(self, name: str, dtype: hints.Dtype = tf1.float32) -> None:
+  def __init__(
+    self,
+    name: str,
+    dtype: hints.Dtype = tf1.float32,
+    kernel_initializer: Optional[hints.Initializer] = None,
+  ) -> None:
     """Names the network; makes neither ops nor variables.
 
     Args:
       name: variable scope of the variables and default name scope of calls.
       dtype: float type of the variables, inputs and outputs.
+      kernel_initializer: the TensorFlow initializer of variables for which
+        `make_variable` is given none; Glorot uniform for None.
 
     Raises:
       ArgumentError: if `name` is not valid as a scope name.
       DtypeError: if `dtype` is not a float type.
     """
-    if not isinstance(name, str) or not _NAME.match(name):
-      raise errors.ArgumentError(
-        f"{type(self).__name__}: name must be a string that can name a scope "
-        f"(letters, digits and '_.-/'), got {name!r}."
-      )
-    self._name = name
+    self._name = checks.check_name(type(self).__name__, name)
     self._dtype = tf1.as_dtype(dtype)
     if not self._dtype.is_floating:
       raise errors.DtypeError(
         f"{name}: dtype must be a float type, got {self._dtype.name}. "
         "Pass tf.float32 or tf.float64."
       )
+    self._kernel_initializer = kernel_initializer
     self._graph = None
     self._scope = None
     self._made = {}
@@ -180,7 +180,8 @@ class Network:
     Args:
       name: name below the network's scope.
       shape: list of ints.
-      initializer: a TensorFlow initializer; Glorot uniform for None.
+      initializer: a TensorFlow initializer; None for the network's
+        `kernel_initializer`.
 
     Returns:
       A resource variable of `shape` and of the network's dtype.
@@ -192,7 +193,9 @@ class Network:
     """
     if name not in self._made:
       if initializer is None:
-        initializer = tf1.glorot_uniform_initializer()
+        initializer = (
+          self._kernel_initializer or tf1.glorot_uniform_initializer()
+        )
       with self._variable_scope():
         try:
           self._made[name] = tf1.get_variable(

@@ -50,9 +50,8 @@ class Cell(base.Network):
         a scope.
       DtypeError: if `dtype` is not a float type.
     """
-    super().__init__(name, dtype)
+    super().__init__(name, dtype, kernel_initializer)
     self._units = checks.check_positive(name, "units", units)
-    self._kernel_initializer = kernel_initializer
 
   @property
   def units(self) -> int:
@@ -176,7 +175,7 @@ class Cell(base.Network):
     self.check_depth(argument, part, self._units)
     return part
 
-  def _read(self, name, shape, initializer):
+  def _read(self, name, shape, initializer=None):
     return tf1.convert_to_tensor(self.make_variable(name, shape, initializer))
 
 
@@ -195,6 +194,9 @@ class LSTMCell(Cell):
   Variables: `kernel` `[D + U, 4 U]` and `bias` `[4 U]`, in the gate order
   i, g, f, o, which is that of `tf.raw_ops.BlockLSTM` on both TensorFlows (there
   g is called ci). `tf.nn.rnn_cell.LSTMCell` has the same order.
+
+  Attributes:
+    forget_bias: the number added to the forget gate.
   """
 
   def __init__(
@@ -221,12 +223,7 @@ class LSTMCell(Cell):
       DtypeError: if `dtype` is not a float type.
     """
     super().__init__(units, kernel_initializer, dtype, name)
-    self._forget_bias = float(forget_bias)
-
-  @property
-  def forget_bias(self) -> float:
-    """The number added to the forget gate."""
-    return self._forget_bias
+    self.forget_bias = float(forget_bias)
 
   def check_state(self, argument: str, state: hints.Nest) -> LSTMState:
     """Returns `state`, any list or tuple of c and h, as an `LSTMState`.
@@ -265,7 +262,7 @@ class LSTMCell(Cell):
       ArgumentError: if a variable cannot be made, see `make_variable`.
     """
     shape = [depth + self._units, 4 * self._units]
-    kernel = self._read("kernel", shape, self._kernel_initializer)
+    kernel = self._read("kernel", shape)
     bias = self._read("bias", shape[1:], tf1.zeros_initializer())
     return kernel, bias
 
@@ -277,7 +274,7 @@ class LSTMCell(Cell):
     both = tf1.concat([inputs, state.h], axis=1)
     gates = half.add_bias(tf1.matmul(both, kernel), bias)
     i, g, f, o = tf1.split(gates, 4, axis=1)
-    kept = tf1.sigmoid(f + self._forget_bias) * state.c
+    kept = tf1.sigmoid(f + self.forget_bias) * state.c
     c = kept + tf1.sigmoid(i) * tf1.tanh(g)
     return LSTMState(c, tf1.sigmoid(o) * tf1.tanh(c))
 
@@ -364,9 +361,9 @@ class GRUCell(Cell):
     rows, units = depth + self._units, self._units
     zeros = tf1.zeros_initializer()
     return (
-      self._read("gates_kernel", [rows, 2 * units], self._kernel_initializer),
+      self._read("gates_kernel", [rows, 2 * units]),
       self._read("gates_bias", [2 * units], zeros),
-      self._read("candidate_kernel", [rows, units], self._kernel_initializer),
+      self._read("candidate_kernel", [rows, units]),
       self._read("candidate_bias", [units], zeros),
     )
 

@@ -1,9 +1,13 @@
 """Checks of arguments, and how a tensor is named in a message."""
 
 import numbers
+import re
 
 from tangle import errors
 from tangle.compat import tf1
+
+NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
+"""What can name a scope."""
 
 
 def outermost(graph):
@@ -139,7 +143,9 @@ def check_rank(caller, argument, tensor, ranks):
   """
   rank = tensor.shape.ndims
   if rank is None or (ranks is not None and rank not in ranks):
-    wanted = "known rank" if ranks is None else f"rank {_either(ranks)}"
+    wanted = "known rank"
+    if ranks is not None:
+      wanted = f"rank {' or '.join(map(str, ranks))}"
     raise errors.ShapeError(
       f"{caller}: {argument} must have {wanted}, got {describe(tensor)}. "
       "Reshape it, or call set_shape if only the rank is unknown."
@@ -167,6 +173,27 @@ def check_positive(caller, argument, value):
   return int(value)
 
 
+def check_name(caller, name):
+  """Returns `name` if it can name a scope.
+
+  Args:
+    caller: the function or class to name in the message.
+    name: any value.
+
+  Returns:
+    `name`.
+
+  Raises:
+    ArgumentError: if `name` is not a string, or cannot name a scope.
+  """
+  if not isinstance(name, str) or not NAME.match(name):
+    raise errors.ArgumentError(
+      f"{caller}: name must be a string that can name a scope (letters, digits "
+      f"and '_.-/'), got {name!r}."
+    )
+  return name
+
+
 def check_lengths(caller, lengths):
   """Returns `lengths` as a tensor.
 
@@ -187,7 +214,3 @@ def check_lengths(caller, lengths):
   lengths = convert_ints(caller, "lengths", lengths)
   check_rank(caller, "lengths", lengths, (1,))
   return lengths
-
-
-def _either(ranks):
-  return " or ".join(str(rank) for rank in ranks)

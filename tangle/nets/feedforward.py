@@ -42,11 +42,10 @@ class Dense(base.Network):
         a scope.
       DtypeError: if `dtype` is not a float type.
     """
-    super().__init__(name, dtype)
+    super().__init__(name, dtype, kernel_initializer)
     self._units = checks.check_positive(name, "units", units)
     self._activation = activation
     self._use_bias = use_bias
-    self._kernel_initializer = kernel_initializer
 
   @property
   def input_dtype(self) -> tf1.DType:
@@ -81,9 +80,7 @@ class Dense(base.Network):
     with self.enter(name):
       inputs = self.check_tensor("inputs", inputs)
       depth = self.check_depth("inputs", inputs)
-      kernel = self.make_variable(
-        "kernel", [depth, self._units], self._kernel_initializer
-      )
+      kernel = self.make_variable("kernel", [depth, self._units])
       bias = None
       if self._use_bias:
         bias = self.make_variable(
@@ -122,19 +119,16 @@ class Embedding(base.Network):
         a scope.
       DtypeError: if `dtype` is not a float type.
     """
-    super().__init__(name, dtype)
-    self._vocabulary_size = checks.check_positive(
-      name, "vocabulary_size", vocabulary_size
-    )
-    self._vector_depth = checks.check_positive(
-      name, "embedding_dim", embedding_dim
-    )
-    self._initializer = initializer
+    super().__init__(name, dtype, initializer)
+    self._shape = [
+      checks.check_positive(name, "vocabulary_size", vocabulary_size),
+      checks.check_positive(name, "embedding_dim", embedding_dim),
+    ]
 
   @property
   def output_depth(self) -> int:
     """The length of a vector, D."""
-    return self._vector_depth
+    return self._shape[1]
 
   def __call__(
     self, ids: hints.Value, name: Optional[str] = None
@@ -161,7 +155,8 @@ class Embedding(base.Network):
     """
     with self.enter(name):
       ids = checks.convert_ints(self._name, "ids", ids)
-      return half.look_up(self._table(), ids)
+      table = self.make_variable("table", self._shape)
+      return half.look_up(table, ids)
 
   def project(
     self,
@@ -192,19 +187,14 @@ class Embedding(base.Network):
     """
     with self.enter(name, f"{self._name}_project"):
       features = self.check_tensor("features", features)
-      self.check_depth("features", features, self._vector_depth)
-      table = self._table()
+      self.check_depth("features", features, self._shape[1])
+      table = self.make_variable("table", self._shape)
       bias = None
       if use_bias:
         bias = self.make_variable(
-          "output_bias", [self._vocabulary_size], tf1.zeros_initializer()
+          "output_bias", self._shape[:1], tf1.zeros_initializer()
         )
       return arrays.multiply(features, table, bias, transpose_kernel=True)
-
-  def _table(self):
-    return self.make_variable(
-      "table", [self._vocabulary_size, self._vector_depth], self._initializer
-    )
 
 
 def shift_seed(seed, k):

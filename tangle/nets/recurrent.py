@@ -32,6 +32,10 @@ class RecurrentLayer:
 
   The layer has the variables and the name of the cell. The graph has one copy
   of the cell per step, so T must be known.
+
+  Attributes:
+    cell: the cell, for single steps with the same variables.
+    reverse: whether the layer runs from the last step to the first.
   """
 
   def __init__(self, cell: cells.Cell, reverse: bool = False) -> None:
@@ -42,38 +46,28 @@ class RecurrentLayer:
       reverse: whether to run each example from its last real step to its
         first. Outputs are in the order of the inputs in either case.
     """
-    self._cell = cell
-    self._reverse = bool(reverse)
+    self.cell = cell
+    self.reverse = bool(reverse)
 
   @property
   def name(self) -> str:
     """The name of the cell."""
-    return self._cell.name
+    return self.cell.name
 
   @property
   def dtype(self) -> tf1.DType:
     """The dtype of variables, inputs and outputs."""
-    return self._cell.dtype
+    return self.cell.dtype
 
   @property
   def units(self) -> int:
     """U, depth of the outputs."""
-    return self._cell.units
-
-  @property
-  def reverse(self) -> bool:
-    """Whether the layer runs from the last step to the first."""
-    return self._reverse
-
-  @property
-  def cell(self) -> cells.Cell:
-    """The cell, for single steps with the same variables."""
-    return self._cell
+    return self.cell.units
 
   @property
   def variables(self) -> List[hints.Variable]:
     """The variables in order of creation; none before the first call."""
-    return self._cell.variables
+    return self.cell.variables
 
   def __call__(
     self,
@@ -108,19 +102,19 @@ class RecurrentLayer:
         `lengths` are not integers.
       GraphError: if a tensor is from another graph than the layer's variables.
     """
-    with self._cell.enter(name):
-      inputs = self._cell.check_tensor("inputs", inputs, ranks=(3,))
+    with self.cell.enter(name):
+      inputs = self.cell.check_tensor("inputs", inputs, ranks=(3,))
       lengths = checks.check_lengths(self.name, lengths)
       self._check_steps(inputs)
       if initial_state is not None:
-        initial_state = self._cell.check_state("initial_state", initial_state)
-      weights = self._cell.weights(self._cell.check_depth("inputs", inputs))
+        initial_state = self.cell.check_state("initial_state", initial_state)
+      weights = self.cell.weights(self.cell.check_depth("inputs", inputs))
       inputs = arrays.mask_padding(inputs, lengths)
-      if self._reverse:
+      if self.reverse:
         inputs = arrays.reverse_sequence(inputs, lengths)
       result = self._run(inputs, lengths, initial_state, weights)
       outputs = arrays.mask_padding(result.outputs, lengths)
-      if self._reverse:
+      if self.reverse:
         outputs = arrays.reverse_sequence(outputs, lengths)
       return RecurrentResult(outputs, result.state)
 
@@ -141,7 +135,7 @@ class RecurrentLayer:
   def _run(self, inputs, lengths, initial_state, weights):
     """Returns outputs, arbitrary beyond `lengths`, and the final state."""
     states = self._unroll(inputs, initial_state, weights)
-    outputs = tf1.stack([self._cell.output(s) for s in states], axis=1)
+    outputs = tf1.stack([self.cell.output(s) for s in states], axis=1)
     if lengths is None:
       return RecurrentResult(outputs, states[-1])
     sequences = tf1.nest.map_structure(
@@ -155,7 +149,7 @@ class RecurrentLayer:
     states = []
     for t, x in enumerate(tf1.unstack(inputs, axis=1)):
       with tf1.name_scope(f"step_{t}"):
-        state = self._cell.step(x, state, weights)
+        state = self.cell.step(x, state, weights)
       states.append(state)
     return states
 
@@ -163,7 +157,7 @@ class RecurrentLayer:
     """Returns the state before the first step, zeros for None."""
     if initial_state is not None:
       return initial_state
-    return self._cell.zero_state(arrays.dimension(inputs, 0))
+    return self.cell.zero_state(arrays.dimension(inputs, 0))
 
   def _end(self, inputs, outputs, sequences, lengths, initial_state):
     """Returns the result if the last real step differs between examples."""
@@ -234,7 +228,7 @@ class LSTM(RecurrentLayer):
       inputs,
       *weights,
       state=initial_state or (),
-      forget_bias=self._cell.forget_bias,
+      forget_bias=self.cell.forget_bias,
       whole=whole,
       plain=plain,
     )
@@ -254,7 +248,7 @@ class LSTM(RecurrentLayer):
       inputs,
       *weights,
       *self._begin(inputs, initial_state),
-      self._cell.forget_bias,
+      self.cell.forget_bias,
       steps,
     )
     if lengths is None:

@@ -9,15 +9,12 @@ copied for the encoder of a second bucket.
 
 from __future__ import annotations
 
-import re
 from typing import Any, Optional, Tuple, Union
 
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
 from tangle.seq2seq.legacy import scopes
-
-_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\-/]*\Z")
 
 
 class Cell:
@@ -35,12 +32,7 @@ class Cell:
     Raises:
       ArgumentError: if `name` is not valid as a scope name.
     """
-    if not isinstance(name, str) or not _NAME.match(name):
-      raise errors.ArgumentError(
-        f"{type(self).__name__}: name must be a string that can name a scope "
-        f"(letters, digits and '_.-/'), got {name!r}."
-      )
-    self.name = name
+    self.name = checks.check_name(type(self).__name__, name)
 
   @property
   def state_size(self) -> Any:
