@@ -14,6 +14,7 @@ from tangle.seq2seq import (
   planner,
   rows,
   search,
+  searching,
   tutorial_batches,
   vocabulary,
 )
@@ -32,6 +33,7 @@ __all__ = [
   "planner",
   "rows",
   "search",
+  "searching",
   "tutorial_batches",
   "vocabulary",
 ]

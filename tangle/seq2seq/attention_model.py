@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import functools
 import numbers
-from typing import NamedTuple, Optional, Sequence, Union
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import attention, cells, feedforward, recurrent
-from tangle.seq2seq import attention_pieces, encoders, search
+from tangle.seq2seq import attention_pieces, encoders, searching
 
 # Kept as a name of this module, where users of the model look for it.
 Encoded = encoders.Encoded
+Start = searching.Start
 reads_of = attention_pieces.reads_of
 encoder_builder = attention_pieces.encoder_builder
 decoder_builder = attention_pieces.decoder_builder
@@ -25,13 +26,6 @@ greedy_builder = attention_pieces.greedy_builder
 beam_builder = attention_pieces.beam_builder
 
 _DECODER_MASKS = 1000  # see `encoders.first_mask` for those of encoders
-
-
-class Start(NamedTuple):
-  """The first arguments of `search.greedy` and `search.beam`, in order."""
-
-  step: hints.Step
-  state: hints.Nest
 
 
 class Decoded(NamedTuple):
@@ -47,7 +41,7 @@ class Decoded(NamedTuple):
   attention: Sequence[tf1.Tensor]
 
 
-class AttentionModel:
+class AttentionModel(searching.Searchable):
   """Networks of an encoder-decoder, created once and shared by all buckets.
 
   Source: Luong, Pham & Manning 2015, "Effective Approaches to Attention-based
@@ -325,75 +319,33 @@ class AttentionModel:
 
     return Start(step, state)
 
-  def greedy(
-    self,
-    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
-    steps: int,
-    name: str = "greedy",
-  ) -> search.Hypotheses:
-    """Predicts each symbol from the predicted ones before it.
+  def take(self, reads: Mapping[str, tf1.Tensor]) -> List[encoders.Encoded]:
+    """Returns an `Encoded` for each source from what a decoder reads.
 
     Args:
-      encoded: an `Encoded`; for several sources a list of them.
-      steps: S, the largest number of symbols to predict.
-      name: name scope of the new ops.
+      reads: the outputs of the encoders by their names in `reads_of`.
 
     Returns:
-      `search.Hypotheses`: symbols `[B, S]`, scores `[B]`, lengths `[B]`.
+      A list of `Encoded`, in the order of the sources.
 
     Raises:
-      ArgumentError: if the number of `Encoded` is not that of the sources, or
-        `steps` is not a positive integer.
+      ArgumentError: if the reads are not those of as many sources.
     """
-    with tf1.name_scope(name):
-      encoded = self._list(encoded)
-      step, state = self.start(encoded)
-      batch_size = tf1.shape(encoded[0].lengths)[0]
-      return search.greedy(
-        step, state, batch_size, steps, dtype=self.dtype, name="search"
+    fields = encoders.Encoded._fields
+    names = [
+      [attention_pieces.read_name(field, k, self.sources) for field in fields]
+      for k in range(self.sources)
+    ]
+    if sorted(sum(names, [])) != sorted(reads):
+      raise errors.ArgumentError(
+        f"AttentionModel: a decoder of {self.sources} sources reads "
+        f"{sum(names, [])}, got {list(reads)}. Pass reads=reads_of(...) with "
+        "the name of each source's encoder."
       )
+    return [encoders.Encoded(*map(reads.get, source)) for source in names]
 
-  def beam(
-    self,
-    encoded: Union[encoders.Encoded, Sequence[encoders.Encoded]],
-    steps: int,
-    beam_size: int,
-    length_penalty: float = 0.0,
-    n_best: int = 1,
-    name: str = "beam",
-  ) -> search.Hypotheses:
-    """Searches for the sequences with the highest scores.
-
-    Args:
-      encoded: an `Encoded`; for several sources a list of them.
-      steps: S, the largest number of symbols to predict.
-      beam_size: K, see `search.beam`.
-      length_penalty: alpha, see there.
-      n_best: N, see there.
-      name: name scope of the new ops.
-
-    Returns:
-      `search.Hypotheses`: symbols `[B, N, S]`, scores `[B, N]`, lengths
-      `[B, N]`.
-
-    Raises:
-      ArgumentError: if the number of `Encoded` is not that of the sources, or
-        a setting is out of range, see `search.beam`.
-    """
-    with tf1.name_scope(name):
-      encoded = self._list(encoded)
-      step, state = self.start(encoded)
-      return search.beam(
-        step,
-        state,
-        tf1.shape(encoded[0].lengths)[0],
-        beam_size,
-        steps,
-        length_penalty,
-        n_best,
-        dtype=self.dtype,
-        name="search",
-      )
+  def _batch_size(self, encoded):
+    return tf1.shape(self._list(encoded)[0].lengths)[0]
 
 
 def _side_by_side(tensors):

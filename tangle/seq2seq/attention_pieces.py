@@ -5,7 +5,6 @@ With several sources, the names of a decoder's reads end with the source's
 number.
 """
 
-from tangle import errors
 from tangle.compat import tf1
 from tangle.nets import half, losses
 from tangle.pipeline import pieces
@@ -30,29 +29,23 @@ def reads_of(*sub_models):
     for field in encoders.Encoded._fields:
       each = [names] if isinstance(names, str) else names
       paths = [f"{name}.{field}" for name in each]
-      read = _read_name(field, k, len(sub_models))
+      read = read_name(field, k, len(sub_models))
       found[read] = paths if len(paths) > 1 else paths[0]
   return found
 
 
-def _read_name(field, k, sources):
+def read_name(field, k, sources):
+  """Returns the name under which a decoder reads a field of `Encoded`.
+
+  Args:
+    field: the field's name.
+    k: the index of the source, from 0.
+    sources: the number of sources.
+
+  Returns:
+    A string: `field` for a single source, otherwise `field` with `_k` after it.
+  """
   return field if sources == 1 else f"{field}_{k}"
-
-
-def _take(model, reads):
-  """Returns an `Encoded` for each source from what a decoder reads."""
-  fields = encoders.Encoded._fields
-  names = [
-    [_read_name(field, k, model.sources) for field in fields]
-    for k in range(model.sources)
-  ]
-  if sorted(sum(names, [])) != sorted(reads):
-    raise errors.ArgumentError(
-      f"AttentionModel: a decoder of {model.sources} sources reads "
-      f"{sum(names, [])}, got {list(reads)}. Pass reads=reads_of(...) with "
-      "the name of each source's encoder."
-    )
-  return [encoders.Encoded(*map(reads.get, of_source)) for of_source in names]
 
 
 def encoder_builder(model, k=0, divided=False):
@@ -118,7 +111,7 @@ def decoder_builder(model, divided=False):
     targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
     weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
     feeds, noise = _noise(model, divided)
-    decoded = model.attend(_take(model, reads), inputs_ph, **noise)
+    decoded = model.attend(model.take(reads), inputs_ph, **noise)
     each = losses.masked_cross_entropy(decoded.logits, targets_ph, weights_ph)
     # In half precision, a sum over many words would not be exact.
     each, weights = half.widen(each), half.widen(weights_ph)
@@ -135,7 +128,7 @@ def decoder_builder(model, divided=False):
         feeds, inputs=inputs_ph, targets=targets_ph, weights=weights_ph
       ),
       outputs={
-        _read_name("attention", k, model.sources): weights
+        read_name("attention", k, model.sources): weights
         for k, weights in enumerate(decoded.attention)
       },
       loss=loss,
@@ -148,19 +141,21 @@ def decoder_builder(model, divided=False):
 def greedy_builder(model):
   """Returns the builder of the decoder that predicts by greedy search.
 
-  Its reads are those of `reads_of`; with others it raises `ArgumentError`. It
-  has no feeds. Its outputs are `symbols` `[B, bucket]` int32, `scores` `[B]`
-  and `lengths` `[B]` int32. The bucket is the largest number of symbols.
+  Its reads are those of `reads_of`, or of `builders.reads` for a legacy model;
+  with others it raises `ArgumentError`. It has no feeds. Its outputs are
+  `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths` `[B]` int32, as
+  `decoding.pipeline_converter` takes them. The bucket is the largest number of
+  symbols.
 
   Args:
-    model: an `attention_model.AttentionModel`.
+    model: an `attention_model.AttentionModel`, or that of `legacy.parts`.
 
   Returns:
     A function of bucket and reads that returns a `Piece`.
   """
 
   def build(bucket, reads):
-    found = model.greedy(_take(model, reads), bucket)
+    found = model.greedy(model.take(reads), bucket)
     return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
 
   return build
@@ -169,13 +164,12 @@ def greedy_builder(model):
 def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
   """Returns the builder of the decoder that predicts by beam search.
 
-  Its reads are those of `reads_of`; with others, and for settings that
-  `search.beam` refuses, it raises `ArgumentError`. It has no feeds. Its outputs
-  are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]`
-  int32, the best first. The bucket is the largest number of symbols.
+  It is as that of `greedy_builder`, but its outputs are `symbols`
+  `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]` int32, the
+  best first. For settings that `search.beam` refuses it raises `ArgumentError`.
 
   Args:
-    model: an `attention_model.AttentionModel`.
+    model: an `attention_model.AttentionModel`, or that of `legacy.parts`.
     beam_size: K, see `search.beam`.
     length_penalty: alpha, see there.
     n_best: N, see there.
@@ -186,7 +180,7 @@ def beam_builder(model, beam_size, length_penalty=0.0, n_best=1):
 
   def build(bucket, reads):
     settings = beam_size, length_penalty, n_best
-    found = model.beam(_take(model, reads), bucket, *settings)
+    found = model.beam(model.take(reads), bucket, *settings)
     return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
 
   return build

@@ -131,15 +131,7 @@ def _mix(weights, states):
 
 
 class Step:
-  """One step of an attention decoder, with its variables.
-
-      x = [input, contexts before] kernel + bias
-      cell_output, state = cell(x, state before)
-      contexts = attention(state), one for each head
-      output = [cell_output, contexts] AttnOutputProjection
-
-  Source: `tf.contrib.legacy_seq2seq.attention_decoder` 1.15.
-  """
+  """One step of `decoders.attention_decoder`, with its variables."""
 
   def __init__(
     self,

@@ -15,7 +15,11 @@ from typing import Dict
 
 from tangle.compat import tf1
 from tangle.pipeline import pieces
+from tangle.seq2seq import attention_pieces
 from tangle.seq2seq.legacy import losses, parts
+
+greedy_builder = attention_pieces.greedy_builder
+beam_builder = attention_pieces.beam_builder
 
 FEEDS = (("source", "ids"),)
 """The feeds of the encoder, from the fields of a `rows.Batch`, for
@@ -94,7 +98,7 @@ def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
     inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
     targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
     weights_ph = tf1.placeholder(model.dtype, [None, bucket], "weights_ph")
-    decoded = model.decode(parts.Encoded(**reads), inputs_ph)
+    decoded = model.decode(model.take(reads), inputs_ph)
     with tf1.name_scope("loss"):
       totals, sizes, _ = losses.weighted_sums(
         "decoder_builder",
@@ -117,58 +121,5 @@ def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
         "symbols": tf1.reduce_sum(sizes),
       },
     )
-
-  return build
-
-
-def greedy_builder(model: parts.AttentionModel) -> pieces.Builder:
-  """Returns the builder of the decoder that predicts by greedy search.
-
-  It has no feeds, and its bucket is the largest number of symbols. Its outputs
-  are `symbols` `[B, bucket]` int32, `scores` `[B]` and `lengths` `[B]` int32,
-  as `decoding.pipeline_converter` takes them.
-
-  Args:
-    model: a `parts.AttentionModel`.
-
-  Returns:
-    A function of bucket and reads that returns a `Piece`.
-  """
-
-  def build(bucket, reads):
-    found = model.greedy(parts.Encoded(**reads), bucket)
-    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
-
-  return build
-
-
-def beam_builder(
-  model: parts.AttentionModel,
-  beam_size: int,
-  length_penalty: float = 0.0,
-  n_best: int = 1,
-) -> pieces.Builder:
-  """Returns the builder of the decoder that predicts by beam search.
-
-  It has no feeds, and its bucket is the largest number of symbols. Its outputs
-  are `symbols` `[B, N, bucket]` int32, `scores` `[B, N]` and `lengths` `[B, N]`
-  int32, the best first. Settings that `search.beam` refuses raise
-  `ArgumentError` when the builder is called.
-
-  Args:
-    model: a `parts.AttentionModel`.
-    beam_size: K, see `search.beam`.
-    length_penalty: alpha, see there.
-    n_best: N, see there.
-
-  Returns:
-    A function of bucket and reads that returns a `Piece`.
-  """
-
-  def build(bucket, reads):
-    found = model.beam(
-      parts.Encoded(**reads), bucket, beam_size, length_penalty, n_best
-    )
-    return pieces.Piece(feeds={}, outputs=dict(found._asdict()))
 
   return build

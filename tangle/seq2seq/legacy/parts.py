@@ -7,12 +7,12 @@ know their lengths, so each part can have its own graphs.
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Union
 
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks
-from tangle.seq2seq import attention_model, search
+from tangle.seq2seq import searching
 from tangle.seq2seq.legacy import (
   base,
   decoders,
@@ -50,13 +50,15 @@ class Decoded(NamedTuple):
   state: hints.Nest
 
 
-class AttentionModel:
+class AttentionModel(searching.Searchable):
   """Settings of a legacy attention model, and its two parts.
 
   It holds no variables: they are created, or reused, below `scope` in the
   variable scope of each call. So a model can be called in several graphs, and
   it shares its variables with `models.embedding_attention_seq2seq` in the same
   scope.
+
+  Greedy search finds the symbols of `decode` with `feed_previous`, up to EOS.
 
   Attributes:
     cell: the cell.
@@ -189,21 +191,20 @@ class AttentionModel:
     scopes.check_graph_mode("decode")
     with tf1.name_scope(name):
       inputs = unstack("decode", "inputs", inputs)
-      return self._decode(encoded, inputs, feed_previous)
+      pair = None if feed_previous is False else self._pair()
+      with scopes.reusing("decode", self._scope, self.dtype):
+        found = decoders.embedding_attention_decoder(
+          inputs,
+          output_projection=pair,
+          feed_previous=feed_previous,
+          update_embedding_for_previous=feeding.updates(feed_previous),
+          **self._decoder_settings("decode", encoded),
+        )
+      return Decoded(*found)
 
-  def _decode(self, encoded, inputs, feed_previous):
-    pair = None
-    if self.output_projection is not None and feed_previous is not False:
-      pair = self.output_projection.pair()  # outside of the model's scope
-    with scopes.reusing("decode", self._scope, self.dtype):
-      outputs, state = decoders.embedding_attention_decoder(
-        inputs,
-        output_projection=pair,
-        feed_previous=feed_previous,
-        update_embedding_for_previous=feeding.updates(feed_previous),
-        **self._decoder_settings("decode", encoded),
-      )
-    return Decoded(outputs, state)
+  def _pair(self):
+    """Returns the projection or None; not to be called in a model's scope."""
+    return self.output_projection and self.output_projection.pair()
 
   def _decoder_settings(self, caller, encoded):
     """Returns the decoders' arguments; to be called in the model's scope."""
@@ -237,9 +238,7 @@ class AttentionModel:
     parts = [state] if len(sizes) == 1 else tf1.split(state, sizes, 1)
     return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
 
-  def start(
-    self, encoded: Encoded, name: str = "start"
-  ) -> attention_model.Start:
+  def start(self, encoded: Encoded, name: str = "start") -> searching.Start:
     """Prepares a search over the outputs of an encoder.
 
     Args:
@@ -247,7 +246,7 @@ class AttentionModel:
       name: name scope of the new ops.
 
     Returns:
-      An `attention_model.Start(step, state)`. `step(symbols, state)` takes the
+      An `searching.Start(step, state)`. `step(symbols, state)` takes the
       last symbols `[R]` int32 and the decoder's state, and returns the logits
       `[R, V]` of the next symbols and the next state. R is B times any number
       of beams; the beams of an example are adjacent rows. `state` is the
@@ -261,9 +260,7 @@ class AttentionModel:
     """
     scopes.check_graph_mode("start")
     with tf1.name_scope(name):
-      pair = None
-      if self.output_projection is not None:
-        pair = self.output_projection.pair()  # outside of the model's scope
+      pair = self._pair()
       with scopes.reusing("start", self._scope, self.dtype):
         advance, state = decoders.embedding_attention_start(
           **self._decoder_settings("start", encoded)
@@ -274,75 +271,29 @@ class AttentionModel:
         output, state = advance(symbols, state)
         return _project(output, pair), state
 
-    return attention_model.Start(step, state)
+    return searching.Start(step, state)
 
-  def greedy(
-    self, encoded: Encoded, steps: int, name: str = "greedy"
-  ) -> search.Hypotheses:
-    """Predicts each symbol from the predicted ones before it.
+  def take(self, reads: Mapping[str, tf1.Tensor]) -> Encoded:
+    """Returns an `Encoded` from what a decoder reads.
 
     Args:
-      encoded: an `Encoded`.
-      steps: S, the largest number of symbols to predict.
-      name: name scope of the new ops.
+      reads: the outputs of the encoder by the names of `builders.reads`.
 
     Returns:
-      `search.Hypotheses`: symbols `[B, S]`, scores `[B]`, lengths `[B]`. The
-      symbols are those of `decode` with `feed_previous`, up to EOS.
+      An `Encoded`.
 
     Raises:
-      ArgumentError: if `steps` is not a positive integer; also as `start`.
-      DtypeError, GraphError, ShapeError: as `start`.
+      ArgumentError: if the reads have other names.
     """
-    scopes.check_graph_mode("greedy")
-    with tf1.name_scope(name):
-      step, state = self.start(encoded)
-      batch_size = tf1.shape(encoded.state)[0]
-      return search.greedy(
-        step, state, batch_size, steps, dtype=self.dtype, name="search"
+    if sorted(reads) != sorted(Encoded._fields):
+      raise errors.ArgumentError(
+        f"AttentionModel: a decoder reads {list(Encoded._fields)}, got "
+        f"{list(reads)}. Pass reads=builders.reads(encoder)."
       )
+    return Encoded(**reads)
 
-  def beam(
-    self,
-    encoded: Encoded,
-    steps: int,
-    beam_size: int,
-    length_penalty: float = 0.0,
-    n_best: int = 1,
-    name: str = "beam",
-  ) -> search.Hypotheses:
-    """Searches for the sequences with the highest scores.
-
-    Args:
-      encoded: an `Encoded`.
-      steps: S, the largest number of symbols to predict.
-      beam_size: K, see `search.beam`.
-      length_penalty: alpha, see there.
-      n_best: N, see there.
-      name: name scope of the new ops.
-
-    Returns:
-      `search.Hypotheses`: symbols `[B, N, S]`, scores `[B, N]`, lengths
-      `[B, N]`.
-
-    Raises:
-      ArgumentError: if a setting is out of range; also as `start`.
-      DtypeError, GraphError, ShapeError: as `start`.
-    """
-    scopes.check_graph_mode("beam")
-    with tf1.name_scope(name):
-      step, state = self.start(encoded)
-      return search.beam(
-        step,
-        state,
-        tf1.shape(encoded.state)[0],
-        beam_size,
-        steps,
-        length_penalty,
-        n_best,
-        dtype=self.dtype,
-        name="search",
-      )
+  def _batch_size(self, encoded):
+    return tf1.shape(encoded.state)[0]
 
   def logits(self, outputs: Sequence[tf1.Tensor]) -> List[tf1.Tensor]:
     """Maps outputs of the decoder to logits.
@@ -355,17 +306,13 @@ class AttentionModel:
     Returns:
       A list of S logits `[B, V]`.
     """
-    if self.output_projection is None:
-      return list(outputs)
-    pair = self.output_projection.pair()
+    pair = self._pair()
     return [_project(output, pair) for output in outputs]
 
   @property
   def softmax_loss_function(self) -> Optional[losses.LossFunction]:
     """Argument of `losses.sequence_loss`; None without `output_projection`."""
-    if self.output_projection is None:
-      return None
-    return self.output_projection.loss
+    return self.output_projection and self.output_projection.loss
 
 
 def _project(output, pair):

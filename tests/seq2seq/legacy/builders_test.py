@@ -4,9 +4,10 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import tangle
+from tangle import errors
 from tangle.compat import tf1
 from tangle.seq2seq import bucketing, decoding, rows, search, vocabulary
-from tangle.seq2seq.legacy import builders, losses, tutorial
+from tangle.seq2seq.legacy import builders, cells, losses, parts, tutorial
 from tests.seq2seq.legacy import parts_test, support
 
 Settings = support.Settings
@@ -277,6 +278,12 @@ class BuildersTest(support.LegacyTestCase):
       builders.reads("first"),
       {"attention_states": "first.attention_states", "state": "first.state"},
     )
+
+  def test_other_reads_are_refused(self):
+    model = parts.AttentionModel(cells.GRUCell(3), 6, 5, 4)
+    for build in (builders.decoder_builder, builders.greedy_builder):
+      with self.assertRaisesRegex(errors.ArgumentError, "Pass reads="):
+        build(model)(3, {"memory": tf1.zeros([2, 3])})
 
 
 if __name__ == "__main__":
