@@ -119,7 +119,7 @@ def make_folder(path):
 def write_text(path, text):
   """Writes or replaces a text file, completely or not at all.
 
-  Its folder must exist.
+  Its folder must exist. What could not be written completely is removed.
 
   Args:
     path: of the file.
@@ -133,10 +133,15 @@ def write_text(path, text):
   temporary = os.path.join(folder, WRITING + name)
   content = text if isinstance(text, bytes) else text.encode("utf-8")
   with explained(path):
-    with open(temporary, "wb") as file:
-      file.write(content)
-    sync(temporary)
-    os.replace(temporary, path)
+    try:
+      with open(temporary, "wb") as file:
+        file.write(content)
+      sync(temporary)
+      os.replace(temporary, path)
+    except OSError:
+      with contextlib.suppress(OSError):
+        os.remove(temporary)
+      raise
   sync(folder)
 
 
@@ -322,6 +327,19 @@ def digest(path):
     for block in iter(lambda: file.read(1 << 20), b""):
       found.update(block)
   return found.hexdigest()
+
+
+def digest_json(value):
+  """Returns the SHA-256 of a JSON value; the order of keys does not count.
+
+  Args:
+    value: what `json.dumps` takes.
+
+  Returns:
+    64 hexadecimal digits.
+  """
+  text = json.dumps(value, sort_keys=True)
+  return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 @contextlib.contextmanager

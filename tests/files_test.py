@@ -102,6 +102,7 @@ class FilesTest(parameterized.TestCase):
     os.makedirs(os.path.join(self.folder, "folder"))
     with self.assertRaisesRegex(errors.FileError, "folder' .*move it away"):
       files.write_text(os.path.join(self.folder, "folder"), "x")
+    self.assertEqual(files.clean(self.folder), [])
 
   def test_reads_regular_files_of_limited_size_only(self):
     files.write_text(self.path, "four")
@@ -159,6 +160,13 @@ class FilesTest(parameterized.TestCase):
       files.digest(self.path),
       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
     )
+
+  def test_digest_json_does_not_depend_on_the_order_of_keys(self):
+    found = [
+      files.digest_json(v) for v in ({"a": 1, "b": 2}, {"b": 2, "a": 1}, {})
+    ]
+    self.assertEqual(found[0], found[1])
+    self.assertNotEqual(found[0], found[2])
 
   def test_a_folder_is_locked_once(self):
     folder = os.path.join(self.folder, "new")

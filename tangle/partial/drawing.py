@@ -11,7 +11,7 @@ enough, so are all ops of a scope.
 import collections
 import re
 
-from tangle import errors
+from tangle import errors, files
 from tangle.graphs import cut, cut_points
 
 MOST = 60
@@ -38,6 +38,7 @@ def draw(caller, path, piece, residuals, recomputed):
 
   Raises:
     ArgumentError: if `path` has another ending.
+    FileError: if the file cannot be written.
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
   """
@@ -54,6 +55,7 @@ def write(caller, path, make_text):
 
   Raises:
     ArgumentError: if `path` has another ending.
+    FileError: if the file cannot be written.
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
   """
@@ -65,8 +67,7 @@ def write(caller, path, make_text):
     )
   render = str.encode if kind == "dot" else _renderer(caller, kind)
   content = render(make_text())
-  with open(path, "wb") as file:
-    file.write(content)
+  files.write_text(path, content)
 
 
 def _renderer(caller, kind):

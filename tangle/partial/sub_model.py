@@ -273,7 +273,7 @@ class SubModel:
       path: the file to write or replace: `.dot`, for graphviz, `.svg`, `.png`.
 
     Raises:
-      ArgumentError: if `path` has another ending.
+      ArgumentError, FileError: if `path` ends otherwise, or cannot be written.
       MissingPackageError: if a picture is asked for and graphviz is missing.
     """
     caller = f"SubModel {self.name!r}: draw"

@@ -29,6 +29,7 @@ def draw(caller, path, pipeline):
 
   Raises:
     ArgumentError: if `path` has another ending.
+    FileError: if the file cannot be written.
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
     OSError: if the file cannot be written.

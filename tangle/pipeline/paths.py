@@ -88,8 +88,9 @@ def export(
 
   Raises:
     ArgumentError: if a name or bucket is unknown, a read has no source or
-      several, there are no outputs, the outputs need a feed that is not among
-      the inputs, no output depends on some input, or `folder` exists.
+      several, there are no buckets or no outputs, the outputs need a feed that
+      is not among the inputs, no output depends on some input, or `folder`
+      exists.
     GraphError: if the graph is finalized.
     TangleError: if a builder returns no valid `Piece`, as `Pipeline.build`.
     OpError: of TensorFlow, if a variable has no value in `sess`, or the folder
@@ -105,6 +106,11 @@ def export(
       f"{caller}: export adds ops to the graph, but the graph is finalized. "
       f"Export before it is finalized, or build the pipeline in a new graph "
       f"and restore a checkpoint there."
+    )
+  if not buckets:
+    raise errors.ArgumentError(
+      f"{caller}: buckets is empty. Name each sub-model of the path and its "
+      f"bucket, or None if it has no buckets."
     )
   if not outputs:
     raise errors.ArgumentError(
@@ -128,11 +134,6 @@ def _find(caller, argument, named, built, part):
     for name, tensor in getattr(piece, part).items()
   }
   for text in named.values():
-    if not built:
-      raise errors.ArgumentError(
-        f"{caller}: buckets is empty. Name each sub-model of the path and its "
-        f"bucket, or None if it has no buckets."
-      )
     if text not in tensors:
       raise errors.ArgumentError(
         f"{caller}: {argument} has {text!r}; the {part} of the sub-models are "

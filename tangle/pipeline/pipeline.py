@@ -381,7 +381,7 @@ class Pipeline:
       path: file to write or replace: `.dot`, for graphviz, `.svg` or `.png`.
 
     Raises:
-      ArgumentError: if `path` has another ending.
+      ArgumentError, FileError: if `path` ends otherwise, or cannot be written.
       MissingPackageError: if `path` is no `.dot` file and graphviz is missing.
     """
     self.build()

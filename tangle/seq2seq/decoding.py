@@ -9,7 +9,7 @@ lines that cannot be decoded, and writes the results.
 from __future__ import annotations
 
 import copy
-import os
+import io
 from typing import (
   Any,
   Callable,
@@ -25,7 +25,7 @@ from typing import (
 
 import numpy as np
 
-from tangle import errors, hints
+from tangle import errors, files, hints
 from tangle.pipeline import pipeline as pipeline_lib
 from tangle.seq2seq import batches as batches_lib
 from tangle.seq2seq import (
@@ -186,8 +186,7 @@ class LineDecoder:
     Args:
       in_path: a UTF-8 file; gzip-compressed if its name ends with `.gz`; for
         several sources a list with one for each.
-      out_path: the file to write or replace, see `write`. The result is first
-        written to a file `<out_path>.partial` and then renamed.
+      out_path: the file to write or replace, see `write`.
       n_best: whether to write all candidates, see `write`.
       progress: see `decode_lines`.
 
@@ -198,8 +197,7 @@ class LineDecoder:
       ArgumentError: if there are more or fewer files than sources.
       DataError: if a file is not valid, see `corpora.read_lines`, or the files
         do not have as many lines; raised before anything is decoded.
-      FileError: if an input file cannot be read.
-      OSError: if the result cannot be written.
+      FileError: if an input file cannot be read, or the result not written.
     """
     paths = in_path if isinstance(in_path, (list, tuple)) else [in_path]
     if len(paths) != len(self._sources):
@@ -212,10 +210,9 @@ class LineDecoder:
       lines = corpora.AlignedFiles(paths, self._tokenize)
       decoder = self.reading(tuple)
     decoded = decoder.decode_lines(lines, progress)
-    partial = f"{os.fspath(out_path)}.partial"
-    with open(partial, "w", encoding="utf-8", newline="\n") as file:
-      self.write(decoded.candidates, file, n_best)
-    os.replace(partial, out_path)
+    text = io.StringIO()
+    self.write(decoded.candidates, text, n_best)
+    files.write_text(out_path, text.getvalue())
     return decoded.report
 
   def write(

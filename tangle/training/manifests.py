@@ -7,7 +7,6 @@ SHA-256 of itself.
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 from typing import Any, NamedTuple, Optional
@@ -104,7 +103,7 @@ def write(folder, manifest):
       "sha256": files.digest(path),
     }
   content = dict(manifest._asdict(), format=_FORMAT, files=listed)
-  whole = {"sha256": _digest(content), "content": content}
+  whole = {"sha256": files.digest_json(content), "content": content}
   text = json.dumps(whole, sort_keys=True, indent=1)
   files.write_text(os.path.join(folder, NAME), text + "\n")
 
@@ -129,7 +128,7 @@ def read(folder, deep=True):
     whole = files.read_json(os.path.join(folder, NAME), _LIMIT)
   try:
     content = whole["content"]
-    sound = whole["sha256"] == _digest(content)
+    sound = whole["sha256"] == files.digest_json(content)
     found = content["format"]
     parts = [content[name] for name in Manifest._fields]
     listed = content["files"] if sound else {}
@@ -201,8 +200,3 @@ def _check_file(folder, name, wanted):
     raise errors.DataError(
       f"{name} has changed since it was written: its SHA-256 is another"
     )
-
-
-def _digest(content):
-  text = json.dumps(content, sort_keys=True)
-  return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -182,7 +182,7 @@ def write(out_dir, content):
   Raises:
     FileError: if the file cannot be written.
   """
-  whole = dict(content, sha256=_digest(content))
+  whole = dict(content, sha256=files.digest_json(content))
   text = json.dumps(whole, indent=2)
   files.write_text(os.path.join(out_dir, FILE), text + "\n")
 
@@ -211,7 +211,7 @@ def read(run_dir):
   try:
     whole = files.read_json(path, _LIMIT)
     content = {name: whole[name] for name in _PARTS}
-    sound = whole["sha256"] == _digest(content)
+    sound = whole["sha256"] == files.digest_json(content)
     sound = sound and all(isinstance(p, dict) for p in content.values())
     why = "it has changed since it was written"
   except (errors.DataError, KeyError, TypeError, RecursionError) as error:
@@ -233,11 +233,6 @@ def read(run_dir):
         f"runs.read: {path!r} has changed since the training began. {remedy}"
       )
   return content
-
-
-def _digest(content):
-  text = json.dumps(content, sort_keys=True)
-  return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def digest(values):

@@ -114,6 +114,11 @@ class DrawTest(case.GraphTestCase):
       sub_model.draw("cut.pdf")
     self.assert_message(caught.exception, "draw", ".svg", "cut.pdf")
 
+  def test_a_path_that_cannot_be_written_is_named(self):
+    sub_model = checks.sub_model(zoo.mlp(self), "device")
+    with self.assertRaisesRegex(errors.FileError, "no/a.dot' .*See whether"):
+      sub_model.draw("/no/a.dot")
+
   @parameterized.parameters("svg", "png")
   def test_a_picture_comes_from_graphviz(self, kind):
     sub_model = checks.sub_model(zoo.mlp(self), "device")

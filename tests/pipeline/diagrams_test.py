@@ -159,6 +159,11 @@ class DrawTest(support.PipelineTestCase):
       pipeline.draw("pipeline.pdf")
     self.assert_message(caught.exception, "translator", "draw", ".svg", ".pdf")
 
+  def test_a_path_that_cannot_be_written_is_named(self):
+    pipeline, _ = self.encoder_and_decoder()
+    with self.assertRaisesRegex(errors.FileError, "no/a.dot' .*See whether"):
+      pipeline.draw(self.path("no/a.dot"))
+
   @unittest.skipUnless(shutil.which("dot"), "graphviz is not installed")
   def test_graphviz_accepts_the_text(self):
     pipeline, _ = self.encoder_and_decoder()

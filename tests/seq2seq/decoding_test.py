@@ -215,6 +215,20 @@ class DecodeFileTest(parameterized.TestCase):
     self.assertEqual(os.listdir(folder), ["in"])
     self.assertEmpty(convert.shapes)
 
+  def test_a_result_that_cannot_be_written_is_named_and_removed(self):
+    folder = self.folder()
+    in_path, taken = (os.path.join(folder, name) for name in ("in", "taken"))
+    os.mkdir(taken)
+    with open(in_path, "w") as file:
+      file.write(self.LINES)
+    for path, remedy in (
+      (taken, "A folder is in the place of a file"),
+      (os.path.join(folder, "no", "out"), "See whether the name is right"),
+    ):
+      with self.assertRaisesRegex(errors.FileError, f"'{path}' .*{remedy}"):
+        make(Mirror()).decode_file(in_path, path)
+    self.assertCountEqual(os.listdir(folder), ["in", "taken"])
+
 
 class PromptTest(parameterized.TestCase):
   def ask(self, text, n_best=False, **settings):

@@ -10,7 +10,7 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import errors
+from tangle import errors, files
 from tangle.training import manifests
 
 
@@ -102,7 +102,7 @@ class ManifestsTest(parameterized.TestCase):
 
     def change(whole):
       whole["content"]["format"] = 2
-      whole["sha256"] = manifests._digest(whole["content"])
+      whole["sha256"] = files.digest_json(whole["content"])
 
     self.change(change)
     self.assert_damaged("of format 2, and only format 1")
@@ -115,7 +115,7 @@ class ManifestsTest(parameterized.TestCase):
         def change(whole, name=name):
           (listed,) = whole["content"]["files"].values()
           whole["content"]["files"] = {name: listed}
-          whole["sha256"] = manifests._digest(whole["content"])
+          whole["sha256"] = files.digest_json(whole["content"])
 
         self.change(change)
         self.assert_damaged("names .*, which is not the name of a file")
@@ -135,7 +135,7 @@ class ManifestsTest(parameterized.TestCase):
 
     def change(whole):
       whole["content"].update(changes)
-      whole["sha256"] = manifests._digest(whole["content"])
+      whole["sha256"] = files.digest_json(whole["content"])
 
     self.change(change)
     self.assert_damaged("manifest.json is not a manifest")

@@ -25,7 +25,7 @@ import types
 
 import numpy as np
 
-from tangle import errors
+from tangle import errors, files
 from tangle.compat import tf1
 from tangle.seq2seq import corpora, vocabulary
 from tangle.training import checkpoints, loop, manifests, runs
@@ -143,10 +143,10 @@ def damage_json(rng, content, sign):
   else:
     owner[key] = value
   if sign and isinstance(whole.get("content"), dict):
-    whole["sha256"] = manifests._digest(whole["content"])
+    whole["sha256"] = files.digest_json(whole["content"])
   elif sign:
     parts = {name: whole[name] for name in whole if name != "sha256"}
-    whole["sha256"] = runs._digest(parts)
+    whole["sha256"] = files.digest_json(parts)
   return json.dumps(whole).encode()
 
 
