@@ -54,15 +54,13 @@ def write(out_dir, model, sess, task, report=print):
 def align(model, sess, task, split):
   """Decodes the first examples of a split, and returns their attention.
 
-  The examples are those of the direction that is trained first.
-  Greedy search decodes them; then the decoder runs once more, with what was
-  decoded as its input. The attention model does not feed its attention back,
-  so the weights are those of the search.
+  The examples are those of the direction that is trained first. Greedy search
+  decodes them; then the decoder runs once more, with what was decoded as its
+  input. The attention model does not feed its attention back, so the weights
+  are those of the search.
 
   Args:
-    model: a `translator.Translator` of the attention model, in training.
-    sess: its session.
-    task: a `tasks.Task`.
+    model, sess, task: as for `write`.
     split: a key of `task.encoded`.
 
   Returns:
@@ -129,21 +127,15 @@ def draw(found, split, path):
     found: a list of `Aligned`; nothing is drawn if it is empty.
     split: the name of the data, for the title.
     path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
   """
   if not found:
     return
-  columns = min(2, len(found))
-  lines = -(-len(found) // columns)
   wide = max(4.0, 1.5 + 0.28 * max(len(each.source) for each in found))
   high = max(2.6, 1.4 + 0.24 * max(len(each.target) for each in found))
-  drawing = plots.open_drawing(
-    "attention_plots", columns * wide + 1.0, lines * high + 0.6
+  drawing, panels = plots.open_panels(
+    "attention_plots", len(found), 2, (wide, high), (1.0, 0.6)
   )
-  spaces = drawing.subplots(lines, columns, squeeze=False)
-  for axes, each in zip(np.ravel(spaces), found):
+  for axes, each in zip(panels, found):
     image = axes.imshow(
       each.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto"
     )
@@ -153,8 +145,6 @@ def draw(found, split, path):
     axes.set_xticklabels(each.source, rotation=90 if upright else 0)
     axes.set_yticklabels(each.target)
     axes.set(xlabel=f"{each.name} token", ylabel="decoded token")
-  for axes in np.ravel(spaces)[len(found) :]:
-    axes.set_visible(False)
   drawing.suptitle(f"Attention: examples of the {split} data, greedy search")
   drawing.tight_layout(rect=(0, 0, 0.9, 0.98))
   place = drawing.add_axes([0.91, 0.2, 0.015, 0.6])

@@ -37,15 +37,7 @@ class MultiTaskModel:
   """
 
   def __init__(self, method, scale, units, hidden, learning_rate):
-    """Builds the graph in the default graph.
-
-    Args:
-      method: one of `METHODS`.
-      scale: factor of the decimal decoder's loss.
-      units: length of the codes.
-      hidden: number of units in the hidden layers.
-      learning_rate: of Adam.
-    """
+    """Builds the graph of one of `METHODS`; the others are as for `compare`."""
     networks = calculator.Networks(units, hidden)
     self._model = calculator.OneGraph(networks, mux.where)
     self._lessons = digits_lib.make_lessons()
@@ -74,21 +66,12 @@ class MultiTaskModel:
     self._reset_op = tf1.global_variables_initializer()
 
   def start(self, sess, rng):
-    """Draws all weights, and resets optimizers and loss balances.
-
-    Args:
-      sess: a session.
-      rng: a `np.random.RandomState`.
-    """
+    """Draws all weights, and resets optimizers and loss balances."""
     sess.run(self._reset_op)
     self.weights.load(sess, self.weights.draw(rng))
 
   def step(self, sess):
-    """Trains on all digits through all paths.
-
-    Args:
-      sess: a session.
-    """
+    """Trains on all digits through all paths."""
     for step_op in self._ops:
       sess.run(step_op, self._feeds)
 
@@ -147,11 +130,12 @@ def compare(
       f"scale positive, got {seeds}, {steps}, {every} and {scale}. "
       f"Give larger numbers."
     )
-  curves = {form: {} for form in digits_lib.FORMATS}
+  curves = {
+    form: {method: {} for method in calculator_methods}
+    for form in digits_lib.FORMATS
+  }
   done = 0
   for method in calculator_methods:
-    for form in curves:
-      curves[form][method] = {}
     with tf1.Graph().as_default():
       tf1.set_random_seed(0)
       model = MultiTaskModel(method, scale, units, hidden, learning_rate)
@@ -181,46 +165,20 @@ def compare(
 
 
 def plot(figures, path):
-  """Draws the accuracy of each decoder over steps, one panel per method.
-
-  Args:
-    figures: what `compare` returned.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
-  curves = figures["curves"]
-  names = list(figures["final"])
-  columns = min(5, len(names))
-  rows = -(-len(names) // columns)
-  drawing = plots.open_drawing(
-    "multi_task.plot", 3.0 * columns, 2.4 * rows + 0.4
+  """Draws what `compare` found over steps, with a panel for each method."""
+  curves, names = figures["curves"], list(figures["final"])
+  drawing, panels = plots.open_panels(
+    *("multi_task.plot", len(names), 5, (3.0, 2.4), (0.0, 0.4)),
+    sharex=True,
+    sharey=True,
   )
-  panels = drawing.subplots(
-    rows, columns, squeeze=False, sharex=True, sharey=True
-  )
-  for k, (axes, name) in enumerate(zip(panels.ravel(), names)):
-    for color, (form, lines) in zip(plots.COLORS, curves.items()):
-      steps = sorted(lines[name])
-      values = np.array([lines[name][step] for step in steps])
-      axes.plot(steps, values.mean(1), color=color, label=form)
-      low, high = np.percentile(values, [25, 75], axis=1)
-      axes.fill_between(steps, low, high, color=color, alpha=0.2, linewidth=0)
-    axes.set_title(name, fontsize=9)
+  for axes, name in zip(panels, names):
+    lines = {form: points[name] for form, points in curves.items()}
+    plots.draw_means(axes, lines)
     axes.set_ylim(0, 1.05)
-    axes.tick_params(labelsize=7)
-    for edge in ("top", "right"):
-      axes.spines[edge].set_visible(False)
-    if k == 0:
-      axes.legend(frameon=False, fontsize=8)
-    if k % columns == 0:
-      axes.set_ylabel("accuracy", fontsize=8)
-    if k + columns >= len(names):
-      axes.set_xlabel("steps", fontsize=8)
-      axes.tick_params(labelbottom=True)
-  for axes in panels.ravel()[len(names) :]:
-    axes.set_visible(False)
+    plots.hide_edges(axes)
+  plots.label_panels(panels, 5, names, "steps", "accuracy")
+  panels[0].legend(frameon=False, fontsize=8)
   drawing.suptitle("Accuracy of two decoders with unequal losses", fontsize=10)
   drawing.tight_layout(rect=(0, 0, 1, 0.97))
   drawing.savefig(path, dpi=120)

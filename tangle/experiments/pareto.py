@@ -74,15 +74,7 @@ def front(count=201):
 
 
 def distance(points, line):
-  """Returns how far points are from the nearest point of a line.
-
-  Args:
-    points: `[..., 2]`.
-    line: `[N, 2]`, as `front` returns it.
-
-  Returns:
-    `[...]`.
-  """
+  """Returns `[...]`: how far points `[..., 2]` are from a line `[N, 2]`."""
   gaps = np.asarray(points)[..., None, :] - line
   return np.sqrt((gaps**2).sum(-1)).min(-1)
 
@@ -169,46 +161,29 @@ def _walk(method, steps, rate, starts):
 
 
 def plot(figures, path):
-  """Draws the paths over the contours of the mean loss, one panel per method.
-
-  Args:
-    figures: what `follow` returned.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
-  names = list(figures["paths"])
-  columns = min(5, len(names))
-  rows = -(-len(names) // columns)
-  drawing = plots.open_drawing("pareto.plot", 3.2 * columns, 3.3 * rows)
-  panels = np.ravel(drawing.subplots(rows, columns, squeeze=False))
+  """Draws the paths that `follow` found over contours of the mean loss."""
+  paths = figures["paths"]
+  drawing, panels = plots.open_panels("pareto.plot", len(paths), 5, (3.2, 3.3))
   x, y = np.meshgrid(np.linspace(-11, 11, 221), np.linspace(-11, 11, 221))
   first, second = losses_at(np.stack([x, y], -1), np)
   mean, line = 0.5 * (first + second), front()
-  for axes, name in zip(panels, names):
+  for axes, found in zip(panels, paths.values()):
     axes.contour(x, y, mean, levels=14, cmap="Greys_r", linewidths=0.5)
     axes.plot(*line.T, color="#333333", linewidth=4, alpha=0.35, label="front")
-    for color, points in zip(plots.COLORS, figures["paths"][name]):
+    for color, points in zip(plots.COLORS, found):
       points = np.asarray(points)
       axes.plot(*points.T, color=color, linewidth=1.2)
       axes.plot(*points[0], "o", color=color, markersize=4)
       axes.plot(*points[-1], "*", color=color, markersize=9, zorder=4)
-    reached = figures["reached"][name]
-    count = len(figures["paths"][name])
-    axes.set_title(f"{name}: {reached} of {count}", fontsize=9)
     axes.set_xlim(-11, 11)
     axes.set_ylim(-11, 11)
     axes.set_xticks(range(-10, 11, 5))
     axes.set_yticks(range(-10, 11, 5))
-    axes.tick_params(labelsize=7)
-  for axes in panels[len(names) :]:
-    axes.set_visible(False)
-  for k, axes in enumerate(panels[: len(names)]):
-    if k % columns == 0:
-      axes.set_ylabel("second parameter", fontsize=8)
-    if k + columns >= len(names):
-      axes.set_xlabel("first parameter", fontsize=8)
+  titles = [
+    f"{name}: {figures['reached'][name]} of {len(found)}"
+    for name, found in paths.items()
+  ]
+  plots.label_panels(panels, 5, titles, "first parameter", "second parameter")
   panels[0].legend(frameon=False, fontsize=7, loc="upper left")
   drawing.suptitle(
     "From starts (dots) to ends (stars):\nhow many reach the Pareto front",

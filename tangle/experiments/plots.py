@@ -8,19 +8,7 @@ COLORS = ("#4c72b0", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
 
 
 def open_drawing(caller, width, height):
-  """Makes an empty figure, which needs no display.
-
-  Args:
-    caller: name of the caller, for the error message.
-    width: in inches.
-    height: in inches.
-
-  Returns:
-    A matplotlib `Figure`.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
+  """Makes an empty figure of a size in inches, which needs no display."""
   try:
     from matplotlib import figure
     from matplotlib.backends import backend_agg
@@ -32,6 +20,67 @@ def open_drawing(caller, width, height):
   drawing = figure.Figure(figsize=(width, height))
   backend_agg.FigureCanvasAgg(drawing)
   return drawing
+
+
+def open_panels(caller, count, most, size, margin=(0.0, 0.0), **sharing):
+  """Makes a figure of panels in rows; places that are left stay empty.
+
+  Args:
+    caller: name of the caller, for the error message.
+    count: how many panels there are.
+    most: how many a row has at most.
+    size: width and height of a panel, in inches.
+    margin: width and height to add to those of all panels.
+    **sharing: of axes, as for `Figure.subplots`.
+
+  Returns:
+    A matplotlib `Figure`, and a list of `count` axes, row by row.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
+  columns = min(most, count)
+  rows = -(-count // columns)
+  drawing = open_drawing(
+    caller, size[0] * columns + margin[0], size[1] * rows + margin[1]
+  )
+  panels = np.ravel(drawing.subplots(rows, columns, squeeze=False, **sharing))
+  for axes in panels[count:]:
+    axes.set_visible(False)
+  return drawing, list(panels[:count])
+
+
+def label_panels(panels, most, titles, below, side):
+  """Labels the panels of `open_panels`: x axes below, y axes at the side."""
+  columns = min(most, len(panels))
+  for k, (axes, title) in enumerate(zip(panels, titles)):
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=7)
+    if k % columns == 0:
+      axes.set_ylabel(side, fontsize=8)
+    if k + columns >= len(panels):
+      axes.set_xlabel(below, fontsize=8)
+      axes.tick_params(labelbottom=True)
+
+
+def hide_edges(axes):
+  """Leaves out the lines above and to the right of a panel."""
+  for edge in ("top", "right"):
+    axes.spines[edge].set_visible(False)
+
+
+def draw_means(axes, lines, **style):
+  """Draws name → x → values: lines of their means, and bands of quartiles."""
+  for color, (name, points) in zip(COLORS, lines.items()):
+    places = sorted(points)
+    values = [np.asarray(points[place], float) for place in places]
+    low, high = (
+      [np.percentile(value, percent) for value in values]
+      for percent in (25, 75)
+    )
+    means = [value.mean() for value in values]
+    axes.plot(places, means, color=color, label=name, **style)
+    axes.fill_between(places, low, high, color=color, alpha=0.2, linewidth=0)
 
 
 def draw_series(panels, path, logarithmic=False, title=""):
@@ -46,19 +95,10 @@ def draw_series(panels, path, logarithmic=False, title=""):
   Raises:
     MissingPackageError: if matplotlib is not installed.
   """
-  drawing = open_drawing("draw_series", 5.0 * len(panels), 3.8)
-  columns = np.ravel(drawing.subplots(1, len(panels), squeeze=False))
-  for axes, (below, side, lines) in zip(columns, panels):
-    for color, (name, points) in zip(COLORS, lines.items()):
-      places = sorted(points)
-      values = [np.asarray(points[place], float) for place in places]
-      means = [value.mean() for value in values]
-      low, high = (
-        [np.percentile(value, percent) for value in values]
-        for percent in (25, 75)
-      )
-      axes.plot(places, means, marker="o", color=color, label=name)
-      axes.fill_between(places, low, high, color=color, alpha=0.2, linewidth=0)
+  count = len(panels)
+  drawing, places = open_panels("draw_series", count, count, (5.0, 3.8))
+  for axes, (below, side, lines) in zip(places, panels):
+    draw_means(axes, lines, marker="o")
     if logarithmic:
       axes.set_xscale("log")
     ticks = sorted({place for points in lines.values() for place in points})
@@ -69,8 +109,7 @@ def draw_series(panels, path, logarithmic=False, title=""):
     axes.set_ylabel(side)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
-    for edge in ("top", "right"):
-      axes.spines[edge].set_visible(False)
+    hide_edges(axes)
   drawing.suptitle(f"{title} (mean and quartiles of seeds)".strip())
   drawing.tight_layout(rect=(0, 0, 1, 0.97))
   drawing.savefig(path, dpi=120)
@@ -112,8 +151,7 @@ def draw_ratios(rows, column, title, path):
   axes.set_xlim(0, 1.15 * max(high for _, high in quartiles))
   axes.set_title(title)
   axes.set_xlabel("ratio: median, and quartiles as lines")
-  for side in ("top", "right"):
-    axes.spines[side].set_visible(False)
+  hide_edges(axes)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
 

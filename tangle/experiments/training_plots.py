@@ -84,28 +84,17 @@ def draw(found, padding, path):
     found: the records of a run, a list of dicts with `step`.
     padding: as from `padding_by_bucket`.
     path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
   """
   panels = [
     ("Loss", "nats per symbol", _series(found, _LOSSES), 1),
     ("Error rates on validation", "percent", _series(found, _RATES), 100),
-    (
-      "Learning rate",
-      "learning rate",
-      _series(found, _RATE),
-      1,
-    ),
+    ("Learning rate", "learning rate", _series(found, _RATE), 1),
   ]
   panels = [panel for panel in panels if panel[2]]
   count = len(panels) + bool(padding)
   if not count:
     return
-  columns = min(2, count)
-  rows = -(-count // columns)
-  drawing = plots.open_drawing("training_plots", 4.8 * columns, 3.4 * rows)
-  spaces = np.ravel(drawing.subplots(rows, columns, squeeze=False))
+  drawing, spaces = plots.open_panels("training_plots", count, 2, (4.8, 3.4))
   for axes, (title, unit, lines, scale) in zip(spaces, panels):
     for color, (name, points) in zip(plots.COLORS, lines.items()):
       steps, values = zip(*points)
@@ -116,12 +105,9 @@ def draw(found, padding, path):
     axes.locator_params(axis="x", nbins=6)
     axes.legend(frameon=False)
   if padding:
-    _draw_padding(spaces[len(panels)], padding)
+    _draw_padding(spaces[-1], padding)
   for axes in spaces:
-    for edge in ("top", "right"):
-      axes.spines[edge].set_visible(False)
-  for axes in spaces[count:]:
-    axes.set_visible(False)
+    plots.hide_edges(axes)
   drawing.tight_layout()
   drawing.savefig(path, dpi=120)
 

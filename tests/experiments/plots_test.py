@@ -28,6 +28,19 @@ class PlotsTest(absltest.TestCase):
     self.assertTrue(all(image.startswith(b"\x89PNG") for image in sizes))
     self.assertNotEqual(*sizes)
 
+  def test_panels_in_rows_are_labelled_at_the_edges(self):
+    drawing, panels = plots.open_panels("x", 3, 2, (2.0, 1.0), (0.5, 0.0))
+    self.assertEqual(list(drawing.get_size_inches()), [4.5, 2.0])
+    shown = [axes.get_visible() for axes in drawing.axes]
+    self.assertEqual(shown, [True, True, True, False])
+    plots.label_panels(panels, 2, "abc", "step", "share")
+    found = [
+      (axes.get_title(), axes.get_xlabel(), axes.get_ylabel())
+      for axes in panels
+    ]
+    expected = [("a", "", "share"), ("b", "step", ""), ("c", "step", "share")]
+    self.assertEqual(found, expected)
+
   def test_series_become_panels(self):
     found = {"one": {"a_way": {1: [0.5]}}, "not_drawn": {}}
     with mock.patch.object(plots, "draw_series") as draw:
