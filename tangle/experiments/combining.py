@@ -10,9 +10,14 @@ import tempfile
 
 import numpy as np
 
-from tangle import errors
 from tangle.compat import tf1
-from tangle.experiments import combined_digits, handwriting, plots, weights
+from tangle.experiments import (
+  combined_digits,
+  handwriting,
+  plots,
+  tallies,
+  weights,
+)
 
 PER_CLASS = (1, 2, 5, 10, 20)
 
@@ -63,13 +68,13 @@ def measure(
     ArgumentError: if a number is out of range.
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
-  counts = _read_counts(per_class)
-  if not counts or min([seeds, pretrain_steps, steps, *counts]) < 1:
-    raise errors.ArgumentError(
-      f"combining.measure: seeds, pretrain_steps, steps and each of per_class "
-      f"must be at least 1, got {seeds}, {pretrain_steps}, {steps} and "
-      f"{counts}."
-    )
+  counts = tallies.check_counts(
+    "combining.measure",
+    per_class,
+    seeds=seeds,
+    pretrain_steps=pretrain_steps,
+    steps=steps,
+  )
   pool, held_out = handwriting.load() if data is None else data
   half = len(pool.digits) // 2
   before = handwriting.Images(pool.pixels[:half], pool.digits[:half])
@@ -123,12 +128,9 @@ def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
   """Trains all networks that the patterns need, each in its own graph.
 
   Args:
-    images: labelled `handwriting.Images`.
-    held_out: other `Images`, to test the networks on.
+    images, held_out: labelled `handwriting.Images` to train and to test on.
     sizes: units of hidden layers, and length of codes.
-    seed: of the weights.
-    steps: number of steps.
-    learning_rate: of Adam.
+    seed, steps, learning_rate: of each training.
     folder: where to make a folder per checkpoint.
 
   Returns:
@@ -159,32 +161,13 @@ def pretrain(images, held_out, sizes, seed, steps, learning_rate, folder):
 
 
 def make_starts(model, sess, pieces, seed):
-  """Returns the initial weights of each mode.
-
-  Args:
-    model: a `combined_digits.Combination`.
-    sess: a session.
-    pieces: what `pretrain` returned.
-    seed: of the weights that are drawn.
-
-  Returns:
-    A dict from mode to a dict from name to array.
-  """
+  """Returns mode → name → array: initial weights, from `pretrain` or drawn."""
   drawn = model.weights.draw(np.random.RandomState([seed, 100]))
   known = model.load(sess, pieces, drawn)
   return {"frozen": known, "fine_tuned": known, "from_scratch": drawn}
 
 
-def _read_counts(per_class):
-  try:
-    return [int(count) for count in per_class]
-  except ValueError as error:
-    raise errors.ArgumentError(
-      f"combining.measure: per_class must be whole numbers, got {per_class}."
-    ) from error
-
-
-class _Tally:
+class _Tally(tallies.Tally):
   """Collects the figures of `measure`.
 
   Attributes:
@@ -193,24 +176,11 @@ class _Tally:
   """
 
   def __init__(self, trainings, progress, write_metrics):
-    self._trainings, self._done = trainings, 0
-    self._progress, self._write_metrics = progress, write_metrics
-    self._accuracies = {
-      pattern: {mode: {} for mode in combined_digits.MODES}
-      for pattern in combined_digits.PATTERNS
-    }
+    names = "pattern", "mode", "images"
+    both = combined_digits.PATTERNS, combined_digits.MODES
+    super().__init__(names, *both, trainings, progress, write_metrics)
     self._alone = {name: [] for name in ("left", "right", "whole")}
     self.untuned, self.frozen_changed, self._loaded_changed = [], 0, 0
-
-  def add(self, pattern, mode, count, seed, accuracy):
-    self._accuracies[pattern][mode].setdefault(count, []).append(accuracy)
-    self._done += 1
-    if self._write_metrics is not None:
-      self._write_metrics(
-        pattern=pattern, mode=mode, images=count, seed=seed, accuracy=accuracy
-      )
-    if self._progress is not None:
-      self._progress(self._done, self._trainings)
 
   def test_alone(self, pieces, images):
     """Tests the trained networks that classify the digit."""
@@ -226,18 +196,9 @@ class _Tally:
       self._loaded_changed += weights.count_changed(before, start)
 
   def figures(self):
-    means = {
-      pattern: {
-        mode: {
-          count: np.mean(accuracies) for count, accuracies in points.items()
-        }
-        for mode, points in modes.items()
-      }
-      for pattern, modes in self._accuracies.items()
-    }
     return dict(
-      self._accuracies,
-      means=means,
+      self.accuracies,
+      means=self.reduce(np.mean),
       alone={
         name: np.mean(accuracies) for name, accuracies in self._alone.items()
       },
@@ -248,15 +209,7 @@ class _Tally:
 
 
 def plot(found, path):
-  """Draws the three patterns.
-
-  Args:
-    found: what `measure` returned.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
+  """Draws what `measure` found, with a panel for each pattern."""
   sides = {
     "parallel": "accuracy, a network for each half",
     "sequential": "accuracy on left halves, in a row",

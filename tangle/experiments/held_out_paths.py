@@ -5,7 +5,7 @@ import numpy as np
 from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import digits as digits_lib
-from tangle.experiments import plots, shared_or_separate, weights
+from tangle.experiments import plots, shared_or_separate, tallies, weights
 
 KINDS = ("one_graph", "separate")
 
@@ -58,10 +58,9 @@ def measure(
     for shown in (0, 2, 4, 6, 8)
     for seed in range(seeds)
   ]
-  found = {
-    series: {kind: {} for kind in KINDS} for series in ("paths", "digits")
-  }
-  least, done = dict.fromkeys(KINDS, 1.0), 0
+  series, trainings = ("paths", "digits"), len(KINDS) * len(plans)
+  tally = tallies.Tally((), series, KINDS, trainings, progress)
+  least = dict.fromkeys(KINDS, 1.0)
   for kind in KINDS:
     with tf1.Graph().as_default():
       model = shared_or_separate.make(kind, units, hidden, "where")
@@ -71,24 +70,13 @@ def measure(
         for series, count, seed, held_out in plans:
           start.load(sess, start.draw(np.random.RandomState(seed)))
           unseen, seen = _train(model, sess, held_out, steps)
-          found[series][kind].setdefault(count, []).append(unseen)
           least[kind] = min(least[kind], seen)
-          done += 1
-          if progress is not None:
-            progress(done, len(KINDS) * len(plans))
-  return dict(found, shown=least)
+          tally.add(series, kind, count, seed, unseen)
+  return dict(tally.accuracies, shown=least)
 
 
 def draw_paths(count, seed):
-  """Draws paths to hold out; each network keeps a path.
-
-  Args:
-    count: how many, up to 6.
-    seed: of the draw.
-
-  Returns:
-    A dict from `Path` to `None`, for all digits.
-  """
+  """Draws `Path`s to hold out, each → `None`; each network keeps a path."""
   rng = np.random.RandomState([count, seed])
   while True:
     chosen = rng.permutation(len(digits_lib.PATHS))
@@ -98,15 +86,7 @@ def draw_paths(count, seed):
 
 
 def draw_digits(shown, seed):
-  """Draws a path, and the digits to hold out of its training.
-
-  Args:
-    shown: how many digits it is trained on.
-    seed: of the draw.
-
-  Returns:
-    A dict from a `Path` to a sorted list of digits.
-  """
+  """Draws a path, `Path` → digits to hold out of it, all but `shown` of ten."""
   rng = np.random.RandomState([shown, seed])
   path = digits_lib.PATHS[seed % len(digits_lib.PATHS)]
   return {path: sorted(rng.permutation(10)[shown:].tolist())}
@@ -131,15 +111,7 @@ def _train(model, sess, held_out, steps):
 
 
 def plot(found, path):
-  """Draws both series.
-
-  Args:
-    found: what `measure` returned.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
+  """Draws both series that `measure` found."""
   titles = {
     "paths": "whole paths held out, of eight",
     "digits": "digits shown to the one path held out",

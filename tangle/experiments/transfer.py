@@ -6,13 +6,11 @@ four paths, through either operation and either decoder. Either all four paths
 or only one of them have labels.
 """
 
-import collections
-
 import numpy as np
 
-from tangle import errors, mux
+from tangle import mux
 from tangle.compat import tf1
-from tangle.experiments import calculator, handwriting, plots, weights
+from tangle.experiments import calculator, handwriting, plots, tallies, weights
 from tangle.experiments import digits as digits_lib
 from tangle.nets import feedforward
 
@@ -26,12 +24,10 @@ PATHS = tuple(
 )
 """The four paths of an image."""
 
-SERIES = collections.OrderedDict(
-  [
-    ("all_paths", (PATHS, PATHS)),
-    ("one_path", (PATHS[1:2], PATHS[:1] + PATHS[2:])),
-  ]
-)
+SERIES = {
+  "all_paths": (PATHS, PATHS),
+  "one_path": (PATHS[1:2], PATHS[:1] + PATHS[2:]),
+}
 """Name → the paths that have labels, and those that are tested: all and all, or
 `image/plus1/decimal` and the three others."""
 
@@ -47,13 +43,7 @@ class Joined:
   """
 
   def __init__(self, units=32, hidden=64, learning_rate=0.005):
-    """Builds the graph in the default graph.
-
-    Args:
-      units: U, length of the codes.
-      hidden: number of units in the hidden layer of each network.
-      learning_rate: of Adam, in every training.
-    """
+    """Builds the graph in the default graph; arguments are as for `measure`."""
     networks = calculator.Networks(units, hidden)
     self._calculator = calculator.OneGraph(networks, mux.where)
     self._calculator.minimize(tf1.train.AdamOptimizer(learning_rate))
@@ -82,24 +72,12 @@ class Joined:
     self.weights = weights.Weights(tf1.trainable_variables())
 
   def train_calculator(self, sess, steps):
-    """Trains the calculator's six networks on all eight paths.
-
-    Args:
-      sess: a session.
-      steps: number of steps.
-    """
+    """Trains the calculator's six networks on all eight paths."""
     for _ in range(steps):
       self._calculator.step(sess, self._lessons)
 
   def test_calculator(self, sess):
-    """Tests the calculator on all ten digits.
-
-    Args:
-      sess: a session.
-
-    Returns:
-      The mean accuracy of its eight paths.
-    """
+    """Returns the mean accuracy of the calculator's eight paths."""
     answers = self._calculator.answer(sess, self._lessons)
     accuracies = [digits_lib.accuracy(a, path) for path, a in answers.items()]
     return float(np.mean(accuracies))
@@ -129,16 +107,7 @@ class Joined:
     return float(loss)
 
   def test(self, sess, images, paths=PATHS):
-    """Tests paths from images.
-
-    Args:
-      sess: a session.
-      images: labelled `handwriting.Images`.
-      paths: those of `PATHS` to test.
-
-    Returns:
-      The mean accuracy of the paths.
-    """
+    """Returns the mean accuracy of `paths` from `handwriting.Images`."""
     logits = {path: self._logits[path] for path in paths}
     found = sess.run(logits, {self._pixels_ph: images.pixels})
     right = [
@@ -147,6 +116,11 @@ class Joined:
       for path in paths
     ]
     return float(np.mean(right))
+
+  def count_changed(self, sess, start):
+    """Counts the numbers of the calculator that differ from `start`, a dict."""
+    old = [name for name in start if name not in self.new]
+    return weights.count_changed(start, self.weights.read(sess), old)
 
 
 def measure(
@@ -195,66 +169,66 @@ def measure(
     ArgumentError: if a number is out of range.
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
-  counts = _read_counts(per_class)
-  if not counts or min([seeds, calculator_steps, steps] + counts) < 1:
-    raise errors.ArgumentError(
-      f"transfer.measure: seeds, calculator_steps, steps and each of per_class "
-      f"must be at least 1, got {seeds}, {calculator_steps}, {steps} and "
-      f"{counts}."
-    )
+  counts = tallies.check_counts(
+    "transfer.measure",
+    per_class,
+    seeds=seeds,
+    calculator_steps=calculator_steps,
+    steps=steps,
+  )
   pool, held_out = handwriting.load() if data is None else data
-  trainings, tally = len(SERIES) * len(MODES) * len(counts) * seeds, _Tally()
+  names = "series", "mode", "images"
+  trainings = len(SERIES) * len(MODES) * len(counts) * seeds
+  tally = tallies.Tally(
+    names, SERIES, MODES, trainings, progress, write_metrics
+  )
+  before, changed = [], 0
+  after = {mode: {name: [] for name in SERIES} for mode in MODES[:2]}
   with tf1.Graph().as_default():
     joined = Joined(units, hidden, learning_rate)
     with tf1.Session() as sess:
       for seed in range(seeds):
         starts = make_starts(joined, sess, seed, calculator_steps)
-        tally.before.append(joined.test_calculator(sess))
+        before.append(joined.test_calculator(sess))
         for count in counts:
-          images = handwriting.draw(
-            pool, count, np.random.RandomState([seed, count])
-          )
+          rng = np.random.RandomState([seed, count])
+          images = handwriting.draw(pool, count, rng)
           for mode in MODES:
             for series, (shown, tested) in SERIES.items():
               joined.weights.load(sess, starts[mode])
               joined.train(sess, images, steps, mode == "frozen", shown)
               accuracy = joined.test(sess, held_out, tested)
-              tally.add(series, mode, count, accuracy)
-              tally.look(joined, sess, series, mode, starts[mode])
-              if write_metrics is not None:
-                write_metrics(
-                  series=series,
-                  mode=mode,
-                  images=count,
-                  seed=seed,
-                  accuracy=accuracy,
-                )
-              if progress is not None:
-                progress(tally.done, trainings)
-  return tally.figures()
-
-
-def _read_counts(per_class):
-  try:
-    return [int(count) for count in per_class]
-  except ValueError as error:
-    raise errors.ArgumentError(
-      f"transfer.measure: per_class must be whole numbers, got {per_class}."
-    ) from error
+              if mode in after:
+                after[mode][series].append(joined.test_calculator(sess))
+              if mode == "frozen":
+                changed += joined.count_changed(sess, starts[mode])
+              tally.add(series, mode, count, seed, accuracy)
+  return dict(
+    tally.accuracies,
+    means=tally.reduce(np.mean),
+    quartiles=tally.reduce(lambda values: np.percentile(values, [25, 75])),
+    calculator={
+      "before": min(before),
+      "after": {
+        mode: {series: np.mean(values) for series, values in found.items()}
+        for mode, found in after.items()
+      },
+    },
+    frozen_changed=changed,
+  )
 
 
 def make_starts(joined, sess, seed, steps):
   """Trains a calculator, and returns the initial weights of each mode.
 
   Args:
-    joined: a `Joined`.
-    sess: a session.
+    joined, sess: a `Joined`, and its session.
     seed: decides all weights that are drawn.
     steps: steps of the calculator's training.
 
   Returns:
-    A dict from mode to a dict from name to array. The encoder of images is the
-    same in all; the calculator is the trained one, or a newly initialized one.
+    Mode → name → array. The encoder of images is the same in all; the
+    calculator is the trained one, or a newly initialized one.
   """
   rng = np.random.RandomState(seed)
   drawn, others = joined.weights.draw(rng), joined.weights.draw(rng)
@@ -265,68 +239,8 @@ def make_starts(joined, sess, seed, steps):
   return {"frozen": known, "fine_tuned": known, "from_scratch": others}
 
 
-class _Tally:
-  """Collects the figures of `measure`.
-
-  Attributes:
-    before: accuracy of each calculator.
-    done: trainings so far.
-  """
-
-  def __init__(self):
-    self._accuracies = {name: {mode: {} for mode in MODES} for name in SERIES}
-    self._after = {mode: {name: [] for name in SERIES} for mode in MODES[:2]}
-    self.before, self._changed, self.done = [], 0, 0
-
-  def add(self, series, mode, count, accuracy):
-    self._accuracies[series][mode].setdefault(count, []).append(accuracy)
-    self.done += 1
-
-  def look(self, joined, sess, series, mode, start):
-    """Tests the calculator again; counts changed frozen numbers."""
-    if mode in self._after:
-      self._after[mode][series].append(joined.test_calculator(sess))
-    if mode == "frozen":
-      old = [name for name in start if name not in joined.new]
-      self._changed += weights.count_changed(
-        start, joined.weights.read(sess), old
-      )
-
-  def figures(self):
-    def summarize(reduce):
-      return {
-        series: {
-          mode: {count: reduce(values) for count, values in points.items()}
-          for mode, points in modes.items()
-        }
-        for series, modes in self._accuracies.items()
-      }
-
-    return dict(
-      self._accuracies,
-      means=summarize(np.mean),
-      quartiles=summarize(lambda values: np.percentile(values, [25, 75])),
-      calculator={
-        "before": min(self.before),
-        "after": {
-          mode: {series: np.mean(values) for series, values in found.items()}
-          for mode, found in self._after.items()
-        },
-      },
-      frozen_changed=self._changed,
-    )
-
-
 def plot(found, path):
-  """Draws both series.
-
-  Args:
-    found: what `measure` returned.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
+  """Draws both series that `measure` found."""
   sides = {
     "all_paths": "accuracy, all four paths labelled",
     "one_path": "accuracy, three paths without labels",
