@@ -6,7 +6,6 @@ digit of each token; some tokens stand for images of several digits. Each form
 has its own branch, and both share the head that classifies the digit.
 """
 
-import collections
 import functools
 
 import numpy as np
@@ -28,27 +27,16 @@ MODES = ("alternate", "mixed", "partial")
 RUNS = MODES + ("image_alone", "token_alone")
 """The modes, and one branch with the head, on the same records of its type."""
 
-SCHEDULES = collections.OrderedDict(
-  [
-    ("round_robin", lambda seed: schedules.RoundRobin(TYPES)),
-    ("proportional", lambda seed: schedules.Proportional(seed=seed)),
-    ("by_loss", lambda seed: schedules.ByLoss(seed=seed)),
-  ]
-)
+SCHEDULES = {
+  "round_robin": lambda seed: schedules.RoundRobin(TYPES),
+  "proportional": lambda seed: schedules.Proportional(seed=seed),
+  "by_loss": lambda seed: schedules.ByLoss(seed=seed),
+}
 CHECKED_STEPS = 6
 
 
 def make_records(images, tokens, rng):
-  """Makes a record of each image, of a random type.
-
-  Args:
-    images: `handwriting.Images`, B of them.
-    tokens: `[B]` int32.
-    rng: a `np.random.RandomState`.
-
-  Returns:
-    A list of `branches.Record`s.
-  """
+  """Lists a `Record` per image: its pixels or, at random, its token."""
   return [
     branches.Record(
       "token" if drawn else "image", token if drawn else pixels, int(digit)
@@ -69,14 +57,7 @@ class Digits:
   """
 
   def __init__(self, vocabulary, units, learning_rate, batch_size):
-    """Builds the graph in the default graph.
-
-    Args:
-      vocabulary: V, number of tokens.
-      units: length of the codes, and units of the head's hidden layer.
-      learning_rate: of Adam.
-      batch_size: records of a full batch.
-    """
+    """Builds the graph in the default graph; arguments are as for `measure`."""
     hidden = feedforward.Dense(units, tf1.nn.relu, name="end_0")
     logits = feedforward.Dense(10, name="end_1")
     self.model = branches.Model(
@@ -116,31 +97,20 @@ class Digits:
     }
 
   def read(self, sess, records, epoch, mixed=False):
-    """Reads an epoch of batches through `tf.data`.
+    """Returns an iterator over the batches of an epoch, read through `tf.data`.
 
     Args:
       sess: a session.
       records: a list of records.
       epoch: an int that determines the order.
       mixed: whether a batch has records of both types, not of one.
-
-    Returns:
-      An iterator over batches.
     """
     self._records = records
     reader = self._readers[streams.mixed if mixed else streams.by_type]
     return reader.epoch(sess, {self._seed_ph: epoch})
 
   def test(self, sess, held_out):
-    """Tests both branches.
-
-    Args:
-      sess: a session.
-      held_out: type → `Batch`.
-
-    Returns:
-      Type → accuracy.
-    """
+    """Returns type → accuracy, for `held_out`: type → `Batch`."""
     return {
       name: float(
         np.mean(self.model.predict(sess, batch).argmax(1) == batch.targets)
@@ -153,8 +123,7 @@ def train(digits, sess, run, records, held_out, epochs, order, seed):
   """Trains one of `RUNS`, from the current weights.
 
   Args:
-    digits: a `Digits`.
-    sess: a session.
+    digits, sess: a `Digits`, and its session.
     run: one of `RUNS`.
     records: a list of records.
     held_out: type → `Batch`.
@@ -187,8 +156,7 @@ def compare(digits, sess, start, batches):
   """Trains in all modes on the same batches, each of one type.
 
   Args:
-    digits: a `Digits`.
-    sess: a session.
+    digits, sess: a `Digits`, and its session.
     start: the weights to begin with.
     batches: a list of `Batch`es.
 
@@ -338,19 +306,15 @@ class _Tally:
 
   def __init__(self):
     self._accuracies = {
-      run: {
-        name: collections.OrderedDict()
-        for name in TYPES
-        if run in MODES or run == f"{name}_alone"
-      }
+      run: {n: {} for n in TYPES if run in (*MODES, f"{n}_alone")}
       for run in RUNS
     }
     self._steps, self.same, self.majority, self.done = {}, [], [], 0
 
   def add(self, run, accuracies, steps):
     for name, points in self._accuracies[run].items():
-      for epoch, found in enumerate(accuracies):
-        points.setdefault(epoch + 1, []).append(found[name])
+      for epoch, found in enumerate(accuracies, 1):
+        points.setdefault(epoch, []).append(found[name])
     self._steps[run] = steps
     self.done += 1
 
@@ -378,15 +342,7 @@ class _Tally:
 
 
 def plot(found, path):
-  """Draws the accuracy of each type over the epochs.
-
-  Args:
-    found: what `measure` returned.
-    path: the PNG file to write.
-
-  Raises:
-    MissingPackageError: if matplotlib is not installed.
-  """
+  """Draws the accuracy of each type over the epochs, as `measure` found it."""
   panels = []
   for name in TYPES:
     lines = {}

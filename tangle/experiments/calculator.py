@@ -3,10 +3,11 @@
 Two encoders, two operations and two decoders, for `digits`. `OneGraph` selects
 encoder and operation for each example by multiplexers in one graph;
 `SixGraphs` has a sub-model per network, and each batch chooses a path. Both
-have the same networks, losses and, for the same batches, gradients.
+have the same networks, losses and, for the same batches, gradients. Both take
+lessons as `digits.make_lessons` returns them: (encoder, operation) → `Lesson`.
 """
 
-import collections
+import functools
 
 import numpy as np
 
@@ -49,27 +50,26 @@ class Networks:
       return lambda x: layers[1](layers[0](x))
 
     self.dtype = dtype
-    self.encoders = collections.OrderedDict(
-      (form, network(f"{form}_encoder", units, tf1.tanh)) for form in FORMATS
-    )
-    self.operations = collections.OrderedDict(
-      (name, network(name, units, tf1.tanh)) for name in OPERATIONS
-    )
-    self.decoders = collections.OrderedDict(
-      (form, network(f"{form}_decoder", depth))
+    self.encoders = {
+      form: network(f"{form}_encoder", units, tf1.tanh) for form in FORMATS
+    }
+    self.operations = {
+      name: network(name, units, tf1.tanh) for name in OPERATIONS
+    }
+    self.decoders = {
+      form: network(f"{form}_decoder", depth)
       for form, depth in digits_lib.DEPTHS.items()
-    )
+    }
 
   def losses(self, form, logits, targets):
-    """Returns the loss of each example.
+    """Returns the loss of each example, the mean over the bits in binary.
 
     Args:
       form: the decoder's format.
-      logits: `[B, D]`.
-      targets: `[B, D]`, of 0 and 1.
+      logits, targets: `[B, D]`; targets are 0 and 1.
 
     Returns:
-      `[B]`: the mean cross entropy of the bits, or that of the digit.
+      `[B]` cross entropies.
     """
     if form == "decimal":
       return tf1.nn.softmax_cross_entropy_with_logits_v2(
@@ -113,7 +113,7 @@ class OneGraph:
     code = multiplexer(self._encoder_ph, self._inputs, encoders)
     result = multiplexer(self._operation_ph, code, networks.operations)
     self._targets, self._weights, self._logits = {}, {}, {}
-    self.code, self.losses = result, collections.OrderedDict()
+    self.code, self.losses = result, {}
     for form, decoder in networks.decoders.items():
       depth = digits_lib.DEPTHS[form]
       self._targets[form] = tf1.placeholder(floats, [None, depth])
@@ -124,22 +124,11 @@ class OneGraph:
     self.loss = tf1.add_n(list(self.losses.values()))
 
   def minimize(self, optimizer):
-    """Adds the op that trains.
-
-    Args:
-      optimizer: a `tf.compat.v1.train.Optimizer`.
-    """
+    """Adds the op that trains, with a `tf.compat.v1.train.Optimizer`."""
     self._update_op = optimizer.minimize(self.loss)
 
   def feeds(self, lessons):
-    """Returns the feed dict of all lessons, concatenated to one batch.
-
-    Args:
-      lessons: a dict from (encoder, operation) to `digits.Lesson`.
-
-    Returns:
-      A feed dict.
-    """
+    """Returns the feed dict of all lessons, concatenated to one batch."""
     found = list(lessons.values())
     counts = [len(lesson.results) for lesson in found]
 
@@ -161,28 +150,12 @@ class OneGraph:
     return feed_dict
 
   def step(self, sess, lessons):
-    """Trains on all lessons at once.
-
-    Args:
-      sess: a session.
-      lessons: as for `feeds`.
-
-    Returns:
-      The loss, a float.
-    """
+    """Trains on all lessons at once; returns the loss, a float."""
     loss, _ = sess.run([self.loss, self._update_op], self.feeds(lessons))
     return float(loss)
 
   def answer(self, sess, lessons):
-    """Runs all paths.
-
-    Args:
-      sess: a session.
-      lessons: as for `feeds`.
-
-    Returns:
-      A dict from `digits.Path` to logits `[10, D]`.
-    """
+    """Runs all paths; returns `digits.Path` → logits `[10, D]`."""
     feed_dict = self.feeds(lessons)
     found = sess.run(self._logits, feed_dict)
     return {
@@ -201,77 +174,53 @@ class SixGraphs:
   """
 
   def __init__(self, networks):
-    """Adds the sub-models, in the default graph.
-
-    Args:
-      networks: the `Networks`.
-    """
+    """Adds the sub-models of a `Networks`, in the default graph."""
     self._networks = networks
     self.pipeline = pipeline_lib.Pipeline("calculator")
     for form in FORMATS:
-      self.pipeline.add(f"{form}_encoder", self._encoder(form))
+      build = functools.partial(self._build_encoder, form)
+      self.pipeline.add(f"{form}_encoder", build)
     codes = [f"{form}_encoder.code" for form in FORMATS]
     for name in OPERATIONS:
-      self.pipeline.add(name, self._operation(name), reads={"code": codes})
+      build = functools.partial(self._build_operation, name)
+      self.pipeline.add(name, build, reads={"code": codes})
     results = [f"{name}.result" for name in OPERATIONS]
     for form in FORMATS:
-      self.pipeline.add(
-        f"{form}_decoder", self._decoder(form), reads={"result": results}
-      )
+      build = functools.partial(self._build_decoder, form)
+      self.pipeline.add(f"{form}_decoder", build, reads={"result": results})
 
-  def _encoder(self, form):
-    def build(bucket, reads):
-      del bucket, reads
-      shape = [None, digits_lib.DEPTHS[form]]
-      digits_ph = tf1.placeholder(self._networks.dtype, shape, "digits_ph")
-      code = self._networks.encoders[form](digits_ph)
-      return pieces.Piece(feeds={"digits": digits_ph}, outputs={"code": code})
+  def _build_encoder(self, form, bucket, reads):
+    del bucket, reads
+    shape = [None, digits_lib.DEPTHS[form]]
+    digits_ph = tf1.placeholder(self._networks.dtype, shape, "digits_ph")
+    code = self._networks.encoders[form](digits_ph)
+    return pieces.Piece(feeds={"digits": digits_ph}, outputs={"code": code})
 
-    return build
+  def _build_operation(self, name, bucket, reads):
+    del bucket
+    result = self._networks.operations[name](reads["code"])
+    return pieces.Piece(feeds={}, outputs={"result": result})
 
-  def _operation(self, name):
-    def build(bucket, reads):
-      del bucket
-      result = self._networks.operations[name](reads["code"])
-      return pieces.Piece(feeds={}, outputs={"result": result})
-
-    return build
-
-  def _decoder(self, form):
-    def build(bucket, reads):
-      del bucket
-      dtype = self._networks.dtype
-      shape = [None, digits_lib.DEPTHS[form]]
-      targets_ph = tf1.placeholder(dtype, shape, "targets_ph")
-      weights_ph = tf1.placeholder(dtype, [None], "weights_ph")
-      logits = self._networks.decoders[form](reads["result"])
-      losses = self._networks.losses(form, logits, targets_ph)
-      return pieces.Piece(
-        feeds={"targets": targets_ph, "weights": weights_ph},
-        outputs={"logits": logits},
-        loss=tf1.reduce_mean(losses * weights_ph),
-      )
-
-    return build
+  def _build_decoder(self, form, bucket, reads):
+    del bucket
+    dtype = self._networks.dtype
+    shape = [None, digits_lib.DEPTHS[form]]
+    targets_ph = tf1.placeholder(dtype, shape, "targets_ph")
+    weights_ph = tf1.placeholder(dtype, [None], "weights_ph")
+    logits = self._networks.decoders[form](reads["result"])
+    losses = self._networks.losses(form, logits, targets_ph)
+    return pieces.Piece(
+      feeds={"targets": targets_ph, "weights": weights_ph},
+      outputs={"logits": logits},
+      loss=tf1.reduce_mean(losses * weights_ph),
+    )
 
   def minimize(self, optimizer):
-    """Builds the backward passes and the update.
-
-    Args:
-      optimizer: a `tf.compat.v1.train.Optimizer`.
-    """
+    """Builds the backward passes and the update, with an optimizer."""
     self._trainer = self.pipeline.minimize(optimizer)
 
   def step(self, sess, lessons):
-    """Trains on each lesson in turn, a step for each.
-
-    Args:
-      sess: a session.
-      lessons: a dict from (encoder, operation) to `digits.Lesson`.
-
-    Returns:
-      The mean loss, a float.
-    """
+    """Trains on each lesson in turn; returns the mean loss, a float."""
     losses = [
       self._trainer.step(sess, self.batch(encoder, operation, lesson)).loss
       for (encoder, operation), lesson in lessons.items()
@@ -279,16 +228,7 @@ class SixGraphs:
     return float(np.mean(losses))
 
   def batch(self, encoder, operation, lesson):
-    """Returns the batch of a lesson: its sub-models and their feeds.
-
-    Args:
-      encoder: format of the encoder.
-      operation: the operation.
-      lesson: a `digits.Lesson`.
-
-    Returns:
-      A dict from sub-model to feeds.
-    """
+    """Returns the batch of a `digits.Lesson`: sub-model → feeds."""
     found = {f"{encoder}_encoder": {"digits": lesson.inputs[encoder]}}
     found[operation] = {}
     for form in FORMATS:
@@ -299,15 +239,7 @@ class SixGraphs:
     return found
 
   def answer(self, sess, lessons):
-    """Runs all paths, each on its own.
-
-    Args:
-      sess: a session.
-      lessons: as for `step`.
-
-    Returns:
-      A dict from `digits.Path` to logits `[10, D]`.
-    """
+    """Runs each path on its own; returns `digits.Path` → logits `[10, D]`."""
     found = {}
     for (encoder, operation), lesson in lessons.items():
       for form in FORMATS:

@@ -83,7 +83,7 @@ def evaluation_words(split, pronunciations):
   Raises:
     DataError: if a word has no pronunciations.
   """
-  words = list(collections.OrderedDict(split))
+  words = list(dict(split))
   missing = [word for word in words if not pronunciations.get(word)]
   if missing:
     raise errors.DataError(
@@ -95,18 +95,10 @@ def evaluation_words(split, pronunciations):
 
 
 def spanning_words(data):
-  """Returns the words that have entries in more than one split.
-
-  Args:
-    data: a `Data`.
-
-  Returns:
-    A dict from such a word to the tuple of its splits' names, in file order of
-    the words.
-  """
+  """Returns word → names of its splits, for words with entries in several."""
   places = {word: [] for word in data.pronunciations}
   for name in ("train", "validation", "test"):
-    for word in collections.OrderedDict(getattr(data, name)):
+    for word in dict(getattr(data, name)):
       places[word].append(name)
   return {word: tuple(names) for word, names in places.items() if names[1:]}
 

@@ -64,16 +64,7 @@ def define(*functions, **defaults):
 
 
 def define_in(flag_values, functions, defaults):
-  """Defines flags as `define` does, in another place.
-
-  Args:
-    flag_values: an `absl.flags.FlagValues`.
-    functions: as for `define`.
-    defaults: as for `define`, a dict.
-
-  Raises:
-    ArgumentError: as `define`.
-  """
+  """Defines flags as `define` does, in an `absl.flags.FlagValues`."""
   known = set()
   for function in map(_load, functions):
     texts = describe(function)
@@ -220,7 +211,9 @@ def _end(script, main, is_quiet):
   except errors.TangleError as error:
     sys.exit(f"{script}: {error}")
   except OSError as error:
-    sys.exit(f"{script}: {_explain(error)}")
+    if error.filename is not None:
+      error = files.explain(error.filename, error, "opened")
+    sys.exit(f"{script}: {error}")
   except (MemoryError, tf1.errors.ResourceExhaustedError) as error:
     reason = errors.summarize(error) or "free some, or use smaller sizes"
     sys.exit(f"{script}: out of memory: {reason}")
@@ -234,22 +227,8 @@ def _end(script, main, is_quiet):
       sys.exit(128 + signal.Signals[figures["signal"]])
 
 
-def _explain(error):
-  """Returns the text of an OSError, with the remedy if it names a file."""
-  if error.filename is None:
-    return error
-  return files.explain(error.filename, error, "opened")
-
-
 def settings(function):
-  """Returns the arguments of a function that can become flags.
-
-  Args:
-    function: a function, or its dotted name.
-
-  Returns:
-    A dict from name to `inspect.Parameter`, in order.
-  """
+  """Returns name → `inspect.Parameter` of arguments that can become flags."""
   found = inspect.signature(_load(function)).parameters
   return {
     name: parameter
@@ -260,14 +239,7 @@ def settings(function):
 
 
 def describe(function):
-  """Returns the description of each argument in a docstring.
-
-  Args:
-    function: a function with a Google-style docstring.
-
-  Returns:
-    A dict from name to its description in one line.
-  """
+  """Returns argument → its description in the docstring, as one line."""
   texts, name, inside = {}, None, False
   for line in inspect.getdoc(_inner(function)).split("\n"):
     if not line.startswith(" "):

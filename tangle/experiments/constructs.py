@@ -4,20 +4,25 @@ Each is a function of an input `[3, 4]` and a weight `[4, 4]` of the input's
 dtype, and returns a tensor. `control_flow` tries every store on each of them.
 """
 
-import collections
+import functools
+from typing import Any, Callable, NamedTuple
 
 from tangle import compat
 from tangle.compat import tf1
 
 STEPS = 3
 
-Construct = collections.namedtuple("Construct", ["build", "draws"])
-Construct.__doc__ = """A network to cut.
 
-Attributes:
-  build: a function of input and weight.
-  draws: whether it draws random numbers.
-"""
+class Construct(NamedTuple):
+  """A network to cut.
+
+  Attributes:
+    build: a function of input and weight.
+    draws: whether it draws random numbers.
+  """
+
+  build: Callable[[Any, Any], Any]
+  draws: bool = False
 
 
 class Cell:
@@ -30,28 +35,11 @@ class Cell:
     self._weight = weight
 
   def zero_state(self, batch_size, dtype):
-    """Returns zeros `[B, 4]`.
-
-    Args:
-      batch_size: B, an int or a scalar.
-      dtype: their dtype.
-
-    Returns:
-      A tensor.
-    """
+    """Returns zeros `[B, 4]`."""
     return tf1.zeros([batch_size, 4], dtype)
 
   def __call__(self, inputs, state, scope=None):
-    """Returns outputs and new state, both `[B, 4]`.
-
-    Args:
-      inputs: `[B, 4]`.
-      state: `[B, 4]`.
-      scope: not used.
-
-    Returns:
-      A pair.
-    """
+    """Returns outputs and new state, both `[B, 4]`, from such tensors."""
     new = tf1.tanh(tf1.matmul(inputs + state, self._weight))
     return new, new
 
@@ -191,21 +179,18 @@ def _while_in_while(x, w):
   return _loop(x, w, lambda y, w: 0.5 * _loop(y, w))
 
 
-def _dropout_in_while(x, w):
-  def body(y, w):
-    noise = tf1.random_uniform([3, 4], dtype=y.dtype, seed=3)
-    return _dense(tf1.where(noise > 0.5, 2 * y, tf1.zeros_like(y)), w)
+def _dropout(y, w):
+  noise = tf1.random_uniform([3, 4], dtype=y.dtype, seed=3)
+  return _dense(tf1.where(noise > 0.5, 2 * y, tf1.zeros_like(y)), w)
 
+
+def _dropout_in_while(x, w):
   # One iteration at a time, so that each run draws in the same order.
-  return _loop(x, w, body, parallel_iterations=1)
+  return _loop(x, w, _dropout, parallel_iterations=1)
 
 
 def _dropout_in_cond(x, w):
-  def drop():
-    noise = tf1.random_uniform([3, 4], dtype=x.dtype, seed=3)
-    return _dense(tf1.where(noise > 0.5, 2 * x, tf1.zeros_like(x)), w)
-
-  return tf1.cond(_positive(x), drop, lambda: 2 * x)
+  return tf1.cond(_positive(x), lambda: _dropout(x, w), lambda: 2 * x)
 
 
 def _function(x, w):
@@ -240,38 +225,33 @@ def _custom_gradient_in_while(x, w):
   return _loop(x, w, lambda y, w: _dense(double(y), w))
 
 
-ALL = collections.OrderedDict(
-  (name, Construct(build, draws))
-  for name, build, draws in [
-    ("while_loop", _loop, False),
-    ("while_loop, steps by value", _while_until, False),
-    (
-      "while_loop, swap_memory",
-      lambda x, w: _loop(x, w, swap_memory=True),
-      False,
-    ),
-    ("while_loop, rows of a variable", _gather_loop, False),
-    ("while_loop, tensor array", _tensor_array, False),
-    ("scan", _scan, False),
-    ("foldl", _fold, False),
-    ("map_fn", _map, False),
-    ("dynamic_rnn", _dynamic_rnn, False),
-    ("bidirectional_dynamic_rnn", _bidirectional_rnn, False),
-    ("raw_rnn", _raw_rnn, False),
-    ("cond", _cond, False),
-    ("case", _case, False),
-    ("switch_case", _switch_case, False),
-    ("cond in while_loop", _cond_in_while, False),
-    ("while_loop in cond", _while_in_cond, False),
-    ("while_loop in while_loop", _while_in_while, False),
-    ("dropout in while_loop", _dropout_in_while, True),
-    ("dropout in cond", _dropout_in_cond, True),
-    ("custom gradient in while_loop", _custom_gradient_in_while, False),
-    ("tf.function", _function, False),
-    ("tf.function in while_loop", _function_in_while, False),
-    ("while_loop in tf.function", _loop_in_function, False),
-    ("cond in tf.function", _cond_in_function, False),
-    ("Defun", _defun, False),
-  ]
-)
+ALL = {
+  "while_loop": Construct(_loop),
+  "while_loop, steps by value": Construct(_while_until),
+  "while_loop, swap_memory": Construct(
+    functools.partial(_loop, swap_memory=True)
+  ),
+  "while_loop, rows of a variable": Construct(_gather_loop),
+  "while_loop, tensor array": Construct(_tensor_array),
+  "scan": Construct(_scan),
+  "foldl": Construct(_fold),
+  "map_fn": Construct(_map),
+  "dynamic_rnn": Construct(_dynamic_rnn),
+  "bidirectional_dynamic_rnn": Construct(_bidirectional_rnn),
+  "raw_rnn": Construct(_raw_rnn),
+  "cond": Construct(_cond),
+  "case": Construct(_case),
+  "switch_case": Construct(_switch_case),
+  "cond in while_loop": Construct(_cond_in_while),
+  "while_loop in cond": Construct(_while_in_cond),
+  "while_loop in while_loop": Construct(_while_in_while),
+  "dropout in while_loop": Construct(_dropout_in_while, True),
+  "dropout in cond": Construct(_dropout_in_cond, True),
+  "custom gradient in while_loop": Construct(_custom_gradient_in_while),
+  "tf.function": Construct(_function),
+  "tf.function in while_loop": Construct(_function_in_while),
+  "while_loop in tf.function": Construct(_loop_in_function),
+  "cond in tf.function": Construct(_cond_in_function),
+  "Defun": Construct(_defun),
+}
 """Name → `Construct`."""

@@ -11,15 +11,13 @@ import numpy as np
 from tangle import errors
 
 FORMATS = ("binary", "decimal")
-DEPTHS = collections.OrderedDict([("binary", 4), ("decimal", 10)])
+DEPTHS = {"binary": 4, "decimal": 10}
 """How many numbers a digit has in each format."""
 
-OPERATIONS = collections.OrderedDict(
-  [
-    ("plus1", lambda digits: (digits + 1) % 10),
-    ("times2", lambda digits: (digits * 2) % 10),
-  ]
-)
+OPERATIONS = {
+  "plus1": lambda digits: (digits + 1) % 10,
+  "times2": lambda digits: (digits * 2) % 10,
+}
 
 
 class Path(collections.namedtuple("Path", ["encoder", "operation", "decoder"])):
@@ -41,15 +39,7 @@ PATHS = tuple(
 
 
 def write(digits, form):
-  """Writes digits in a format.
-
-  Args:
-    digits: `[B]` ints from 0 to 9.
-    form: `"binary"` or `"decimal"`.
-
-  Returns:
-    `[B, 4]` or `[B, 10]` float32 of 0 and 1.
-  """
+  """Writes digits in a format: `[B, 4]` or `[B, 10]` float32 of 0 and 1."""
   digits = np.asarray(digits)
   if form == "decimal":
     return np.eye(10, dtype=np.float32)[digits]
@@ -74,17 +64,7 @@ def read(logits, form):
 
 
 def parse_path(text):
-  """Reads a path such as `"binary/plus1/decimal"`.
-
-  Args:
-    text: the text, or a `Path`.
-
-  Returns:
-    A `Path`.
-
-  Raises:
-    ArgumentError: if there is no path of this name.
-  """
+  """Returns the `Path` of a text such as `"binary/plus1/decimal"`."""
   for path in PATHS:
     if str(path) == str(text):
       return path
@@ -104,12 +84,12 @@ def make_lessons(held_out=None):
   Returns:
     A dict from a pair (encoder, operation) to a `Lesson` of all ten digits.
   """
-  hidden = {}
-  for path, digits in (held_out or {}).items():
-    path = parse_path(path)
-    hidden[path] = list(range(10)) if digits is None else list(digits)
-  lessons = collections.OrderedDict()
   digits = np.arange(10)
+  hidden = {
+    parse_path(path): digits if those is None else list(those)
+    for path, those in (held_out or {}).items()
+  }
+  lessons = {}
   for encoder in FORMATS:
     for operation, compute in OPERATIONS.items():
       results = compute(digits)
@@ -139,17 +119,7 @@ Attributes:
 
 
 def accuracy(logits, path, digits=None):
-  """Returns the accuracy of a path.
-
-  Args:
-    logits: `[10, D]`, its decoder's logits for the digits 0 to 9.
-    path: the `Path`.
-    digits: the digits to count; all by default.
-
-  Returns:
-    A float from 0 to 1.
-  """
-  digits = list(range(10)) if digits is None else list(digits)
-  found = read(logits, path.decoder)[digits]
-  expected = OPERATIONS[path.operation](np.arange(10))[digits]
-  return float(np.mean(found == expected))
+  """Returns the accuracy of a path's logits `[10, D]` on digits, or on all."""
+  expected = OPERATIONS[path.operation](np.arange(10))
+  right = read(logits, path.decoder) == expected
+  return float(np.mean(right if digits is None else right[list(digits)]))

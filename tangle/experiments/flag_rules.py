@@ -108,12 +108,7 @@ def parse(values, argv, check=None, positional=()):
 
 
 def refuse(script, problems):
-  """Prints what is wrong with a command line, and exits with code 2.
-
-  Args:
-    script: the name that the message begins with.
-    problems: a list of lines, as `parse` returns it.
-  """
+  """Prints what is wrong with a command line, as lines; exits with code 2."""
   lines = "\n".join(f"  {line}" for line in problems)
   print(
     f"{script}: wrong arguments. --help lists the flags.\n{lines}",
@@ -151,10 +146,6 @@ def _parse_one(values, name, group):
   return []
 
 
-def _is_enum(flag):
-  return isinstance(flag.parser, flags.EnumParser)
-
-
 def _text(value):
   return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -167,7 +158,8 @@ def _check(values, name, value):
     if os.path.isdir(value):
       yield "is a folder; name a file"
     yield from _check_folder(os.path.dirname(value) or os.curdir)
-  if value is None or value == "" or _is_enum(values[name]):
+  is_enum = isinstance(values[name].parser, flags.EnumParser)
+  if value is None or value == "" or is_enum:
     return
   for part in value if isinstance(value, list) else [value]:
     chosen = isinstance(part, str) and name in CHOICES

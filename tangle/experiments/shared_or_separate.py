@@ -1,6 +1,5 @@
 """Trainings of the calculator: shared or separate networks."""
 
-import collections
 import os
 import time
 from typing import Optional
@@ -20,21 +19,13 @@ class Separate:
   """Eight networks, one per path, that share no weights; all in one graph."""
 
   def __init__(self, units, hidden):
-    """Builds the graph in the default graph.
-
-    Args:
-      units: length of the codes.
-      hidden: number of units in the hidden layers.
-    """
+    """Builds the graph in the default graph; the sizes are as for `train`."""
     self._built, losses = {}, []
     for path in digits_lib.PATHS:
       own = calculator.Networks(units, hidden, scope=f"{'_'.join(path)}_")
-      depths = [
-        digits_lib.DEPTHS[path.encoder],
-        digits_lib.DEPTHS[path.decoder],
-      ]
       inputs_ph, targets_ph = (
-        tf1.placeholder(tf1.float32, [None, depth]) for depth in depths
+        tf1.placeholder(tf1.float32, [None, digits_lib.DEPTHS[form]])
+        for form in (path.encoder, path.decoder)
       )
       weights_ph = tf1.placeholder(tf1.float32, [None])
       code = own.encoders[path.encoder](inputs_ph)
@@ -45,11 +36,7 @@ class Separate:
     self.loss = tf1.add_n(losses)
 
   def minimize(self, optimizer):
-    """Adds the op that trains.
-
-    Args:
-      optimizer: a `tf.compat.v1.train.Optimizer`.
-    """
+    """Adds the op that trains, with a `tf.compat.v1.train.Optimizer`."""
     self._update_op = optimizer.minimize(self.loss)
 
   def _feeds(self, lessons):
@@ -62,40 +49,21 @@ class Separate:
     return feed_dict
 
   def step(self, sess, lessons):
-    """Trains all eight on all lessons.
-
-    Args:
-      sess: a session.
-      lessons: a dict from (encoder, operation) to `digits.Lesson`.
-
-    Returns:
-      The sum of the losses, a float.
-    """
+    """Trains all eight on all lessons; returns the sum of the losses."""
     feed_dict = self._feeds(lessons)
     return float(sess.run([self.loss, self._update_op], feed_dict)[0])
 
   def answer(self, sess, lessons):
-    """Runs all paths.
-
-    Args:
-      sess: a session.
-      lessons: as for `step`.
-
-    Returns:
-      A dict from `digits.Path` to logits `[10, D]`.
-    """
+    """Runs all paths; returns `digits.Path` → logits `[10, D]`."""
     logits = {path: built[3] for path, built in self._built.items()}
     return sess.run(logits, self._feeds(lessons))
 
 
 def make(training, units=32, hidden=64, multiplexer="route"):
-  """Builds one of the trainings in the default graph.
+  """Builds one of `TRAININGS` in the default graph.
 
   Args:
-    training: one of `TRAININGS`.
-    units: length of the codes.
-    hidden: number of units in the hidden layers.
-    multiplexer: route or where, for the one graph.
+    training, units, hidden, multiplexer: as for `train`.
 
   Returns:
     A `calculator.OneGraph`, a `calculator.SixGraphs` or a `Separate`.
@@ -215,7 +183,7 @@ def teach(model, sess, lessons, max_steps, every=20):
 
 
 def _export(model, sess, folder):
-  found = collections.OrderedDict()
+  found = {}
   for path in digits_lib.PATHS:
     found[str(path)] = os.path.join(folder, "_".join(path))
     model.export(sess, path, found[str(path)])
