@@ -33,51 +33,34 @@ flags.DEFINE_string(
 command_line.define(*SOURCES.values())
 
 
-def toy(settings, path, bar):
-  from tangle.experiments import pareto
-
-  figures = pareto.follow(progress=bar.count, **settings)
-  pareto.plot(figures, path)
-  return figures, {k: v for k, v in figures.items() if k != "paths"}
-
-
-def calculator(settings, path, bar):
-  from tangle.experiments import multi_task
-
-  figures = multi_task.compare(progress=bar.count, **settings)
-  multi_task.plot(figures, path)
-  return figures, {k: v for k, v in figures.items() if k != "curves"}
-
-
-def cost(settings, path, bar):
-  from tangle.benchmarks import conflicts
-  from tangle.experiments import plots, tables
-
-  del bar
-  rows = conflicts.compare_methods(**settings)
-  print(tables.format_table(rows, conflicts.COLUMNS), flush=True)
-  title = "time of a step over that of a weighted sum"
-  plots.draw_ratios(rows, "to_weighted", title, path)
-  return rows, rows
-
-
 def check():
   return command_line.find_unused(FLAGS, "experiment", SOURCES)
 
 
 def main():
+  from tangle.benchmarks import conflicts
+  from tangle.experiments import multi_task, pareto, plots, tables
   from tangle.training import progress, runs
 
   name = FLAGS.experiment
-  experiment = {"toy": toy, "calculator": calculator, "cost": cost}[name]
   out_dir = FLAGS.out_dir or f"out/gradients_{name}"
+  path = os.path.join(out_dir, f"{name}.png")
   settings = command_line.take(SOURCES[name], FLAGS)
   run = runs.repeatable(out_dir, {f"gradients_{name}": settings})
   with run as writer, progress.Bar(unit="training") as bar:
-    path = os.path.join(out_dir, f"{name}.png")
-    figures, short = experiment(settings, path, bar)
+    if name == "toy":
+      figures = pareto.follow(progress=bar.count, **settings)
+      pareto.plot(figures, path)
+    elif name == "calculator":
+      figures = multi_task.compare(progress=bar.count, **settings)
+      multi_task.plot(figures, path)
+    else:
+      figures = conflicts.compare_methods(**settings)
+      print(tables.format_table(figures, conflicts.COLUMNS), flush=True)
+      title = "time of a step over that of a weighted sum"
+      plots.draw_ratios(figures, "to_weighted", title, path)
     writer.write(**figures)
-  return short
+  return {k: v for k, v in figures.items() if k not in ("paths", "curves")}
 
 
 if __name__ == "__main__":
