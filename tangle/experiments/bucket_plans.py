@@ -29,8 +29,7 @@ def choose_buckets(
     kind: `"independent"` or `"joint"`.
     written: pairs, source buckets and target buckets, as `parse_buckets` takes
       them, or `None`s.
-    count: as for `make_buckets`.
-    strict: whether a length must be less than its bucket.
+    count, strict: as for `make_buckets`.
     longest: as for `make_buckets`; ints or texts.
     held_out: further directions, whose encoders and decoders others use.
 
@@ -38,8 +37,7 @@ def choose_buckets(
     A dict from direction to an `IndependentBuckets` or a `JointBuckets`.
 
   Raises:
-    ArgumentError: as the other functions of this module.
-    DataError: as `make_buckets`.
+    ArgumentError, DataError: as the other functions of this module.
   """
   check_kind(kind, [*counts, *held_out])
   if any(written):
@@ -73,20 +71,17 @@ def make_buckets(
   """Plans the buckets with the least padding.
 
   Args:
-    counts: direction → what `planner.count_lengths` returns for it.
-    kind: `"independent"` or `"joint"`.
+    counts, kind, held_out: as for `choose_buckets`.
     count: how many buckets each encoder and decoder gets, or how many pairs.
     strict: whether a length must be less than its bucket.
     longest: the longest source and target, with EOS, to plan for.
     longest_source: the last source bucket holds sources of this length too.
-    held_out: as for `choose_buckets`.
 
   Returns:
     A dict from direction to an `IndependentBuckets` or a `JointBuckets`.
 
   Raises:
-    ArgumentError: if `kind` is neither, or joint for several directions or
-      sources.
+    ArgumentError: as `check_kind`.
     DataError: if no example can be used.
   """
   check_kind(kind, counts)
@@ -137,11 +132,10 @@ def parse_buckets(
   """Makes buckets from what a user has specified.
 
   Args:
-    kind: `"independent"` or `"joint"`.
+    kind, strict: as for `make_buckets`.
     pairs: texts such as `"5:10"`, or pairs of ints; for joint buckets.
-    source_buckets: lengths, ints or texts; for independent ones.
-    target_buckets: the same.
-    strict: whether a length must be less than its bucket.
+    source_buckets, target_buckets: lengths, ints or texts; for independent
+      ones.
     sources: how many sources have the source buckets.
 
   Returns:
@@ -178,14 +172,7 @@ def parse_buckets(
 
 
 def describe(buckets):
-  """Returns buckets as JSON-compatible values, for `restore`.
-
-  Args:
-    buckets: an `IndependentBuckets` or a `JointBuckets`.
-
-  Returns:
-    A dict: the arguments of `restore`.
-  """
+  """Returns buckets as a dict of JSON values, the arguments of `restore`."""
   joint = isinstance(buckets, bucketing.JointBuckets)
   return {
     "kind": "joint" if joint else "independent",
@@ -195,19 +182,7 @@ def describe(buckets):
 
 
 def restore(kind, lengths, strict):
-  """Makes the buckets that `describe` has described.
-
-  Args:
-    kind: `"independent"` or `"joint"`.
-    lengths: of the buckets: of each side, or pairs.
-    strict: whether a length must be less than its bucket.
-
-  Returns:
-    An `IndependentBuckets` or a `JointBuckets`.
-
-  Raises:
-    ArgumentError: if they are not buckets.
-  """
+  """Makes the buckets that `describe` has described, or raises."""
   check_kind(kind)
   if kind == "joint":
     return bucketing.JointBuckets(lengths, strict)

@@ -27,15 +27,7 @@ def make_codebook(pixels, count, rng, rounds=10):
 
 
 def find_tokens(pixels, codebook):
-  """Returns the index of the nearest codebook image of each image.
-
-  Args:
-    pixels: `[B, 64]` images.
-    codebook: `[V, 64]`.
-
-  Returns:
-    `[B]` int32 in `[0, V)`.
-  """
+  """Returns `[B]` int32: which image of a codebook is nearest to each image."""
   products = pixels @ codebook.T
   distances = np.square(codebook).sum(1) - 2 * products
   return distances.argmin(1).astype(np.int32)

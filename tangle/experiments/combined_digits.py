@@ -34,14 +34,7 @@ HALF = 32
 
 
 def make_halves(pixels):
-  """Splits images into left and right.
-
-  Args:
-    pixels: `[B, 64]`, row by row.
-
-  Returns:
-    Two arrays `[B, 32]`.
-  """
+  """Splits images `[B, 64]`, row by row, into left and right `[B, 32]`."""
   whole = pixels.reshape([-1, 8, 8])
   return [
     np.ascontiguousarray(half).reshape([-1, HALF])
@@ -50,16 +43,7 @@ def make_halves(pixels):
 
 
 def make_encoder(hidden, units, name="encoder"):
-  """Returns a network from pixels to a code of `units`.
-
-  Args:
-    hidden: number of units in its hidden layer.
-    units: length of the code.
-    name: its name.
-
-  Returns:
-    A `combine.Sequential`.
-  """
+  """Returns a network from pixels to a code of `units`, with a hidden layer."""
   return combine.sequential(
     feedforward.Dense(hidden, tf1.nn.relu, name="hidden"),
     feedforward.Dense(units, tf1.nn.relu, name="code"),
@@ -68,15 +52,7 @@ def make_encoder(hidden, units, name="encoder"):
 
 
 def make_guesser(hidden, name="guesser"):
-  """Returns a network from the left half of an image to the right half.
-
-  Args:
-    hidden: number of units in its hidden layer.
-    name: its name.
-
-  Returns:
-    A `combine.Sequential`.
-  """
+  """Returns a network from the left half of an image to the right half."""
   return combine.sequential(
     feedforward.Dense(hidden, tf1.nn.relu, name="hidden"),
     feedforward.Dense(HALF, tf1.sigmoid, name="pixels"),
@@ -85,15 +61,7 @@ def make_guesser(hidden, name="guesser"):
 
 
 def cross_entropy(logits, labels):
-  """Returns the mean cross entropy of classes.
-
-  Args:
-    logits: `[B, V]`.
-    labels: `[B]` ints.
-
-  Returns:
-    A scalar.
-  """
+  """Returns the mean cross entropy of logits `[B, V]` and int labels `[B]`."""
   return tf1.reduce_mean(
     tf1.nn.sparse_softmax_cross_entropy_with_logits(
       labels=labels, logits=logits
@@ -146,16 +114,7 @@ def train(build, arguments, examples, seed, steps, learning_rate, folder):
 
 
 def build_classifier(depth, hidden, units):
-  """Builds a network that classifies the digit, for training.
-
-  Args:
-    depth: pixels of an image.
-    hidden: number of units in the hidden layer.
-    units: length of the code.
-
-  Returns:
-    As `train` takes it. The variables are below `encoder` and `digit`.
-  """
+  """Builds a classifier of the digit for `train`: `encoder` and `digit`."""
   pixels_ph = tf1.placeholder(tf1.float32, [None, depth], "pixels_ph")
   labels_ph = tf1.placeholder(tf1.int32, [None])
   code = make_encoder(hidden, units)(pixels_ph)
@@ -164,14 +123,7 @@ def build_classifier(depth, hidden, units):
 
 
 def build_guesser(hidden):
-  """Builds a network that predicts the right half, for training.
-
-  Args:
-    hidden: number of units in its hidden layer.
-
-  Returns:
-    As `train` takes it. The variables are below `guesser`.
-  """
+  """Builds a `guesser` of the right half from the left, for `train`."""
   left_ph = tf1.placeholder(tf1.float32, [None, HALF])
   right_ph = tf1.placeholder(tf1.float32, [None, HALF])
   guess = make_guesser(hidden)(left_ph)
@@ -194,10 +146,7 @@ class Combination:
     Args:
       pattern: one of `PATTERNS`.
       pieces: name of a pre-trained network → `Trained`.
-      hidden: number of units in hidden layers.
-      units: length of codes.
-      learning_rate: of Adam, for the last network.
-      steps: steps of each training.
+      hidden, units, learning_rate, steps: as for `combining.measure`.
     """
     self._steps = steps
     builder = getattr(self, f"_build_{pattern}")
@@ -312,7 +261,7 @@ class Combination:
 
     Args:
       sess: a session.
-      pieces: as for the constructor; the checkpoints may be other ones.
+      pieces: as for the constructor, maybe with other checkpoints.
       drawn: name → array, all weights.
 
     Returns:
@@ -326,27 +275,13 @@ class Combination:
     return self.weights.read(sess)
 
   def train(self, sess, mode, images):
-    """Trains on all images at once.
-
-    Args:
-      sess: a session.
-      mode: one of `MODES`.
-      images: `handwriting.Images`.
-    """
+    """Trains in one of `MODES`, on all `handwriting.Images` at once."""
     feed_dict = self._feed(images)
     for _ in range(self._steps):
       sess.run(self._train_ops[mode], feed_dict)
 
   def test(self, sess, images):
-    """Tests on all images at once.
-
-    Args:
-      sess: a session.
-      images: `handwriting.Images`.
-
-    Returns:
-      The accuracy, mean over all heads.
-    """
+    """Returns the accuracy on `handwriting.Images`, the mean over all heads."""
     return float(np.mean(sess.run(self._right, self._feed(images))))
 
   def _feed(self, images):

@@ -260,8 +260,7 @@ def tabulate_elsewhere(python, names=None, variables=VARIABLES[0]):
 
   Args:
     python: the interpreter, which must be able to import tangle.
-    names: as for `tabulate`.
-    variables: as for `tabulate`.
+    names, variables: as for `tabulate`.
 
   Returns:
     The version of TensorFlow there, such as `"1.15"`, and what `tabulate`
@@ -369,14 +368,7 @@ def format_markdown(found, corner="construct"):
 
 
 def count(found):
-  """Counts outcomes.
-
-  Args:
-    found: as for `format_markdown`.
-
-  Returns:
-    A dict: version → outcome → how often.
-  """
+  """Returns version → outcome → how often, for what `format_markdown` takes."""
   return {
     label: {
       outcome: sum(

@@ -27,14 +27,7 @@ PAIR = Direction(("source",), "target")
 
 
 def names_of(directions):
-  """Returns the names of all sides, those of sources first, in order.
-
-  Args:
-    directions: `Direction`s.
-
-  Returns:
-    A list of names, each once.
-  """
+  """Lists the names of all sides, each once, those of sources first."""
   sources = [name for direction in directions for name in direction.sources]
   targets = [direction.target for direction in directions]
   return list(dict.fromkeys(sources + targets))

@@ -8,11 +8,7 @@ from tangle.compat import tf1
 
 
 def summarize():
-  """Returns a line for people to read along with the figures.
-
-  Returns:
-    A string: TensorFlow's version, its kernels, the processor and the load.
-  """
+  """Returns a line for people: TensorFlow, its kernels, processor and load."""
   found = describe()
   kernels = "with oneDNN" if found["onednn"] else "without oneDNN"
   return (

@@ -183,11 +183,7 @@ class Measure:
     return {"curve": self.curve}
 
   def restore(self, state):
-    """Resumes from a state.
-
-    Args:
-      state: what `state` returned.
-    """
+    """Resumes from what `state` returned."""
     self.curve = [dict(record) for record in state["curve"]]
 
 

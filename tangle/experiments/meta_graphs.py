@@ -61,9 +61,7 @@ def list_cut_points(path, inputs, outputs):
   """Lists where the graph of a `.meta` file can be cut.
 
   Args:
-    path: the file.
-    inputs: names of the tensors where the graph begins.
-    outputs: names of the tensors from which gradients come, such as the loss.
+    path, inputs, outputs: as for `report`; an output may also be the loss.
 
   Returns:
     A `CutPoints`, as `tangle.cut_points` gives it.
@@ -186,14 +184,7 @@ def _describe_residuals(graph, imported, cut, unknown):
 
 
 def format_survey(found):
-  """Formats a survey as text.
-
-  Args:
-    found: what `survey` returned.
-
-  Returns:
-    A string of several lines.
-  """
+  """Formats what `survey` returned, as text of several lines."""
   lines = [f"{found['ops']:,} ops"] + _format_repairs(found)
   for part in ("placeholders", "ends", "variables"):
     for name, kind in found[part].items():
@@ -202,15 +193,7 @@ def format_survey(found):
 
 
 def format_report(found, limit=20):
-  """Formats a report as text.
-
-  Args:
-    found: what `report` returned.
-    limit: how many residuals to list, the largest first; 0 for all.
-
-  Returns:
-    A string of several lines.
-  """
+  """Formats what `report` returned, with the largest residuals; 0 for all."""
   lines = [
     f"{found['path']}: {found['ops']:,} ops, of which {found['forward_ops']:,} "
     f"between inputs and outputs"

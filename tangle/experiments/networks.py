@@ -30,11 +30,7 @@ def sub_models(directions):
 
 
 def is_plain(directions):
-  """Returns whether there is a single direction, from one source.
-
-  Args:
-    directions: `Direction`s.
-  """
+  """Returns whether there is a single direction, from one source."""
   return len(directions) == 1 and all(len(d.sources) == 1 for d in directions)
 
 
@@ -44,9 +40,7 @@ def make_attention(vocabularies, directions, units, layers, embedding_dim):
   Args:
     vocabularies: name of a side → `Vocabulary`.
     directions: all `Direction`s.
-    units: number of units in each recurrent layer.
-    layers: number of recurrent layers of encoder and decoder each.
-    embedding_dim: length of an embedding vector.
+    units, layers, embedding_dim: as for `Translator`.
 
   Returns:
     Two dicts: from source to what has its encoder, and from target to its
@@ -103,19 +97,13 @@ def make_legacy(
   Args:
     vocabularies: name of a side → `Vocabulary`.
     direction: the `Direction`, from one source.
-    units: number of units in each recurrent layer.
-    layers: number of recurrent layers of encoder and decoder each.
-    embedding_dim: length of an embedding vector.
-    cell: gru or lstm.
-    heads: attention heads.
-    num_sampled: classes that the sampled softmax draws; `None` for the full
-      softmax.
+    units, layers, embedding_dim, cell, heads, num_sampled: as for `Translator`.
 
   Returns:
     As `make_attention`; both have the `legacy.parts.AttentionModel`.
 
   Raises:
-    ArgumentError: if `cell` is neither.
+    ArgumentError: if `cell` is neither gru nor lstm.
   """
   sizes = [len(vocabularies[name]) for name in direction.sides]
   makers = {"gru": cells.GRUCell, "lstm": cells.BasicLSTMCell}

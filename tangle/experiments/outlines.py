@@ -131,12 +131,5 @@ def read(name):
 
 
 def describe(name):
-  """Returns the docstring of a module, read without importing it.
-
-  Args:
-    name: its dotted name.
-
-  Returns:
-    A string.
-  """
+  """Returns the docstring of a module of this name, without importing it."""
   return ast.get_docstring(ast.parse(_path(name).read_text(encoding="utf-8")))

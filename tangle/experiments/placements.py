@@ -24,16 +24,18 @@ def devices(cluster, placement, sub_models=("encoder", "decoder", "search")):
 
   Args:
     cluster: the address of a task, or `None`.
-    placement: as `parse` takes it, or `None`.
-    sub_models: as `parse` takes them.
+    placement: texts such as `["encoder=0", "decoder=1"]`, or `None`.
+    sub_models: names of the existing sub-models.
 
   Returns:
     A dict from sub-model to device.
 
   Raises:
-    ArgumentError: as `parse` and `check_cluster`, or if there is a placement
-      without a cluster.
-    TrainingError: as `check_cluster`.
+    ArgumentError: if a text is malformed, a name is unknown or given twice, the
+      address is malformed, or there is a placement without a cluster or on a
+      task that it has not.
+    TrainingError: if no server listens at the address, or a task does not
+      answer.
   """
   tasks = parse(placement or (), sub_models)
   if tasks and not cluster:
@@ -129,14 +131,7 @@ def check_cluster(target, tasks):
 
 
 def session_config(config=None):
-  """Returns the configuration of a session on a cluster.
-
-  Args:
-    config: a `tf.compat.v1.ConfigProto` to copy; it is not changed.
-
-  Returns:
-    A `tf.compat.v1.ConfigProto` with a time limit for each run.
-  """
+  """Returns a copy of a `ConfigProto`, or a new one, with a limit per run."""
   found = tf1.ConfigProto()
   if config is not None:
     found.CopyFrom(config)

@@ -26,14 +26,7 @@ _WAIT_S = 2.0
 
 
 def is_note(line):
-  """Whether TensorFlow logs a line though nothing is wrong.
-
-  Args:
-    line: a string.
-
-  Returns:
-    A bool: true for information and warnings, and for the lack of a GPU.
-  """
+  """Whether TensorFlow logs a line though nothing is wrong, or for no GPU."""
   return bool(_NOTE.match(line) or _HARMLESS.search(line))
 
 
@@ -98,13 +91,7 @@ def _pass_on(reader):
 
 @contextlib.contextmanager
 def importing():
-  """A context in which TensorFlow is imported, without warnings of numpy.
-
-  1.15 gets them from a numpy that is newer than it.
-
-  Yields:
-    Nothing.
-  """
+  """A context in which TensorFlow is imported, without warnings of numpy."""
   with warnings.catch_warnings():
     if not sys.warnoptions:
       warnings.simplefilter("ignore", FutureWarning)
@@ -112,12 +99,5 @@ def importing():
 
 
 def is_worth_telling(record):
-  """Whether a log record of TensorFlow's Python code is for users of a script.
-
-  Args:
-    record: a `logging.LogRecord`.
-
-  Returns:
-    A bool: false if it says that a function is deprecated.
-  """
+  """Whether a `LogRecord` of TensorFlow tells of more than deprecation."""
   return record.filename != "deprecation.py"

@@ -25,12 +25,7 @@ class Report:
     self._bar = None
 
   def count(self, done, total):
-    """Moves the progress bar.
-
-    Args:
-      done: how many processes have ended.
-      total: how many there are in all.
-    """
+    """Moves the progress bar to `done` of `total` processes."""
     if self._bar is None:
       self._bar = progress.Bar(unit="process")
     self._bar.count(done, total)
@@ -40,11 +35,7 @@ class Report:
     self._records.write(**figures)
 
   def say(self, text):
-    """Prints text.
-
-    Args:
-      text: what to print.
-    """
+    """Prints text."""
     print(text, flush=True)
 
   def show(self, rows, columns, key="candidate", **labels):
@@ -64,12 +55,7 @@ class Report:
       self._records.write(**dict(labels, **{key: name}), **row)
 
   def save(self, name, text):
-    """Writes a file.
-
-    Args:
-      name: of the file.
-      text: its text.
-    """
+    """Writes text to a file of this name in the folder."""
     files.write_text(os.path.join(self._folder, name), text.encode("utf-8"))
 
   def draw(self, name, plot, *arguments):
@@ -92,9 +78,7 @@ class Report:
 
     Args:
       name: of the file, without its ending.
-      rows: name → figures.
-      column: the ratio, such as `"to_joint"`.
-      title: what it is a ratio of.
+      rows, column, title: as for `plots.draw_ratios`.
 
     Returns:
       The path, None if there are no ratios.

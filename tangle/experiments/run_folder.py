@@ -124,14 +124,7 @@ def decoder(run_dir, direction: Optional[str] = None, **search):
 
 
 def read_buckets(settings):
-  """Makes the buckets of a run.
-
-  Args:
-    settings: what `load` returned.
-
-  Returns:
-    A dict from `Direction` to an `IndependentBuckets` or a `JointBuckets`.
-  """
+  """Returns `Direction` → buckets, for the settings that `load` returned."""
   found = {}
   for described in settings["buckets"].values():
     rest = dict(described)

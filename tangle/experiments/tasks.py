@@ -73,24 +73,15 @@ class Task(NamedTuple):
     return list(self.encoded["train"])
 
   def vocabularies_of(self, direction):
-    """Returns the vocabularies of a direction, a list; the target's is last.
-
-    Args:
-      direction: a `Direction`.
-    """
+    """Lists the vocabularies of a `Direction`, that of its target last."""
     return [self.vocabularies[name] for name in direction.sides]
 
   def batches(self, split, direction, size, seed=0):
-    """Returns the batches of a split for a direction.
+    """Returns the `PairBatches` of a split.
 
     Args:
-      split: name of the split.
-      direction: a `Direction`.
-      size: the batch size, as of `batches.PairBatches`.
-      seed: of the order.
-
-    Returns:
-      A `PairBatches`.
+      split, direction: keys of `encoded`.
+      size, seed: of the batches, as for `batches.PairBatches`.
     """
     return batches.PairBatches(
       self.encoded[split][direction].examples,
@@ -104,14 +95,13 @@ class Task(NamedTuple):
     """Compares predictions with the references of a split.
 
     Args:
-      split: name of the split.
-      predictions: a sequence of symbols for each of its sources.
-      direction: a `Direction`.
+      split, direction: keys of `evaluations`.
+      predictions: a sequence of symbols for each source.
 
     Returns:
-      A dict. If the metric is `"error_rates"`: `per` and `wer`, the phoneme and
-      word error rates as fractions, and `words`, the number of words. If it is
-      `"bleu"`: `bleu`, from 0 to 100.
+      A dict. With `"error_rates"`: `per` and `wer`, the phoneme and word error
+      rates as fractions, and `words`, their number. With `"bleu"`: `bleu`, from
+      0 to 100.
     """
     references = self.evaluations[split][direction].references
     if self.metric == "error_rates":
@@ -356,17 +346,12 @@ def self_test():
 
 
 def make_decoder(convert, vocabularies, buckets, batch_size, **settings):
-  """Makes a decoder of lines for a direction.
+  """Returns a `decoding.LineDecoder` for a direction.
 
   Args:
-    convert: as for `decoding.LineDecoder`.
+    convert, batch_size, **settings: as for `LineDecoder`.
     vocabularies: those of the sources, and of the target.
     buckets: an `IndependentBuckets` or a `JointBuckets`.
-    batch_size: lines per batch.
-    **settings: the other settings of the `LineDecoder`.
-
-  Returns:
-    A `decoding.LineDecoder`.
   """
   *sources, target = vocabularies
   sources = sources if len(sources) > 1 else sources[0]

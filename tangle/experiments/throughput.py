@@ -28,14 +28,7 @@ def count_words(batch):
 
 
 def count_examples(batch):
-  """Counts the examples of a batch.
-
-  Args:
-    batch: as in `count_words`.
-
-  Returns:
-    An int.
-  """
+  """Returns how many examples a batch has, which is as in `count_words`."""
   return len(_decoder(batch)["inputs"])
 
 
@@ -64,15 +57,7 @@ class ThroughputMeter:
     self._seconds, self._examples, self._words = 0.0, 0, 0
 
   def step(self, sess, batch):
-    """Makes a step.
-
-    Args:
-      sess: a session.
-      batch: sub-model → feed → array.
-
-    Returns:
-      What the trainer returns.
-    """
+    """Makes a step of the trainer, and returns its result."""
     begin = time.perf_counter()
     result = self._trainer.step(sess, batch)
     self._seconds += time.perf_counter() - begin
@@ -81,14 +66,7 @@ class ThroughputMeter:
     return result
 
   def shown(self, progress):
-    """Returns a callable for the loop that also shows the throughput.
-
-    Args:
-      progress: a `progress.Bar`, or a callable with the same arguments.
-
-    Returns:
-      A function of step, number of steps, and result.
-    """
+    """Returns a callable as `progress`, which also shows the throughput."""
     unit = "words" if self._count else "examples"
 
     def show(step, steps, result):
@@ -121,10 +99,6 @@ class ThroughputMeter:
     }
 
   def restore(self, state):
-    """Resumes from a state.
-
-    Args:
-      state: what `state` returned.
-    """
+    """Resumes from what `state` returned."""
     self._seconds = float(state["seconds"])
     self._examples, self._words = int(state["examples"]), int(state["words"])

@@ -201,10 +201,7 @@ class Translator:
     """Builds the training ops.
 
     Args:
-      optimizer: a `tf.compat.v1.train.Optimizer`.
-      clip_norm: global norm to clip gradients to, or `None`.
-      global_step: a variable that counts the steps.
-      schedule: of micro-batches, `"1f1b"` or `"gpipe"`.
+      optimizer, clip_norm, global_step, schedule: as for `Pipeline.minimize`.
     """
     if not self._joint:
       self.trainer = self.pipeline.minimize(
@@ -288,15 +285,14 @@ class Translator:
     return [self._names["encoder", name] for name in direction.sources]
 
   def noise(self, dropout_rate, seed):
-    """Returns a function for `Loop`, which adds the masks.
+    """Returns a function for `Loop`, which adds the masks to the feeds.
+
+    It returns a batch for `trainer.step`, given the step and a pair: the
+    direction as text, and a `rows.Batch`.
 
     Args:
       dropout_rate: of the attention model.
       seed: of the run.
-
-    Returns:
-      A function that returns a batch for `trainer.step`, of the step and of a
-      pair: the direction as text, and a `rows.Batch`.
     """
     known = {str(one): one for one in self._buckets}
 
@@ -308,15 +304,12 @@ class Translator:
     return feeds
 
   def loss(self, sess, batches, direction=directions_lib.PAIR):
-    """Returns the cross entropy per target symbol.
+    """Returns the cross entropy per target symbol, in nats, a float.
 
     Args:
       sess: a session.
       batches: an iterable of `rows.Batch`.
       direction: their `Direction`.
-
-    Returns:
-      Nats, a float.
     """
     total, symbols = 0.0, 0.0
     decoder = self._names["decoder", direction.target]
@@ -349,15 +342,7 @@ class Translator:
     return [outputs[name] for name in names]
 
   def converter(self, sess, direction=directions_lib.PAIR):
-    """Returns a function for the argument `convert` of `decoding.LineDecoder`.
-
-    Args:
-      sess: a session.
-      direction: the `Direction` to decode.
-
-    Returns:
-      A function from a `rows.Batch` to `search.Hypotheses`.
-    """
+    """Returns `convert` of a direction, as a `LineDecoder` takes it."""
     return decoding.pipeline_converter(
       self.runner,
       sess,

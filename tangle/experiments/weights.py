@@ -23,14 +23,7 @@ class Weights:
       self._loads.append(variable.assign(self._values[name], read_value=False))
 
   def draw(self, rng):
-    """Draws kernels as Glorot & Bengio 2010 do; biases are zero.
-
-    Args:
-      rng: a `np.random.RandomState`.
-
-    Returns:
-      A dict from name to array.
-    """
+    """Draws name → array: kernels as Glorot & Bengio 2010, biases zero."""
     found = {}
     for name, value_ph in self._values.items():
       shape = value_ph.shape.as_list()
@@ -43,12 +36,7 @@ class Weights:
     return sess.run(self._variables)
 
   def load(self, sess, values):
-    """Sets the weights, and resets the optimizers' state.
-
-    Args:
-      sess: a session.
-      values: a dict from name to array.
-    """
+    """Sets the weights from name → array, and resets the optimizers' state."""
     sess.run(self._reset_op)
     feed_dict = {self._values[name]: value for name, value in values.items()}
     sess.run(self._loads, feed_dict)
