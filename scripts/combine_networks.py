@@ -13,8 +13,6 @@ last line on standard output is one JSON object: pattern -> mode -> images per
 class -> accuracies on held-out images, one per seed, and their means.
 """
 
-import os
-
 from absl import flags
 
 from tangle.experiments import command_line
@@ -22,23 +20,12 @@ from tangle.experiments import command_line
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/combine", "Gets metrics.jsonl and plot.")
-MEASURE = "tangle.experiments.combining.measure"
-command_line.define(MEASURE)
+EXPERIMENT = "tangle.experiments.combining"
+command_line.define(f"{EXPERIMENT}.measure")
 
 
 def main():
-  from tangle.experiments import combining
-  from tangle.training import progress, runs
-
-  settings = command_line.take(MEASURE, FLAGS)
-  run = runs.repeatable(FLAGS.out_dir, {"combine": settings})
-  with run as writer, progress.Bar(unit="training") as bar:
-    figures = combining.measure(
-      progress=bar.count, write_metrics=writer.write, **settings
-    )
-    writer.write(**figures)
-    combining.plot(figures, os.path.join(FLAGS.out_dir, "combine.png"))
-  return figures
+  return command_line.measure(EXPERIMENT, FLAGS, "combine")
 
 
 if __name__ == "__main__":

@@ -15,8 +15,6 @@ one JSON object: `accuracy`, run -> type -> accuracy on held-out images, and
 batches, and how many numbers of inactive branches have changed.
 """
 
-import os
-
 from absl import flags
 
 from tangle.experiments import command_line
@@ -24,28 +22,18 @@ from tangle.experiments import command_line
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/branches", "Gets metrics.jsonl and plot.")
-MEASURE = "tangle.experiments.branching.measure"
+EXPERIMENT = "tangle.experiments.branching"
 flags.DEFINE_enum(
   "schedule",
   "round_robin",
   ["round_robin", "proportional", "by_loss"],
   "Which type comes next, when batches alternate.",
 )
-command_line.define(MEASURE, schedule=None)
+command_line.define(f"{EXPERIMENT}.measure", schedule=None)
 
 
 def main():
-  from tangle.experiments import branching
-  from tangle.training import progress, runs
-
-  settings = command_line.take(MEASURE, FLAGS)
-  run = runs.repeatable(FLAGS.out_dir, {"branches": settings})
-  with run as writer, progress.Bar(unit="training") as bar:
-    figures = branching.measure(
-      progress=bar.count, write_metrics=writer.write, **settings
-    )
-    writer.write(**figures)
-    branching.plot(figures, os.path.join(FLAGS.out_dir, "branches.png"))
+  figures = command_line.measure(EXPERIMENT, FLAGS, "branches")
   del figures["accuracies"]
   return figures
 

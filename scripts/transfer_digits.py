@@ -12,8 +12,6 @@ written to `--out_dir`. The last line on standard output is one JSON object:
 images, one per seed, with their means and quartiles.
 """
 
-import os
-
 from absl import flags
 
 from tangle.experiments import command_line
@@ -21,23 +19,12 @@ from tangle.experiments import command_line
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("out_dir", "out/transfer", "Gets metrics.jsonl and plot.")
-MEASURE = "tangle.experiments.transfer.measure"
-command_line.define(MEASURE)
+EXPERIMENT = "tangle.experiments.transfer"
+command_line.define(f"{EXPERIMENT}.measure")
 
 
 def main():
-  from tangle.experiments import transfer
-  from tangle.training import progress, runs
-
-  settings = command_line.take(MEASURE, FLAGS)
-  run = runs.repeatable(FLAGS.out_dir, {"transfer": settings})
-  with run as writer, progress.Bar(unit="training") as bar:
-    figures = transfer.measure(
-      progress=bar.count, write_metrics=writer.write, **settings
-    )
-    writer.write(**figures)
-    transfer.plot(figures, os.path.join(FLAGS.out_dir, "transfer.png"))
-  return figures
+  return command_line.measure(EXPERIMENT, FLAGS, "transfer")
 
 
 if __name__ == "__main__":

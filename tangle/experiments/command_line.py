@@ -26,6 +26,7 @@ those there are.
 
 import collections.abc
 import functools
+import importlib
 import inspect
 import os
 import re
@@ -140,6 +141,32 @@ def find_unused(flag_values, chooser, functions):
     for name, values in owners.items()
     if own not in values and name in flag_values and flag_values[name].present
   ]
+
+
+def measure(experiment, flag_values, name):
+  """Measures an experiment; writes its figures and a plot to `--out_dir`.
+
+  Args:
+    experiment: dotted name of a module with `measure` and `plot`.
+    flag_values: `absl.flags.FLAGS`, parsed.
+    name: of the experiment in `run.json`, and of the plot.
+
+  Returns:
+    What `measure` returned.
+  """
+  from tangle.training import progress, runs
+
+  module = importlib.import_module(experiment)
+  settings = take(f"{experiment}.measure", flag_values)
+  out_dir = flag_values["out_dir"].value
+  run = runs.repeatable(out_dir, {name: settings})
+  with run as writer, progress.Bar(unit="training") as bar:
+    figures = module.measure(
+      progress=bar.count, write_metrics=writer.write, **settings
+    )
+    writer.write(**figures)
+    module.plot(figures, os.path.join(out_dir, f"{name}.png"))
+  return figures
 
 
 def run(main, check=None, positional=()):

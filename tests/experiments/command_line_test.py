@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import os
+import tempfile
 from typing import List, Optional
 from unittest import mock
 
@@ -10,7 +12,8 @@ from absl import app, flags
 from absl.testing import absltest, parameterized
 
 from tangle import errors
-from tangle.experiments import command_line
+from tangle.experiments import command_line, transfer
+from tangle.training import runs
 
 
 def experiment(
@@ -144,6 +147,27 @@ class UnusedTest(absltest.TestCase):
       command_line.find_unused(values, "what", choices),
       ["--rate: has no effect with --what=look, only with --what=fit"],
     )
+
+
+class MeasureTest(absltest.TestCase):
+  def test_figures_and_a_plot_are_written(self):
+    values, name = flags.FlagValues(), "tangle.experiments.transfer"
+    command_line.define_in(values, [f"{name}.measure"], {})
+    fakes = {"measure": mock.DEFAULT, "plot": mock.DEFAULT}
+    with tempfile.TemporaryDirectory() as folder:
+      flags.DEFINE_string("out_dir", folder, "", flag_values=values)
+      values(["x", "--seeds=3"])
+      with mock.patch.multiple(transfer, **fakes) as fake:
+        fake["measure"].return_value = {"means": 1}
+        figures = command_line.measure(name, values, "some")
+      settings = runs.read(folder)["settings"]["some"]
+      with open(os.path.join(folder, "metrics.jsonl")) as file:
+        self.assertEqual(json.load(file), figures)
+    self.assertEqual(figures, {"means": 1})
+    self.assertEqual(settings["seeds"], 3)
+    self.assertEqual(fake["measure"].call_args[1]["seeds"], 3)
+    path = os.path.join(folder, "some.png")
+    fake["plot"].assert_called_once_with(figures, path)
 
 
 class RunTest(parameterized.TestCase):
