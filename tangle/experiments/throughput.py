@@ -28,7 +28,7 @@ def count_words(batch):
 
 
 def count_examples(batch):
-  """Returns how many examples a batch has, which is as in `count_words`."""
+  """Returns the number of examples of a batch, which is as in `count_words`."""
   return len(_decoder(batch)["inputs"])
 
 
