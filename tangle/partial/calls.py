@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 
-from tangle import compat, errors, hints
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.partial import feeds, leftovers, monitored, run_errors, split
@@ -313,7 +313,9 @@ class Call:
       used.append(value is not None)
       if value is not None:
         ph = self._sub_model.upstream[k]
-        feed_dict[ph] = _check_upstream(caller, tensor, self.outputs[k], value)
+        feed_dict[ph] = feeds.check_upstream(
+          caller, tensor, self.outputs[k], value
+        )
     if not any(used):
       raise errors.ArgumentError(
         f"{caller}: every upstream gradient is None, so that there is nothing "
@@ -368,33 +370,3 @@ def _explain(sub_model, what, error, sess, feed_dict):
   ]
   caller = f"SubModel {sub_model.name!r}: {what}"
   run_errors.reraise(caller, error, sess, fed, run_errors.UNFED[what])
-
-
-def _check_upstream(caller, tensor, output, value):
-  """Returns the upstream gradient `value` of `tensor` as an array."""
-  if not compat.is_differentiable(tensor.dtype):
-    raise errors.DtypeError(
-      f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
-      f"have no gradient. Give None for it."
-    )
-  what = f"{caller}: the upstream gradient of {tensor.name!r} must"
-  kind, array = tensor.dtype.base_dtype, value
-  dtype = kind.as_numpy_dtype
-  if not isinstance(value, (np.ndarray, np.generic)):
-    try:
-      array = np.asarray(value, dtype)
-    except (NotImplementedError, TypeError, ValueError) as error:
-      raise errors.DtypeError(
-        f"{what} be an array of {kind.name}, got {errors.show(value)}. Give an "
-        f"array with the shape of the output."
-      ) from error
-  if array.dtype != dtype:
-    raise errors.DtypeError(
-      f"{what} be {kind.name}, got {array.dtype}. Convert it with astype()."
-    )
-  if np.shape(array) != np.shape(output):
-    raise errors.ShapeError(
-      f"{what} have the shape {np.shape(output)} of the output, got "
-      f"{np.shape(array)}. Compute it from the outputs of this call."
-    )
-  return array

@@ -328,6 +328,53 @@ def explain_shape(wanted, shape):
   return f"{text[:1].upper()}{text[1:]}."
 
 
+def check_upstream(caller, tensor, output, value):
+  """Checks an upstream gradient of a sub-model's output.
+
+  Args:
+    caller: the name that error messages begin with.
+    tensor: the output, a tensor of any shape.
+    output: its value in the forward run, an array.
+    value: the gradient: an array, or what numpy converts to one of the dtype of
+      `tensor`.
+
+  Returns:
+    An array with the dtype of `tensor` and the shape of `output`; `value`
+    itself if it is one.
+
+  Raises:
+    DtypeError: if `tensor` is not floating, or `value` is an array of another
+      dtype or cannot be converted.
+    ShapeError: if `value` has another shape than `output`.
+  """
+  if not compat.is_differentiable(tensor.dtype):
+    raise errors.DtypeError(
+      f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
+      f"have no gradient. Give None for it."
+    )
+  what = f"{caller}: the upstream gradient of {tensor.name!r} must"
+  kind, array = tensor.dtype.base_dtype, value
+  dtype = kind.as_numpy_dtype
+  if not isinstance(value, (np.ndarray, np.generic)):
+    try:
+      array = np.asarray(value, dtype)
+    except (NotImplementedError, TypeError, ValueError) as error:
+      raise errors.DtypeError(
+        f"{what} be an array of {kind.name}, got {errors.show(value)}. Give an "
+        f"array with the shape of the output."
+      ) from error
+  if array.dtype != dtype:
+    raise errors.DtypeError(
+      f"{what} be {kind.name}, got {array.dtype}. Convert it with astype()."
+    )
+  if np.shape(array) != np.shape(output):
+    raise errors.ShapeError(
+      f"{what} have the shape {np.shape(output)} of the output, got "
+      f"{np.shape(array)}. Compute it from the outputs of this call."
+    )
+  return array
+
+
 def own(value):
   """Copies an array that may change later.
 

@@ -262,5 +262,27 @@ class ConvertTest(parameterized.TestCase):
       self.assertIn(part, str(caught.exception))
 
 
+class CheckUpstreamTest(case.GraphTestCase):
+  def check(self, value, dtype=tf1.float32, output=(1.0, 2.0)):
+    tensor = tf1.placeholder(dtype, [None], "h")
+    return feeds.check_upstream("Here", tensor, np.array(output), value)
+
+  def test_the_array_itself_is_returned(self):
+    value = np.ones(2, np.float32)
+    self.assertIs(self.check(value), value)
+    found = self.check([1, 2])
+    self.assertEqual((found.dtype, found.shape), (np.float32, (2,)))
+
+  @parameterized.parameters(
+    ([1.0, 2.0], tf1.int32, errors.DtypeError, "can have no gradient"),
+    (np.ones(2), tf1.float32, errors.DtypeError, "got float64. Convert it"),
+    ("a", tf1.float32, errors.DtypeError, "must be an array of float32"),
+    ([1.0], tf1.float32, errors.ShapeError, r"shape \(2,\) of the output"),
+  )
+  def test_what_does_not_fit_is_refused(self, value, dtype, error, text):
+    with self.assertRaisesRegex(error, f"Here: .*'h:0'.*{text}"):
+      self.check(value, dtype)
+
+
 if __name__ == "__main__":
   absltest.main()
