@@ -11,10 +11,11 @@ def check_alive(caller, inputs, outputs, ops):
     caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
-    ops: the ops between them, producers before consumers.
+    ops: all ops that the outputs depend on, up to the inputs.
 
   Raises:
-    DisconnectedError: if there is such an input.
+    DisconnectedError: if an input is neither an output nor read by one of
+      `ops`.
   """
   read = {tensor.name for op in ops for tensor in op.inputs}
   read |= walk.names(outputs)
@@ -39,10 +40,11 @@ def check_connected(caller, inputs, outputs, reached):
     caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
-    reached: names of the tensors that depend on an input or a variable.
+    reached: names of the inputs, of the handles of the trained variables, and
+      of all tensors that depend on these.
 
   Raises:
-    DisconnectedError: if there is such an output.
+    DisconnectedError: if the name of an output is not in `reached`.
   """
   for tensor in outputs:
     if tensor.name not in reached:
@@ -60,14 +62,16 @@ def find_wanted(caller, inputs, ops, wanted=None):
     caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     ops: the ops of the piece.
-    wanted: those of `inputs` that get gradients; by default all floating ones
-      but placeholders of the values of a sparse tensor.
+    wanted: those of `inputs` that get gradients, none if empty; by default all
+      floating ones but placeholders of the values of a sparse tensor.
 
   Returns:
-    A list with a bool for each input.
+    A list with a bool for each input, in order.
 
   Raises:
-    ArgumentError: if `wanted` has a tensor that is no floating input.
+    ArgumentError: if `wanted` is no sequence of tensors, or has a tensor that
+      is no floating input.
+    GraphError: if the tensors of `wanted` belong to several graphs.
   """
   if wanted is None:
     values = _sparse_values(ops)
@@ -103,14 +107,15 @@ def check_used(caller, used, outputs):
 
   Args:
     caller: the name that error messages begin with.
-    used: one bool for each output.
+    used: a sequence of one bool for each output.
     outputs: the outputs of the sub-model, of any shapes.
 
   Returns:
-    A tuple of bools.
+    `used` as a tuple of bools.
 
   Raises:
-    ArgumentError: if `used` does not fit the outputs, or uses none.
+    ArgumentError: if `used` is no sequence, has not one item for each output,
+      or none of them is true.
     DtypeError: if a used output is not differentiable.
   """
   fits = hasattr(used, "__len__") and len(used) == len(outputs)
@@ -136,11 +141,13 @@ def find_variables(caller, ops, graph, variables=None):
     caller: the name that error messages begin with.
     ops: the ops of a piece, and those that hold its variables.
     graph: the `tf.Graph`.
-    variables: variables; by default the trainable ones among `ops`.
+    variables: variables, none if empty; by default the trainable ones of
+      `graph` that are among `ops`.
 
   Returns:
-    A list of variables. For a variable of a distribution strategy, it has the
-    component that the piece reads.
+    A list of variables, in the order of `variables` or of the graph's
+    collection of trainable variables. For a variable of a distribution
+    strategy, it has the component that the piece reads.
 
   Raises:
     ArgumentError: if `variables` has an item that is not a variable, or a
@@ -185,14 +192,16 @@ def _find_read(caller, present, graph, variable):
 
 
 def translated(piece, find):
-  """Returns arguments of a `Split` of the same piece of other ops.
+  """Returns keyword arguments for a `Split` of a copy of a piece.
 
   Args:
     piece: a `Split`.
     find: a function from a tensor of `piece` to the one in its place.
 
   Returns:
-    A dict.
+    A dict with the keys `inputs`, `outputs`, `wanted` (lists of the tensors
+    that `find` returns), `connected` (`False`), `weights_unchanged` and
+    `simplify`. `variables`, `residuals` and `fed` are left to the caller.
   """
   return {
     "inputs": [find(tensor) for tensor in piece.inputs],

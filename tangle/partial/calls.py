@@ -35,13 +35,16 @@ class ResidualSet:
   """A residual set, and the backward passes that read it.
 
   Attributes:
-    kept: the kept tensors.
+    kept: the kept tensors, and `names`, the set of their names.
     store: the store that keeps them.
-    passes: a dict from the outputs in use to the `Gradients`.
+    passes: a dict from the outputs in use, a tuple of bools, to `Gradients`.
+    measured: a dict from name to shape, measured by the first forward run, for
+      kept tensors without a static size; `None` before that run.
+    to_measure: their pairs (name, shape tensor); `None` until they are made.
     standing: names of constants that the backward passes read in place.
     repeated: names of tensors that the backward passes recompute.
     recomputed: a dict whose keys are the forward ops that they rerun, in order.
-    predicted, stacks: as `predicted_bytes` and `stacks` of `Residuals`.
+    predicted, stacks: `predicted_bytes` and `stacks` of `Residuals`.
     open: the `Kept` of all calls that may hold something in the runtime.
     lost: those `Kept` whose call nobody refers to any more.
   """
@@ -76,13 +79,13 @@ class ResidualSet:
     return kept
 
   def forget(self, kept):
-    """Records that a call holds nothing in the runtime any more."""
+    """Removes the `Kept` of a call that holds nothing any more."""
     self.open.discard(kept)
     with contextlib.suppress(ValueError):
       self.lost.remove(kept)
 
   def drain(self, sess):
-    """Discards the calls of `sess` that nobody can use any more."""
+    """Discards the `lost` calls of `sess` by runs of it; ignores errors."""
 
     def drop(kept, owner):
       call = kept()
@@ -97,7 +100,7 @@ class ResidualSet:
         leftovers.drain(self.lost, sess, drop)
 
   def drop(self, kept, sess):
-    """Drops what a call holds in the runtime, by a run of `sess`."""
+    """Drops what a call holds, by a run of `sess`; ignores its errors."""
     with self._lock:
       with contextlib.suppress(errors.CallError):  # its session has been lost
         self.store.discard(sess, kept.ticket)
@@ -162,7 +165,8 @@ class Call:
     Args:
       upstream: one upstream gradient per output: an array of its shape and
         dtype, or `None` for an output that the loss does not use.
-      sess: the session of the forward run. If given, it is checked.
+      sess: the session of the forward run, in which this runs in any case; if
+        given, it is only checked.
 
     Returns:
       A `Gradients(inputs, variables)` of arrays, with `None` where there is
@@ -175,6 +179,9 @@ class Call:
       GraphError: if the graph is finalized and lacks this backward pass.
       ShapeError: if one has another shape than its output.
       DtypeError: if one has another dtype, or its output is not floating.
+      SessionError: if the session is closed.
+
+    An error of the run that tangle cannot explain is raised as it is.
     """
     used, feed_dict = self._feeds(upstream, sess)
     gradients = self._gradients(used)
@@ -204,7 +211,10 @@ class Call:
       The fetched values.
 
     Raises:
-      CallError, ArgumentError, ShapeError, DtypeError: as `backward`.
+      CallError, GraphError, ShapeError, DtypeError, SessionError: as
+        `backward`.
+      ArgumentError: as `backward`; or if `fetches` is a session, or reads a
+        placeholder that is not fed.
     """
     used, feed_dict = self._feeds(upstream, sess)
     if hasattr(fetches, "partial_run"):
@@ -332,10 +342,15 @@ def begin(sub_model, residual_set, sess, feed_dict, unknown):
     residual_set: the `ResidualSet` to keep.
     sess: the session.
     feed_dict: tensor → array.
-    unknown: pairs (name, shape tensor) of kept tensors without a static size.
+    unknown: pairs (name, shape tensor) of kept tensors without a static size;
+      their shapes become `residual_set.measured` unless it is set already.
 
   Returns:
     A `Call`.
+
+  Raises:
+    SessionError, ArgumentError, ShapeError: as `run_errors.reraise`.
+    CallError: as the store's `forward`.
   """
   standing = residual_set.standing
   given = {t: v for t, v in feed_dict.items() if t.name in standing}

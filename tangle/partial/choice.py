@@ -63,7 +63,8 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
 
   Args:
     caller: the name that error messages begin with.
-    residuals: a policy, or a `Policy`, which is returned as it is.
+    residuals: a name of a policy, a `Budget`, or a predicate of a tensor; or a
+      `Policy`, which is returned as it is, whatever the other arguments are.
     recompute: a predicate of a tensor, or `None`.
     keep: a predicate of a tensor, or `None`.
     sizes: as for `sizes.of`.
@@ -134,7 +135,8 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
   Args:
     caller: the name that error messages begin with.
     policy: a `Policy`.
-    search: `cut.cut` without its arguments `keep`, `shapes` and `have`.
+    search: `cut.cut` with all but its arguments `keep`, `shapes` and `have`,
+      which are given by name.
     targets: the gradients to compute, tensors of any shapes.
     shapes: the `Shapes` of the piece.
     have: names of tensors that are kept already and add no bytes.
@@ -146,6 +148,7 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
 
   Raises:
     CutError: if a budget is smaller than the fewest bytes that can be kept.
+    ArgumentError: if `bytes_of` raises it, as that of `sizes.of` does.
   """
   if not policies.is_planned(policy.residuals):
     keep = policies.predicate(caller, policy.residuals)

@@ -37,10 +37,7 @@ def draw(caller, path, piece, residuals, recomputed):
     recomputed: the forward ops that the backward pass reruns.
 
   Raises:
-    ArgumentError: if `path` has another ending.
-    FileError: if the file cannot be written.
-    MissingPackageError: if an SVG or PNG is asked for, and the package
-      `graphviz` or the program `dot` is missing.
+    ArgumentError, FileError, MissingPackageError: as `write`.
   """
   write(caller, path, lambda: to_dot(piece, residuals, recomputed))
 
@@ -51,11 +48,12 @@ def write(caller, path, make_text):
   Args:
     caller: the name that error messages begin with.
     path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
-    make_text: a function that returns the picture in graphviz's language.
+    make_text: a function that returns the picture in graphviz's language. It
+      is called only if `path` and the package are there.
 
   Raises:
     ArgumentError: if `path` has another ending.
-    FileError: if the file cannot be written.
+    FileError: if the file cannot be written, as in a directory that is missing.
     MissingPackageError: if an SVG or PNG is asked for, and the package
       `graphviz` or the program `dot` is missing.
   """
@@ -99,7 +97,8 @@ def to_dot(piece, residuals, recomputed, most=MOST):
     piece: a `split.Split`.
     residuals: its `Residuals`.
     recomputed: the forward ops that the backward pass reruns.
-    most: the largest number of boxes, if enough scopes can be joined.
+    most: the largest number of boxes. There are more if even the joined
+      top-level scopes are more.
 
   Returns:
     A string.

@@ -23,8 +23,9 @@ def is_passed(inputs, sources, ops):
     ops: the ops of the piece through which a gradient flows.
 
   Returns:
-    True in these two cases. The piece must then be differentiated in a copy of
-    the graph in which placeholders take the place of the inputs.
+    True in these two cases, else false. If true, the piece must be
+    differentiated in a copy of its ops in which placeholders take the place of
+    the inputs.
   """
   names = {op.name for op in ops}
   if any(tensor.op.name in names for tensor in inputs):

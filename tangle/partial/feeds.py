@@ -14,22 +14,23 @@ def take(caller, feed_dict, graph, repeated, find=None):
 
   Args:
     caller: the name that error messages begin with.
-    feed_dict: a dict as `tf.Session.run` takes it.
+    feed_dict: a dict as for `flat`; it is not changed.
     graph: the graph of the session.
     repeated: names of tensors that the backward pass recomputes.
     find: a function from tensor to the tensor that is fed in its place; `None`
       if each tensor is fed itself.
 
   Returns:
-    A dict from tensor to array, or to the fed value if that is no array.
+    A new dict from tensor (what `find` returns) to an array of its dtype, a
+    copy. A value that stands for no array, such as a handle of a session, is
+    taken as it is.
 
   Raises:
     GraphError: if a tensor belongs to another graph, may not be fed, is in
       `repeated`, or TensorFlow's graph optimizer would ignore the feed.
-    ShapeError: if an array does not fit its tensor.
-    DtypeError: if the dtype of a tensor cannot represent its values.
-    ArgumentError: if `feed_dict` is no dict, or a key is a resource variable or
-      not the name of a tensor.
+    ShapeError: if an array does not fit the static shape of its tensor.
+    DtypeError: as `convert`.
+    ArgumentError: as `flat`.
   """
   # The runtime may use a fed array in place (measured on 1.15 and 2.21); a
   # later change of the array would then change a residual.
@@ -80,13 +81,15 @@ def flat(feed_dict, graph, caller="forward"):
 
   Args:
     feed_dict: a dict as `tf.Session.run` takes it: keys may be tensors, their
-      names, variables, sparse tensors, or tuples of these.
-    graph: the graph to look names up in.
+      names such as "x:0", reference variables, sparse tensors, `IndexedSlices`,
+      or tuples of these.
+    graph: the graph to look names up in. Keys that are tensors may be of
+      another graph.
     caller: the name that error messages begin with.
 
   Returns:
     A list of pairs of tensor and value, in the order of `feed_dict`. A sparse
-    tensor gives a pair for each of its parts. No value is converted.
+    tensor or a tuple gives a pair for each of its parts. No value is converted.
 
   Raises:
     ArgumentError: if `feed_dict` is no dict, or a key is a resource variable or
@@ -154,10 +157,12 @@ def convert(caller, name, value, dtype):
     dtype: a `tf.DType`.
 
   Returns:
-    An array.
+    An array of `dtype`; `value` itself if it is such an array.
 
   Raises:
-    DtypeError: if `dtype` cannot represent the values.
+    DtypeError: if `dtype` cannot represent the values, or `value` is `None`, a
+      tensor or variable of a graph, an eager variable, nested lists of
+      different lengths, or anything else that is no array of numbers.
   """
   wanted = dtype.base_dtype.as_numpy_dtype
   if not isinstance(value, np.ndarray):
@@ -269,8 +274,9 @@ def find_ragged(value):
     value: nested lists, tuples or arrays of numbers.
 
   Returns:
-    The greatest length on each axis, and the axes on which lengths differ: no
-    axes if the lists are not nested equally deep.
+    Two lists of ints: the greatest length on each axis on which every item is
+    a row, and the axes on which lengths differ, empty if the lists are not
+    nested equally deep.
   """
   level, lengths, axes = [value], [], []
   while level and all(_is_row(each) for each in level):
@@ -304,7 +310,7 @@ def fill_rows(value, lengths, filler):
 
 
 def explain_shape(wanted, shape):
-  """Returns the remedy for an array whose shape does not fit.
+  """Returns the remedy for an array whose shape is known not to fit.
 
   Args:
     wanted: the `tf.TensorShape` that it should fit.

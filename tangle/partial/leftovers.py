@@ -19,11 +19,12 @@ def drain(queue, sess, drop):
   time could wait for ever.
 
   Args:
-    queue: a deque of items, each with a weak reference `sess` to its session.
+    queue: a deque of items, each with a weak reference `sess` to its session;
+      dropped items are removed.
     sess: the session; items of other sessions stay queued, unless their
       session no longer exists.
     drop: a function of an item and its session, which is `None` if it no
-      longer exists.
+      longer exists. What it raises passes to the caller.
   """
   for _ in range(len(queue)):
     try:
@@ -56,17 +57,20 @@ class Leftovers:
     """Records a function for `clear` to call.
 
     Args:
-      sess: the session of the step.
+      sess: the session of the step, to which a weak reference is kept.
       clean: a function of a session, which removes what the step has left
         there, if anything.
     """
     self._items.append(_Item(weakref.ref(_root(sess)), clean))
 
   def clear(self, sess):
-    """Removes what steps have left in a session's runtime; ignores errors.
+    """Calls and forgets the functions that were added for a session.
+
+    Errors of their runs are ignored. Functions of sessions that no longer exist
+    are forgotten without a call.
 
     Args:
-      sess: the session.
+      sess: the session; each function is called with it.
     """
 
     def drop(item, owner):

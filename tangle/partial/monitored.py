@@ -54,6 +54,7 @@ class Bound:
 
     Raises:
       CallError: if the session has been replaced, or is replaced by this run.
+      OpError, RuntimeError: as the session.
     """
     begun = []
 

@@ -30,8 +30,10 @@ _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
 def settle(piece, fetched=(), in_one_run=False):
   """Makes a copy of the forward ops of a piece, if it needs one.
 
+  The copy is added to the default graph, which must be that of the piece.
+
   Args:
-    piece: a `split.Split`.
+    piece: a `split.Split`. Its attribute `assigned` is set.
     fetched: tensors and ops that a forward run computes besides the outputs.
     in_one_run: whether residuals stay in the run that makes them.
 
@@ -155,7 +157,7 @@ def check_cut(piece, found):
 
   Args:
     piece: a `split.Split` that `settle` returned.
-    found: a `cut.Cut`.
+    found: the `cut.Cut` of a backward pass of `piece`.
 
   Raises:
     CutError: if a tensor is the memory of a reference variable that the forward
@@ -168,7 +170,8 @@ def check_cut(piece, found):
 def differentiate_in_one_run(piece, copy, upstream, has_run=False):
   """Makes backward ops for the second part of a partial run.
 
-  They read the forward ops, not copies or restored tensors.
+  They read the forward ops, not copies or restored tensors; but values of
+  reference variables are copied, unless `piece.weights_unchanged`.
 
   Args:
     piece: a `split.Split` that `settle` returned.
@@ -181,7 +184,8 @@ def differentiate_in_one_run(piece, copy, upstream, has_run=False):
     the run must have computed before a variable changes.
 
   Raises:
-    CutError: if a value of a reference variable cannot be kept.
+    CutError: if a value of a reference variable cannot be kept, or as
+      `Split.differentiate`.
   """
   before = len(piece.graph.get_operations())
   backward = piece.differentiate(upstream)

@@ -32,10 +32,10 @@ class PartialRun:
 
     Args:
       sess: a session that has partial runs.
-      arrays: one for each of the feeds.
+      arrays: one for each of the feeds, in their order.
 
     Returns:
-      A handle, and what was fetched.
+      A handle for `finish`, and the list of the fetched values.
 
     Raises:
       CallError: if `sess` has no partial runs.
@@ -54,12 +54,13 @@ class PartialRun:
     Args:
       sess: the session of the first part.
       handle: what `begin` returned.
-      arrays: one for each of the late feeds.
+      arrays: one for each of the late feeds, in their order.
 
     Returns:
-      What was fetched.
+      The list of the fetched values.
 
     Raises:
+      CallError: if `sess` has no partial runs.
       OpError, RuntimeError: as `Session.partial_run`.
     """
     fed = dict(zip(self._late_feeds, arrays))
@@ -77,7 +78,7 @@ def raw_session(sess):
     A `tf.Session`.
 
   Raises:
-    CallError: if there is none.
+    CallError: if `sess` is another kind of session, which has no partial runs.
   """
   if hasattr(sess, "partial_run"):
     return sess
@@ -93,7 +94,8 @@ def without_interrupts(function):
   """Calls a function that a KeyboardInterrupt must not end.
 
   Only the main thread gets a KeyboardInterrupt, so another thread makes the
-  call. An interrupt during the call is raised when the call has returned.
+  call; from any other thread, the call is made at once. An interrupt during
+  the call is raised when the call has returned.
 
   Args:
     function: a function without arguments.

@@ -15,9 +15,10 @@ class Budget(NamedTuple):
   """A memory limit for the residuals of a sub-model, for its `residuals=`.
 
   The sub-model keeps what `"frontier"` keeps if that is within the limit, and
-  otherwise recomputes few ops to stay within it. It raises a `CutError` if the
-  limit is below the bytes that `"min_cut"` keeps, and an `ArgumentError` unless
-  exactly one of the two attributes is given.
+  otherwise recomputes few ops to stay within it. A `Budget` checks nothing:
+  `SubModel` raises a `CutError` if the limit is below the bytes that
+  `"min_cut"` keeps, and an `ArgumentError` unless exactly one of the two
+  attributes is given and in its range.
 
   Attributes:
     bytes: the limit in bytes, 0 or more, without values of variables; `None` if
@@ -59,7 +60,7 @@ def check_budget(caller, budget):
 
   Raises:
     ArgumentError: if not exactly one of `bytes` and `fraction` is given, or it
-      is out of range.
+      is no number, or out of range.
   """
   given = [value for value in budget if value is not None]
   is_number = all(
@@ -75,7 +76,7 @@ def check_budget(caller, budget):
 
 
 def predicate(caller, residuals):
-  """Returns the predicate of a tensor that a residual policy specifies.
+  """Returns a predicate: whether to keep a tensor, by a residual policy.
 
   Args:
     caller: the name that error messages begin with.
@@ -112,7 +113,8 @@ def everything(ops, graph):
 
   Returns:
     A list of the tensors that may be fetched and fed, in the order of `ops`:
-    no handles of resources, and nothing inside TensorFlow 1 style loops.
+    no handles of resources, no variants, no outputs of reference variables'
+    ops, and nothing inside TensorFlow 1 style loops.
   """
   skipped = (tf1.resource, tf1.variant)
   return [

@@ -31,21 +31,24 @@ class Runs:
   def run(self, sess, fetches, feed_dict):
     """Does what `sess.run(fetches, feed_dict)` does.
 
-    The shapes of fed arrays are not checked. For a session that is not a plain
-    local one, this calls `sess.run`.
+    The runtime does not check the shapes of fed arrays. `sess.run` itself is
+    called, with all its checks, if the session is not a plain local one,
+    something other than ops and tensors is fetched, a fed tensor is fetched,
+    nothing is fetched, or a value cannot be converted to its tensor's dtype.
 
     Args:
       sess: a session.
       fetches: dicts, lists and tuples of tensors, of ops, or of whatever else
-        a session fetches. Pass the same objects each time: every new object
-        adds a run to the cache.
+        a session fetches. The key of the cache is the identity of these items
+        and of the fed tensors, with the nesting; the dicts and lists
+        themselves may be new. Each new key adds a run, which stays.
       feed_dict: tensor → array; tensors of any shapes.
 
     Returns:
       Arrays, in dicts, lists and tuples as `fetches` has them, `None` for ops.
 
     Raises:
-      OpError, RuntimeError: as `Session.run`.
+      OpError, RuntimeError, TypeError, ValueError: as `Session.run`.
     """
     if not compat.is_plain(sess):
       return sess.run(fetches, feed_dict)
@@ -56,10 +59,11 @@ class Runs:
 
     Args:
       fetches: as for `run`.
-      feeds: the tensors that are fed, of any shapes.
+      feeds: the tensors that are fed, of any shapes; their order is that of
+        the arrays that the run takes.
 
     Returns:
-      A `Run`.
+      A `Run`, to call with a session and the arrays.
     """
     # Keys are ids, as tensors cannot always be hashed on 2.x. The run holds
     # references to the objects, so that no others get the same ids.
@@ -72,9 +76,10 @@ class Runs:
 
 
 class Run:
-  """One run: its feeds and fetches.
+  """One run, a callable of a session and arrays: its feeds and fetches.
 
-  Each session holds its own callable, which is freed with the session.
+  It makes TensorFlow's callable for a session at the first call with it. The
+  session holds that callable, and frees it at its end.
   """
 
   def __init__(self, fetches, feeds):

@@ -118,7 +118,8 @@ def describe(kept, measured=None, recomputed=(), predicted=None, stacks=0):
     kept: tensors of any shapes.
     measured: a dict from tensor name to its shape in a run, for tensors whose
       shape is not known statically; `None` if there was no run.
-    recomputed: the forward ops that run again.
+    recomputed: the forward ops that run again; constants, shapes and the like
+      (`cut.FREE`) are left out of the result.
     predicted: the predicted bytes; `None` if they were not predicted.
     stacks: what `count_stacks` returned.
 

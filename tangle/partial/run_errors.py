@@ -115,6 +115,10 @@ def explain(caller, error, sess, fed=(), unfed=UNFED["forward"]):
     sess: its session.
     fed: the `Fed` values of the run.
     unfed: as for `reraise`.
+
+  Returns:
+    One of the errors of `reraise`, which is not raised here; `None` also for a
+    `TangleError`.
   """
   is_known = isinstance(error, ERRORS)
   if not is_known or isinstance(error, errors.TangleError):

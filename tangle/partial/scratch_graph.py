@@ -23,12 +23,17 @@ _PYTHON = frozenset(["PyFunc", "PyFuncStateless", "EagerPyFunc"])
 def differentiate(piece, upstream):
   """Makes the backward ops of a piece in a scratch graph.
 
+  Only shape tensors that are to be kept are added to the graph of the piece.
+
   Args:
     piece: a `split.Split`.
     upstream: as for `Split.differentiate`.
 
   Returns:
     A `split.Backward` for `piece.connect`, or `None` if this is not possible.
+
+  Raises:
+    CutError: as `Split.differentiate`.
   """
   found = _make_mirror(piece, upstream)
   if found is None:

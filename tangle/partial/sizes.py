@@ -108,7 +108,8 @@ def measure(
   tensors. Errors of the run are those of `Session.run`.
 
   Args:
-    sess: a session on the graph, with variables that are initialized.
+    sess: a session on the graph, which must not be finalized, with variables
+      that are initialized.
     inputs: tensors of any shapes where the piece begins, as for `SubModel`.
     outputs: tensors of any shapes where it ends.
     feed_dict: what to feed, as `Session.run` takes it; nothing by default.
@@ -158,7 +159,11 @@ def _parse(caller, sizes):
 
 
 def name_of(key):
-  """Returns the name of the tensor that `key`, a tensor or a name, means."""
+  """Returns the name of the tensor that `key` means.
+
+  Args:
+    key: a tensor, its name such as "x:0", or "x" for the first output of `x`.
+  """
   name = getattr(key, "name", key)
   return name if ":" in name else f"{name}:0"
 
@@ -171,7 +176,8 @@ def check(caller, sizes):
     sizes: as for `of`.
 
   Raises:
-    ArgumentError: if `of` does not accept its type.
+    ArgumentError: if it is no callable, dict, positive int or `None`. What a
+      dict holds is not checked.
   """
   if not callable(sizes):
     _parse(caller, sizes)

@@ -46,8 +46,7 @@ class Backward(NamedTuple):
       for.
     shapes: the `Shapes` that it was made with in a scratch graph; `None` for
       those of the `Split`.
-    names: name of a kept tensor → its name in the scratch graph; `None` without
-      a scratch graph.
+    names: kept tensor's name → its name in a scratch graph; `None` without one.
     bytes: predicted bytes of the kept tensors; `None` if not predicted.
     made: the set of the ops added to the forward graph for this backward pass
       alone; empty if it is in a scratch graph.
@@ -68,12 +67,14 @@ class Split:
     graph: the `tf.Graph`.
     inputs, outputs: lists of tensors.
     variables: the variables that get gradients.
-    ops: the forward ops of the piece that depend on its inputs or variables,
-      producers before consumers.
+    all_ops: the ops that the outputs depend on, up to the inputs, producers
+      before consumers; `ops`: those that depend on an input or a variable;
+      `between`: those that depend on an input.
     shapes: the `Shapes` that its backward passes need.
     fed: the argument `fed` as a list: other tensors that a run may be fed.
     wanted: one bool per input: whether it gets a gradient.
-    weights_unchanged, simplify: the arguments.
+    caller, weights_unchanged, simplify: the arguments.
+    policy: the `choice.Policy` that `residuals` means.
     assigned: a dict from the op of each reference variable that the forward
       run assigns to the ops that assign it.
     copy: the `cloning.Clone` that the piece is; `None` if it is no copy.
@@ -161,7 +162,7 @@ class Split:
     )
 
   def float_sources(self):
-    """Lists the inputs that get gradients, and the variables' handles."""
+    """Lists the tensors with gradients: inputs, then variables' handles."""
     sources = [t for t, use in zip(self.inputs, self.wanted) if use]
     return sources + [handles.of(variable) for variable in self.variables]
 
@@ -196,8 +197,7 @@ class Split:
       remedy: the end of the error message.
 
     Raises:
-      CutError: if a gradient flows through such a loop or conditional, or
-        through a tensor array.
+      CutError: if `ties_to_one_run` finds an op.
     """
     op = self.ties_to_one_run()
     if op is not None:
@@ -241,7 +241,7 @@ class Split:
       A `Backward`, whose cut is `None` without `find_cut`.
 
     Raises:
-      CutError: if the piece cannot be cut.
+      CutError, ArgumentError: if a budget is too small; if `sizes` is wrong.
     """
     used = [k for k, gradient in enumerate(upstream) if gradient is not None]
     floats = [k for k, use in enumerate(self.wanted) if use]

@@ -43,7 +43,8 @@ def own_values(caller, tensors):
     tensors: tensors of any shapes.
 
   Returns:
-    The list of tensors, with a copy in place of each that may change.
+    The list of tensors, with a copy, made in the graph, in place of each that
+    may change with a variable.
 
   Raises:
     CutError: if a tensor may change with a variable and cannot be copied.
@@ -152,7 +153,7 @@ class StagingArea:
     """Returns the tensors under `key`; a run of them waits until it exists.
 
     Args:
-      shapes: the static shapes of the tensors.
+      shapes: the static shapes of the tensors, which the results get.
       key: a scalar int64 tensor.
       peek: whether the tensors stay in the staging area; else they are taken
         out.

@@ -65,7 +65,11 @@ class DeviceStore:
         If the run fails or is interrupted, the caller must discard the ticket.
 
     Returns:
-      The fetched outputs, the fetched `extra`, and the ticket.
+      The fetched outputs, the fetched `extra`, and the ticket, which is `None`
+      if no tensors are kept; `note` is not called then.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
     """
     if self._staging.put is None:
       fetches = [self._outputs, list(extra)]
@@ -89,7 +93,11 @@ class DeviceStore:
       feed_dict: what to feed, including the upstream gradients.
 
     Returns:
-      The fetched values. If the run fails, the caller must discard the ticket.
+      The fetched values.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`. The caller must then discard the
+        ticket.
     """
     if ticket is None:
       return self._runs.run(sess, fetches, feed_dict)
@@ -151,7 +159,22 @@ class HostStore:
     self.restored = dict(zip([t.name for t in kept], self._placeholders))
 
   def forward(self, sess, feed_dict, extra=(), note=_ignore):
-    """Runs forward and fetches the residuals; see `DeviceStore.forward`."""
+    """Runs forward and fetches the residuals.
+
+    Args:
+      sess: the session.
+      feed_dict: what to feed.
+      extra: more tensors to fetch.
+      note: a function that is called with the ticket after the run: one that
+        fails keeps nothing.
+
+    Returns:
+      The fetched outputs, the fetched `extra`, and the ticket, the list of the
+      residuals' arrays.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
     fetches = [self._outputs, list(extra), self._values]
     outputs, more, kept = self._runs.run(sess, fetches, feed_dict)
     # A tensor that is fetched twice is returned as the same array.
@@ -161,13 +184,26 @@ class HostStore:
     return outputs, more, kept
 
   def backward(self, sess, ticket, fetches, feed_dict):
-    """Feeds the residuals and runs backward; see `DeviceStore.backward`."""
+    """Feeds the residuals and runs backward.
+
+    Args:
+      sess: a session; any may run it.
+      ticket: the ticket that `forward` returned. It can be used again.
+      fetches: what to fetch, computed from `restored`.
+      feed_dict: what to feed, including the upstream gradients.
+
+    Returns:
+      The fetched values.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`.
+    """
     feed_dict = dict(feed_dict)
     feed_dict.update(zip(self._placeholders, ticket))
     return self._runs.run(sess, fetches, feed_dict)
 
   def discard(self, sess, ticket):
-    """Does nothing, as the caller's ticket holds the residuals."""
+    """Does nothing: the ticket holds the residuals, which go with it."""
 
 
 class SessionStore:
@@ -225,11 +261,12 @@ class SessionStore:
       note: as for `DeviceStore.forward`.
 
     Returns:
-      What `DeviceStore.forward` does.
+      The fetched outputs, the fetched `extra`, and the ticket, a tuple.
 
     Raises:
       CallError: if `sess` has no partial runs.
       ArgumentError: if a placeholder that the outputs depend on is not fed.
+      OpError, RuntimeError: as `Session.partial_run`.
     """
     self._check_fed(feed_dict)
     key = staging.new_key()
@@ -260,7 +297,22 @@ class SessionStore:
           )
 
   def backward(self, sess, ticket, fetches, feed_dict):
-    """Finishes the partial run; see `DeviceStore.backward`."""
+    """Finishes the partial run, then fetches `fetches` in a second run.
+
+    Args:
+      sess: the session of the forward run.
+      ticket: the ticket that `forward` returned. It can be used once.
+      fetches: what to fetch, computed from the attribute `gradients`.
+      feed_dict: what to feed: an upstream gradient for each placeholder in use,
+        which the partial run gets, and what the second run is fed.
+
+    Returns:
+      The fetched values.
+
+    Raises:
+      OpError, RuntimeError: as `Session.run`. The caller must then discard the
+        ticket.
+    """
     run, handle, key, _ = ticket
     feed_dict = dict(feed_dict)
     upstream = [feed_dict.pop(ph) for _, ph in self._upstream]
@@ -271,7 +323,14 @@ class SessionStore:
     return found
 
   def discard(self, sess, ticket):
-    """Finishes the partial run, without result; see `DeviceStore.discard`."""
+    """Finishes the partial run with upstream gradients of zero, if it is open.
+
+    The gradients are dropped. Errors of the runs are ignored.
+
+    Args:
+      sess: the session of the forward run, which may be closed.
+      ticket: what `forward` returned; nothing is done for `None`.
+    """
     if ticket is None:
       return
     run, handle, key, zeros = ticket

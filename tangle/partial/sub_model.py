@@ -215,12 +215,12 @@ class SubModel:
       self._given.check_control_flow(remedy)
 
   def prepare(self, used: Iterable[bool]) -> split.Gradients:
-    """Adds the backward pass for a loss that uses only some outputs.
+    """Adds the backward pass for a loss that uses only some outputs, once.
 
     `Call.backward` does this itself, unless the graph is finalized.
 
     Args:
-      used: one bool for each output.
+      used: a list of one bool for each output, in order.
 
     Returns:
       The `Gradients` of that pass, as tensors of the graph. Ops built on them
@@ -239,8 +239,7 @@ class SubModel:
   def gradients(self) -> split.Gradients:
     """The `Gradients` of a loss that uses all outputs, as graph tensors.
 
-    To apply them without fetching them, build the train op from them and pass
-    it to `Call.run`:
+    To apply them without fetching them, pass a train op to `Call.run`:
 
         pairs = list(zip(sub_model.gradients.variables, sub_model.variables))
         train_op = optimizer.apply_gradients(pairs)
@@ -275,6 +274,7 @@ class SubModel:
     Raises:
       ArgumentError, FileError: if `path` ends otherwise, or cannot be written.
       MissingPackageError: if a picture is asked for and graphviz is missing.
+      OSError: if the file cannot be written.
     """
     caller = f"SubModel {self.name!r}: draw"
     recomputed = self._pass(self._usable).recomputed
