@@ -92,8 +92,8 @@ def variables_behind(tensors):
     tensors: tensors of one graph, of any shapes.
 
   Returns:
-    A list of the ops that hold the variables, each once; empty if there are
-    none.
+    A list of the ops that hold the variables, each once, in no special order;
+    empty if there are none.
   """
   sharing = _sharing(walk.ancestors(tensors))
   found, seen = [], set()

@@ -24,6 +24,7 @@ def bypass(ops, new_ops, targets, given=frozenset(), alike=()):
   """Makes gradient ops bypass no-op reductions.
 
   The values are the same: such a sum is over no axis, or over axes of size 1.
+  Adds no op; the bypassed ops stay in the graph.
 
   Args:
     ops: the ops that `new_ops` read, producers before consumers.

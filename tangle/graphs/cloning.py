@@ -42,7 +42,7 @@ class Clone:
     self.copies = []
 
   def name_of(self, name):
-    """Returns the copy's name of the op or tensor called `name`."""
+    """Returns the name of what `find` returns for the item called `name`."""
     if name in self._replace:
       return self._replace[name].name
     if name.partition(":")[0] in self._names:
@@ -50,7 +50,7 @@ class Clone:
     return name
 
   def copy_of(self, name):
-    """Like `name_of`, but prefers the copy if the tensor is also replaced."""
+    """Returns the copy's name, if `name` was copied; else as `name_of`."""
     if name.partition(":")[0] in self._names:
       return self.scope + name
     return self.name_of(name)
@@ -150,7 +150,11 @@ def clone(ends, replace, touched=(), name="clone", readers=()):
       so that no run executes an op both as original and as copy.
 
   Returns:
-    A `Clone`.
+    A `Clone`, whose ops have been added to the graph.
+
+  Raises:
+    CutError: if, on TensorFlow 2, the function of a loop or conditional passes
+      the handle of an unknown resource to a function within it.
   """
   graph = ends[0].graph
   stop = [graph.get_tensor_by_name(tensor) for tensor in replace]
@@ -328,13 +332,8 @@ def _note_variables(function, held):
 def _check_known(signature, held, nested):
   """Refuses handles of unknown variables, whose gradients would be lost.
 
-  Args:
-    signature: the signature of a function.
-    held: what `_variable_of` returns for each of its arguments.
-    nested: the loops and conditionals in it, as `_note_variables` returns them.
-
-  Raises:
-    CutError: if one of `nested` reads an unknown handle.
+  `nested` has the function's loops and conditionals, as `_note_variables`
+  returns them.
   """
   read = {name for node, _ in nested for name in node.input}
   for argument, each in zip(signature.input_arg, held):

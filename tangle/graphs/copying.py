@@ -79,7 +79,7 @@ def move(ops, movable, targets, replace, name="copy"):
     name: name scope of the copies.
 
   Returns:
-    As from `copy`; an output of an op that was changed stays itself.
+    As from `copy`; for an output of an op that was changed, that output itself.
   """
   awaited = {before for op in ops for before in op.control_inputs}
   moved = [op for op in ops if op in movable and _is_free(op, awaited)]
@@ -115,9 +115,12 @@ def _calls_functions(op):
 def add_node(graph_def, op, copied, replace, links):
   """Adds a copy of `op` to a graph def, without control dependencies.
 
+  Tensors that the copy reads from elsewhere are looked up, by name, in the
+  default graph.
+
   Args:
     graph_def: the `tf.GraphDef` to add to.
-    op: an op.
+    op: an op, of any graph.
     copied: names of all ops that are copied.
     replace: as for `copy`.
     links: a dict to which the tensors that the copies read from elsewhere are

@@ -84,7 +84,7 @@ class Shapes:
     self.tensors = {}
 
   def add(self, tensor):
-    """Returns the `[rank]` shape of `tensor`; adds its op at the first call."""
+    """Returns the shape of `tensor`, int32 `[rank]`; adds its op only once."""
     if tensor.name not in self.tensors:
       with tf1.control_dependencies(None):
         shape = tf1.shape(
@@ -94,7 +94,7 @@ class Shapes:
     return self.tensors[tensor.name]
 
   def has(self, tensor, names):
-    """Whether the shape of `tensor` has an op, whose tensor is in `names`."""
+    """Whether `add` made the shape of `tensor`, and `names` has its name."""
     found = self.tensors.get(tensor.name)
     return found is not None and found.name in names
 
@@ -121,8 +121,8 @@ def stateful_ops(ops):
     ops: a sequence of ops.
 
   Returns:
-    A list of ops: random ones, queues, assignments, calls of Python; not
-    variables and their reads.
+    A list of ops, in the order of `ops`: random ones, queues, assignments,
+    calls of Python; not variables and their reads, placeholders, and checks.
   """
   reads = FREE | VARIABLE_READS | REFERENCES | _PLACEHOLDERS
   harmless = reads | _CHECKS
@@ -321,7 +321,8 @@ def rebuild_shapes(shaped, restored, shapes):
     shapes: the `Shapes` that the cut was made with.
 
   Returns:
-    A dict from the name of each tensor in `shaped` to its new tensor.
+    A dict from the name of each tensor in `shaped` to its new tensor, whose ops
+    are added to the default graph.
   """
   built = {}
   for name, op in shaped.items():

@@ -37,7 +37,14 @@ class Work:
     self._length = sweep.length
 
   def share(self, position):
-    """Returns the fraction of floating-point operations up to a position."""
+    """Returns the fraction of the floating-point operations up to a position.
+
+    Args:
+      position: a position of the sweep, 0 or more.
+
+    Returns:
+      A float, 0 to 1, with the op at `position`; 0 if none are counted.
+    """
     total = self._below[-1]
     return self._below[position] / total if total else 0.0
 

@@ -26,7 +26,7 @@ class Dims:
     self._same = {}  # symbol → an equal dimension
 
   def note(self, op, given=frozenset()):
-    """Infers the dimensions of the outputs of an op.
+    """Infers and stores the dimensions of the outputs of an op.
 
     Args:
       op: a `tf.Operation`; call this for the ops of its inputs before.
@@ -65,7 +65,7 @@ class Dims:
     return None if known is None else tuple(map(self._find, known))
 
   def unify(self, left, right):
-    """Makes dimensions equal, one by one.
+    """Records that dimensions are equal, one by one.
 
     Does nothing if one of the arguments is `None`, or their numbers differ. Two
     different ints stay different.

@@ -62,7 +62,14 @@ class Shapes:
     return self._known[tensor.name]
 
   def bytes(self, tensor):
-    """Returns the bytes of `tensor`, of any shape, as an int."""
+    """Returns the bytes of a tensor, with 1 for each unknown dimension.
+
+    Args:
+      tensor: a tensor of any shape, of numbers or bools.
+
+    Returns:
+      An int.
+    """
     return self.of(tensor).num_elements() * tensor.dtype.base_dtype.size
 
 

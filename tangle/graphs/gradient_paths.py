@@ -60,7 +60,15 @@ def can_carry(tensor):
 
 
 def is_end(op):
-  """Whether no gradient flows through `op`, though its dtypes allow one."""
+  """Whether no gradient flows through an op, though its dtypes allow one.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A bool: true for types such as `Floor` and `StopGradient`, unless
+    `gradient_override_map` set a gradient for `op`.
+  """
   if op.type not in _ENDS:
     return False
   try:

@@ -31,7 +31,8 @@ def source(tensor):
 
   Returns:
     The handle that was passed into the outermost loop or function call, which
-    returns it unchanged as `tensor`; `tensor` itself if there is no such call.
+    returns it unchanged as `tensor`; `tensor` itself if there is no such call,
+    or `tensor` is no handle of a resource.
   """
   while tensor.dtype == tf1.resource:
     op, index = tensor.op, tensor.value_index

@@ -106,8 +106,8 @@ class Network:
       repeat_prices: array `[ops]`, not negative.
 
     Returns:
-      A bool array `[ops]`: which ops are repeated.
-
+      A bool array `[ops]`: which ops are repeated; of the cheapest choices, the
+      one with the fewest.
     """
     count, total = len(self.ops), len(self.ops) + len(self.tensors)
     if not count:

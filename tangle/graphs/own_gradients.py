@@ -86,14 +86,16 @@ def inner_memory(op):
 def remembered(ops):
   """Lists the tensors that Python gradient functions read.
 
-  The functions are called. The ops that they add stay in the graph, but never
-  run.
+  Those of `ops` that have a gradient function by `tf.custom_gradient` are
+  differentiated, which calls it. The ops that it adds stay in the graph, in the
+  scope `remembered`, but never run.
 
   Args:
     ops: a sequence of ops outside loops and conditionals.
 
   Returns:
-    A list of tensors, of any shapes, that existed before.
+    A list of tensors, of any shapes, that existed before; empty if no op has
+    such a function. An error that a function raises passes to the caller.
   """
   found = {}
   for op in ops:

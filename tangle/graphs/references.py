@@ -42,7 +42,8 @@ def of(tensor):
     tensor: a reference, of any shape.
 
   Returns:
-    The op that holds the variable; `None` if several may.
+    The op that holds the variable; `None` if it may be one of several, as after
+    a `Merge`.
   """
   while tensor.op.type not in cut.REFERENCES:
     found = [t for t in tensor.op.inputs if compat.is_ref(t)]
@@ -96,12 +97,26 @@ def read_of(tensor):
 
 
 def is_read(op):
-  """Whether `op` only returns the memory of a reference variable."""
+  """Whether an op only returns the memory of a reference variable.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A bool: false for the op that holds the variable itself.
+  """
   return op.type in VIEWS and compat.is_ref(op.inputs[0])
 
 
 def is_value(tensor):
-  """Whether `tensor` is the unchanged value of a reference variable."""
+  """Whether a tensor is the memory of a reference variable.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    A bool: true if `read_of` finds the op of a reference variable.
+  """
   op = read_of(tensor)
   return op is not None and op.type in cut.REFERENCES
 
@@ -143,7 +158,17 @@ def keep_tensors(tensors, ops):
 
 
 def copy(tensor):
-  """Returns a copy of `tensor`, of any shape, that shares no memory with it."""
+  """Adds ops that copy a tensor to memory of its own.
+
+  Args:
+    tensor: a tensor of any shape, of a dtype that `is_copyable`; for any other
+      dtype, the run of the copy fails.
+
+  Returns:
+    A tensor of the same dtype, shape and value, in the default graph. The
+    gradient flows through it unchanged; a later change of the variable whose
+    memory `tensor` is does not change it.
+  """
   if tensor.dtype.base_dtype.is_bool:  # DeepCopy has no kernel for bool
     return tf1.cast(tf1.cast(tensor, tf1.int8), tf1.bool)
   with tensor.graph.gradient_override_map({"DeepCopy": "Identity"}):
@@ -152,6 +177,9 @@ def copy(tensor):
 
 def keep_reads(variables, ops):
   """Makes ops read copies of variables, each taken right before its op runs.
+
+  Adds the copies to the graph. Values of dtypes that cannot be copied, such as
+  strings, are still read directly.
 
   Args:
     variables: ops that hold reference variables.

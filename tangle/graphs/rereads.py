@@ -15,7 +15,8 @@ def release(made, upstream):
   """Makes reads of variables wait only for forward ops.
 
   Args:
-    made: the new ops that compute gradients; no session has run them.
+    made: the new ops that compute gradients; no session has run them. The
+      control inputs of those that read a resource variable are changed.
     upstream: the upstream gradients, tensors.
   """
   late = set(made).union(tensor.op for tensor in upstream)

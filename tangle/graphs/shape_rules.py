@@ -100,7 +100,15 @@ _BROADCASTING = {
 
 
 def find(op):
-  """Returns the rule of `op`, `None` if there is none."""
+  """Returns the rule for the output shapes of an op.
+
+  Args:
+    op: a `tf.Operation`.
+
+  Returns:
+    A function, as the module describes; `None` if there is no rule for the type
+    of `op`.
+  """
   if op.type in _AS_FIRST:
     return _as_first
   if op.type in _ALIKE:

@@ -16,7 +16,7 @@ def apply(ops, new_ops, targets, fed, alike):
   Args:
     ops: the ops that `new_ops` read, producers before consumers.
     new_ops: ops of gradients, added after the last run of the graph, in the
-      order in which they were made.
+      order in which they were made; the inputs of some are changed.
     targets: gradients, tensors of any shapes.
     fed: names of all tensors that may be fed; `None` if that is not known.
       Reductions are then left alone, as no shape is certain.
@@ -24,7 +24,8 @@ def apply(ops, new_ops, targets, fed, alike):
       upstream gradient.
 
   Returns:
-    For each target the tensor to use in its place, and a list of added ops.
+    Two lists: for each target the tensor to use in its place, and the ops,
+    constants, that were added to the graph.
   """
   if fed is not None:
     targets = broadcasts.bypass(ops, new_ops, targets, fed, alike)

@@ -19,7 +19,7 @@ def first_passed(stops, sources):
 
   Returns:
     The first of `stops` that is the output of a function call whose inputs
-    depend on one of `sources`, or `None`.
+    depend on one of `sources` through dtypes that carry gradients, or `None`.
   """
   if not any(compat.is_call(tensor.op) for tensor in stops):
     return None

@@ -220,6 +220,9 @@ def apply_gradients(optimizer, grads_and_vars, global_step=None, name=None):
 
   Returns:
     The op of the update.
+
+  Raises:
+    ValueError: as the optimizer, such as if no pair has a gradient.
   """
   pairs = list(grads_and_vars)
   options = {} if name is None else {"name": name}

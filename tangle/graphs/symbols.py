@@ -11,12 +11,28 @@ QUOTIENT = "quotient"
 
 
 def of_axis(tensor, axis):
-  """Returns the symbol of the size of an axis of `tensor`, any shape."""
+  """Returns the symbol of the size of an axis of a tensor.
+
+  Args:
+    tensor: a tensor of any shape.
+    axis: an int, 0 or more.
+
+  Returns:
+    A tuple; calls with the same arguments return equal ones.
+  """
   return (SIZE, tensor.name, axis)
 
 
 def mentions(size, symbol):
-  """Whether a dimension is computed from `symbol`."""
+  """Whether a dimension is `symbol`, or a quotient in which it occurs.
+
+  Args:
+    size: a dimension, an int or a symbol.
+    symbol: a symbol, as `of_axis` returns it.
+
+  Returns:
+    A bool.
+  """
   if isinstance(size, int) or size[0] == SIZE:
     return size == symbol
   return any(mentions(part, symbol) for parts in size[1:] for part in parts)
@@ -54,7 +70,15 @@ def _filled(dimensions, rank):
 
 
 def divide(given, wanted):
-  """Returns the product of `given` over that of `wanted`, as a dimension."""
+  """Returns the product of dimensions divided by that of others.
+
+  Args:
+    given: a sequence of dimensions, the factors above.
+    wanted: a sequence of dimensions, the factors below; common factors cancel.
+
+  Returns:
+    A dimension: an int or a symbol.
+  """
   above, below = _flatten(given, wanted)
   factor, above = _split(above)
   divisor, below = _split(below)

@@ -57,7 +57,7 @@ def check_tensors(caller, argument, tensors, graph=None):
 
 
 def names(tensors):
-  """Returns the set of the names of `tensors`, of any shapes."""
+  """Returns the set of the names of `tensors`, of any shapes, such as "x:0"."""
   return {tensor.name for tensor in tensors}
 
 
@@ -65,7 +65,8 @@ def ancestors(tensors, stop=(), control=False):
   """Lists the ops that compute `tensors`, in an order in which they can run.
 
   Args:
-    tensors: tensors of one graph, of any shapes, or ops, or variables.
+    tensors: tensors of one graph, of any shapes, or ops, or variables. One
+      whose name is that of a tensor in `stop` adds nothing.
     stop: tensors at which the walk stops, as their values are given. An op is
       not listed if the walk reaches only such outputs of it.
     control: whether to follow control dependencies too.

@@ -91,11 +91,13 @@ def look_up(table, ids, function=tf1.gather):
 
   Args:
     table: `[V, D]`, a tensor or a variable.
-    ids: `[...]` int32 or int64.
-    function: from table and ids to rows, such as `tf.nn.embedding_lookup`.
+    ids: a tensor `[...]`, int32 or int64. They are not checked: what an id out
+      of range gives is up to `function`.
+    function: from table and ids to rows, such as `tf.nn.embedding_lookup`. In
+      half precision it is called with the distinct ids, a vector.
 
   Returns:
-    `[..., D]`.
+    `[..., D]`, of the dtype of `table`.
 
   Gradients:
     The gradient of the table is a `tf.IndexedSlices`, with one slice per id; in
