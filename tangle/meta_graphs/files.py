@@ -95,11 +95,11 @@ def list_checkpoints(path):
   """Lists the checkpoints in the folder of a file.
 
   Args:
-    path: the file.
+    path: the path of the file, which need not exist.
 
   Returns:
-    A list of prefixes, sorted; empty if there are none, or the folder cannot be
-    read.
+    A list of path prefixes, each with the folder, sorted; empty if there are
+    none, or the folder cannot be read.
   """
   folder = os.path.dirname(path)
   return [
@@ -124,7 +124,8 @@ def first_line(error):
     error: an exception.
 
   Returns:
-    A string.
+    A string without a period at the end; the name of the error's class if it
+    has no message.
   """
   lines = (str(getattr(error, "message", "")) or str(error)).strip()
   return (lines.splitlines() or [type(error).__name__])[0].rstrip(". ")

@@ -20,10 +20,10 @@ _NEEDED = frozenset(
 def restore(caller, path, meta):
   """Fills the collections of the current graph.
 
-  A collection that cannot be restored is dropped, with a warning that names it:
-  one of objects whose class this TensorFlow does not know, which
-  `tf.train.import_meta_graph` would leave as serialized bytes, or one that
-  raises an error on import.
+  What a collection of the graph holds already is kept. A collection that cannot
+  be restored is dropped, with a warning that names it: one of objects whose
+  class this TensorFlow does not know, which `tf.train.import_meta_graph` would
+  leave as serialized bytes, or one that raises an error on import.
 
   Args:
     caller: the function to name in messages.
@@ -35,8 +35,9 @@ def restore(caller, path, meta):
     collections were restored.
 
   Raises:
-    GraphError: if a dropped collection holds variables or control flow
-      contexts.
+    GraphError: if a dropped collection is that of the global variables, the
+      trainable variables, or the contexts of TensorFlow 1 style loops or
+      conditionals. The other collections have then been filled.
   """
   graph = tf1.get_default_graph()
   saved = meta.collection_def

@@ -48,8 +48,8 @@ class Loaded(NamedTuple):
 
     Args:
       sess: a session of the graph.
-      checkpoint: path prefix of a checkpoint; by default the one saved with the
-        file, whose prefix is the file's path without `.meta`.
+      checkpoint: path prefix of a checkpoint; by default, also for "", the one
+        saved with the file, whose prefix is the file's path without `.meta`.
 
     Raises:
       DataError: if the checkpoint does not exist or cannot be read, or does not
@@ -115,10 +115,13 @@ def load(
 
   Raises:
     GraphError: if the file does not exist, is not a meta graph, or has ops or
-      attributes that this TensorFlow does not know, or if the current graph has
-      ops of the same names.
+      attributes that this TensorFlow does not know; if the current graph has
+      ops of the same names; or if the collections of variables or of loops and
+      conditionals cannot be restored. Only in the last case have the ops been
+      added.
     ArgumentError: if eager execution is on; or if a name in `inputs` or
-      `outputs` is not in the graph, to which the ops have then been added.
+      `outputs` is not in the graph, or is that of an op with several outputs or
+      none. The ops have then been added.
   """
   if tf1.executing_eagerly():
     raise errors.ArgumentError(
