@@ -97,7 +97,7 @@ def _loop_or_branch(context):
 
 
 def share_handle_data(tensor, copy):
-  """Copies a tensor's handle data to its copy.
+  """Copies the handle data of a resource or variant; else does nothing.
 
   These are shapes and dtypes of the lists or variables that a handle refers to.
   Gradients of loops read them to make zeros. A GraphDef of 1.15 lacks them.

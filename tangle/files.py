@@ -126,7 +126,7 @@ def write_text(path, text):
     text: a string, written as UTF-8; or bytes.
 
   Raises:
-    FileError: if it cannot be written.
+    FileError: if it cannot be written; an earlier file is then unchanged.
   """
   path = os.fspath(path)
   folder, name = os.path.split(os.path.abspath(path))
@@ -153,7 +153,7 @@ def publish(temporary, path):
     path: its new name, which must not exist.
 
   Raises:
-    FileError: if it cannot be renamed.
+    FileError: if it cannot be renamed, such as if `temporary` does not exist.
   """
   with explained(path):
     os.rename(temporary, path)
@@ -262,7 +262,7 @@ def read_bytes(path, limit):
     limit: the largest size that it may have, in bytes.
 
   Returns:
-    Its content, as bytes.
+    Its whole content, as bytes.
 
   Raises:
     FileError: if it cannot be read, or is not a regular file.
@@ -317,7 +317,7 @@ def digest(path):
     path: of the file.
 
   Returns:
-    64 hexadecimal digits.
+    A string of 64 hexadecimal digits.
 
   Raises:
     FileError: if it cannot be read, or is not a regular file.

@@ -73,7 +73,7 @@ class Cut:
       A tensor like `output`; `output` itself for the original inputs.
 
     Raises:
-      ArgumentError: if the number of inputs is wrong.
+      ArgumentError: if there is not one tensor for each input.
       CutError: if a TensorFlow 1 style loop or conditional would be copied.
       DtypeError: if an input has a different type.
       GraphError: if an input belongs to another graph.
@@ -144,8 +144,8 @@ def cut(
     copies the ops.
 
   Raises:
-    ArgumentError: if there is no such tensor or layer, or the layer has several
-      output tensors.
+    ArgumentError: if there is no such tensor or layer, the layer has several
+      output tensors, or `at` or `inputs` are no tensors.
     DisconnectedError: if `inputs` is None and the end depends on no
       placeholder, or the end depends on none of `inputs`.
     GraphError: if tensors belong to different graphs.

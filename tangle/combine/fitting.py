@@ -70,10 +70,10 @@ def fit(caller, first, second, value, adapters, make_dense):
     caller: the function to name in messages.
     first: the name in messages of the network that computed the value.
     second: the `Part` that takes it.
-    value: a tensor; a nest is returned unchanged.
+    value: a tensor; anything else, such as a nest, is returned unchanged.
     adapters: the kinds of adapters that may be used.
-    make_dense: called with the required depth, the type and the value; returns
-      the output of the dense layer, as `call` wraps it.
+    make_dense: a function of the required depth and of the value, which returns
+      the output of a dense layer; `None` if `adapters` has no `"dense"`.
 
   Returns:
     A tensor of the declared shape and type of `second`; `value` itself if it
@@ -146,7 +146,7 @@ def call(caller, first, second, value):
     value: a tensor or a nest.
 
   Returns:
-    The output of `second`.
+    The output of `second`, which may be a nest.
 
   Raises:
     DtypeError: if `second` raises `TypeError`.
@@ -185,7 +185,7 @@ def describe(value):
 
 
 def make_dense(depth, dtype, name):
-  """Returns a dense layer to put between two networks.
+  """Returns a dense layer to put between two networks; it adds no ops yet.
 
   Args:
     depth: the output depth.

@@ -27,7 +27,7 @@ def is_file(path):
     path: a path.
 
   Returns:
-    A bool.
+    A bool: true for any HDF5 or zip file; false if `path` is no file.
   """
   return _kind(path) is not None
 
@@ -79,21 +79,24 @@ class Weights:
     """Describes one array.
 
     Args:
-      path: a path within the file.
+      path: a path within the file, a key of `names`.
 
     Returns:
-      Its shape, a list, and its `tf.DType`.
+      Its shape, a list of ints, and its `tf.DType`.
     """
     return self._kinds[path]
 
   def read(self, paths):
-    """Reads arrays.
+    """Opens the file again and reads arrays.
 
     Args:
       paths: list of paths within the file.
 
     Returns:
-      A list of arrays.
+      A list of arrays, in the order of `paths`.
+
+    Raises:
+      DataError: if the file can no longer be read.
     """
     with self._open() as file:
       return [file[path][()] for path in paths]
@@ -143,7 +146,8 @@ def model_of(into):
     into: a part, a network, or any other object.
 
   Returns:
-    The model; `None` if there is none.
+    The model: `into`, or its attribute `network`, if its class derives from a
+    `Model` of Keras; else `None`.
   """
   model = getattr(into, "network", into)
   for base in type(model).__mro__:

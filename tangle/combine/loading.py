@@ -92,6 +92,9 @@ class Pretrained:
 
     Returns:
       The `LoadReport`.
+
+    Raises:
+      DataError: if the file was replaced since, and no longer fits.
     """
     for loader in self._loaders:
       loader.restore(sess)
@@ -251,11 +254,7 @@ def _of_keras(path, model, strict, name):
 
 
 def _by_order(found, variables, model):
-  """Does the same as `_by_scope`, for the SavedModel of a Keras model.
-
-  Returns:
-    `None` if all fits by name, or if not everything fits in order.
-  """
+  """Does as `_by_scope`, by order; `None` if names fit or order does not."""
   by_path = {entry.path: entry for entry in found.entries}
   ordered = [by_path.get(f"variables/{k}") for k in range(len(variables))]
   more = f"variables/{len(variables)}" in by_path

@@ -54,7 +54,8 @@ def merge(caller, labels, values, kind, axis=-1):
   Raises:
     ArgumentError: if a value is not a tensor.
     DtypeError: if types differ.
-    ShapeError: if shapes differ, or a rank is unknown.
+    ShapeError: if shapes differ, a rank is unknown, or, for `concat`, there is
+      no such axis. None of the three errors is raised for a callable.
   """
   if callable(kind):
     return kind(list(values))

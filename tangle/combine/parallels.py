@@ -95,7 +95,8 @@ class Parallel(parts.Combined):
       networks. Rows sum to 1.
 
     Raises:
-      ArgumentError: if there is no gate.
+      ArgumentError: if there is no gate, or with `inputs="each"` there is not
+        one input for each network.
       ShapeError: if the gate does not give logits `[B, K]`, or an input for
         `gate="input"` is not `[B, D]`.
     """

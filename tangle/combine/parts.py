@@ -249,10 +249,11 @@ class Combined(composites.Composite):
     """Returns a part, or a part of a part.
 
     Args:
-      path: names, the outermost first, such as `trunk/left`.
+      path: names, the outermost first, such as `trunk/left`; "" for this
+        network itself.
 
     Returns:
-      A `Part`.
+      A `Part`; this network for "".
 
     Raises:
       ArgumentError: if there is no part of that name; `gate` and dense adapters
@@ -278,7 +279,7 @@ class Combined(composites.Composite):
 
   @property
   def updates(self) -> List[tf1.Operation]:
-    """The ops of its parts' calls that change their variables."""
+    """The ops of its parts' calls that change their variables, each once."""
     found = collections.OrderedDict(
       (op.name, op) for _, part in self._children for op in part.updates
     )
@@ -292,7 +293,7 @@ class Combined(composites.Composite):
         is used if the op of one of its outputs is among them.
 
     Returns:
-      A list of ops.
+      A list of ops, each once, part by part.
     """
     found = collections.OrderedDict(
       (op.name, op)
@@ -361,7 +362,8 @@ def default_name(network):
     network: a callable.
 
   Returns:
-    Its own name, or that of a function; `network` if it has none.
+    Its own name, or that of a function; "network" if it has none that can be
+    the name of a variable scope.
   """
   for attribute in ("name", "__name__"):
     name = getattr(network, attribute, None)

@@ -5,7 +5,7 @@ from tangle.compat import tf1
 
 
 class Checkpoint:
-  """Loads variables from a checkpoint."""
+  """Loads variables from a checkpoint; each saved name goes to one variable."""
 
   def __init__(self, prefix, variables):
     """Adds the ops to the current graph.
@@ -26,6 +26,8 @@ class Checkpoint:
     Raises:
       DataError: if a saved value has another shape or type than its variable. A
         `tf.train.Saver` would give a resource variable the saved shape.
+      OpError, ValueError: as `tf.train.Saver.restore`, such as if a saved name
+        or the file is missing.
     """
     reader = tf1.train.load_checkpoint(self._prefix)
     shapes = reader.get_variable_to_shape_map()
@@ -94,9 +96,12 @@ class Arrays:
     self._ops = [getattr(each, "op", each) for each in assigned]
 
   def restore(self, sess):
-    """Loads the variables.
+    """Loads the variables from what `read` returns.
 
     Args:
       sess: a session.
+
+    Raises:
+      DataError: if `read` raises it, as for a file that cannot be read.
     """
     sess.run(self._ops, dict(zip(self._values, self._read())))

@@ -57,7 +57,7 @@ class Saved(NamedTuple):
 
 
 def read(caller, path):
-  """Reads the names, shapes and types of saved variables.
+  """Reads the names, shapes and types of saved variables, but no values.
 
   Args:
     caller: the function to name in messages.

@@ -20,10 +20,12 @@ def listed(network):
   """Returns the variables that an object lists in its `variables`.
 
   Args:
-    network: any object; `variables` may be a property or a method.
+    network: any object. Its `variables` is an attribute or property, or a
+      method, which is then called without arguments.
 
   Returns:
-    A list of TensorFlow variables; those of Keras 3 are unwrapped.
+    What `unwrapped` makes of them, in the same order; an empty list if the
+    object has no `variables`.
   """
   found = getattr(network, "variables", ())
   return unwrapped(found() if callable(found) else found)
@@ -33,11 +35,12 @@ def unwrapped(variables):
   """Returns the variables in the graph, each with its own memory.
 
   Args:
-    variables: variables of TensorFlow; of Keras 3, which wrap them; or of a
-      distribution strategy, which has one per device.
+    variables: an iterable of variables of TensorFlow; of Keras 3, which wrap
+      them; or of a distribution strategy, which has one per device.
 
   Returns:
-    A list of TensorFlow variables.
+    A list of TensorFlow variables, in order. An item that has no op, such as an
+    eager variable, is left out.
   """
   found = []
   for variable in variables:
@@ -48,13 +51,15 @@ def unwrapped(variables):
 
 
 def all_variables(graph):
-  """Returns the variables of a graph, in the order of creation.
+  """Returns the variables that the collections of a graph list.
 
   Args:
     graph: a `tf.Graph`.
 
   Returns:
-    A list.
+    A list: global variables, then local ones, then trainable ones that are
+    neither, each once and in the order of its collection. For a variable of a
+    distribution strategy, it has those of the devices.
   """
   keys = tf1.GraphKeys
   found = collections.OrderedDict()
@@ -73,10 +78,10 @@ def trainable(variables):
   """Returns those variables that their graph lists as trainable.
 
   Args:
-    variables: variables of one graph.
+    variables: a sequence of variables of one graph; may be empty.
 
   Returns:
-    A list.
+    A list, in the order of `variables`.
   """
   if not variables:
     return []
@@ -96,7 +101,8 @@ def changed_by(op):
     op: a `tf.Operation`.
 
   Returns:
-    A variable, or None if the op is not an assignment.
+    A variable. None if the type of `op` is not in `ASSIGNMENTS`, or the
+    variable is in no collection of `all_variables`.
   """
   if op.type not in ASSIGNMENTS:
     return None

@@ -65,8 +65,10 @@ def of_losses(
       among `variables`, or an option is out of range as for `combine`.
     DisconnectedError: if a loss does not reach the boundary, or reaches none of
       the shared variables, or has no gradient there.
+    DtypeError: if a gradient, or a tensor of weights, is not of a floating
+      type.
     GraphError: if tensors belong to different graphs.
-    ShapeError: if a loss is not a scalar.
+    ShapeError: if a loss is not a scalar, or a tensor of weights is not `[K]`.
   """
   losses, variables = _check(losses, variables, shared, boundary)
   options_lib.check_method(_CALLER, method, options, len(losses))

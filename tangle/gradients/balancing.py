@@ -47,6 +47,7 @@ class Balance:
     Raises:
       ArgumentError: if there is no loss.
       DtypeError: if losses are of different types.
+      GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
     losses = walk.check_tensors(name, "losses", losses)
@@ -117,6 +118,7 @@ class UncertaintyWeighting(Balance):
       ArgumentError: if there is no loss, or `factors` are not K finite numbers
         of at least 0.
       DtypeError: if losses are of different types.
+      GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
@@ -160,6 +162,7 @@ class RandomWeighting(Balance):
     Raises:
       ArgumentError: if there is no loss.
       DtypeError: if losses are of different types.
+      GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
@@ -206,6 +209,7 @@ class DynamicWeightAveraging(Balance):
       ArgumentError: if there is no loss, or `temperature` is not a positive
         finite number.
       DtypeError: if losses are of different types.
+      GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)
@@ -293,6 +297,7 @@ class GradNorm(Balance):
         or `floor` is not positive, or one of the three is not finite.
       DisconnectedError: if a loss has no gradient with respect to `shared`.
       DtypeError: if losses are of different types.
+      GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
     super().__init__(losses, name)

@@ -78,6 +78,7 @@ def combine(
       negative; or `max_norm` is not positive.
     DtypeError: if a gradient, or a tensor of weights, is not of a floating
       type.
+    GraphError: if a tensor of weights belongs to another graph.
     ShapeError: if a tensor of weights is not `[K]`.
   """
   return _combine("gradients.combine", gradients, method, name, options, False)[
@@ -103,9 +104,7 @@ def explain(
     A `Combined`, for `report` and `summarize`; it always has a Gramian.
 
   Raises:
-    ArgumentError: as `combine`.
-    DtypeError: as `combine`.
-    ShapeError: as `combine`.
+    ArgumentError, DtypeError, GraphError, ShapeError: as `combine`.
   """
   return _combine("gradients.explain", gradients, method, name, options, True)
 
@@ -152,11 +151,11 @@ def scale(gradient, factor):
   """Multiplies a gradient.
 
   Args:
-    gradient: a tensor or an `IndexedSlices`.
-    factor: a scalar.
+    gradient: a tensor or an `IndexedSlices`, not `None`.
+    factor: a scalar, which is cast to the dtype of `gradient`.
 
   Returns:
-    A gradient of the same kind.
+    A gradient of the same kind and dtype.
   """
   factor = tf1.cast(factor, gradient.dtype)
   if isinstance(gradient, tf1.IndexedSlices):

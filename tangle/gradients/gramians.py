@@ -38,7 +38,8 @@ def check(caller, gradients):
     gradients: K lists of V gradients, of floating types.
 
   Returns:
-    A list of K lists.
+    A list of K lists of V tensors, `IndexedSlices` or `None`; arrays become
+    tensors.
 
   Raises:
     ArgumentError: if there is no list, the lists differ in length, or an entry
@@ -150,11 +151,11 @@ def of_parts(parts, count):
   """Returns the Gramian of gradients in one layout.
 
   Args:
-    parts: V `Parts`.
+    parts: V `Parts`, of which there may be none.
     count: K.
 
   Returns:
-    `[K, K]` float64.
+    `[K, K]` float64; zeros for a loss without a gradient.
   """
   sums = [tf1.zeros([count, count], tf1.float64)]
   for part in parts:

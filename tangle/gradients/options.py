@@ -40,7 +40,8 @@ def check_method(caller, method, options, count):
     ArgumentError: if there is no such method or option, `weighted` has no
       `weights`, or an option is out of range: `weights` and `preference` as for
       `check_weights`, `c` and `regularization` at least 0, `max_norm` positive
-      or None.
+      or None. `leak` and `seed` are not checked here.
+    DtypeError, GraphError, ShapeError: as `check_weights`.
   """
   if method not in METHODS:
     raise errors.ArgumentError(

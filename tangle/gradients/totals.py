@@ -24,7 +24,7 @@ def total(
   Source: `tf.gradients`, for a variable that is used several times.
 
   Args:
-    gradients: K gradients of the shape of the variable, or `None`.
+    gradients: K gradients of the shape and dtype of the variable, or `None`.
     name: name scope of the new ops.
 
   Returns:

@@ -38,6 +38,7 @@ def take_turns(
     ArgumentError: if there is no loss, there are not K optimizers, two of them
       are the same object, or one is not an optimizer.
     DisconnectedError: if a loss reaches none of the variables.
+    GraphError: if the losses belong to several graphs.
   """
   losses = walk.check_tensors(_CALLER, "losses", losses)
   optimizers = list(optimizers)
