@@ -1,6 +1,9 @@
-"""Checks the inputs, outputs and variables that a sub-model is given."""
+"""Checks the inputs, outputs, variables and fetches of a sub-model."""
+
+import numpy as np
 
 from tangle import compat, errors
+from tangle.compat import tf1
 from tangle.graphs import gradient_paths, strategies, walk
 
 
@@ -189,6 +192,58 @@ def _find_read(caller, present, graph, variable):
       f"the data, so that the variable is used between them and the outputs."
     )
   return found
+
+
+def check_fetches(caller, fetches, graph):
+  """Refuses what a session cannot run or fetch, before it runs anything.
+
+  Args:
+    caller: the name that error messages begin with.
+    fetches: the argument: dicts, lists and tuples of ops, tensors, their names,
+      or of whatever else a session fetches.
+    graph: the graph of the session.
+
+  Raises:
+    ArgumentError: if `fetches` is or holds a session, `None`, a number, an
+      array or an eager tensor, or a name that is not in `graph`.
+    GraphError: if it holds what belongs to another graph.
+  """
+  if hasattr(fetches, "partial_run"):
+    raise errors.ArgumentError(
+      f"{caller}: fetches must be ops or tensors, got a session. Call "
+      f"run(fetches, upstream); it uses the session of the forward run."
+    )
+  stack = [fetches]
+  while stack:
+    item = stack.pop()
+    own = getattr(item, "graph", None)
+    if isinstance(item, dict):
+      stack.extend(item.values())
+    elif isinstance(item, (list, tuple)):
+      stack.extend(item)
+    elif isinstance(own, tf1.Graph) and own is not graph:
+      raise errors.GraphError(
+        f"{caller}: fetches has {item.name!r}, which belongs to another graph. "
+        f"Build it in the graph of the sub-model."
+      )
+    elif not _is_fetch(item, graph):
+      raise errors.ArgumentError(
+        f"{caller}: fetches must be ops or tensors, got {errors.show(item)}. "
+        f"Give what to run or to fetch, such as a train op that reads "
+        f"SubModel.gradients."
+      )
+
+
+def _is_fetch(item, graph):
+  """Whether a session may take `item`, which is no list or dict, as a fetch."""
+  if isinstance(item, (str, bytes)):
+    try:
+      return graph.as_graph_element(item) is not None
+    except (KeyError, ValueError):
+      return False
+  values = (bool, int, float, complex, np.ndarray, np.generic)
+  is_eager = isinstance(item, tf1.Tensor) and not hasattr(item, "graph")
+  return item is not None and not is_eager and not isinstance(item, values)
 
 
 def translated(piece, find):

@@ -13,7 +13,14 @@ import numpy as np
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import walk
-from tangle.partial import feeds, leftovers, monitored, run_errors, split
+from tangle.partial import (
+  arguments,
+  feeds,
+  leftovers,
+  monitored,
+  run_errors,
+  split,
+)
 
 
 class Kept(weakref.ref):
@@ -211,18 +218,14 @@ class Call:
       The fetched values.
 
     Raises:
-      CallError, GraphError, ShapeError, DtypeError, SessionError: as
-        `backward`.
-      ArgumentError: as `backward`; or if `fetches` is a session, or reads a
-        placeholder that is not fed.
+      CallError, ShapeError, DtypeError, SessionError: as `backward`.
+      GraphError: as `backward`; or if a fetch belongs to another graph.
+      ArgumentError: as `backward`; or if a fetch is neither an op nor a tensor,
+        such as `None`, or reads a placeholder that is not fed.
     """
     used, feed_dict = self._feeds(upstream, sess)
-    if hasattr(fetches, "partial_run"):
-      raise errors.ArgumentError(
-        f"SubModel {self._sub_model.name!r}: run: fetches must be ops or "
-        f"tensors, got a session. Call run(fetches, upstream); it uses the "
-        f"session of the forward run."
-      )
+    caller = f"SubModel {self._sub_model.name!r}: run"
+    arguments.check_fetches(caller, fetches, self._sub_model.graph)
     self._gradients(used)
     return self._finish(fetches, feed_dict)
 

@@ -92,6 +92,25 @@ class ArgumentsTest(case.GraphTestCase):
     with self.assertRaises(errors.ArgumentError):
       arguments.find_variables("Here", ops, self.graph, [3])
 
+  def test_what_a_session_can_fetch(self):
+    sparse = tf1.SparseTensor([[0]], [1.0], [1])
+    for fetches in ([], self.y.op, "y", "y:0", {"a": [self.w, (sparse,)]}):
+      arguments.check_fetches("Here", fetches, self.graph)
+
+  def test_what_no_session_can_fetch(self):
+    lists = [None, 3.0, np.ones(2), "nothing", "y:7"]
+    for wrong in lists + [[self.y, value] for value in lists]:
+      with self.assertRaises(errors.ArgumentError) as caught:
+        arguments.check_fetches("Here", wrong, self.graph)
+      given = errors.show(wrong[1] if isinstance(wrong, list) else wrong)
+      self.assert_message(caught.exception, "Here", f"got {given}. Give what")
+
+  def test_a_fetch_of_another_graph(self):
+    with tf1.Graph().as_default():
+      other = tf1.zeros([], name="other")
+    with self.assertRaisesRegex(errors.GraphError, "'other:0', which belongs"):
+      arguments.check_fetches("Here", {"a": other}, self.graph)
+
 
 if __name__ == "__main__":
   absltest.main()

@@ -394,6 +394,7 @@ class MistakesTest(case.GraphTestCase):
       (self.call.backward, ([self.y],), "Give an array with the shape"),
       (self.call.run, ([ones], self.y), "Put it into a list"),
       (self.call.run, (self.sess, [ones]), "got a session. Call run(fetches"),
+      (self.call.run, (None, [ones]), "run: fetches must be ops or tensors"),
     ):
       with self.assertRaises(
         (errors.ArgumentError, errors.DtypeError)
