@@ -7,6 +7,49 @@ from tangle.compat import tf1
 from tangle.graphs import gradient_paths, strategies, walk
 
 
+def check_name(caller, name):
+  """Refuses a name of another kind, such as an array.
+
+  Args:
+    caller: the name that error messages begin with.
+    name: the argument `name`.
+
+  Returns:
+    `name`.
+
+  Raises:
+    ArgumentError: if it is neither a string nor `None`.
+  """
+  if name is None or isinstance(name, str):
+    return name
+  raise errors.ArgumentError(
+    f"{caller}: name must be a string, got {errors.show(name)}. Give a name, "
+    f"such as 'encoder', or leave it out."
+  )
+
+
+def check_store(caller, store, known):
+  """Refuses a store that does not exist.
+
+  Args:
+    caller: the name that error messages begin with.
+    store: the argument `store`.
+    known: the names of the stores.
+
+  Returns:
+    `store`.
+
+  Raises:
+    ArgumentError: if `store` is no string, or not one of `known`.
+  """
+  if isinstance(store, str) and store in known:
+    return store
+  raise errors.ArgumentError(
+    f"{caller}: store must be one of {known}, got {errors.show(store)}."
+    f"{errors.suggest(store, known) or ' Leave it out for auto.'}"
+  )
+
+
 def check_alive(caller, inputs, outputs, ops):
   """Refuses inputs that no output depends on.
 

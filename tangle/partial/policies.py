@@ -93,13 +93,14 @@ def predicate(caller, residuals):
   """
   if callable(residuals):
     return residuals
-  if residuals in (FRONTIER, ALL):
-    return lambda tensor: True
-  if residuals == NONE:
-    return lambda tensor: False
+  if isinstance(residuals, str):  # an array would compare its elements
+    if residuals in (FRONTIER, ALL):
+      return lambda tensor: True
+    if residuals == NONE:
+      return lambda tensor: False
   raise errors.ArgumentError(
     f"{caller}: residuals must be 'frontier', 'all', 'none', 'min_cut', a "
-    f"tangle.Budget or a predicate of a tensor, got {residuals!r}."
+    f"tangle.Budget or a predicate of a tensor, got {errors.show(residuals)}."
     f"{errors.suggest(residuals, (FRONTIER, ALL, NONE, 'min_cut'))}"
   )
 

@@ -107,24 +107,20 @@ class SubModel:
         cannot change its values, such as sums over no axes.
 
     Raises:
-      ArgumentError: if `store` or `residuals` is unknown or they do not go
-        together, no output can have a gradient, `input_gradients` has a tensor
-        that is no floating input, or `recompute`, `keep` or `sizes` is invalid
-        or has no meaning for `residuals`.
+      ArgumentError: if `name` is no string, `store` or `residuals` is unknown
+        or they do not go together, no output can have a gradient,
+        `input_gradients` has a tensor that is no floating input, or
+        `recompute`, `keep` or `sizes` is invalid or has no meaning for
+        `residuals`.
       GraphError: if the tensors belong to several graphs.
       DisconnectedError: if an input leads to no output, an output depends on no
         input and no variable, or no output depends on one of `variables`.
       CutError: if the store cannot keep the residuals, or a budget is smaller
         than the fewest bytes that can be kept.
     """
-    self.name = name or "sub_model"
+    self.name = arguments.check_name("SubModel", name) or "sub_model"
     caller = f"SubModel {self.name!r}"
-    if store not in STORES and store != AUTO:
-      raise errors.ArgumentError(
-        f"{caller}: store must be one of {STORES + (AUTO,)}, got {store!r}."
-        f"{errors.suggest(store, STORES) or ' Leave it out for auto.'}"
-      )
-    self.store = store
+    self.store = arguments.check_store(caller, store, STORES + (AUTO,))
     policy = choice.make(caller, residuals, recompute, keep, sizes)
     is_planned = policies.is_planned(residuals)
     if store in (SESSION, RECOMPUTE) and is_planned:

@@ -66,10 +66,10 @@ class Pipeline:
         counts as lost. Runs in a local session have no limit.
 
     Raises:
-      ArgumentError: if `timeout_s` is not positive.
+      ArgumentError: if `name` is no string, or `timeout_s` is not positive.
       GraphError: if TensorFlow executes eagerly.
     """
-    self.name = name
+    self.name = arguments.check_name(name)
     self.timeout_s = faults.check_timeout(name, timeout_s)
     self.left_keys = set()
     self.graph = nodes.default_graph(f"Pipeline {name!r}")

@@ -3,6 +3,7 @@
 import numpy as np
 from absl.testing import absltest
 
+import tangle
 from tangle import errors
 from tangle.compat import tf1
 from tangle.graphs import walk
@@ -91,6 +92,24 @@ class ArgumentsTest(case.GraphTestCase):
     self.assert_message(caught.exception, "'apart:0'")
     with self.assertRaises(errors.ArgumentError):
       arguments.find_variables("Here", ops, self.graph, [3])
+
+  def test_names_that_are_no_strings(self):
+    for name in (None, "", "a"):
+      self.assertIs(arguments.check_name("Here", name), name)
+    for name in (np.ones(2), self.x, 3):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        arguments.check_name("Here", name)
+      self.assert_message(caught.exception, "Here", errors.show(name))
+      with self.assertRaisesRegex(errors.ArgumentError, "^SubModel: name must"):
+        tangle.SubModel([self.x], [self.y], name=name)
+
+  def test_stores_that_do_not_exist(self):
+    known = ("device", "host")
+    self.assertEqual(arguments.check_store("Here", "host", known), "host")
+    for store in (None, np.ones(2), "hosts", ["host"]):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        arguments.check_store("Here", store, known)
+      self.assert_message(caught.exception, f"got {errors.show(store)}.")
 
   def test_what_a_session_can_fetch(self):
     sparse = tf1.SparseTensor([[0]], [1.0], [1])

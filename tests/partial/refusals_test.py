@@ -25,6 +25,14 @@ class ConstructionErrorsTest(case.GraphTestCase):
     x, _, y, _, _ = pieces.layers(test)
     return {"inputs": [x], "outputs": [y], "residuals": "some"}
 
+  def array_as_store(test):
+    x, _, y, _, _ = pieces.layers(test)
+    return {"inputs": [x], "outputs": [y], "store": np.array(["a", "b"])}
+
+  def array_as_residuals(test):
+    x, _, y, _, _ = pieces.layers(test)
+    return {"inputs": [x], "outputs": [y], "residuals": np.ones(2)}
+
   def no_inputs(test):
     return {"inputs": [], "outputs": [pieces.layers(test)[2]]}
 
@@ -114,6 +122,10 @@ class ConstructionErrorsTest(case.GraphTestCase):
   @parameterized.named_parameters(
     (build.__name__, build, error, parts)
     for build, error, parts in [
+      _bad(array_as_store, errors.ArgumentError, "'device'", "an array of str"),
+      _bad(
+        array_as_residuals, errors.ArgumentError, "'min_cut'", "an array of fl"
+      ),
       _bad(unknown_store, errors.ArgumentError, "'cloud'", "device", "host"),
       _bad(unknown_residuals, errors.ArgumentError, "'some'", "frontier"),
       _bad(no_inputs, errors.ArgumentError, "inputs", "at least one"),

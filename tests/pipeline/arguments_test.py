@@ -19,6 +19,16 @@ class ArgumentsTest(case.GraphTestCase):
     pipeline.add("encoder", lambda bucket, reads: None)
     pipeline.add(name, build, **arguments)
 
+  def test_a_name_of_a_pipeline_that_is_no_string(self):
+    self.assertEqual(tangle.Pipeline(name="a").name, "a")
+    for name in (np.ones(2), tf1.zeros([2]), 3):
+      with self.assertRaises(errors.ArgumentError) as caught:
+        tangle.Pipeline(name=name)
+      self.assert_message(
+        caught.exception,
+        f"Pipeline: name must be a string, got {errors.show(name)}",
+      )
+
   def test_good_arguments_pass(self):
     self.add(
       buckets=(3, 6),
