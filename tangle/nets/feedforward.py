@@ -57,6 +57,23 @@ class Dense(base.Network):
     """The depth of the outputs, U."""
     return self._units
 
+  @property
+  def bias(self) -> hints.Variable:
+    """The variable `bias`, `[U]`; a `GraphError` if it does not exist.
+
+    It is made by the first call, and never with `use_bias=False`.
+    """
+    if not self._use_bias:
+      raise errors.GraphError(
+        f"{self.name}: there is no bias. Make the layer with use_bias=True."
+      )
+    if not self.variables:
+      raise errors.GraphError(
+        f"{self.name}: the bias exists only after the first call. Call the "
+        f"layer before, or build the model's decoder that calls it."
+      )
+    return self.variables[-1]
+
   def __call__(
     self, inputs: hints.Value, name: Optional[str] = None
   ) -> tf1.Tensor:

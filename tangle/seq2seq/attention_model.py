@@ -148,9 +148,9 @@ class AttentionModel(searching.Searchable):
   def output_bias(self) -> hints.Variable:
     """The bias of the logits, a variable `[V]`.
 
-    It exists once a decoder was built; before, this raises `IndexError`.
+    It exists once a decoder was built; before, this raises a `GraphError`.
     """
-    return self._logits.variables[-1]
+    return self._logits.bias
 
   def encode(
     self,

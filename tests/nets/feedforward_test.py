@@ -25,6 +25,17 @@ class DenseTest(support.NetTestCase):
     x_np = self.normal(*shape)
     self.assert_close(sess.run(y, {x: x_np}), np.tanh(x_np @ kernel + bias))
 
+  def test_the_bias_exists_after_the_first_call(self):
+    dense = feedforward.Dense(5, name="logits")
+    with self.assertRaisesRegex(errors.GraphError, "^logits: .*first call"):
+      dense.bias  # noqa: B018
+    dense(tf1.zeros([2, 3]))
+    self.assertEqual(dense.bias.op.name, "logits/bias")
+    plain = feedforward.Dense(5, use_bias=False, name="plain")
+    plain(tf1.zeros([2, 3]))
+    with self.assertRaisesRegex(errors.GraphError, "^plain: .*use_bias=True"):
+      plain.bias  # noqa: B018
+
   def test_gradients_are_numeric_gradients(self):
     x = tf1.placeholder(tf1.float64, [2, 2, 3])
     dense = feedforward.Dense(4, tf1.sigmoid, dtype=tf1.float64)

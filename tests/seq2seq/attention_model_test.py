@@ -233,6 +233,13 @@ class AttentionModelTest(case.GraphTestCase):
     self.assertEqual(tf1.global_variables(), made)
     self.assertEqual(self.session().run(found).symbols.shape, (2, 1, 4))
 
+  def test_the_output_bias_exists_once_a_decoder_does(self):
+    model = make()
+    with self.assertRaisesRegex(errors.GraphError, "decoder"):
+      model.output_bias  # noqa: B018
+    make_pipeline(model, ["decoder"]).build()
+    self.assertEqual(model.output_bias.shape.as_list(), [8])
+
   def test_no_words_are_found_for_no_words(self):
     model = make(layers=1)
     sources_ph = tf1.placeholder(tf1.int32, [None, 5])
