@@ -131,7 +131,9 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
     ShapeError: if a larger bucket would not help: the rank is wrong, or a size
       that is the same at all of several buckets, or at the bucket `None`.
     BucketError: else. So too for any wrong size if a single bucket was tried,
-      since that does not show which sizes depend on the bucket.
+      since that does not show which sizes depend on the bucket. The message
+      asks for a larger bucket only if a size that is too small equals the
+      bucket, or may depend on it.
   """
   last = wanted[-1]
   what = f"{caller}: the feed {name!r} of shape {shape}"
@@ -156,7 +158,10 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
     size is None or given <= size for size, given in zip(last.as_list(), shape)
   )
   remedy = "Add a larger bucket, or remove the example from the data"
-  if is_short and not may_pad:
+  fixed = _not_of_bucket(last, shape, buckets)
+  if fixed:
+    remedy = f"{fixed}, unless its size depends on the bucket: add a larger one"
+  elif is_short and not may_pad:
     remedy = (
       f"Give Pipeline.add pad={{{name!r}: value}}, or feed arrays of exactly "
       f"that shape"
@@ -166,6 +171,29 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
     f"{what} fits none of the buckets {buckets}. The placeholder of the last "
     f"one has the shape {last}{padding}. {remedy}."
   )
+
+
+def _not_of_bucket(wanted, shape, buckets):
+  """Names the axes that are too long and whose size is not that of the bucket.
+
+  With one bucket, nothing else tells which sizes depend on it. With several,
+  those do that differ, and the others have been refused.
+
+  Args:
+    wanted: the static shape of the placeholder.
+    shape: the shape of the array.
+    buckets: the buckets that were tried.
+
+  Returns:
+    What these axes must be, as text; "" if there are none.
+  """
+  sizes = buckets[0] if isinstance(buckets[0], tuple) else buckets
+  text = [
+    f"axis {axis} must have size {size}"
+    for axis, (size, given) in enumerate(zip(wanted.as_list(), shape))
+    if size is not None and given > size and size not in sizes
+  ]
+  return " and ".join(text).capitalize() if len(buckets) == 1 else ""
 
 
 def find_outputs(caller, pieces, fetch):

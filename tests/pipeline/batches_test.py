@@ -271,6 +271,28 @@ class RefuseShapeTest(parameterized.TestCase):
     self.assertIn(part, str(caught.exception))
     self.assertIn("Here: the feed 'x' of shape", str(caught.exception))
 
+  @parameterized.named_parameters(
+    ("feature", (4, 3, 9), [4], "Axis 2 must have size 8, unless"),
+    ("short_feature", (4, 4, 7), [4], "or feed arrays of exactly that shape"),
+    (
+      "one_more",
+      (4, 5, 8),
+      [3],
+      "Axis 1 must have size 4, unless",
+    ),
+    ("both", (4, 5, 9), [(4, 2)], "Axis 2 must have size 8, unless"),
+    ("time", (4, 5, 8), [4], ". Add a larger bucket, or remove"),
+    ("time_of_two", (4, 5, 8), [(2, 4)], ". Add a larger bucket, or remove"),
+    ("short_time", (4, 3, 8), [4], ". Give Pipeline.add pad="),
+  )
+  def test_with_one_bucket_only_its_own_size_asks_for_a_larger_one(
+    self, shape, buckets, part
+  ):
+    wanted = [tf1.TensorShape([None, 4, 8])]
+    with self.assertRaises(errors.BucketError) as caught:
+      batches.refuse_shape("Here", "x", shape, buckets, wanted, False)
+    self.assertIn(part, str(caught.exception))
+
 
 if __name__ == "__main__":
   absltest.main()
