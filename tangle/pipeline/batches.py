@@ -209,13 +209,14 @@ def find_outputs(caller, pieces, fetch):
     which nothing is fetched.
 
   Raises:
-    ArgumentError: if `fetch` is a string, or has a name that is not an output
-      of a sub-model in `pieces`.
+    ArgumentError: if `fetch` is a string or no list, such as `None`, or has a
+      name that is not an output of a sub-model in `pieces`.
   """
-  if isinstance(fetch, str):
+  if isinstance(fetch, str) or not hasattr(fetch, "__iter__"):
+    remedy = "Put it into a list" if isinstance(fetch, str) else "Leave it out"
     raise errors.ArgumentError(
-      f"{caller}: fetch must be a list of names, got {fetch!r}. Put it into a "
-      f"list."
+      f"{caller}: fetch must be a list of names, got {errors.show(fetch)}. "
+      f"{remedy}."
     )
   wanted = {}
   for text in fetch:

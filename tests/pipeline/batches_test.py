@@ -198,6 +198,8 @@ class BatchesTest(case.GraphTestCase):
       args = run, sess, self.batch(), "encoder.h"
       text = self.refusal(errors.ArgumentError, *args)
       self.assertIn("Put it into a list", text)
+      text = self.refusal(errors.ArgumentError, run, sess, self.batch(), None)
+      self.assertIn("must be a list of names, got None. Leave it out", text)
 
   @parameterized.parameters("pipeline", "joint")
   def test_an_optimizer_that_is_none(self, kind):
