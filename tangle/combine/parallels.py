@@ -24,7 +24,7 @@ class Parallel(parts.Combined):
     axis: int,
     name: str,
   ) -> None:
-    """Checks the settings; see `parallel`."""
+    """Checks the settings, which `parallel` describes with the errors."""
     self._caller = caller = f"parallel {name!r}"
     self._rows = parts.make_parts(caller, networks)
     merging.check_merge(caller, merge)

@@ -18,7 +18,7 @@ class Sequential(parts.Combined):
     adapter: Union[str, Sequence[str], None],
     name: str,
   ) -> None:
-    """Checks the declared shapes of the networks; see `sequential`."""
+    """Checks the declared shapes; `sequential` has the arguments and errors."""
     caller = f"sequential {name!r}"
     self._caller = caller
     self._adapters = fitting.check_adapters(caller, adapter)

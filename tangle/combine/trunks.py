@@ -26,7 +26,7 @@ class Shared(parts.Combined):
     heads: Union[Mapping[str, hints.Network], Sequence[parts.Named]],
     name: str,
   ) -> None:
-    """Checks the declared shapes of the networks; see `shared`."""
+    """Checks the declared shapes; `shared` has the arguments and errors."""
     self._caller = caller = f"shared {name!r}"
     self._named = hasattr(heads, "items")
     if not self._named and not isinstance(heads, (list, tuple)):

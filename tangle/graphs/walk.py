@@ -173,7 +173,8 @@ def reach(outputs, ops):
 
   Args:
     outputs: N tensors, of any shapes.
-    ops: the ops to look at, producers before consumers.
+    ops: the ops to look at, producers before consumers; all of those between
+      the tensors and `outputs`.
 
   Returns:
     A dict from tensor name to a bit mask: bit n is set if `outputs[n]` is the

@@ -183,7 +183,8 @@ class Call:
       CallError: if the call has ended, `sess` is another session, or, with
         `store="session"`, `forward` was not given the outputs in use.
       ArgumentError: if `upstream` has not one item per output, or only `None`.
-      GraphError: if the graph is finalized and lacks this backward pass.
+      GraphError, CutError: as `SubModel.prepare`, for a backward pass that the
+        graph lacks.
       ShapeError: if one has another shape than its output.
       DtypeError: if one has another dtype, or its output is not floating.
       SessionError: if the session is closed.

@@ -294,7 +294,7 @@ def _is_row(value):
 
 
 def fill_rows(value, lengths, filler):
-  """Returns nested lists, each filled up at its end; `value` is not changed.
+  """Returns new nested lists, each filled up at its end to a given length.
 
   Args:
     value: nested lists, tuples or arrays of different lengths.

@@ -21,7 +21,7 @@ _ATTRIBUTE = "_tangle_callables"
 
 
 class Runs:
-  """A cache of prepared runs."""
+  """A cache of prepared runs, by what they fetch and what they are fed."""
 
   def __init__(self):
     """Begins with an empty cache."""

@@ -362,10 +362,10 @@ class Split:
 
 
 def flatten(gradients) -> Tuple[list, Any]:
-  """Lists the dense tensors of `gradients`; splits sparse ones into parts.
+  """Lists the tensors of `gradients`, inputs first, without each `None`.
 
   Args:
-    gradients: a `Gradients`.
+    gradients: a `Gradients`. A sparse one gives its values, indices and shape.
 
   Returns:
     The list of tensors, and a function that makes a `Gradients` of the same

@@ -20,7 +20,10 @@ _programs = weakref.WeakKeyDictionary()
 
 
 def new_key():
-  """Returns a random int64 that no other call in any process should have."""
+  """Returns a random int, 0 to 2**63 - 1, that no other call should return.
+
+  The calls of other processes, also forked ones, give others too.
+  """
   return _random.getrandbits(63)
 
 

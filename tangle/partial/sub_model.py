@@ -226,6 +226,7 @@ class SubModel:
       ArgumentError: if `used` does not fit the outputs, or uses none.
       DtypeError: if a used output is not differentiable.
       GraphError: if the graph is finalized and lacks that pass.
+      CutError: if the store cannot keep the residuals of that pass.
     """
     caller = f"SubModel {self.name!r}"
     used = arguments.check_used(caller, used, self.outputs)
@@ -355,7 +356,8 @@ class SubModel:
     Raises:
       ArgumentError: if `sess` is no session, a placeholder is not fed, a key of
         `feed_dict` is no tensor, or `used` does not fit the outputs.
-      GraphError: if `sess` runs another graph, or a tensor may not be fed.
+      GraphError: if `sess` runs another graph, a tensor may not be fed, or, for
+        a new `used`, as `prepare`.
       ShapeError, DtypeError: if a fed array does not fit its tensor.
       SessionError: if the session is closed, or a variable has no value.
     """
