@@ -206,7 +206,7 @@ class _Changes:
     self._updates = updates
 
   def now(self):
-    """Makes the ops outside any conditional; returns them."""
+    """Adds the ops outside any conditional; returns the list of them."""
     return [
       strategies.apply_gradients(self._optimizer, self._pairs)
     ] + self._updates

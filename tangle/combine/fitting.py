@@ -24,7 +24,7 @@ def check_adapters(caller, adapter):
     adapter: None, one of `ADAPTERS`, or a list of them.
 
   Returns:
-    A tuple of strings.
+    A tuple of strings, in the order given; empty for None.
 
   Raises:
     ArgumentError: if one is unknown.

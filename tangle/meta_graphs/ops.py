@@ -119,7 +119,7 @@ that occur only in the functions of loops and conditionals."""
 
 
 def check_known(caller, path, meta):
-  """Raises unless all ops of a meta graph are known.
+  """Raises unless all ops of a meta graph, also in functions, are known.
 
   Args:
     caller: the function to name in messages.

@@ -34,7 +34,7 @@ class Kept(weakref.ref):
   __slots__ = ("sess", "ticket")
 
   def note(self, ticket):
-    """Stores the ticket in the attribute."""
+    """Stores `ticket` in the attribute; the store's `forward` calls this."""
     self.ticket = ticket
 
 
@@ -92,7 +92,7 @@ class ResidualSet:
       self.lost.remove(kept)
 
   def drain(self, sess):
-    """Discards the `lost` calls of `sess` by runs of it; ignores errors."""
+    """Discards the `lost` calls of `sess`, by runs of it; ignores errors."""
 
     def drop(kept, owner):
       call = kept()
@@ -107,7 +107,14 @@ class ResidualSet:
         leftovers.drain(self.lost, sess, drop)
 
   def drop(self, kept, sess):
-    """Drops what a call holds, by a run of `sess`; ignores its errors."""
+    """Drops what a call holds in the runtime, and forgets it.
+
+    Errors of the run are ignored.
+
+    Args:
+      kept: the `Kept` of the call.
+      sess: the session of the forward run.
+    """
     with self._lock:
       with contextlib.suppress(errors.CallError):  # its session has been lost
         self.store.discard(sess, kept.ticket)

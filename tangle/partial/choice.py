@@ -199,7 +199,11 @@ class _Problem:
     self._costs = np.array(costs, np.float64) * tilt[places]
 
   def least(self):
-    """Returns which ops to recompute so that the fewest bytes are kept."""
+    """Chooses the ops to recompute so that the fewest bytes are kept.
+
+    Returns:
+      A bool array `[ops]`; of such choices, the one with the least work.
+    """
     # All costs together count less than the smallest difference of bytes.
     return self._solve(0.5 / max(self._costs.sum(), 1.0))
 
@@ -207,11 +211,25 @@ class _Problem:
     return self._network.solve(self._prices, rate * self._costs)
 
   def bytes_kept(self, repeated):
-    """Returns the bytes that are kept if the ops `repeated` are recomputed."""
+    """Returns the bytes of the tensors that a choice keeps.
+
+    Args:
+      repeated: bool array `[ops]`, true for the ops to recompute.
+
+    Returns:
+      A float, without the bytes that are kept in any case.
+    """
     return float(self.bytes[self._network.kept(repeated)].sum())
 
   def kept_names(self, repeated):
-    """Returns the names of the tensors that are kept."""
+    """Returns the names of the tensors that a choice keeps.
+
+    Args:
+      repeated: bool array `[ops]`, true for the ops to recompute.
+
+    Returns:
+      A set of names.
+    """
     kept = np.flatnonzero(self._network.kept(repeated))
     return walk.names([self._tensors[k] for k in kept])
 

@@ -169,7 +169,15 @@ def count_stacks(items):
 
 
 def needs_measuring(tensor):
-  """Whether the size of `tensor`, of any shape, is known only in a run."""
+  """Whether the size of a tensor in bytes is known only in a run.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    A bool: false if its static shape is fully known, and for strings, variants
+    and resources, which have no such size.
+  """
   return static_bytes(tensor) is None and _has_size(tensor)
 
 

@@ -70,7 +70,14 @@ def of(caller, sizes, inputs, ops, strict=False):
 
 
 def is_free(tensor):
-  """Whether keeping `tensor` takes no memory: the value of a variable."""
+  """Whether a tensor takes no memory of its own when it is kept.
+
+  Args:
+    tensor: a tensor of any shape.
+
+  Returns:
+    A bool: true for the value of a resource variable, and for a reshape of it.
+  """
   read = references.read_of(tensor)
   return read is not None and read.type == "ReadVariableOp"
 

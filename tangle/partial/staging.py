@@ -163,7 +163,7 @@ class StagingArea:
       name: name of the op.
 
     Returns:
-      A list of tensors.
+      A list of tensors, one for each of `dtypes`, in order.
     """
     kind = tf1.raw_ops.MapPeek if peek else tf1.raw_ops.MapUnstage
     with tf1.device(None), tf1.device(self._device):
