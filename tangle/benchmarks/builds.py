@@ -10,11 +10,10 @@ from tangle.benchmarks import memory
 from tangle.compat import tf1
 
 
-def measure_build(caller, build, config=None, timed=1, rounds=0, weights=True):
+def measure_build(build, config=None, timed=1, rounds=0, weights=True):
   """Builds a training in this process, which should be a fresh one.
 
   Args:
-    caller: name of the caller, for an error message.
     build: a function that builds the training in the default graph, and returns
       an object with a method `step`, and a list of batches.
     config: the `ConfigProto` of the session.
@@ -36,7 +35,7 @@ def measure_build(caller, build, config=None, timed=1, rounds=0, weights=True):
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  resident = memory.meter(caller)
+  resident = memory.meter()
   gc.collect()
   before_bytes, begin, seconds = resident(), _now(), []
   with tf1.Graph().as_default() as graph:

@@ -229,7 +229,7 @@ def compare_schedules(
   sizes = Sizes(stages, rows, units, layers, wait_s)
   _check(sizes)
   plans = _plans(micro_batches, orders, rows)
-  sent = memory.loopback("cluster.compare_schedules")
+  sent = memory.loopback()
   with clusters.LocalCluster(stages, threads=1) as cluster:
     found = {JOINT: Candidate(JOINT, sizes)}
     for name, plan in plans.items():
@@ -311,9 +311,7 @@ def _measure_held(sizes, plans):
     for name, plan in plans.items():
       candidate = Candidate(name, sizes, cluster.target, *plan)
       candidate.step()
-      with memory.Peak(
-        "cluster.compare_schedules", cluster.process_id(0)
-      ) as peak:
+      with memory.Peak(cluster.process_id(0)) as peak:
         candidate.step()
       found[name] = peak.bytes
       candidate.session.close()

@@ -115,7 +115,7 @@ def compare_joint_and_split(
     rounds,
   )
   check(setting)
-  memory.meter("graphs.compare_joint_and_split")
+  memory.meter()
   found = processes.call_each(
     measure_training,
     NAMES,
@@ -191,7 +191,7 @@ def measure_training(name, setting):
     return trainer, batches
 
   graph, found = builds.measure_build(
-    "graphs.measure_training", build, timed=len(batches), rounds=setting.rounds
+    build, timed=len(batches), rounds=setting.rounds
   )
   step_s = np.median([wall_s for wall_s, _ in found.pop("seconds")])
   return dict(

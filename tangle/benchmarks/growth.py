@@ -120,7 +120,7 @@ def _measure_points(points, sizes, steps, report):
   for axis, chosen in points.items():
     axes.check(axis, chosen, sizes)
   checks.check_positive("growth.compare_sizes", "steps", steps)
-  memory.meter("growth.compare_sizes")
+  memory.meter()
   work = [
     (axis, candidate, size)
     for axis, chosen in points.items()
@@ -157,9 +157,7 @@ def measure_size(axis, candidate, size, sizes, steps):
 
   config = sessions.session_config()
   rounds = WARM_UP + steps
-  _, found = builds.measure_build(
-    "growth.measure_size", build, config, rounds=rounds
-  )
+  _, found = builds.measure_build(build, config, rounds=rounds)
   step_s, step_cpu_s = np.median(found["seconds"][WARM_UP:], axis=0)
   return {
     "size": size,

@@ -6,8 +6,6 @@ program without tangle measures how much of the growth is due to `partial_run`.
 
 from typing import Optional
 
-import numpy as np
-
 from tangle import errors
 from tangle.benchmarks import memory, models, processes
 from tangle.benchmarks import strategies as strategies_lib
@@ -51,10 +49,9 @@ def compare_strategies(
     report: a `reports.Report`.
 
   Returns:
-    Strategy → `steps`; `rss_bytes`, resident memory at equal intervals from the
-    end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
-    these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
-    of the least-squares line through them; `loss`, that of the last step.
+    Strategy → `steps`; `rss_bytes`, `first_mib`, `last_mib`, `growth` and
+    `bytes_a_step`, as `memory.watch` returns them; `loss`, that of the last
+    step.
 
   Raises:
     ArgumentError: if a name is unknown, or `warm_up` is not positive and less
@@ -66,7 +63,7 @@ def compare_strategies(
   warm_up = STEPS[size][1] if warm_up is None else warm_up
   for name in strategies:
     _check(name, steps, warm_up)
-  memory.meter("loops.compare_strategies")
+  memory.meter()
   rows = processes.call_each(
     watch_strategy, strategies, steps, warm_up, report=report
   )
@@ -86,13 +83,8 @@ def watch_strategy(name, steps, warm_up, sizes=SIZES):
 
   with tf1.Session(graph=strategy.graph) as sess:
     strategy.load(sess, strategies_lib.initial_values(strategy))
-    marks, seen = memory.watch("loops.watch_strategy", step, steps, warm_up)
-  return {
-    "steps": steps,
-    **memory.describe_growth(seen),
-    "bytes_a_step": float(np.polyfit(marks, seen, 1)[0]),
-    "loss": float(loss[0]),
-  }
+    figures = memory.watch(step, steps, warm_up)
+  return dict(figures, loss=float(loss[0]))
 
 
 def _check(name, steps, warm_up):

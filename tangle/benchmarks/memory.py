@@ -11,20 +11,16 @@ from tangle import errors
 _STATUS = "/proc/self/status"
 
 
-def meter(caller, process_id=None):
+def meter(process_id=None):
   """Returns a function that returns the resident memory in bytes.
 
   Args:
-    caller: name of the caller, for the error message.
     process_id: of the process; this one by default.
-
-  Returns:
-    A function without arguments that returns an int.
 
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  process = _psutil(caller).Process(process_id)
+  process = _psutil().Process(process_id)
   return lambda: process.memory_info().rss
 
 
@@ -43,64 +39,49 @@ def read_status(field):
   return 1024 * int(sizes[field].split()[0])
 
 
-def watch(caller, step, steps, warm_up):
-  """Takes many steps, and looks at the resident memory from time to time.
+def watch(step, steps, warm_up):
+  """Takes many steps, and looks at the resident memory ten times.
 
   Args:
-    caller: name of the caller, for the error message.
     step: called with the number of the step, from 1.
     steps: how many steps to take.
     warm_up: how many of them are taken before the first look.
 
   Returns:
-    The numbers of steps of ten looks at equal intervals, and the bytes.
+    A dict: `steps`; `rss_bytes`, resident memory at equal intervals from the
+    end of the warm-up on; `first_mib` and `last_mib`, the first and the last of
+    these; `growth`, the last over the first, less 1; `bytes_a_step`, the slope
+    of the least-squares line through them.
 
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  resident, seen = meter(caller), []
+  resident, seen = meter(), []
   marks = np.linspace(warm_up, steps, 10).astype(int).tolist()
   for k in range(1, steps + 1):
     step(k)
     if k in marks:
       gc.collect()
       seen += [resident()] * marks.count(k)
-  return marks, seen
-
-
-def describe_growth(seen):
-  """Returns figures of resident memory.
-
-  Args:
-    seen: the bytes at several times.
-
-  Returns:
-    A dict: `rss_bytes`, all of them; `first_mib` and `last_mib`; `growth`, the
-    last over the first, less 1.
-  """
   return {
+    "steps": steps,
     "rss_bytes": seen,
     "first_mib": seen[0] / 2**20,
     "last_mib": seen[-1] / 2**20,
     "growth": seen[-1] / seen[0] - 1,
+    "bytes_a_step": float(np.polyfit(marks, seen, 1)[0]),
   }
 
 
-def loopback(caller):
+def loopback():
   """Returns a function that returns the bytes sent over loopback so far.
 
   The bytes of all processes count.
 
-  Args:
-    caller: name of the caller, for the error message.
-
-  Returns:
-    A function without arguments that returns an int.
-
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  counters = _psutil(caller).net_io_counters
+  counters = _psutil().net_io_counters
   return lambda: next(
     count.bytes_sent
     for name, count in counters(pernic=True).items()
@@ -115,26 +96,20 @@ class Peak:
     bytes: the peak of the resident memory, minus that at the start.
   """
 
-  def __init__(self, caller, process_id, every_s=0.001):
-    """Measures nothing yet.
-
-    Args:
-      caller: name of the caller, for the error message.
-      process_id: of the process.
-      every_s: seconds between two samples.
+  def __init__(self, process_id):
+    """Measures nothing yet; `process_id` is that of the process.
 
     Raises:
       MissingPackageError: if psutil is not installed.
     """
-    self._meter = meter(caller, process_id)
-    self._every_s = every_s
+    self._meter = meter(process_id)
     self._end = threading.Event()
     self._thread = threading.Thread(target=self._look, daemon=True)
     self.bytes = 0
 
   def _look(self):
     begin = self._meter()
-    while not self._end.wait(self._every_s):
+    while not self._end.wait(0.001):
       self.bytes = max(self.bytes, self._meter() - begin)
 
   def __enter__(self):
@@ -146,13 +121,12 @@ class Peak:
     self._thread.join()
 
 
-def _psutil(caller):
-  """Returns the module."""
+def _psutil():
   try:
     import psutil
   except ImportError as error:
     raise errors.MissingPackageError(
-      f"{caller}: psutil is not installed. Install it with: "
+      "benchmarks.memory: psutil is not installed. Install it with: "
       "pip install tangle-graph[benchmark]"
     ) from error
   return psutil

@@ -2,7 +2,6 @@
 
 import contextlib
 import time
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,31 +17,8 @@ PIPELINE = "pipeline"
 CALLS = "calls"
 OVERLAP = "overlap"
 NAMES = (SUB_MODEL, PIPELINE, CALLS, OVERLAP)
-STORES = ("device", "host", "session")
+STORES = (sub_model.DEVICE, sub_model.HOST, sub_model.SESSION)
 COLUMNS = ("steps", "first_mib", "last_mib", "growth", "seconds", "wrong")
-
-
-class Soak(NamedTuple):
-  """The result of a long run.
-
-  Attributes:
-    steps: number of steps.
-    discarded: number of discarded calls.
-    raised: number of steps that raised between forward and backward.
-    rss_bytes: resident memory at equal intervals after the warm-up.
-    growth: the last of these over the first, minus 1.
-    seconds: duration of the run.
-    wrong: number of steps whose result is not bit-identical to the joint
-      graph's; `None` where this is not compared.
-  """
-
-  steps: int
-  discarded: int
-  raised: int
-  rss_bytes: list
-  growth: float
-  seconds: float
-  wrong: Any
 
 
 def measure_growth(
@@ -70,15 +46,19 @@ def measure_growth(
     report: a `reports.Report`.
 
   Returns:
-    The figures of a `Soak`, with `what` and `store`.
+    A dict: `steps`, `rss_bytes`, `first_mib`, `last_mib`, `growth` and
+    `bytes_a_step`, as `memory.watch` returns them; `discarded`, the number of
+    discarded calls; `raised`, that of steps that raised between forward and
+    backward; `seconds` of the run; `wrong`, the number of steps whose result is
+    not bit-identical to the joint graph's, `None` where this is not compared;
+    `what` and `store`.
 
   Raises:
     ArgumentError: if `what` is none of these.
     MissingPackageError: if psutil is not installed.
   """
-  found = run(what, store, steps, warm_up, disturb)
-  figures = dict(found._asdict(), what=what, store=store)
-  figures.update(memory.describe_growth(found.rss_bytes))
+  figures = run(what, store, steps, warm_up, disturb)
+  figures.update(what=what, store=store)
   report.show({what: figures}, COLUMNS, "name")
   return figures
 
@@ -90,7 +70,7 @@ class _Interruption(Exception):
 def run(
   what, store="device", steps=10000, warm_up=1000, disturb=False, sizes=None
 ):
-  """Makes many steps, as `measure_growth`, on `sizes`; returns a `Soak`."""
+  """Makes many steps, as `measure_growth`, on `sizes`; returns figures."""
   sizes = sizes or models.Sizes(batch=16, units=32, steps=10, target_steps=5)
   model = models.make("lstm", sizes)
   makers = {
@@ -120,15 +100,9 @@ def run(
 
   begin = time.perf_counter()
   with sess:
-    _, seen = memory.watch("soak.run", step, steps, warm_up)
-  return Soak(
-    steps=steps,
-    **counts,
-    rss_bytes=seen,
-    growth=seen[-1] / seen[0] - 1,
-    seconds=time.perf_counter() - begin,
-    wrong=wrong[0],
-  )
+    figures = memory.watch(step, steps, warm_up)
+  seconds = time.perf_counter() - begin
+  return dict(figures, **counts, seconds=seconds, wrong=wrong[0])
 
 
 def _sub_model_steps(model, store):
@@ -199,7 +173,8 @@ def _calls(model, store):
     k = calls[0] % len(fed)
     call = found.forward(sess, {x_ph: fed[k]})
     if kind == "raised":
-      if not calls[0] % 50 and store != "session":  # it would end the session
+      # In a partial run it would end the session.
+      if not calls[0] % 50 and store != sub_model.SESSION:
         call.run(checked, [np.nan * upstream])
       raise _Interruption()  # and drops the call
     if kind == "discarded":

@@ -132,7 +132,7 @@ def _measure_points(points, setting, rounds, against, report):
   checks.check_positive("startup.compare_bucket_counts", "rounds", rounds)
   for field, value in setting._asdict().items():
     checks.check_positive("startup.compare_bucket_counts", field, value)
-  memory.meter("startup.compare_bucket_counts")
+  memory.meter()
   roots = _roots(against)
   total, done = len(points) * rounds * len(roots), 0
   found = {name: [[] for _ in points] for name in roots}
@@ -199,7 +199,6 @@ def measure_buckets(size, setting):
   ]
   config = getattr(tangle, "session_config", tf1.ConfigProto)()
   _, found = builds.measure_build(
-    "startup.measure_buckets",
     lambda: (_make_trainer(setting, buckets), batches),
     config,
     weights=False,

@@ -106,7 +106,7 @@ def compare_trainings(
   Raises:
     MissingPackageError: if psutil is not installed.
   """
-  memory.meter("tangled.compare_trainings")
+  memory.meter()
   found = {name: Candidate(name, batch_size, units, hidden) for name in NAMES}
   seconds = timing.run_in_turn({n: c.step for n, c in found.items()}, rounds)
   rows = timing.make_rows(seconds, one_graph=NAMES[0])
@@ -126,7 +126,7 @@ def compare_trainings(
 
 
 def _grow(*arguments):
-  resident = memory.meter("tangled.compare_trainings")
+  resident = memory.meter()
   gc.collect()
   before = resident()
   candidate = Candidate(*arguments)

@@ -13,23 +13,7 @@ from tangle.partial import sub_model
 _EXAMPLES = 16
 _TOLERANCE = 1e-12
 
-
-class Outcome(NamedTuple):
-  """The result of all threads.
-
-  Attributes:
-    pairs: total number of pairs of forward and backward.
-    discarded: number of additional calls that were discarded.
-    wrong: number of pairs with a gradient that differs from the joint graph's.
-    largest_error: the largest error, relative to the largest gradient.
-    failures: messages of exceptions, at most ten.
-  """
-
-  pairs: int
-  discarded: int
-  wrong: int
-  largest_error: float
-  failures: list
+COLUMNS = ("pairs", "discarded", "wrong", "largest_error", "failures")
 
 
 def check_gradients(
@@ -50,16 +34,20 @@ def check_gradients(
     report: a `reports.Report`.
 
   Returns:
-    Store → figures of an `Outcome`.
+    Store → `pairs`, total number of pairs of forward and backward;
+    `discarded`, number of additional calls that were discarded; `wrong`, number
+    of pairs with a gradient that differs from the joint graph's;
+    `largest_error`, relative to the largest gradient; `failures`, messages of
+    exceptions, at most ten.
 
   Raises:
     ArgumentError: as `run`.
   """
   rows = {}
   for done, store in enumerate(stores, 1):
-    rows[store] = run(threads, pairs, store, seed)._asdict()
+    rows[store] = run(threads, pairs, store, seed)
     report.count(done, len(stores))
-  report.show(rows, Outcome._fields, "store")
+  report.show(rows, COLUMNS, "store")
   return rows
 
 
@@ -77,7 +65,7 @@ def run(threads, pairs, store="device", seed=0):
     seed: of weights, examples and the order of calls.
 
   Returns:
-    An `Outcome`.
+    The figures of a store, as `check_gradients` returns them.
 
   Raises:
     ArgumentError: if there are no threads or pairs.
@@ -98,13 +86,13 @@ def run(threads, pairs, store="device", seed=0):
       worker.start()
     for worker in workers:
       worker.join()
-  return Outcome(
-    pairs=sum(worker.done for worker in workers),
-    discarded=sum(worker.discarded for worker in workers),
-    wrong=sum(worker.wrong for worker in workers),
-    largest_error=max(worker.largest for worker in workers),
-    failures=[text for worker in workers for text in worker.failures][:10],
-  )
+  return {
+    "pairs": sum(worker.done for worker in workers),
+    "discarded": sum(worker.discarded for worker in workers),
+    "wrong": sum(worker.wrong for worker in workers),
+    "largest_error": max(worker.largest for worker in workers),
+    "failures": [text for worker in workers for text in worker.failures][:10],
+  }
 
 
 class _Part(NamedTuple):

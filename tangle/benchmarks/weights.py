@@ -78,7 +78,7 @@ def compare_variables(
   """
   for name in kinds:
     _check(name, calls)
-  memory.meter("weights.compare_variables")
+  memory.meter()
   rows = processes.call_each(
     measure_open_calls, kinds, SIZES[size], calls, report=report
   )
@@ -97,7 +97,7 @@ def measure_open_calls(name, sizes, calls):
   # network starts threads and makes buffers.
   _check(name, calls)
   sizes = Sizes(*sizes)
-  resident = memory.meter("weights.measure_open_calls")
+  resident = memory.meter()
   with tf1.Graph().as_default() as graph:
     x_ph = tf1.placeholder(tf1.float32, [sizes.batch, sizes.steps, sizes.units])
     with tf1.variable_scope(

@@ -19,7 +19,7 @@ def build():
 
 class BuildsTest(case.GraphTestCase):
   def test_figures_are_of_the_graph_and_its_steps(self):
-    graph, found = builds.measure_build("mine", build, timed=2, rounds=2)
+    graph, found = builds.measure_build(build, timed=2, rounds=2)
     self.assertEqual(found["ops"], len(graph.get_operations()))
     self.assertLen(found["losses"], 3)
     self.assertLess(found["losses"][-1], found["losses"][0])
@@ -29,7 +29,7 @@ class BuildsTest(case.GraphTestCase):
     self.assertGreater(found["rss_bytes"], found["above_import_bytes"])
 
   def test_weights_are_the_same_in_every_graph(self):
-    first, again = (builds.measure_build("mine", build)[1] for _ in range(2))
+    first, again = (builds.measure_build(build)[1] for _ in range(2))
     self.assertEqual(first["losses"], again["losses"])
 
 

@@ -22,7 +22,7 @@ class MeasureTest(parameterized.TestCase):
 
   def test_bytes_a_step_are_the_slope(self):
     seen = iter(range(10**9, 10**9 + 30000, 3000))  # 3,000 bytes each 100 steps
-    with mock.patch.object(loops.memory, "meter", lambda _: seen.__next__):
+    with mock.patch.object(loops.memory, "meter", lambda: seen.__next__):
       with mock.patch.object(loops.strategies_lib, "Strategy"):
         with mock.patch.object(loops.strategies_lib, "initial_values"):
           with mock.patch.object(loops.tf1, "Session"):

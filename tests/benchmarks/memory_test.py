@@ -12,15 +12,15 @@ from tangle.benchmarks import memory
 
 class MemoryTest(absltest.TestCase):
   def test_an_array_that_is_written_is_resident(self):
-    resident = memory.meter("test")
+    resident = memory.meter()
     before = resident()
     array = np.ones(50 << 20, np.uint8)
     self.assertAlmostEqual(resident() - before, array.nbytes, delta=2 << 20)
 
   def test_without_psutil_it_says_what_to_install(self):
     with mock.patch.dict(sys.modules, psutil=None):
-      with self.assertRaisesRegex(errors.MissingPackageError, "^mine:.*pip"):
-        memory.meter("mine")
+      with self.assertRaisesRegex(errors.MissingPackageError, "memory:.*pip"):
+        memory.meter()
 
   def test_a_peak_is_at_least_what_is_resident(self):
     resident = memory.read_status("VmRSS")
@@ -28,19 +28,18 @@ class MemoryTest(absltest.TestCase):
     self.assertGreaterEqual(memory.read_status("VmHWM"), resident)
 
   def test_many_steps_are_watched_from_the_warm_up_on(self):
-    taken, seen = [], iter(range(10))
-    with mock.patch.object(memory, "meter", lambda _: seen.__next__):
-      marks, found = memory.watch("mine", taken.append, 28, 10)
-    self.assertEqual(taken, list(range(1, 29)))
-    self.assertEqual(marks, list(range(10, 29, 2)))
-    self.assertEqual(found, list(range(10)))
+    taken, seen = [], iter(range(2**20, 2**20 + 10))
+    with mock.patch.object(memory, "meter", lambda: seen.__next__):
+      found = memory.watch(taken.append, 28, 10)
+    self.assertEqual((found["steps"], taken), (28, list(range(1, 29))))
+    self.assertEqual(found["rss_bytes"], list(range(2**20, 2**20 + 10)))
+    self.assertEqual(found["first_mib"], 1.0)
+    self.assertEqual(found["last_mib"], 1 + 9 / 2**20)
+    self.assertEqual(found["growth"], 9 / 2**20)
+    self.assertAlmostEqual(found["bytes_a_step"], 0.5)  # every second step
 
   def test_looks_that_fall_together_count_each(self):
-    marks, found = memory.watch("mine", lambda k: None, 3, 1)
-    self.assertEqual((len(marks), len(found)), (10, 10))
-    figures = memory.describe_growth([2**20, 2**21])
-    self.assertEqual((figures["first_mib"], figures["last_mib"]), (1.0, 2.0))
-    self.assertEqual(figures["growth"], 1.0)
+    self.assertLen(memory.watch(lambda k: None, 3, 1)["rss_bytes"], 10)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ class ThreadsTest(parameterized.TestCase):
   @parameterized.parameters(*sub_model.STORES)
   def test_all_gradients_are_right(self, store):
     found = threads.run(4, 30, store)
-    self.assertEqual((found.pairs, found.wrong), (120, 0), found)
-    self.assertEqual(found.failures, [])
-    self.assertLess(found.largest_error, 1e-12)
-    self.assertGreater(found.discarded, 0)
+    self.assertEqual((found["pairs"], found["wrong"]), (120, 0), found)
+    self.assertEqual(found["failures"], [])
+    self.assertLess(found["largest_error"], 1e-12)
+    self.assertGreater(found["discarded"], 0)
 
   def test_a_wrong_gradient_is_counted(self):
     real = calls.Call.backward
@@ -26,7 +26,7 @@ class ThreadsTest(parameterized.TestCase):
 
     with mock.patch.object(calls.Call, "backward", wrong):
       found = threads.run(2, 5)
-    self.assertEqual(found.wrong, 10)
+    self.assertEqual(found["wrong"], 10)
 
   def test_every_store_has_a_row(self):
     rows = threads.check_gradients(["host", "device"], threads=2, pairs=3)
@@ -37,7 +37,7 @@ class ThreadsTest(parameterized.TestCase):
       calls.Call, "backward", side_effect=RuntimeError("gone")
     ):
       found = threads.run(2, 5)
-    self.assertEqual(found.failures, ["RuntimeError: gone"] * 2)
+    self.assertEqual(found["failures"], ["RuntimeError: gone"] * 2)
 
   @parameterized.parameters((0, 5), (2, 0))
   def test_numbers_that_are_none(self, count, pairs):
