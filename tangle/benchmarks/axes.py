@@ -9,6 +9,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import numpy as np
 
 from tangle import errors
+from tangle.benchmarks import names
 from tangle.compat import tf1
 from tangle.nets import cells, checks, feedforward, recurrent
 from tangle.pipeline import pieces, pipeline
@@ -75,10 +76,7 @@ def check(axis, points, sizes):
   Raises:
     ArgumentError: if the axis is unknown or a size is not possible.
   """
-  if axis not in AXES:
-    raise errors.ArgumentError(
-      f"axes: the axis must be one of {NAMES}, got {axis!r}."
-    )
+  names.check("axes", "the axis", axis, NAMES)
   for field, value in sizes._asdict().items():
     checks.check_positive("axes.Sizes", field, value)
   smallest = AXES[axis].smallest

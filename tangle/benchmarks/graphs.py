@@ -13,7 +13,7 @@ from typing import NamedTuple, Tuple
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import builds, memory, processes
+from tangle.benchmarks import builds, memory, names, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.nets import checks
@@ -135,10 +135,7 @@ def compare_joint_and_split(
 def check(setting):
   """Raises an ArgumentError unless `setting`, a `Setting`, can be measured."""
   caller = "graphs.Setting"
-  if setting.cell not in CELLS:
-    raise errors.ArgumentError(
-      f"{caller}: cell must be one of {list(CELLS)}, got {setting.cell!r}."
-    )
+  names.check(caller, "cell", setting.cell, CELLS)
   for field in ("source_buckets", "target_buckets"):
     lengths = list(getattr(setting, field))
     if not lengths or lengths != sorted(set(lengths)) or lengths[0] < 1:
@@ -178,10 +175,7 @@ def loss_difference(losses, other_losses):
 
 def measure_training(name, setting):
   """Measures a candidate in this process; returns its figures, and `losses`."""
-  if name not in NAMES:
-    raise errors.ArgumentError(
-      f"graphs.measure_training: name must be one of {NAMES}, got {name!r}."
-    )
+  names.check("graphs.measure_training", "name", name, NAMES)
   setting = Setting(*setting)
   batches, count = make_batches(setting), []
 

@@ -7,13 +7,13 @@ split and joint, each in its own process. Growth is given by the exponents that
 
 import numpy as np
 
-from tangle import errors
 from tangle.benchmarks import (
   axes,
   builds,
   exponents,
   graphs,
   memory,
+  names,
   processes,
 )
 from tangle.compat import tf1
@@ -141,11 +141,7 @@ def _measure_points(points, sizes, steps, report):
 
 def measure_size(axis, candidate, size, sizes, steps):
   """Measures a candidate at one size, in this process; returns figures."""
-  if candidate not in NAMES:
-    raise errors.ArgumentError(
-      f"growth.measure_size: candidate must be one of {NAMES}, got "
-      f"{candidate!r}."
-    )
+  names.check("growth.measure_size", "candidate", candidate, NAMES)
   sizes = axes.Sizes(*sizes)
 
   def build():

@@ -7,7 +7,7 @@ program without tangle measures how much of the growth is due to `partial_run`.
 from typing import Optional
 
 from tangle import errors
-from tangle.benchmarks import memory, models, processes
+from tangle.benchmarks import memory, models, names, processes
 from tangle.benchmarks import strategies as strategies_lib
 from tangle.compat import tf1
 from tangle.experiments import reports
@@ -88,11 +88,7 @@ def watch_strategy(name, steps, warm_up, sizes=SIZES):
 
 
 def _check(name, steps, warm_up):
-  if name not in strategies_lib.NAMES:
-    raise errors.ArgumentError(
-      f"benchmarks.loops: the strategy must be one of {strategies_lib.NAMES}, "
-      f"got {name!r}."
-    )
+  names.check("benchmarks.loops", "the strategy", name, strategies_lib.NAMES)
   checks.check_positive("benchmarks.loops", "warm_up", warm_up)
   if steps <= warm_up:
     raise errors.ArgumentError(

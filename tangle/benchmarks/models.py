@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, NamedTuple
 
 import numpy as np
 
-from tangle import compat, errors
+from tangle import compat
+from tangle.benchmarks import names
 from tangle.compat import tf1
 from tangle.nets import attention, cells, feedforward, losses, recurrent
 
@@ -56,10 +57,7 @@ def make(name, sizes, seed=0):
   Raises:
     ArgumentError: if the name is unknown.
   """
-  if name not in _MAKERS:
-    raise errors.ArgumentError(
-      f"benchmarks.models.make: the model must be one of {NAMES}, got {name!r}."
-    )
+  names.check("benchmarks.models.make", "the model", name, NAMES)
   return _MAKERS[name](sizes, np.random.RandomState(seed))
 
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tangle import compat, errors, mux
-from tangle.benchmarks import executions, processes, timing
+from tangle import compat, mux
+from tangle.benchmarks import executions, names, processes, timing
 from tangle.benchmarks import memory as memory_lib
 from tangle.compat import tf1
 from tangle.experiments import plots, reports
@@ -58,10 +58,7 @@ class Candidate:
     Raises:
       ArgumentError: if the name is unknown.
     """
-    if name not in NAMES:
-      raise errors.ArgumentError(
-        f"benchmarks.mux: candidate must be one of {NAMES}, got {name!r}."
-      )
+    names.check("benchmarks.mux", "the candidate", name, NAMES)
     self.name, self._branches, self._turn = name, branches, 0
     rng = np.random.RandomState(0)
     x = rng.standard_normal([sizes.batch, sizes.width]).astype(np.float32)
@@ -201,11 +198,11 @@ def compare_multiplexers(
   return results
 
 
-def _measure(branches, sizes, names, rounds, threads):
+def _measure(branches, sizes, wanted, rounds, threads):
   """Returns the figures of candidates that step in turn, but for memory."""
   with contextlib.ExitStack() as stack:
     candidates = {}
-    for name in dict.fromkeys([WHERE, *names]):
+    for name in dict.fromkeys([WHERE, *wanted]):
       candidates[name] = Candidate(name, branches, sizes, threads)
       stack.callback(candidates[name].close)
     seconds = timing.run_in_turn(

@@ -8,8 +8,7 @@ import time
 
 import numpy as np
 
-from tangle import errors
-from tangle.benchmarks import models, strategies, timing
+from tangle.benchmarks import models, names, strategies, timing
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.graphs import cut, handles, walk
@@ -100,11 +99,7 @@ def compare_policies(
     ArgumentError: if a model or a name is unknown.
   """
   for name in candidates:
-    if name not in CANDIDATES:
-      raise errors.ArgumentError(
-        f"residuals.compare_policies: candidates must be among {NAMES}, got "
-        f"{name!r}."
-      )
+    names.check("residuals.compare_policies", "a candidate", name, NAMES)
   sizes = models.Sizes(batch_size, units, steps, target_steps)
   network = models.make(model, sizes)
   wanted = {

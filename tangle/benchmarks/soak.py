@@ -5,8 +5,7 @@ import time
 
 import numpy as np
 
-from tangle import errors
-from tangle.benchmarks import memory, models, strategies
+from tangle.benchmarks import memory, models, names, strategies
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.partial import sub_model
@@ -79,10 +78,7 @@ def run(
     CALLS: _calls,
     OVERLAP: _overlapping_steps,
   }
-  if what not in makers:
-    raise errors.ArgumentError(
-      f"soak.run: what must be one of {NAMES}, got {what!r}."
-    )
+  names.check("soak.run", "what", what, NAMES)
   # Of fixed size, as what is kept per step would count as growth.
   counts, wrong = {"discarded": 0, "raised": 0}, [None]
   take, sess = makers[what](model, store)

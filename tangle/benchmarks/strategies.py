@@ -11,7 +11,7 @@ import time
 import numpy as np
 
 from tangle import compat, errors
-from tangle.benchmarks import timing
+from tangle.benchmarks import names, timing
 from tangle.compat import tf1
 from tangle.graphs import walk
 from tangle.partial import partial_runs, sub_model
@@ -75,10 +75,7 @@ class Strategy:
       ArgumentError: if the strategy is unknown.
       TangleError: if the strategy cannot run this model.
     """
-    if name not in NAMES:
-      raise errors.ArgumentError(
-        f"Strategy: the name must be one of {NAMES}, got {name!r}."
-      )
+    names.check("Strategy", "the name", name, NAMES)
     begin = time.perf_counter()
     self._model = model
     self._options = options or {}

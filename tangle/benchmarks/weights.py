@@ -11,8 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tangle import errors
-from tangle.benchmarks import memory, processes
+from tangle.benchmarks import memory, names, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.nets import checks
@@ -190,8 +189,5 @@ def _normalize(x, name):
 
 
 def _check(name, calls):
-  if name not in NAMES:
-    raise errors.ArgumentError(
-      f"benchmarks.weights: names must be among {NAMES}, got {name!r}."
-    )
+  names.check("benchmarks.weights", "a kind", name, NAMES)
   checks.check_positive("benchmarks.weights", "calls", calls)

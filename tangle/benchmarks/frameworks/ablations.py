@@ -12,7 +12,7 @@ from typing import Any, Dict, NamedTuple
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks import timing
+from tangle.benchmarks import names, timing
 from tangle.benchmarks.frameworks import (
   candidates,
   figures,
@@ -105,11 +105,7 @@ def compare_changes(
     ArgumentError: if an ablation is unknown, or the default is missing.
   """
   for name in ablations:
-    if name not in ABLATIONS:
-      raise errors.ArgumentError(
-        f"ablations.compare_changes: ablations must be of {NAMES}, got "
-        f"{name!r}."
-      )
+    names.check("ablations.compare_changes", "an ablation", name, NAMES)
   if DEFAULT not in ablations:
     raise errors.ArgumentError(
       f"ablations.compare_changes: {DEFAULT!r} must be among the ablations, as "

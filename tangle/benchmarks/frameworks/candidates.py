@@ -18,7 +18,7 @@ import os
 import tempfile
 from typing import Any, Dict, NamedTuple
 
-from tangle import errors
+from tangle.benchmarks import names as names_lib
 from tangle.benchmarks.frameworks import (
   figures,
   kinds,
@@ -151,10 +151,7 @@ def measure_task(task, names, settings, timing=None):
     ArgumentError: if a task or candidate is unknown.
   """
   for name in names:
-    if name not in ENTRIES:
-      raise errors.ArgumentError(
-        f"candidates.measure_task: candidates must be of {NAMES}, got {name!r}."
-      )
+    names_lib.check("candidates.measure_task", "a candidate", name, NAMES)
   kind = kinds.find(task)
   module, is_job = kinds.KINDS[kind], kind == "jobs"
   found, made = {}, {}

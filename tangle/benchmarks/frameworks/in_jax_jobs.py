@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
-from tangle import errors
+from tangle.benchmarks import names
 from tangle.benchmarks.frameworks import in_jax, job_training, jobs
 from tangle.seq2seq import vocabulary
 
@@ -183,8 +183,5 @@ class _Training(job_training.Training):
 def build(task, optimizer, threads, mode="joint"):
   """Returns the training of a `jobs.Task`; `threads` has no effect."""
   del threads
-  if mode != "joint":
-    raise errors.ArgumentError(
-      f"in_jax_jobs.build: the mode must be joint, got {mode!r}."
-    )
+  names.check("in_jax_jobs.build", "the mode", mode, ["joint"])
   return _Training(task, optimizer), {"jax": jax.__version__}

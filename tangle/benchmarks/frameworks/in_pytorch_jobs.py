@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import rnn
 
-from tangle import errors
+from tangle.benchmarks import names
 from tangle.benchmarks.frameworks import in_pytorch, job_training, jobs
 from tangle.seq2seq import vocabulary
 
@@ -285,10 +285,7 @@ class _Training(job_training.Training):
 
 def build(task, optimizer, threads, mode="joint"):
   """Returns the training of a `jobs.Task`; see `candidates`."""
-  if mode != "joint":
-    raise errors.ArgumentError(
-      f"in_pytorch_jobs.build: the mode must be joint, got {mode!r}."
-    )
+  names.check("in_pytorch_jobs.build", "the mode", mode, ["joint"])
   torch.set_num_threads(threads)
   torch.manual_seed(task.seed)
   versions = {"torch": torch.__version__, "threads": torch.get_num_threads()}

@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from tangle import errors
+from tangle.benchmarks import names
 from tangle.benchmarks.frameworks import job_training, layers
 from tangle.compat import tf1
 from tangle.experiments import directions, translator
@@ -180,13 +180,6 @@ def _minimize(found, optimizer, mode, combinations=None):
   return joint.JointTrainer(found, update, clip_norm, combinations=combinations)
 
 
-def _check(caller, name, value, known):
-  if value not in known:
-    raise errors.ArgumentError(
-      f"in_tangle.{caller}: {name} must be one of {known}, got {value!r}."
-    )
-
-
 def build_networks(
   task,
   optimizer,
@@ -213,8 +206,8 @@ def build_networks(
   Raises:
     ArgumentError: if the mode or `runs` is unknown.
   """
-  _check("build_networks", "the mode", mode, MODES)
-  _check("build_networks", "runs", runs, RUNS)
+  names.check("in_tangle.build_networks", "the mode", mode, MODES)
+  names.check("in_tangle.build_networks", "runs", runs, RUNS)
   with tf1.Graph().as_default() as graph:
     found = _wire(task, Net(implementation))
     trainer = _minimize(found, optimizer, mode)
@@ -243,29 +236,29 @@ def _placeholders(feeds):
 
 def _wire(task, net):
   """Returns a pipeline of the two parts, not yet built."""
-  names = [f"output_{k}" for k in range(task.boundary)]
+  boundary = [f"output_{k}" for k in range(task.boundary)]
 
   def build_lower(bucket, reads):
     del bucket, reads
     feeds = _placeholders(task.lower_feeds)
-    outputs = dict(zip(names, task.lower(net, feeds)))
+    outputs = dict(zip(boundary, task.lower(net, feeds)))
     return pieces.Piece(feeds=feeds, outputs=outputs)
 
   def build_upper(bucket, reads):
     del bucket
     feeds = _placeholders(task.upper_feeds)
-    loss = task.upper(net, [reads[name] for name in names], feeds)
+    loss = task.upper(net, [reads[name] for name in boundary], feeds)
     return pieces.Piece(feeds=feeds, loss=loss)
 
   found = pipeline.Pipeline()
   found.add("lower", build_lower)
-  found.add("upper", build_upper, reads={k: f"lower.{k}" for k in names})
+  found.add("upper", build_upper, reads={k: f"lower.{k}" for k in boundary})
   return found
 
 
 def build_g2p(task, optimizer, threads, mode):
   """Builds a `g2p.Task` in a graph and session; see `candidates`."""
-  _check("build_g2p", "the mode", mode, MODES)
+  names.check("in_tangle.build_g2p", "the mode", mode, MODES)
   with tf1.Graph().as_default() as graph:
     pairs = [{"encoder": s, "decoder": t} for s, t in task.pairs]
     trainer = _minimize(make_pipeline(task), optimizer, mode, pairs)
@@ -302,7 +295,7 @@ def make_pipeline(task):
 
 def build_jobs(task, optimizer, threads, mode):
   """Returns the training of a `jobs.Task`; see `candidates`."""
-  _check("build_jobs", "the mode", mode, MODES)
+  names.check("in_tangle.build_jobs", "the mode", mode, MODES)
   versions = {"tensorflow": tf1.VERSION}
   return _Training(task, optimizer, threads, mode), versions
 
