@@ -15,7 +15,7 @@ from tangle.nets import cells, checks, feedforward, recurrent
 from tangle.pipeline import pieces, pipeline
 
 
-class Sizes(NamedTuple):
+class FixedSizes(NamedTuple):
   """The sizes that do not grow.
 
   Attributes:
@@ -33,7 +33,7 @@ class Axis(NamedTuple):
   """One axis along which a pipeline grows.
 
   Attributes:
-    make: a function of a size and `Sizes` that returns a `Pipeline`, not yet
+    make: a function of a size and `FixedSizes` that returns a `Pipeline`, not yet
       built, and a list of batches for its steps, one per choice of buckets.
     label: what the size counts.
     smallest: the smallest size.
@@ -53,7 +53,7 @@ def make(axis, size, sizes):
   Args:
     axis: one of `NAMES`.
     size: size along the axis.
-    sizes: a `Sizes`.
+    sizes: a `FixedSizes`.
 
   Returns:
     A `Pipeline` that is not built yet, and a list of batches for its steps.
@@ -71,14 +71,14 @@ def check(axis, points, sizes):
   Args:
     axis: one of `NAMES`.
     points: the sizes along the axis.
-    sizes: a `Sizes`.
+    sizes: a `FixedSizes`.
 
   Raises:
     ArgumentError: if the axis is unknown or a size is not possible.
   """
   names.check("axes", "the axis", axis, NAMES)
   for field, value in sizes._asdict().items():
-    checks.check_positive("axes.Sizes", field, value)
+    checks.check_positive("axes.FixedSizes", field, value)
   smallest = AXES[axis].smallest
   points = list(points)
   if points != sorted(set(points)) or not points or points[0] < smallest:

@@ -60,7 +60,7 @@ def compare_strategies(
   Raises:
     ArgumentError: if a model or strategy is unknown.
   """
-  sizes = models.Sizes(batch_size, units, steps, target_steps)
+  sizes = models.ModelSizes(batch_size, units, steps, target_steps)
   network = models.make(model, sizes)
   names = dict.fromkeys(
     [strategies_lib.JOINT, strategies_lib.DOUBLE, *strategies]

@@ -33,7 +33,7 @@ COLUMNS = (
 JOINT = "joint"
 
 
-class Candidate:
+class StagesTraining:
   """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, sizes, target="", micro_batches=1, schedule="1f1b"):
@@ -42,7 +42,7 @@ class Candidate:
     Args:
       name: a scope for its variables; variables of the same name on one cluster
         would be shared.
-      sizes: a `Sizes`.
+      sizes: a `StageSizes`.
       target: target of a cluster with one task per stage; `""` for the joint
         graph in this process.
       micro_batches: M.
@@ -71,7 +71,7 @@ class Candidate:
     return self.trainer.step(self.session, self._batch).loss
 
 
-class Sizes(NamedTuple):
+class StageSizes(NamedTuple):
   """Sizes of the network and its batches.
 
   Attributes:
@@ -226,14 +226,14 @@ def compare_schedules(
     ArgumentError: if a size, `micro_batches` or a schedule is out of range.
     MissingPackageError: if psutil is not installed.
   """
-  sizes = Sizes(stages, rows, units, layers, wait_s)
+  sizes = StageSizes(stages, rows, units, layers, wait_s)
   _check(sizes)
   plans = _plans(micro_batches, orders, rows)
   sent = memory.loopback()
   with clusters.LocalCluster(stages, threads=1) as cluster:
-    found = {JOINT: Candidate(JOINT, sizes)}
+    found = {JOINT: StagesTraining(JOINT, sizes)}
     for name, plan in plans.items():
-      found[name] = Candidate(name, sizes, cluster.target, *plan)
+      found[name] = StagesTraining(name, sizes, cluster.target, *plan)
     losses = {n: [c.step() for _ in range(3)] for n, c in found.items()}
     steps = {name: candidate.step for name, candidate in found.items()}
     seconds = timing.run_in_turn(steps, rounds, warm_up=0)  # warm already
@@ -309,7 +309,7 @@ def _measure_held(sizes, plans):
     sizes.stages, threads=1, environment=environment
   ) as cluster:
     for name, plan in plans.items():
-      candidate = Candidate(name, sizes, cluster.target, *plan)
+      candidate = StagesTraining(name, sizes, cluster.target, *plan)
       candidate.step()
       with memory.Peak(cluster.process_id(0)) as peak:
         candidate.step()

@@ -7,12 +7,12 @@ backward pass per head; `turns` makes one optimizer step per head.
 """
 
 import contextlib
-from typing import NamedTuple, Sequence
+from typing import Sequence
 
 import numpy as np
 
-from tangle import errors, gradients
-from tangle.benchmarks import timing
+from tangle import gradients
+from tangle.benchmarks import names, timing
 from tangle.compat import tf1
 from tangle.nets import feedforward
 
@@ -22,65 +22,32 @@ NAMES = (BASE,) + BOUNDARY + ("mgda_shared", "turns")
 COLUMNS = ("step_s", "to_weighted", "ops")
 
 
-class Sizes(NamedTuple):
-  """Sizes of the networks.
-
-  Attributes:
-    batch: B, examples per step.
-    units: width of the trunk.
-    layers: number of layers of the trunk.
-    heads: K, number of heads.
-  """
-
-  batch: int = 256
-  units: int = 512
-  layers: int = 12
-  heads: int = 4
-
-
-def _check(name):
-  if name not in NAMES:
-    raise errors.ArgumentError(
-      f"benchmarks.conflicts: a candidate must be one of {', '.join(NAMES)}, "
-      f"got {name!r}.{errors.suggest(name, NAMES) or ' Correct its name.'}"
-    )
-
-
-class Candidate:
+class HeadsTraining:
   """One way to train, in its own graph and session.
 
   Attributes:
+    session: the session.
     ops: number of ops in the graph.
   """
 
-  def __init__(self, name, sizes, threads=0):
-    """Builds the graph and opens the session.
-
-    Args:
-      name: one of `NAMES`.
-      sizes: a `Sizes`.
-      threads: threads within and between ops; 0 for TensorFlow's default.
-
-    Raises:
-      ArgumentError: if there is no candidate of that name.
-    """
-    _check(name)
+  def __init__(self, name, batch_size, width, layers, heads, threads=0):
+    """Builds it; `name` is one of `NAMES`, the others as `compare_methods`."""
     rng = np.random.RandomState(0)
-    shape = [sizes.batch, sizes.units]
+    shape = [batch_size, width]
     self._x = rng.standard_normal(shape).astype(np.float32)
     with tf1.Graph().as_default() as graph:
       tf1.set_random_seed(0)
-      self._x_ph = tf1.placeholder(tf1.float32, [None, sizes.units])
-      self._build(name, sizes)
-    self._session = timing.open_session(graph, threads)
+      self._x_ph = tf1.placeholder(tf1.float32, [None, width])
+      self._build(name, width, layers, heads)
+    self.session = timing.open_session(graph, threads)
     self.ops = len(graph.get_operations())
 
-  def _build(self, name, sizes):
+  def _build(self, name, width, layers, heads):
     code = self._x_ph
-    for k in range(sizes.layers):
-      code = feedforward.Dense(sizes.units, tf1.tanh, name=f"trunk_{k}")(code)
+    for k in range(layers):
+      code = feedforward.Dense(width, tf1.tanh, name=f"trunk_{k}")(code)
     losses = []
-    for k in range(sizes.heads):
+    for k in range(heads):
       outputs = feedforward.Dense(16, name=f"head_{k}")(code)
       losses.append(tf1.reduce_mean((tf1.sin(outputs) - 0.1 * k) ** 2))
     variables = tf1.trainable_variables()
@@ -91,7 +58,7 @@ class Candidate:
     method = name.replace("_shared", "")
     options = {"boundary": None if method != name else [code]}
     if name == BASE:
-      options["weights"] = np.linspace(0.5, 1.5, sizes.heads)
+      options["weights"] = np.linspace(0.5, 1.5, heads)
     found = gradients.of_losses(losses, variables, method, **options)
     pairs = zip(found.gradients, variables)
     self._step_ops = [tf1.train.AdamOptimizer(1e-4).apply_gradients(pairs)]
@@ -99,11 +66,7 @@ class Candidate:
   def step(self):
     """Runs one step."""
     for step_op in self._step_ops:
-      self._session.run(step_op, {self._x_ph: self._x})
-
-  def close(self):
-    """Closes the session."""
-    self._session.close()
+      self.session.run(step_op, {self._x_ph: self._x})
 
 
 def compare_methods(
@@ -135,13 +98,13 @@ def compare_methods(
     ArgumentError: if there is no candidate of some name.
   """
   for name in candidates:  # before any is built, which takes a while
-    _check(name)
-  sizes = Sizes(batch_size, width, layers, heads)
+    names.check("benchmarks.conflicts", "a candidate", name, NAMES)
+  sizes = batch_size, width, layers, heads, threads
   with contextlib.ExitStack() as stack:
     made = {}
     for name in dict.fromkeys([BASE, *candidates]):
-      made[name] = Candidate(name, sizes, threads)
-      stack.callback(made[name].close)
+      made[name] = HeadsTraining(name, *sizes)
+      stack.callback(made[name].session.close)
     steps = {name: found.step for name, found in made.items()}
     seconds = timing.run_in_turn(steps, rounds)
     rows = timing.make_rows(seconds, weighted=BASE)

@@ -45,7 +45,7 @@ TOLERANCE = 1e-4
 """The largest allowed relative difference of the candidates' losses."""
 
 
-class Setting(NamedTuple):
+class GridSetting(NamedTuple):
   """A model, its buckets and how long to measure."""
 
   source_buckets: Tuple[int, ...]
@@ -103,7 +103,7 @@ def compare_joint_and_split(
     TrainingError: if a process fails, or the losses differ by more than
       `TOLERANCE`.
   """
-  setting = Setting(
+  setting = GridSetting(
     tuple(source_buckets),
     tuple(target_buckets),
     cell,
@@ -133,8 +133,8 @@ def compare_joint_and_split(
 
 
 def check(setting):
-  """Raises an ArgumentError unless `setting`, a `Setting`, can be measured."""
-  caller = "graphs.Setting"
+  """Raises an ArgumentError unless `setting`, a `GridSetting`, can be measured."""
+  caller = "graphs.GridSetting"
   names.check(caller, "cell", setting.cell, CELLS)
   for field in ("source_buckets", "target_buckets"):
     lengths = list(getattr(setting, field))
@@ -176,7 +176,7 @@ def loss_difference(losses, other_losses):
 def measure_training(name, setting):
   """Measures a candidate in this process; returns its figures, and `losses`."""
   names.check("graphs.measure_training", "name", name, NAMES)
-  setting = Setting(*setting)
+  setting = GridSetting(*setting)
   batches, count = make_batches(setting), []
 
   def build():
@@ -201,7 +201,7 @@ def make_trainer(name, setting):
 
   Args:
     name: one of `NAMES`.
-    setting: a `Setting`.
+    setting: a `GridSetting`.
 
   Returns:
     An object with a method `step`, and the number of graphs.
@@ -233,7 +233,7 @@ def make_batches(setting):
   """Draws a batch for each pair of buckets.
 
   Args:
-    setting: a `Setting`.
+    setting: a `GridSetting`.
 
   Returns:
     A list of N * M batches for `step`.

@@ -86,7 +86,7 @@ def compare_sizes(
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
-  sizes = axes.Sizes(units, batch_size, bucket_steps)
+  sizes = axes.FixedSizes(units, batch_size, bucket_steps)
   given = length, buckets, sub_models, residuals, layers, outputs
   points = {axis: each for axis, each in zip(axes.NAMES, given) if each}
   found = _measure_points(points, sizes, steps, report)
@@ -142,7 +142,7 @@ def _measure_points(points, sizes, steps, report):
 def measure_size(axis, candidate, size, sizes, steps):
   """Measures a candidate at one size, in this process; returns figures."""
   names.check("growth.measure_size", "candidate", candidate, NAMES)
-  sizes = axes.Sizes(*sizes)
+  sizes = axes.FixedSizes(*sizes)
 
   def build():
     found, batches = axes.make(axis, size, sizes)

@@ -21,7 +21,7 @@ NAMES = (
 )
 """Strategies that are compared unless others are asked for."""
 
-SIZES = models.Sizes(batch=4, units=16, steps=10)
+SIZES = models.ModelSizes(batch=4, units=16, steps=10)
 """Small, so that many steps do not take long."""
 
 STEPS = {"full": (10000, 2000), "small": (40, 10)}

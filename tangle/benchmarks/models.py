@@ -34,7 +34,7 @@ class Model(NamedTuple):
   upper: Callable[..., Any]
 
 
-class Sizes(NamedTuple):
+class ModelSizes(NamedTuple):
   """Sizes of a model: examples, units, and steps of source and target."""
 
   batch: int = 64
@@ -48,7 +48,7 @@ def make(name, sizes, seed=0):
 
   Args:
     name: one of `NAMES`.
-    sizes: a `Sizes`.
+    sizes: a `ModelSizes`.
     seed: of the data.
 
   Returns:

@@ -23,21 +23,15 @@ NAMES = (WHERE, "where_run_empty", ROUTE, "route_run_empty", SWITCH, SEPARATE)
 COLUMNS = ("step_s", "to_where", "gflop", "op_s", "peak_bytes", "untaken_runs")
 
 
-class Sizes(NamedTuple):
-  """Sizes of the networks.
+class BranchSizes(NamedTuple):
+  """Examples per step B, width of inputs and outputs D, and of both layers."""
 
-  Attributes:
-    batch: B, examples per step.
-    width: D, width of inputs and outputs.
-    units: width of the two hidden layers.
-  """
-
-  batch: int = 2048
-  width: int = 64
-  units: int = 512
+  batch: int
+  width: int
+  units: int
 
 
-class Candidate:
+class BranchesTraining:
   """One way to run K branches, in its own graph and session.
 
   Attributes:
@@ -52,7 +46,7 @@ class Candidate:
     Args:
       name: one of `NAMES`.
       branches: K.
-      sizes: a `Sizes`.
+      sizes: a `BranchSizes`.
       threads: threads within and between ops; 0 for TensorFlow's default.
 
     Raises:
@@ -143,10 +137,6 @@ class Candidate:
         and any(p.startswith("net_") and p != own for p in name.split("/"))
       )
 
-  def close(self):
-    """Closes the session."""
-    self.session.close()
-
 
 def compare_multiplexers(
   branches=(2, 4, 8, 16, 32),
@@ -187,7 +177,7 @@ def compare_multiplexers(
   """
   results = {}
   for each in units:
-    sizes = Sizes(batch_size, width, each)
+    sizes = BranchSizes(batch_size, width, each)
     for count in branches:
       rows = _measure(count, sizes, candidates, rounds, threads)
       for name in rows if memory else ():
@@ -203,8 +193,8 @@ def _measure(branches, sizes, wanted, rounds, threads):
   with contextlib.ExitStack() as stack:
     candidates = {}
     for name in dict.fromkeys([WHERE, *wanted]):
-      candidates[name] = Candidate(name, branches, sizes, threads)
-      stack.callback(candidates[name].close)
+      candidates[name] = BranchesTraining(name, branches, sizes, threads)
+      stack.callback(candidates[name].session.close)
     seconds = timing.run_in_turn(
       {name: found.step for name, found in candidates.items()}, rounds
     )
@@ -223,10 +213,10 @@ def peak_bytes(name, branches, sizes, threads=0):
   """Measures the memory of a candidate's steps, in a new process.
 
   Args:
-    name: one of `NAMES`.
-    branches: K.
-    sizes: a `Sizes`.
-    threads: threads within and between ops; 0 for TensorFlow's default.
+    name: as the others, an argument of `BranchesTraining`.
+    branches: likewise.
+    sizes: likewise.
+    threads: likewise.
 
   Returns:
     Bytes: the highest resident size minus that before the first step; None
@@ -238,11 +228,11 @@ def peak_bytes(name, branches, sizes, threads=0):
 
 
 def _grow(name, branches, sizes, threads):
-  candidate = Candidate(name, branches, Sizes(*sizes), threads)
+  candidate = BranchesTraining(name, branches, BranchSizes(*sizes), threads)
   before = memory_lib.read_status("VmRSS")
   for _ in range(3):
     candidate.step()
-  candidate.close()
+  candidate.session.close()
   return max(0, memory_lib.read_status("VmHWM") - before)
 
 

@@ -21,20 +21,11 @@ COLUMNS = ("step_s", "to_joint", "to_in_turn", "same_losses")
 CLASSES = 10
 
 
-class Candidate:
+class EncodersTraining:
   """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, encoders, batch_size, units, steps, threads=0):
-    """Builds it.
-
-    Args:
-      name: one of `NAMES`.
-      encoders: K, number of encoders.
-      batch_size: B.
-      units: U, width of inputs and states.
-      steps: T.
-      threads: threads within and between ops; 0 for TensorFlow's default.
-    """
+    """Builds it; `name` is one of `NAMES`, the others as `compare_run_orders`."""
     rng = np.random.RandomState(0)
     shape = batch_size, steps, units
     self._batch = {
@@ -119,7 +110,7 @@ def compare_run_orders(
     the joint graph, to 1e-5.
   """
   sizes = encoders, batch_size, units, steps, threads
-  candidates = {name: Candidate(name, *sizes) for name in NAMES}
+  candidates = {name: EncodersTraining(name, *sizes) for name in NAMES}
   losses = {
     name: [candidate.step() for _ in range(10)]
     for name, candidate in candidates.items()

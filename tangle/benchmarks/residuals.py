@@ -100,7 +100,7 @@ def compare_policies(
   """
   for name in candidates:
     names.check("residuals.compare_policies", "a candidate", name, NAMES)
-  sizes = models.Sizes(batch_size, units, steps, target_steps)
+  sizes = models.ModelSizes(batch_size, units, steps, target_steps)
   network = models.make(model, sizes)
   wanted = {
     name: (strategies.DEVICE, CANDIDATES[name])

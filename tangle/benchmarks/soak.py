@@ -70,7 +70,9 @@ def run(
   what, store="device", steps=10000, warm_up=1000, disturb=False, sizes=None
 ):
   """Makes many steps, as `measure_growth`, on `sizes`; returns figures."""
-  sizes = sizes or models.Sizes(batch=16, units=32, steps=10, target_steps=5)
+  sizes = sizes or models.ModelSizes(
+    batch=16, units=32, steps=10, target_steps=5
+  )
   model = models.make("lstm", sizes)
   makers = {
     SUB_MODEL: _sub_model_steps,

@@ -42,7 +42,7 @@ FIGURES = (
 """Figures that grow with the buckets."""
 
 
-class Setting(NamedTuple):
+class ModelSetting(NamedTuple):
   """A model and its batches.
 
   Attributes:
@@ -105,7 +105,7 @@ def compare_bucket_counts(
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
-  setting = Setting(units, symbols, batch_size, shortest, apart)
+  setting = ModelSetting(units, symbols, batch_size, shortest, apart)
   found = _measure_points(list(buckets), setting, rounds, against, report)
   for checkout, rows in found.items():
     for row in rows:
@@ -192,7 +192,7 @@ def _roots(against):
 
 def measure_buckets(size, setting):
   """Measures `size` buckets per side in this process, as in `setting`."""
-  setting = Setting(*setting)
+  setting = ModelSetting(*setting)
   buckets = [setting.shortest + setting.apart * k for k in range(size)]
   batches = [
     _batch(setting, *pair) for pair in itertools.product(buckets, buckets)

@@ -23,7 +23,7 @@ NAMES = ("one_graph", "where", "six_graphs", "joint")
 COLUMNS = ("example_s", "to_one_graph", "ops", "graph_bytes", "rss_bytes")
 
 
-class Candidate:
+class CalculatorTraining:
   """One way to train the calculator, in its own graph and session.
 
   Attributes:
@@ -31,14 +31,7 @@ class Candidate:
   """
 
   def __init__(self, name, batch_size, units, hidden):
-    """Builds it.
-
-    Args:
-      name: one of `NAMES`.
-      batch_size: B, examples of each pair of encoder and operation.
-      units: width of the codes.
-      hidden: width of the hidden layers.
-    """
+    """Builds it; `name` is one of `NAMES`, the others as `compare_trainings`."""
     self.graph = tf1.Graph()
     self._lessons = _repeat(digits.make_lessons(), batch_size)
     self._name = name
@@ -107,7 +100,8 @@ def compare_trainings(
     MissingPackageError: if psutil is not installed.
   """
   memory.meter()
-  found = {name: Candidate(name, batch_size, units, hidden) for name in NAMES}
+  sizes = batch_size, units, hidden
+  found = {name: CalculatorTraining(name, *sizes) for name in NAMES}
   seconds = timing.run_in_turn({n: c.step for n, c in found.items()}, rounds)
   rows = timing.make_rows(seconds, one_graph=NAMES[0])
   for name, candidate in found.items():
@@ -117,7 +111,6 @@ def compare_trainings(
       graph_bytes=candidate.graph.as_graph_def().ByteSize(),
     )
     candidate.session.close()
-  sizes = batch_size, units, hidden
   grown = processes.call_each(_grow, NAMES, *sizes, report=report)
   for name, row in rows.items():
     row["rss_bytes"] = grown[name]
@@ -129,7 +122,7 @@ def _grow(*arguments):
   resident = memory.meter()
   gc.collect()
   before = resident()
-  candidate = Candidate(*arguments)
+  candidate = CalculatorTraining(*arguments)
   for _ in range(3):
     candidate.step()
   gc.collect()

@@ -33,7 +33,7 @@ COLUMNS = (
 )
 
 
-class Sizes(NamedTuple):
+class TransformerSizes(NamedTuple):
   """Sizes of a Transformer and of its input: BERT-base by default."""
 
   layers: int = 12
@@ -45,10 +45,10 @@ class Sizes(NamedTuple):
 
 
 SIZES = {
-  "base": Sizes(),
-  "small": Sizes(layers=1, units=16, heads=2, hidden=32, steps=4),
+  "base": TransformerSizes(),
+  "small": TransformerSizes(layers=1, units=16, heads=2, hidden=32, steps=4),
 }
-"""Name → `Sizes`; a small Transformer is built at once."""
+"""Name → `TransformerSizes`; a small Transformer is built at once."""
 
 
 def compare_variables(
@@ -95,7 +95,7 @@ def measure_open_calls(name, sizes, calls):
   # no call reuses what another one has freed. Before that, a plain run of the
   # network starts threads and makes buffers.
   _check(name, calls)
-  sizes = Sizes(*sizes)
+  sizes = TransformerSizes(*sizes)
   resident = memory.meter()
   with tf1.Graph().as_default() as graph:
     x_ph = tf1.placeholder(tf1.float32, [sizes.batch, sizes.steps, sizes.units])
@@ -143,7 +143,7 @@ def transformer(x, sizes):
 
   Args:
     x: `[B, T, units]`.
-    sizes: a `Sizes`.
+    sizes: a `TransformerSizes`.
 
   Returns:
     `[B, T, units]`.

@@ -10,7 +10,7 @@ from tangle.benchmarks import axes
 from tangle.compat import tf1
 from tests import case
 
-SIZES = axes.Sizes(units=3, batch_size=2, bucket_steps=2)
+SIZES = axes.FixedSizes(units=3, batch_size=2, bucket_steps=2)
 
 
 class AxesTest(case.GraphTestCase):

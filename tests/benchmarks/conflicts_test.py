@@ -28,9 +28,9 @@ class ConflictsTest(absltest.TestCase):
     ops = {}
     for name in ("mgda", "mgda_shared"):
       for layers in (2, 5):
-        found = conflicts.Candidate(name, conflicts.Sizes(2, 4, layers, 3))
+        found = conflicts.HeadsTraining(name, 2, 4, layers, 3)
         ops[name, layers] = found.ops
-        found.close()
+        found.session.close()
     extra = {m: ops[m, 5] - ops[m, 2] for m in ("mgda", "mgda_shared")}
     self.assertGreater(extra["mgda_shared"], extra["mgda"])
 

@@ -11,7 +11,7 @@ from tangle.benchmarks import builds, graphs
 from tangle.compat import tf1
 from tests import case
 
-TINY = graphs.Setting(
+TINY = graphs.GridSetting(
   (1, 2), (1, 2, 3), "gru", 1, 1, units=3, symbols=8, batch_size=2, rounds=1
 )
 

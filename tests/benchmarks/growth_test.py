@@ -12,7 +12,7 @@ from tangle.compat import tf1
 from tangle.experiments import reports
 from tests import case
 
-SIZES = axes.Sizes(units=3, batch_size=2, bucket_steps=2)
+SIZES = axes.FixedSizes(units=3, batch_size=2, bucket_steps=2)
 
 
 NO_AXES = dict.fromkeys(axes.NAMES, ())
@@ -110,7 +110,7 @@ class GrowthTest(case.GraphTestCase):
 
     with mock.patch.object(growth.processes, "call", pretend):
       found = growth._measure_points(
-        {axes.BUCKETS: [6, 8]}, axes.Sizes(), 1, reports.QUIET
+        {axes.BUCKETS: [6, 8]}, axes.FixedSizes(), 1, reports.QUIET
       )[axes.BUCKETS]
     self.assertEqual([row["size"] for row in found[growth.SPLIT]], [6, 8])
     self.assertEqual([row["size"] for row in found[growth.JOINT]], [6])

@@ -8,7 +8,7 @@ from tangle import errors
 from tangle.benchmarks import loops, models, strategies
 from tangle.experiments import reports
 
-SIZES = models.Sizes(batch=2, units=4, steps=3)
+SIZES = models.ModelSizes(batch=2, units=4, steps=3)
 
 
 class MeasureTest(parameterized.TestCase):

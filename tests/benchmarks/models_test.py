@@ -8,7 +8,7 @@ from tangle.benchmarks import models
 from tangle.compat import tf1
 from tests import case
 
-SIZES = models.Sizes(batch=3, units=8, steps=4, target_steps=2)
+SIZES = models.ModelSizes(batch=3, units=8, steps=4, target_steps=2)
 
 
 class ModelsTest(case.GraphTestCase):

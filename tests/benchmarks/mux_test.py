@@ -33,8 +33,8 @@ class MuxTest(parameterized.TestCase):
     for name in mux.NAMES:
       if name == mux.SWITCH:
         continue  # it takes one branch only
-      candidate = mux.Candidate(name, 2, mux.Sizes(8, 2, 4))
-      self.addCleanup(candidate.close)
+      candidate = mux.BranchesTraining(name, 2, mux.BranchSizes(8, 2, 4))
+      self.addCleanup(candidate.session.close)
       rng = np.random.RandomState(0)
       values = [rng.randn(*v.shape.as_list()) for v in candidate.variables]
       for variable, value in zip(candidate.variables, values):
@@ -65,7 +65,7 @@ class MuxTest(parameterized.TestCase):
     call = mux.processes.call
     with mock.patch.object(mux.processes, "call", side_effect=call) as spy:
       small, large = (
-        mux.peak_bytes("where", 2, mux.Sizes(batch, 64, 64))
+        mux.peak_bytes("where", 2, mux.BranchSizes(batch, 64, 64))
         for batch in (8, 100000)
       )
     self.assertEqual(spy.call_count, 2)  # each in a process of its own

@@ -16,7 +16,7 @@ class OverlapTest(absltest.TestCase):
     self.assertEqual(rows["in_turn"]["to_in_turn"], 1.0)
 
   def test_losses_change_from_step_to_step(self):
-    candidate = overlap.Candidate("at_once", 2, 2, 4, 3)
+    candidate = overlap.EncodersTraining("at_once", 2, 2, 4, 3)
     losses = [candidate.step() for _ in range(3)]
     candidate.session.close()
     self.assertEqual(losses, sorted(set(losses), reverse=True))

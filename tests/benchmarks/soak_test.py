@@ -9,7 +9,7 @@ from tangle import errors
 from tangle.benchmarks import models, soak
 from tangle.compat import tf1
 
-SIZES = models.Sizes(batch=2, units=4, steps=2, target_steps=2)
+SIZES = models.ModelSizes(batch=2, units=4, steps=2, target_steps=2)
 
 
 class SoakTest(parameterized.TestCase):

@@ -15,7 +15,9 @@ from tangle.experiments import reports
 from tangle.pipeline import trainer
 from tests import case, forks
 
-SETTING = startup.Setting(units=3, symbols=5, batch_size=2, shortest=1, apart=1)
+SETTING = startup.ModelSetting(
+  units=3, symbols=5, batch_size=2, shortest=1, apart=1
+)
 
 
 # A training of nothing, whose first step comes after more than a second.

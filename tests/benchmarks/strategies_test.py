@@ -10,7 +10,7 @@ from tangle.benchmarks import models, strategies
 from tangle.compat import tf1
 from tangle.graphs import walk
 
-SIZES = models.Sizes(batch=3, units=8, steps=4, target_steps=2)
+SIZES = models.ModelSizes(batch=3, units=8, steps=4, target_steps=2)
 
 
 def train(name, model, steps=3):

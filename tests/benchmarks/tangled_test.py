@@ -26,7 +26,7 @@ class TangledTest(absltest.TestCase):
 
   def test_every_candidate_learns(self):
     for name in tangled.NAMES:
-      candidate = tangled.Candidate(name, 10, 8, 16)
+      candidate = tangled.CalculatorTraining(name, 10, 8, 16)
       losses = [candidate.step() for _ in range(30)]
       candidate.session.close()
       self.assertLess(losses[-1], losses[0] - 0.05, name)

@@ -8,7 +8,9 @@ from tangle import errors
 from tangle.benchmarks import weights
 from tests import forks
 
-SIZES = weights.Sizes(layers=2, units=256, heads=4, hidden=1024, steps=4)
+SIZES = weights.TransformerSizes(
+  layers=2, units=256, heads=4, hidden=1024, steps=4
+)
 
 
 def copied_bytes(sizes):

@@ -113,12 +113,14 @@ def compare_changes(
     )
   optimizer = networks.Optimizer("sgd", 0.01, 1.0)
   pythons = {"python2": python or sys.executable}
-  settings = turns.Settings(rounds=rounds, budget_s=budget_s, repeats=repeats)
+  settings = turns.TurnSettings(
+    rounds=rounds, budget_s=budget_s, repeats=repeats
+  )
   report.note(size=size, mode=mode, **machine.describe())
   results = {}
   for task in tasks:
     sizes = networks.SIZES[task][size]
-    shared = candidates.Settings(pythons, sizes, optimizer, threads)
+    shared = candidates.SharedSettings(pythons, sizes, optimizer, threads)
     made = {
       name: make_candidate(name, f"tangle_{mode}", task, shared)
       for name in ablations
@@ -138,7 +140,7 @@ def make_candidate(name, candidate, task, settings):
     name: one of `NAMES`.
     candidate: tangle_split or tangle_joint.
     task: one of `networks.NAMES`.
-    settings: a `candidates.Settings` that all share.
+    settings: a `candidates.SharedSettings` that all share.
   """
   ablation = ABLATIONS[name]
   changed = settings._replace(

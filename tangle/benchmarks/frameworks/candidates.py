@@ -57,7 +57,7 @@ def _roofline(python, library):
 
 
 TANGLE_NETWORKS = "in_tangle.build_networks"
-"""Key in `Settings.options` of those of tangle's networks."""
+"""Key in `SharedSettings.options` of those of tangle's networks."""
 
 _ROOFLINE = "roofline.build"
 _TANGLE = {
@@ -109,7 +109,7 @@ NAMES = (
 """Names of the candidates: the keys of `ENTRIES`."""
 
 
-class Settings(NamedTuple):
+class SharedSettings(NamedTuple):
   """Settings that all candidates of a comparison share.
 
   Attributes:
@@ -141,8 +141,8 @@ def measure_task(task, names, settings, timing=None):
   Args:
     task: one of `kinds.NAMES`.
     names: names of the candidates, from `NAMES`.
-    settings: a `Settings`.
-    timing: a `turns.Settings`.
+    settings: a `SharedSettings`.
+    timing: a `turns.TurnSettings`.
 
   Returns:
     Name → figures, as `figures.make_rows` returns them.
@@ -181,7 +181,7 @@ def make_candidate(name, task, settings, data=""):
   Args:
     name: one of `NAMES`.
     task: one of `kinds.NAMES`, which the candidate can train.
-    settings: a `Settings`.
+    settings: a `SharedSettings`.
     data: path of the task's file of data, if it reads one.
 
   Returns:

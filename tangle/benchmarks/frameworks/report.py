@@ -75,7 +75,7 @@ def compare_frameworks(
     MissingPackageError: if matplotlib is not installed.
   """
   sizes = {name: kinds.find_sizes(name, size) for name in tasks}
-  settings = candidates_lib.Settings(
+  settings = candidates_lib.SharedSettings(
     {
       "python2": python2 or sys.executable,
       "python1": python1,
@@ -88,7 +88,7 @@ def compare_frameworks(
     environment={"OMP_WAIT_POLICY": omp_wait_policy} if omp_wait_policy else {},
     files={"multi30k": list(multi30k)},
   )
-  timing = turns.Settings(rounds=rounds, budget_s=budget_s, repeats=repeats)
+  timing = turns.TurnSettings(rounds=rounds, budget_s=budget_s, repeats=repeats)
   facts = dict(
     machine.describe(),
     size=size,

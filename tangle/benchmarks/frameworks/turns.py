@@ -45,7 +45,7 @@ class Candidate(NamedTuple):
   single: bool = False
 
 
-class Settings(NamedTuple):
+class TurnSettings(NamedTuple):
   """Settings of the measurement.
 
   Attributes:
@@ -181,7 +181,7 @@ def measure(candidates, settings=None, is_job=False):
 
   Args:
     candidates: name → `Candidate`.
-    settings: a `Settings`.
+    settings: a `TurnSettings`.
     is_job: whether they are `job_training.Training`s, which first do the job.
 
   Returns:
@@ -194,7 +194,7 @@ def measure(candidates, settings=None, is_job=False):
     those without dropout, and `first_step_s` is the time from the beginning of
     the epoch to the end of its first step.
   """
-  settings = settings or Settings()
+  settings = settings or TurnSettings()
   found = {}
   for _ in range(settings.repeats):
     turns = _Turns(candidates, settings)

@@ -45,7 +45,7 @@ class AblationsTest(absltest.TestCase):
 
   def test_each_changes_what_it_says(self):
     specs = {}
-    settings = candidates.Settings({"python2": "python"}, TINY)
+    settings = candidates.SharedSettings({"python2": "python"}, TINY)
     for name in ablations.NAMES:
       made = ablations.make_candidate(name, "tangle_split", "lstm", settings)
       spec = json.loads(made.command[-1])

@@ -21,9 +21,11 @@ TINY = networks.SIZES["mlp"]["tiny"]
 
 class CandidatesTest(absltest.TestCase):
   def test_split_and_joint_of_tangle_have_the_same_losses(self):
-    settings = candidates.Settings({"python2": sys.executable}, TINY, threads=1)
+    settings = candidates.SharedSettings(
+      {"python2": sys.executable}, TINY, threads=1
+    )
     names = ["tangle_split", "tangle_joint", "tangle_tf1_split"]
-    timing = turns.Settings(rounds=2, turn_s=0.001)
+    timing = turns.TurnSettings(rounds=2, turn_s=0.001)
     every = [*names, "roofline_numpy"]
     rows = candidates.measure_task("mlp", every, settings, timing)
     self.assertEqual(list(rows), [*names, "roofline"])
@@ -37,11 +39,11 @@ class CandidatesTest(absltest.TestCase):
     )
 
   def test_g2p_is_trained_on_the_same_words(self):
-    settings = candidates.Settings(
+    settings = candidates.SharedSettings(
       {"python2": sys.executable}, g2p.SIZES["g2p"]["tiny"], threads=1
     )
     names = ["tangle_split", "tangle_joint", "contrib_joint", "pytorch_split"]
-    timing = turns.Settings(rounds=2, turn_s=0.001)
+    timing = turns.TurnSettings(rounds=2, turn_s=0.001)
     rows = candidates.measure_task("g2p", names, settings, timing)
     self.assertEqual(list(rows), names)
     for name in names[:2]:
@@ -53,11 +55,11 @@ class CandidatesTest(absltest.TestCase):
 
   def test_a_job_is_done_by_split_and_joint_alike(self):
     sizes = jobs.SIZES["g2p_demo"]["tiny"]
-    settings = candidates.Settings(
+    settings = candidates.SharedSettings(
       {"python2": sys.executable}, sizes, threads=1
     )
     names = ["tangle_split", "tangle_joint", "pytorch_split", "jax_joint"]
-    timing = turns.Settings(rounds=2, turn_s=0.001)
+    timing = turns.TurnSettings(rounds=2, turn_s=0.001)
     rows = candidates.measure_task("g2p_demo", names, settings, timing)
     self.assertEqual(list(rows), names)
     for name in names[:2]:
@@ -68,7 +70,7 @@ class CandidatesTest(absltest.TestCase):
     self.assertIn("--torch_python", rows["jax_joint"]["reason"])
 
   def test_a_job_has_the_optimizer_of_its_script(self):
-    settings = candidates.Settings(
+    settings = candidates.SharedSettings(
       {"python2": "a"}, jobs.SIZES["multi30k"]["tiny"]
     )
     found = candidates.make_candidate("tangle_split", "multi30k", settings)
@@ -76,12 +78,12 @@ class CandidatesTest(absltest.TestCase):
     self.assertEqual(spec["optimizer"], ["adam", 0.01, jobs.CLIP_NORM])
 
   def test_contrib_has_no_other_task(self):
-    settings = candidates.Settings({"python1": sys.executable}, TINY)
+    settings = candidates.SharedSettings({"python1": sys.executable}, TINY)
     rows = candidates.measure_task("mlp", ["contrib_joint"], settings)
     self.assertIn("no model for mlp", rows["contrib_joint"]["reason"])
 
   def test_tensorflow_1_is_told_that_it_is(self):
-    settings = candidates.Settings({"python1": "a", "python2": "b"}, TINY)
+    settings = candidates.SharedSettings({"python1": "a", "python2": "b"}, TINY)
     for name, value in (("tangle_tf1_split", "0"), ("tangle_split", None)):
       found = candidates.make_candidate(name, "mlp", settings)
       self.assertEqual(found.environment.get("TF2_BEHAVIOR"), value)
@@ -91,11 +93,11 @@ class CandidatesTest(absltest.TestCase):
 
   def test_an_unknown_candidate_names_those_there_are(self):
     with self.assertRaisesRegex(errors.ArgumentError, "jax_split.*'x'"):
-      candidates.measure_task("mlp", ["x"], candidates.Settings({}, TINY))
+      candidates.measure_task("mlp", ["x"], candidates.SharedSettings({}, TINY))
 
   def test_all_get_the_same_task_and_threads(self):
     pythons = {"python2": "a", "python1": "b", "torch_python": "c"}
-    settings = candidates.Settings(
+    settings = candidates.SharedSettings(
       pythons,
       TINY,
       threads=3,

@@ -29,7 +29,9 @@ class InTensorflow2Test(parameterized.TestCase):
     task = reference.tiny(name)
     optimizer = networks.Optimizer("sgd", 0.1, 0.5)
     expected = reference.first_losses(task, optimizer, 2)
-    settings = candidates.Settings({"python2": sys.executable}, task.sizes)
+    settings = candidates.SharedSettings(
+      {"python2": sys.executable}, task.sizes
+    )
     settings = settings._replace(optimizer=optimizer, threads=1)
     candidate = candidates.make_candidate("tf2_split", name, settings)
     process = turns.Process(candidate)

@@ -63,7 +63,7 @@ class TurnsTest(absltest.TestCase):
     return turns.Candidate(command + [str(fail_at)], {}, single)
 
   def settings(self, **others):
-    return turns.Settings(rounds=3, turn_s=4.0, **others)
+    return turns.TurnSettings(rounds=3, turn_s=4.0, **others)
 
   def taken(self):
     with open(self.log) as file:
@@ -161,7 +161,7 @@ class JobsTest(absltest.TestCase):
       )
       for name in ("a", "b", "c", "roofline")
     }
-    settings = turns.Settings(rounds=2, turn_s=0.1, repeats=repeats)
+    settings = turns.TurnSettings(rounds=2, turn_s=0.1, repeats=repeats)
     return turns.measure(candidates, settings, is_job=True)
 
   def test_epochs_come_first_and_steps_last(self):

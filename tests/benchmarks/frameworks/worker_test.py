@@ -72,7 +72,7 @@ class WorkerTest(absltest.TestCase):
 class ProcessTest(absltest.TestCase):
   def test_one_without_tensorflow_starts_where_there_is_none(self):
     self.assertTrue((worker.ROOT / "tangle" / "compat.py").exists())
-    settings = candidates.Settings({"python2": sys.executable}, TINY)
+    settings = candidates.SharedSettings({"python2": sys.executable}, TINY)
     candidate = candidates.make_candidate("roofline_numpy", "mlp", settings)
     # Any import of TensorFlow fails.
     code = (
@@ -90,7 +90,7 @@ class ProcessTest(absltest.TestCase):
     self.assertGreater(process.ask({"steps": 1}, 120)["values"][0], 0)
 
   def test_what_is_missing_is_told_as_an_answer(self):
-    settings = candidates.Settings({"python2": sys.executable}, TINY)
+    settings = candidates.SharedSettings({"python2": sys.executable}, TINY)
     candidate = candidates.make_candidate("roofline_numpy", "mlp", settings)
     spec = dict(json.loads(candidate.command[-1]), build="nowhere.build")
     command = candidate.command[:-1] + [json.dumps(spec)]
