@@ -33,8 +33,8 @@ class Axis(NamedTuple):
   """One axis along which a pipeline grows.
 
   Attributes:
-    make: a function of a size and `FixedSizes` that returns a `Pipeline`, not yet
-      built, and a list of batches for its steps, one per choice of buckets.
+    make: a function of a size and `FixedSizes` that returns a `Pipeline`, not
+      yet built, and a list of batches, one per choice of buckets.
     label: what the size counts.
     smallest: the smallest size.
     joint_largest: the largest size to measure joint training at, `None` for
@@ -48,19 +48,7 @@ class Axis(NamedTuple):
 
 
 def make(axis, size, sizes):
-  """Makes a pipeline of a size in the default graph, and its batches.
-
-  Args:
-    axis: one of `NAMES`.
-    size: size along the axis.
-    sizes: a `FixedSizes`.
-
-  Returns:
-    A `Pipeline` that is not built yet, and a list of batches for its steps.
-
-  Raises:
-    ArgumentError: if the axis is unknown or the size is not possible.
-  """
+  """Returns an unbuilt `Pipeline` of `size` along `axis`, and its batches."""
   check(axis, [size], sizes)
   return AXES[axis].make(size, sizes)
 

@@ -80,11 +80,7 @@ def _now():
 
 
 def load_weights(sess):
-  """Sets all variables of the default graph to values drawn by their names.
-
-  Args:
-    sess: a session on the default graph.
-  """
+  """Draws the default graph's variables by their names, through `sess`."""
   feed_dict, ops = {}, []
   for variable in tf1.trainable_variables():
     rng = np.random.RandomState(zlib.crc32(variable.op.name.encode()))

@@ -31,7 +31,7 @@ class HeadsTraining:
   """
 
   def __init__(self, name, batch_size, width, layers, heads, threads=0):
-    """Builds it; `name` is one of `NAMES`, the others as `compare_methods`."""
+    """Builds it: `name` is one of `NAMES`, the rest as `compare_methods`."""
     rng = np.random.RandomState(0)
     shape = [batch_size, width]
     self._x = rng.standard_normal(shape).astype(np.float32)

@@ -58,13 +58,6 @@ class Tracer:
 
 
 def working_ops(ops):
-  """Lists those of `ops` that compute: no constants, handles or feeds.
-
-  Args:
-    ops: forward ops.
-
-  Returns:
-    A list of ops.
-  """
+  """Lists those `ops` that compute: no constants, handles or feeds."""
   idle = cut.FREE | {"Placeholder", "PlaceholderWithDefault"}
   return [op for op in ops if op.type not in idle]

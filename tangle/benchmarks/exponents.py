@@ -47,15 +47,7 @@ def fit(xs, ys):
 
 
 def fit_each(rows, figures):
-  """Fits an exponent for each figure.
-
-  Args:
-    rows: a list of dicts of figures, each with its `size`.
-    figures: names of figures.
-
-  Returns:
-    Figure → `Exponent`, or `None` as from `fit`.
-  """
+  """Returns figure → what `fit` returns, for `rows`, each with its `size`."""
   sizes = [row["size"] for row in rows]
   return {name: fit(sizes, [row[name] for row in rows]) for name in figures}
 

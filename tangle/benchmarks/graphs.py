@@ -133,7 +133,7 @@ def compare_joint_and_split(
 
 
 def check(setting):
-  """Raises an ArgumentError unless `setting`, a `GridSetting`, can be measured."""
+  """Raises an ArgumentError unless a `GridSetting`, `setting`, is possible."""
   caller = "graphs.GridSetting"
   names.check(caller, "cell", setting.cell, CELLS)
   for field in ("source_buckets", "target_buckets"):
@@ -153,14 +153,14 @@ def check(setting):
 
 
 def loss_difference(losses, other_losses):
-  """Returns the largest relative difference, and raises above `TOLERANCE`.
+  """Returns the largest relative difference of two lists of floats.
 
   Args:
     losses: a list of floats.
-    other_losses: a list of equally many floats.
+    other_losses: as many.
 
   Raises:
-    TrainingError: if they differ by more.
+    TrainingError: if it is above `TOLERANCE`.
   """
   ratios = np.array(other_losses) / np.array(losses)
   difference = float(np.max(np.abs(ratios - 1)))
@@ -230,14 +230,7 @@ def make_trainer(name, setting):
 
 
 def make_batches(setting):
-  """Draws a batch for each pair of buckets.
-
-  Args:
-    setting: a `GridSetting`.
-
-  Returns:
-    A list of N * M batches for `step`.
-  """
+  """Returns a batch for each of the N * M pairs of buckets of a `setting`."""
   rng = np.random.RandomState(20150611)
   pairs = itertools.product(setting.source_buckets, setting.target_buckets)
   batches, size = [], setting.batch_size

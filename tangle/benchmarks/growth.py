@@ -175,8 +175,7 @@ def steepest(fitted):
     fitted: axis → candidate → what `exponents.fit_each` returned.
 
   Returns:
-    A dict from figure to a pair: the largest tail exponent, and its axis;
-    `None` where none could be fitted.
+    Figure → the largest tail exponent and its axis, `None` if there is none.
   """
   found = {}
   for figure in FIGURES:

@@ -25,7 +25,7 @@ class EncodersTraining:
   """One way to train the network, in its own graph and session."""
 
   def __init__(self, name, encoders, batch_size, units, steps, threads=0):
-    """Builds it; `name` is one of `NAMES`, the others as `compare_run_orders`."""
+    """Builds it: `name` is one of `NAMES`, the rest as `compare_run_orders`."""
     rng = np.random.RandomState(0)
     shape = batch_size, steps, units
     self._batch = {

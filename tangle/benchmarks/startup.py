@@ -266,15 +266,14 @@ def run_script(arguments):
 
 
 def table_rows(found, fitted):
-  """Arranges figures as rows of a table.
+  """Arranges the `found` points and `fitted` exponents as rows of a table.
 
   Args:
     found: `points` of what `compare_bucket_counts` returned.
     fitted: its `exponents`.
 
   Returns:
-    "checkout N + N" → figure → number; and "checkout grows by" → figure →
-    "overall / tail", as defined in `exponents`.
+    "checkout N + N" and "checkout grows by" → figure → number or text.
   """
   rows = {
     f"{name} {point['size']} + {point['size']}": point

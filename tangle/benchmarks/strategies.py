@@ -237,28 +237,20 @@ class Strategy:
       return self._optimizer.apply_gradients(list(zip(gradients, variables)))
 
   def load(self, sess, values):
-    """Sets all weights, and the optimizer's slots to zero.
-
-    Args:
-      sess: a session on the graph.
-      values: variable name → array.
-    """
+    """Sets all weights to `values`, by name, and the optimizer's slots to 0."""
     sess.run(self._initialize)
     with self.graph.as_default():  # where TensorFlow 2 looks for the session
       for variable in self.variables:
         variable.load(values[variable.name], sess)
 
   def first_gradients(self, sess):
-    """Returns the gradients of the first step after `load`, by name.
+    """Returns name → gradient of the first step after `load`.
 
     With a momentum slot that begins at zero, the slot after one step is the
     gradient, to the last bit.
 
     Args:
       sess: a session on the graph, or a `Tracer`.
-
-    Returns:
-      Variable name → array.
     """
     self.step(sess)
     slots = {
@@ -314,17 +306,9 @@ def _largest_difference(found, expected):
   )
 
 
-def initial_values(strategy, seed=0):
-  """Draws weights for a strategy's variables, by numpy.
-
-  Args:
-    strategy: a `Strategy`.
-    seed: of the values.
-
-  Returns:
-    Variable name → array.
-  """
-  rng = np.random.RandomState(seed)
+def initial_values(strategy):
+  """Draws weights for a `strategy` by numpy; returns variable name → array."""
+  rng = np.random.RandomState(0)
   values = {}
   for variable in sorted(strategy.variables, key=lambda v: v.name):
     shape = variable.shape.as_list()

@@ -31,7 +31,7 @@ class CalculatorTraining:
   """
 
   def __init__(self, name, batch_size, units, hidden):
-    """Builds it; `name` is one of `NAMES`, the others as `compare_trainings`."""
+    """Builds it: `name` is one of `NAMES`, the rest as `compare_trainings`."""
     self.graph = tf1.Graph()
     self._lessons = _repeat(digits.make_lessons(), batch_size)
     self._name = name

@@ -86,11 +86,7 @@ def open_session(graph, threads=0, target="", draw=None):
 
 
 def session_config(threads):
-  """Returns a `ConfigProto` for a number of threads within and between ops.
-
-  Args:
-    threads: the number; 0 for TensorFlow's default.
-  """
+  """Returns a `ConfigProto`; `threads` is 0 for the default number."""
   return tf1.ConfigProto(
     intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
   )

@@ -50,14 +50,7 @@ ROOFLINE = "roofline"
 
 
 def columns_of(rows):
-  """Returns the columns of a task's table: those that a row has.
-
-  Args:
-    rows: name → figures, as `make_rows` returns them.
-
-  Returns:
-    A tuple of names.
-  """
+  """Returns those of `COLUMNS` that some row of `rows` has."""
   held = set().union(*rows.values()) if rows else set()
   return tuple(column for column in COLUMNS if column in held)
 

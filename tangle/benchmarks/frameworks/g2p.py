@@ -107,15 +107,7 @@ class Task(NamedTuple):
 
 
 def draw(shapes, seed):
-  """Draws weights; each depends only on its name, the seed and its shape.
-
-  Args:
-    shapes: name of a variable → its shape.
-    seed: an int.
-
-  Returns:
-    Name → float32 array.
-  """
+  """Returns name → array for `shapes`, each drawn from its name and `seed`."""
   found = {}
   for name, shape in shapes.items():
     rng = np.random.RandomState([seed, zlib.crc32(name.encode())])
@@ -171,13 +163,7 @@ def write(path, name, sizes, seed, files=None, entries=None):
 
 
 def save(path, symbols, batches):
-  """Writes a cycle to a file.
-
-  Args:
-    path: an `.npz` file to write.
-    symbols: numbers of source symbols and of target symbols.
-    batches: an iterable of `Batch`.
-  """
+  """Writes numbers of `symbols` and `batches`, a cycle, to an `.npz` file."""
   arrays = {
     f"{field}_{k}": array
     for k, batch in enumerate(batches)
@@ -195,7 +181,7 @@ def read_arrays(module, what, path):
     path: the file.
 
   Returns:
-    A dict: name → array.
+    Name → array.
 
   Raises:
     DataError: if the file cannot be read.
@@ -211,20 +197,7 @@ def read_arrays(module, what, path):
 
 
 def make(name, sizes, seed, data):
-  """Makes the task.
-
-  Args:
-    name: g2p.
-    sizes: a `Sizes`.
-    seed: of the weights.
-    data: the file that `save` has written.
-
-  Returns:
-    A `Task`.
-
-  Raises:
-    DataError: if the file does not exist.
-  """
+  """Makes a `Task` as `kinds` has it, of the file that `save` has written."""
   arrays = read_arrays("g2p", "batches", data)
   symbols = tuple(int(count) for count in arrays["symbols"])
   batches = [
@@ -240,7 +213,8 @@ def make(name, sizes, seed, data):
 def count_flops(sizes, symbols, pair):
   """Counts the operations of the matrix products for one word.
 
-  The gradient of each operand of a product is another product.
+  A multiplication and an addition are two; the gradient of each operand of a
+  product is another product.
 
   Args:
     sizes: a `Sizes`.
@@ -248,7 +222,7 @@ def count_flops(sizes, symbols, pair):
     pair: the buckets (S, T).
 
   Returns:
-    A number; a multiplication and an addition are two.
+    An int.
   """
   units, (steps, target_steps) = sizes.units, pair
   layers = sizes.layers * 2 * units * 4 * units

@@ -117,14 +117,7 @@ class Translator(nn.Module):
     return memory, mask, (h[None].contiguous(), c[None].contiguous())
 
   def decode(self, memory, mask, state, inputs):
-    """Returns the logits after each of `inputs` `[B, T]`, and the last state.
-
-    Args:
-      memory: as `encode` returns it.
-      mask: as `encode` returns it.
-      state: as `encode` or `decode` returns it.
-      inputs: ids `[B, T]`.
-    """
+    """Returns logits after each of `inputs`, `[B, T]`, and the last state."""
     outputs, state = self.decoder(
       self.dropout(self.target_embedding(inputs)), state
     )

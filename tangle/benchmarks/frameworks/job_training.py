@@ -120,14 +120,7 @@ class Training:
     }
 
   def losses(self, count=3):
-    """Trains on the step's batch without dropout, from the drawn weights.
-
-    Args:
-      count: number of steps.
-
-    Returns:
-      A dict of `losses`.
-    """
+    """Returns `losses` of `count` steps from drawn weights, without dropout."""
     (train, _), batch = self.make(None, None, 0.0), self.step_batch()
     return {"losses": [float(train(batch, k)) for k in range(count)]}
 

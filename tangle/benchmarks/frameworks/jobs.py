@@ -172,11 +172,7 @@ class Task(NamedTuple):
 
 
 def make_shapes(sizes):
-  """Returns name of a weight → its shape, for `seq2seq.attention_model`.
-
-  Args:
-    sizes: a `Sizes`.
-  """
+  """Returns name → shape of the weights of an attention model of `sizes`."""
   units, width = sizes.units, sizes.embedding_dim
   found = {
     "source_embedding/table": (sizes.source_symbols, width),
@@ -202,8 +198,8 @@ def step_batch(task, layout=rows.PLAIN):
     layout: a `rows.Layout`.
 
   Returns:
-    A `rows.Batch` of B examples: the middle ones in order of target and source
-    length, as `pad` returns them.
+    A `rows.Batch`, as from `pad`, of the middle B examples by target and source
+    length.
   """
   examples, size = task.train, task.sizes.batch
   order = np.lexsort((examples.sources.lengths, examples.targets.lengths))
@@ -267,12 +263,10 @@ def read(paths, sizes):
     sizes: a `Sizes`; its vocabulary sizes are upper limits.
 
   Returns:
-    A `rows.Examples` with all pairs, at most as many as `sizes` has for
-    training and decoding together.
+    A `rows.Examples`, at most as many as for training and decoding together.
 
   Raises:
-    DataError: if a file cannot be read, or the files have different numbers of
-      lines.
+    DataError: if a file cannot be read, or the files differ in number of lines.
   """
   limit = sizes.examples + sizes.decoded
   corpus = list(corpora.ParallelCorpus(*paths, limit=limit))
@@ -331,20 +325,7 @@ def save(path, train, test):
 
 
 def make(name, sizes, seed, data):
-  """Makes a job.
-
-  Args:
-    name: one of `NAMES`.
-    sizes: a `Sizes`.
-    seed: of all that is drawn.
-    data: the file that `save` has written.
-
-  Returns:
-    A `Task`.
-
-  Raises:
-    DataError: if the file does not exist.
-  """
+  """Makes a `Task` as `kinds` has it, of the file that `save` has written."""
   arrays = g2p.read_arrays("jobs", "examples", data)
   train, test = (
     rows.Examples(
@@ -362,15 +343,7 @@ def make(name, sizes, seed, data):
 
 
 def count_flops(sizes, cell):
-  """Counts the operations of the matrix products for one example.
-
-  Args:
-    sizes: a `Sizes`.
-    cell: the lengths (S, T) of source and target.
-
-  Returns:
-    A number, as `g2p.count_flops`.
-  """
+  """Counts operations as `g2p.count_flops`, of an example of lengths `cell`."""
   units, (steps, target_steps) = sizes.units, cell
   layer = (sizes.embedding_dim + units) * 4 * units
   encoder = steps * 2 * layer + 2 * units * 2 * units

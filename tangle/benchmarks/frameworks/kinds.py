@@ -18,17 +18,7 @@ NAMES = networks.NAMES + g2p.NAMES + jobs.NAMES
 
 
 def find(task):
-  """Returns the kind of a task, a key of `KINDS`.
-
-  Args:
-    task: one of `NAMES`.
-
-  Returns:
-    A string.
-
-  Raises:
-    ArgumentError: if the name is unknown.
-  """
+  """Returns the key in `KINDS` of a `task`; refuses one that is unknown."""
   for kind, module in KINDS.items():
     if task in module.NAMES:
       return kind
@@ -43,7 +33,7 @@ def find_sizes(task, size):
 
 
 def make(task, sizes, seed=0, data=""):
-  """Makes a task.
+  """Makes a task, as `make` of its kind.
 
   Args:
     task: one of `NAMES`.
@@ -56,6 +46,7 @@ def make(task, sizes, seed=0, data=""):
 
   Raises:
     ArgumentError: if the name is unknown.
+    DataError: if the file of data cannot be read.
   """
   module = KINDS[find(task)]
   return module.make(task, module.Sizes(*sizes), seed, data)

@@ -193,17 +193,7 @@ class Task(NamedTuple):
 
 
 def make(name, sizes, seed=0, data=""):
-  """Makes a task.
-
-  Args:
-    name: one of `NAMES`.
-    sizes: a `Sizes`.
-    seed: of weights and batch.
-    data: not used, as the batch is drawn.
-
-  Returns:
-    A `Task`.
-  """
+  """Makes a `Task` as `kinds` has it, of a drawn batch and unused `data`."""
   del data
   lower, upper = NETWORKS[name]
   rng = np.random.RandomState(seed)

@@ -116,15 +116,12 @@ def compare_frameworks(
 
 
 def write(results, facts, images):
-  """Writes all results as Markdown.
+  """Returns all results as Markdown.
 
   Args:
     results: task → candidate → figures, as `figures.make_rows` returns them.
     facts: name → text or number: machine, settings.
     images: task → PNG files beside the text, `None` for one that is missing.
-
-  Returns:
-    A string.
   """
   summary = [
     [name, column[3:], *(f"{found[key]:.3f}" for key in ("median", "worst"))]

@@ -112,17 +112,13 @@ class Process:
     self._answers.put(None)
 
   def answer(self, timeout_s):
-    """Waits for an answer.
+    """Waits up to `timeout_s` for an answer; returns it, a dict.
 
     Args:
       timeout_s: how long to wait.
 
-    Returns:
-      A dict.
-
     Raises:
-      TrainingError: if there is no answer, it is not a JSON object, or it has a
-        `reason`.
+      TrainingError: if there is none, it is not JSON, or it has a `reason`.
     """
     try:
       line = self._answers.get(timeout=timeout_s)
@@ -147,18 +143,7 @@ class Process:
     return f"{lines[-1][:200]} (exit code {self._process.returncode})"
 
   def ask(self, request, timeout_s):
-    """Sends a request and waits for the answer.
-
-    Args:
-      request: a dict, as `worker.serve` takes it.
-      timeout_s: how long to wait.
-
-    Returns:
-      The answer, a dict.
-
-    Raises:
-      TrainingError: if it fails or does not answer.
-    """
+    """Sends a `request`, as `worker.serve` takes it; returns as `answer`."""
     with contextlib.suppress(OSError):  # it has ended; the answer has a reason
       self._process.stdin.write((json.dumps(request) + "\n").encode())
       self._process.stdin.flush()

@@ -101,15 +101,7 @@ def _build(spec):
 
 
 def take_steps(step, count):
-  """Times steps.
-
-  Args:
-    step: a callable without arguments that returns a number.
-    count: number of steps.
-
-  Returns:
-    A dict of `seconds`, `values`, `cpu_s` and `rss_bytes`.
-  """
+  """Takes `count` steps; returns the dict that `serve` answers."""
   seconds, values = [], []
   start = time.process_time()
   for _ in range(count):
@@ -133,8 +125,7 @@ def take_call(candidate, name, arguments):
     arguments: a dict of its arguments.
 
   Returns:
-    A dict: `wall_s`, `cpu_s` and `rss_bytes`, and the items that the method
-    returned.
+    What it returned, a dict, with `wall_s`, `cpu_s` and `rss_bytes`.
   """
   begin, start = time.perf_counter(), time.process_time()
   found = getattr(candidate, name)(**arguments)
