@@ -4,7 +4,7 @@ All step in one process, so that ratios are paired.
 """
 
 from tangle import errors
-from tangle.benchmarks import executions, models, timing
+from tangle.benchmarks import executions, models
 from tangle.benchmarks import strategies as strategies_lib
 from tangle.experiments import reports
 from tangle.graphs import internals
@@ -65,16 +65,16 @@ def compare_strategies(
   names = dict.fromkeys(
     [strategies_lib.JOINT, strategies_lib.DOUBLE, *strategies]
   )
-  rows, seconds = strategies_lib.run_in_turn(
-    network, {name: (name, {}) for name in names}, _describe, rounds, threads
+  rows = strategies_lib.run_in_turn(
+    network,
+    {name: (name, {}) for name in names},
+    _describe,
+    rounds,
+    threads,
+    joint=strategies_lib.JOINT,
+    double=strategies_lib.DOUBLE,
+    published=strategies_lib.PUBLISHED,
   )
-  bases = {
-    "joint": strategies_lib.JOINT,
-    "double": strategies_lib.DOUBLE,
-    "published": strategies_lib.PUBLISHED,
-  }
-  for name, row in timing.make_rows(seconds, **bases).items():
-    rows[name].update(row)
   report.show(rows, COLUMNS, "strategy", model=model)
   report.draw_ratios(
     f"backprop_{model}", rows, "to_joint", f"{model}: step to joint"

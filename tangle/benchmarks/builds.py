@@ -10,7 +10,9 @@ from tangle.benchmarks import memory
 from tangle.compat import tf1
 
 
-def measure_build(build, config=None, timed=1, rounds=0, weights=True):
+def measure_build(
+  build, config=None, timed=1, rounds=0, weights=True, warm_up=0
+):
   """Builds a training in this process, which should be a fresh one.
 
   Args:
@@ -21,6 +23,7 @@ def measure_build(build, config=None, timed=1, rounds=0, weights=True):
     rounds: how often these are timed.
     weights: whether to draw the weights by their names, so that the losses of
       different graphs are the same.
+    warm_up: number of timed steps that do not count.
 
   Returns:
     The graph, and a dict: `build_s`, seconds to build the training ops, and
@@ -29,8 +32,8 @@ def measure_build(build, config=None, timed=1, rounds=0, weights=True):
     the start of building until then, and `all_pairs_cpu_s`; `rss_bytes`,
     resident memory after that; `above_import_bytes`, the same minus that before
     building, and `above_import_at_end_bytes`, after the timed steps; `ops`;
-    `losses` of the first steps; `seconds`, wall and processor time of each
-    timed step.
+    `losses` of the first steps; `step_s` and `step_cpu_s`, medians of wall and
+    processor time over the timed steps.
 
   Raises:
     MissingPackageError: if psutil is not installed.
@@ -54,11 +57,14 @@ def measure_build(build, config=None, timed=1, rounds=0, weights=True):
       for batch in batches[:timed] * rounds:
         start = _now()
         trainer.step(sess, batch)
-        seconds.append((_now() - start).tolist())
+        seconds.append(_now() - start)
       gc.collect()
       end_bytes = resident()
   (build_s, build_cpu_s), (_, first_cpu_s) = built.tolist(), last - first
   all_pairs_s, all_pairs_cpu_s = (last - begin).tolist()
+  steps = (
+    np.median(seconds[warm_up:], axis=0).tolist() if rounds else [None] * 2
+  )
   return graph, {
     "build_s": build_s,
     "build_cpu_s": build_cpu_s,
@@ -70,7 +76,8 @@ def measure_build(build, config=None, timed=1, rounds=0, weights=True):
     "above_import_at_end_bytes": end_bytes - before_bytes,
     "ops": len(graph.get_operations()),
     "losses": losses,
-    "seconds": seconds,
+    "step_s": steps[0],
+    "step_cpu_s": steps[1],
   }
 
 

@@ -62,9 +62,11 @@ class StagesTraining:
       else:
         self.trainer = joint.JointTrainer(built, optimizer, 1.0)
     scale = 1 / np.sqrt(sizes.units)
-    self.session = timing.open_session(
-      graph, 1, target, lambda shape: scale * rng.standard_normal(shape)
-    )
+
+    def draw(shapes):
+      return {k: scale * rng.standard_normal(v) for k, v in shapes.items()}
+
+    self.session = timing.open_session(graph, 1, target, draw)
 
   def step(self):
     """Makes a step; returns the loss."""

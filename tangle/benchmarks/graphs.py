@@ -187,12 +187,10 @@ def measure_training(name, setting):
   graph, found = builds.measure_build(
     build, timed=len(batches), rounds=setting.rounds
   )
-  step_s = np.median([wall_s for wall_s, _ in found.pop("seconds")])
   return dict(
     {key: found[key] for key in (*FIGURES, "losses") if key in found},
     graphs=count[0],
     graph_bytes=graph.as_graph_def().ByteSize(),
-    step_s=float(step_s),
   )
 
 

@@ -5,8 +5,6 @@ split and joint, each in its own process. Growth is given by the exponents that
 `exponents` fits.
 """
 
-import numpy as np
-
 from tangle.benchmarks import (
   axes,
   builds,
@@ -152,20 +150,12 @@ def measure_size(axis, candidate, size, sizes, steps):
     return joint.JointTrainer(found, optimizer), batches
 
   config = sessions.session_config()
-  rounds = WARM_UP + steps
-  _, found = builds.measure_build(build, config, rounds=rounds)
-  step_s, step_cpu_s = np.median(found["seconds"][WARM_UP:], axis=0)
-  return {
-    "size": size,
-    "build_s": found["build_s"],
-    "build_cpu_s": found["build_cpu_s"],
-    "first_cpu_s": found["first_cpu_s"],
-    "step_s": float(step_s),
-    "step_cpu_s": float(step_cpu_s),
-    "above_import_bytes": found["above_import_at_end_bytes"],
-    "ops": found["ops"],
-    "loss": found["losses"][0],
-  }
+  _, found = builds.measure_build(
+    build, config, rounds=WARM_UP + steps, warm_up=WARM_UP
+  )
+  found["above_import_bytes"] = found["above_import_at_end_bytes"]
+  figures = {figure: found[figure] for figure in FIGURES}
+  return {"size": size, **figures, "loss": found["losses"][0]}
 
 
 def steepest(fitted):

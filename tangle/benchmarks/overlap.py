@@ -42,9 +42,11 @@ class EncodersTraining:
       else:
         overlap = name == "at_once"
         self._trainer = built.minimize(optimizer, 1.0, overlap=overlap)
-    self.session = timing.open_session(
-      graph, threads, draw=lambda shape: 0.1 * rng.standard_normal(shape)
-    )
+
+    def draw(shapes):
+      return {k: 0.1 * rng.standard_normal(v) for k, v in shapes.items()}
+
+    self.session = timing.open_session(graph, threads, draw=draw)
 
   def step(self):
     """Makes a step; returns the loss."""

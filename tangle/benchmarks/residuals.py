@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 
-from tangle.benchmarks import models, names, strategies, timing
+from tangle.benchmarks import models, names, strategies
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.graphs import cut, handles, walk
@@ -106,12 +106,12 @@ def compare_policies(
     name: (strategies.DEVICE, CANDIDATES[name])
     for name in dict.fromkeys([FRONTIER, *candidates])
   }
-  rows, seconds = strategies.run_in_turn(
-    network, wanted, _describe, rounds, threads
+  rows = strategies.run_in_turn(
+    network, wanted, _describe, rounds, threads, frontier=FRONTIER
   )
-  for name, row in timing.make_rows(seconds, frontier=FRONTIER).items():
-    base = rows[FRONTIER]["bytes"]
-    rows[name].update(row, to_frontier_bytes=rows[name]["bytes"] / base)
+  for row in rows.values():
+    if "bytes" in row:
+      row["to_frontier_bytes"] = row["bytes"] / rows[FRONTIER]["bytes"]
   report.show(rows, COLUMNS, model=model)
   report.draw_ratios(
     f"residuals_{model}", rows, "to_frontier", f"{model}: step to frontier"

@@ -84,8 +84,8 @@ class Strategy:
     self.graph = tf1.Graph()
     with self.graph.as_default():
       self._optimizer = tf1.train.MomentumOptimizer(1e-3, 0.9)
-      self._lower_phs = _placeholders(model.lower_feeds)
-      self._upper_phs = _placeholders(model.upper_feeds)
+      self._lower_phs = placeholders(model.lower_feeds)
+      self._upper_phs = placeholders(model.upper_feeds)
       self.lower_feeds = _feed_dict(self._lower_phs, model.lower_feeds)
       self._upper_feeds = _feed_dict(self._upper_phs, model.upper_feeds)
       if name == JOINT:
@@ -140,12 +140,16 @@ class Strategy:
 
     return train
 
-  def _build_double(self):
+  def _lower_backward(self):
+    """Builds the lower part; returns boundary, upstream gradients, update."""
     boundary = self._lower()
     variables = tf1.trainable_variables()
     upstream_phs = [tf1.placeholder(t.dtype, t.shape) for t in boundary]
     found = _gradients(boundary, variables, grad_ys=upstream_phs)
-    train_op = self._apply(found, variables)
+    return boundary, upstream_phs, self._apply(found, variables)
+
+  def _build_double(self):
+    boundary, upstream_phs, train_op = self._lower_backward()
     train_upper = self._upper(boundary)
 
     def step(sess):
@@ -159,11 +163,8 @@ class Strategy:
     self.step = step
 
   def _build_partial_run(self):
-    boundary = self._lower()
-    variables = tf1.trainable_variables()
-    upstream_phs = [tf1.placeholder(t.dtype, t.shape) for t in boundary]
-    found = _gradients(boundary, variables, grad_ys=upstream_phs)
-    with tf1.control_dependencies([self._apply(found, variables)]):
+    boundary, upstream_phs, train_op = self._lower_backward()
+    with tf1.control_dependencies([train_op]):
       done = tf1.constant(0)  # a partial run takes tensors only for fetches
     train_upper = self._upper(boundary)
 
@@ -212,7 +213,7 @@ class Strategy:
 
     # The number of outputs is known only once they are built.
     with tf1.Graph().as_default():
-      count = len(self._model.lower(_placeholders(self._model.lower_feeds)))
+      count = len(self._model.lower(placeholders(self._model.lower_feeds)))
     found = pipeline.Pipeline()
     found.add("lower", build_lower)
     reads = {f"output_{k}": f"lower.output_{k}" for k in range(count)}
@@ -259,7 +260,7 @@ class Strategy:
     return sess.run(slots)
 
 
-def run_in_turn(model, wanted, describe, rounds, threads):
+def run_in_turn(model, wanted, describe, rounds, threads, **bases):
   """Times steps of strategies that begin with the same weights, in turn.
 
   Args:
@@ -270,11 +271,12 @@ def run_in_turn(model, wanted, describe, rounds, threads):
       further figures.
     rounds: timed steps of each.
     threads: threads within and between ops; 0 for TensorFlow's default.
+    **bases: suffix → name, as for `timing.make_rows`.
 
   Returns:
     Name → figures with `max_difference`, the largest difference of a gradient
-    from the expected one, relative to the largest gradient of its variable; or
-    a `reason` why a strategy cannot run. And what `timing.run_in_turn` returns.
+    from the expected one, relative to the largest gradient of its variable, and
+    those of `timing.make_rows`; or a `reason` why a strategy cannot run.
   """
   rows, steps, values, expected = {}, {}, None, None
   with contextlib.ExitStack() as stack:
@@ -294,7 +296,10 @@ def run_in_turn(model, wanted, describe, rounds, threads):
       rows[name] = describe(strategy, sess, values)
       rows[name]["max_difference"] = _largest_difference(found, expected)
       steps[name] = functools.partial(strategy.step, sess)
-    return rows, timing.run_in_turn(steps, rounds)
+    seconds = timing.run_in_turn(steps, rounds)
+  for name, row in timing.make_rows(seconds, **bases).items():
+    rows[name].update(row)
+  return rows
 
 
 def _largest_difference(found, expected):
@@ -317,7 +322,8 @@ def initial_values(strategy):
   return values
 
 
-def _placeholders(feeds):
+def placeholders(feeds):
+  """Returns name → placeholder for `feeds`, name → array."""
   return {
     name: tf1.placeholder(array.dtype, array.shape, name=f"{name}_ph")
     for name, array in feeds.items()

@@ -64,24 +64,29 @@ def make_rows(seconds, **bases):
   return rows
 
 
-def open_session(graph, threads=0, target="", draw=None):
+def open_session(graph, threads=0, target="", draw=None, op_threads=None):
   """Opens a session in which all variables have values.
 
   Args:
     graph: the graph that it runs, complete with all ops.
     threads: threads within and between ops; 0 for TensorFlow's default.
     target: target of a cluster.
-    draw: a function of a shape that returns the value of a trainable variable,
-      called for each in order; by default they have their initial values.
+    draw: a function of name → shape of all trainable variables, in order, that
+      returns name → value; by default they have their initial values.
+    op_threads: threads within an op; as many as `threads` by default.
 
   Returns:
     A `tf1.Session`.
   """
-  sess = tf1.Session(target, graph=graph, config=session_config(threads))
+  config = session_config(threads)
+  config.intra_op_parallelism_threads = op_threads or threads
+  sess = tf1.Session(target, graph=graph, config=config)
   with graph.as_default():
     sess.run(tf1.global_variables_initializer())
-    for variable in tf1.trainable_variables() if draw else ():
-      variable.load(draw(variable.shape.as_list()), sess)
+    variables = tf1.trainable_variables() if draw else ()
+    drawn = draw and draw({v.op.name: v.shape.as_list() for v in variables})
+    for variable in variables:
+      variable.load(drawn[variable.op.name], sess)
   return sess
 
 

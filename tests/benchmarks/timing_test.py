@@ -44,7 +44,9 @@ class TimingTest(absltest.TestCase):
       other = tf1.get_variable(
         "other", initializer=3.0, trainable=False, use_resource=True
       )
-    with timing.open_session(graph, 1, draw=np.ones) as sess:
+    with timing.open_session(
+      graph, 1, draw=lambda shapes: {"drawn": np.ones(shapes["drawn"])}
+    ) as sess:
       self.assertEqual(sess.run(drawn).tolist(), [1.0, 1.0])
       self.assertEqual(sess.run(other), 3.0)
     with timing.open_session(graph) as sess:

@@ -19,7 +19,8 @@ import importlib
 import numpy as np
 
 from tangle import errors
-from tangle.benchmarks.frameworks import g2p, in_tangle, job_training
+from tangle.benchmarks import timing
+from tangle.benchmarks.frameworks import g2p, in_tangle
 from tangle.compat import IS_TF1, tf1
 from tangle.seq2seq import rows, vocabulary
 
@@ -39,7 +40,7 @@ def build_g2p(task, optimizer, threads, mode="joint"):
   with tf1.Graph().as_default() as graph:
     model = _Model(task, task.pairs, sizes.layers, sizes.units)
     model.minimize(optimizer)
-    sess = in_tangle.open_session(graph, threads, task.draw)
+    sess = timing.open_session(graph, threads, draw=task.draw)
   cycle = [model.feeds(batch) for batch in task.batches]
 
   def step():
@@ -128,22 +129,14 @@ def build_jobs(task, optimizer, threads, mode="joint"):
   return _Training(task, optimizer, threads), {"tensorflow": tf1.VERSION}
 
 
-class _Training(job_training.Training):
+class _Training(in_tangle.GraphTraining):
   """Contrib's model, one graph per pair of joint buckets."""
 
   layout = rows.TUTORIAL
 
-  def __init__(self, task, optimizer, threads):
-    super().__init__(task, optimizer)
-    self._threads = threads
-
   def _model(self, pairs, **settings):
     sizes = self.task.sizes
     return _Model(self.task, pairs, 1, sizes.embedding_dim, **settings)
-
-  def _open(self, graph, weights):
-    given = self.task.draw if weights is None else lambda _: weights
-    return in_tangle.open_session(graph, self._threads, given)
 
   def make(self, plan, weights, rate):
     del rate  # there is no dropout
@@ -181,12 +174,9 @@ class _Training(job_training.Training):
       ]
       fetches = dict(zip(buckets.cells, taken))
       sess = self._open(graph, weights)
-    sources = self.test_batches(buckets)
 
-    def search():
-      for batch in sources.in_order():
-        pair = batch.source_bucket, batch.target_bucket
-        feeds = model.search_feeds(batch.source, pair)
-        yield batch.indices, sess.run(fetches[pair], feeds)
+    def find(batch):
+      pair = batch.source_bucket, batch.target_bucket
+      return sess.run(fetches[pair], model.search_feeds(batch.source, pair))
 
-    return search
+    return self.search(buckets, find)

@@ -171,13 +171,10 @@ class _Training(job_training.Training):
   def searcher(self, weights, beam_size):
     weights = in_jax.to_device(weights)
     run = make_search(_encode, _decode, self.task.longest[1], beam_size)
-    sources = self.test_batches(self.plan())
-
-    def search():
-      for batch in sources.in_order():
-        yield batch.indices, run(weights, batch.source, batch.source_lengths)
-
-    return search
+    return self.search(
+      self.plan(),
+      lambda batch: run(weights, batch.source, batch.source_lengths),
+    )
 
 
 def build(task, optimizer, threads, mode="joint"):

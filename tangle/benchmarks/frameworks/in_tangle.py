@@ -7,10 +7,11 @@ buckets for split, joint ones for joint training.
 """
 
 import functools
+import types
 
 import numpy as np
 
-from tangle.benchmarks import names
+from tangle.benchmarks import names, strategies, timing
 from tangle.benchmarks.frameworks import job_training, layers
 from tangle.compat import tf1
 from tangle.experiments import directions, translator
@@ -138,33 +139,6 @@ def make_optimizer(optimizer):
   return tf1.train.GradientDescentOptimizer(optimizer.learning_rate)
 
 
-def open_session(graph, threads, draw, op_threads=None):
-  """Opens a session in which all variables have values.
-
-  Args:
-    graph: the graph that it runs, complete with all ops.
-    threads: threads between ops.
-    draw: a function of the shapes of the trainable variables, by name, that
-      returns their values.
-    op_threads: threads within an op; `None` for as many as `threads`.
-
-  Returns:
-    A `tf1.Session`.
-  """
-  config = tf1.ConfigProto(
-    intra_op_parallelism_threads=op_threads or threads,
-    inter_op_parallelism_threads=threads,
-  )
-  sess = tf1.Session(graph=graph, config=config)
-  with graph.as_default():
-    variables = tf1.trainable_variables()
-    sess.run(tf1.global_variables_initializer())
-    drawn = draw({v.op.name: v.shape.as_list() for v in variables})
-    for variable in variables:
-      variable.load(drawn[variable.op.name], sess)
-  return sess
-
-
 def fetch_weights(graph, sess):
   """Returns name → array of trainable variables of `graph`, by `sess`."""
   with graph.as_default():
@@ -211,27 +185,14 @@ def build_networks(
   with tf1.Graph().as_default() as graph:
     found = _wire(task, Net(implementation))
     trainer = _minimize(found, optimizer, mode)
-    sess = open_session(graph, threads, lambda _: task.weights, op_threads)
-  if runs == "session":
-    sess = _Unprepared(sess)
+    sess = timing.open_session(
+      graph, threads, draw=lambda _: task.weights, op_threads=op_threads
+    )
+  if runs == "session":  # only `run` is left, which cannot be prepared
+    sess = types.SimpleNamespace(graph=sess.graph, run=sess.run)
   batch = {"lower": task.lower_feeds, "upper": task.upper_feeds}
   versions = {"tensorflow": tf1.VERSION}
   return lambda: trainer.step(sess, batch).loss, versions
-
-
-class _Unprepared:
-  """A wrapper of a session that only has `run`."""
-
-  def __init__(self, sess):
-    self.graph = sess.graph
-    self.run = sess.run
-
-
-def _placeholders(feeds):
-  return {
-    name: tf1.placeholder(array.dtype, array.shape, name=f"{name}_ph")
-    for name, array in feeds.items()
-  }
 
 
 def _wire(task, net):
@@ -240,13 +201,13 @@ def _wire(task, net):
 
   def build_lower(bucket, reads):
     del bucket, reads
-    feeds = _placeholders(task.lower_feeds)
+    feeds = strategies.placeholders(task.lower_feeds)
     outputs = dict(zip(boundary, task.lower(net, feeds)))
     return pieces.Piece(feeds=feeds, outputs=outputs)
 
   def build_upper(bucket, reads):
     del bucket
-    feeds = _placeholders(task.upper_feeds)
+    feeds = strategies.placeholders(task.upper_feeds)
     loss = task.upper(net, [reads[name] for name in boundary], feeds)
     return pieces.Piece(feeds=feeds, loss=loss)
 
@@ -262,7 +223,7 @@ def build_g2p(task, optimizer, threads, mode):
   with tf1.Graph().as_default() as graph:
     pairs = [{"encoder": s, "decoder": t} for s, t in task.pairs]
     trainer = _minimize(make_pipeline(task), optimizer, mode, pairs)
-    sess = open_session(graph, threads, task.draw)
+    sess = timing.open_session(graph, threads, draw=task.draw)
   cycle = []
   for batch in task.batches:
     decoder = batch._asdict()
@@ -300,12 +261,24 @@ def build_jobs(task, optimizer, threads, mode):
   return _Training(task, optimizer, threads, mode), versions
 
 
-class _Training(job_training.Training):
+class GraphTraining(job_training.Training):
+  """Base of the candidates that have a graph and a session."""
+
+  def __init__(self, task, optimizer, threads):
+    """Keeps the `threads` of sessions, and the others as `Training`."""
+    super().__init__(task, optimizer)
+    self._threads = threads
+
+  def _open(self, graph, weights):
+    draw = self.task.draw if weights is None else lambda _: weights
+    return timing.open_session(graph, self._threads, draw=draw)
+
+
+class _Training(GraphTraining):
   """Tangle's attention model in a pipeline, or in joint graphs."""
 
   def __init__(self, task, optimizer, threads, mode):
-    super().__init__(task, optimizer)
-    self._threads = threads
+    super().__init__(task, optimizer, threads)
     self.bucketing = {"split": "independent"}.get(mode, mode)
 
   def _translator(self, buckets, **settings):
@@ -318,10 +291,6 @@ class _Training(job_training.Training):
       embedding_dim=self.task.sizes.embedding_dim,
       **settings,
     )
-
-  def _open(self, graph, weights):
-    given = self.task.draw if weights is None else lambda _: weights
-    return open_session(graph, self._threads, given)
 
   def make(self, plan, weights, rate):
     if plan is None:
@@ -351,11 +320,9 @@ class _Training(job_training.Training):
       model.pipeline.build()
       sess = self._open(graph, weights)
       convert = model.converter(sess)
-    sources = self.test_batches(buckets)
 
-    def search():
-      for batch in sources.in_order():
-        symbols = np.asarray(convert(batch).symbols)
-        yield batch.indices, symbols if beam_size == 1 else symbols[:, 0]
+    def find(batch):
+      symbols = np.asarray(convert(batch).symbols)
+      return symbols if beam_size == 1 else symbols[:, 0]
 
-    return search
+    return self.search(buckets, find)

@@ -53,10 +53,20 @@ class Training:
       task.train, plan, size, task.seed, self.layout
     ).epoch(0)
 
-  def test_batches(self, plan):
-    """Returns the `batches.PairBatches` to decode, in the buckets of `plan`."""
+  def search(self, plan, find):
+    """Returns a decoding as from `searcher`, in the buckets of `plan`.
+
+    Args:
+      plan: what `plan` returned.
+      find: a function of a `rows.Batch` that returns its symbols `[B, S]`.
+    """
     size = self.task.sizes.decode_batch
-    return batches.PairBatches(self.task.test, plan, size, layout=self.layout)
+    sources = batches.PairBatches(
+      self.task.test, plan, size, layout=self.layout
+    )
+    return lambda: (
+      (batch.indices, find(batch)) for batch in sources.in_order()
+    )
 
   def make(self, plan, weights, rate):
     """Builds the training.

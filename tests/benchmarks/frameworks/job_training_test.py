@@ -97,8 +97,10 @@ class TrainingTest(absltest.TestCase):
       self.assertIsInstance(plan, expected)
       largest = tuple(max(side) for side in zip(*plan.cells))
       self.assertEqual(largest, found.task.longest)
-      for batches in (found.batches(plan), found.test_batches(plan).in_order()):
-        self.assertNotEmpty(list(batches))
+      self.assertNotEmpty(list(found.batches(plan)))
+      decoded = list(found.search(plan, lambda batch: batch.source)())
+      indices = np.concatenate([indices for indices, _ in decoded])
+      self.assertCountEqual(indices, range(len(found.task.test)))
 
 
 if __name__ == "__main__":
