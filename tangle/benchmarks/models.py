@@ -44,15 +44,14 @@ class ModelSizes(NamedTuple):
 
 
 def make(name, sizes, seed=0):
-  """Makes a model and its data; adds nothing to a graph.
+  """Returns a `Model` with data drawn from `seed`; adds nothing to a graph.
+
+  Its parts make new variables in each graph.
 
   Args:
     name: one of `NAMES`.
     sizes: a `ModelSizes`.
     seed: of the data.
-
-  Returns:
-    A `Model`. Its parts make new variables in each graph.
 
   Raises:
     ArgumentError: if the name is unknown.

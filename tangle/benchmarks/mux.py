@@ -210,17 +210,16 @@ def _measure(branches, sizes, wanted, rounds, threads):
 
 
 def peak_bytes(name, branches, sizes, threads=0):
-  """Measures the memory of a candidate's steps, in a new process.
+  """Returns by how many bytes a candidate's steps raise the peak of a process.
 
   Args:
-    name: as the others, an argument of `BranchesTraining`.
+    name: as all others, an argument of `BranchesTraining`.
     branches: likewise.
     sizes: likewise.
     threads: likewise.
 
   Returns:
-    Bytes: the highest resident size minus that before the first step; None
-      outside Linux, where it is not available.
+    An int; None outside Linux, where it is not available.
   """
   if memory_lib.read_status("VmRSS") is None:
     return None

@@ -69,7 +69,7 @@ def call(function, *arguments, root=ROOT, remedy="measure something smaller"):
 
 
 def call_each(function, names, *arguments, report, **options):
-  """Calls a function for each of several names, as `call` does.
+  """Returns name → result of a function for each of several names, as `call`.
 
   Args:
     function: as for `call`.
@@ -77,9 +77,6 @@ def call_each(function, names, *arguments, report, **options):
     *arguments: further arguments of each call.
     report: a `reports.Report`, which shows the progress.
     **options: further keyword arguments of `call`.
-
-  Returns:
-    A dict from name to result.
 
   Raises:
     TrainingError: if a process fails.

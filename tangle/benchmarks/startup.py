@@ -159,8 +159,7 @@ def time_script(arguments, rounds=1, against=None):
     against: folder of another checkout of tangle, measured in turn.
 
   Returns:
-    Checkout → dict: `import_s`, seconds of `import tensorflow`; and
-    `beyond_import_s`, the other seconds until the end of the first step.
+    Checkout → `import_s` and `beyond_import_s`, as `compare_bucket_counts`.
 
   Raises:
     ArgumentError: if `rounds` is not positive.

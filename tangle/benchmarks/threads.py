@@ -59,10 +59,10 @@ def run(threads, pairs, store="device", seed=0):
   Weights do not change, so that every gradient is known in advance.
 
   Args:
-    threads: number of threads.
-    pairs: how many forward and backward pairs each thread runs.
+    threads: as the others, an argument of `check_gradients`.
+    pairs: likewise.
     store: the store of both sub-models.
-    seed: of weights, examples and the order of calls.
+    seed: likewise.
 
   Returns:
     The figures of a store, as `check_gradients` returns them.

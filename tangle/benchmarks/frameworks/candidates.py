@@ -176,16 +176,13 @@ def measure_task(task, names, settings, timing=None):
 
 
 def make_candidate(name, task, settings, data=""):
-  """Returns how to start a candidate.
+  """Returns how to start a candidate, a `turns.Candidate`.
 
   Args:
     name: one of `NAMES`.
     task: one of `kinds.NAMES`, which the candidate can train.
     settings: a `SharedSettings`.
     data: path of the task's file of data, if it reads one.
-
-  Returns:
-    A `turns.Candidate`.
   """
   entry = ENTRIES[name]
   kind = kinds.find(task)

@@ -113,16 +113,13 @@ def run_lstm(kernel, bias, inputs, state, mask=None, reverse=False):
 
 
 def update(optimizer, weights, slots, gradients):
-  """Clips gradients by their global norm, and applies them.
+  """Returns weights and slots after a step with clipped gradients.
 
   Args:
     optimizer: a `networks.Optimizer`.
     weights: name → array.
     slots: Adam's count of steps, first and second moments; empty for SGD.
-    gradients: name → array.
-
-  Returns:
-    Weights and slots after the step.
+    gradients: name → array, to be clipped by their global norm.
   """
   leaves = jax.tree_util.tree_leaves(gradients)
   norm = jnp.sqrt(sum((g * g).sum() for g in leaves))

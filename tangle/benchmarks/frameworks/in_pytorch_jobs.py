@@ -146,7 +146,7 @@ def _forget(bias):
 
 @torch.inference_mode()
 def search(net, source, lengths, steps, beam_size):
-  """Searches for the most probable symbols.
+  """Returns the most probable symbols, an array `[B, T]`, EOS beyond the end.
 
   Args:
     net: a `Translator`.
@@ -154,9 +154,6 @@ def search(net, source, lengths, steps, beam_size):
     lengths: `[B]` ints in numpy.
     steps: the most symbols to predict.
     beam_size: K, number of open sequences; 1 is greedy.
-
-  Returns:
-    The best symbols, an array `[B, T]`, EOS beyond the end.
   """
   find = _greedy if beam_size == 1 else _beam
   return find(net, *net.encode(source, lengths), steps, beam_size).numpy()

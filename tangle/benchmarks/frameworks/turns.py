@@ -112,7 +112,7 @@ class Process:
     self._answers.put(None)
 
   def answer(self, timeout_s):
-    """Waits up to `timeout_s` for an answer; returns it, a dict.
+    """Returns an answer, a dict, as soon as there is one.
 
     Args:
       timeout_s: how long to wait.
