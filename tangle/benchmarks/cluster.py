@@ -313,8 +313,7 @@ def _measure_held(sizes, plans):
     for name, plan in plans.items():
       candidate = StagesTraining(name, sizes, cluster.target, *plan)
       candidate.step()
-      with memory.Peak(cluster.process_id(0)) as peak:
-        candidate.step()
-      found[name] = peak.bytes
+      process_id = cluster.process_id(0)
+      found[name] = memory.measure_peak(process_id, candidate.step)
       candidate.session.close()
   return found

@@ -89,36 +89,31 @@ def loopback():
   )
 
 
-class Peak:
-  """A context that measures by how much a process grows inside it.
+def measure_peak(process_id, step):
+  """Returns by how many bytes a process grows at most while a step runs.
 
-  Attributes:
-    bytes: the peak of the resident memory, minus that at the start.
+  Args:
+    process_id: of the process.
+    step: a function without arguments.
+
+  Raises:
+    MissingPackageError: if psutil is not installed.
   """
+  resident, end = meter(process_id), threading.Event()
+  seen = [resident()]
 
-  def __init__(self, process_id):
-    """Measures nothing yet; `process_id` is that of the process.
+  def look():
+    while not end.wait(0.001):
+      seen.append(resident())
 
-    Raises:
-      MissingPackageError: if psutil is not installed.
-    """
-    self._meter = meter(process_id)
-    self._end = threading.Event()
-    self._thread = threading.Thread(target=self._look, daemon=True)
-    self.bytes = 0
-
-  def _look(self):
-    begin = self._meter()
-    while not self._end.wait(0.001):
-      self.bytes = max(self.bytes, self._meter() - begin)
-
-  def __enter__(self):
-    self._thread.start()
-    return self
-
-  def __exit__(self, *unused):
-    self._end.set()
-    self._thread.join()
+  looking = threading.Thread(target=look, daemon=True)
+  looking.start()
+  try:
+    step()
+  finally:
+    end.set()
+    looking.join()
+  return max(seen) - seen[0]
 
 
 def _psutil():

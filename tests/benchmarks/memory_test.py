@@ -1,6 +1,8 @@
 """Tests of memory."""
 
+import os
 import sys
+import time
 from unittest import mock
 
 import numpy as np
@@ -26,6 +28,15 @@ class MemoryTest(absltest.TestCase):
     resident = memory.read_status("VmRSS")
     self.assertBetween(resident, 1e6, 1e12)
     self.assertGreaterEqual(memory.read_status("VmHWM"), resident)
+
+  def test_what_a_step_frees_again_is_in_the_peak(self):
+    def step():
+      array = np.ones(50 << 20, np.uint8)
+      time.sleep(0.2)
+      del array
+
+    grown = memory.measure_peak(os.getpid(), step)
+    self.assertAlmostEqual(grown, 50 << 20, delta=2 << 20)
 
   def test_many_steps_are_watched_from_the_warm_up_on(self):
     taken, seen = [], iter(range(2**20, 2**20 + 10))

@@ -21,8 +21,19 @@ def load(test, framework, module):
   return importlib.import_module(f"{FOLDER}.{module}")
 
 
-class NetworksCase(parameterized.TestCase):
-  """A subclass sets `build` and `framework`."""
+class FrameworkCase(parameterized.TestCase):
+  """A subclass sets `framework`, and `build` or the `module` that has it."""
+
+  module = None
+
+  def setUp(self):
+    super().setUp()
+    if self.module:
+      self.build = load(self, self.framework, self.module).build
+
+
+class NetworksCase(FrameworkCase):
+  """What must hold for the networks."""
 
   @parameterized.named_parameters((name, name) for name in networks.NAMES)
   def test_split_and_joint_train_as_numeric_gradients_do(self, name):
@@ -43,8 +54,8 @@ class NetworksCase(parameterized.TestCase):
     self.assertLess(losses[-1], losses[0])
 
 
-class JobsCase(parameterized.TestCase):
-  """A subclass sets `build`, `framework` and `modes`."""
+class JobsCase(FrameworkCase):
+  """What must hold for jobs; a subclass may set `modes`."""
 
   modes = ("joint",)
 

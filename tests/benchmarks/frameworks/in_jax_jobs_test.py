@@ -8,10 +8,7 @@ from tests.benchmarks.frameworks import cases
 
 class InJaxJobsTest(cases.JobsCase):
   framework = "jax"
-
-  def setUp(self):
-    super().setUp()
-    self.build = cases.load(self, "jax", "in_jax_jobs").build
+  module = "in_jax_jobs"
 
 
 class SearchTest(absltest.TestCase):

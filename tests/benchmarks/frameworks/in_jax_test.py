@@ -7,10 +7,7 @@ from tests.benchmarks.frameworks import cases
 
 class InJaxTest(cases.NetworksCase):
   framework = "jax"
-
-  def setUp(self):
-    super().setUp()
-    self.build = cases.load(self, "jax", "in_jax").build
+  module = "in_jax"
 
 
 if __name__ == "__main__":

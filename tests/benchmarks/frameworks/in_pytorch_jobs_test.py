@@ -8,10 +8,7 @@ from tests.benchmarks.frameworks import cases, jobs_tiny
 
 class InPytorchJobsTest(cases.JobsCase):
   framework = "torch"
-
-  def setUp(self):
-    super().setUp()
-    self.build = cases.load(self, "torch", "in_pytorch_jobs").build
+  module = "in_pytorch_jobs"
 
 
 class SearchTest(absltest.TestCase):

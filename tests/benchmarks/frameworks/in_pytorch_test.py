@@ -7,10 +7,7 @@ from tests.benchmarks.frameworks import cases
 
 class InPytorchTest(cases.NetworksCase):
   framework = "torch"
-
-  def setUp(self):
-    super().setUp()
-    self.build = cases.load(self, "torch", "in_pytorch").build
+  module = "in_pytorch"
 
 
 if __name__ == "__main__":
