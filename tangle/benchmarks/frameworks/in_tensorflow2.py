@@ -50,12 +50,9 @@ class Net(in_tangle.Net):
     below = self.dense(name, x, 3 * units)
     h = tf1.zeros([x.shape[0], units]) if state is None else state[0]
     outputs = []
+    step = in_tangle.ResetAfterCell(units).step
     for row in tf1.unstack(below, axis=1):
-      r, z, n = tf1.split(row, 3, axis=1)
-      found = tf1.split(tf1.matmul(h, kernel), 3, axis=1)
-      z = tf1.sigmoid(z + found[1])
-      found = tf1.tanh(n + tf1.sigmoid(r + found[0]) * found[2])
-      h = found + z * (h - found)
+      h = step(row, h, kernel)
       outputs.append(h)
     return tf1.stack(outputs, 1), [h]
 
