@@ -142,8 +142,7 @@ class Model:
       ArgumentError: if there are no branches, a name is not valid, a network is
         not callable, representations differ in structure, or a network that is
         called again does not reuse its variables.
-      DtypeError: if representations differ in dtypes, or losses are not
-        floating.
+      DtypeError: if representations differ in dtype, or losses are no floats.
       ShapeError: if representations differ in shapes, the shape of a record is
         not fully known, or losses are not `[n]`.
     """
