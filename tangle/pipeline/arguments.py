@@ -6,24 +6,6 @@ import inspect
 from tangle import errors
 
 
-def check_name(name):
-  """Refuses a name of a pipeline of another kind, such as an array.
-
-  Args:
-    name: the argument `name`; `None` is accepted.
-
-  Returns:
-    `name`.
-
-  Raises:
-    ArgumentError: if it is no string.
-  """
-  if name is not None and not isinstance(name, str):
-    remedy = "Give a name, such as 'pipeline', or leave it out"
-    _refuse("Pipeline", "name", "a string", name, remedy)
-  return name
-
-
 def check(caller, name, build, buckets, reads, pad, bucket_of):
   """Refuses arguments of `Pipeline.add` that are of another kind.
 

@@ -8,6 +8,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import locks, strategies
+from tangle.partial import arguments as partial_arguments
 from tangle.partial import choice, leftovers, policies, prepared
 from tangle.pipeline import (
   arguments,
@@ -69,7 +70,7 @@ class Pipeline:
       ArgumentError: if `name` is no string, or `timeout_s` is not positive.
       GraphError: if TensorFlow executes eagerly.
     """
-    self.name = arguments.check_name(name)
+    self.name = partial_arguments.check_name("Pipeline", name)
     self.timeout_s = faults.check_timeout(name, timeout_s)
     self.left_keys = set()
     self.graph = nodes.default_graph(f"Pipeline {name!r}")
@@ -77,9 +78,7 @@ class Pipeline:
     self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
     self.leftovers = leftovers.Leftovers()
-    self.choices = {}
-    self.plans = {}
-    self.forwards = {}
+    self.choices, self.plans, self.forwards = {}, {}, {}
     self._boundaries = None
     self._read_keys = {}
     self.drops, self.takes = {}, {}
