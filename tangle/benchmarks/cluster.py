@@ -61,11 +61,7 @@ class StagesTraining:
         )
       else:
         self.trainer = joint.JointTrainer(built, optimizer, 1.0)
-    scale = 1 / np.sqrt(sizes.units)
-
-    def draw(shapes):
-      return {k: scale * rng.standard_normal(v) for k, v in shapes.items()}
-
+    draw = timing.normal(rng, 1 / np.sqrt(sizes.units))
     self.session = timing.open_session(graph, 1, target, draw)
 
   def step(self):

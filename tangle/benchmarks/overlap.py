@@ -42,10 +42,7 @@ class EncodersTraining:
       else:
         overlap = name == "at_once"
         self._trainer = built.minimize(optimizer, 1.0, overlap=overlap)
-
-    def draw(shapes):
-      return {k: 0.1 * rng.standard_normal(v) for k, v in shapes.items()}
-
+    draw = timing.normal(rng, 0.1)
     self.session = timing.open_session(graph, threads, draw=draw)
 
   def step(self):

@@ -90,6 +90,18 @@ def open_session(graph, threads=0, target="", draw=None, op_threads=None):
   return sess
 
 
+def normal(rng, scale):
+  """Returns a `draw` for `open_session`, of normally distributed values.
+
+  Args:
+    rng: a `RandomState`.
+    scale: the standard deviation.
+  """
+  return lambda shapes: {
+    name: scale * rng.standard_normal(shape) for name, shape in shapes.items()
+  }
+
+
 def session_config(threads):
   """Returns a `ConfigProto`; `threads` is 0 for the default number."""
   return tf1.ConfigProto(
