@@ -268,12 +268,25 @@ class EndsTest(LifetimeTestCase):
   def test_a_run_with_a_fetch_that_fails_leaves_nothing(self, strategy):
     self.build(strategy)
     unfed = tf1.placeholder(tf1.float64, [])
-    for fetch in (unfed, "no_such_op"):
+    no_number = tf1.check_numerics(tf1.constant(np.nan), "no number")
+    for fetch in (unfed, no_number):
       x, upstream = self.draw()
       call = self.forward(x)
       with self.assertRaises((tf1.errors.OpError, ValueError)):
         call.run(fetch, upstream)
       self.assert_nothing_kept()
+    self.assert_works()
+
+  @parameterized.parameters(*STAGED)
+  def test_a_fetch_that_is_refused_leaves_the_call_open(self, strategy):
+    self.build(strategy)
+    x, upstream = self.draw()
+    call = self.forward(x)
+    with self.assertRaises(ValueError):
+      call.run("no_such_op", upstream)
+    self.assertTrue(call.is_open)
+    call.backward(upstream)
+    self.assert_nothing_kept()
     self.assert_works()
 
   @parameterized.parameters(*STAGED)
