@@ -272,7 +272,9 @@ def table_rows(found, fitted):
     fitted: its `exponents`.
 
   Returns:
-    "checkout N + N" and "checkout grows by" → figure → number or text.
+    Row's title → figure → number or text. A checkout C has a row "C 2 + 2" for
+    two encoder and two decoder buckets, likewise for other numbers, and a row
+    "C grows by" with the fitted exponents.
   """
   rows = {
     f"{name} {point['size']} + {point['size']}": point

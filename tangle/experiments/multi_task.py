@@ -30,7 +30,9 @@ METHODS = (
 
 
 class MultiTaskModel:
-  """The calculator, trained by one method on two losses.
+  """The networks of `calculator.Networks`, trained by one of `METHODS`.
+
+  Its two losses are those of results written in binary and in decimal.
 
   Attributes:
     weights: the `weights.Weights` of all six networks.

@@ -61,7 +61,11 @@ class PreparedRun:
 
 
 class RunInParts:
-  """A partial run of a plan, whose second part is the backward run."""
+  """The runs of one sub-model in a step, as the two parts of a partial run.
+
+  Used where the store of the sub-model is `"session"`: the first part is the
+  forward run, the second the backward run.
+  """
 
   def __init__(self, fetches, keys, feeds, is_real):
     """Prepares the first part.
