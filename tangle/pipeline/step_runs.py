@@ -63,8 +63,8 @@ class PreparedRun:
 class RunInParts:
   """The runs of one sub-model in a step, as the two parts of a partial run.
 
-  Used where the store of the sub-model is `"session"`: the first part is the
-  forward run, the second the backward run.
+  The first part is the forward run, the second the backward run. Used where
+  residuals cannot be kept for another run, as in TensorFlow 1 style loops.
   """
 
   def __init__(self, fetches, keys, feeds, is_real):
