@@ -1,14 +1,23 @@
 """The exceptions that tangle raises, in one tree.
 
 Every class derives from `TangleError` and from the builtin exception that a
-caller who does not know tangle would catch. A message names the caller, the
-argument, what was expected, what was given, and the remedy.
+caller who does not know tangle would catch. A message names the function that
+was called, the argument, what was expected, what was given, and the remedy.
+
+The function's name is put before the message where the error leaves it, by
+`named`: what a public function calls raises errors without a name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from typing import Iterable
+import functools
+import inspect
+import string
+from typing import Any, Callable, Iterable, Iterator, TypeVar
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def suggest(name: object, known: Iterable[object]) -> str:
@@ -67,7 +76,23 @@ def summarize(error: BaseException) -> str:
 
 
 class TangleError(Exception):
-  """Base of every exception that tangle raises on purpose."""
+  """Base of every exception that tangle raises on purpose.
+
+  Attributes:
+    is_named: whether the message begins with the name of the function that was
+      called. `named` puts it there once: in the innermost function that has it.
+  """
+
+  is_named = False
+
+  _is_about = False
+
+  def begin_with(self, part: str) -> None:
+    """Puts `part` before the message, unless it has a name already."""
+    if not self.is_named:
+      between = ", " if self._is_about else ": "
+      self.args = (f"{part}{between}{self}", *self.args[1:])
+      self._is_about = True
 
 
 class ArgumentError(TangleError, ValueError):
@@ -122,6 +147,8 @@ class DataError(TangleError, ValueError):
 class MissingPackageError(TangleError, ImportError):
   """An optional package, or a program that it calls, is not installed."""
 
+  __str__ = Exception.__str__  # that of ImportError keeps the first message
+
 
 class TaskLostError(TangleError, RuntimeError):
   """A task of a cluster does not answer, or has lost its state."""
@@ -136,3 +163,81 @@ class FileError(TangleError, OSError):
 
   Its `errno` is that of the system's error, `None` if there was none.
   """
+
+
+class _Heads(string.Formatter):
+  """Formats the names of functions; what `!r` shows is short, by `show`."""
+
+  def convert_field(self, value, conversion):
+    return show(value) if conversion == "r" else value
+
+
+_HEADS = _Heads()
+
+
+def named(template: str) -> Callable[[_Function], _Function]:
+  """Returns a decorator that puts a function's name before its errors.
+
+  Only a `TangleError` that has no name yet is changed; it is the same object,
+  with the same traceback.
+
+  Args:
+    template: the name as users know it, such as `"residuals"`. Arguments of the
+      function may be in it, as in `"Pipeline {name!r}"`: see `str.format`.
+
+  Returns:
+    A decorator. A generator function stays one. What is decorated last, above
+    it, may be `property`, `classmethod` or `staticmethod`, but not
+    `contextmanager`: an error of the body of a `with` is not the function's.
+  """
+
+  def decorate(function):
+    def name(error, args, kwargs):
+      if error.is_named:
+        return
+      bound = inspect.signature(function).bind(*args, **kwargs)
+      bound.apply_defaults()
+      error.begin_with(_HEADS.vformat(template, (), bound.arguments))
+      error.is_named = True
+
+    if inspect.isgeneratorfunction(function):
+
+      @functools.wraps(function)
+      def wrapper(*args, **kwargs):
+        try:
+          return (yield from function(*args, **kwargs))
+        except TangleError as error:
+          name(error, args, kwargs)
+          raise
+
+    else:
+
+      @functools.wraps(function)
+      def wrapper(*args, **kwargs):
+        try:
+          return function(*args, **kwargs)
+        except TangleError as error:
+          name(error, args, kwargs)
+          raise
+
+    return wrapper
+
+  return decorate
+
+
+@contextlib.contextmanager
+def about(part: str) -> Iterator[None]:
+  """Puts `part` before the errors of its body that have no name yet.
+
+  Args:
+    part: what the body is about, such as `"inputs"`; the function's name comes
+      before it later.
+
+  Yields:
+    `None`.
+  """
+  try:
+    yield
+  except TangleError as error:
+    error.begin_with(part)
+    raise

@@ -343,7 +343,7 @@ def digest_json(value):
 
 
 @contextlib.contextmanager
-def lock(folder, caller):
+def lock(folder):
   """Locks a folder against other processes and other callers.
 
   The lock is released at the end of the context; the system releases that of a
@@ -351,7 +351,6 @@ def lock(folder, caller):
 
   Args:
     folder: the folder, which is made if it does not exist.
-    caller: the name that error messages begin with.
 
   Yields:
     Nothing.
@@ -371,7 +370,7 @@ def lock(folder, caller):
       fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
       raise errors.TrainingError(
-        f"{caller}: another run is writing to {folder!r}. Wait for it, end it, "
+        f"another run is writing to {folder!r}. Wait for it, end it, "
         f"or give another folder."
       ) from None
     except OSError as error:

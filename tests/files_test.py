@@ -132,14 +132,14 @@ class FilesTest(parameterized.TestCase):
   def test_a_lock_that_cannot_be_taken_is_named(self):
     files.write_text(self.path, "one")
     with self.assertRaisesRegex(errors.FileError, "file' cannot be made"):
-      with files.lock(self.path, "Someone"):
+      with files.lock(self.path):
         pass
     os.makedirs(os.path.join(self.folder, "new", ".lock"))
     with self.assertRaisesRegex(errors.FileError, ".lock' cannot be locked"):
-      with files.lock(os.path.join(self.folder, "new"), "Someone"):
+      with files.lock(os.path.join(self.folder, "new")):
         pass
     os.mkfifo(os.path.join(self.folder, ".lock"))
-    with files.lock(self.folder, "Someone"):  # and does not wait
+    with files.lock(self.folder):  # and does not wait
       pass
 
   def test_publish_gives_the_name(self):
@@ -170,13 +170,13 @@ class FilesTest(parameterized.TestCase):
 
   def test_a_folder_is_locked_once(self):
     folder = os.path.join(self.folder, "new")
-    with files.lock(folder, "Someone"):
+    with files.lock(folder):
       with self.assertRaisesRegex(
-        errors.TrainingError, "Someone: another run .*new.*another folder"
+        errors.TrainingError, "another run .*new.*another folder"
       ):
-        with files.lock(folder, "Someone"):
+        with files.lock(folder):
           self.fail("The lock was given twice.")
-    with files.lock(folder, "Someone"):
+    with files.lock(folder):
       self.assertEqual(os.listdir(folder), [".lock"])
 
 

@@ -7,6 +7,7 @@ import inspect
 import pathlib
 import random
 import re
+import string
 import sys
 import warnings
 
@@ -161,6 +162,21 @@ def last():
       )
       if gives and not one_line and not is_property:
         self.assertRegex(doc, "Returns|Yields", where)
+
+  @parameterized.named_parameters(*cases(MODULES))
+  def test_names_of_functions_in_errors_can_be_made(self, path):
+    for node in ast.walk(ast.parse(path.read_text())):
+      decorators = [ast.dump(d) for d in getattr(node, "decorator_list", ())]
+      for decorator in getattr(node, "decorator_list", ()):
+        if getattr(getattr(decorator, "func", None), "attr", "") != "named":
+          continue
+        arguments = [a.arg for a in node.args.args + node.args.kwonlyargs]
+        template = ast.literal_eval(decorator.args[0])
+        for _, field, _, _ in string.Formatter().parse(template):
+          if field is not None:
+            self.assertIn(field.split(".")[0], arguments, node.name)
+        # The errors of the body of a `with` are not those of the function.
+        self.assertNotIn("contextmanager", "".join(decorators), node.name)
 
   @parameterized.named_parameters(*cases(MODULES))
   def test_imports_no_scripts_and_no_tests(self, path):

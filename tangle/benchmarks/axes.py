@@ -53,6 +53,7 @@ def make(axis, size, sizes):
   return AXES[axis].make(size, sizes)
 
 
+@errors.named("axes")
 def check(axis, points, sizes):
   """Raises unless pipelines of these sizes can be made.
 
@@ -64,19 +65,19 @@ def check(axis, points, sizes):
   Raises:
     ArgumentError: if the axis is unknown or a size is not possible.
   """
-  names.check("axes", "the axis", axis, NAMES)
+  names.check("the axis", axis, NAMES)
   for field, value in sizes._asdict().items():
-    checks.check_positive("axes.FixedSizes", field, value)
+    checks.check_positive(f"FixedSizes.{field}", value)
   smallest = AXES[axis].smallest
   points = list(points)
   if points != sorted(set(points)) or not points or points[0] < smallest:
     raise errors.ArgumentError(
-      f"axes: {axis} must be different sizes from small to large, none below "
+      f"{axis} must be different sizes from small to large, none below "
       f"{smallest}, got {points}."
     )
   if axis == BUCKETS and points[-1] >= 2 * sizes.bucket_steps:
     raise errors.ArgumentError(
-      f"axes: {points[-1]} buckets around one of {sizes.bucket_steps} steps "
+      f"{points[-1]} buckets around one of {sizes.bucket_steps} steps "
       f"would have to be shorter than one step. Give fewer than "
       f"{2 * sizes.bucket_steps}, or more bucket_steps."
     )

@@ -269,17 +269,18 @@ def _check(sizes):
       )
 
 
+@errors.named("cluster.compare_schedules")
 def _plans(micro_batches, orders, rows):
   """Returns candidate → number of micro-batches and schedule."""
   found = {}
   for count in micro_batches:
     if not 2 <= count <= rows:
       raise errors.ArgumentError(
-        f"cluster.compare_schedules: micro_batches must be from 2 to {rows}, "
+        f"micro_batches must be from 2 to {rows}, "
         f"the rows of a batch, got {count}."
       )
     for schedule in orders:
-      schedules.check("cluster.compare_schedules", count, schedule)
+      schedules.check(count, schedule)
       found[f"{schedule}_{count}"] = count, schedule
   return found
 

@@ -11,7 +11,7 @@ from typing import Sequence
 
 import numpy as np
 
-from tangle import gradients
+from tangle import errors, gradients
 from tangle.benchmarks import names, timing
 from tangle.compat import tf1
 from tangle.nets import feedforward
@@ -69,6 +69,7 @@ class HeadsTraining:
       self.session.run(step_op, {self._x_ph: self._x})
 
 
+@errors.named("benchmarks.conflicts")
 def compare_methods(
   candidates: Sequence[str] = NAMES,
   rounds=10,
@@ -98,7 +99,7 @@ def compare_methods(
     ArgumentError: if there is no candidate of some name.
   """
   for name in candidates:  # before any is built, which takes a while
-    names.check("benchmarks.conflicts", "a candidate", name, NAMES)
+    names.check("a candidate", name, NAMES)
   sizes = batch_size, width, layers, heads, threads
   with contextlib.ExitStack() as stack:
     made = {}

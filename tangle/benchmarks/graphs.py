@@ -132,22 +132,21 @@ def compare_joint_and_split(
   return dict(found, loss_difference=difference)
 
 
+@errors.named("graphs.GridSetting")
 def check(setting):
   """Raises an ArgumentError unless a `GridSetting`, `setting`, is possible."""
-  caller = "graphs.GridSetting"
-  names.check(caller, "cell", setting.cell, CELLS)
+  names.check("cell", setting.cell, CELLS)
   for field in ("source_buckets", "target_buckets"):
     lengths = list(getattr(setting, field))
     if not lengths or lengths != sorted(set(lengths)) or lengths[0] < 1:
       raise errors.ArgumentError(
-        f"{caller}: {field} must be positive lengths from small to large, got "
-        f"{lengths}."
+        f"{field} must be positive lengths from small to large, got {lengths}."
       )
   for field in ("layers", "heads", "units", "batch_size", "rounds"):
-    checks.check_positive(caller, field, getattr(setting, field))
+    checks.check_positive(field, getattr(setting, field))
   if setting.symbols <= vocabulary.UNK_ID + 1:
     raise errors.ArgumentError(
-      f"{caller}: symbols must be more than the {vocabulary.UNK_ID + 1} "
+      f"symbols must be more than the {vocabulary.UNK_ID + 1} "
       f"special ones, got {setting.symbols}."
     )
 
@@ -173,9 +172,10 @@ def loss_difference(losses, other_losses):
   return difference
 
 
+@errors.named("graphs.measure_training")
 def measure_training(name, setting):
   """Measures a candidate in this process; returns its figures, and `losses`."""
-  names.check("graphs.measure_training", "name", name, NAMES)
+  names.check("name", name, NAMES)
   setting = GridSetting(*setting)
   batches, count = make_batches(setting), []
 

@@ -5,6 +5,7 @@ split and joint, each in its own process. Growth is given by the exponents that
 `exponents` fits.
 """
 
+from tangle import errors
 from tangle.benchmarks import (
   axes,
   builds,
@@ -113,11 +114,12 @@ def compare_sizes(
   }
 
 
+@errors.named("growth.compare_sizes")
 def _measure_points(points, sizes, steps, report):
   """Returns axis → candidate → list of figures."""
   for axis, chosen in points.items():
     axes.check(axis, chosen, sizes)
-  checks.check_positive("growth.compare_sizes", "steps", steps)
+  checks.check_positive("steps", steps)
   memory.meter()
   work = [
     (axis, candidate, size)
@@ -137,9 +139,10 @@ def _measure_points(points, sizes, steps, report):
   return found
 
 
+@errors.named("growth.measure_size")
 def measure_size(axis, candidate, size, sizes, steps):
   """Measures a candidate at one size, in this process; returns figures."""
-  names.check("growth.measure_size", "candidate", candidate, NAMES)
+  names.check("candidate", candidate, NAMES)
   sizes = axes.FixedSizes(*sizes)
 
   def build():
@@ -178,6 +181,7 @@ def steepest(fitted):
   return found
 
 
+@errors.named("growth.plot")
 def plot(found, axis, path):
   """Draws the figures along an axis, on logarithmic scales.
 
@@ -191,7 +195,7 @@ def plot(found, axis, path):
     MissingPackageError: if matplotlib is not installed.
   """
   figures = ("build_s", "step_s", "above_import_bytes")
-  drawing = plots.open_drawing("growth.plot", 5.0 * len(figures), 3.8)
+  drawing = plots.open_drawing(5.0 * len(figures), 3.8)
   drawing.suptitle(f"Growth with the number of {axes.AXES[axis].label}")
   for figure, panel in zip(figures, drawing.subplots(1, len(figures))):
     for color, (name, rows) in zip(plots.COLORS, found[axis].items()):

@@ -87,11 +87,11 @@ def watch_strategy(name, steps, warm_up, sizes=SIZES):
   return dict(figures, loss=float(loss[0]))
 
 
+@errors.named("benchmarks.loops")
 def _check(name, steps, warm_up):
-  names.check("benchmarks.loops", "the strategy", name, strategies_lib.NAMES)
-  checks.check_positive("benchmarks.loops", "warm_up", warm_up)
+  names.check("the strategy", name, strategies_lib.NAMES)
+  checks.check_positive("warm_up", warm_up)
   if steps <= warm_up:
     raise errors.ArgumentError(
-      f"benchmarks.loops: steps must be more than warm_up={warm_up}, got "
-      f"{steps}."
+      f"steps must be more than warm_up={warm_up}, got {steps}."
     )

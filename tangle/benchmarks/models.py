@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, NamedTuple
 
 import numpy as np
 
-from tangle import compat
+from tangle import compat, errors
 from tangle.benchmarks import names
 from tangle.compat import tf1
 from tangle.nets import attention, cells, feedforward, losses, recurrent
@@ -43,6 +43,7 @@ class ModelSizes(NamedTuple):
   target_steps: int = 20
 
 
+@errors.named("benchmarks.models.make")
 def make(name, sizes, seed=0):
   """Returns a `Model` with data drawn from `seed`; adds nothing to a graph.
 
@@ -56,7 +57,7 @@ def make(name, sizes, seed=0):
   Raises:
     ArgumentError: if the name is unknown.
   """
-  names.check("benchmarks.models.make", "the model", name, NAMES)
+  names.check("the model", name, NAMES)
   return _MAKERS[name](sizes, np.random.RandomState(seed))
 
 

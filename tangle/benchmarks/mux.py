@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tangle import compat, mux
+from tangle import compat, errors, mux
 from tangle.benchmarks import executions, names, processes, timing
 from tangle.benchmarks import memory as memory_lib
 from tangle.compat import tf1
@@ -40,6 +40,7 @@ class BranchesTraining:
     session: the session.
   """
 
+  @errors.named("benchmarks.mux")
   def __init__(self, name, branches, sizes, threads=0):
     """Builds the graph and opens the session.
 
@@ -52,7 +53,7 @@ class BranchesTraining:
     Raises:
       ArgumentError: if the name is unknown.
     """
-    names.check("benchmarks.mux", "the candidate", name, NAMES)
+    names.check("the candidate", name, NAMES)
     self.name, self._branches, self._turn = name, branches, 0
     rng = np.random.RandomState(0)
     x = rng.standard_normal([sizes.batch, sizes.width]).astype(np.float32)
@@ -235,6 +236,7 @@ def _grow(name, branches, sizes, threads):
   return max(0, memory_lib.read_status("VmHWM") - before)
 
 
+@errors.named("plot")
 def plot(results, path):
   """Draws the time of a step over K, one panel for each size.
 
@@ -245,7 +247,7 @@ def plot(results, path):
   Raises:
     MissingPackageError: if matplotlib is not installed.
   """
-  drawing = plots.open_drawing("plot", 5 * len(results), 4)
+  drawing = plots.open_drawing(5 * len(results), 4)
   panels = drawing.subplots(1, len(results), squeeze=False)[0]
   for axes, (size, by_branches) in zip(panels, results.items()):
     counts = [int(k) for k in by_branches]

@@ -3,11 +3,10 @@
 from tangle import errors
 
 
-def check(caller, argument, name, known):
+def check(argument, name, known):
   """Raises unless a name is known.
 
   Args:
-    caller: the function to name in the message.
     argument: the argument's name, for the message.
     name: any value.
     known: an iterable of names.
@@ -17,6 +16,6 @@ def check(caller, argument, name, known):
   """
   if name not in known:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be one of {', '.join(known)}, got {name!r}."
+      f"{argument} must be one of {', '.join(known)}, got {name!r}."
       f"{errors.suggest(name, known) or ' Correct its name.'}"
     )

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from tangle import errors
 from tangle.benchmarks import models, names, strategies
 from tangle.compat import tf1
 from tangle.experiments import reports
@@ -56,6 +57,7 @@ COLUMNS = (
 )
 
 
+@errors.named("residuals.compare_policies")
 def compare_policies(
   model="lstm",
   candidates=NAMES,
@@ -99,7 +101,7 @@ def compare_policies(
     ArgumentError: if a model or a name is unknown.
   """
   for name in candidates:
-    names.check("residuals.compare_policies", "a candidate", name, NAMES)
+    names.check("a candidate", name, NAMES)
   sizes = models.ModelSizes(batch_size, units, steps, target_steps)
   network = models.make(model, sizes)
   wanted = {
@@ -138,6 +140,7 @@ def _describe(strategy, sess, values):
   }
 
 
+@errors.named("residuals.time_cut")
 def time_cut(ops=100000):
   """Times the minimum cut of a large graph: an LSTM of thousands of steps.
 
@@ -152,8 +155,8 @@ def time_cut(ops=100000):
   Raises:
     ArgumentError: if `ops` is not positive.
   """
-  checks.check_positive("residuals.time_cut", "ops", ops)
-  policy = choice.make("time_cut", policies.MIN_CUT)
+  checks.check_positive("ops", ops)
+  policy = choice.make(policies.MIN_CUT)
   with tf1.Graph().as_default() as graph:
     x = tf1.placeholder(tf1.float32, [2, 4])
     kernel = tf1.get_variable("kernel", [8, 16], use_resource=True)
@@ -172,10 +175,9 @@ def time_cut(ops=100000):
     search = functools.partial(
       cut.cut, targets, new_ops.__contains__, {upstream.name}, {x.name}
     )
-    piece = split.Split("time_cut", [x], [h], residuals=policy)
+    piece = split.Split([x], [h], residuals=policy)
     begin, begin_cpu = time.perf_counter(), time.process_time()
     plan = choice.find(
-      "time_cut",
       policy,
       search,
       targets,

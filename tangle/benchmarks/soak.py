@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from tangle import errors
 from tangle.benchmarks import memory, models, names, strategies
 from tangle.compat import tf1
 from tangle.experiments import reports
@@ -66,6 +67,7 @@ class _Interruption(Exception):
   """An error that user code may raise between forward and backward."""
 
 
+@errors.named("soak.run")
 def run(
   what, store="device", steps=10000, warm_up=1000, disturb=False, sizes=None
 ):
@@ -80,7 +82,7 @@ def run(
     CALLS: _calls,
     OVERLAP: _overlapping_steps,
   }
-  names.check("soak.run", "what", what, NAMES)
+  names.check("what", what, NAMES)
   # Of fixed size, as what is kept per step would count as growth.
   counts, wrong = {"discarded": 0, "raised": 0}, [None]
   take, sess = makers[what](model, store)

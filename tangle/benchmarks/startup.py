@@ -122,16 +122,17 @@ def compare_bucket_counts(
   return figures
 
 
+@errors.named("startup.compare_bucket_counts")
 def _measure_points(points, setting, rounds, against, report):
   """Returns checkout → list of figures."""
   if not points or points != sorted(set(points)) or points[0] < 1:
     raise errors.ArgumentError(
-      f"startup.compare_bucket_counts: buckets must be different numbers of "
+      f"buckets must be different numbers of "
       f"buckets from small to large, none below 1, got {points}."
     )
-  checks.check_positive("startup.compare_bucket_counts", "rounds", rounds)
+  checks.check_positive("rounds", rounds)
   for field, value in setting._asdict().items():
-    checks.check_positive("startup.compare_bucket_counts", field, value)
+    checks.check_positive(field, value)
   memory.meter()
   roots = _roots(against)
   total, done = len(points) * rounds * len(roots), 0
@@ -149,6 +150,7 @@ def _measure_points(points, setting, rounds, against, report):
   }
 
 
+@errors.named("startup.time_script")
 def time_script(arguments, rounds=1, against=None):
   """Times a script from the shell to its first training step.
 
@@ -165,7 +167,7 @@ def time_script(arguments, rounds=1, against=None):
     ArgumentError: if `rounds` is not positive.
     TrainingError: if the script fails, or ends without a step.
   """
-  checks.check_positive("startup.time_script", "rounds", rounds)
+  checks.check_positive("rounds", rounds)
   found = {name: [] for name in _roots(against)}
   for _ in range(rounds):
     for name, root in _roots(against).items():

@@ -63,6 +63,7 @@ class Strategy:
       to the loss.
   """
 
+  @errors.named("Strategy")
   def __init__(self, name, model, options=None):
     """Builds the graph.
 
@@ -75,7 +76,7 @@ class Strategy:
       ArgumentError: if the strategy is unknown.
       TangleError: if the strategy cannot run this model.
     """
-    names.check("Strategy", "the name", name, NAMES)
+    names.check("the name", name, NAMES)
     begin = time.perf_counter()
     self._model = model
     self._options = options or {}

@@ -1,5 +1,6 @@
 """Timelines of steps with micro-batches."""
 
+from tangle import errors
 from tangle.experiments import plots
 
 
@@ -23,6 +24,7 @@ def held_sets(timeline, name):
   return most
 
 
+@errors.named("timelines.plot")
 def plot(timeline, title, path):
   """Draws the runs of a step: sub-models from top to bottom over time.
 
@@ -36,7 +38,7 @@ def plot(timeline, title, path):
   """
   names = sorted({ran.sub_model for ran in timeline if ran.sub_model})
   places = {**{name: k for k, name in enumerate(names)}, None: len(names)}
-  drawing = plots.open_drawing("timelines.plot", 10, 0.6 * len(places) + 1.8)
+  drawing = plots.open_drawing(10, 0.6 * len(places) + 1.8)
   axes = drawing.subplots()
   begin = min(ran.begin_s for ran in timeline)
   back = {ran.sub_model for ran in timeline if ran.is_backward}

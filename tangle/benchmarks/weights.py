@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tangle import errors
 from tangle.benchmarks import memory, names, processes
 from tangle.compat import tf1
 from tangle.experiments import reports
@@ -188,6 +189,7 @@ def _normalize(x, name):
   return tf1.nn.batch_normalization(x, mean, variance, offset, gain, 1e-6)
 
 
+@errors.named("benchmarks.weights")
 def _check(name, calls):
-  names.check("benchmarks.weights", "a kind", name, NAMES)
-  checks.check_positive("benchmarks.weights", "calls", calls)
+  names.check("a kind", name, NAMES)
+  checks.check_positive("calls", calls)

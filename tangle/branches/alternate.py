@@ -18,10 +18,11 @@ class Alternate(trainers.Trainer):
     for k in model.paths:
       self._prepare((k,))
 
+  @errors.named("Training of branches, {self.mode}")
   def _check_types(self, types):
     if len(types) > 1:
       raise errors.ArgumentError(
-        f"{self._caller}: the batch has records of {list(types)}; it must be "
+        f"the batch has records of {list(types)}; it must be "
         f"of one type. Split it by type, or train with mode='mixed'."
       )
 

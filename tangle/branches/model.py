@@ -117,6 +117,7 @@ class Model:
       list of each.
   """
 
+  @errors.named("branches.Model {name!r}")
   def __init__(
     self,
     branches: Mapping[str, Branch],
@@ -146,14 +147,14 @@ class Model:
       ShapeError: if representations differ in shapes, the shape of a record is
         not fully known, or losses are not `[n]`.
     """
-    self._caller = f"branches.Model {name!r}"
+    self._name = name
     fields = {
       k: records.Field(b.dtype, b.shape) for k, b in (branches or {}).items()
     }
     self.schema = records.Schema(fields, target)
     networks = {k: branch.network for k, branch in branches.items()}
-    selectors.list_networks(self._caller, dict(networks, **{HEAD: head}))
-    selectors.list_networks(self._caller, {"loss": loss})
+    selectors.list_networks(dict(networks, **{HEAD: head}))
+    selectors.list_networks({"loss": loss})
     self._networks, self._head, self._loss = networks, head, loss
     self.graph = tf1.get_default_graph()
     self.paths = collections.OrderedDict()
@@ -164,7 +165,6 @@ class Model:
         with tf1.name_scope(k):
           representations[k] = self.call_branch(k)
       structures.check_alike(
-        self._caller,
         [repr(k) for k in representations],
         [representation for _, representation in representations.values()],
       )
@@ -191,13 +191,14 @@ class Model:
       )
       if names != wanted:
         raise errors.ArgumentError(
-          f"{self._caller}: the head must use the same variables each time "
+          f"the head must use the same variables each time "
           f"that it is called, and used {wanted}, then {names}. Make its "
           f"networks outside, and call them inside it."
         )
       self.variables.setdefault(HEAD, found)
     self._known = {v.name for group in self.variables.values() for v in group}
 
+  @errors.named("branches.Model {self._name!r}")
   def call_branch(self, k: str) -> Tuple[tf1.Tensor, hints.Nest]:
     """Calls the branch of a type on a new placeholder; adds ops to the graph.
 
@@ -216,7 +217,7 @@ class Model:
     shape = [None] + list(field.shape)
     input_ph = tf1.placeholder(field.dtype, shape, name="input_ph")
     representation = calls.call(
-      self._caller, repr(k), self._networks[k], input_ph, "branch"
+      repr(k), self._networks[k], input_ph, "branch"
     ).nest
     self._check_reuse(k, tf1.nest.flatten(representation))
     # Separate tensors, which can be fed when the branch does not run.
@@ -227,6 +228,7 @@ class Model:
     shape = [None] + list(self.schema.target.shape)
     return tf1.placeholder(self.schema.target.dtype, shape, name="targets_ph")
 
+  @errors.named("branches.Model {self._name!r}")
   def call_head(
     self, representation: hints.Nest, targets: tf1.Tensor
   ) -> HeadResult:
@@ -245,19 +247,16 @@ class Model:
       DtypeError: if the losses are not floating.
       ShapeError: if outputs have no batch dimension, or losses are not `[n]`.
     """
-    result = calls.call(
-      self._caller, "head", self._head, representation, "head"
-    )
+    result = calls.call("head", self._head, representation, "head")
     with tf1.name_scope("loss"):
       losses = tf1.convert_to_tensor(self._loss(result.nest, targets))
       if not losses.dtype.is_floating:
         raise errors.DtypeError(
-          f"{self._caller}: loss must give floats, got "
-          f"{checks.describe(losses)}."
+          f"loss must give floats, got {checks.describe(losses)}."
         )
       if losses.shape.ndims != 1:
         raise errors.ShapeError(
-          f"{self._caller}: loss must give one loss per record, [n], got "
+          f"loss must give one loss per record, [n], got "
           f"{checks.describe(losses)}. Leave the mean over records to the "
           f"model."
         )
@@ -274,7 +273,7 @@ class Model:
     new = [v.name for v in found if v.name not in self._known]
     if new:
       raise errors.ArgumentError(
-        f"{self._caller}: {label!r} was called again and made the variables "
+        f"{label!r} was called again and made the variables "
         f"{new}. Make its networks outside, and call them inside it."
       )
 
@@ -313,6 +312,7 @@ class Model:
       for name, parts in users.items()
     )
 
+  @errors.named("branches.Model {self._name!r}")
   def minimize(
     self,
     optimizer: Optional[tf1.train.Optimizer] = None,
@@ -355,16 +355,15 @@ class Model:
     """
     if mode not in MODES:
       raise errors.ArgumentError(
-        f"{self._caller}: mode must be one of {list(MODES)}, got {mode!r}."
+        f"mode must be one of {list(MODES)}, got {mode!r}."
       )
     if mixtures and mode != "partial":
       raise errors.ArgumentError(
-        f"{self._caller}: mixtures needs mode='partial', got mode={mode!r}. "
+        f"mixtures needs mode='partial', got mode={mode!r}. "
         f"Leave mixtures out; with mode='mixed' a batch may have any types."
       )
     arguments = {"mixtures": mixtures} if mode == "partial" else {}
     optimizer = updates.Optimizers(
-      self._caller,
       optimizer,
       make_optimizer,
       self.owners(),
@@ -373,6 +372,7 @@ class Model:
     with self.graph.as_default(), tf1.name_scope(self.scope):
       return MODES[mode](self, optimizer, clip_norm, global_step, **arguments)
 
+  @errors.named("branches.Model {self._name!r}, predict")
   def predict(self, sess: hints.Session, batch: records.Batch) -> hints.Nest:
     """Runs records forward, each through the path of its type.
 
@@ -387,7 +387,7 @@ class Model:
       ArgumentError, DtypeError, ShapeError: see `Schema.check`; the targets are
         checked, too. Errors of the session pass as they are.
     """
-    self.schema.check(f"{self._caller}, predict", batch)
+    self.schema.check(batch)
     found = sess.run(
       {k: self.paths[k].head.outputs for k in batch.inputs},
       {self.paths[k].input_ph: v for k, v in batch.inputs.items()},

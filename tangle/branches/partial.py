@@ -28,6 +28,7 @@ class Partial(trainers.Trainer):
 
   mode = "partial"
 
+  @errors.named("Training of branches, {self.mode}")
   def __init__(self, model, optimizer, clip_norm, global_step, mixtures=()):
     """Builds the pipeline; see `Model.minimize`."""
     super().__init__(model, optimizer, clip_norm, global_step)
@@ -36,7 +37,7 @@ class Partial(trainers.Trainer):
       types = self._order(mixture)
       if len(types) < 2 or len(types) < len(tuple(mixture)):
         raise errors.ArgumentError(
-          f"{self._caller}: mixtures must be groups of two or more of the "
+          f"mixtures must be groups of two or more of the "
           f"types {list(model.paths)}, got {mixture!r}."
         )
       self._mixtures[types] = "mixed_" + "_".join(types)
@@ -111,10 +112,11 @@ class Partial(trainers.Trainer):
       metrics={"losses": head.losses},
     )
 
+  @errors.named("Training of branches, {self.mode}")
   def _check_types(self, types):
     if len(types) > 1 and types not in self._mixtures:
       raise errors.ArgumentError(
-        f"{self._caller}: the batch mixes records of {list(types)}. Split it "
+        f"the batch mixes records of {list(types)}. Split it "
         f"by type, or add this group to mixtures, which has "
         f"{list(self._mixtures)}."
       )

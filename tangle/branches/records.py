@@ -64,6 +64,7 @@ class Schema:
     target: the `Field` of the targets, the same for all types.
   """
 
+  @errors.named("Schema")
   def __init__(self, fields: Mapping[str, Field], target: Field) -> None:
     """Stores the types.
 
@@ -79,13 +80,12 @@ class Schema:
     """
     if not fields:
       raise errors.ArgumentError(
-        "Schema: fields is empty. Declare at least one type of records."
+        "fields is empty. Declare at least one type of records."
       )
     for name in fields:
       if not isinstance(name, str) or not _NAME.match(name):
         raise errors.ArgumentError(
-          f"Schema: a type needs a name of letters, digits, '_' and '-', got "
-          f"{name!r}."
+          f"a type needs a name of letters, digits, '_' and '-', got {name!r}."
         )
     self.fields = collections.OrderedDict(
       (name, _check_field(f"type {name!r}", field))
@@ -93,6 +93,7 @@ class Schema:
     )
     self.target = _check_field("target", target)
 
+  @errors.named("Schema.batch")
   def batch(self, records: Sequence[Record], first: int = 0) -> Batch:
     """Makes a batch of records.
 
@@ -116,9 +117,7 @@ class Schema:
       places.setdefault(record.type, []).append(row)
       targets.append(target)
     if not targets:
-      raise errors.ArgumentError(
-        "Schema.batch: records is empty. Give at least one."
-      )
+      raise errors.ArgumentError("records is empty. Give at least one.")
     names = [name for name in self.fields if name in inputs]
     return Batch(
       {name: np.stack(inputs[name]) for name in names},
@@ -158,11 +157,10 @@ class Schema:
       _convert(f"{who}: target", record.target, self.target),
     )
 
-  def check(self, caller: str, batch: Batch) -> None:
+  def check(self, batch: Batch) -> None:
     """Raises if a batch does not match the schema.
 
     Args:
-      caller: the function to name in messages.
       batch: a `Batch`.
 
     Raises:
@@ -174,38 +172,38 @@ class Schema:
     """
     if not isinstance(batch, Batch):
       raise errors.ArgumentError(
-        f"{caller}: batch must be a branches.Batch, got "
+        f"batch must be a branches.Batch, got "
         f"{type(batch).__name__}. Make one with Schema.batch."
       )
     for name in batch.inputs:
       if name not in self.fields:
         raise errors.ArgumentError(
-          f"{caller}: the batch has records of type {name!r}; the declared "
+          f"the batch has records of type {name!r}; the declared "
           f"types are {list(self.fields)}."
         )
     if set(batch.inputs) != set(batch.places):
       raise errors.ArgumentError(
-        f"{caller}: the batch has inputs of the types {list(batch.inputs)}, "
+        f"the batch has inputs of the types {list(batch.inputs)}, "
         f"but places of {list(batch.places)}. Give both for the same types, "
         f"or make the batch with Schema.batch."
       )
     for name, values in batch.inputs.items():
-      where = f"{caller}: the batch's inputs[{name!r}]"
+      where = f"the batch's inputs[{name!r}]"
       count = len(np.ravel(batch.places[name]))
       _check_rows(where, values, self.fields[name], count)
     rows = [np.ravel(places) for places in batch.places.values()]
     rows = np.sort(np.concatenate(rows)) if rows else np.zeros([0])
     if not len(rows) or any(not len(v) for v in batch.inputs.values()):
       raise errors.ArgumentError(
-        f"{caller}: the batch is empty, or has a type without records. Leave "
-        f"out batches and types that have none."
+        "the batch is empty, or has a type without records. Leave "
+        "out batches and types that have none."
       )
     if not np.array_equal(rows, np.arange(len(rows))):
       raise errors.ArgumentError(
-        f"{caller}: the places of a batch of {len(rows)} records must be each "
+        f"the places of a batch of {len(rows)} records must be each "
         f"of 0 to {len(rows) - 1} once, got {rows.tolist()[:8]}."
       )
-    where = f"{caller}: the batch's targets"
+    where = "the batch's targets"
     _check_rows(where, batch.targets, self.target, len(rows))
 
 
@@ -213,7 +211,7 @@ def _check_field(what, field):
   shape = tf1.TensorShape(field.shape)
   if not shape.is_fully_defined():
     raise errors.ShapeError(
-      f"Schema: the shape of {what} must be fully known, got {shape}. Pad the "
+      f"the shape of {what} must be fully known, got {shape}. Pad the "
       f"records to one size."
     )
   return Field(tf1.as_dtype(field.dtype), tuple(shape.as_list()))

@@ -29,6 +29,7 @@ from tangle.branches import records
 class RoundRobin:
   """Takes the types in turn; skips types without waiting batches."""
 
+  @errors.named("RoundRobin")
   def __init__(self, types: Iterable[str]) -> None:
     """Stores the order.
 
@@ -41,10 +42,9 @@ class RoundRobin:
     self._types = list(types)
     self._next = 0
     if not self._types:
-      raise errors.ArgumentError(
-        "RoundRobin: types is empty. Give at least one."
-      )
+      raise errors.ArgumentError("types is empty. Give at least one.")
 
+  @errors.named("RoundRobin")
   def choose(self, waiting: Mapping[str, int]) -> str:
     """Returns the next type that has a batch waiting, and ends its turn.
 
@@ -57,7 +57,7 @@ class RoundRobin:
     Raises:
       ArgumentError: if `waiting` is empty, or has an unknown type.
     """
-    _check_waiting("RoundRobin", waiting, self._types)
+    _check_waiting(waiting, self._types)
     while True:
       name = self._types[self._next]
       self._next = (self._next + 1) % len(self._types)
@@ -87,6 +87,7 @@ class RoundRobin:
 class Proportional:
   """Draws a type by its weight, or by the number of its waiting records."""
 
+  @errors.named("Proportional")
   def __init__(
     self, weights: Optional[Mapping[str, float]] = None, seed: int = 0
   ) -> None:
@@ -107,15 +108,16 @@ class Proportional:
       return
     if not self._weights:
       raise errors.ArgumentError(
-        "Proportional: weights is empty. Give one for each type, or None."
+        "weights is empty. Give one for each type, or None."
       )
     for name, weight in self._weights.items():
       if not (weight > 0 and math.isfinite(weight)):
         raise errors.ArgumentError(
-          f"Proportional: the weight of {name!r} must be positive and finite, "
+          f"the weight of {name!r} must be positive and finite, "
           f"got {weight}. Leave out the records of a type that is not wanted."
         )
 
+  @errors.named("Proportional")
   def choose(self, waiting: Mapping[str, int]) -> str:
     """Draws a type that has a batch waiting.
 
@@ -128,7 +130,7 @@ class Proportional:
     Raises:
       ArgumentError: if `waiting` is empty, or has a type without a weight.
     """
-    _check_waiting("Proportional", waiting, self._weights)
+    _check_waiting(waiting, self._weights)
     weights = waiting
     if self._weights is not None:
       weights = {name: self._weights[name] for name in waiting}
@@ -163,6 +165,7 @@ class ByLoss:
   waiting type without a reported loss is chosen first, without a draw.
   """
 
+  @errors.named("ByLoss")
   def __init__(
     self, decay: float = 0.9, floor: float = 0.01, seed: int = 0
   ) -> None:
@@ -178,15 +181,16 @@ class ByLoss:
     """
     if not 0 <= decay < 1:
       raise errors.ArgumentError(
-        f"ByLoss: decay must be at least 0 and below 1, got {decay}."
+        f"decay must be at least 0 and below 1, got {decay}."
       )
     if not (floor > 0 and math.isfinite(floor)):
       raise errors.ArgumentError(
-        f"ByLoss: floor must be positive and finite, got {floor}."
+        f"floor must be positive and finite, got {floor}."
       )
     self._decay, self._floor, self._seed = decay, floor, seed
     self._means, self._drawn = {}, 0
 
+  @errors.named("ByLoss")
   def choose(self, waiting: Mapping[str, int]) -> str:
     """Draws a type that has a batch waiting.
 
@@ -200,7 +204,7 @@ class ByLoss:
     Raises:
       ArgumentError: if `waiting` is empty.
     """
-    _check_waiting("ByLoss", waiting)
+    _check_waiting(waiting)
     for name in waiting:
       if name not in self._means:
         return name
@@ -208,6 +212,7 @@ class ByLoss:
     self._drawn += 1
     return _draw([self._seed, self._drawn], weights)
 
+  @errors.named("ByLoss")
   def report(self, losses: Mapping[str, float]) -> None:
     """Adds the losses of a step to the moving means.
 
@@ -220,7 +225,7 @@ class ByLoss:
     for name, loss in losses.items():
       if not (loss >= 0 and math.isfinite(loss)):
         raise errors.ArgumentError(
-          f"ByLoss: the loss of {name!r} must be finite and at least 0, got "
+          f"the loss of {name!r} must be finite and at least 0, got "
           f"{loss}. Choose another schedule for losses below 0."
         )
       mean = self._means.get(name, loss)
@@ -239,6 +244,7 @@ class ByLoss:
     self._means, self._drawn = dict(state["means"]), state["drawn"]
 
 
+@errors.named("schedules.arrange")
 def arrange(
   batches: Iterable[records.Batch], schedule: Any, ahead: Optional[int] = None
 ) -> Iterator[records.Batch]:
@@ -262,9 +268,7 @@ def arrange(
       a batch is of several types, or the schedule does not know a type.
   """
   if ahead is not None and ahead < 1:
-    raise errors.ArgumentError(
-      f"schedules.arrange: ahead must be at least 1, got {ahead}."
-    )
+    raise errors.ArgumentError(f"ahead must be at least 1, got {ahead}.")
   source, ended = iter(batches), False
   queues = collections.OrderedDict()
   while True:
@@ -276,7 +280,7 @@ def arrange(
         break
       if len(batch.inputs) != 1:
         raise errors.ArgumentError(
-          f"schedules.arrange: a batch has records of {list(batch.inputs)}; "
+          f"a batch has records of {list(batch.inputs)}; "
           f"each must be of one type. Make them with streams.by_type."
         )
       (name,) = batch.inputs
@@ -292,16 +296,14 @@ def arrange(
     yield queues[schedule.choose(waiting)].popleft()
 
 
-def _check_waiting(caller, waiting, known=None):
+def _check_waiting(waiting, known=None):
   """Refuses to choose a type of none, or of one that the schedule lacks."""
   if not waiting:
-    raise errors.ArgumentError(
-      f"{caller}: waiting is empty. Choose while records wait."
-    )
+    raise errors.ArgumentError("waiting is empty. Choose while records wait.")
   for name in waiting:
     if known is not None and name not in known:
       raise errors.ArgumentError(
-        f"{caller}: records of type {name!r} wait; the schedule knows "
+        f"records of type {name!r} wait; the schedule knows "
         f"{list(known)}. Give the schedule every type of the data."
       )
 

@@ -34,6 +34,7 @@ _CHUNK = 128
 _MESSAGE = re.compile(r"Record \d+[ ,][^\n]*")
 
 
+@errors.named("streams.encode")
 def encode(
   schema: records_lib.Schema,
   records: Callable[[], Iterable[records_lib.Record]],
@@ -54,7 +55,7 @@ def encode(
   """
   if not callable(records):
     raise errors.ArgumentError(
-      f"streams.encode: records must be a function that returns the records, "
+      f"records must be a function that returns the records, "
       f"once for each epoch, got {type(records).__name__}. Wrap a list in a "
       f"lambda."
     )
@@ -104,6 +105,7 @@ def _columns(chunk, fillers):
   }
 
 
+@errors.named("streams.by_type")
 def by_type(
   schema: records_lib.Schema, dataset: tf1.data.Dataset, batch_size: int
 ) -> tf1.data.Dataset:
@@ -127,13 +129,12 @@ def by_type(
     DtypeError: if elements have other dtypes than declared.
     ShapeError: if the static shape of the target differs from the declared one.
   """
-  caller = "streams.by_type"
-  size = checks.check_positive(caller, "batch_size", batch_size)
+  size = checks.check_positive("batch_size", batch_size)
   count = len(schema.fields)
 
   # Keys are computed for many records at once: running an op costs more than
   # computing a key.
-  records = _check(caller, schema, dataset).batch(size)
+  records = _check(schema, dataset).batch(size)
   records = records.map(lambda *chunk: (_keys(schema, *chunk), *chunk))
   grouped = compat.group_by_window(
     records.unbatch(),
@@ -155,6 +156,7 @@ def _keys(schema, numbers, columns):
   return tf1.argmax(all_cases, 1, output_type=tf1.int64)
 
 
+@errors.named("streams.mixed")
 def mixed(
   schema: records_lib.Schema, dataset: tf1.data.Dataset, batch_size: int
 ) -> tf1.data.Dataset:
@@ -173,15 +175,15 @@ def mixed(
   Raises:
     ArgumentError, DtypeError, ShapeError: see `by_type`.
   """
-  caller = "streams.mixed"
-  size = checks.check_positive(caller, "batch_size", batch_size)
-  batches = _check(caller, schema, dataset).batch(size)
+  size = checks.check_positive("batch_size", batch_size)
+  batches = _check(schema, dataset).batch(size)
   return batches.map(lambda *columns: _split(schema, *columns))
 
 
 class Reader:
   """Reads batches in a session."""
 
+  @errors.named("streams.Reader")
   def __init__(self, dataset: tf1.data.Dataset, name: str = "reader") -> None:
     """Adds the iterator to the default graph.
 
@@ -200,7 +202,7 @@ class Reader:
       "targets",
     }:
       raise errors.ArgumentError(
-        f"streams.Reader: dataset must be one of batches, got elements "
+        f"dataset must be one of batches, got elements "
         f"{structure}. Pass it through streams.by_type or streams.mixed."
       )
     with tf1.name_scope(name):
@@ -262,7 +264,7 @@ def _structure(schema):
   return dtypes, shapes
 
 
-def _check(caller, schema, dataset):
+def _check(schema, dataset):
   """Returns numbered records, with the shapes that are known statically."""
   wanted, shapes = _structure(schema)
   dtypes = tf1.data.get_output_types(dataset)
@@ -270,19 +272,18 @@ def _check(caller, schema, dataset):
     tf1.nest.assert_same_structure(wanted, dtypes)
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
-      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. "
+      f"elements of the dataset must be {wanted}, got {dtypes}. "
       f"Convert the elements first, with Dataset.map."
     ) from error
   if tf1.nest.flatten(dtypes) != tf1.nest.flatten(wanted):
     raise errors.DtypeError(
-      f"{caller}: elements of the dataset must be {wanted}, got {dtypes}. "
+      f"elements of the dataset must be {wanted}, got {dtypes}. "
       f"Cast them first, with Dataset.map."
     )
   found = tf1.data.get_output_shapes(dataset)
   if not found["target"].is_compatible_with(shapes["target"]):
     raise errors.ShapeError(
-      f"{caller}: targets must have shape {shapes['target']}, got "
-      f"{found['target']}."
+      f"targets must have shape {shapes['target']}, got {found['target']}."
     )
   numbers = tf1.data.Dataset.range(2**62)
   numbered = tf1.data.Dataset.zip((numbers, dataset))

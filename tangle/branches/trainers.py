@@ -43,6 +43,7 @@ class Trainer:
 
   mode = None
 
+  @errors.named("Training of branches, {self.mode}")
   def __init__(self, model, optimizer, clip_norm, global_step):
     """Stores the settings.
 
@@ -61,15 +62,15 @@ class Trainer:
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._global_step = global_step
-    self._caller = f"Training of branches, {self.mode}"
     self._updates = {}
-    strategies.check_global_step(self._caller, global_step, model.graph)
+    strategies.check_global_step(global_step, model.graph)
     if isinstance(clip_norm, numbers.Real) and not clip_norm > 0:
       raise errors.ArgumentError(
-        f"{self._caller}: clip_norm must be positive, got {clip_norm}. Pass "
+        f"clip_norm must be positive, got {clip_norm}. Pass "
         f"clip_norm=None to turn clipping off."
       )
 
+  @errors.named("Training of branches, {self.mode}")
   def prepare(self, types: Iterable[str]) -> None:
     """Adds the ops for steps with records of exactly these types to the graph.
 
@@ -87,17 +88,17 @@ class Trainer:
     types = list(types)
     if not types:
       raise errors.ArgumentError(
-        f"{self._caller}: prepare has no types. Give the types of a batch, of "
+        f"prepare has no types. Give the types of a batch, of "
         f"{list(self.model.paths)}."
       )
     for k in types:
       if k not in self.model.paths:
         raise errors.ArgumentError(
-          f"{self._caller}: prepare names the type {k!r}; there are "
-          f"{list(self.model.paths)}."
+          f"prepare names the type {k!r}; there are {list(self.model.paths)}."
         )
     self._prepare(self._order(types))
 
+  @errors.named("Training of branches, {self.mode}")
   def step(self, sess: hints.Session, batch: records.Batch) -> Result:
     """Trains on one batch, and increments `global_step` if there is one.
 
@@ -123,10 +124,10 @@ class Trainer:
     """
     if sess.graph is not self.model.graph:
       raise errors.GraphError(
-        f"{self._caller}: the session runs another graph than the model's. "
-        f"Open it with tf.compat.v1.Session(graph=model.graph)."
+        "the session runs another graph than the model's. "
+        "Open it with tf.compat.v1.Session(graph=model.graph)."
       )
-    self.model.schema.check(self._caller, batch)
+    self.model.schema.check(batch)
     types = self._order(batch.inputs)
     self._prepare(types)
     losses, norm = self._run(sess, types, batch)
@@ -144,7 +145,7 @@ class Trainer:
     self._check_types(types)
     if self.model.graph.finalized:
       raise errors.GraphError(
-        f"{self._caller}: the graph is finalized, and has no update for a "
+        f"the graph is finalized, and has no update for a "
         f"batch of the types {list(types)}. Call prepare({list(types)}) before "
         f"the graph is finalized."
       )
@@ -163,14 +164,15 @@ class Trainer:
     """Runs a step; returns `[B]` losses, and the global norm or `None`."""
     raise NotImplementedError
 
+  @errors.named("Training of branches, {self.mode}")
   def _apply(self, loss, gradients, variables):
     """Returns the op that applies gradients, and their norm or `None`."""
     pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]
     if not pairs:
       raise errors.ArgumentError(
-        f"{self._caller}: no trainable variable gets a gradient from the loss. "
-        f"Check that variables are trainable and that no gradient is stopped "
-        f"on the way."
+        "no trainable variable gets a gradient from the loss. "
+        "Check that variables are trainable and that no gradient is stopped "
+        "on the way."
       )
     gradients, variables = zip(*pairs)
     return updates.apply(

@@ -20,11 +20,10 @@ class Optimizers:
     of_part: part → optimizer.
   """
 
-  def __init__(self, caller, optimizer, make_optimizer, owners, scope):
+  def __init__(self, optimizer, make_optimizer, owners, scope):
     """Stores the optimizer, or makes one per part.
 
     Args:
-      caller: the function to name in messages.
       optimizer: a `tf.compat.v1.train.Optimizer`, or `None`.
       make_optimizer: a function without arguments that makes a new one at each
         call, if `optimizer` is `None`.
@@ -40,15 +39,15 @@ class Optimizers:
     self._scope = scope
     self.of_part = collections.OrderedDict()
     self._one = make_optimizer is None
-    _check(caller, optimizer, make_optimizer)
+    _check(optimizer, make_optimizer)
     for part in dict.fromkeys(owners.values()):
       made = optimizer if self._one else make_optimizer()
-      strategies.check_optimizer(caller, made)
+      strategies.check_optimizer(made)
       if not self._one and any(
         made is other for other in self.of_part.values()
       ):
         raise errors.ArgumentError(
-          f"{caller}: make_optimizer must make a new optimizer each time, and "
+          f"make_optimizer must make a new optimizer each time, and "
           f"gave {made!r} twice. Make it inside, or pass it as optimizer=."
         )
       self.of_part[part] = made
@@ -83,26 +82,26 @@ class Optimizers:
         return tf1.assign_add(global_step, one).op
 
 
-def _check(caller, optimizer, make_optimizer):
+def _check(optimizer, make_optimizer):
   """Refuses what is not either an optimizer or a function that makes them."""
   if make_optimizer is None and callable(optimizer):
     kind = "class" if isinstance(optimizer, type) else "function"
     name = getattr(optimizer, "__name__", "")
     name = name if name.isidentifier() else "make"
     raise errors.ArgumentError(
-      f"{caller}: optimizer must be an optimizer, got the {kind} {name}. Pass "
+      f"optimizer must be an optimizer, got the {kind} {name}. Pass "
       f"make_optimizer={name}, for one of each branch and of the head, or "
       f"optimizer={name}(), for one of all."
     )
   if (optimizer is None) == (make_optimizer is None):
     raise errors.ArgumentError(
-      f"{caller}: give one optimizer, or a function that makes them, not both. "
-      f"Pass optimizer=tf.compat.v1.train.AdamOptimizer(), or "
-      f"make_optimizer=tf.compat.v1.train.AdamOptimizer."
+      "give one optimizer, or a function that makes them, not both. "
+      "Pass optimizer=tf.compat.v1.train.AdamOptimizer(), or "
+      "make_optimizer=tf.compat.v1.train.AdamOptimizer."
     )
   if make_optimizer is not None and not callable(make_optimizer):
     raise errors.ArgumentError(
-      f"{caller}: make_optimizer must be a function without arguments, got "
+      f"make_optimizer must be a function without arguments, got "
       f"{make_optimizer!r}. Pass optimizer= for one optimizer of all parts."
     )
 

@@ -14,8 +14,6 @@ from tangle.compat import tf1
 from tangle.graphs import copying, walk
 from tangle.nets import checks
 
-_CALLER = "combine.cut"
-
 
 class Cut:
   """The lower part of a network in a graph; see `cut`.
@@ -53,6 +51,7 @@ class Cut:
     shape = self.output.shape
     return tf1.dimension_value(shape[-1]) if shape.ndims else None
 
+  @errors.named("{self.name}")
   def __call__(
     self,
     inputs: Union[tf1.Tensor, Sequence[tf1.Tensor]],
@@ -83,21 +82,21 @@ class Cut:
     given = list(inputs) if many else [inputs]
     if len(given) != len(self.inputs):
       raise errors.ArgumentError(
-        f"{self.name}: give one tensor for each of "
+        f"give one tensor for each of "
         f"{[t.name for t in self.inputs]}, got {len(given)}."
       )
     replace = {}
     for old, new in zip(self.inputs, given):
-      checks.check_graph(self.name, "inputs", new)
+      checks.check_graph("inputs", new)
       new = tf1.convert_to_tensor(new)
       got = f"{checks.describe(old)}, got {checks.describe(new)}"
       if new.dtype.base_dtype != old.dtype.base_dtype:
         raise errors.DtypeError(
-          f"{self.name}: inputs must be as {got}. Convert them with tf.cast."
+          f"inputs must be as {got}. Convert them with tf.cast."
         )
       if not new.shape.is_compatible_with(old.shape):
         raise errors.ShapeError(
-          f"{self.name}: inputs must have the shape of {got}. Reshape it."
+          f"inputs must have the shape of {got}. Reshape it."
         )
       if new is not old:
         replace[old.name] = new
@@ -110,7 +109,7 @@ class Cut:
     for op in ops:
       if compat.in_v1_control_flow(op):
         raise errors.CutError(
-          f"{self.name}: op {op.name!r} is in a TensorFlow 1 style loop or "
+          f"op {op.name!r} is in a TensorFlow 1 style loop or "
           f"conditional, which cannot be copied. Call tf.compat.v1."
           f"enable_control_flow_v2() before the network is built, or call the "
           f"cut with its own inputs."
@@ -118,6 +117,7 @@ class Cut:
     return copying.copy(ops, [self.output], replace, name or self.name)[0]
 
 
+@errors.named("combine.cut")
 def cut(
   at: Union[tf1.Tensor, str],
   inputs: Union[tf1.Tensor, Sequence[tf1.Tensor], None] = None,
@@ -154,7 +154,7 @@ def cut(
     graph = tf1.get_default_graph() if graph is None else graph
     output = _find(at, graph)
   else:
-    output = walk.check_tensors(_CALLER, "at", [at])[0]
+    output = walk.check_tensors("at", [at])[0]
   if inputs is None:
     inputs = [
       op.outputs[0]
@@ -163,16 +163,16 @@ def cut(
     ]
     if not inputs:
       raise errors.DisconnectedError(
-        f"{_CALLER}: {output.name!r} depends on no placeholder. Pass "
+        f"{output.name!r} depends on no placeholder. Pass "
         f"inputs=, the tensors at which the part begins."
       )
   elif isinstance(inputs, tf1.Tensor):
     inputs = [inputs]
-  inputs = walk.check_tensors(_CALLER, "inputs", inputs, output.graph)
+  inputs = walk.check_tensors("inputs", inputs, output.graph)
   ops = walk.ancestors([output], stop=inputs)
   if output.name not in walk.dependents(inputs, ops):
     raise errors.DisconnectedError(
-      f"{_CALLER}: {output.name!r} does not depend on "
+      f"{output.name!r} does not depend on "
       f"{[tensor.name for tensor in inputs]}. Name the inputs of the network."
     )
   if name is None:
@@ -192,7 +192,7 @@ def _find(at, graph):
       names = [tensor.name for tensor in outputs]
       remedy = "Name one of these" if names else "Name an op that has outputs"
       raise errors.ArgumentError(
-        f"{_CALLER}: at is {at!r}, but the outputs of op {op_name!r} are "
+        f"at is {at!r}, but the outputs of op {op_name!r} are "
         f"{names}. {remedy}."
       )
     if index or len(outputs) == 1:
@@ -203,7 +203,7 @@ def _find(at, graph):
     return leaving[0]
   if leaving:
     raise errors.ArgumentError(
-      f"{_CALLER}: several tensors come out of layer {at!r}: "
+      f"several tensors come out of layer {at!r}: "
       f"{[tensor.name for tensor in leaving]}. Name one of them."
     )
   known = set(ops)
@@ -215,7 +215,7 @@ def _find(at, graph):
   if close:
     remedy = f"Similar names are {close}"
   raise errors.ArgumentError(
-    f"{_CALLER}: the graph has no tensor or layer {at!r}. {remedy}."
+    f"the graph has no tensor or layer {at!r}. {remedy}."
   )
 
 

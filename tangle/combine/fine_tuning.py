@@ -18,8 +18,6 @@ from tangle.compat import tf1
 from tangle.graphs import strategies, walk
 from tangle.nets import half
 
-_CALLER = "combine.minimize"
-
 
 class Group(NamedTuple):
   """Parts that train alike, from some step on.
@@ -56,6 +54,7 @@ class Tuning(NamedTuple):
 _Members = collections.namedtuple("_Members", "trained names updates")
 
 
+@errors.named("combine.gradual")
 def gradual(
   networks: Sequence[Any],
   learning_rate: hints.Scalar,
@@ -85,13 +84,10 @@ def gradual(
   """
   if not isinstance(steps, numbers.Integral) or steps < 0:
     raise errors.ArgumentError(
-      f"combine.gradual: steps must be a whole number, at least 0, got "
-      f"{steps!r}."
+      f"steps must be a whole number, at least 0, got {steps!r}."
     )
   if not 0 < decay < math.inf:
-    raise errors.ArgumentError(
-      f"combine.gradual: decay must be positive, got {decay!r}."
-    )
+    raise errors.ArgumentError(f"decay must be positive, got {decay!r}.")
   below = range(len(networks) - 1, -1, -1)
   return [
     Group(network, learning_rate / decay**k, int(steps) * k)
@@ -99,6 +95,7 @@ def gradual(
   ]
 
 
+@errors.named("combine.minimize")
 def minimize(
   loss: tf1.Tensor,
   groups: Sequence[Group],
@@ -154,12 +151,12 @@ def minimize(
   """
   groups = [Group(*group) for group in groups]
   _check_groups(groups, global_step, clip_norm)
-  strategies.check_global_step(_CALLER, global_step, loss.graph)
+  strategies.check_global_step(global_step, loss.graph)
   rates = [group.learning_rate for group in groups]
-  optimizers = strategies.make_optimizers(_CALLER, optimizer_at_rate, rates)
+  optimizers = strategies.make_optimizers(optimizer_at_rate, rates)
   if loss.shape.ndims != 0:
     raise errors.ShapeError(
-      f"{_CALLER}: loss must be a scalar, got {loss.name!r} of shape "
+      f"loss must be a scalar, got {loss.name!r} of shape "
       f"{loss.shape}. Take its mean."
     )
   below = walk.ancestors([loss], control=True)
@@ -271,28 +268,28 @@ def _members(part, running):
 
 def _check_groups(groups, global_step, clip_norm):
   if not groups:
-    raise errors.ArgumentError(f"{_CALLER}: give at least one group, got none.")
+    raise errors.ArgumentError("give at least one group, got none.")
   for k, group in enumerate(groups):
     rate, step = group.learning_rate, group.unfreeze_step
     if isinstance(rate, numbers.Real) and not 0 < rate < math.inf:
       raise errors.ArgumentError(
-        f"{_CALLER}: the learning rate of group {k} must be positive and "
+        f"the learning rate of group {k} must be positive and "
         f"finite, got {rate!r}. Put what does not learn into frozen=."
       )
     if not isinstance(step, numbers.Integral) or step < 0:
       raise errors.ArgumentError(
-        f"{_CALLER}: unfreeze_step of group {k} must be a whole number, at "
+        f"unfreeze_step of group {k} must be a whole number, at "
         f"least 0, got {step!r}."
       )
     if step > 0 and global_step is None:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} has unfreeze_step={step}, for which steps must "
+        f"group {k} has unfreeze_step={step}, for which steps must "
         f"be counted. Pass global_step, such as "
         f"tf.compat.v1.train.get_or_create_global_step()."
       )
   if clip_norm is not None and not clip_norm > 0:
     raise errors.ArgumentError(
-      f"{_CALLER}: clip_norm must be positive, got {clip_norm!r}."
+      f"clip_norm must be positive, got {clip_norm!r}."
     )
 
 
@@ -302,21 +299,21 @@ def _check_members(loss, below, members, still):
   for k, group in enumerate(members):
     if not group.trained:
       raise errors.ArgumentError(
-        f"{_CALLER}: group {k} has no trainable variable, of {group.names}. "
+        f"group {k} has no trainable variable, of {group.names}. "
         f"Call the network before, which makes them."
       )
     for name in sorted(group.names):
       if name in places:
         raise errors.ArgumentError(
-          f"{_CALLER}: variable {name!r} is in group {k} and in {places[name]}."
+          f"variable {name!r} is in group {k} and in {places[name]}."
         )
       places[name] = f"group {k}"
-    strategies.check(_CALLER, group.trained)
+    strategies.check(group.trained)
   reached = walk.trainable_variables(below, loss.graph)
   odd = [v.op.name for v in reached if v.op.name not in places]
   if odd:
     raise errors.ArgumentError(
-      f"{_CALLER}: the loss reaches {odd}, which are in no group. Add them to "
+      f"the loss reaches {odd}, which are in no group. Add them to "
       f"one, or to frozen=."
     )
 
@@ -327,13 +324,13 @@ def _check_updates(running, waiting, still):
     for op in kept.updates:
       if op.name in running:
         raise errors.CutError(
-          f"{_CALLER}: update {op.name!r} of a frozen part runs with the loss, "
+          f"update {op.name!r} of a frozen part runs with the loss, "
           f"which depends on it. Leave the control dependency out."
         )
   for kept in waiting:
     if strategies.needed(kept.trained) is not None:
       raise errors.ArgumentError(
-        f"{_CALLER}: a distribution strategy keeps "
+        f"a distribution strategy keeps "
         f"{kept.trained[0].op.name!r}, and changes it in no conditional. Begin "
         f"its group at step 0."
       )
@@ -345,14 +342,14 @@ def _check_updates(running, waiting, still):
         continue
       if tf1.control_flow_v2_enabled():
         raise errors.ArgumentError(
-          f"{_CALLER}: reference variable {variable.op.name!r} cannot be "
+          f"reference variable {variable.op.name!r} cannot be "
           f"changed in a TensorFlow 2 style conditional. Make it with "
           f"use_resource=True, or begin its group at step 0."
         )
     for op in kept.updates:
       if variables_lib.changed_by(op) is None or compat.in_v1_control_flow(op):
         raise errors.ArgumentError(
-          f"{_CALLER}: update {op.name!r} of type {op.type} cannot be put off. "
+          f"update {op.name!r} of type {op.type} cannot be put off. "
           f"Begin its group at step 0, or freeze it permanently."
         )
 
@@ -375,7 +372,7 @@ def _gradients(loss, members, given):
     pairs = [(g, v) for g, v in pairs if g is not None]
     if not pairs:
       raise errors.DisconnectedError(
-        f"{_CALLER}: the loss reaches no variable of group {k}: "
+        f"the loss reaches no variable of group {k}: "
         f"{[v.op.name for v in group.trained]}."
       )
     lists.append(pairs)

@@ -16,11 +16,10 @@ ADAPTERS = ("dense", "reshape", "cast")
 """The adapters that can be put between two networks that do not fit."""
 
 
-def check_adapters(caller, adapter):
+def check_adapters(adapter):
   """Returns the kinds of adapters that may be used.
 
   Args:
-    caller: the function to name in the message.
     adapter: None, one of `ADAPTERS`, or a list of them.
 
   Returns:
@@ -33,17 +32,16 @@ def check_adapters(caller, adapter):
   for kind in kinds:
     if kind not in ADAPTERS:
       raise errors.ArgumentError(
-        f"{caller}: adapter must be None or some of {ADAPTERS}, got {kind!r}. "
+        f"adapter must be None or some of {ADAPTERS}, got {kind!r}. "
         f"To adapt in another way, put a network of your own between."
       )
   return kinds
 
 
-def check_declared(caller, first, second, adapters=()):
+def check_declared(first, second, adapters=()):
   """Raises if the declared shapes of two networks do not fit.
 
   Args:
-    caller: the function to name in the message.
     first: the `Part` whose output is passed on.
     second: the `Part` that takes it.
     adapters: the kinds of adapters that may be put between them.
@@ -57,17 +55,16 @@ def check_declared(caller, first, second, adapters=()):
     return
   if "dense" not in adapters and "reshape" not in adapters:
     raise errors.ShapeError(
-      f"{caller}: {second.name!r} takes [..., {takes}], but {first.name!r} "
+      f"{second.name!r} takes [..., {takes}], but {first.name!r} "
       f'gives [..., {gives}]. Pass adapter="dense" to put a dense layer '
       f"between, or make one of them for the other's depth."
     )
 
 
-def fit(caller, first, second, value, adapters, make_dense):
+def fit(first, second, value, adapters, make_dense):
   """Makes a value fit the network that takes it.
 
   Args:
-    caller: the function to name in messages.
     first: the name in messages of the network that computed the value.
     second: the `Part` that takes it.
     value: a tensor; anything else, such as a nest, is returned unchanged.
@@ -85,7 +82,7 @@ def fit(caller, first, second, value, adapters, make_dense):
   """
   if not isinstance(value, tf1.Tensor):
     return value
-  both = f"{caller}: {second.name!r} takes"
+  both = f"{second.name!r} takes"
   got = f"but {first} gives {checks.describe(value)}"
   dtype = second.input_dtype
   if dtype is not None and value.dtype.base_dtype != dtype:
@@ -136,11 +133,10 @@ def _able(shape, wanted):
   return able
 
 
-def call(caller, first, second, value):
+def call(first, second, value):
   """Calls a network on a value; an error names the networks that do not fit.
 
   Args:
-    caller: the function to name in messages.
     first: the name in messages of the network that computed the value.
     second: the `Part` that takes it.
     value: a tensor or a nest.
@@ -162,7 +158,7 @@ def call(caller, first, second, value):
     if isinstance(error, errors.TangleError) and not isinstance(error, kind):
       raise
     raise kind(
-      f"{caller}: {second.name!r} cannot take what {first} gives, "
+      f"{second.name!r} cannot take what {first} gives, "
       f"{describe(value)}; make one fit the other, or put an adapter between, "
       f"such as nets.Dense. It says: {error}"
     ) from error
@@ -184,6 +180,7 @@ def describe(value):
   )
 
 
+@errors.named("{name}")
 def make_dense(depth, dtype, name):
   """Returns a dense layer to put between two networks; it adds no ops yet.
 
@@ -200,7 +197,7 @@ def make_dense(depth, dtype, name):
   """
   if not dtype.is_floating:
     raise errors.DtypeError(
-      f"{name}: a dense adapter takes floats, got {dtype.name}. Cast before, "
+      f"a dense adapter takes floats, got {dtype.name}. Cast before, "
       f'or pass adapter=["cast", "dense"] with the type that is taken.'
     )
   return feedforward.Dense(depth, dtype=dtype, name=name)

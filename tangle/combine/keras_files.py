@@ -50,18 +50,17 @@ class Weights:
       it: the full name in an `.h5` file; else the layer's name and a number.
   """
 
-  def __init__(self, caller, path):
+  def __init__(self, path):
     """Reads the structure of the file, but not the arrays.
 
     Args:
-      caller: the function to name in messages.
       path: the file.
 
     Raises:
       DataError: if the file has no weights, or cannot be read.
       MissingPackageError: if h5py is not installed.
     """
-    self._caller, self._path = caller, path
+    self._path = path
     self.names, self._kinds = {}, {}
     with self._open() as file:
       groups = {}
@@ -106,7 +105,7 @@ class Weights:
       import h5py
     except ImportError as error:
       raise errors.MissingPackageError(
-        f"{self._caller}: {self._path!r} is a file of Keras, which h5py reads. "
+        f"{self._path!r} is a file of Keras, which h5py reads. "
         f"Install it: pip install h5py"
       ) from error
     source = self._path
@@ -116,14 +115,14 @@ class Weights:
           source = io.BytesIO(archive.read(_INNER))
       except (KeyError, zipfile.BadZipFile) as error:
         raise errors.DataError(
-          f"{self._caller}: {self._path!r} is not a .keras file with weights "
+          f"{self._path!r} is not a .keras file with weights "
           f"({error}). Save the model by model.save('name.keras')."
         ) from error
     try:
       return h5py.File(source, "r")
     except OSError as error:
       raise errors.DataError(
-        f"{self._caller}: {self._path!r} cannot be read ({error})."
+        f"{self._path!r} cannot be read ({error})."
       ) from error
 
 
@@ -157,13 +156,12 @@ def model_of(into):
   return None
 
 
-def values_for(caller, model, path, strict):
+def values_for(model, path, strict):
   """Reads the values that `model.load_weights(path)` would assign.
 
   Adds nothing to the graph of the model, and loads nothing yet.
 
   Args:
-    caller: the function to name in messages.
     model: a Keras model whose variables exist.
     path: the file.
     strict: whether a layer that the file does not fit is an error. On 1.15 it
@@ -185,7 +183,7 @@ def values_for(caller, model, path, strict):
     return _read_aside(model, path, options)
   except Exception as error:  # of any kind: h5py's, zipfile's, Keras' own
     raise errors.DataError(
-      f"{caller}: {package.__name__} {_version(package)} cannot load {path!r} "
+      f"{package.__name__} {_version(package)} cannot load {path!r} "
       f"into {model.name!r} ({type(error).__name__}: {error}). "
       f"{_remedy(path)}"
     ) from error

@@ -14,8 +14,6 @@ from tangle.combine import keras_files, restoring, saved
 from tangle.combine import variables as variables_lib
 from tangle.compat import tf1
 
-_CALLER = "combine.pretrained"
-
 
 class Mismatch(NamedTuple):
   """A variable whose saved value does not fit.
@@ -113,6 +111,7 @@ def _make(found, pairs, report, name):
   return Pretrained(variables, loaders, report)
 
 
+@errors.named("combine.pretrained")
 def pretrained(
   path: str,
   into: Any,
@@ -185,12 +184,12 @@ def pretrained(
   model = keras_files.model_of(into) if scope is mapping is None else None
   if model is not None and keras_files.is_file(path):
     return _of_keras(path, model, strict, name)
-  found = saved.read(_CALLER, path)
+  found = saved.read(path)
   if mapping is not None:
     if scope is not None:
       raise errors.ArgumentError(
-        f"{_CALLER}: give scope or mapping, not both. Leave scope out, as a "
-        f"mapping may name scopes."
+        "give scope or mapping, not both. Leave scope out, as a "
+        "mapping may name scopes."
       )
     wanted, left_out = _by_mapping(found, variables, mapping)
   else:
@@ -213,7 +212,7 @@ def pretrained(
   incomplete = mismatched or (missing and mapping is None)
   if not loaded or (strict and incomplete):
     raise errors.DataError(
-      f"{_CALLER}: {'nothing' if not loaded else 'not everything'} fits. Pass "
+      f"{'nothing' if not loaded else 'not everything'} fits. Pass "
       f"another scope or a mapping{', or strict=False' if loaded else ''}.\n"
       f"{report}"
     )
@@ -222,7 +221,7 @@ def pretrained(
 
 def _of_keras(path, model, strict, name):
   """Returns the weights in a Keras file, for a Keras model."""
-  found = keras_files.values_for(_CALLER, model, path, strict)
+  found = keras_files.values_for(model, path, strict)
   present, mismatched = [], []
   for variable, source, array in found:
     if array is None:
@@ -244,7 +243,7 @@ def _of_keras(path, model, strict, name):
   )
   if not present or (strict and (report.missing or mismatched)):
     raise errors.DataError(
-      f"{_CALLER}: {'nothing' if not present else 'not everything'} fits"
+      f"{'nothing' if not present else 'not everything'} fits"
       f"{'. Pass strict=False' if present else ''}.\n{report}"
     )
   variables, _, arrays = map(list, zip(*present))
@@ -281,7 +280,7 @@ def _variables_of(into):
     variables = variables_lib.unwrapped(into)
   if not variables:
     raise errors.ArgumentError(
-      f"{_CALLER}: into must have variables, got {into!r}. Call the network "
+      f"into must have variables, got {into!r}. Call the network "
       f"first, which makes them."
     )
   names = [variable.op.name for variable in variables]
@@ -315,7 +314,7 @@ def _by_scope(found, variables, scopes, scope):
       break
   else:
     raise errors.DataError(
-      f"{_CALLER}: {found.prefix!r} has nothing in scope {scope!r}. It has "
+      f"{found.prefix!r} has nothing in scope {scope!r}. It has "
       f"{_scopes(found)}."
     )
   for inner in scopes:
@@ -344,7 +343,7 @@ def _by_mapping(found, variables, mapping):
       pairs = {name: e for name, e in pairs.items() if name in known}
     if not pairs or not set(pairs) <= set(known):
       raise errors.ArgumentError(
-        f"{_CALLER}: mapping has {source!r}: {target!r}, but the part has no "
+        f"mapping has {source!r}: {target!r}, but the part has no "
         f"variable {target!r}. Its variables are {sorted(known)}."
       )
     wanted.update(pairs)
@@ -353,6 +352,7 @@ def _by_mapping(found, variables, mapping):
   return wanted, sorted(left)
 
 
+@errors.named("combine.pretrained")
 def _match(found, source, target):
   """Returns variable name → entry for one item of a mapping."""
   pairs = {}
@@ -370,8 +370,7 @@ def _match(found, source, target):
     if pairs:
       return pairs
   raise errors.DataError(
-    f"{_CALLER}: {found.prefix!r} has nothing named {source!r}. It has "
-    f"{_scopes(found)}."
+    f"{found.prefix!r} has nothing named {source!r}. It has {_scopes(found)}."
   )
 
 

@@ -19,11 +19,10 @@ Merge = Union[str, Callable[[List[hints.Nest]], hints.Nest]]
 """A merge: its name, or a function of the list of what the networks return."""
 
 
-def check_merge(caller, merge):
+def check_merge(merge):
   """Raises unless `merge` is valid.
 
   Args:
-    caller: the function to name in the message.
     merge: any value.
 
   Raises:
@@ -31,16 +30,15 @@ def check_merge(caller, merge):
   """
   if merge not in MERGES and not callable(merge):
     raise errors.ArgumentError(
-      f"{caller}: merge must be one of {MERGES} or a callable from the list "
+      f"merge must be one of {MERGES} or a callable from the list "
       f"of the networks' outputs to a tensor, got {merge!r}."
     )
 
 
-def merge(caller, labels, values, kind, axis=-1):
+def merge(labels, values, kind, axis=-1):
   """Merges the outputs of several networks.
 
   Args:
-    caller: the function to name in messages.
     labels: K names of networks.
     values: K tensors of one type and one shape; for `concat`, sizes along
       `axis` may differ. For a callable, any values.
@@ -63,11 +61,11 @@ def merge(caller, labels, values, kind, axis=-1):
   for label, value in zip(labels, values):
     if not isinstance(value, tf1.Tensor):
       raise errors.ArgumentError(
-        f"{caller}: {label!r} must give one tensor for merge={kind!r}, got "
+        f"{label!r} must give one tensor for merge={kind!r}, got "
         f"{value!r}. Pass a callable as merge."
       )
     tensors.append(value)
-  _check_alike(caller, labels, tensors, kind, axis)
+  _check_alike(labels, tensors, kind, axis)
   if kind == "concat":
     return tf1.concat(tensors, axis)
   if kind == "sum":
@@ -77,11 +75,11 @@ def merge(caller, labels, values, kind, axis=-1):
   return functools.reduce(_PAIRWISE[kind], tensors)
 
 
-def _check_alike(caller, labels, tensors, kind, axis):
+def _check_alike(labels, tensors, kind, axis):
   first = tensors[0]
   for label, tensor in zip(labels, tensors):
     both = (
-      f"{caller}: merge={kind!r} of {labels[0]!r} and {label!r}: got "
+      f"merge={kind!r} of {labels[0]!r} and {label!r}: got "
       f"{checks.describe(first)} and {checks.describe(tensor)}"
     )
     if tensor.dtype.base_dtype != first.dtype.base_dtype:

@@ -15,6 +15,7 @@ GATES = (None, "free", "input")
 class Parallel(parts.Combined):
   """Networks side by side; see `parallel`."""
 
+  @errors.named("parallel {name!r}")
   def __init__(
     self,
     networks: Sequence[parts.Named],
@@ -25,22 +26,21 @@ class Parallel(parts.Combined):
     name: str,
   ) -> None:
     """Checks the settings, which `parallel` describes with the errors."""
-    self._caller = caller = f"parallel {name!r}"
-    self._rows = parts.make_parts(caller, networks)
-    merging.check_merge(caller, merge)
+    self._rows = parts.make_parts(networks)
+    merging.check_merge(merge)
     if inputs not in ("same", "each"):
       raise errors.ArgumentError(
-        f'{caller}: inputs must be "same" or "each", got {inputs!r}.'
+        f'inputs must be "same" or "each", got {inputs!r}.'
       )
     if gate not in GATES and not callable(gate):
       raise errors.ArgumentError(
-        f"{caller}: gate must be one of {GATES}, or a callable from the inputs "
+        f"gate must be one of {GATES}, or a callable from the inputs "
         f"to logits [B, {len(self._rows)}], got {gate!r}."
       )
     plain = merge in merging.MERGES and merge not in merging.GATED
     if gate is not None and plain:
       raise errors.ArgumentError(
-        f"{caller}: a gate multiplies the output of each network by a weight "
+        f"a gate multiplies the output of each network by a weight "
         f"before the merge, and does not go with merge={merge!r}. Pass "
         f'merge="sum", "concat" or a callable, or leave out gate.'
       )
@@ -50,6 +50,7 @@ class Parallel(parts.Combined):
     self._gate = gate
     self._gate_part = None
 
+  @errors.named("parallel {self._name!r}")
   def __call__(
     self, inputs: hints.Nest, name: Optional[str] = None
   ) -> hints.Nest:
@@ -74,15 +75,14 @@ class Parallel(parts.Combined):
       given = self._split(inputs)
       values = []
       for part, value in zip(self._rows, given):
-        value = fitting.fit(self._caller, "the input", part, value, (), None)
-        values.append(fitting.call(self._caller, "the input", part, value))
+        value = fitting.fit("the input", part, value, (), None)
+        values.append(fitting.call("the input", part, value))
       labels = [part.name for part in self._rows]
       if self._gate is not None:
         values = self._weigh(inputs, given, values)
-      return merging.merge(
-        self._caller, labels, values, self._merge, self._axis
-      )
+      return merging.merge(labels, values, self._merge, self._axis)
 
+  @errors.named("parallel {self._name!r}")
   def shares(self, inputs: hints.Nest, name: str = "shares") -> tf1.Tensor:
     """Returns the gate's weight for each network.
 
@@ -102,7 +102,7 @@ class Parallel(parts.Combined):
     """
     if self._gate is None:
       raise errors.ArgumentError(
-        f'{self._caller}: has no gate. Pass gate="free" or gate="input".'
+        'has no gate. Pass gate="free" or gate="input".'
       )
     with self.enter(name), self._variable_scope():
       return self._make_shares(inputs, self._split(inputs), self._dtype)
@@ -119,14 +119,14 @@ class Parallel(parts.Combined):
     elif isinstance(inputs, (list, tuple)) and len(inputs) == count:
       return list(inputs)
     raise errors.ArgumentError(
-      f"{self._caller}: inputs must be one for each of {names}, got {inputs!r}."
+      f"inputs must be one for each of {names}, got {inputs!r}."
     )
 
   def _weigh(self, inputs, given, values):
     for part, value in zip(self._rows, values):
       if not isinstance(value, tf1.Tensor) or not value.shape.ndims:
         raise errors.ArgumentError(
-          f"{self._caller}: with a gate {part.name!r} must give one tensor "
+          f"with a gate {part.name!r} must give one tensor "
           f"[B, ...], got {value!r}. Let it return one tensor, or leave out "
           "the gate."
         )
@@ -137,6 +137,7 @@ class Parallel(parts.Combined):
       for k, value in enumerate(values)
     ]
 
+  @errors.named("parallel {self._name!r}")
   def _make_shares(self, inputs, given, dtype):
     """Returns `[B, K]` or `[1, K]`, the softmax of the gate's logits."""
     count = len(self._rows)
@@ -152,7 +153,7 @@ class Parallel(parts.Combined):
       for value in unique:
         if not isinstance(value, tf1.Tensor) or value.shape.ndims != 2:
           raise errors.ShapeError(
-            f'{self._caller}: gate="input" reads inputs [B, D], got '
+            f'gate="input" reads inputs [B, D], got '
             f"{fitting.describe(value)}. Pass a callable as gate."
           )
       together = tf1.concat(unique, -1) if len(unique) > 1 else unique[0]
@@ -161,7 +162,7 @@ class Parallel(parts.Combined):
       [count]
     ):
       raise errors.ShapeError(
-        f"{self._caller}: the gate must give logits [B, {count}], got "
+        f"the gate must give logits [B, {count}], got "
         f"{checks.describe(logits)}."
       )
     return tf1.nn.softmax(logits)

@@ -45,6 +45,7 @@ class Part(base.Network):
     input_shape: the `tf.TensorShape` given to the constructor, or None.
   """
 
+  @errors.named("Part")
   def __init__(
     self,
     network: hints.Network,
@@ -66,7 +67,7 @@ class Part(base.Network):
     """
     if not callable(network):
       raise errors.ArgumentError(
-        f"Part: network must be callable, got {network!r}. For an existing "
+        f"network must be callable, got {network!r}. For an existing "
         f"tensor, make one by combine.cut."
       )
     dtype = getattr(network, "dtype", None)
@@ -197,6 +198,7 @@ class Part(base.Network):
       isinstance(network, base.Network) and network.name == self._name
     ) or isinstance(network, Part)
 
+  @errors.named("{self._name}")
   def _note(self, graph, before, known, outputs):
     """Records the variables and the updates of the last call."""
     ops = graph.get_operations()[before:]
@@ -206,7 +208,7 @@ class Part(base.Network):
       made = variable.op.name not in known
       if made and self._called and not self._lists_own():
         raise errors.ArgumentError(
-          f"{self._name}: variable {variable.op.name!r} was made again in a "
+          f"variable {variable.op.name!r} was made again in a "
           f"further call. A network shares its variables: make them by "
           f"tf.compat.v1.get_variable, or once, outside the function."
         )
@@ -245,6 +247,7 @@ class Combined(composites.Composite):
     """The parts, name → `Part`, in order."""
     return collections.OrderedDict(self._children)
 
+  @errors.named("{self._name}")
   def part(self, path: str) -> Part:
     """Returns a part, or a part of a part.
 
@@ -265,7 +268,7 @@ class Combined(composites.Composite):
       fitting = [n for n in parts if rest == n or rest.startswith(n + "/")]
       if not fitting:
         raise errors.ArgumentError(
-          f"{self._name}: there is no part {path!r}. The parts of "
+          f"there is no part {path!r}. The parts of "
           f"{found.name!r} are {sorted(parts)}."
         )
       name = max(fitting, key=len)
@@ -303,11 +306,10 @@ class Combined(composites.Composite):
     return list(found.values())
 
 
-def make_parts(caller, networks):
+def make_parts(networks):
   """Makes parts of networks; a network that occurs twice is one part.
 
   Args:
-    caller: the function to name in messages.
     networks: callables, or pairs of a name and a callable. Different networks
       whose default names are equal get the suffixes `_1`, `_2` and so on.
 
@@ -324,26 +326,24 @@ def make_parts(caller, networks):
     name, network = item if pair else (None, item)
     if not callable(network):
       raise errors.ArgumentError(
-        f"{caller}: network {k} must be callable, or a pair of a name and a "
+        f"network {k} must be callable, or a pair of a name and a "
         f"callable, got {item!r}."
       )
     key = (id(network), name)
     if key not in by_network:
-      by_network[key] = _make_part(caller, name, network, taken)
+      by_network[key] = _make_part(name, network, taken)
     found.append(by_network[key])
   if not found:
-    raise errors.ArgumentError(
-      f"{caller}: give at least one network, got none."
-    )
+    raise errors.ArgumentError("give at least one network, got none.")
   return found
 
 
-def _make_part(caller, name, network, taken):
+def _make_part(name, network, taken):
   given = name is not None or isinstance(network, Part)
   wanted = name if name is not None else default_name(network)
   if wanted in taken and given:
     raise errors.ArgumentError(
-      f"{caller}: two networks have the name {wanted!r}. Give them others."
+      f"two networks have the name {wanted!r}. Give them others."
     )
   unique, k = wanted, 0
   while unique in taken:

@@ -17,6 +17,7 @@ class Checkpoint:
     self._prefix, self._variables = prefix, dict(variables)
     self._saver = tf1.train.Saver(variables)
 
+  @errors.named("combine.pretrained")
   def restore(self, sess):
     """Loads the variables.
 
@@ -39,7 +40,7 @@ class Checkpoint:
       shape, saved = variable.shape, shapes[key]
       if dtype != found or not shape.is_compatible_with(saved):
         raise errors.DataError(
-          f"combine.pretrained: {self._prefix!r} has {key!r} as {found.name} "
+          f"{self._prefix!r} has {key!r} as {found.name} "
           f"{list(saved)}, and the variable {variable.op.name!r} is "
           f"{dtype.name} {shape}. Was the checkpoint replaced? Call pretrained "
           f"again."

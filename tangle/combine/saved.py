@@ -56,11 +56,10 @@ class Saved(NamedTuple):
   arrays: Any = None
 
 
-def read(caller, path):
+def read(path):
   """Reads the names, shapes and types of saved variables, but no values.
 
   Args:
-    caller: the function to name in messages.
     path: prefix of a checkpoint, a folder with checkpoints, of which the newest
       is read, the folder of a SavedModel, or a Keras file.
 
@@ -72,7 +71,7 @@ def read(caller, path):
     MissingPackageError: if h5py is required but not installed.
   """
   if keras_files.is_file(path):
-    return _read_keras(caller, path)
+    return _read_keras(path)
   prefix = path
   if os.path.isdir(path):
     prefix = os.path.join(path, "variables", "variables")
@@ -80,7 +79,7 @@ def read(caller, path):
       prefix = tf1.train.latest_checkpoint(path)
     if prefix is None:
       raise errors.DataError(
-        f"{caller}: the folder {path!r} has neither a SavedModel with "
+        f"the folder {path!r} has neither a SavedModel with "
         f"variables nor a checkpoint. Give the prefix of a checkpoint, or the "
         f"folder of a SavedModel that was not frozen."
       )
@@ -89,7 +88,7 @@ def read(caller, path):
     shapes = reader.get_variable_to_shape_map()
   except (tf1.errors.OpError, ValueError, RuntimeError) as error:
     raise errors.DataError(
-      f"{caller}: the checkpoint {prefix!r} cannot be read ({error}). "
+      f"the checkpoint {prefix!r} cannot be read ({error}). "
       f"Give its path without .index or .data-...."
     ) from error
   dtypes = reader.get_variable_to_dtype_map()
@@ -112,9 +111,9 @@ def read(caller, path):
   return Saved(prefix, sorted(entries, key=lambda entry: entry.name))
 
 
-def _read_keras(caller, path):
+def _read_keras(path):
   """Reads a Keras file."""
-  file = keras_files.Weights(caller, path)
+  file = keras_files.Weights(path)
   found = list(file.names.values())
   entries = [
     Entry(key, name if found.count(name) == 1 else key, key, *file.of(key))

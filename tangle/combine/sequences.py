@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Sequence, Union
 
-from tangle import hints
+from tangle import errors, hints
 from tangle.combine import fitting, parts
 from tangle.compat import tf1
 
@@ -12,6 +12,7 @@ from tangle.compat import tf1
 class Sequential(parts.Combined):
   """Networks in sequence; see `sequential`."""
 
+  @errors.named("sequential {name!r}")
   def __init__(
     self,
     networks: Sequence[parts.Named],
@@ -19,12 +20,10 @@ class Sequential(parts.Combined):
     name: str,
   ) -> None:
     """Checks the declared shapes; `sequential` has the arguments and errors."""
-    caller = f"sequential {name!r}"
-    self._caller = caller
-    self._adapters = fitting.check_adapters(caller, adapter)
-    self._row = parts.make_parts(caller, networks)
+    self._adapters = fitting.check_adapters(adapter)
+    self._row = parts.make_parts(networks)
     for first, second in zip(self._row, self._row[1:]):
-      fitting.check_declared(caller, first, second, self._adapters)
+      fitting.check_declared(first, second, self._adapters)
     unique = {part.name: part for part in self._row}
     super().__init__(list(unique.values()), name)
     self._dense = {}
@@ -44,6 +43,7 @@ class Sequential(parts.Combined):
     """The last dimension of the last network's output, None if unknown."""
     return self._row[-1].output_depth
 
+  @errors.named("sequential {self._name!r}")
   def __call__(
     self, inputs: hints.Nest, name: Optional[str] = None
   ) -> hints.Nest:
@@ -69,10 +69,8 @@ class Sequential(parts.Combined):
         def adapt(depth, value, k=k, giver=giver):
           return self._adapt(k, depth, value, giver)
 
-        value = fitting.fit(
-          self._caller, giver, part, value, self._adapters, adapt
-        )
-        value = fitting.call(self._caller, giver, part, value)
+        value = fitting.fit(giver, part, value, self._adapters, adapt)
+        value = fitting.call(giver, part, value)
         giver = repr(part.name)
       return value
 
@@ -85,7 +83,7 @@ class Sequential(parts.Combined):
       dense = fitting.make_dense(depth, value.dtype.base_dtype, name)
       self._dense[k] = parts.Part(dense, name)
       self._children.append((name, self._dense[k]))
-    return fitting.call(self._caller, giver, self._dense[k], value)
+    return fitting.call(giver, self._dense[k], value)
 
 
 def sequential(

@@ -20,6 +20,7 @@ class Shared(parts.Combined):
     heads: names of the heads, in their order.
   """
 
+  @errors.named("shared {name!r}")
   def __init__(
     self,
     trunk: hints.Network,
@@ -27,21 +28,20 @@ class Shared(parts.Combined):
     name: str,
   ) -> None:
     """Checks the declared shapes; `shared` has the arguments and errors."""
-    self._caller = caller = f"shared {name!r}"
     self._named = hasattr(heads, "items")
     if not self._named and not isinstance(heads, (list, tuple)):
       raise errors.ArgumentError(
-        f"{caller}: heads must be a mapping from name to network, or a list, "
+        f"heads must be a mapping from name to network, or a list, "
         f"got {heads!r}."
       )
     items = list(heads.items()) if self._named else list(heads)
     if not items:
-      raise errors.ArgumentError(f"{caller}: give at least one head, got none.")
+      raise errors.ArgumentError("give at least one head, got none.")
     label = "trunk" if parts.default_name(trunk) == "network" else None
     first = trunk if label is None else (label, trunk)
-    self._trunk, *self._heads = parts.make_parts(caller, [first] + items)
+    self._trunk, *self._heads = parts.make_parts([first] + items)
     for head in self._heads:
-      fitting.check_declared(caller, self._trunk, head)
+      fitting.check_declared(self._trunk, head)
     self.heads = [head.name for head in self._heads]
     unique = {part.name: part for part in [self._trunk] + self._heads}
     super().__init__(list(unique.values()), name)
@@ -56,6 +56,7 @@ class Shared(parts.Combined):
     """The last dimension of the trunk's input, None if unknown."""
     return self._trunk.input_depth
 
+  @errors.named("shared {self._name!r}")
   def __call__(
     self, inputs: hints.Nest, name: Optional[str] = None
   ) -> hints.Nest:
@@ -74,12 +75,12 @@ class Shared(parts.Combined):
       ShapeError: if a head does not take its shape.
     """
     with self.enter(name), self._variable_scope():
-      value = fitting.call(self._caller, "the input", self._trunk, inputs)
+      value = fitting.call("the input", self._trunk, inputs)
       giver = repr(self._trunk.name)
       found = []
       for head in self._heads:
-        fitted = fitting.fit(self._caller, giver, head, value, (), None)
-        found.append(fitting.call(self._caller, giver, head, fitted))
+        fitted = fitting.fit(giver, head, value, (), None)
+        found.append(fitting.call(giver, head, fitted))
     if self._named:
       return collections.OrderedDict(zip(self.heads, found))
     return found
@@ -113,6 +114,7 @@ def shared(
   return Shared(trunk, heads, name)
 
 
+@errors.named("{name}")
 def weighted_loss(
   losses: Union[Sequence[tf1.Tensor], Mapping[str, tf1.Tensor]],
   weights: Union[Sequence[float], Mapping[str, float], None] = None,
@@ -138,19 +140,19 @@ def weighted_loss(
   named = hasattr(losses, "keys")
   keys = list(losses) if named else list(range(len(losses)))
   if not keys:
-    raise errors.ArgumentError(f"{name}: give at least one loss, got none.")
+    raise errors.ArgumentError("give at least one loss, got none.")
   values = [losses[key] for key in keys]
   factors = [1.0] * len(keys)
   if weights is not None:
     known = list(weights) if hasattr(weights, "keys") else None
     if named != (known is not None) or len(weights) != len(keys):
       raise errors.ArgumentError(
-        f"{name}: weights must be one for each of the losses {keys}, and named "
+        f"weights must be one for each of the losses {keys}, and named "
         f"as they are, got {weights!r}."
       )
     if known is not None and set(known) != set(keys):
       raise errors.ArgumentError(
-        f"{name}: weights must be one for each of the losses {keys}, got them "
+        f"weights must be one for each of the losses {keys}, got them "
         f"for {known}."
       )
     factors = [weights[key] for key in keys]
@@ -158,12 +160,12 @@ def weighted_loss(
     good = isinstance(factor, numbers.Real) and math.isfinite(factor)
     if not good or factor < 0:
       raise errors.ArgumentError(
-        f"{name}: the weight of loss {key!r} must be a finite number, at least "
+        f"the weight of loss {key!r} must be a finite number, at least "
         f"0, got {factor!r}. Multiply the loss by what is a tensor."
       )
   if not any(factors):
     raise errors.ArgumentError(
-      f"{name}: all weights are 0. Give a positive weight to one of them."
+      "all weights are 0. Give a positive weight to one of them."
     )
   with tf1.name_scope(name):
     terms = []
@@ -171,7 +173,7 @@ def weighted_loss(
       value = tf1.convert_to_tensor(value)
       if value.shape.ndims != 0:
         raise errors.ShapeError(
-          f"{name}: loss {key!r} must be a scalar, got "
+          f"loss {key!r} must be a scalar, got "
           f"{checks.describe(value)}. Take its mean."
         )
       terms.append(value if factor == 1 else factor * value)

@@ -120,6 +120,7 @@ def _cut(task, name, target, batch, row, ids, weights):
   )
 
 
+@errors.named("attention_plots")
 def draw(found, split, path):
   """Draws a matrix for each example: decoded tokens below source tokens.
 
@@ -132,9 +133,7 @@ def draw(found, split, path):
     return
   wide = max(4.0, 1.5 + 0.28 * max(len(each.source) for each in found))
   high = max(2.6, 1.4 + 0.24 * max(len(each.target) for each in found))
-  drawing, panels = plots.open_panels(
-    "attention_plots", len(found), 2, (wide, high), (1.0, 0.6)
-  )
+  drawing, panels = plots.open_panels(len(found), 2, (wide, high), (1.0, 0.6))
   for axes, each in zip(panels, found):
     image = axes.imshow(
       each.weights, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto"

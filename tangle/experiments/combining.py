@@ -10,6 +10,7 @@ import tempfile
 
 import numpy as np
 
+from tangle import errors
 from tangle.compat import tf1
 from tangle.experiments import (
   combined_digits,
@@ -22,6 +23,7 @@ from tangle.experiments import (
 PER_CLASS = (1, 2, 5, 10, 20)
 
 
+@errors.named("combining.measure")
 def measure(
   per_class=PER_CLASS,
   seeds=5,
@@ -69,7 +71,6 @@ def measure(
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
   counts = tallies.check_counts(
-    "combining.measure",
     per_class,
     seeds=seeds,
     pretrain_steps=pretrain_steps,

@@ -288,7 +288,8 @@ def _load(function):
 
 
 def _inner(function):
-  return function.__init__ if inspect.isclass(function) else function
+  inner = function.__init__ if inspect.isclass(function) else function
+  return inspect.unwrap(inner)
 
 
 class _ListParser(flags.ListParser):

@@ -163,9 +163,10 @@ def _describe_piece(imported):
   }
 
 
+@errors.named("meta_graphs.report")
 def _describe_residuals(graph, imported, cut, unknown):
   ops = walk.ancestors(imported.outputs, stop=imported.inputs)
-  bytes_of = sizes.of("meta_graphs.report", unknown, imported.inputs, ops)
+  bytes_of = sizes.of(unknown, imported.inputs, ops)
   rows = []
   for residual in cut.residuals:
     tensor = graph.get_tensor_by_name(residual.name)

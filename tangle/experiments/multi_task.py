@@ -166,12 +166,12 @@ def compare(
   }
 
 
+@errors.named("multi_task.plot")
 def plot(figures, path):
   """Draws what `compare` found over steps, with a panel for each method."""
   curves, names = figures["curves"], list(figures["final"])
   margin = (0.0, 0.4)
   drawing, panels = plots.open_panels(
-    "multi_task.plot",
     len(names),
     5,
     (3.0, 2.4),

@@ -76,6 +76,10 @@ class Module:
         continue
       if isinstance(node, ast.ClassDef):  # its methods may have it as a hint
         self._space[node.name] = Unknown()
+        for method in node.body:  # only `property` and the like are kept
+          if isinstance(method, ast.FunctionDef):
+            found = method.decorator_list
+            found[:] = [d for d in found if not isinstance(d, ast.Call)]
       for target in getattr(node, "targets", ()):  # unless it is known below
         if isinstance(target, ast.Name):
           self._space[target.id] = Unknown()

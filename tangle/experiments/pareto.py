@@ -160,10 +160,11 @@ def _walk(method, steps, rate, starts):
   return np.array(found).transpose(1, 0, 2)
 
 
+@errors.named("pareto.plot")
 def plot(figures, path):
   """Draws the paths that `follow` found over contours of the mean loss."""
   paths = figures["paths"]
-  drawing, panels = plots.open_panels("pareto.plot", len(paths), 5, (3.2, 3.3))
+  drawing, panels = plots.open_panels(len(paths), 5, (3.2, 3.3))
   x, y = np.meshgrid(np.linspace(-11, 11, 221), np.linspace(-11, 11, 221))
   first, second = losses_at(np.stack([x, y], -1), np)
   mean, line = 0.5 * (first + second), front()

@@ -7,26 +7,25 @@ from tangle import errors
 COLORS = ("#4c72b0", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
 
 
-def open_drawing(caller, width, height):
+def open_drawing(width, height):
   """Makes an empty figure of a size in inches, which needs no display."""
   try:
     from matplotlib import figure
     from matplotlib.backends import backend_agg
   except ImportError as error:
     raise errors.MissingPackageError(
-      f"{caller}: matplotlib is not installed. Install it with: "
-      f"pip install tangle-graph[plot]"
+      "matplotlib is not installed. Install it with: "
+      "pip install tangle-graph[plot]"
     ) from error
   drawing = figure.Figure(figsize=(width, height))
   backend_agg.FigureCanvasAgg(drawing)
   return drawing
 
 
-def open_panels(caller, count, most, size, margin=(0.0, 0.0), **sharing):
+def open_panels(count, most, size, margin=(0.0, 0.0), **sharing):
   """Makes a figure of panels in rows; places that are left stay empty.
 
   Args:
-    caller: name of the caller, for the error message.
     count: how many panels there are.
     most: how many a row has at most.
     size: width and height of a panel, in inches.
@@ -42,7 +41,7 @@ def open_panels(caller, count, most, size, margin=(0.0, 0.0), **sharing):
   columns = min(most, count)
   rows = -(-count // columns)
   drawing = open_drawing(
-    caller, size[0] * columns + margin[0], size[1] * rows + margin[1]
+    size[0] * columns + margin[0], size[1] * rows + margin[1]
   )
   panels = np.ravel(drawing.subplots(rows, columns, squeeze=False, **sharing))
   for axes in panels[count:]:
@@ -83,6 +82,7 @@ def draw_means(axes, lines, **style):
     axes.fill_between(places, low, high, color=color, alpha=0.2, linewidth=0)
 
 
+@errors.named("draw_series")
 def draw_series(panels, path, logarithmic=False, title=""):
   """Draws panels side by side: means as lines, quartiles as bands.
 
@@ -96,7 +96,7 @@ def draw_series(panels, path, logarithmic=False, title=""):
     MissingPackageError: if matplotlib is not installed.
   """
   count = len(panels)
-  drawing, places = open_panels("draw_series", count, count, (5.0, 3.8))
+  drawing, places = open_panels(count, count, (5.0, 3.8))
   for axes, (below, side, lines) in zip(places, panels):
     draw_means(axes, lines, marker="o")
     if logarithmic:
@@ -115,6 +115,7 @@ def draw_series(panels, path, logarithmic=False, title=""):
   drawing.savefig(path, dpi=120)
 
 
+@errors.named("draw_ratios")
 def draw_ratios(rows, column, title, path):
   """Draws the ratios of all rows that have one as bars.
 
@@ -136,7 +137,7 @@ def draw_ratios(rows, column, title, path):
     [max(0.0, v - low) for v, (low, _) in zip(values, quartiles)],
     [max(0.0, high - v) for v, (_, high) in zip(values, quartiles)],
   ]
-  drawing = open_drawing("draw_ratios", 7, 0.5 * len(names) + 1.6)
+  drawing = open_drawing(7, 0.5 * len(names) + 1.6)
   axes = drawing.subplots()
   places = range(len(names))
   axes.barh(places, values, xerr=spread, color=COLORS[0], ecolor="#333333")

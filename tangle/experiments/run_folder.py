@@ -235,6 +235,7 @@ def _restorer(run_dir, checkpoint):
   return restore
 
 
+@errors.named("saved_weights")
 def saved_weights(prefix):
   """Returns the default graph's weights, after finding all in a checkpoint.
 
@@ -256,9 +257,9 @@ def saved_weights(prefix):
     tf1.train.load_checkpoint(prefix)
   except (tf1.errors.OpError, ValueError) as error:
     raise errors.DataError(
-      f"saved_weights: the checkpoint {prefix!r} cannot be read ({error}). "
+      f"the checkpoint {prefix!r} cannot be read ({error}). "
       f"Give its path without .index or .data-...."
     ) from error
   found = tf1.trainable_variables()
-  checkpoints.check_fit("saved_weights", prefix, found, part=True)
+  checkpoints.check_fit(prefix, found, part=True)
   return found

@@ -202,7 +202,8 @@ class _Run:
 
   def place(self, cluster, placement, micro_batches, pipeline_schedule):
     """Determines where sub-models live, and how batches are divided."""
-    pipeline_schedules.check("seq2seq.train", micro_batches, pipeline_schedule)
+    with errors.about("seq2seq.train"):
+      pipeline_schedules.check(micro_batches, pipeline_schedule)
     names = networks.sub_models(self._task.buckets).values()
     self._devices = placements.devices(cluster, placement, tuple(names))
     self._micro_batches = micro_batches, pipeline_schedule

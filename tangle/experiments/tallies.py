@@ -3,11 +3,10 @@
 from tangle import errors
 
 
-def check_counts(caller, per_class, **numbers):
+def check_counts(per_class, **numbers):
   """Returns numbers of images per class as ints, after checking all numbers.
 
   Args:
-    caller: the name that error messages begin with.
     per_class: ints, or texts of them.
     **numbers: name → number.
 
@@ -22,11 +21,11 @@ def check_counts(caller, per_class, **numbers):
     counts = [int(count) for count in per_class]
   except ValueError as error:
     raise errors.ArgumentError(
-      f"{caller}: per_class must be whole numbers, got {per_class}."
+      f"per_class must be whole numbers, got {per_class}."
     ) from error
   if not counts or min([*numbers.values(), *counts]) < 1:
     raise errors.ArgumentError(
-      f"{caller}: {', '.join(numbers)} and each of per_class must be at least "
+      f"{', '.join(numbers)} and each of per_class must be at least "
       f"1, got {', '.join(map(str, numbers.values()))} and {counts}."
     )
   return counts

@@ -75,6 +75,7 @@ def padding_by_bucket(task):
   return found
 
 
+@errors.named("training_plots")
 def draw(found, padding, path):
   """Draws panels: loss, error rates, learning rate, and padding by bucket.
 
@@ -94,7 +95,7 @@ def draw(found, padding, path):
   count = len(panels) + bool(padding)
   if not count:
     return
-  drawing, spaces = plots.open_panels("training_plots", count, 2, (4.8, 3.4))
+  drawing, spaces = plots.open_panels(count, 2, (4.8, 3.4))
   for axes, (title, unit, lines, scale) in zip(spaces, panels):
     for color, (name, points) in zip(plots.COLORS, lines.items()):
       steps, values = zip(*points)

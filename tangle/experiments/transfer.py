@@ -8,7 +8,7 @@ or only one of them have labels.
 
 import numpy as np
 
-from tangle import mux
+from tangle import errors, mux
 from tangle.compat import tf1
 from tangle.experiments import calculator, handwriting, plots, tallies, weights
 from tangle.experiments import digits as digits_lib
@@ -123,6 +123,7 @@ class Joined:
     return weights.count_changed(start, self.weights.read(sess), old)
 
 
+@errors.named("transfer.measure")
 def measure(
   per_class=PER_CLASS,
   seeds=10,
@@ -170,7 +171,6 @@ def measure(
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
   counts = tallies.check_counts(
-    "transfer.measure",
     per_class,
     seeds=seeds,
     calculator_steps=calculator_steps,

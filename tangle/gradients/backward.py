@@ -11,9 +11,8 @@ from tangle.gradients import options as options_lib
 from tangle.graphs import walk
 from tangle.nets import checks, half
 
-_CALLER = "gradients.of_losses"
 
-
+@errors.named("gradients.of_losses")
 def of_losses(
   losses: Sequence[tf1.Tensor],
   variables: Sequence[hints.Variable],
@@ -71,11 +70,9 @@ def of_losses(
     ShapeError: if a loss is not a scalar, or a tensor of weights is not `[K]`.
   """
   losses, variables = _check(losses, variables, shared, boundary)
-  options_lib.check_method(_CALLER, method, options, len(losses))
+  options_lib.check_method(method, options, len(losses))
   if boundary is not None:
-    boundary = walk.check_tensors(
-      _CALLER, "boundary", boundary, losses[0].graph
-    )
+    boundary = walk.check_tensors("boundary", boundary, losses[0].graph)
     _check_reach(losses, boundary, "the boundary")
   else:
     shared = _find_shared(losses, variables, shared)
@@ -89,29 +86,29 @@ def of_losses(
 
 
 def _check(losses, variables, shared, boundary):
-  losses = walk.check_tensors(_CALLER, "losses", losses)
+  losses = walk.check_tensors("losses", losses)
   variables = list(variables)
   if not losses or not variables:
     raise errors.ArgumentError(
-      f"{_CALLER}: there must be at least one loss and one variable, got "
+      f"there must be at least one loss and one variable, got "
       f"{len(losses)} and {len(variables)}."
     )
   for loss in losses:
     if loss.shape.ndims != 0:
       raise errors.ShapeError(
-        f"{_CALLER}: losses must be scalars, got {checks.describe(loss)}. Take "
+        f"losses must be scalars, got {checks.describe(loss)}. Take "
         "the mean, or call set_shape([])."
       )
   if shared is not None and boundary is not None:
     raise errors.ArgumentError(
-      f"{_CALLER}: shared and boundary are both given. Leave one of them out: "
+      "shared and boundary are both given. Leave one of them out: "
       "gradients are combined on one or the other."
     )
   known = {variable.name for variable in variables}
   for variable in shared or ():
     if variable.name not in known:
       raise errors.ArgumentError(
-        f"{_CALLER}: shared has {variable.name!r}, which is not among the "
+        f"shared has {variable.name!r}, which is not among the "
         "variables. Pass it there, too."
       )
   return losses, variables
@@ -139,17 +136,18 @@ def _check_reach(losses, tensors, what):
     if not reached >> k & 1:
       names = ", ".join(repr(tensor.name) for tensor in tensors[:4]) or "none"
       raise errors.DisconnectedError(
-        f"{_CALLER}: losses[{k}], {loss.name!r}, does not depend on {what} "
+        f"losses[{k}], {loss.name!r}, does not depend on {what} "
         f"(there are: {names}). Leave it out, and add its own gradient, or "
         f"pass what it shares with the others."
       )
 
 
+@errors.named("gradients.of_losses")
 def _check_gradients(k, loss, gradients, what):
   """Raises if a loss depends on the shared part, but has no gradient there."""
   if all(gradient is None for gradient in gradients):
     raise errors.DisconnectedError(
-      f"{_CALLER}: losses[{k}], {loss.name!r}, has no gradient with respect to "
+      f"losses[{k}], {loss.name!r}, has no gradient with respect to "
       f"{what}. Look for an op without a gradient, or tf.stop_gradient."
     )
 

@@ -37,6 +37,7 @@ class Balance:
     update_op: an op to run with each training step.
   """
 
+  @errors.named("{name}")
   def __init__(self, losses: Sequence[tf1.Tensor], name: str) -> None:
     """Checks the losses.
 
@@ -50,18 +51,18 @@ class Balance:
       GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
-    losses = walk.check_tensors(name, "losses", losses)
+    losses = walk.check_tensors("losses", losses)
     if not losses:
-      raise errors.ArgumentError(f"{name}: there must be at least one loss.")
+      raise errors.ArgumentError("there must be at least one loss.")
     for loss in losses:
       if loss.shape.ndims != 0:
         raise errors.ShapeError(
-          f"{name}: losses must be scalars, got {checks.describe(loss)}. Take "
+          f"losses must be scalars, got {checks.describe(loss)}. Take "
           "the mean, or call set_shape([])."
         )
     if len({loss.dtype for loss in losses}) > 1:
       raise errors.DtypeError(
-        f"{name}: losses must be of one type, got "
+        f"losses must be of one type, got "
         f"{[loss.dtype.name for loss in losses]}. Convert them with tf.cast."
       )
     with tf1.name_scope(name):
@@ -100,6 +101,7 @@ class UncertaintyWeighting(Balance):
   Weigh Losses", equations 7 and 10; with `s = log sigma^2`, as they advise.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     losses: Sequence[tf1.Tensor],
@@ -123,7 +125,7 @@ class UncertaintyWeighting(Balance):
     """
     super().__init__(losses, name)
     factors = [1.0] * self._count if factors is None else factors
-    options.check_weights(name, "factors", factors, self._count)
+    options.check_weights("factors", factors, self._count)
     self._log_variances = self._variable(
       "log_variances", [self._count], 0.0, trainable=True
     )
@@ -330,21 +332,23 @@ class GradNorm(Balance):
           current.assign(scaled), first.assign(start), begun.assign(1.0)
         )
 
+  @errors.named("{self._name}")
   def _norm(self, k, loss, shared):
     found = tf1.gradients(loss, shared, name=f"backward_{k}")
     found = [gradient for gradient in found if gradient is not None]
     if not found:
       raise errors.DisconnectedError(
-        f"{self._name}: losses[{k}], {loss.name!r}, does not reach what is "
+        f"losses[{k}], {loss.name!r}, does not reach what is "
         "shared. Pass a layer that all losses depend on."
       )
     return half.global_norm([half.densify(gradient) for gradient in found])
 
 
+@errors.named("{name}")
 def _check_number(name, argument, value, zero=False):
   good = isinstance(value, numbers.Real) and (value > 0 or zero and value == 0)
   if not good or value == float("inf"):
     least = "at least 0" if zero else "positive"
     raise errors.ArgumentError(
-      f"{name}: {argument} must be a finite number, {least}, got {value!r}."
+      f"{argument} must be a finite number, {least}, got {value!r}."
     )

@@ -30,6 +30,7 @@ class Combined(NamedTuple):
   gramian: Optional[tf1.Tensor]
 
 
+@errors.named("gradients.combine")
 def combine(
   gradients: Sequence[Sequence[hints.Gradient]],
   method: str,
@@ -81,11 +82,10 @@ def combine(
     GraphError: if a tensor of weights belongs to another graph.
     ShapeError: if a tensor of weights is not `[K]`.
   """
-  return _combine("gradients.combine", gradients, method, name, options, False)[
-    0
-  ]
+  return _combine(gradients, method, name, options, False)[0]
 
 
+@errors.named("gradients.explain")
 def explain(
   gradients: Sequence[Sequence[hints.Gradient]],
   method: str,
@@ -106,15 +106,15 @@ def explain(
   Raises:
     ArgumentError, DtypeError, GraphError, ShapeError: as `combine`.
   """
-  return _combine("gradients.explain", gradients, method, name, options, True)
+  return _combine(gradients, method, name, options, True)
 
 
-def _combine(caller, gradients, method, name, options, tells):
-  rows = gramians.check(caller, gradients)
+def _combine(gradients, method, name, options, tells):
+  rows = gramians.check(gradients)
   count = len(rows)
-  options_lib.check_method(caller, method, options, count)
+  options_lib.check_method(method, options, count)
   if method == options_lib.DROP:
-    _check_leak(caller, options.get("leak"), count)
+    _check_leak(options.get("leak"), count)
   with tf1.name_scope(name):
     columns = list(zip(*rows))
     is_linear = method in options_lib.LINEAR
@@ -165,13 +165,13 @@ def scale(gradient, factor):
   return gradient * factor
 
 
-def _check_leak(caller, leak, count):
+def _check_leak(leak, count):
   if leak is None:
     return
-  options_lib.check_weights(caller, "leak", leak, count)
+  options_lib.check_weights("leak", leak, count)
   if not hasattr(leak, "op") and np.max(leak) > 1:
     raise errors.ArgumentError(
-      f"{caller}: leak must be at most 1, got {leak!r}. It is the share of a "
+      f"leak must be at most 1, got {leak!r}. It is the share of a "
       "loss that is never dropped."
     )
 

@@ -30,11 +30,10 @@ class Parts(NamedTuple):
   dense_shape: Optional[Any]
 
 
-def check(caller, gradients):
+def check(gradients):
   """Returns gradients as lists, all of one length.
 
   Args:
-    caller: the function to name in messages.
     gradients: K lists of V gradients, of floating types.
 
   Returns:
@@ -48,38 +47,38 @@ def check(caller, gradients):
   """
   if hasattr(gradients, "shape") or not hasattr(gradients, "__iter__"):
     raise errors.ArgumentError(
-      f"{caller}: gradients must be a list of lists, one for each loss, got "
+      f"gradients must be a list of lists, one for each loss, got "
       f"{gradients!r}."
     )
   rows = []
   for k, row in enumerate(gradients):
     if hasattr(row, "shape") or not hasattr(row, "__iter__"):
       raise errors.ArgumentError(
-        f"{caller}: gradients[{k}] must be a list, one gradient per variable, "
+        f"gradients[{k}] must be a list, one gradient per variable, "
         f"got {row!r}. Put it into a list."
       )
-    rows.append([_check_one(caller, k, gradient) for gradient in row])
+    rows.append([_check_one(k, gradient) for gradient in row])
   if not rows or len({len(row) for row in rows}) > 1:
     raise errors.ArgumentError(
-      f"{caller}: gradients must have a list for each loss, all of one length, "
+      f"gradients must have a list for each loss, all of one length, "
       f"got lengths {[len(row) for row in rows]}. None is a missing gradient."
     )
   return rows
 
 
-def _check_one(caller, k, gradient):
+def _check_one(k, gradient):
   if gradient is None:
     return None
   if not compat.is_indexed_slices(gradient):
     if not hasattr(gradient, "dtype"):
       raise errors.ArgumentError(
-        f"{caller}: gradients[{k}] must hold tensors, IndexedSlices or None, "
+        f"gradients[{k}] must hold tensors, IndexedSlices or None, "
         f"got {gradient!r}."
       )
     gradient = tf1.convert_to_tensor(gradient)
   if not gradient.dtype.is_floating:
     raise errors.DtypeError(
-      f"{caller}: gradients[{k}] has {gradient.name!r} of "
+      f"gradients[{k}] has {gradient.name!r} of "
       f"{gradient.dtype.name}. Give gradients of floating types."
     )
   return gradient
@@ -119,6 +118,7 @@ def _sum_slices(values, places, count):
   )
 
 
+@errors.named("gradients.gramian")
 def gramian(
   gradients: Sequence[Sequence[hints.Gradient]], name: str = "gramian"
 ) -> tf1.Tensor:
@@ -142,7 +142,7 @@ def gramian(
       not a gradient.
     DtypeError: if a gradient does not have a floating type.
   """
-  rows = check("gradients.gramian", gradients)
+  rows = check(gradients)
   with tf1.name_scope(name):
     return of_parts([align(column) for column in zip(*rows)], len(rows))
 

@@ -27,11 +27,10 @@ _OPTIONS = {
 }
 
 
-def check_method(caller, method, options, count):
+def check_method(method, options, count):
   """Checks the name of a method, and its options.
 
   Args:
-    caller: the function to name in messages.
     method: the name.
     options: a dict of options.
     count: K.
@@ -45,7 +44,7 @@ def check_method(caller, method, options, count):
   """
   if method not in METHODS:
     raise errors.ArgumentError(
-      f"{caller}: method must be one of {', '.join(METHODS)}, got {method!r}."
+      f"method must be one of {', '.join(METHODS)}, got {method!r}."
       f"{errors.suggest(method, METHODS)}"
     )
   known = _OPTIONS.get(method)
@@ -54,17 +53,16 @@ def check_method(caller, method, options, count):
   for option in options:
     if option not in known:
       raise errors.ArgumentError(
-        f"{caller}: method {method!r} has no option {option!r}. It has "
+        f"method {method!r} has no option {option!r}. It has "
         f"{', '.join(known) or 'none'}."
       )
   if method == "weighted" and "weights" not in options:
     raise errors.ArgumentError(
-      f"{caller}: method 'weighted' needs weights=, one for each of the "
-      f"{count} losses."
+      f"method 'weighted' needs weights=, one for each of the {count} losses."
     )
   for option in ("weights", "preference"):
     if options.get(option) is not None:
-      check_weights(caller, option, options[option], count)
+      check_weights(option, options[option], count)
   for option, least in (("c", 0), ("regularization", 0), ("max_norm", None)):
     value = options.get(option)
     if value is None:
@@ -73,15 +71,14 @@ def check_method(caller, method, options, count):
     if not good or (value < least if least is not None else value <= 0):
       range_text = "positive" if least is None else f"at least {least}"
       raise errors.ArgumentError(
-        f"{caller}: {option} must be a number, {range_text}, got {value!r}."
+        f"{option} must be a number, {range_text}, got {value!r}."
       )
 
 
-def check_weights(caller, argument, weights, count):
+def check_weights(argument, weights, count):
   """Checks that there is one weight per loss, finite and at least 0.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument to name in messages.
     weights: K numbers, or a float tensor `[K]`, whose shape is checked.
     count: K.
@@ -94,15 +91,15 @@ def check_weights(caller, argument, weights, count):
     ShapeError: if a tensor has another shape than `[K]`.
   """
   if isinstance(weights, tf1.Tensor) or hasattr(weights, "op"):
-    checks.check_graph(caller, argument, weights)
+    checks.check_graph(argument, weights)
     if not weights.dtype.base_dtype.is_floating:
       raise errors.DtypeError(
-        f"{caller}: {argument} must be of a floating type, got "
+        f"{argument} must be of a floating type, got "
         f"{checks.describe(weights)}. Convert it with tf.cast."
       )
     if weights.shape.ndims is None or weights.shape.as_list() != [count]:
       raise errors.ShapeError(
-        f"{caller}: {argument} must have shape [{count}], one weight for each "
+        f"{argument} must have shape [{count}], one weight for each "
         f"loss, got {checks.describe(weights)}."
       )
     return
@@ -110,16 +107,15 @@ def check_weights(caller, argument, weights, count):
     found = np.asarray(weights, np.float64)
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be numbers, got {weights!r}."
+      f"{argument} must be numbers, got {weights!r}."
     ) from error
   if found.shape != (count,):
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be {count} numbers, one for each loss, got "
-      f"{weights!r}."
+      f"{argument} must be {count} numbers, one for each loss, got {weights!r}."
     )
   if not np.all(np.isfinite(found)) or np.any(found < 0):
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be finite and at least 0, got {weights!r}."
+      f"{argument} must be finite and at least 0, got {weights!r}."
     )
 
 

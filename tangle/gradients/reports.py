@@ -30,6 +30,7 @@ class GradientReport(NamedTuple):
   gains: Optional[tf1.Tensor]
 
 
+@errors.named("gradients.report")
 def report(
   combined: combining.Combined, name: str = "report"
 ) -> GradientReport:
@@ -48,7 +49,7 @@ def report(
   """
   if combined.gramian is None:
     raise errors.ArgumentError(
-      "gradients.report: there are no gradients of single losses, as one "
+      "there are no gradients of single losses, as one "
       "backward pass gave their combination. Make them with tf.gradients, a "
       "list for each loss, and call gradients.explain."
     )
@@ -66,6 +67,7 @@ def report(
     return GradientReport(weights, norms, cosines, norm, gains)
 
 
+@errors.named("gradients.summarize")
 def summarize(
   combined: combining.Combined,
   labels: Optional[Sequence[str]] = None,
@@ -96,8 +98,7 @@ def summarize(
     labels = [str(k) for k in range(count)] if labels is None else list(labels)
     if len(labels) != count:
       raise errors.ArgumentError(
-        f"gradients.summarize: there must be a label for each of the {count} "
-        f"losses, got {labels}."
+        f"there must be a label for each of the {count} losses, got {labels}."
       )
   found = report(combined, name)
   with tf1.name_scope(None):  # a summary's tag is its name, with the scope

@@ -8,9 +8,8 @@ from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import strategies, walk
 
-_CALLER = "gradients.take_turns"
 
-
+@errors.named("gradients.take_turns")
 def take_turns(
   losses: Sequence[tf1.Tensor],
   optimizers: Sequence[tf1.train.Optimizer],
@@ -40,16 +39,16 @@ def take_turns(
     DisconnectedError: if a loss reaches none of the variables.
     GraphError: if the losses belong to several graphs.
   """
-  losses = walk.check_tensors(_CALLER, "losses", losses)
+  losses = walk.check_tensors("losses", losses)
   optimizers = list(optimizers)
   if not losses or len({id(found) for found in optimizers}) != len(losses):
     raise errors.ArgumentError(
-      f"{_CALLER}: there must be at least one loss, and a separate optimizer "
+      f"there must be at least one loss, and a separate optimizer "
       f"for each, got {len(losses)} losses and {len(optimizers)} optimizers, "
       f"{len({id(found) for found in optimizers})} of them different."
     )
   for optimizer in optimizers:
-    strategies.check_optimizer(_CALLER, optimizer, computes=True)
+    strategies.check_optimizer(optimizer, computes=True)
   if variables is None:
     variables = losses[0].graph.get_collection(
       tf1.GraphKeys.TRAINABLE_VARIABLES
@@ -66,7 +65,7 @@ def take_turns(
       ]
       if not pairs:
         raise errors.DisconnectedError(
-          f"{_CALLER}: losses[{k}], {loss.name!r}, reaches none of the "
+          f"losses[{k}], {loss.name!r}, reaches none of the "
           "variables. Leave it out, or pass the variables that it reads."
         )
       step_ops.append(optimizer.apply_gradients(pairs, name=f"step_{k}"))

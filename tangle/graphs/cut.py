@@ -365,11 +365,10 @@ def _is_dense(tensor):
   return tensor.dtype.base_dtype not in (tf1.resource, tf1.variant)
 
 
-def check(caller, result, remedy=SESSION_STORE):
+def check(result, remedy=SESSION_STORE):
   """Refuses a cut whose tensors cannot leave the run that makes them.
 
   Args:
-    caller: the name that error messages begin with.
     result: a `Cut`.
     remedy: the end of the error messages.
 
@@ -381,17 +380,17 @@ def check(caller, result, remedy=SESSION_STORE):
   for tensor in result.kept:
     if compat.in_v1_control_flow(tensor.op):
       raise errors.CutError(
-        f"{caller}: the residual {tensor.name!r} lies inside a TensorFlow 1 "
+        f"the residual {tensor.name!r} lies inside a TensorFlow 1 "
         f"style loop or conditional and has no single value to keep. {remedy}"
       )
     if tensor.dtype.base_dtype == tf1.resource:
       raise errors.CutError(
-        f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is the "
+        f"the residual {tensor.name!r} ({tensor.op.type}) is the "
         f"handle of a resource that lives for one run only. {remedy}"
       )
   for op in result.copied:
     if compat.in_v1_control_flow(op):
       raise errors.CutError(
-        f"{caller}: the gradient op {op.name!r} lies inside a TensorFlow 1 "
+        f"the gradient op {op.name!r} lies inside a TensorFlow 1 "
         f"style loop or conditional and cannot be copied. {remedy}"
       )

@@ -147,6 +147,7 @@ def _shape_of(tensor):
   return f"[{', '.join(sizes)}]"
 
 
+@errors.named("cut_points")
 def cut_points(
   inputs: Sequence[tf1.Tensor], outputs: Sequence[tf1.Tensor], most: int = MOST
 ) -> CutPoints:
@@ -194,25 +195,22 @@ def cut_points(
     DisconnectedError: if no gradient path leads from `outputs` to any input or
       variable.
   """
-  caller = "cut_points"
   graph = None
   ends = []
   for argument, tensors in (("outputs", outputs), ("inputs", inputs)):
-    ends.append(walk.check_tensors(caller, argument, tensors, graph))
+    ends.append(walk.check_tensors(argument, tensors, graph))
     if not ends[-1]:
       raise errors.ArgumentError(
-        f"{caller}: {argument} is empty; give at least one tensor."
+        f"{argument} is empty; give at least one tensor."
       )
     graph = ends[-1][0].graph
   outputs, inputs = ends
   if not isinstance(most, int) or most < 1:
-    raise errors.ArgumentError(
-      f"{caller}: most must be a positive int, got {most!r}."
-    )
+    raise errors.ArgumentError(f"most must be a positive int, got {most!r}.")
   sweep = live_sets.Sweep(inputs, outputs)
   if not sweep.length:
     raise errors.DisconnectedError(
-      f"{caller}: no gradient flows from the outputs "
+      f"no gradient flows from the outputs "
       f"{[t.name for t in outputs]} to any trainable variable or floating "
       f"input through what depends on the inputs {[t.name for t in inputs]}. "
       f"Give the loss, or what it is computed from, as output."

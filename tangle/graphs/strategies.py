@@ -37,11 +37,10 @@ def in_replica():
   return distribute.has_strategy() and not distribute.in_cross_replica_context()
 
 
-def check(caller, variables):
+def check(variables):
   """Refuses variables if an update would change only one of their copies.
 
   Args:
-    caller: the name that error messages begin with.
     variables: variables of a graph, components among them.
 
   Raises:
@@ -54,7 +53,7 @@ def check(caller, variables):
     whole = _whole(variable)
     if whole is not None and len(components(whole)) > 1:
       raise errors.ArgumentError(
-        f"{caller}: a distribution strategy keeps the variable "
+        f"a distribution strategy keeps the variable "
         f"{whole.name!r} on {len(components(whole))} devices, and the outputs "
         f"read only the copy {variable.name!r}, so that an update would leave "
         f"the others behind. Use a strategy of one device, such as "
@@ -73,11 +72,10 @@ _DELEGATES = (
 """Optimizers whose `compute_gradients` only calls that of another."""
 
 
-def check_optimizer(caller, optimizer, computes=False):
+def check_optimizer(optimizer, computes=False):
   """Refuses what cannot apply gradients, or does more than to apply them.
 
   Args:
-    caller: the name that error messages begin with.
     optimizer: the argument.
     computes: whether `compute_gradients` of the optimizer will be called; if
       not, an optimizer that changes this method is refused.
@@ -106,14 +104,14 @@ def check_optimizer(caller, optimizer, computes=False):
     given = errors.show(optimizer)
   else:
     if not computes:
-      _check_gradients(caller, optimizer)
+      _check_gradients(optimizer)
     return
   raise errors.ArgumentError(
-    f"{caller}: optimizer must be an optimizer, got {given}. {remedy}."
+    f"optimizer must be an optimizer, got {given}. {remedy}."
   )
 
 
-def _check_gradients(caller, optimizer):
+def _check_gradients(optimizer):
   """Refuses an optimizer that has its own `compute_gradients`."""
   while type(optimizer).__name__ in _DELEGATES:
     own = vars(optimizer)
@@ -123,7 +121,7 @@ def _check_gradients(caller, optimizer):
   if method in (None, tf1.train.Optimizer.compute_gradients):
     return
   raise errors.ArgumentError(
-    f"{caller}: optimizer is a {kind.__name__}, which has a compute_gradients "
+    f"optimizer is a {kind.__name__}, which has a compute_gradients "
     f"of its own (loss scaling and averaging over workers are done there). "
     f"The gradients are computed without it, so that this would be lost. Give "
     f"the optimizer that it wraps, or do the same in apply_gradients of a "
@@ -131,11 +129,10 @@ def _check_gradients(caller, optimizer):
   )
 
 
-def check_global_step(caller, global_step, graph=None):
+def check_global_step(global_step, graph=None):
   """Refuses a step counter that is no variable of a graph.
 
   Args:
-    caller: the name that error messages begin with.
     global_step: the argument; `None` is accepted.
     graph: the graph that it must be in; by default any.
 
@@ -150,24 +147,23 @@ def check_global_step(caller, global_step, graph=None):
   is_variable = hasattr(global_step, "assign_add") and own is not None
   if not is_variable or not (dtype.is_integer or dtype.is_floating):
     raise errors.ArgumentError(
-      f"{caller}: global_step must be a variable of the graph that counts "
+      f"global_step must be a variable of the graph that counts "
       f"steps, got {errors.show(global_step)}. Give "
       f"tf.compat.v1.train.get_or_create_global_step(), or None to count no "
       f"steps."
     )
   if graph is not None and own is not graph:
     raise errors.GraphError(
-      f"{caller}: global_step {global_step.name!r} belongs to another graph. "
+      f"global_step {global_step.name!r} belongs to another graph. "
       f"Make it within the graph of the variables that are trained, such as "
       f"by tf.compat.v1.train.get_or_create_global_step()."
     )
 
 
-def make_optimizers(caller, make, rates):
+def make_optimizers(make, rates):
   """Makes one optimizer per learning rate.
 
   Args:
-    caller: the name that error messages begin with.
     make: a function from a learning rate to an optimizer, or a class.
     rates: the learning rates, numbers or scalar tensors.
 
@@ -182,14 +178,14 @@ def make_optimizers(caller, make, rates):
     is_made = hasattr(make, "apply_gradients")
     name = type(make).__name__ if is_made else "AdamOptimizer"
     raise errors.ArgumentError(
-      f"{caller}: optimizer_at_rate must be a function from a learning rate to "
+      f"optimizer_at_rate must be a function from a learning rate to "
       f"an optimizer, got {make!r}. Give a class without calling it, such as "
       f"optimizer_at_rate=tf.compat.v1.train.{name}: it is called with the "
       f"rate of each group."
     )
   optimizers = [make(rate) for rate in rates]
   for optimizer in optimizers:
-    check_optimizer(caller, optimizer)
+    check_optimizer(optimizer)
   return optimizers
 
 

@@ -10,11 +10,10 @@ from tangle.compat import tf1
 from tangle.graphs import strategies
 
 
-def check_tensors(caller, argument, tensors, graph=None):
+def check_tensors(argument, tensors, graph=None):
   """Returns `tensors` as a list, all of them tensors of one graph.
 
   Args:
-    caller: the name that error messages begin with.
     argument: the argument's name, for messages.
     tensors: a sequence of `tf.Tensor` of any shapes.
     graph: the graph that they must belong to; that of the first by default.
@@ -31,26 +30,26 @@ def check_tensors(caller, argument, tensors, graph=None):
     is_one = isinstance(tensors, tf1.Tensor) and hasattr(tensors, "graph")
     remedy = "Put it into a list" if is_one else "Give a list of tensors"
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a sequence of tensors, got "
+      f"{argument} must be a sequence of tensors, got "
       f"{errors.show(tensors)}. {remedy}."
     )
   tensors = list(tensors)
   for tensor in tensors:
     if isinstance(tensor, tf1.SparseTensor):
       raise errors.ArgumentError(
-        f"{caller}: {argument} has {tensor}. Name its parts: x.values has "
+        f"{argument} has {tensor}. Name its parts: x.values has "
         f"gradients, x.indices and x.dense_shape are data."
       )
     if not isinstance(tensor, tf1.Tensor) or not hasattr(tensor, "graph"):
       raise errors.ArgumentError(
-        f"{caller}: {argument} must hold tensors of a graph, got "
+        f"{argument} must hold tensors of a graph, got "
         f"{errors.show(tensor)}. Give a placeholder and feed it the values, "
         f"or make a tensor of it within the graph, by tf.convert_to_tensor()."
       )
     graph = tensor.graph if graph is None else graph
     if tensor.graph is not graph:
       raise errors.GraphError(
-        f"{caller}: {argument} has {tensor.name!r}, which belongs to another "
+        f"{argument} has {tensor.name!r}, which belongs to another "
         f"graph. Build all tensors of a sub-model in one graph."
       )
   return tensors

@@ -13,7 +13,8 @@ from tangle.compat import tf1
 SUFFIX = ".meta"
 
 
-def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
+@errors.named("meta_graphs.read")
+def read(path: str) -> tf1.MetaGraphDef:
   """Reads a `.meta` file, without importing or changing it.
 
   Skips fields that this TensorFlow does not know, also in text files, which
@@ -21,7 +22,6 @@ def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
 
   Args:
     path: the file, binary or text.
-    caller: the function to name in messages.
 
   Returns:
     A `MetaGraphDef`.
@@ -34,7 +34,7 @@ def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
       content = file.read()
   except (OSError, tf1.errors.OpError) as error:
     raise errors.GraphError(
-      f"{caller}: {path} cannot be read: {first_line(error)}. Name the file "
+      f"{path} cannot be read: {first_line(error)}. Name the file "
       f"that ends in {SUFFIX}{_suggest(path)}."
     ) from error
   for parse in (_parse_binary, _parse_text):
@@ -43,7 +43,7 @@ def read(path: str, caller: str = "meta_graphs.read") -> tf1.MetaGraphDef:
     if found is not None and found.graph_def.node:
       return found
   raise errors.GraphError(
-    f"{caller}: {path} cannot be a meta graph: no ops can be read from it, as "
+    f"{path} cannot be a meta graph: no ops can be read from it, as "
     f"binary or as text. Name the file that ends in {SUFFIX}{_suggest(path)}."
   )
 

@@ -17,7 +17,7 @@ _NEEDED = frozenset(
 """Collections without which gradients would be wrong."""
 
 
-def restore(caller, path, meta):
+def restore(path, meta):
   """Fills the collections of the current graph.
 
   What a collection of the graph holds already is kept. A collection that cannot
@@ -26,7 +26,6 @@ def restore(caller, path, meta):
   leave as serialized bytes, or one that raises an error on import.
 
   Args:
-    caller: the function to name in messages.
     path: the file with the meta graph, for messages.
     meta: a `MetaGraphDef` whose ops the current graph has.
 
@@ -69,12 +68,15 @@ def restore(caller, path, meta):
   lost = {key: why for key, why in dropped.items() if key in _NEEDED}
   if lost:
     raise errors.GraphError(
-      f"{caller}: {path} has collections that are needed and cannot be "
+      f"{path} has collections that are needed and cannot be "
       f"restored: {lost}. Save the graph again where it was built."
     )
   for key, why in dropped.items():
     logging.getLogger(__name__).warning(
-      "%s: the collection %r of %s is dropped: %s", caller, key, path, why
+      "meta_graphs.load: the collection %r of %s is dropped: %s",
+      key,
+      path,
+      why,
     )
   return dropped
 

@@ -14,8 +14,6 @@ from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.meta_graphs import files, graph_collections, ops, repairs, shapes
 
-_CALLER = "meta_graphs.load"
-
 
 class Loaded(NamedTuple):
   """An imported graph.
@@ -38,6 +36,7 @@ class Loaded(NamedTuple):
   checkpoint: Optional[str]
   repairs: repairs.Repairs
 
+  @errors.named("meta_graphs.Loaded.restore")
   def restore(
     self, sess: hints.Session, checkpoint: Optional[str] = None
   ) -> None:
@@ -56,17 +55,16 @@ class Loaded(NamedTuple):
         fit the graph.
       GraphError: if the graph has no variables, so that `saver` is `None`.
     """
-    caller = "meta_graphs.Loaded.restore"
     if self.saver is None:
       raise errors.GraphError(
-        f"{caller}: the graph of {self.path} has no variables to "
+        f"the graph of {self.path} has no variables to "
         f"restore. Leave restore() out, or give the file of another graph."
       )
     prefix = checkpoint or self.checkpoint or files.find_checkpoint(self.path)
     if prefix is None:
       found = files.list_checkpoints(self.path)
       raise errors.DataError(
-        f"{caller}: there is no checkpoint of the name of {self.path}. "
+        f"there is no checkpoint of the name of {self.path}. "
         + (
           f"Its folder has {found}; pass one of them as checkpoint."
           if found
@@ -78,12 +76,13 @@ class Loaded(NamedTuple):
       self.saver.restore(sess, prefix)
     except (ValueError, tf1.errors.OpError) as error:
       raise errors.DataError(
-        f"{caller}: the graph of {self.path} cannot be restored from the "
+        f"the graph of {self.path} cannot be restored from the "
         f"checkpoint {prefix!r}: {_reason(error)}. Pass the prefix of a "
         f"checkpoint that was saved from this graph as checkpoint."
       ) from error
 
 
+@errors.named("meta_graphs.load")
 def load(
   path: str,
   inputs: Sequence[str] = (),
@@ -125,14 +124,13 @@ def load(
   """
   if tf1.executing_eagerly():
     raise errors.ArgumentError(
-      f"{_CALLER}: no graph is being built. Call it inside "
-      f"`with tf.Graph().as_default():`."
+      "no graph is being built. Call it inside `with tf.Graph().as_default():`."
     )
   graph = tf1.get_default_graph()
-  meta = files.read(path, _CALLER)
+  meta = files.read(path)
   _check_free(graph, path, meta.graph_def)
-  ops.check_known(_CALLER, path, meta)
-  attributes = ops.drop_newer_attributes(_CALLER, path, meta)
+  ops.check_known(path, meta)
+  attributes = ops.drop_newer_attributes(path, meta)
   colocations = repairs.drop_lost_colocations(meta.graph_def)
   devices = repairs.clear_devices(meta.graph_def) if clear_devices else {}
   in_functions = shapes.drop_stale_in_functions(meta.graph_def)
@@ -140,12 +138,12 @@ def load(
   at_top = _import_ops(path, meta.graph_def)
   _describe_handles(op for op in graph.get_operations() if op not in present)
   before = _saveable(graph)
-  dropped = graph_collections.restore(_CALLER, path, meta)
+  dropped = graph_collections.restore(path, meta)
   added = [v for v in _saveable(graph) if all(v is not b for b in before)]
   saver, why = _make_saver(meta, graph, added)
   return Loaded(
-    [_find(f"{_CALLER}: inputs", graph, name) for name in inputs],
-    [_find(f"{_CALLER}: outputs", graph, name) for name in outputs],
+    _find_all("inputs", graph, inputs),
+    _find_all("outputs", graph, outputs),
     saver,
     path,
     files.find_checkpoint(path),
@@ -161,6 +159,7 @@ def load(
   )
 
 
+@errors.named("meta_graphs.find_tensor")
 def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
   """Finds a tensor by its name, or by the name of its op.
 
@@ -175,10 +174,15 @@ def find_tensor(graph: tf1.Graph, name: str) -> tf1.Tensor:
     ArgumentError: if there is no such tensor or op, or if the name is that of
       an op that has not exactly one output.
   """
-  return _find("meta_graphs.find_tensor", graph, name)
+  return _find(graph, name)
 
 
-def _find(caller, graph, name):
+def _find_all(argument, graph, names):
+  with errors.about(argument):
+    return [_find(graph, name) for name in names]
+
+
+def _find(graph, name):
   op_name, _, index = name.partition(":")
   try:
     op = graph.get_operation_by_name(op_name)
@@ -186,7 +190,7 @@ def _find(caller, graph, name):
     names = [op.name for op in graph.get_operations()]
     near = difflib.get_close_matches(op_name, names, 3)
     raise errors.ArgumentError(
-      f"{caller}: the graph has no op {op_name!r}. "
+      f"the graph has no op {op_name!r}. "
       + (f"Did you mean one of {near}?" if near else "Look at its op names.")
     ) from None
   if not index and len(op.outputs) == 1:
@@ -194,7 +198,7 @@ def _find(caller, graph, name):
   if index.isdigit() and int(index) < len(op.outputs):
     return op.outputs[int(index)]
   raise errors.ArgumentError(
-    f"{caller}: {name!r} is not a tensor; the op {op_name!r} "
+    f"{name!r} is not a tensor; the op {op_name!r} "
     f"({op.type}) has the outputs {[t.name for t in op.outputs]}."
   )
 
@@ -204,7 +208,7 @@ def _check_free(graph, path, graph_def):
   taken = [node.name for node in graph_def.node if node.name in present]
   if taken:
     raise errors.GraphError(
-      f"{_CALLER}: the current graph has {len(taken)} ops of the same names as "
+      f"the current graph has {len(taken)} ops of the same names as "
       f"{path}, such as {taken[0]!r}. Load it inside "
       f"`with tf.Graph().as_default():`."
     )
@@ -223,7 +227,7 @@ def _import_ops(path, graph_def):
       tf1.import_graph_def(graph_def, name="")
   except Exception as error:  # TensorFlow raises errors of many classes
     raise errors.GraphError(
-      f"{_CALLER}: {path} cannot be imported: {files.first_line(error)}. Load "
+      f"{path} cannot be imported: {files.first_line(error)}. Load "
       f"it on the TensorFlow that wrote it."
     ) from error
   return stale

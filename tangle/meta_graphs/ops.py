@@ -118,11 +118,10 @@ that are false, 0 or empty. A file lists the defaults of its ops, but not of ops
 that occur only in the functions of loops and conditionals."""
 
 
-def check_known(caller, path, meta):
+def check_known(path, meta):
   """Raises unless all ops of a meta graph, also in functions, are known.
 
   Args:
-    caller: the function to name in messages.
     path: the file with the meta graph, for messages.
     meta: a `MetaGraphDef`.
 
@@ -148,7 +147,7 @@ def check_known(caller, path, meta):
     for op, names in unknown
   ]
   raise errors.GraphError(
-    f"{caller}: {path}{_written_by(writer)} has {len(unknown)} "
+    f"{path}{_written_by(writer)} has {len(unknown)} "
     f"{'kind' if len(unknown) == 1 else 'kinds'} of ops that {_installed()} "
     f"does not know:\n" + "\n".join(lines)
   )
@@ -196,14 +195,13 @@ def statement(module):
   return f"import tensorflow.contrib.{module}"
 
 
-def drop_newer_attributes(caller, path, meta):
+def drop_newer_attributes(path, meta):
   """Drops attributes that this TensorFlow neither knows nor needs.
 
   Such an attribute has its default in the TensorFlow that wrote it, or changes
   no value. `tf.train.import_meta_graph` drops the former, except in functions.
 
   Args:
-    caller: the function to name in messages.
     path: the file with the meta graph, for messages.
     meta: a `MetaGraphDef` whose ops are known; it is changed.
 
@@ -237,7 +235,7 @@ def drop_newer_attributes(caller, path, meta):
   if needed:
     listed = ", ".join(f"{key} (node {name!r})" for key, name in needed.items())
     raise errors.GraphError(
-      f"{caller}: {path}{_written_by(meta.meta_info_def.tensorflow_version)} "
+      f"{path}{_written_by(meta.meta_info_def.tensorflow_version)} "
       f"needs attributes of ops that {_installed()} does not know: {listed}. "
       f"Load it on the TensorFlow that wrote it, or build the graph there "
       f"without what these attributes ask for."

@@ -20,11 +20,10 @@ class Result(NamedTuple):
   leaves: Any
 
 
-def call(caller, label, network, inputs, scope):
+def call(label, network, inputs, scope):
   """Calls a network that returns rows, and checks its outputs.
 
   Args:
-    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     network: callable from nest to nest; its own errors reach the caller.
     inputs: nest of tensors, which the network gets as it is.
@@ -40,12 +39,12 @@ def call(caller, label, network, inputs, scope):
   """
   with tf1.name_scope(scope):
     what = f"what branch {label} gives"
-    nest = structures.to_tensors(caller, what, network(inputs))
-    structures.check_rows(caller, label, nest)
+    nest = structures.to_tensors(what, network(inputs))
+    structures.check_rows(label, nest)
     return Result(nest, tf1.nest.flatten(nest))
 
 
-def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
+def call_if(runs, label, network, inputs, scope, skipped_rows=0):
   """Puts a network into a conditional, which runs it only if `runs` is true.
 
   The network is called once, when the graph is made. In a run where `runs` is
@@ -54,7 +53,6 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
 
   Args:
     runs: scalar bool tensor.
-    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     network: callable from nest to nest; its own errors reach the caller.
     inputs: nest of tensors, which the network gets as it is.
@@ -78,7 +76,7 @@ def call_if(runs, caller, label, network, inputs, scope, skipped_rows=0):
   found = []
 
   def run():
-    found.append(call(caller, label, network, inputs, "run"))
+    found.append(call(label, network, inputs, "run"))
     return list(found[0].leaves)
 
   def skip():

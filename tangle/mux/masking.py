@@ -7,13 +7,12 @@ that select it, on which it is safe.
 
 from __future__ import annotations
 
-from tangle import hints
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.mux import calls, selectors, structures
 
-_CALLER = "mux.where"
 
-
+@errors.named("mux.where")
 def where(
   selector: hints.Value,
   inputs: hints.Nest,
@@ -77,11 +76,11 @@ def where(
       of rows that only a run knows fails there, with `InvalidArgumentError`.
   """
   with tf1.name_scope(name):
-    branches = selectors.list_networks(_CALLER, networks)
-    indices = selectors.to_indices(_CALLER, selector, branches, rank=1)
-    inputs = structures.to_tensors(_CALLER, "inputs", inputs)
+    branches = selectors.list_networks(networks)
+    indices = selectors.to_indices(selector, branches, rank=1)
+    inputs = structures.to_tensors("inputs", inputs)
     leaves = tf1.nest.flatten(inputs)
-    indices = selectors.check_rows(_CALLER, indices, leaves)
+    indices = selectors.check_rows(indices, leaves)
     rows = tf1.shape(indices)[0]
     masks, counts, results = [], [], []
     for k, network in enumerate(branches.items):
@@ -95,12 +94,12 @@ def where(
       own = tf1.nest.pack_sequence_as(inputs, own)
       label, scope = branches.labels[k], f"branch_{k}"
       if run_empty:
-        result = calls.call(_CALLER, label, network, own, scope)
+        result = calls.call(label, network, own, scope)
       else:
-        result = calls.call_if(runs, _CALLER, label, network, own, scope, rows)
+        result = calls.call_if(runs, label, network, own, scope, rows)
       results.append(result)
     nests = [result.nest for result in results]
-    shapes = structures.check_alike(_CALLER, branches.labels, nests)
+    shapes = structures.check_alike(branches.labels, nests)
     columns = list(zip(*[result.leaves for result in results]))
     outputs = []
     for column, shape in zip(columns, shapes):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tangle import hints
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.mux import calls, selectors, structures
 
-_CALLER = "mux.route"
 
-
+@errors.named("mux.route")
 def route(
   selector: hints.Value,
   inputs: hints.Nest,
@@ -49,11 +48,11 @@ def route(
       run.
   """
   with tf1.name_scope(name):
-    branches = selectors.list_networks(_CALLER, networks)
-    indices = selectors.to_indices(_CALLER, selector, branches, rank=1)
-    inputs = structures.to_tensors(_CALLER, "inputs", inputs)
+    branches = selectors.list_networks(networks)
+    indices = selectors.to_indices(selector, branches, rank=1)
+    inputs = structures.to_tensors("inputs", inputs)
     leaves = tf1.nest.flatten(inputs)
-    indices = selectors.check_rows(_CALLER, indices, leaves)
+    indices = selectors.check_rows(indices, leaves)
     count = len(branches.items)
     places = tf1.dynamic_partition(
       tf1.range(tf1.shape(indices)[0]), indices, count
@@ -64,13 +63,13 @@ def route(
       own = tf1.nest.pack_sequence_as(inputs, [part[k] for part in parts])
       label, scope = branches.labels[k], f"branch_{k}"
       if run_empty:
-        result = calls.call(_CALLER, label, network, own, scope)
+        result = calls.call(label, network, own, scope)
       else:
         runs = tf1.size(places[k]) > 0
-        result = calls.call_if(runs, _CALLER, label, network, own, scope)
+        result = calls.call_if(runs, label, network, own, scope)
       results.append(result)
     nests = [result.nest for result in results]
-    shapes = structures.check_alike(_CALLER, branches.labels, nests)
+    shapes = structures.check_alike(branches.labels, nests)
     columns = list(zip(*[result.leaves for result in results]))
     outputs = []
     for column, shape in zip(columns, shapes):

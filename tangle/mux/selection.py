@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tangle import hints
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.mux import masking, selectors, structures
 
-_CALLER = "mux.select"
 
-
+@errors.named("mux.select")
 def select(
   selector: hints.Value, branches: selectors.Choices, name: str = "select"
 ) -> hints.Nest:
@@ -39,16 +38,16 @@ def select(
       run, for `branches` in place of what networks give.
   """
   with tf1.name_scope(name):
-    listed = selectors.list_branches(_CALLER, "branches", branches)
-    indices = selectors.to_indices(_CALLER, selector, listed, rank=1)
+    listed = selectors.list_branches("branches", branches)
+    indices = selectors.to_indices(selector, listed, rank=1)
     nests = [
-      structures.to_tensors(_CALLER, f"branch {label}", nest)
+      structures.to_tensors(f"branch {label}", nest)
       for label, nest in zip(listed.labels, listed.items)
     ]
     leaves = [tf1.nest.flatten(nest) for nest in nests]
     for tensors in leaves:
-      indices = selectors.check_rows(_CALLER, indices, tensors)
-    shapes = structures.check_alike(_CALLER, listed.labels, nests)
+      indices = selectors.check_rows(indices, tensors)
+    shapes = structures.check_alike(listed.labels, nests)
     masks = [tf1.equal(indices, k) for k in range(len(nests))]
     outputs = []
     for column, shape in zip(zip(*leaves), shapes):

@@ -33,11 +33,10 @@ class Branches(NamedTuple):
   names: Optional[Sequence[str]]
 
 
-def list_branches(caller, argument, branches):
+def list_branches(argument, branches):
   """Lists the branches, in their order.
 
   Args:
-    caller: the name that error messages begin with.
     argument: the argument's name, for messages.
     branches: a list or tuple of K items, or a mapping from name to item.
 
@@ -54,30 +53,29 @@ def list_branches(caller, argument, branches):
     for name in names:
       if not isinstance(name, str):
         raise errors.ArgumentError(
-          f"{caller}: the names of {argument} must be strings, got {name!r}. "
+          f"the names of {argument} must be strings, got {name!r}. "
           "Pass a list to select by index."
         )
   elif isinstance(branches, (list, tuple)):
     items = tuple(branches)
   else:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a list, or a mapping from name, got "
+      f"{argument} must be a list, or a mapping from name, got "
       f"{errors.show(branches)}. Put each of them into a list."
     )
   if not items:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must have at least one branch, got none. Give a "
+      f"{argument} must have at least one branch, got none. Give a "
       f"list, or a mapping from name, of at least one."
     )
   labels = tuple(repr(label) for label in names or range(len(items)))
   return Branches(labels, items, names)
 
 
-def list_networks(caller, networks):
+def list_networks(networks):
   """Lists networks, which must be callable.
 
   Args:
-    caller: the name that error messages begin with.
     networks: as `list_branches` takes them.
 
   Returns:
@@ -86,24 +84,23 @@ def list_networks(caller, networks):
   Raises:
     ArgumentError: if one of them cannot be called; also as `list_branches`.
   """
-  branches = list_branches(caller, "networks", networks)
+  branches = list_branches("networks", networks)
   for label, network in zip(branches.labels, branches.items):
     if not isinstance(network, Callable):
       raise errors.ArgumentError(
-        f"{caller}: network {label} must be callable, got "
+        f"network {label} must be callable, got "
         f"{errors.show(network)}. To choose among tensors, call mux.select."
       )
   return branches
 
 
-def to_indices(caller, selector, branches, rank):
+def to_indices(selector, branches, rank):
   """Turns a selector into indices that are in range.
 
   A statically known selector is checked at once. For any other, a run that
   reads the result fails with an `InvalidArgumentError` that names the values.
 
   Args:
-    caller: the name that error messages begin with.
     selector: int32 or int64 indices in `[0, K)`, or strings among the names;
       a tensor, or a value that TensorFlow converts to one. An empty list has
       int32 indices, none.
@@ -123,23 +120,23 @@ def to_indices(caller, selector, branches, rank):
     GraphError: if it belongs to another graph.
     ShapeError: if it has another rank, or an unknown one.
   """
-  checks.check_graph(caller, "selector", selector)
+  checks.check_graph("selector", selector)
   if isinstance(selector, (list, tuple)) and not selector:
     selector = np.zeros([0], np.int32)
   tensor = tf1.convert_to_tensor(selector, name="selector")
-  checks.check_rank(caller, "selector", tensor, (rank,))
+  checks.check_rank("selector", tensor, (rank,))
   by_name = tensor.dtype.base_dtype == tf1.string
   if by_name and branches.names is None:
     raise errors.ArgumentError(
-      f"{caller}: selector {checks.describe(tensor)} is of names, but the "
+      f"selector {checks.describe(tensor)} is of names, but the "
       "branches have none. Pass a mapping from name to branch."
     )
   if not by_name:
-    checks.convert_ints(caller, "selector", tensor)
+    checks.convert_ints("selector", tensor)
   allowed = branches.names if by_name else range(len(branches.items))
   known = tf1.get_static_value(tensor)
   if known is not None:
-    return _known_indices(caller, known, list(allowed))
+    return _known_indices(known, list(allowed))
   if by_name:
     same = tf1.equal(tf1.expand_dims(tensor, -1), list(allowed))
     indices = tf1.argmax(tf1.cast(same, tf1.int32), -1, output_type=tf1.int32)
@@ -153,17 +150,17 @@ def to_indices(caller, selector, branches, rank):
   # Assert puts its op into a conditional if the data is not strings only.
   if not by_name:
     wrong = tf1.as_string(wrong)
-  message = f"{caller}: selector must be {_allowed(list(allowed))}. Feed such "
+  scope = tf1.get_default_graph().get_name_scope()
+  message = f"{scope}: selector must be {_allowed(list(allowed))}. Feed such "
   message += f"{'a name' if by_name else 'an index'}, or add a branch; got"
   check_op = tf1.Assert(tf1.reduce_all(good), [message, wrong], summarize=8)
   return after([check_op], indices)
 
 
-def check_rows(caller, indices, inputs):
+def check_rows(indices, inputs):
   """Checks that there is one selector per row.
 
   Args:
-    caller: the name that error messages begin with.
     indices: `[B]` tensor. If a tensor of `inputs` has a static B, this one gets
       it, too.
     inputs: list of tensors, which must be `[B, ...]`.
@@ -182,7 +179,7 @@ def check_rows(caller, indices, inputs):
   for tensor in inputs:
     if tensor.shape.ndims is None or tensor.shape.ndims < 1:
       raise errors.ShapeError(
-        f"{caller}: each tensor must be [B, ...], one row for each selector, "
+        f"each tensor must be [B, ...], one row for each selector, "
         f"got {checks.describe(tensor)}. Call set_shape if its rank is "
         "unknown. What has no rows need not be passed: networks may read it."
       )
@@ -190,13 +187,13 @@ def check_rows(caller, indices, inputs):
     known = tf1.dimension_value(indices.shape[0])
     if None not in (here, known) and here != known:
       raise errors.ShapeError(
-        f"{caller}: selector has {known} rows, but there are {here} in "
+        f"selector has {known} rows, but there are {here} in "
         f"{checks.describe(tensor)}. Give one selector per row."
       )
     if None in (here, known):
       found = tf1.shape(tensor)[0]
       message = (
-        f"{caller}: selector must have as many rows as {tensor.name}, one for "
+        f"selector must have as many rows as {tensor.name}, one for "
         "each of them. Feed as many of both; got"
       )
       texts = [tf1.as_string(rows), "and", tf1.as_string(found)]
@@ -219,7 +216,7 @@ def after(check_ops, tensor):
     return tf1.identity(tensor)
 
 
-def _known_indices(caller, known, allowed):
+def _known_indices(known, allowed):
   """Returns the indices of a statically known selector, as a constant."""
   values = np.asarray(known)
   if values.dtype.kind not in "iu":
@@ -229,7 +226,7 @@ def _known_indices(caller, known, allowed):
     got = ", ".join(repr(value) for value in wrong[:8])
     got += f" and {len(wrong) - 8} more" if len(wrong) > 8 else ""
     raise errors.ArgumentError(
-      f"{caller}: selector must be {_allowed(allowed)}, got {got}. "
+      f"selector must be {_allowed(allowed)}, got {got}. "
       f"{_remedy(allowed, wrong[0])}"
     )
   found = [allowed.index(value) for value in values.ravel().tolist()]

@@ -9,11 +9,10 @@ from tangle.compat import tf1
 from tangle.nets import checks
 
 
-def to_tensors(caller, what, nest):
+def to_tensors(what, nest):
   """Converts the leaves of a nest to tensors.
 
   Args:
-    caller: the name that error messages begin with.
     what: what the nest is, for messages.
     nest: a nest of tensors, or of values that TensorFlow converts to tensors.
 
@@ -27,7 +26,7 @@ def to_tensors(caller, what, nest):
   leaves = tf1.nest.flatten(nest)
   if not leaves:
     raise errors.ArgumentError(
-      f"{caller}: {what} must have at least one tensor, got "
+      f"{what} must have at least one tensor, got "
       f"{errors.show(nest)}. Give a tensor, or a list or dict of tensors."
     )
   found = []
@@ -35,26 +34,25 @@ def to_tensors(caller, what, nest):
     composite = isinstance(leaf, (tf1.SparseTensor, tf1.IndexedSlices))
     if leaf is None or composite or isinstance(leaf, tf1.RaggedTensor):
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got "
+        f"{what} must be dense tensors, got "
         f"{errors.show(leaf)}. Leave it out, or make it dense."
       )
-    checks.check_graph(caller, what, leaf)
+    checks.check_graph(what, leaf)
     try:
       found.append(tf1.convert_to_tensor(leaf))
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{caller}: {what} must be dense tensors, got {errors.show(leaf)}, "
+        f"{what} must be dense tensors, got {errors.show(leaf)}, "
         "which TensorFlow cannot convert to one. Give a tensor or an array of "
         f"numbers. TensorFlow says: {errors.summarize(error).rstrip('.')}."
       ) from error
   return tf1.nest.pack_sequence_as(nest, found)
 
 
-def check_alike(caller, labels, nests, first_row=1):
+def check_alike(labels, nests, first_row=1):
   """Raises unless all nests have one structure, types and shapes.
 
   Args:
-    caller: the name that error messages begin with.
     labels: how each of the K branches is called in messages.
     nests: K nests of tensors, one per branch, at least one.
     first_row: the first dimension in which the shapes must agree, 0 or 1. An
@@ -73,7 +71,7 @@ def check_alike(caller, labels, nests, first_row=1):
   first = tf1.nest.flatten(nests[0])
   shapes = [leaf.shape[first_row:] for leaf in first]
   for label, nest in zip(labels[1:], nests[1:]):
-    both = f"{caller}: branches {labels[0]} and {label} must give"
+    both = f"branches {labels[0]} and {label} must give"
     try:
       tf1.nest.assert_same_structure(nests[0], nest)
     except (TypeError, ValueError) as error:
@@ -98,11 +96,10 @@ def check_alike(caller, labels, nests, first_row=1):
   return shapes
 
 
-def check_rows(caller, label, nest):
+def check_rows(label, nest):
   """Raises unless every leaf that a branch gives has rows.
 
   Args:
-    caller: the name that error messages begin with.
     label: how the branch is called in messages.
     nest: nest of tensors.
 
@@ -112,7 +109,7 @@ def check_rows(caller, label, nest):
   for leaf in tf1.nest.flatten(nest):
     if leaf.shape.ndims is None or leaf.shape.ndims < 1:
       raise errors.ShapeError(
-        f"{caller}: branch {label} must give one row per row that it is "
+        f"branch {label} must give one row per row that it is "
         f"given, got {checks.describe(leaf)}. Call set_shape if the rank is "
         "unknown."
       )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from tangle import hints
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.mux import selectors, structures
 
-_CALLER = "mux.switch"
 
-
+@errors.named("mux.switch")
 def switch(
   selector: hints.Value,
   inputs: hints.Nest,
@@ -46,18 +45,18 @@ def switch(
     ShapeError: if the selector is no scalar, or networks give different shapes.
   """
   with tf1.name_scope(name):
-    branches = selectors.list_networks(_CALLER, networks)
-    index = selectors.to_indices(_CALLER, selector, branches, rank=0)
-    inputs = structures.to_tensors(_CALLER, "inputs", inputs)
+    branches = selectors.list_networks(networks)
+    index = selectors.to_indices(selector, branches, rank=0)
+    inputs = structures.to_tensors("inputs", inputs)
     nests = []
 
     def run(k):
       what = f"what branch {branches.labels[k]} gives"
       found = branches.items[k](inputs)
-      nests.append(structures.to_tensors(_CALLER, what, found))
+      nests.append(structures.to_tensors(what, found))
       # Checked here, as TensorFlow's own error does not name the branches.
       labels = [branches.labels[0], branches.labels[k]]
-      structures.check_alike(_CALLER, labels, [nests[0], nests[-1]], 0)
+      structures.check_alike(labels, [nests[0], nests[-1]], 0)
       return tf1.nest.flatten(nests[-1])
 
     calls = [lambda k=k: run(k) for k in range(len(branches.items))]
@@ -69,9 +68,7 @@ def switch(
     else:
       found = _bisect(index, 0, calls)
     leaves = tf1.nest.flatten(found)
-    shapes = structures.check_alike(
-      _CALLER, branches.labels, nests, first_row=0
-    )
+    shapes = structures.check_alike(branches.labels, nests, first_row=0)
     for leaf, shape in zip(leaves, shapes):
       leaf.set_shape(shape)
     return tf1.nest.pack_sequence_as(nests[0], leaves)

@@ -34,6 +34,7 @@ class AttentionResult(NamedTuple):
 class Attention(base.Network):
   """Base class of the attentions; a subclass has `_keys` and `_scores`."""
 
+  @errors.named("{self._name}")
   def memory(
     self,
     memory: hints.Value,
@@ -64,7 +65,7 @@ class Attention(base.Network):
     """
     with self.enter(name, f"{self._name}_memory"):
       memory = self.check_tensor("memory", memory, ranks=(3,))
-      lengths = checks.check_lengths(self._name, lengths)
+      lengths = checks.check_lengths(lengths)
       self.check_depth("memory", memory)
       values = arrays.mask_padding(memory, lengths)
       keys, mask = self._keys(values), None
@@ -75,6 +76,7 @@ class Attention(base.Network):
         mask = tf1.sequence_mask(lengths, steps)
       return Memory(self, keys, values, mask)
 
+  @errors.named("{self._name}")
   def __call__(
     self,
     query: hints.Value,
@@ -109,7 +111,7 @@ class Attention(base.Network):
         problem = "has lengths. Leave out lengths, or give them to memory()"
       else:
         return memory(query, name=name)
-      raise errors.ArgumentError(f"{self._name}: the memory {problem}.")
+      raise errors.ArgumentError(f"the memory {problem}.")
     with self.enter(name):
       return self._attend(query, self.memory(memory, lengths, name="memory"))
 
@@ -190,6 +192,7 @@ class BahdanauAttention(Attention):
   `score_kernel` v `[A, 1]`. S queries at once need a `[B, S, T, A]` tensor.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     units: int,
@@ -211,7 +214,7 @@ class BahdanauAttention(Attention):
       DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype, kernel_initializer)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
 
   def _keys(self, values):
     return self._project(values, "memory_kernel")
@@ -239,6 +242,7 @@ class LuongAttention(Attention):
   Variables: `kernel` W `[Q, D]`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     kernel_initializer: Optional[hints.Initializer] = None,
@@ -262,7 +266,7 @@ class LuongAttention(Attention):
     super().__init__(name, dtype, kernel_initializer)
     self._query_depth = query_depth
     if query_depth is not None:
-      checks.check_positive(name, "query_depth", query_depth)
+      checks.check_positive("query_depth", query_depth)
 
   def _keys(self, values):
     if self._query_depth is None:
@@ -297,6 +301,7 @@ class AttentionalVector(base.Network):
   Variables: `kernel` W `[D_1 + ... + D_K + Q, U]`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     units: int,
@@ -321,10 +326,10 @@ class AttentionalVector(base.Network):
       DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype, kernel_initializer)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
     self._depths_of_rows = [
-      checks.check_positive(name, "depths", depth) for depth in depths
-    ] + [checks.check_positive(name, "query_depth", query_depth)]
+      checks.check_positive("depths", depth) for depth in depths
+    ] + [checks.check_positive("query_depth", query_depth)]
 
   def project(
     self, memory: hints.Value, k: int = 0, name: Optional[str] = None

@@ -34,6 +34,7 @@ class Network:
   again with reuse: then they share variables, as with TensorFlow's `reuse`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     name: str,
@@ -56,7 +57,7 @@ class Network:
     self._dtype = tf1.as_dtype(dtype)
     if not self._dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: dtype must be a float type, got {self._dtype.name}. "
+        f"dtype must be a float type, got {self._dtype.name}. "
         "Pass tf.float32 or tf.float64."
       )
     self._kernel_initializer = kernel_initializer
@@ -120,20 +121,24 @@ class Network:
       GraphError: if the network has its variables in another graph, or eager
         execution is on.
     """
+    self._check_graph()
+    with tf1.name_scope(name or default or self._name):
+      yield
+
+  @errors.named("{self._name}")
+  def _check_graph(self):
     if tf1.executing_eagerly():
       raise errors.GraphError(
-        f"{self._name}: called eagerly, but networks of tangle are for "
-        "graphs. Call it under `with tf1.Graph().as_default():`."
+        "called eagerly, but networks of tangle are for graphs. Call it under "
+        "`with tf1.Graph().as_default():`."
       )
     graph = checks.outermost(tf1.get_default_graph())
     if self._graph is not None and self._graph() is not graph:
       raise errors.GraphError(
-        f"{self._name}: called in another graph than the one that holds its "
-        "variables. Make a network for each graph, or call this one under "
+        "called in another graph than the one that holds its variables. Make "
+        "a network for each graph, or call this one under "
         "`with graph.as_default():` of its own graph."
       )
-    with tf1.name_scope(name or default or self._name):
-      yield
 
   @contextlib.contextmanager
   def _variable_scope(self):
@@ -147,25 +152,30 @@ class Network:
     Raises:
       ArgumentError: if another network has the name in the current scope.
     """
-    if self._scope is None:
-      parent = tf1.get_variable_scope()
-      owners = _OWNERS.setdefault(parent, {})
-      if self._name in owners and owners[self._name]() is not self:
-        raise errors.ArgumentError(
-          f"{self._name}: another network has this name in variable scope "
-          f"{parent.name!r}. Give one of them another name=, or call the one "
-          "object twice if they are to share variables."
-        )
-      owners[self._name] = weakref.ref(self)
+    target = self._scope
+    if target is None:
+      self._register()
       target = self._name
-    else:
-      target = self._scope
     with tf1.variable_scope(target, auxiliary_name_scope=False) as scope:
       if self._scope is None:
         self._scope = scope
         self._graph = weakref.ref(checks.outermost(tf1.get_default_graph()))
       yield
 
+  @errors.named("{self._name}")
+  def _register(self):
+    """Takes the network's name in the current variable scope."""
+    parent = tf1.get_variable_scope()
+    owners = _OWNERS.setdefault(parent, {})
+    if self._name in owners and owners[self._name]() is not self:
+      raise errors.ArgumentError(
+        f"another network has this name in variable scope {parent.name!r}. "
+        "Give one of them another name=, or call the one object twice if they "
+        "are to share variables."
+      )
+    owners[self._name] = weakref.ref(self)
+
+  @errors.named("{self._name}")
   def make_variable(
     self,
     name: str,
@@ -207,7 +217,7 @@ class Network:
           )
         except ValueError as error:
           raise errors.ArgumentError(
-            f"{self._name}: cannot make variable {name!r} of shape "
+            f"cannot make variable {name!r} of shape "
             f"{list(shape)} in variable scope "
             f"{tf1.get_variable_scope().name!r}: give the network another "
             "name=, or call the one network again if variables are to be "
@@ -215,6 +225,7 @@ class Network:
           ) from error
     return self._made[name]
 
+  @errors.named("{self._name}")
   def check_tensor(
     self,
     argument: str,
@@ -238,10 +249,11 @@ class Network:
       GraphError: if `value` is from another graph.
       ShapeError: if the rank of `value` is unknown or not in `ranks`.
     """
-    tensor = checks.convert_floats(self._name, argument, value, self._dtype)
-    checks.check_rank(self._name, argument, tensor, ranks)
+    tensor = checks.convert_floats(argument, value, self._dtype)
+    checks.check_rank(argument, tensor, ranks)
     return tensor
 
+  @errors.named("{self._name}")
   def check_depth(
     self, argument: str, tensor: tf1.Tensor, expected: Optional[int] = None
   ) -> int:
@@ -265,14 +277,14 @@ class Network:
     depth = tf1.dimension_value(tensor.shape[-1])
     if depth is None:
       raise errors.ShapeError(
-        f"{self._name}: {argument} must have a known last dimension, got "
+        f"{argument} must have a known last dimension, got "
         f"{checks.describe(tensor)}. Call set_shape on it."
       )
     if expected is None:
       expected = self._depths.setdefault(argument, depth)
     if depth != expected:
       raise errors.ShapeError(
-        f"{self._name}: {argument} must have depth {expected}, for which the "
+        f"{argument} must have depth {expected}, for which the "
         f"network was made, got depth {depth} in {checks.describe(tensor)}. "
         "Make another network for that depth."
       )

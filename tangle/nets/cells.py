@@ -30,6 +30,7 @@ class CellResult(NamedTuple):
 class Cell(base.Network):
   """Base class of the cells: the state has one or several parts `[B, U]`."""
 
+  @errors.named("{name}")
   def __init__(
     self,
     units: int,
@@ -51,7 +52,7 @@ class Cell(base.Network):
       DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype, kernel_initializer)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
 
   @property
   def units(self) -> int:
@@ -225,6 +226,7 @@ class LSTMCell(Cell):
     super().__init__(units, kernel_initializer, dtype, name)
     self.forget_bias = float(forget_bias)
 
+  @errors.named("{self._name}")
   def check_state(self, argument: str, state: hints.Nest) -> LSTMState:
     """Returns `state`, any list or tuple of c and h, as an `LSTMState`.
 
@@ -241,7 +243,7 @@ class LSTMCell(Cell):
     """
     if not isinstance(state, (tuple, list)) or len(state) != 2:
       raise errors.ArgumentError(
-        f"{self._name}: {argument} must be an LSTMState(c, h) or another pair, "
+        f"{argument} must be an LSTMState(c, h) or another pair, "
         f"got {state!r}. Make one with zero_state."
       )
     c, h = state
@@ -324,6 +326,7 @@ class GRUCell(Cell):
     """
     super().__init__(units, kernel_initializer, dtype, name)
 
+  @errors.named("{self._name}")
   def check_state(self, argument: str, state: hints.Nest) -> tf1.Tensor:
     """Returns `state` as one tensor `[B, U]`.
 
@@ -340,7 +343,7 @@ class GRUCell(Cell):
     """
     if isinstance(state, (tuple, list)):
       raise errors.ArgumentError(
-        f"{self._name}: {argument} must be one tensor [B, {self._units}], got "
+        f"{argument} must be one tensor [B, {self._units}], got "
         f"{state!r}. Make one with zero_state."
       )
     return self._part(argument, state)

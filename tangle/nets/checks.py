@@ -40,11 +40,10 @@ def describe(tensor):
   return f"{tensor.name!r} ({tensor.dtype.base_dtype.name}, shape {dims})"
 
 
-def check_graph(caller, argument, value):
+def check_graph(argument, value):
   """Raises unless `value` can be used in the default graph.
 
   Args:
-    caller: the function to name in the message.
     argument: the argument's name, for the message.
     value: any value; only tensors and variables belong to a graph.
 
@@ -57,28 +56,27 @@ def check_graph(caller, argument, value):
   if graph is None:
     if value is None:
       raise errors.ArgumentError(
-        f"{caller}: {argument} must be a tensor, got None. Pass a tensor."
+        f"{argument} must be a tensor, got None. Pass a tensor."
       )
     if isinstance(value, tf1.Tensor) and not tf1.executing_eagerly():
       raise errors.GraphError(
-        f"{caller}: {argument} is an eager tensor, which is in no graph. Pass "
+        f"{argument} is an eager tensor, which is in no graph. Pass "
         f"its value, {argument}.numpy(), or feed that to a placeholder."
       )
     return
   if outermost(graph) is not outermost(tf1.get_default_graph()):
     raise errors.GraphError(
-      f"{caller}: {argument} {value.name!r} belongs to another graph. Call "
+      f"{argument} {value.name!r} belongs to another graph. Call "
       "under `with graph.as_default():` of the tensor's graph."
     )
 
 
-def convert_floats(caller, argument, value, dtype):
+def convert_floats(argument, value, dtype):
   """Returns `value` as a tensor; it must have the given float type already.
 
   Python numbers have no type of their own, and get `dtype`.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument's name, for messages.
     value: a tensor, a variable, an array or nested lists of numbers.
     dtype: the type.
@@ -91,23 +89,22 @@ def convert_floats(caller, argument, value, dtype):
     DtypeError: if `value` has another type, even a narrower one.
     GraphError: if `value` is from another graph.
   """
-  check_graph(caller, argument, value)
+  check_graph(argument, value)
   # A preferred type would silently narrow an array.
   preferred = None if hasattr(value, "dtype") else dtype
   tensor = tf1.convert_to_tensor(value, preferred_dtype=preferred)
   if tensor.dtype.base_dtype != dtype:
     raise errors.DtypeError(
-      f"{caller}: {argument} must be {dtype.name}, got {describe(tensor)}. "
+      f"{argument} must be {dtype.name}, got {describe(tensor)}. "
       "Convert it with tf.cast, or make a network of its type with dtype=."
     )
   return tensor
 
 
-def convert_ints(caller, argument, value):
+def convert_ints(argument, value):
   """Returns `value` as a tensor of int32 or int64.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument's name, for messages.
     value: a tensor, a variable, an array or nested lists of ints.
 
@@ -119,21 +116,20 @@ def convert_ints(caller, argument, value):
     DtypeError: if `value` is not int32 or int64.
     GraphError: if `value` is from another graph.
   """
-  check_graph(caller, argument, value)
+  check_graph(argument, value)
   tensor = tf1.convert_to_tensor(value)
   if tensor.dtype.base_dtype not in (tf1.int32, tf1.int64):
     raise errors.DtypeError(
-      f"{caller}: {argument} must be int32 or int64, got {describe(tensor)}. "
+      f"{argument} must be int32 or int64, got {describe(tensor)}. "
       "Convert it with tf.cast."
     )
   return tensor
 
 
-def check_rank(caller, argument, tensor, ranks):
+def check_rank(argument, tensor, ranks):
   """Raises unless `tensor` has one of `ranks`.
 
   Args:
-    caller: the function to name in the message.
     argument: the argument's name, for the message.
     tensor: a tensor of any shape.
     ranks: a tuple of ints; None for any known rank.
@@ -147,16 +143,15 @@ def check_rank(caller, argument, tensor, ranks):
     if ranks is not None:
       wanted = f"rank {' or '.join(map(str, ranks))}"
     raise errors.ShapeError(
-      f"{caller}: {argument} must have {wanted}, got {describe(tensor)}. "
+      f"{argument} must have {wanted}, got {describe(tensor)}. "
       "Reshape it, or call set_shape if only the rank is unknown."
     )
 
 
-def check_positive(caller, argument, value):
+def check_positive(argument, value):
   """Returns `value` if it is a positive integer.
 
   Args:
-    caller: the function to name in the message.
     argument: the argument's name, for the message.
     value: any value.
 
@@ -168,16 +163,17 @@ def check_positive(caller, argument, value):
   """
   if not isinstance(value, numbers.Integral) or value < 1:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a positive integer, got {value!r}."
+      f"{argument} must be a positive integer, got {value!r}."
     )
   return int(value)
 
 
-def check_name(caller, name):
+@errors.named("{kind}")
+def check_name(kind, name):
   """Returns `name` if it can name a scope.
 
   Args:
-    caller: the function or class to name in the message.
+    kind: the name of the class, for the message.
     name: any value.
 
   Returns:
@@ -188,17 +184,16 @@ def check_name(caller, name):
   """
   if not isinstance(name, str) or not NAME.match(name):
     raise errors.ArgumentError(
-      f"{caller}: name must be a string that can name a scope (letters, digits "
+      f"name must be a string that can name a scope (letters, digits "
       f"and '_.-/'), got {name!r}."
     )
   return name
 
 
-def check_lengths(caller, lengths):
+def check_lengths(lengths):
   """Returns `lengths` as a tensor.
 
   Args:
-    caller: the function to name in messages.
     lengths: `[B]` int32 or int64, or None.
 
   Returns:
@@ -211,6 +206,6 @@ def check_lengths(caller, lengths):
   """
   if lengths is None:
     return None
-  lengths = convert_ints(caller, "lengths", lengths)
-  check_rank(caller, "lengths", lengths, (1,))
+  lengths = convert_ints("lengths", lengths)
+  check_rank("lengths", lengths, (1,))
   return lengths

@@ -81,6 +81,7 @@ class Composite(base.Network):
       with tf1.variable_scope(label, auxiliary_name_scope=False):
         yield
 
+  @errors.named("{self._name}")
   def check_states(
     self, argument: str, states: Optional[Sequence[Any]]
   ) -> List[Any]:
@@ -102,7 +103,7 @@ class Composite(base.Network):
       return [None] * count
     if not isinstance(states, (tuple, list)) or len(states) != count:
       raise errors.ArgumentError(
-        f"{self._name}: {argument} must be a list of {count} states, one per "
+        f"{argument} must be a list of {count} states, one per "
         f"layer, got {states!r}. Pass None for zeros."
       )
     return list(states)
@@ -114,6 +115,7 @@ class Bidirectional(Composite):
   Source: Schuster & Paliwal 1997, "Bidirectional Recurrent Neural Networks".
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     forward: recurrent.RecurrentLayer,
@@ -141,7 +143,7 @@ class Bidirectional(Composite):
       reverse = getattr(layer, "reverse", None)
       if reverse is not wanted:
         raise errors.ArgumentError(
-          f"{name}: {argument} must be a layer with reverse={wanted}, got "
+          f"{argument} must be a layer with reverse={wanted}, got "
           f"{layer.name!r} with reverse={reverse}. Make it with "
           f"reverse={wanted}."
         )
@@ -193,6 +195,7 @@ class Bidirectional(Composite):
 class Stack(Composite):
   """Stacked layers: each reads the outputs of the one below."""
 
+  @errors.named("{name}")
   def __init__(self, layers: Sequence[Any], name: str = "stack") -> None:
     """Stacks the layers; makes neither ops nor variables.
 
@@ -209,7 +212,7 @@ class Stack(Composite):
     layers = list(layers)
     if not layers:
       raise errors.ArgumentError(
-        f"{name}: layers must not be empty. Pass at least one recurrent layer."
+        "layers must not be empty. Pass at least one recurrent layer."
       )
     named = [(f"layer_{k}", layer) for k, layer in enumerate(layers)]
     super().__init__(named, name)

@@ -18,6 +18,7 @@ class Dense(base.Network):
   Variables: `kernel` `[D, U]` and, with `use_bias`, `bias` `[U]`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     units: int,
@@ -43,7 +44,7 @@ class Dense(base.Network):
       DtypeError: if `dtype` is not a float type.
     """
     super().__init__(name, dtype, kernel_initializer)
-    self._units = checks.check_positive(name, "units", units)
+    self._units = checks.check_positive("units", units)
     self._activation = activation
     self._use_bias = use_bias
 
@@ -58,6 +59,7 @@ class Dense(base.Network):
     return self._units
 
   @property
+  @errors.named("{self.name}")
   def bias(self) -> hints.Variable:
     """The variable `bias`, `[U]`; a `GraphError` if it does not exist.
 
@@ -65,12 +67,12 @@ class Dense(base.Network):
     """
     if not self._use_bias:
       raise errors.GraphError(
-        f"{self.name}: there is no bias. Make the layer with use_bias=True."
+        "there is no bias. Make the layer with use_bias=True."
       )
     if not self.variables:
       raise errors.GraphError(
-        f"{self.name}: the bias exists only after the first call. Call the "
-        f"layer before, or build the model's decoder that calls it."
+        "the bias exists only after the first call. Call the "
+        "layer before, or build the model's decoder that calls it."
       )
     return self.variables[-1]
 
@@ -114,6 +116,7 @@ class Embedding(base.Network):
   `output_bias` `[V]`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     vocabulary_size: int,
@@ -138,8 +141,8 @@ class Embedding(base.Network):
     """
     super().__init__(name, dtype, initializer)
     self._shape = [
-      checks.check_positive(name, "vocabulary_size", vocabulary_size),
-      checks.check_positive(name, "embedding_dim", embedding_dim),
+      checks.check_positive("vocabulary_size", vocabulary_size),
+      checks.check_positive("embedding_dim", embedding_dim),
     ]
 
   @property
@@ -147,6 +150,7 @@ class Embedding(base.Network):
     """The length of a vector, D."""
     return self._shape[1]
 
+  @errors.named("{self._name}")
   def __call__(
     self, ids: hints.Value, name: Optional[str] = None
   ) -> tf1.Tensor:
@@ -171,7 +175,7 @@ class Embedding(base.Network):
       GraphError: if `ids` are from another graph than the table.
     """
     with self.enter(name):
-      ids = checks.convert_ints(self._name, "ids", ids)
+      ids = checks.convert_ints("ids", ids)
       table = self.make_variable("table", self._shape)
       return half.look_up(table, ids)
 
@@ -229,6 +233,7 @@ def shift_seed(seed, k):
   return seed + k if isinstance(seed, numbers.Integral) else seed + [0, k]
 
 
+@errors.named("{name}")
 def dropout(
   x: tf1.Tensor,
   rate: hints.Scalar,
@@ -270,22 +275,22 @@ def dropout(
   if isinstance(rate, (numbers.Real, np.generic)):
     if not 0 <= rate < 1:
       raise errors.ArgumentError(
-        f"{name}: rate must be at least 0 and below 1, got {rate}. It is the "
+        f"rate must be at least 0 and below 1, got {rate}. It is the "
         "probability of a zero, not of keeping."
       )
     if rate == 0:
       return x
-  checks.check_graph(name, "x", x)
-  checks.check_graph(name, "rate", rate)
+  checks.check_graph("x", x)
+  checks.check_graph("rate", rate)
   with tf1.name_scope(name):
     x = tf1.convert_to_tensor(x)
     if not x.dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: x must be a float tensor, got {checks.describe(x)}. "
+        f"x must be a float tensor, got {checks.describe(x)}. "
         "Convert it with tf.cast."
       )
     rate = tf1.convert_to_tensor(rate, preferred_dtype=x.dtype)
-    checks.check_rank(name, "rate", rate, (0,))
+    checks.check_rank("rate", rate, (0,))
     # Drawn in float32: in float16 the probability would be too coarse.
     if seed is None or isinstance(seed, numbers.Integral):
       noise = tf1.random.uniform(tf1.shape(x), seed=seed)

@@ -7,6 +7,7 @@ from tangle.compat import tf1
 from tangle.nets import checks, half
 
 
+@errors.named("{name}")
 def masked_cross_entropy(
   logits: hints.Value,
   targets: hints.Value,
@@ -40,18 +41,18 @@ def masked_cross_entropy(
     ShapeError: if `logits` is not of rank 3, or `targets` or `weights` is not
       `[B, T]` as in `logits`. Only static dimensions are compared.
   """
-  checks.check_graph(name, "logits", logits)
+  checks.check_graph("logits", logits)
   with tf1.name_scope(name):
     logits = tf1.convert_to_tensor(logits)
     if not logits.dtype.is_floating:
       raise errors.DtypeError(
-        f"{name}: logits must be floats, got {checks.describe(logits)}. "
+        f"logits must be floats, got {checks.describe(logits)}. "
         "Pass the scores, not ids."
       )
-    targets = checks.convert_ints(name, "targets", targets)
+    targets = checks.convert_ints("targets", targets)
     dtype = logits.dtype.base_dtype
-    weights = checks.convert_floats(name, "weights", weights, dtype)
-    _check_shapes(name, logits, targets, weights)
+    weights = checks.convert_floats("weights", weights, dtype)
+    _check_shapes(logits, targets, weights)
     counts = tf1.not_equal(weights, 0)
     # An id outside the vocabulary, such as -1 for padding, would raise.
     targets = tf1.where_v2(counts, targets, tf1.zeros([], targets.dtype))
@@ -61,14 +62,14 @@ def masked_cross_entropy(
     return half.reduce_sum(losses * weights, axis=1)
 
 
-def _check_shapes(caller, logits, targets, weights):
-  checks.check_rank(caller, "logits", logits, (3,))
+def _check_shapes(logits, targets, weights):
+  checks.check_rank("logits", logits, (3,))
   steps = logits.shape[:2]
   for argument, tensor in (("targets", targets), ("weights", weights)):
-    checks.check_rank(caller, argument, tensor, (2,))
+    checks.check_rank(argument, tensor, (2,))
     if not tensor.shape.is_compatible_with(steps):
       raise errors.ShapeError(
-        f"{caller}: {argument} must be [B, T] as in logits "
+        f"{argument} must be [B, T] as in logits "
         f"{checks.describe(logits)}, got {checks.describe(tensor)}. Cut or pad "
         "one of them."
       )

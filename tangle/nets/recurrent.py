@@ -69,6 +69,7 @@ class RecurrentLayer:
     """The variables in order of creation; none before the first call."""
     return self.cell.variables
 
+  @errors.named("{self.name}")
   def __call__(
     self,
     inputs: hints.Value,
@@ -104,7 +105,7 @@ class RecurrentLayer:
     """
     with self.cell.enter(name):
       inputs = self.cell.check_tensor("inputs", inputs, ranks=(3,))
-      lengths = checks.check_lengths(self.name, lengths)
+      lengths = checks.check_lengths(lengths)
       self._check_steps(inputs)
       if initial_state is not None:
         initial_state = self.cell.check_state("initial_state", initial_state)
@@ -118,17 +119,18 @@ class RecurrentLayer:
         outputs = arrays.reverse_sequence(outputs, lengths)
       return RecurrentResult(outputs, result.state)
 
+  @errors.named("{self.name}")
   def _check_steps(self, inputs):
     steps = tf1.dimension_value(inputs.shape[1])
     if steps is None:
       raise errors.ShapeError(
-        f"{self.name}: inputs must have a known number of steps to be "
+        f"inputs must have a known number of steps to be "
         f"unrolled, got {checks.describe(inputs)}. Call set_shape on it, or "
         "use a layer that needs none: nets.LSTM in another type than float64."
       )
     if steps == 0:
       raise errors.ShapeError(
-        f"{self.name}: inputs must have at least one step, got "
+        f"inputs must have at least one step, got "
         f"{checks.describe(inputs)}. Pad the batch to one step."
       )
 

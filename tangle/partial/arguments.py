@@ -7,11 +7,12 @@ from tangle.compat import tf1
 from tangle.graphs import gradient_paths, strategies, walk
 
 
-def check_name(caller, name):
+@errors.named("{kind}")
+def check_name(kind, name):
   """Refuses a name of another kind, such as an array.
 
   Args:
-    caller: the name that error messages begin with.
+    kind: the name of the class, for the message.
     name: the argument `name`.
 
   Returns:
@@ -23,16 +24,15 @@ def check_name(caller, name):
   if name is None or isinstance(name, str):
     return name
   raise errors.ArgumentError(
-    f"{caller}: name must be a string, got {errors.show(name)}. Give a name, "
+    f"name must be a string, got {errors.show(name)}. Give a name, "
     f"such as 'encoder', or leave it out."
   )
 
 
-def check_store(caller, store, known):
+def check_store(store, known):
   """Refuses a store that does not exist.
 
   Args:
-    caller: the name that error messages begin with.
     store: the argument `store`.
     known: the names of the stores.
 
@@ -45,16 +45,15 @@ def check_store(caller, store, known):
   if isinstance(store, str) and store in known:
     return store
   raise errors.ArgumentError(
-    f"{caller}: store must be one of {known}, got {errors.show(store)}."
+    f"store must be one of {known}, got {errors.show(store)}."
     f"{errors.suggest(store, known) or ' Leave it out for auto.'}"
   )
 
 
-def check_alive(caller, inputs, outputs, ops):
+def check_alive(inputs, outputs, ops):
   """Refuses inputs that no output depends on.
 
   Args:
-    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
     ops: all ops that the outputs depend on, up to the inputs.
@@ -73,17 +72,16 @@ def check_alive(caller, inputs, outputs, ops):
     if near is not None:
       remedy = f"Cut at {near.name!r}, from which {tensor.name!r} is made"
     raise errors.DisconnectedError(
-      f"{caller}: none of the outputs {[t.name for t in outputs]} depends on "
+      f"none of the outputs {[t.name for t in outputs]} depends on "
       f"the input {tensor.name!r}, so that no gradient would reach it. "
       f"{remedy}."
     )
 
 
-def check_connected(caller, inputs, outputs, reached):
+def check_connected(inputs, outputs, reached):
   """Refuses outputs that depend on no input and no variable.
 
   Args:
-    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     outputs: the tensors where it ends, of any shapes.
     reached: names of the inputs, of the handles of the trained variables, and
@@ -95,17 +93,16 @@ def check_connected(caller, inputs, outputs, reached):
   for tensor in outputs:
     if tensor.name not in reached:
       raise errors.DisconnectedError(
-        f"{caller}: the output {tensor.name!r} depends on none of the inputs "
+        f"the output {tensor.name!r} depends on none of the inputs "
         f"{[t.name for t in inputs]}, and on no trainable variable. Leave it "
         f"out, or name the input that it depends on."
       )
 
 
-def find_wanted(caller, inputs, ops, wanted=None):
+def find_wanted(inputs, ops, wanted=None):
   """Returns which inputs get gradients.
 
   Args:
-    caller: the name that error messages begin with.
     inputs: the tensors where a piece begins, of any shapes.
     ops: the ops of the piece.
     wanted: those of `inputs` that get gradients, none if empty; by default all
@@ -126,12 +123,12 @@ def find_wanted(caller, inputs, ops, wanted=None):
       and not (t.op.type == "Placeholder" and t.name in values)
       for t in inputs
     ]
-  wanted = walk.check_tensors(caller, "input_gradients", wanted)
+  wanted = walk.check_tensors("input_gradients", wanted)
   names = {t.name for t in inputs if compat.is_differentiable(t.dtype)}
   for tensor in wanted:
     if tensor.name not in names:
       raise errors.ArgumentError(
-        f"{caller}: input_gradients has {tensor.name!r}, which is none of the "
+        f"input_gradients has {tensor.name!r}, which is none of the "
         f"floating inputs {sorted(names)}. Name some of these."
       )
   return [t.name in walk.names(wanted) for t in inputs]
@@ -148,11 +145,10 @@ def _sparse_values(ops):
   return found
 
 
-def check_used(caller, used, outputs):
+def check_used(used, outputs):
   """Checks which outputs a loss will use.
 
   Args:
-    caller: the name that error messages begin with.
     used: a sequence of one bool for each output.
     outputs: the outputs of the sub-model, of any shapes.
 
@@ -167,24 +163,23 @@ def check_used(caller, used, outputs):
   fits = hasattr(used, "__len__") and len(used) == len(outputs)
   if not fits or not any(used):
     raise errors.ArgumentError(
-      f"{caller}: used must have one bool for each of the outputs "
+      f"used must have one bool for each of the outputs "
       f"{[t.name for t in outputs]}, at least one of them true, got "
       f"{errors.show(used)}. To use all, give {[True] * len(outputs)}."
     )
   for use, tensor in zip(used, outputs):
     if use and not compat.is_differentiable(tensor.dtype):
       raise errors.DtypeError(
-        f"{caller}: the output {tensor.name!r} ({tensor.dtype.name}) can have "
+        f"the output {tensor.name!r} ({tensor.dtype.name}) can have "
         f"no gradient. Its entry in used must be False."
       )
   return tuple(map(bool, used))
 
 
-def find_variables(caller, ops, graph, variables=None):
+def find_variables(ops, graph, variables=None):
   """Finds the variables that get gradients.
 
   Args:
-    caller: the name that error messages begin with.
     ops: the ops of a piece, and those that hold its variables.
     graph: the `tf.Graph`.
     variables: variables, none if empty; by default the trainable ones of
@@ -207,41 +202,40 @@ def find_variables(caller, ops, graph, variables=None):
   else:
     found, present = [], set(ops)
     for variable in variables:
-      found.extend(_find_read(caller, present, graph, variable))
-  strategies.check(caller, found)
+      found.extend(_find_read(present, graph, variable))
+  strategies.check(found)
   return found
 
 
-def _find_read(caller, present, graph, variable):
+def _find_read(present, graph, variable):
   """Returns those components of a variable that are among `present`."""
   parts = strategies.components(variable)
   for part in parts:
     if not hasattr(part, "op") or not hasattr(part, "graph"):
       raise errors.ArgumentError(
-        f"{caller}: variables must hold variables of a graph, got "
+        f"variables must hold variables of a graph, got "
         f"{errors.show(part)}. Give a partitioned variable as the list of its "
         f"parts."
       )
     if part.graph is not graph:
       raise errors.GraphError(
-        f"{caller}: the variable {part.name!r} belongs to another graph than "
+        f"the variable {part.name!r} belongs to another graph than "
         f"the outputs. Build both in one graph."
       )
   found = [part for part in parts if part.op in present]
   if not found:
     raise errors.DisconnectedError(
-      f"{caller}: no output depends on the variable {parts[0].name!r} between "
+      f"no output depends on the variable {parts[0].name!r} between "
       f"inputs and outputs. Leave it out, or name inputs that are nearer to "
       f"the data, so that the variable is used between them and the outputs."
     )
   return found
 
 
-def check_fetches(caller, fetches, graph):
+def check_fetches(fetches, graph):
   """Refuses what a session cannot run or fetch, before it runs anything.
 
   Args:
-    caller: the name that error messages begin with.
     fetches: the argument: dicts, lists and tuples of ops, tensors, their names,
       or of whatever else a session fetches.
     graph: the graph of the session.
@@ -253,8 +247,8 @@ def check_fetches(caller, fetches, graph):
   """
   if hasattr(fetches, "partial_run"):
     raise errors.ArgumentError(
-      f"{caller}: fetches must be ops or tensors, got a session. Call "
-      f"run(fetches, upstream); it uses the session of the forward run."
+      "fetches must be ops or tensors, got a session. Call "
+      "run(fetches, upstream); it uses the session of the forward run."
     )
   stack = [fetches]
   while stack:
@@ -266,12 +260,12 @@ def check_fetches(caller, fetches, graph):
       stack.extend(item)
     elif isinstance(own, tf1.Graph) and own is not graph:
       raise errors.GraphError(
-        f"{caller}: fetches has {item.name!r}, which belongs to another graph. "
+        f"fetches has {item.name!r}, which belongs to another graph. "
         f"Build it in the graph of the sub-model."
       )
     elif not _is_fetch(item, graph):
       raise errors.ArgumentError(
-        f"{caller}: fetches must be ops or tensors, got {errors.show(item)}. "
+        f"fetches must be ops or tensors, got {errors.show(item)}. "
         f"Give what to run or to fetch, such as a train op that reads "
         f"SubModel.gradients."
       )

@@ -208,6 +208,7 @@ class Call:
       [None if g is None else next(values) for g in gradients.variables],
     )
 
+  @errors.named("SubModel {self._sub_model.name!r}: run")
   def run(
     self,
     fetches: Any,
@@ -232,8 +233,7 @@ class Call:
         such as `None`, or reads a placeholder that is not fed.
     """
     used, feed_dict = self._feeds(upstream, sess)
-    caller = f"SubModel {self._sub_model.name!r}: run"
-    arguments.check_fetches(caller, fetches, self._sub_model.graph)
+    arguments.check_fetches(fetches, self._sub_model.graph)
     self._gradients(used)
     return self._finish(fetches, feed_dict)
 
@@ -248,6 +248,7 @@ class Call:
     self._end(["discarded"])
     self._let_go()
 
+  @errors.named("SubModel {self._sub_model.name!r}")
   def _gradients(self, used):
     residual_set = self._residual_set
     if used not in residual_set.passes:
@@ -255,7 +256,7 @@ class Call:
         self._sub_model.prepare(used)
       if used not in residual_set.passes:
         raise errors.CallError(
-          f"SubModel {self._sub_model.name!r}: this call did not keep the "
+          f"this call did not keep the "
           f"residuals of a loss that uses the outputs {list(used)}. Call "
           f"forward(..., used={list(used)})."
         )
@@ -300,32 +301,33 @@ class Call:
       self._check_open()
       self._ended = how
 
+  @errors.named("SubModel {self._sub_model.name!r}")
   def _check_open(self):
     if self._ended is not None:
       raise errors.CallError(
-        f"SubModel {self._sub_model.name!r}: this call was {self._ended[0]} "
+        f"this call was {self._ended[0]} "
         f"already. Run forward again for another backward run."
       )
 
+  @errors.named("SubModel {self._sub_model.name!r}: backward")
   def _feeds(self, upstream, sess):
     """Checks `upstream`; returns which outputs are used, and a feed dict."""
     self._check_open()
-    caller = f"SubModel {self._sub_model.name!r}: backward"
     if sess is not None and sess is not self._sess:
       raise errors.CallError(
-        f"{caller}: the forward run was in another session. Pass that "
-        f"session, or leave sess out."
+        "the forward run was in another session. Pass that "
+        "session, or leave sess out."
       )
     tensors = self._sub_model.outputs
     others = (np.ndarray, dict, str, tf1.Tensor)
     if isinstance(upstream, others) or not hasattr(upstream, "__len__"):
       raise errors.ArgumentError(
-        f"{caller}: upstream must be a sequence with one gradient per output, "
+        f"upstream must be a sequence with one gradient per output, "
         f"got {type(upstream).__name__}. Put it into a list."
       )
     if len(upstream) != len(tensors):
       raise errors.ArgumentError(
-        f"{caller}: upstream must have one gradient for each of the "
+        f"upstream must have one gradient for each of the "
         f"{len(tensors)} outputs {[t.name for t in tensors]}, got "
         f"{len(upstream)}. Give None for an output that the loss does not use."
       )
@@ -334,13 +336,11 @@ class Call:
       used.append(value is not None)
       if value is not None:
         ph = self._sub_model.upstream[k]
-        feed_dict[ph] = feeds.check_upstream(
-          caller, tensor, self.outputs[k], value
-        )
+        feed_dict[ph] = feeds.check_upstream(tensor, self.outputs[k], value)
     if not any(used):
       raise errors.ArgumentError(
-        f"{caller}: every upstream gradient is None, so that there is nothing "
-        f"to carry back. Discard the call instead."
+        "every upstream gradient is None, so that there is nothing "
+        "to carry back. Discard the call instead."
       )
     return tuple(used), feed_dict
 
@@ -388,11 +388,11 @@ def begin(sub_model, residual_set, sess, feed_dict, unknown):
     raise
 
 
+@errors.named("SubModel {sub_model.name!r}: {what}")
 def _explain(sub_model, what, error, sess, feed_dict):
   """Raises an explanation of an error of a run, if there is one."""
   fed = [
     run_errors.Fed(repr(tensor.name), tensor, value)
     for tensor, value in feed_dict.items()
   ]
-  caller = f"SubModel {sub_model.name!r}: {what}"
-  run_errors.reraise(caller, error, sess, fed, run_errors.UNFED[what])
+  run_errors.reraise(error, sess, fed, run_errors.UNFED[what])

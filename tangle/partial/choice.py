@@ -58,11 +58,10 @@ class Plan(NamedTuple):
   bytes: Optional[int] = None
 
 
-def make(caller, residuals, recompute=None, keep=None, sizes=None):
+def make(residuals, recompute=None, keep=None, sizes=None):
   """Checks the arguments that specify the residuals.
 
   Args:
-    caller: the name that error messages begin with.
     residuals: a name of a policy, a `Budget`, or a predicate of a tensor; or a
       `Policy`, which is returned as it is, whatever the other arguments are.
     recompute: a predicate of a tensor, or `None`.
@@ -79,20 +78,20 @@ def make(caller, residuals, recompute=None, keep=None, sizes=None):
     return residuals
   if policies.is_planned(residuals):
     if isinstance(residuals, policies.Budget):
-      policies.check_budget(caller, residuals)
-    sizes_lib.check(caller, sizes)
+      policies.check_budget(residuals)
+    sizes_lib.check(sizes)
     for name, value in (("recompute", recompute), ("keep", keep)):
       if value is not None and not callable(value):
         raise errors.ArgumentError(
-          f"{caller}: {name} must be a predicate of a tensor, got {value!r}."
+          f"{name} must be a predicate of a tensor, got {value!r}."
         )
     return Policy(residuals, recompute, keep, sizes)
-  policies.predicate(caller, residuals)
+  policies.predicate(residuals)
   given = {"recompute": recompute, "keep": keep, "sizes": sizes}
   for name, value in given.items():
     if value is not None:
       raise errors.ArgumentError(
-        f"{caller}: {name} applies with residuals='min_cut' or a "
+        f"{name} applies with residuals='min_cut' or a "
         f"tangle.Budget only, got residuals={residuals!r}. Leave it out, or "
         f"give a predicate of a tensor for residuals."
       )
@@ -129,11 +128,10 @@ def seen_through(policy, copy):
   )
 
 
-def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
+def find(policy, search, targets, shapes, have, bytes_of, besides=()):
   """Finds the cut that a policy specifies.
 
   Args:
-    caller: the name that error messages begin with.
     policy: a `Policy`.
     search: `cut.cut` with all but its arguments `keep`, `shapes` and `have`,
       which are given by name.
@@ -151,7 +149,7 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
     ArgumentError: if `bytes_of` raises it, as that of `sizes.of` does.
   """
   if not policies.is_planned(policy.residuals):
-    keep = policies.predicate(caller, policy.residuals)
+    keep = policies.predicate(policy.residuals)
     return Plan(search(keep=keep, shapes=shapes, have=have))
 
   def may_repeat(tensor):
@@ -166,7 +164,7 @@ def find(caller, policy, search, targets, shapes, have, bytes_of, besides=()):
   extra = sum(bytes_of(tensor) for tensor in besides)
   while True:
     if is_budget:
-      repeated, limit = problem.within(caller, policy.residuals, extra)
+      repeated, limit = problem.within(policy.residuals, extra)
     else:
       repeated, limit = problem.least(), np.inf
     kept = problem.kept_names(repeated)
@@ -233,11 +231,10 @@ class _Problem:
     kept = np.flatnonzero(self._network.kept(repeated))
     return walk.names([self._tensors[k] for k in kept])
 
-  def within(self, caller, budget, extra):
+  def within(self, budget, extra):
     """Chooses few ops to recompute, so that a budget suffices.
 
     Args:
-      caller: the name that error messages begin with.
       budget: a `Budget`.
       extra: bytes that are kept in any case.
 
@@ -259,7 +256,7 @@ class _Problem:
     lowest = extra + self.bytes_kept(best)
     if lowest > limit:
       raise errors.CutError(
-        f"{caller}: {budget} allows {limit:,.0f} bytes, but the residuals take "
+        f"{budget} allows {limit:,.0f} bytes, but the residuals take "
         f"at least {lowest:,.0f} ('frontier' keeps {frontier:,.0f}). "
         f"Allow that much, or allow more recomputation by recompute=."
       )

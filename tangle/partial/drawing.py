@@ -26,11 +26,10 @@ _KINDS = {
 }
 
 
-def draw(caller, path, piece, residuals, recomputed):
+def draw(path, piece, residuals, recomputed):
   """Writes the picture of a cut.
 
   Args:
-    caller: the name that error messages begin with.
     path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
     piece: a `split.Split`.
     residuals: its `Residuals`.
@@ -39,14 +38,13 @@ def draw(caller, path, piece, residuals, recomputed):
   Raises:
     ArgumentError, FileError, MissingPackageError: as `write`.
   """
-  write(caller, path, lambda: to_dot(piece, residuals, recomputed))
+  write(path, lambda: to_dot(piece, residuals, recomputed))
 
 
-def write(caller, path, make_text):
+def write(path, make_text):
   """Writes a picture as graphviz's text, or as what graphviz makes of it.
 
   Args:
-    caller: the name that error messages begin with.
     path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
     make_text: a function that returns the picture in graphviz's language. It
       is called only if `path` and the package are there.
@@ -61,21 +59,21 @@ def write(caller, path, make_text):
   kind = path.rpartition(".")[2]
   if kind not in ("dot", "svg", "png"):
     raise errors.ArgumentError(
-      f"{caller}: path must end with .dot, .svg or .png, got {path!r}."
+      f"path must end with .dot, .svg or .png, got {path!r}."
     )
-  render = str.encode if kind == "dot" else _renderer(caller, kind)
+  render = str.encode if kind == "dot" else _renderer(kind)
   content = render(make_text())
   files.write_text(path, content)
 
 
-def _renderer(caller, kind):
+def _renderer(kind):
   """Returns the function from dot text to the bytes of a picture."""
   try:
     import graphviz
   except ImportError as error:
     raise errors.MissingPackageError(
-      f"{caller}: the package graphviz is not installed. Install it with: "
-      f"pip install tangle-graph[draw], or draw to a .dot file."
+      "the package graphviz is not installed. Install it with: "
+      "pip install tangle-graph[draw], or draw to a .dot file."
     ) from error
 
   def render(text):
@@ -83,8 +81,8 @@ def _renderer(caller, kind):
       return graphviz.Source(text).pipe(kind)
     except graphviz.ExecutableNotFound as error:
       raise errors.MissingPackageError(
-        f"{caller}: the program dot of Graphviz is not installed. Install "
-        f"Graphviz (on Debian: apt-get install graphviz), or write a .dot file."
+        "the program dot of Graphviz is not installed. Install "
+        "Graphviz (on Debian: apt-get install graphviz), or write a .dot file."
       ) from error
 
   return render

@@ -9,11 +9,10 @@ from tangle.compat import tf1
 from tangle.graphs import feeding
 
 
-def take(caller, feed_dict, graph, repeated, find=None):
+def take(feed_dict, graph, repeated, find=None):
   """Checks the feeds of a forward run, and copies the fed arrays.
 
   Args:
-    caller: the name that error messages begin with.
     feed_dict: a dict as for `flat`; it is not changed.
     graph: the graph of the session.
     repeated: names of tensors that the backward pass recomputes.
@@ -35,48 +34,48 @@ def take(caller, feed_dict, graph, repeated, find=None):
   # The runtime may use a fed array in place (measured on 1.15 and 2.21); a
   # later change of the array would then change a residual.
   owned = {}
-  for tensor, value in flat(feed_dict, graph, caller):
+  for tensor, value in flat(feed_dict, graph):
     own_graph = tensor.graph is graph
     tensor = find(tensor) if find is not None and own_graph else tensor
     if tensor.dtype == tf1.resource or not _is_plain(value, tensor.dtype):
       owned[tensor] = own(value)  # such as a handle
     else:
-      array = convert(caller, tensor.name, value, tensor.dtype)
+      array = convert(tensor.name, value, tensor.dtype)
       owned[tensor] = own(array) if array is value else array
   for tensor, value in owned.items():
     if tensor.graph is not graph:
       raise errors.GraphError(
-        f"{caller}: feed_dict has {tensor.name!r}, which belongs to another "
+        f"feed_dict has {tensor.name!r}, which belongs to another "
         f"graph. Feed the placeholders of the sub-model's own graph."
       )
     if not graph.is_feedable(tensor):
       raise errors.GraphError(
-        f"{caller}: TensorFlow does not allow to feed {tensor.name!r} "
+        f"TensorFlow does not allow to feed {tensor.name!r} "
         f"({tensor.op.type}). Put a tf.identity on it, build the network on "
         f"that, and use it as the input."
       )
     if tensor.name in repeated:
       raise errors.GraphError(
-        f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the "
+        f"{tensor.name!r} ({tensor.op.type}) is fed, but the "
         f"backward pass computes it again, from what the graph has there. "
         f"Name it in inputs, or keep it by another value of residuals."
       )
     if feeding.is_forgotten(tensor):
       raise errors.GraphError(
-        f"{caller}: {tensor.name!r} ({tensor.op.type}) is fed, but the graph "
+        f"{tensor.name!r} ({tensor.op.type}) is fed, but the graph "
         f"optimizer of TensorFlow 2 may bypass it and use the value that the "
         f"graph computes. Name it in inputs."
       )
     shape = value.shape if isinstance(value, np.ndarray) else None
     if shape is not None and not tensor.shape.is_compatible_with(shape):
       raise errors.ShapeError(
-        f"{caller}: {tensor.name!r} must be fed an array that fits the shape "
+        f"{tensor.name!r} must be fed an array that fits the shape "
         f"{tensor.shape}, got {shape}. {explain_shape(tensor.shape, shape)}"
       )
   return owned
 
 
-def flat(feed_dict, graph, caller="forward"):
+def flat(feed_dict, graph):
   """Lists the tensors that `feed_dict` feeds, each with its value.
 
   Args:
@@ -85,7 +84,6 @@ def flat(feed_dict, graph, caller="forward"):
       or tuples of these.
     graph: the graph to look names up in. Keys that are tensors may be of
       another graph.
-    caller: the name that error messages begin with.
 
   Returns:
     A list of pairs of tensor and value, in the order of `feed_dict`. A sparse
@@ -100,7 +98,7 @@ def flat(feed_dict, graph, caller="forward"):
     if isinstance(feed_dict, tf1.Session):
       remedy = "Pass the session first, then the dict"
     raise errors.ArgumentError(
-      f"{caller}: feed_dict must be a dict from tensor to array, got "
+      f"feed_dict must be a dict from tensor to array, got "
       f"{errors.show(feed_dict)}. {remedy}."
     )
   found, stack = [], list(reversed(list(feed_dict.items())))
@@ -119,15 +117,15 @@ def flat(feed_dict, graph, caller="forward"):
       stack.extend(reversed(pairs))
     elif getattr(key, "handle", None) is not None and _is_symbolic(key):
       raise errors.ArgumentError(
-        f"{caller}: feed_dict has the resource variable {key.name!r}, which "
+        f"feed_dict has the resource variable {key.name!r}, which "
         f"TensorFlow ignores. Assign it by load() or an op, or feed a tensor."
       )
     else:
-      found.append((_element(caller, key, graph), value))
+      found.append((_element(key, graph), value))
   return found
 
 
-def _element(caller, key, graph):
+def _element(key, graph):
   """Returns the tensor that a key of a feed dict names."""
   try:
     return graph.as_graph_element(key, allow_operation=False)
@@ -138,12 +136,12 @@ def _element(caller, key, graph):
       remedy = f"{remedy[:-1]}, and the array as the value."
     hint = errors.suggest(key, [f"{name}:0" for name in names])
     raise errors.ArgumentError(
-      f"{caller}: feed_dict has the key {errors.show(key)}, which is no tensor "
+      f"feed_dict has the key {errors.show(key)}, which is no tensor "
       f"of the graph.{hint} {remedy}"
     ) from error
 
 
-def convert(caller, name, value, dtype):
+def convert(name, value, dtype):
   """Converts a fed value to an array of a dtype, without changing its values.
 
   Only fractions may lose precision, such as float64 in float32. TensorFlow
@@ -151,7 +149,6 @@ def convert(caller, name, value, dtype):
   0.
 
   Args:
-    caller: the name that error messages begin with.
     name: the name of the fed tensor.
     value: an array, or a value that numpy converts to one.
     dtype: a `tf.DType`.
@@ -166,7 +163,7 @@ def convert(caller, name, value, dtype):
   """
   wanted = dtype.base_dtype.as_numpy_dtype
   if not isinstance(value, np.ndarray):
-    _check_given(caller, name, value, dtype)
+    _check_given(name, value, dtype)
   is_alike = getattr(value, "dtype", None) == wanted
   try:
     if dtype.base_dtype == tf1.string or is_alike:
@@ -182,13 +179,13 @@ def convert(caller, name, value, dtype):
       changed = np.isfinite(array) & ~np.isfinite(found)
   except (NotImplementedError, TypeError, ValueError, OverflowError) as error:
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {dtype.base_dtype.name}, got "
+      f"{name!r} must be an array of {dtype.base_dtype.name}, got "
       f"{errors.show(value)}, {_fault(value)}."
     ) from error
   if np.any(changed):
     first = array[changed].flat[0] if array.ndim else array
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be {dtype.base_dtype.name}, which has no "
+      f"{name!r} must be {dtype.base_dtype.name}, which has no "
       f"{first}; got an array of {array.dtype}. Convert it with astype() if "
       f"that is meant."
     )
@@ -219,23 +216,23 @@ def _is_variable(value):
   return hasattr(value, "assign_add") and hasattr(value, "dtype")
 
 
-def _check_given(caller, name, value, dtype):
+def _check_given(name, value, dtype):
   """Refuses `None`, and what has no value here; an eager tensor has one."""
   kind = dtype.base_dtype.name
   if value is None:
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {kind}, got None. Feed an "
+      f"{name!r} must be an array of {kind}, got None. Feed an "
       f"array; only a placeholder with a default may be omitted."
     )
   if _is_variable(value) and not _is_symbolic(value):
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {kind}, got the eager variable "
+      f"{name!r} must be an array of {kind}, got the eager variable "
       f"{value.name!r}. Feed what its numpy() returns outside of graphs."
     )
   if _is_symbolic(value):
     given = getattr(value, "name", None)
     raise errors.DtypeError(
-      f"{caller}: {name!r} must be an array of {kind}, got the tensor "
+      f"{name!r} must be an array of {kind}, got the tensor "
       f"{repr(given) if given else errors.show(value)}, which has no value "
       f"outside a run. Feed what sess.run() returns for it, or build the "
       f"network on it."
@@ -334,11 +331,10 @@ def explain_shape(wanted, shape):
   return f"{text[:1].upper()}{text[1:]}."
 
 
-def check_upstream(caller, tensor, output, value):
+def check_upstream(tensor, output, value):
   """Checks an upstream gradient of a sub-model's output.
 
   Args:
-    caller: the name that error messages begin with.
     tensor: the output, a tensor of any shape.
     output: its value in the forward run, an array.
     value: the gradient: an array, or what numpy converts to one of the dtype of
@@ -355,10 +351,10 @@ def check_upstream(caller, tensor, output, value):
   """
   if not compat.is_differentiable(tensor.dtype):
     raise errors.DtypeError(
-      f"{caller}: the output {tensor.name!r} is {tensor.dtype.name} and can "
+      f"the output {tensor.name!r} is {tensor.dtype.name} and can "
       f"have no gradient. Give None for it."
     )
-  what = f"{caller}: the upstream gradient of {tensor.name!r} must"
+  what = f"the upstream gradient of {tensor.name!r} must"
   kind, array = tensor.dtype.base_dtype, value
   dtype = kind.as_numpy_dtype
   if not isinstance(value, (np.ndarray, np.generic)):

@@ -87,7 +87,6 @@ def settle(piece, fetched=(), in_one_run=False):
   held = [variable.outputs[0] for variable in given]
   copy.copies += [t.op for t in references.keep_tensors(held, copy.copies)]
   own = split.Split(
-    piece.caller,
     variables=piece.variables,
     residuals=choice.seen_through(piece.policy, copy),
     fed=piece.fed,
@@ -122,7 +121,7 @@ def _check_memory(piece, for_variables):
             "use_resource=True."
           )
       raise errors.CutError(
-        f"{piece.caller}: {name!r} in a loop or conditional has a gradient "
+        f"{name!r} in a loop or conditional has a gradient "
         f"function by tf.custom_gradient, which remembers the ops beside it; "
         f"but here a copy of these ops has to run in their place. {remedy}"
       )
@@ -198,16 +197,16 @@ def differentiate_in_one_run(piece, copy, upstream, has_run=False):
     held = aliases.variables_behind(_read_by(made))
     held = [variable.outputs[0] for variable in held]
     for tensor in held:
-      staging.check_copyable(piece.caller, tensor)
+      staging.check_copyable(tensor)
     copies += references.keep_tensors(held, copy.copies + made)
   read = _read_by(made)
   names = aliases.of_references(read)
   sharing = [tensor for tensor in read if tensor.name in names]
   for tensor in sharing:
-    staging.check_copyable(piece.caller, tensor)
+    staging.check_copyable(tensor)
     if compat.in_v1_control_flow(tensor.op):
       raise errors.CutError(
-        f"{piece.caller}: the residual {tensor.name!r} ({tensor.op.type}) is "
+        f"the residual {tensor.name!r} ({tensor.op.type}) is "
         f"the memory of a reference variable inside a loop or conditional. If "
         f"no variable changes between a forward run and its backward run, say "
         f"so by weights_unchanged=True."
@@ -236,7 +235,7 @@ def _check_moments(piece, tensors):
     for variable in aliases.variables_behind([tensor]):
       for op in piece.assigned.get(variable, []):
         raise errors.CutError(
-          f"{piece.caller}: the residual {tensor.name!r} ({tensor.op.type}) is "
+          f"the residual {tensor.name!r} ({tensor.op.type}) is "
           f"the memory of the reference variable {variable.name!r}, which "
           f"{op.name!r} ({op.type}) changes in the forward pass, so that its "
           f"value is lost. Cut where the gradient does not need it, or make "

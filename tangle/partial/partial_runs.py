@@ -67,6 +67,7 @@ class PartialRun:
     return raw_session(sess).partial_run(handle, self._late_fetches, fed)
 
 
+@errors.named("forward")
 def raw_session(sess):
   """Returns the session that makes the partial runs of `sess`.
 
@@ -84,7 +85,7 @@ def raw_session(sess):
     return sess
   if not hasattr(sess, "run_step_fn"):
     raise errors.CallError(
-      f"forward: a {type(sess).__name__} has no partial_run, which TensorFlow "
+      f"a {type(sess).__name__} has no partial_run, which TensorFlow "
       f"1 style loops need. Use a tf.compat.v1.Session."
     )
   return sess.run_step_fn(lambda step_context: step_context.session)

@@ -51,11 +51,10 @@ def is_planned(residuals):
   )
 
 
-def check_budget(caller, budget):
+def check_budget(budget):
   """Refuses a budget without exactly one valid limit.
 
   Args:
-    caller: the name that error messages begin with.
     budget: a `Budget`.
 
   Raises:
@@ -70,16 +69,15 @@ def check_budget(caller, budget):
   fits = len(given) == 1 and is_number and given[0] >= 0
   if not fits or (budget.fraction is not None and budget.fraction > 1):
     raise errors.ArgumentError(
-      f"{caller}: a Budget must have either bytes, 0 or more, or a fraction "
+      f"a Budget must have either bytes, 0 or more, or a fraction "
       f"from 0 to 1, got {budget}."
     )
 
 
-def predicate(caller, residuals):
+def predicate(residuals):
   """Returns a predicate: whether to keep a tensor, by a residual policy.
 
   Args:
-    caller: the name that error messages begin with.
     residuals: `"frontier"` keeps exactly the tensors that the backward pass
       reads; `"all"` also keeps every other tensor between inputs and outputs
       that can be kept; `"none"` keeps no tensor that can be recomputed; a
@@ -99,7 +97,7 @@ def predicate(caller, residuals):
     if residuals == NONE:
       return lambda tensor: False
   raise errors.ArgumentError(
-    f"{caller}: residuals must be 'frontier', 'all', 'none', 'min_cut', a "
+    f"residuals must be 'frontier', 'all', 'none', 'min_cut', a "
     f"tangle.Budget or a predicate of a tensor, got {errors.show(residuals)}."
     f"{errors.suggest(residuals, (FRONTIER, ALL, NONE, 'min_cut'))}"
   )

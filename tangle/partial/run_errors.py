@@ -50,11 +50,10 @@ class Fed(NamedTuple):
   value: Any
 
 
-def check_session(caller, sess, graph, call, remedy):
+def check_session(sess, graph, call, remedy):
   """Refuses an argument that is not a session on a graph.
 
   Args:
-    caller: the name that error messages begin with.
     sess: the argument.
     graph: the graph that the session must run.
     call: how to call, such as `"step(sess, batch)"`.
@@ -71,25 +70,24 @@ def check_session(caller, sess, graph, call, remedy):
   if isinstance(sess, type) or graph_of is sess or not hasattr(sess, "run"):
     given = f"the class {sess.__name__}" if isinstance(sess, type) else None
     raise errors.ArgumentError(
-      f"{caller}: sess must be a session, got {given or type(sess).__name__}. "
+      f"sess must be a session, got {given or type(sess).__name__}. "
       f"Call {call} with an open session first."
     )
   if graph_of is None:
-    raise errors.SessionError(_closed(caller))
+    raise errors.SessionError(_closed())
   raise errors.GraphError(
-    f"{caller}: the session runs another graph. Open it with "
+    f"the session runs another graph. Open it with "
     f"tf.compat.v1.Session(graph={remedy})."
   )
 
 
-def reraise(caller, error, sess, fed=(), unfed=UNFED["forward"]):
+def reraise(error, sess, fed=(), unfed=UNFED["forward"]):
   """Raises an explanation of an error of a run, if there is one.
 
   Returns if the error is not known here; the caller must then raise `error`
   again. May run `sess` to find the variables without values.
 
   Args:
-    caller: the name that error messages begin with.
     error: the error that the run raised.
     sess: its session.
     fed: the `Fed` values of the run.
@@ -101,16 +99,15 @@ def reraise(caller, error, sess, fed=(), unfed=UNFED["forward"]):
     ArgumentError: if a placeholder is not fed, or an id is out of range.
     ShapeError: if shapes do not fit one another.
   """
-  found = explain(caller, error, sess, fed, unfed)
+  found = explain(error, sess, fed, unfed)
   if found is not None:
     raise found from error
 
 
-def explain(caller, error, sess, fed=(), unfed=UNFED["forward"]):
+def explain(error, sess, fed=(), unfed=UNFED["forward"]):
   """Returns an error that explains an error of a run, `None` if it cannot.
 
   Args:
-    caller: the name that error messages begin with.
     error: the error that the run raised.
     sess: its session.
     fed: the `Fed` values of the run.
@@ -126,20 +123,20 @@ def explain(caller, error, sess, fed=(), unfed=UNFED["forward"]):
   text = errors.summarize(error)
   if not isinstance(error, tf1.errors.OpError):
     known = "closed Session" in text
-    return errors.SessionError(_closed(caller)) if known else None
+    return errors.SessionError(_closed()) if known else None
   without = functools.partial(_unfed, unfed)
   for make in (_cancelled, _uninitialized, without, _out_of_range, _misfit):
-    found = make(caller, error, text, sess, fed)
+    found = make(error, text, sess, fed)
     if found is not None:
       return found
   return None
 
 
-def _closed(caller):
-  return f"{caller}: the session is closed. Open a new session for this call."
+def _closed():
+  return "the session is closed. Open a new session for this call."
 
 
-def _cancelled(caller, error, text, sess, fed):
+def _cancelled(error, text, sess, fed):
   """Explains a cancelled run of a local session, but not of a queue."""
   is_local = not getattr(sess, "sess_str", None) and hasattr(sess, "sess_str")
   if not isinstance(error, tf1.errors.CancelledError) or not is_local:
@@ -148,13 +145,13 @@ def _cancelled(caller, error, text, sess, fed):
     sess.run([])
   except RuntimeError:
     return errors.SessionError(
-      f"{caller}: the session was closed during the run. Open a new session, "
-      f"and close it after the last run."
+      "the session was closed during the run. Open a new session, "
+      "and close it after the last run."
     )
   if re.search(r"(Run call was|RecvAsync is|Step was) cancelled", text):
     return errors.SessionError(
-      f"{caller}: the run was cancelled. TensorFlow cancels a session in which "
-      f"a partial run, as of store='session', has failed. Open a new session."
+      "the run was cancelled. TensorFlow cancels a session in which "
+      "a partial run, as of store='session', has failed. Open a new session."
     )
   return None
 
@@ -168,11 +165,11 @@ _NO_VALUE = re.compile(
 )
 
 
-def _uninitialized(caller, error, text, sess, fed):
+def _uninitialized(error, text, sess, fed):
   """Explains that variables or tables have no values."""
   if "Table not initialized" in text:
     return errors.SessionError(
-      f"{caller}: a lookup table has no entries yet. Run "
+      f"a lookup table has no entries yet. Run "
       f"{_line(sess, 'tables_initializer')} before."
     )
   match = _NO_VALUE.search(text)
@@ -202,7 +199,7 @@ def _uninitialized(caller, error, text, sess, fed):
   if len(names) > 1:
     verb = "variables {} have no values"
   return errors.SessionError(
-    f"{caller}: the {verb.format(shown)} in this session. Run "
+    f"the {verb.format(shown)} in this session. Run "
     f"{_line(sess, line)} after everything is built, or restore a checkpoint."
   )
 
@@ -245,7 +242,7 @@ def _without_value(sess, variables):
 _DTYPES = {"float": "float32", "double": "float64", "half": "float16"}
 
 
-def _unfed(remedy, caller, error, text, sess, fed):
+def _unfed(remedy, error, text, sess, fed):
   """Explains that a placeholder was not fed."""
   match = re.search(
     r"You must feed a value for placeholder tensor '(.+?)' with dtype (\w+)"
@@ -256,7 +253,7 @@ def _unfed(remedy, caller, error, text, sess, fed):
     return None
   name, dtype, shape = match.groups()
   return errors.ArgumentError(
-    f"{caller}: the placeholder '{name}:0' needs a value, "
+    f"the placeholder '{name}:0' needs a value, "
     f"{_DTYPES.get(dtype, dtype)} of shape {shape or 'any'}, and is not fed. "
     f"{remedy}"
   )
@@ -269,7 +266,7 @@ _RANGE = re.compile(
 )
 
 
-def _out_of_range(caller, error, text, sess, fed):
+def _out_of_range(error, text, sess, fed):
   """Explains that an id is not in the range of a table or of the classes."""
   match = _RANGE.search(text)
   if match is None:
@@ -286,7 +283,7 @@ def _out_of_range(caller, error, text, sess, fed):
   what = " and ".join(holders) or f"an id is {value}"
   op = f" of the op {error.op.name!r}" if error.op is not None else ""
   return errors.ArgumentError(
-    f"{caller}: {what}, which is out of the range{op}: ids must be from {low} "
+    f"{what}, which is out of the range{op}: ids must be from {low} "
     f"to {high - 1}. Correct the ids, or build the network for more of them."
   )
 
@@ -309,7 +306,7 @@ _SHAPES = re.compile(
 )
 
 
-def _misfit(caller, error, text, sess, fed):
+def _misfit(error, text, sess, fed):
   """Explains that shapes do not fit one another, such as batch sizes."""
   if _SHAPES.search(text) is None:
     return None
@@ -323,12 +320,12 @@ def _misfit(caller, error, text, sess, fed):
   at = f" at the op {error.op.name!r}" if error.op is not None else ""
   if len(rows) > 1:
     return errors.ShapeError(
-      f"{caller}: the batch sizes differ: {listed}. TensorFlow says{at}: "
+      f"the batch sizes differ: {listed}. TensorFlow says{at}: "
       f"{text.rstrip('.')}. Feed arrays with the same number of rows."
     )
   fed_shapes = f" The fed shapes are: {listed}." if listed else ""
   return errors.ShapeError(
-    f"{caller}: shapes do not fit one another{at}: {text.rstrip('.')}."
+    f"shapes do not fit one another{at}: {text.rstrip('.')}."
     f"{fed_shapes} Correct a fed shape, or how the network uses it."
   )
 

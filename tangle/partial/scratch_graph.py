@@ -119,7 +119,6 @@ class _Mirror(split.Split):
     variables = [_VariableStub(graph, v) for v in piece.variables]
     self.graph = graph
     super().__init__(
-      piece.caller,
       variables=variables,
       residuals=piece.policy,
       fed=self._find_fed(piece),

@@ -21,11 +21,10 @@ ASSUMED = 32
 _FED = frozenset(["Placeholder", "PlaceholderWithDefault"])
 
 
-def of(caller, sizes, inputs, ops, strict=False):
+def of(sizes, inputs, ops, strict=False):
   """Returns a function from the tensors of a piece to their bytes.
 
   Args:
-    caller: the name that error messages begin with.
     sizes: `None`, or an int, the assumed size of unknown dimensions of fed
       tensors; or a dict from fed tensors, or their names, to shapes; or a
       function from tensor to bytes, such as `measure` returns, whose `None`
@@ -45,7 +44,7 @@ def of(caller, sizes, inputs, ops, strict=False):
   """
   if callable(sizes):
     return lambda tensor: 0 if is_free(tensor) else int(sizes(tensor) or 0)
-  fed, assumed = _parse(caller, sizes)
+  fed, assumed = _parse(sizes)
   known = None
 
   def bytes_of(tensor):
@@ -57,12 +56,12 @@ def of(caller, sizes, inputs, ops, strict=False):
       return size or 0
     if strict and sizes is None:
       raise errors.ArgumentError(
-        f"{caller}: the bytes of {tensor.name!r} {tensor.shape} are not known, "
+        f"the bytes of {tensor.name!r} {tensor.shape} are not known, "
         f"which a Budget of bytes needs. Give the shapes of what is fed by "
         f"sizes=."
       )
     if known is None:
-      known = _infer(caller, fed, assumed, inputs, ops)
+      known = _infer(fed, assumed, inputs, ops)
     shape = _merge(tensor.shape, known.get(tensor.name))
     return _filled(shape, assumed).num_elements() * tensor.dtype.size
 
@@ -102,6 +101,7 @@ class Measured:
     return residuals.static_bytes(tensor) if known is None else known
 
 
+@errors.named("measure")
 def measure(
   sess: hints.Session,
   inputs: Sequence[tf1.Tensor],
@@ -128,9 +128,8 @@ def measure(
     ArgumentError: if inputs or outputs are no sequences of tensors.
     GraphError: if a tensor does not belong to the graph of `sess`.
   """
-  caller = "measure"
-  outputs = walk.check_tensors(caller, "outputs", outputs, sess.graph)
-  inputs = walk.check_tensors(caller, "inputs", inputs, sess.graph)
+  outputs = walk.check_tensors("outputs", outputs, sess.graph)
+  inputs = walk.check_tensors("inputs", inputs, sess.graph)
   ops = walk.ancestors(outputs, stop=inputs)
   tensors = policies.everything(ops, sess.graph) + inputs
   unknown = [
@@ -148,7 +147,7 @@ def measure(
   )
 
 
-def _parse(caller, sizes):
+def _parse(sizes):
   """Returns a dict from fed tensor name to shape, and the assumed size."""
   if sizes is None:
     return {}, ASSUMED
@@ -156,7 +155,7 @@ def _parse(caller, sizes):
     return {}, sizes
   if not isinstance(sizes, dict):
     raise errors.ArgumentError(
-      f"{caller}: sizes must be a positive int, a dict from tensors to shapes, "
+      f"sizes must be a positive int, a dict from tensors to shapes, "
       f"or a function from tensor to bytes, got {sizes!r}."
     )
   fed = {}
@@ -175,11 +174,10 @@ def name_of(key):
   return name if ":" in name else f"{name}:0"
 
 
-def check(caller, sizes):
+def check(sizes):
   """Refuses a value of `sizes=` that `of` does not accept.
 
   Args:
-    caller: the name that error messages begin with.
     sizes: as for `of`.
 
   Raises:
@@ -187,10 +185,10 @@ def check(caller, sizes):
       dict holds is not checked.
   """
   if not callable(sizes):
-    _parse(caller, sizes)
+    _parse(sizes)
 
 
-def _infer(caller, fed, assumed, inputs, ops):
+def _infer(fed, assumed, inputs, ops):
   """Returns tensor name → shape, inferred from assumed shapes of feeds."""
   begins = {tensor.name: tensor for tensor in inputs}
   copied = []
@@ -202,7 +200,7 @@ def _infer(caller, fed, assumed, inputs, ops):
   for name in fed:
     if name not in begins:
       raise errors.ArgumentError(
-        f"{caller}: sizes has {name!r}, which is neither an input of the "
+        f"sizes has {name!r}, which is neither an input of the "
         f"piece nor a placeholder that it reads. Leave it out."
       )
   graph = tf1.Graph()
@@ -210,7 +208,7 @@ def _infer(caller, fed, assumed, inputs, ops):
     stands = {}
     for name, tensor in begins.items():
       if not compat.is_ref(tensor):
-        shape = _merge(tensor.shape, fed.get(name), caller, name)
+        shape = _merge(tensor.shape, fed.get(name), name)
         stands[name] = tf1.placeholder(tensor.dtype, _filled(shape, assumed))
     found = {name: stand.shape for name, stand in stands.items()}
     try:
@@ -219,7 +217,7 @@ def _infer(caller, fed, assumed, inputs, ops):
       if not fed:
         return found  # the assumed shapes contradict each other
       raise errors.ArgumentError(
-        f"{caller}: the shapes in sizes contradict one another, "
+        f"the shapes in sizes contradict one another, "
         f"or with {assumed} for unknown dimensions: {error}"
       ) from error
     for op in copied:
@@ -240,18 +238,18 @@ def _is_copyable(op):
   )
 
 
-def _merge(shape, other, caller=None, name=None):
+def _merge(shape, other, name=None):
   """Returns `shape` merged with `other`; if they disagree, `shape`.
 
-  With a `caller`, an `other` that disagrees is an error.
+  With the `name` of the tensor, an `other` that disagrees is an error.
   """
   if other is None:
     return shape
   if not shape.is_compatible_with(other):
-    if caller is None:
+    if name is None:
       return shape
     raise errors.ArgumentError(
-      f"{caller}: sizes gives {name!r} the shape {other}, which does not fit "
+      f"sizes gives {name!r} the shape {other}, which does not fit "
       f"its static shape {shape}."
     )
   return shape.merge_with(other)

@@ -83,7 +83,6 @@ class Split:
 
   def __init__(
     self,
-    caller,
     inputs,
     outputs,
     variables=None,
@@ -97,7 +96,6 @@ class Split:
     """Checks the piece; adds nothing to the graph.
 
     Args:
-      caller: the name that error messages begin with.
       inputs: tensors of any shapes where the piece begins.
       outputs: tensors of any shapes where it ends.
       variables: variables to get gradients for; by default the trainable
@@ -119,32 +117,25 @@ class Split:
       DisconnectedError: if an input leads to no output, an output depends on
         no input and no variable, or a variable is not below any output.
     """
-    self.caller = caller
-    self.outputs = walk.check_tensors(caller, "outputs", outputs)
+    self.outputs = walk.check_tensors("outputs", outputs)
     if not self.outputs:
-      raise errors.ArgumentError(
-        f"{caller}: outputs is empty; give at least one tensor."
-      )
+      raise errors.ArgumentError("outputs is empty; give at least one tensor.")
     self.graph = self.outputs[0].graph
-    self.inputs = walk.check_tensors(caller, "inputs", inputs, self.graph)
+    self.inputs = walk.check_tensors("inputs", inputs, self.graph)
     if connected and not self.inputs:
-      raise errors.ArgumentError(
-        f"{caller}: inputs is empty; give at least one tensor."
-      )
+      raise errors.ArgumentError("inputs is empty; give at least one tensor.")
     self.fed = None if fed is None else list(fed)
-    self.policy = choice.make(caller, residuals)
+    self.policy = choice.make(residuals)
     self.shapes, self.assigned, self.copy = cut.Shapes(), {}, None
     ops = walk.ancestors(self.outputs, stop=self.inputs)
     if connected:
-      arguments.check_alive(caller, self.inputs, self.outputs, ops)
-    self.variables = arguments.find_variables(
-      caller, ops, self.graph, variables
-    )
-    self.wanted = arguments.find_wanted(caller, self.inputs, ops, wanted)
+      arguments.check_alive(self.inputs, self.outputs, ops)
+    self.variables = arguments.find_variables(ops, self.graph, variables)
+    self.wanted = arguments.find_wanted(self.inputs, ops, wanted)
     held = [handles.of(variable) for variable in self.variables]
     reached = walk.dependents(self.inputs + held, ops)
     if connected:
-      arguments.check_connected(caller, self.inputs, self.outputs, reached)
+      arguments.check_connected(self.inputs, self.outputs, reached)
     self.ops = [op for op in ops if any(t.name in reached for t in op.inputs)]
     self.between = walk.between(self.inputs, self.outputs)
     self.all_ops = ops
@@ -154,7 +145,6 @@ class Split:
     self._besides = []
     budget = self.policy.residuals
     self.bytes_of = sizes.of(
-      caller,
       self.policy.sizes,
       self.inputs,
       ops,
@@ -202,7 +192,7 @@ class Split:
     op = self.ties_to_one_run()
     if op is not None:
       raise errors.CutError(
-        f"{self.caller}: a gradient flows through {op.name!r} ({op.type}) of a "
+        f"a gradient flows through {op.name!r} ({op.type}) of a "
         f"TensorFlow 1 style loop, conditional or tensor array, whose "
         f"residuals live for one run only. {remedy}"
       )
@@ -279,7 +269,6 @@ class Split:
     )
     for kept_already in [have, frozenset()] if have else [frozenset()]:
       plan = choice.find(
-        self.caller,
         self.policy,
         search,
         targets,

@@ -38,11 +38,10 @@ def _program(graph):
   return _programs[graph]
 
 
-def own_values(caller, tensors):
+def own_values(tensors):
   """Copies the tensors that share memory with a reference variable.
 
   Args:
-    caller: the name that error messages begin with.
     tensors: tensors of any shapes.
 
   Returns:
@@ -55,18 +54,17 @@ def own_values(caller, tensors):
   sharing = aliases.of_references(tensors)
   for tensor in tensors:
     if tensor.name in sharing:
-      check_copyable(caller, tensor)
+      check_copyable(tensor)
   return [
     references.copy(tensor) if tensor.name in sharing else tensor
     for tensor in tensors
   ]
 
 
-def check_copyable(caller, tensor):
+def check_copyable(tensor):
   """Refuses the value of a reference variable that cannot be copied.
 
   Args:
-    caller: the name that error messages begin with.
     tensor: a tensor of any shape.
 
   Raises:
@@ -75,7 +73,7 @@ def check_copyable(caller, tensor):
   if not references.is_copyable(tensor.dtype):
     base = tensor.dtype.base_dtype
     raise errors.CutError(
-      f"{caller}: the residual {tensor.name!r} ({base.name}) is the value of "
+      f"the residual {tensor.name!r} ({base.name}) is the value of "
       f"a reference variable and cannot be copied before the variable "
       f"changes. If it does not change between a forward run and its backward "
       f"run, say so by weights_unchanged=True."

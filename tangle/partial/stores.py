@@ -28,11 +28,10 @@ class DeviceStore:
       its value in the backward run.
   """
 
-  def __init__(self, caller, kept, outputs, stable=False, name="store"):
+  def __init__(self, kept, outputs, stable=False, name="store"):
     """Adds the ops of the store.
 
     Args:
-      caller: the name that error messages begin with.
       kept: the tensors to keep, of any shapes.
       outputs: the tensors that a forward run fetches, of any shapes.
       stable: whether no variable changes before the backward run.
@@ -44,7 +43,7 @@ class DeviceStore:
     with tf1.name_scope(name):
       self._key = tf1.placeholder(tf1.int64, [], name="key_ph")
       self._staging = staging.Staging(
-        kept if stable else staging.own_values(caller, kept),
+        kept if stable else staging.own_values(kept),
         self._key,
         after=outputs,
       )
@@ -130,17 +129,17 @@ class HostStore:
       has its value in the backward run.
   """
 
-  def __init__(self, caller, kept, outputs, stable=False, name="store"):
+  def __init__(self, kept, outputs, stable=False, name="store"):
     """Adds the placeholders; the arguments are those of `DeviceStore`.
 
     Raises:
       CutError: if a tensor cannot be fetched, or cannot be copied.
     """
-    values = kept if stable else staging.own_values(caller, kept)
+    values = kept if stable else staging.own_values(kept)
     for tensor in kept:
       if tensor.dtype.base_dtype == tf1.variant:
         raise errors.CutError(
-          f"{caller}: the residual {tensor.name!r} ({tensor.op.type}) is a "
+          f"the residual {tensor.name!r} ({tensor.op.type}) is a "
           f'variant, which cannot be fetched. Use store="device".'
         )
     with tf1.name_scope(name):
@@ -284,6 +283,7 @@ class SessionStore:
     count = len(self._outputs)
     return found[:count], found[count:], ticket
 
+  @errors.named("forward")
   def _check_fed(self, feed_dict):
     fed = walk.names(feed_dict)
     missing = [ph for ph in self._placeholders if ph.name not in fed]
@@ -292,7 +292,7 @@ class SessionStore:
       for ph in missing:
         if ph.op in set(needed):
           raise errors.ArgumentError(
-            f"forward: feed_dict has no value for the placeholder {ph.name!r}, "
+            f"feed_dict has no value for the placeholder {ph.name!r}, "
             f"which the outputs depend on. Feed it."
           )
 

@@ -51,6 +51,7 @@ class SubModel:
     name: name of the sub-model.
   """
 
+  @errors.named("SubModel {name!r}")
   def __init__(
     self,
     inputs: Sequence[tf1.Tensor],
@@ -58,7 +59,7 @@ class SubModel:
     variables: Optional[Sequence[hints.Variable]] = None,
     store: str = AUTO,
     residuals: policies.Residuals = policies.FRONTIER,
-    name: Optional[str] = None,
+    name: str = "sub_model",
     recompute: Optional[hints.Predicate] = None,
     keep: Optional[hints.Predicate] = None,
     sizes: Optional[hints.Sizes] = None,
@@ -87,7 +88,7 @@ class SubModel:
         recomputed. `"min_cut"` keeps the fewest bytes, if cheap ops may be
         recomputed: element-wise ops, reductions, moves of data. A
         `tangle.Budget` recomputes less and stays within a number of bytes.
-      name: name of the sub-model and of its name scope; by default "sub_model".
+      name: name of the sub-model and of its name scope.
       recompute: for `"min_cut"` and a budget, a predicate: which tensors, such
         as matrix products, may be recomputed besides the results of cheap ops.
         Results of random and stateful ops are never recomputed.
@@ -119,18 +120,16 @@ class SubModel:
         than the fewest bytes that can be kept.
     """
     self.name = arguments.check_name("SubModel", name) or "sub_model"
-    caller = f"SubModel {self.name!r}"
-    self.store = arguments.check_store(caller, store, STORES + (AUTO,))
-    policy = choice.make(caller, residuals, recompute, keep, sizes)
+    self.store = arguments.check_store(store, STORES + (AUTO,))
+    policy = choice.make(residuals, recompute, keep, sizes)
     is_planned = policies.is_planned(residuals)
     if store in (SESSION, RECOMPUTE) and is_planned:
       raise errors.ArgumentError(
-        f"{caller}: store={store!r} chooses its residuals itself, and cannot "
+        f"store={store!r} chooses its residuals itself, and cannot "
         f'take residuals={residuals!r}. Use store="device".'
       )
     policy = choice.Policy(policies.NONE) if store == RECOMPUTE else policy
     self._given = split.Split(
-      caller,
       inputs,
       outputs,
       variables,
@@ -147,9 +146,9 @@ class SubModel:
     self._lock = locks.of(self.graph)
     self._residual_sets = {}
     if store != AUTO:
-      self._make(caller)
+      self._make()
     else:
-      self._pick(caller, is_planned)
+      self._pick(is_planned)
 
   def __repr__(self):
     waiting = sum(len(each.open) for each in self._residual_sets.values())
@@ -160,27 +159,30 @@ class SubModel:
       f"open calls>"
     )
 
-  def _pick(self, caller, is_planned):
+  def _pick(self, is_planned):
     """Builds the sub-model with the first store that works."""
     self.store = DEVICE
     try:
-      self._make(caller)
+      self._make()
     except errors.CutError as error:
       if is_planned:
         raise
       self.store = SESSION
       try:
-        self._make(caller)
+        self._make()
       except errors.CutError as other:
         raise errors.CutError(
-          f'{caller}: store="auto" found none that works. "device": {error} '
+          f'store="auto" found none that works. "device": {error} '
           f'"session": {other}'
         ) from other
-    tf1.logging.info("%s: store='auto' picked %r.", caller, self.store)
+    tf1.logging.info(
+      "SubModel %r: store='auto' picked %r.", self.name, self.store
+    )
 
-  def _make(self, caller):
+  @errors.named("SubModel {self.name!r}")
+  def _make(self):
     """Checks the store, and adds the ops that every run needs."""
-    self._check(caller)
+    self._check()
     with self._lock, self.graph.as_default():
       with tf1.name_scope(self.name) as scope:
         self._scope = scope
@@ -197,10 +199,10 @@ class SubModel:
           self._partial_shapes = self._split.prepare_partial_use()
     self._pass(self._usable)
 
-  def _check(self, caller):
+  def _check(self):
     if not any(self._usable):
       raise errors.ArgumentError(
-        f"{caller}: none of the outputs {[t.name for t in self.outputs]} is "
+        f"none of the outputs {[t.name for t in self.outputs]} is "
         f"floating, so that no gradient can enter. Give an output that the "
         f"loss depends on differentiably."
       )
@@ -210,6 +212,7 @@ class SubModel:
         remedy = f"Leave out residuals={self._given.policy.residuals!r}."
       self._given.check_control_flow(remedy)
 
+  @errors.named("SubModel {self.name!r}")
   def prepare(self, used: Iterable[bool]) -> split.Gradients:
     """Adds the backward pass for a loss that uses only some outputs, once.
 
@@ -228,8 +231,7 @@ class SubModel:
       GraphError: if the graph is finalized and lacks that pass.
       CutError: if the store cannot keep the residuals of that pass.
     """
-    caller = f"SubModel {self.name!r}"
-    used = arguments.check_used(caller, used, self.outputs)
+    used = arguments.check_used(used, self.outputs)
     return self._pass(used).passes[used]
 
   @property
@@ -262,6 +264,7 @@ class SubModel:
       residual_set.stacks,
     )
 
+  @errors.named("SubModel {self.name!r}: draw")
   def draw(self, path: hints.Path) -> None:
     """Draws which tensors are kept and which are recomputed.
 
@@ -273,10 +276,10 @@ class SubModel:
       MissingPackageError: if a picture is asked for and graphviz is missing.
       OSError: if the file cannot be written.
     """
-    caller = f"SubModel {self.name!r}: draw"
     recomputed = self._pass(self._usable).recomputed
-    drawing.draw(caller, path, self._split, self.residuals, recomputed)
+    drawing.draw(path, self._split, self.residuals, recomputed)
 
+  @errors.named("SubModel {self.name!r}")
   def _pass(self, used):
     """Returns the `ResidualSet` that has a backward pass for `used`."""
     with self._lock:
@@ -284,7 +287,7 @@ class SubModel:
         return self._residual_sets[used]
       if self.graph.finalized:
         raise errors.GraphError(
-          f"SubModel {self.name!r}: the graph is finalized, and has no "
+          f"the graph is finalized, and has no "
           f"backward pass for used={used}. Call prepare({list(used)}) before."
         )
       with self.graph.as_default(), tf1.name_scope(self._scope):
@@ -299,14 +302,13 @@ class SubModel:
     if self.store == SESSION:
       return self._build_session(used, upstream)
     backward = self._split.differentiate(upstream, have=have)
-    cut.check(f"SubModel {self.name!r}", backward.cut)
+    cut.check(backward.cut)
     own_forward.check_cut(self._split, backward.cut)
     kept = backward.cut.kept + self._partial_shapes
     if residual_set is None or not walk.names(kept) <= have:
       kept = list(collections.OrderedDict((t.name, t) for t in kept).values())
       make = _KEEPING.get(self.store, stores.DeviceStore)
-      given = kept, self._split.outputs, self._split.weights_unchanged
-      store = make(f"SubModel {self.name!r}", *given)
+      store = make(kept, self._split.outputs, self._split.weights_unchanged)
       residual_set = calls.ResidualSet(kept, store)
     residual_set.standing |= backward.cut.standing
     residual_set.recomputed.update((op, True) for op in backward.cut.recomputed)
@@ -333,6 +335,7 @@ class SubModel:
     residual_set.passes[used] = rebuild(store.gradients)
     return residual_set
 
+  @errors.named("SubModel {self.name!r}: forward")
   def forward(
     self,
     sess: hints.Session,
@@ -361,9 +364,8 @@ class SubModel:
       ShapeError, DtypeError: if a fed array does not fit its tensor.
       SessionError: if the session is closed, or a variable has no value.
     """
-    caller = f"SubModel {self.name!r}: forward"
     if used is not None:
-      used = arguments.check_used(caller, used, self.outputs)
+      used = arguments.check_used(used, self.outputs)
     residual_set = self._pass(used or self._usable)
     feed_dict = {} if feed_dict is None else feed_dict
     feed_dict = self._own_feeds(sess, feed_dict, residual_set.repeated)
@@ -391,8 +393,7 @@ class SubModel:
 
   def _own_feeds(self, sess, feed_dict, repeated):
     """Returns a dict from each fed tensor to a copy of its array."""
-    caller = f"SubModel {self.name!r}: forward"
     how = "forward(sess, feed_dict)"
-    run_errors.check_session(caller, sess, self.graph, how, "sub_model.graph")
+    run_errors.check_session(sess, self.graph, how, "sub_model.graph")
     find = None if self._copy is None else self._copy.find
-    return feeds.take(caller, feed_dict, self.graph, repeated, find)
+    return feeds.take(feed_dict, self.graph, repeated, find)

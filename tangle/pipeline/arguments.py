@@ -6,11 +6,10 @@ import inspect
 from tangle import errors
 
 
-def check(caller, name, build, buckets, reads, pad, bucket_of):
+def check(name, build, buckets, reads, pad, bucket_of):
   """Refuses arguments of `Pipeline.add` that are of another kind.
 
   Args:
-    caller: the name that error messages begin with.
     name: the name of the sub-model.
     build: its builder.
     buckets: its buckets, or `None`.
@@ -25,40 +24,40 @@ def check(caller, name, build, buckets, reads, pad, bucket_of):
       cannot be called. What strings and values say is not checked.
   """
   if not isinstance(name, str):
-    _refuse(caller, "name", "a string", name, "Give a name, such as 'encoder'")
+    _refuse("name", "a string", name, "Give a name, such as 'encoder'")
   if not callable(build):
     remedy = "Give the function itself, without calling it"
-    _refuse(caller, "build", "a function build(bucket, reads)", build, remedy)
-  _check_parameters(caller, build)
+    _refuse("build", "a function build(bucket, reads)", build, remedy)
+  _check_parameters(build)
   is_text = isinstance(buckets, (str, bytes))
   if buckets is not None and (is_text or not hasattr(buckets, "__iter__")):
     remedy = "Give a list, such as [10, 20]"
     if is_text or isinstance(buckets, (int, float)):
       remedy = f"Give a list, such as [{buckets!r}]"
-    _refuse(caller, "buckets", "a list", buckets, remedy)
+    _refuse("buckets", "a list", buckets, remedy)
   for bucket in () if buckets is None else buckets:
     if not isinstance(bucket, collections.abc.Hashable):
       kind = "a list of numbers, names or tuples"
       remedy = "Give a tuple for a bucket of several sizes, such as (10, 20)"
-      _refuse(caller, "buckets", kind, buckets, remedy)
+      _refuse("buckets", kind, buckets, remedy)
   if reads is not None and not hasattr(reads, "items"):
     remedy = "Give a dict, such as {'h': 'encoder.h'}"
-    _refuse(caller, "reads", "a dict from read name to source", reads, remedy)
+    _refuse("reads", "a dict from read name to source", reads, remedy)
   for read, sources in (reads or {}).items():
     if not hasattr(sources, "__iter__"):
       kind = "'sub_model.output', or a list of these"
       remedy = "Give the name of an output, such as 'encoder.h'"
-      _refuse(caller, f"reads[{read!r}]", kind, sources, remedy)
+      _refuse(f"reads[{read!r}]", kind, sources, remedy)
   if pad is not None and not hasattr(pad, "items"):
     remedy = "Give a dict, such as {'ids': 0}"
-    _refuse(caller, "pad", "a dict from feed name to value", pad, remedy)
+    _refuse("pad", "a dict from feed name to value", pad, remedy)
   if bucket_of is not None and not callable(bucket_of):
     kind = "a function from the feeds to a bucket"
     remedy = "Leave it out to take the first bucket that the feeds fit"
-    _refuse(caller, "bucket_of", kind, bucket_of, remedy)
+    _refuse("bucket_of", kind, bucket_of, remedy)
 
 
-def _check_parameters(caller, build):
+def _check_parameters(build):
   try:
     signature = inspect.signature(build)
   except (TypeError, ValueError):  # some callables have none
@@ -67,13 +66,12 @@ def _check_parameters(caller, build):
     signature.bind(None, None)
   except TypeError as error:
     raise errors.ArgumentError(
-      f"{caller}: the builder is called as build(bucket, reads), which its "
+      f"the builder is called as build(bucket, reads), which its "
       f"parameters {signature} do not allow. Give it these two."
     ) from error
 
 
-def _refuse(caller, argument, expected, given, remedy):
+def _refuse(argument, expected, given, remedy):
   raise errors.ArgumentError(
-    f"{caller}: {argument} must be {expected}, got "
-    f"{errors.show(given)}. {remedy}."
+    f"{argument} must be {expected}, got {errors.show(given)}. {remedy}."
   )

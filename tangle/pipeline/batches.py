@@ -5,11 +5,10 @@ from tangle.partial import feeds as fed
 from tangle.partial import run_errors
 
 
-def check(caller, call, pipeline, sess, batch):
+def check(call, pipeline, sess, batch):
   """Refuses a step whose session or batch cannot be used.
 
   Args:
-    caller: the name that error messages begin with.
     call: how to call, such as `"step(sess, batch)"`.
     pipeline: the `Pipeline`.
     sess: the session.
@@ -21,27 +20,26 @@ def check(caller, call, pipeline, sess, batch):
     GraphError: if `sess` runs another graph.
     SessionError: if `sess` is a monitored session that is closed.
   """
-  run_errors.check_session(caller, sess, pipeline.graph, call, "pipeline.graph")
+  run_errors.check_session(sess, pipeline.graph, call, "pipeline.graph")
   if not hasattr(batch, "items"):
     remedy = f"Call {call} with such a dict"
     if hasattr(batch, "__next__"):
       remedy = f"Call {call} for each batch that it yields"
     raise errors.ArgumentError(
-      f"{caller}: batch must be a dict from sub-model to its feeds, got "
+      f"batch must be a dict from sub-model to its feeds, got "
       f"{type(batch).__name__}. {remedy}."
     )
   if not batch:
     raise errors.ArgumentError(
-      f"{caller}: the batch is empty. Name the sub-models that shall run, of "
+      f"the batch is empty. Name the sub-models that shall run, of "
       f"{list(pipeline.nodes)}."
     )
 
 
-def refuse_name(caller, pipeline, name):
+def refuse_name(pipeline, name):
   """Raises the error for a name that is no sub-model's.
 
   Args:
-    caller: the name that error messages begin with.
     pipeline: the `Pipeline`.
     name: the unknown name.
 
@@ -56,16 +54,16 @@ def refuse_name(caller, pipeline, name):
       remedy = f" Nest it: {{{node.name!r}: {{{name!r}: array}}}}."
       break
   raise errors.ArgumentError(
-    f"{caller}: the batch names {name!r}, which is not one of the sub-models "
+    f"the batch names {name!r}, which is not one of the sub-models "
     f"{known}.{remedy or ' Use the names of the sub-models to run as keys.'}"
   )
 
 
-def refuse_sources(caller, read, sources, present):
+def refuse_sources(name, read, sources, present):
   """Raises the error for a read that has not exactly one source in a batch.
 
   Args:
-    caller: the name that error messages begin with, with the sub-model.
+    name: the name of the sub-model.
     read: the name of the read.
     sources: the `Source`s that it may come from.
     present: those of them whose sub-model the batch names.
@@ -73,7 +71,7 @@ def refuse_sources(caller, read, sources, present):
   Raises:
     ArgumentError: in any case.
   """
-  what = f"{caller} reads {read!r} from "
+  what = f"the sub-model {name!r} reads {read!r} from "
   names = [source.sub_model for source in sources]
   if present:
     chosen = [source.sub_model for source in present]
@@ -88,11 +86,10 @@ def refuse_sources(caller, read, sources, present):
   raise errors.ArgumentError(f"{what}. {remedy}.")
 
 
-def candidates(caller, node, arrays):
+def candidates(node, arrays):
   """Lists the buckets to try for the arrays of one sub-model.
 
   Args:
-    caller: the name that error messages begin with.
     node: its `Node`.
     arrays: feed name → array.
 
@@ -109,17 +106,16 @@ def candidates(caller, node, arrays):
   bucket = node.bucket_of(arrays)
   if bucket not in node.buckets:
     raise errors.BucketError(
-      f"{caller}: bucket_of returned {bucket!r}, which is not one of the "
+      f"bucket_of returned {bucket!r}, which is not one of the "
       f"buckets {node.buckets}. Return one of them, or add this one."
     )
   return [bucket]
 
 
-def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
+def refuse_shape(name, shape, buckets, wanted, may_pad):
   """Raises the error for an array that fits no bucket.
 
   Args:
-    caller: the name that error messages begin with.
     name: the name of the feed.
     shape: the shape of the array, a tuple.
     buckets: the buckets that were tried.
@@ -136,7 +132,7 @@ def refuse_shape(caller, name, shape, buckets, wanted, may_pad):
       bucket, or may depend on it.
   """
   last = wanted[-1]
-  what = f"{caller}: the feed {name!r} of shape {shape}"
+  what = f"the feed {name!r} of shape {shape}"
   alike = [each.as_list() for each in wanted if each.rank == len(shape)]
   if not alike:
     remedy = fed.explain_shape(last, shape)
@@ -196,11 +192,10 @@ def _not_of_bucket(wanted, shape, buckets):
   return " and ".join(text).capitalize() if len(buckets) == 1 else ""
 
 
-def find_outputs(caller, pieces, fetch):
+def find_outputs(pieces, fetch):
   """Finds the tensors to return.
 
   Args:
-    caller: the name that error messages begin with.
     pieces: sub-model → `Piece`, of those that run.
     fetch: `"sub_model.output"` names.
 
@@ -215,8 +210,7 @@ def find_outputs(caller, pieces, fetch):
   if isinstance(fetch, str) or not hasattr(fetch, "__iter__"):
     remedy = "Put it into a list" if isinstance(fetch, str) else "Leave it out"
     raise errors.ArgumentError(
-      f"{caller}: fetch must be a list of names, got {errors.show(fetch)}. "
-      f"{remedy}."
+      f"fetch must be a list of names, got {errors.show(fetch)}. {remedy}."
     )
   wanted = {}
   for text in fetch:
@@ -225,18 +219,17 @@ def find_outputs(caller, pieces, fetch):
       known = [f"{n}.{o}" for n, p in pieces.items() for o in p.outputs]
       hint = errors.suggest(text, known) or " Use these names."
       raise errors.ArgumentError(
-        f"{caller}: fetch has {text!r}; the outputs of the sub-models in the "
+        f"fetch has {text!r}; the outputs of the sub-models in the "
         f"batch are {known}.{hint}"
       )
     wanted.setdefault(name, {})[text] = pieces[name].outputs[output]
   return wanted
 
 
-def explain(caller, error, sess, fed_by_name):
+def explain(error, sess, fed_by_name):
   """Raises an explanation of an error of a step's run, if there is one.
 
   Args:
-    caller: the name that error messages begin with.
     error: the error.
     sess: the session.
     fed_by_name: for each sub-model its name, its `Piece`, and an iterable of
@@ -253,4 +246,4 @@ def explain(caller, error, sess, fed_by_name):
       feed = names.get(tensor.name, tensor.name)
       label = f"the feed {feed!r} of the sub-model {name!r}"
       found.append(run_errors.Fed(label, tensor, array))
-  run_errors.reraise(caller, error, sess, found)
+  run_errors.reraise(error, sess, found)

@@ -103,11 +103,10 @@ class Boundary:
     return self._gradients.read([shape], key)[0]
 
 
-def check_dtype(caller, source, dtype, boundary):
+def check_dtype(source, dtype, boundary):
   """Refuses an output that cannot share a boundary with others.
 
   Args:
-    caller: the name that error messages begin with.
     source: `"sub_model.output"`.
     dtype: its dtype.
     boundary: the `Boundary` of the outputs that a read may choose instead.
@@ -117,7 +116,7 @@ def check_dtype(caller, source, dtype, boundary):
   """
   if dtype.base_dtype != boundary.dtype:
     raise errors.DtypeError(
-      f"{caller}: '{source}' is {dtype.base_dtype.name}, but a read may choose "
+      f"'{source}' is {dtype.base_dtype.name}, but a read may choose "
       f"between it and outputs that are {boundary.dtype.name}. Cast it where "
       f"it is made."
     )

@@ -40,23 +40,22 @@ class BucketGraph:
     op_count: the number of ops that it has added to the graph so far.
   """
 
-  def __init__(self, caller, node, bucket, piece, reads):
+  def __init__(self, node, bucket, piece, reads):
     """Stores the arguments; adds nothing to the graph.
 
     Args:
-      caller: the name that error messages begin with.
       node: the `Node` of the sub-model, with its key, residuals and device.
       bucket: the bucket.
       piece: a `Piece`.
       reads: read name → (tensor, `Boundary`, key of the producer).
     """
-    self.caller = caller
     self.bucket = bucket
     self.piece = piece
     self.puts = {}
     self.boundaries = {}
     self.op_count = 0
     self.reads = reads
+    self._name = node.name
     self.key = node.key
     self.residuals = node.residuals
     self.device = node.device
@@ -94,6 +93,7 @@ class BucketGraph:
       }
     return self._feeds[key]
 
+  @errors.named("Pipeline sub-model {self._name!r}")
   def training_pass(self, pattern, scope):
     """Returns the pass for a pattern; adds its ops at the first call.
 
@@ -111,7 +111,7 @@ class BucketGraph:
     if pattern not in self._passes:
       if self.graph.finalized:
         raise errors.GraphError(
-          f"{self.caller}: the graph is finalized, and has no pass for the "
+          f"the graph is finalized, and has no pass for the "
           f"outputs {sorted(pattern.outputs)}. Before the graph is "
           f"finalized, call prepare() of the trainer with the sub-models of "
           f"this batch."

@@ -66,6 +66,7 @@ class LocalCluster:
     log_dir: the folder of the tasks' logs, `task_0.log` and so on.
   """
 
+  @errors.named("LocalCluster")
   def __init__(
     self,
     tasks: int = 2,
@@ -95,16 +96,15 @@ class LocalCluster:
     """
     if not isinstance(tasks, int) or tasks < 1:
       raise errors.ArgumentError(
-        f"LocalCluster: tasks must be a positive int, got {tasks!r}."
+        f"tasks must be a positive int, got {tasks!r}."
       )
     if not isinstance(threads, int) or threads < 0:
       raise errors.ArgumentError(
-        f"LocalCluster: threads must be an int of 0 or more, got {threads!r}."
+        f"threads must be an int of 0 or more, got {threads!r}."
       )
     if ports is not None and len(ports) != tasks:
       raise errors.ArgumentError(
-        f"LocalCluster: got {len(ports)} ports for {tasks} tasks. Give one "
-        f"for each."
+        f"got {len(ports)} ports for {tasks} tasks. Give one for each."
       )
     ports = free_ports(tasks) if ports is None else _check_ports(ports)
     self.addresses = [f"127.0.0.1:{port}" for port in ports]
@@ -138,12 +138,13 @@ class LocalCluster:
         env=environment,
       )
 
+  @errors.named("LocalCluster")
   def _wait(self, task):
     """Waits until a task answers."""
     line = self._processes[task].stdout.readline()
     if line.decode().strip() != _READY:
       raise errors.TrainingError(
-        f"LocalCluster: task {task} did not start at {self.addresses[task]}. "
+        f"task {task} did not start at {self.addresses[task]}. "
         f"Its log, {self.log_of(task)}, says why; if the port is taken, name "
         f"others by ports."
       )
@@ -223,8 +224,7 @@ def _check_ports(ports):
   good = [port for port in found if 0 < port < 65536]
   if not found or len(set(good)) < len(ports):
     raise errors.ArgumentError(
-      f"LocalCluster: ports must be different numbers from 1 to 65535, got "
-      f"{list(ports)}."
+      f"ports must be different numbers from 1 to 65535, got {list(ports)}."
     )
   return found
 

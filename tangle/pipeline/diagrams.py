@@ -19,11 +19,10 @@ _WITHOUT = "#ffffff"
 _WIDTH = 40  # characters of a line in a box
 
 
-def draw(caller, path, pipeline):
+def draw(path, pipeline):
   """Writes the picture of a pipeline whose graphs are built.
 
   Args:
-    caller: the name that error messages begin with.
     path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
     pipeline: the `Pipeline`.
 
@@ -34,7 +33,7 @@ def draw(caller, path, pipeline):
       `graphviz` or the program `dot` is missing.
     OSError: if the file cannot be written.
   """
-  drawing.write(caller, path, lambda: to_dot(pipeline))
+  drawing.write(path, lambda: to_dot(pipeline))
 
 
 def to_dot(pipeline):

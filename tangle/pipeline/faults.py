@@ -176,11 +176,10 @@ class _Thread:
     return self._found
 
 
-def check_timeout(name, timeout_s):
+def check_timeout(timeout_s):
   """Returns the time limit of a pipeline.
 
   Args:
-    name: of the pipeline, for the message.
     timeout_s: the time limit, in seconds.
 
   Returns:
@@ -191,8 +190,7 @@ def check_timeout(name, timeout_s):
   """
   if not (isinstance(timeout_s, numbers.Real) and timeout_s > 0):
     raise errors.ArgumentError(
-      f"Pipeline {name!r}: timeout_s must be a positive number of seconds, got "
-      f"{timeout_s!r}."
+      f"timeout_s must be a positive number of seconds, got {timeout_s!r}."
     )
   return timeout_s
 
@@ -292,9 +290,8 @@ def _explain(pipeline, limited, text, lost):
   if limited.updating:
     state = "The update had begun and may be applied on some tasks only"
   return (
-    f"Pipeline {pipeline.name!r}: {what}. {state}. Restart the task, open a "
-    f"new session (this one is closed), and restore all variables from the "
-    f"last checkpoint."
+    f"{what}. {state}. Restart the task, open a new session (this one is "
+    f"closed), and restore all variables from the last checkpoint."
   )
 
 

@@ -68,6 +68,7 @@ class JointTrainer:
     variables: the trainable variables that get a gradient in any combination.
   """
 
+  @errors.named("JointTrainer of {pipeline.name!r}")
   def __init__(
     self,
     pipeline: pipeline_lib.Pipeline,
@@ -101,9 +102,8 @@ class JointTrainer:
         graph, or the graph is finalized.
     """
     self.pipeline = pipeline
-    self._caller = f"JointTrainer of {pipeline.name!r}"
-    strategies.check_optimizer(self._caller, optimizer)
-    strategies.check_global_step(self._caller, global_step, pipeline.graph)
+    strategies.check_optimizer(optimizer)
+    strategies.check_global_step(global_step, pipeline.graph)
     self._optimizer = optimizer
     self._clip_norm = clip_norm
     self._weights = dict(loss_weights or {})
@@ -123,6 +123,7 @@ class JointTrainer:
   def __repr__(self):
     return describing.joint_trainer(self)
 
+  @errors.named("JointTrainer of {self.pipeline.name!r}")
   def record(self, timeline: Optional[List[micro.Ran]]) -> None:
     """Raises an error, as a `Trainer` without micro-batches does.
 
@@ -136,8 +137,8 @@ class JointTrainer:
       ArgumentError: in any case.
     """
     raise errors.ArgumentError(
-      f"{self._caller}: record needs micro-batches, which joint graphs do not "
-      f"have. Use Pipeline.minimize(optimizer, micro_batches=2), or profile()."
+      "record needs micro-batches, which joint graphs do not "
+      "have. Use Pipeline.minimize(optimizer, micro_batches=2), or profile()."
     )
 
   def prepare(self, sub_models: Sequence[str]) -> None:
@@ -174,13 +175,14 @@ class JointTrainer:
       for chosen in itertools.product(*(node.buckets for node in nodes))
     ]
 
+  @errors.named("JointTrainer of {self.pipeline.name!r}")
   def _add(self, combinations):
     """Adds joint graphs; returns their `Combination`s."""
     graph, scope = self.pipeline.graph, self.pipeline.scope
     combinations = list(combinations)
     if graph.finalized:
       raise errors.GraphError(
-        f"{self._caller}: the graph is finalized, and has no joint graph of "
+        f"the graph is finalized, and has no joint graph of "
         f"{list(combinations[0])}. Before the graph is finalized, call "
         f"prepare() of the trainer with the sub-models of this batch."
       )
@@ -200,7 +202,7 @@ class JointTrainer:
     before = len(graph.get_operations())
     label = "_".join(f"{name}_{bucket}" for name, bucket in buckets.items())
     with tf1.name_scope(nodes_lib.op_name(f"joint_{label}")):
-      built = paths.join(self.pipeline, buckets, self._caller)
+      built = paths.join(self.pipeline, buckets)
       losses = [
         piece.loss * float(self._weights.get(name, 1.0))
         for name, piece in built.items()
@@ -242,6 +244,7 @@ class JointTrainer:
       )
     return updates.Update(op, norm, None), variables
 
+  @errors.named("JointTrainer of {self.pipeline.name!r}: step")
   def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
     """Trains on one batch, in the first combination that it fits.
 
@@ -265,8 +268,9 @@ class JointTrainer:
         `Trainer.step`.
     """
     program, given = self._training("step", sess, batch)
-    return program.call(f"{self._caller}: step", sess, given)
+    return program.call(sess, given)
 
+  @errors.named("JointTrainer of {self.pipeline.name!r}: profile")
   def profile(
     self, sess: hints.Session, batch: hints.Batch, steps: int = 2
   ) -> profiles.Profile:
@@ -288,6 +292,7 @@ class JointTrainer:
     program, given = self._training("profile", sess, batch)
     return profiles.take(self.pipeline, sess, program, {}, given, steps)
 
+  @errors.named("JointTrainer of {self.pipeline.name!r}: forward")
   def forward(
     self,
     sess: hints.Session,
@@ -313,25 +318,20 @@ class JointTrainer:
       BucketError, DtypeError, GraphError, SessionError, ShapeError,
         TaskLostError: as `step`.
     """
-    caller = f"{self._caller}: forward"
     fitting = self._fitting("forward", sess, batch)
     pieces = fitting[0].pieces
-    wanted = batches.find_outputs(caller, pieces, fetch)
+    wanted = batches.find_outputs(pieces, fetch)
     needed = None if with_loss else joint_runs.feeds_of(pieces, wanted)
-    chosen, fed = joint_runs.choose(
-      caller, self.pipeline, fitting, batch, needed
-    )
-    wanted = batches.find_outputs(caller, chosen.pieces, fetch)
+    chosen, fed = joint_runs.choose(self.pipeline, fitting, batch, needed)
+    wanted = batches.find_outputs(chosen.pieces, fetch)
     program, given = self._program(chosen, fed, wanted, with_loss)
-    return program.call(caller, sess, given)
+    return program.call(sess, given)
 
   def _training(self, what, sess, batch):
     """Returns the program of a training step, and what to feed it."""
     fitting = self._fitting(what, sess, batch)
     updates.check_batch(self.pipeline, fitting[0].pieces)
-    chosen, fed = joint_runs.choose(
-      f"{self._caller}: {what}", self.pipeline, fitting, batch
-    )
+    chosen, fed = joint_runs.choose(self.pipeline, fitting, batch)
     if chosen.update is None:
       updates.refuse(self.pipeline)
     return self._program(chosen, fed, weights=self._weights)
@@ -356,8 +356,7 @@ class JointTrainer:
 
   def _fitting(self, what, sess, batch):
     """Checks a batch; lists the combinations of its sub-models."""
-    caller = f"{self._caller}: {what}"
-    batches.check(caller, f"{what}(sess, batch)", self.pipeline, sess, batch)
+    batches.check(f"{what}(sess, batch)", self.pipeline, sess, batch)
     found = self._of(batch)
     if not found:
       runs.choose_sources(self.pipeline, batch)
@@ -365,7 +364,7 @@ class JointTrainer:
         return self._add(self._product(batch))
       known = sorted({tuple(c.buckets) for c in self.combinations})
       raise errors.ArgumentError(
-        f"{self._caller}: there is no joint graph of {list(batch)}; there are "
+        f"there is no joint graph of {list(batch)}; there are "
         f"those of {[list(names) for names in known]}. Name just these "
         f"sub-models in the batch, or add a combination."
       )

@@ -101,11 +101,10 @@ def feeds_of(pieces, wanted):
   }
 
 
-def choose(caller, pipeline, fitting, batch, needed=None):
+def choose(pipeline, fitting, batch, needed=None):
   """Picks the joint graph for a batch: the first that all its arrays fit.
 
   Args:
-    caller: the name that error messages begin with.
     pipeline: the `Pipeline`.
     fitting: the `joint.Combination`s of the sub-models of the batch.
     batch: sub-model name → feed name → array.
@@ -125,12 +124,13 @@ def choose(caller, pipeline, fitting, batch, needed=None):
   """
   arrays, buckets = {}, {}
   for name, feeds in batch.items():
-    node, who = pipeline.nodes[name], f"{caller}, sub-model {name!r}"
+    node = pipeline.nodes[name]
     piece = fitting[0].pieces[name]
-    arrays[name] = nodes_lib.take(
-      who, piece, feeds, needed and needed(name), node.pad
-    )
-    buckets[name] = batches.candidates(who, node, arrays[name])
+    with errors.about(f"sub-model {name!r}"):
+      arrays[name] = nodes_lib.take(
+        piece, feeds, needed and needed(name), node.pad
+      )
+      buckets[name] = batches.candidates(node, arrays[name])
   allowed = [
     c for c in fitting if all(c.buckets[n] in buckets[n] for n in buckets)
   ]
@@ -144,20 +144,20 @@ def choose(caller, pipeline, fitting, batch, needed=None):
       fed[name] = fitted
     else:
       return combination, fed
-  _refuse(caller, pipeline, allowed, arrays)
+  _refuse(pipeline, allowed, arrays)
   shapes = {
     f"{name}.{feed}": array.shape
     for name, found in arrays.items()
     for feed, array in found.items()
   }
   raise errors.BucketError(
-    f"{caller}: the arrays {shapes} fit none of the combinations of buckets; "
+    f"the arrays {shapes} fit none of the combinations of buckets; "
     f"the last is {fitting[-1].buckets}. Add a larger one, or remove the "
     f"example from the data."
   )
 
 
-def _refuse(caller, pipeline, allowed, arrays):
+def _refuse(pipeline, allowed, arrays):
   """Raises an error if an array fits no bucket of its sub-model."""
   for name, found in arrays.items():
     pad = pipeline.nodes[name].pad
@@ -166,11 +166,11 @@ def _refuse(caller, pipeline, allowed, arrays):
       if pieces and not any(
         nodes_lib.fit(p, {feed: array}, pad) for p in pieces.values()
       ):
-        batches.refuse_shape(
-          f"{caller}, sub-model {name!r}",
-          feed,
-          array.shape,
-          list(pieces),
-          [piece.feeds[feed].shape for piece in pieces.values()],
-          feed in pad,
-        )
+        with errors.about(f"sub-model {name!r}"):
+          batches.refuse_shape(
+            feed,
+            array.shape,
+            list(pieces),
+            [piece.feeds[feed].shape for piece in pieces.values()],
+            feed in pad,
+          )

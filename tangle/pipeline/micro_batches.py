@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tangle import errors
 from tangle.compat import tf1
 from tangle.partial import staging
 from tangle.pipeline import programs, runs, schedules
@@ -131,7 +132,6 @@ class MicroProgram(programs.Program):
     """
     super().__init__(pipeline, plan, pool)
     self._client_works = False
-    self._caller = f"Pipeline {pipeline.name!r}"
     self._passes = passes
     self._weights = weights
     self._sums = sums
@@ -250,6 +250,7 @@ class MicroProgram(programs.Program):
       self._sums.timeline.append(Ran(*label, begin, time.perf_counter()))
     return found
 
+  @errors.named("Pipeline {self._pipeline.name!r}")
   def step(self, sess, given):
     """Makes a step.
 
@@ -266,7 +267,7 @@ class MicroProgram(programs.Program):
       ArgumentError: if the batch cannot be divided, as `schedules.divide`.
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.
     """
-    parts, rows = schedules.divide(self._caller, self._plan, given, self._count)
+    parts, rows = schedules.divide(self._plan, given, self._count)
     sums = {
       ("sum", active.node.name): np.array(staging.new_key(), np.int64)
       for active in self._plan.active

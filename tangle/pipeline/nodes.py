@@ -52,11 +52,8 @@ class Node(NamedTuple):
   device: Optional[str] = None
 
 
-def default_graph(caller):
+def default_graph():
   """Returns the default graph.
-
-  Args:
-    caller: the name that error messages begin with.
 
   Returns:
     A `tf.Graph`.
@@ -66,8 +63,8 @@ def default_graph(caller):
   """
   if tf1.executing_eagerly():
     raise errors.GraphError(
-      f"{caller}: TensorFlow executes eagerly here, so that there is no graph "
-      f"to build in. Build and train within `with tf.Graph().as_default():`."
+      "TensorFlow executes eagerly here, so that there is no graph "
+      "to build in. Build and train within `with tf.Graph().as_default():`."
     )
   return tf1.get_default_graph()
 
@@ -77,11 +74,10 @@ def op_name(text):
   return re.sub(r"[^A-Za-z0-9_.-]+", "_", str(text))
 
 
-def check_new(caller, name, buckets, known):
+def check_new(name, buckets, known):
   """Checks name and buckets of a sub-model to add.
 
   Args:
-    caller: the name that error messages begin with.
     name: its name.
     buckets: its buckets, or `None`.
     known: the names that are in use.
@@ -95,7 +91,7 @@ def check_new(caller, name, buckets, known):
   """
   if name in known or "." in name:
     raise errors.ArgumentError(
-      f"{caller}: a sub-model needs a name of its own without a dot; there "
+      f"a sub-model needs a name of its own without a dot; there "
       f"are {list(known)}, got {name!r}. Choose another name."
     )
   buckets = [None] if buckets is None else list(buckets)
@@ -103,17 +99,16 @@ def check_new(caller, name, buckets, known):
   is_sorted = buckets == sizes or len(sizes) < len(set(buckets))
   if not buckets or len(set(buckets)) < len(buckets) or not is_sorted:
     raise errors.ArgumentError(
-      f"{caller}: buckets must be different from one another, listed from "
+      f"buckets must be different from one another, listed from "
       f"small to large, and at least one, got {buckets}."
     )
   return buckets
 
 
-def check_device(caller, device):
+def check_device(device):
   """Raises if a string is not the name of a device.
 
   Args:
-    caller: the name that error messages begin with.
     device: a string such as `"/job:worker/task:1"` or `"/gpu:0"`, or `None`.
 
   Raises:
@@ -127,16 +122,15 @@ def check_device(caller, device):
     known = False
   if not known or not known.to_string():
     raise errors.ArgumentError(
-      f"{caller}: device must name a device, such as '/job:worker/task:1' or "
+      f"device must name a device, such as '/job:worker/task:1' or "
       f"'/gpu:0', got {device!r}."
     )
 
 
-def parse_reads(caller, reads, nodes):
+def parse_reads(reads, nodes):
   """Parses the argument `reads` of `Pipeline.add`.
 
   Args:
-    caller: the name that error messages begin with.
     reads: read name → `"sub_model.output"`, or a list of these, the
       alternatives.
     nodes: name → `Node` of the sub-models added before. Whether they have the
@@ -157,32 +151,31 @@ def parse_reads(caller, reads, nodes):
       sub_model, dot, output = text.partition(".")
       if not dot or not output or sub_model not in nodes:
         raise errors.ArgumentError(
-          f"{caller}: the read {read!r} must come from 'sub_model.output' of "
+          f"the read {read!r} must come from 'sub_model.output' of "
           f"one of {list(nodes)}, got {text!r}."
           f"{_source_remedy(text, nodes)}"
         )
       source = Source(sub_model, output)
       if any(source in found for found in parsed.values()):
         raise errors.ArgumentError(
-          f"{caller}: '{source}' is read twice. Read it once; the builder may "
+          f"'{source}' is read twice. Read it once; the builder may "
           f"use the tensor as often as it likes."
         )
       parsed[read].append(source)
     sub_models = [source.sub_model for source in parsed[read]]
     if not sub_models or len(set(sub_models)) < len(sub_models):
       raise errors.ArgumentError(
-        f"{caller}: the read {read!r} must choose among outputs of different "
+        f"the read {read!r} must choose among outputs of different "
         f"sub-models, at least one, got {sources}. A batch chooses by the "
         f"sub-models that it names."
       )
   return parsed
 
 
-def refuse_output(caller, read, source, outputs):
+def refuse_output(read, source, outputs):
   """Raises the error for a read of an output that does not exist.
 
   Args:
-    caller: the name that error messages begin with.
     read: the name of the read.
     source: its `Source`.
     outputs: the names of the outputs of that sub-model.
@@ -192,7 +185,7 @@ def refuse_output(caller, read, source, outputs):
   """
   hint = errors.suggest(source.output, outputs)
   raise errors.ArgumentError(
-    f"{caller}: the read {read!r} comes from '{source}', but "
+    f"the read {read!r} comes from '{source}', but "
     f"{source.sub_model!r} has the outputs {list(outputs)}."
     f"{hint or ' Read one of them, or add it to its Piece.'}"
   )
@@ -206,14 +199,13 @@ def _source_remedy(text, nodes):
   return hint or " Add that sub-model first."
 
 
-def group_sources(caller, nodes):
+def group_sources(nodes):
   """Finds the sources that share a boundary.
 
   The alternatives of one read share a boundary. So do sources that both share
   one with a third.
 
   Args:
-    caller: the name that error messages begin with.
     nodes: name → `Node`.
 
   Returns:
@@ -237,7 +229,7 @@ def group_sources(caller, nodes):
     other = seen.setdefault((source.sub_model, target), source)
     if other != source:
       raise errors.ArgumentError(
-        f"{caller}: one read chooses between '{other}' and other outputs, and "
+        f"one read chooses between '{other}' and other outputs, and "
         f"another read between '{source}' and the same other outputs. Let the "
         f"builder of such an other output return its tensor under two names, "
         f"and give each of the two reads a name of its own."
@@ -245,6 +237,7 @@ def group_sources(caller, nodes):
   return group
 
 
+@errors.named("Pipeline sub-model {node.name!r}")
 def choose_bucket(node, feeds, needed=None):
   """Chooses the bucket for the feeds of one sub-model.
 
@@ -264,13 +257,12 @@ def choose_bucket(node, feeds, needed=None):
     BucketError: if no bucket fits, or `bucket_of` returns what is no bucket.
     ShapeError: if an array has a shape that no larger bucket would take.
   """
-  caller = f"Pipeline sub-model {node.name!r}"
   first = node.graphs[node.buckets[0]].piece
-  arrays = take(caller, first, feeds, needed, node.pad)
-  candidates = batches.candidates(caller, node, arrays)
+  arrays = take(first, feeds, needed, node.pad)
+  candidates = batches.candidates(node, arrays)
   if not first.feeds and len(candidates) > 1:
     raise errors.ArgumentError(
-      f"{caller}: it has the buckets {candidates} but no feeds, whose shapes "
+      f"it has the buckets {candidates} but no feeds, whose shapes "
       f"would choose one. Give Pipeline.add one bucket, or bucket_of."
     )
   for bucket in candidates:
@@ -282,20 +274,19 @@ def choose_bucket(node, feeds, needed=None):
     if not _fits(last[name], array, name in node.pad):
       wanted = [node.graphs[b].piece.feeds[name].shape for b in candidates]
       batches.refuse_shape(
-        caller, name, array.shape, candidates, wanted, name in node.pad
+        name, array.shape, candidates, wanted, name in node.pad
       )
   raise errors.BucketError(
-    f"{caller}: no single bucket of {candidates} takes the shapes "
+    f"no single bucket of {candidates} takes the shapes "
     f"{ {name: array.shape for name, array in arrays.items()} }. Add such a "
     f"bucket, or leave the example out."
   )
 
 
-def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
+def take(piece, feeds, needed=None, pad=types.MappingProxyType({})):
   """Checks the feeds of one sub-model and converts them to arrays.
 
   Args:
-    caller: the name that error messages begin with.
     piece: the `Piece` of any bucket.
     feeds: feed name → array, or a value that numpy converts to one.
     needed: names of the required feeds; by default all placeholders without a
@@ -311,7 +302,7 @@ def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
   """
   if not hasattr(feeds, "items"):
     raise errors.ArgumentError(
-      f"{caller}: the batch must have a dict of its feeds, empty if there are "
+      f"the batch must have a dict of its feeds, empty if there are "
       f"none, got {type(feeds).__name__}. Give feed name → array, for the "
       f"feeds {list(piece.feeds)}."
     )
@@ -319,26 +310,26 @@ def take(caller, piece, feeds, needed=None, pad=types.MappingProxyType({})):
     if name not in piece.feeds:
       hint = errors.suggest(name, piece.feeds) or " Leave it out."
       raise errors.ArgumentError(
-        f"{caller}: the batch has a feed {name!r}; the sub-model takes "
+        f"the batch has a feed {name!r}; the sub-model takes "
         f"{list(piece.feeds)}.{hint}"
       )
   for name, placeholder in piece.feeds.items():
     missing = name not in feeds and (needed is None or name in needed)
     if missing and not pieces.is_optional(placeholder):
       raise errors.ArgumentError(
-        f"{caller}: the batch has no feed {name!r}; the sub-model takes "
+        f"the batch has no feed {name!r}; the sub-model takes "
         f"{list(piece.feeds)}. Add an array for it."
       )
   return {
-    name: _take(caller, name, value, piece.feeds[name], pad)
+    name: _take(name, value, piece.feeds[name], pad)
     for name, value in feeds.items()
   }
 
 
-def _take(caller, name, value, placeholder, pad):
+def _take(name, value, placeholder, pad):
   """Returns a value as an array; fills up ragged lists where buckets pad."""
   try:
-    return fed.convert(caller, name, value, placeholder.dtype)
+    return fed.convert(name, value, placeholder.dtype)
   except errors.DtypeError:
     lengths, axes = fed.find_ragged(value)
     shape = placeholder.shape
@@ -348,7 +339,7 @@ def _take(caller, name, value, placeholder, pad):
     if any(sizes[axis] is None for axis in axes):  # not an axis of buckets
       raise
   filled = fed.fill_rows(value, lengths, pad[name])
-  return fed.convert(caller, name, filled, placeholder.dtype)
+  return fed.convert(name, filled, placeholder.dtype)
 
 
 def fit(piece, arrays, pad):

@@ -138,7 +138,6 @@ class PassMaker:
     if self._pattern.loss_weight is not None:
       outputs.append(piece.loss)
     return split.Split(
-      self._graph.caller,
       [tensor for tensor, _, _ in self._reads.values()],
       outputs,
       residuals=self._graph.residuals,
@@ -196,17 +195,16 @@ class PassMaker:
   def _in_two_runs(self, given, remedy):
     """Makes a pass whose residuals are kept in the runtime."""
     piece, _, own = self._settle(given)
-    caller = self._graph.caller
     upstream, takes = self._upstream(piece.outputs)
     backward = scratch_graph.differentiate(piece, upstream)
     if backward is None:
       backward = piece.differentiate(upstream)
-    cut.check(caller, backward.cut, remedy)
+    cut.check(backward.cut, remedy)
     own_forward.check_cut(piece, backward.cut)
     kept = backward.cut.kept
     values = kept
     if not piece.weights_unchanged:
-      values = staging.own_values(caller, kept)
+      values = staging.own_values(kept)
     store = staging.Staging(values, self._key, name="residuals")
     restored = dict(zip([t.name for t in kept], store.restored))
     gradients = piece.connect(backward, restored, "backward")

@@ -19,14 +19,13 @@ from tangle.pipeline import pipeline as pipeline_lib
 from tangle.pipeline import runs
 
 
-def join(pipeline, buckets, caller="join"):
+def join(pipeline, buckets):
   """Builds sub-models at certain buckets, joined, in the default graph.
 
   Args:
     pipeline: the `Pipeline` whose builders and connections to use; it need not
       be built.
     buckets: sub-model → bucket, of those that take part.
-    caller: the name that error messages begin with.
 
   Returns:
     An ordered dict: sub-model → `Piece`, in the order of `Pipeline.add`; empty
@@ -39,28 +38,29 @@ def join(pipeline, buckets, caller="join"):
   """
   built = collections.OrderedDict()
   for name, sources in runs.choose_sources(pipeline, buckets).items():
-    who = f"{caller}, sub-model {name!r}"
-    built[name] = _build(pipeline, who, name, buckets[name], sources, built)
+    with errors.about(f"sub-model {name!r}"):
+      built[name] = _build(pipeline, name, buckets[name], sources, built)
   return built
 
 
-def _build(pipeline, caller, name, bucket, sources, built):
+def _build(pipeline, name, bucket, sources, built):
   node = pipeline.nodes[name]
   if bucket not in node.buckets:
     raise errors.ArgumentError(
-      f"{caller}: the bucket {bucket!r} is not one of {node.buckets}. Choose "
+      f"the bucket {bucket!r} is not one of {node.buckets}. Choose "
       f"one of these."
     )
   reads = {}
   for read, source in sources.items():
     outputs = built[source.sub_model].outputs
     if source.output not in outputs:
-      nodes_lib.refuse_output(caller, read, source, outputs)
+      nodes_lib.refuse_output(read, source, outputs)
     reads[read] = outputs[source.output]
   with tf1.name_scope(nodes_lib.op_name(name)):
-    return pieces_lib.build(caller, node, bucket, reads, pipeline.graph)
+    return pieces_lib.build(node, bucket, reads, pipeline.graph)
 
 
+@errors.named("paths.export")
 def export(
   pipeline: pipeline_lib.Pipeline,
   sess: hints.Session,
@@ -96,37 +96,32 @@ def export(
     OpError: of TensorFlow, if a variable has no value in `sess`, or the folder
       cannot be written.
   """
-  caller = "paths.export"
   if os.path.exists(folder):
-    raise errors.ArgumentError(
-      f"{caller}: {folder!r} already exists. Name a new folder."
-    )
+    raise errors.ArgumentError(f"{folder!r} already exists. Name a new folder.")
   if pipeline.graph.finalized:
     raise errors.GraphError(
-      f"{caller}: export adds ops to the graph, but the graph is finalized. "
-      f"Export before it is finalized, or build the pipeline in a new graph "
-      f"and restore a checkpoint there."
+      "export adds ops to the graph, but the graph is finalized. "
+      "Export before it is finalized, or build the pipeline in a new graph "
+      "and restore a checkpoint there."
     )
   if not buckets:
     raise errors.ArgumentError(
-      f"{caller}: buckets is empty. Name each sub-model of the path and its "
-      f"bucket, or None if it has no buckets."
+      "buckets is empty. Name each sub-model of the path and its "
+      "bucket, or None if it has no buckets."
     )
   if not outputs:
-    raise errors.ArgumentError(
-      f"{caller}: outputs is empty. Name at least one."
-    )
+    raise errors.ArgumentError("outputs is empty. Name at least one.")
   with pipeline.graph.as_default(), tf1.name_scope(pipeline.scope):
     with tf1.name_scope(name):
-      built = join(pipeline, buckets, caller)
-      fed = _find(caller, "inputs", inputs, built, "feeds")
-      found = _find(caller, "outputs", outputs, built, "outputs")
+      built = join(pipeline, buckets)
+      fed = _find("inputs", inputs, built, "feeds")
+      found = _find("outputs", outputs, built, "outputs")
       # A separate op for each, so that one tensor may have two names.
       found = {key: tf1.identity(tensor) for key, tensor in found.items()}
-  _write(caller, sess, folder, fed, found)
+  _write(sess, folder, fed, found)
 
 
-def _find(caller, argument, named, built, part):
+def _find(argument, named, built, part):
   """Returns name → tensor for strings such as `"sub_model.feed"`."""
   tensors = {
     f"{sub_model}.{name}": tensor
@@ -136,14 +131,14 @@ def _find(caller, argument, named, built, part):
   for text in named.values():
     if text not in tensors:
       raise errors.ArgumentError(
-        f"{caller}: {argument} has {text!r}; the {part} of the sub-models are "
+        f"{argument} has {text!r}; the {part} of the sub-models are "
         f"{list(tensors)}."
         f"{errors.suggest(text, tensors) or ' Use these names.'}"
       )
   return {name: tensors[text] for name, text in named.items()}
 
 
-def _write(caller, sess, folder, fed, found):
+def _write(sess, folder, fed, found):
   """Writes a frozen copy of the graph between two sets of tensors."""
   with sess.graph.as_default():
     frozen = tf1.graph_util.convert_variables_to_constants(
@@ -155,7 +150,7 @@ def _write(caller, sess, folder, fed, found):
   for node in frozen.node:
     if node.op == "Placeholder" and node.name not in given:
       raise errors.ArgumentError(
-        f"{caller}: the outputs are computed from the placeholder "
+        f"the outputs are computed from the placeholder "
         f"{node.name!r}, which is not among the inputs. Add the feed with this "
         f"placeholder to inputs."
       )
@@ -163,7 +158,7 @@ def _write(caller, sess, folder, fed, found):
   unused = [n for n, t in fed.items() if t.op.name not in there]
   if unused:
     raise errors.ArgumentError(
-      f"{caller}: no output depends on the inputs {unused}. Leave them out."
+      f"no output depends on the inputs {unused}. Leave them out."
     )
   ends = list(fed.values()) + list(found.values())
   with tf1.Graph().as_default() as graph:

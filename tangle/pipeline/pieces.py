@@ -56,31 +56,27 @@ ReadNames = Mapping[str, Union[str, Sequence[str]]]
 class Reads(dict):
   """The tensors that a builder may read; names a read that does not exist."""
 
-  def __init__(self, caller, tensors):
+  def __init__(self, tensors):
     """Stores the arguments.
 
     Args:
-      caller: the name that error messages begin with.
       tensors: read name → tensor of any shape.
     """
     super().__init__(tensors)
-    self._caller = caller
 
   def __missing__(self, name):
     hint = errors.suggest(name, self)
     if not hint:
       hint = f" Add it to Pipeline.add: reads={{{name!r}: 'sub_model.output'}}."
     raise errors.ArgumentError(
-      f"{self._caller}: its builder takes reads[{name!r}]; the reads are "
-      f"{list(self)}.{hint}"
+      f"its builder takes reads[{name!r}]; the reads are {list(self)}.{hint}"
     )
 
 
-def build(caller, node, bucket, tensors, graph):
+def build(node, bucket, tensors, graph):
   """Calls the builder of a sub-model, which adds its ops to the graph.
 
   Args:
-    caller: the name that error messages begin with.
     node: the `Node` of the sub-model.
     bucket: one of its buckets.
     tensors: read name → tensor of any shape.
@@ -93,16 +89,15 @@ def build(caller, node, bucket, tensors, graph):
     ArgumentError: if the builder takes a read that does not exist.
     TangleError: as `check_piece`.
   """
-  piece = node.build(bucket, Reads(caller, tensors))
-  check_piece(caller, piece, tensors.values(), graph)
+  piece = node.build(bucket, Reads(tensors))
+  check_piece(piece, tensors.values(), graph)
   return piece
 
 
-def check_piece(caller, piece, reads, graph):
+def check_piece(piece, reads, graph):
   """Refuses a piece that cannot be part of a pipeline.
 
   Args:
-    caller: the name that error messages begin with.
     piece: what a builder returned.
     reads: the tensors that the builder was given, of any shapes.
     graph: the graph of the pipeline.
@@ -118,7 +113,7 @@ def check_piece(caller, piece, reads, graph):
   """
   if not isinstance(piece, Piece):
     raise errors.ArgumentError(
-      f"{caller}: the builder must return a tangle.Piece, got "
+      f"the builder must return a tangle.Piece, got "
       f"{type(piece).__name__}. Return tangle.Piece(feeds=..., outputs=..., "
       f"loss=...)."
     )
@@ -126,21 +121,21 @@ def check_piece(caller, piece, reads, graph):
     tensors = getattr(piece, part)
     if not hasattr(tensors, "values"):
       raise errors.ArgumentError(
-        f"{caller}: {part} of its tangle.Piece must be a dict from name to "
+        f"{part} of its tangle.Piece must be a dict from name to "
         f"tensor, got {errors.show(tensors)}. Give a dict, such as "
         f"{part}={{'x': x}}."
       )
-    walk.check_tensors(caller, part, list(tensors.values()), graph)
+    walk.check_tensors(part, list(tensors.values()), graph)
   for update in piece.updates:
     if getattr(update, "graph", None) is not graph:
       raise errors.GraphError(
-        f"{caller}: updates has {update!r}, which is not an op of the "
+        f"updates has {update!r}, which is not an op of the "
         f"pipeline's graph. Make it in the builder."
       )
   for name, tensor in piece.feeds.items():
     if not graph.is_feedable(tensor):
       raise errors.GraphError(
-        f"{caller}: the feed {name!r} is the tensor {tensor.name!r} "
+        f"the feed {name!r} is the tensor {tensor.name!r} "
         f"({tensor.op.type}), which TensorFlow does not allow to be fed. Give "
         f"a placeholder."
       )
@@ -148,31 +143,31 @@ def check_piece(caller, piece, reads, graph):
     # A gradient could flow through it, but a boundary would not carry it back.
     if tensor.dtype.base_dtype in _NOT_VALUES:
       raise errors.DtypeError(
-        f"{caller}: the output {name!r} is {tensor.name!r} of dtype "
+        f"the output {name!r} is {tensor.name!r} of dtype "
         f"{tensor.dtype.name}, which is a handle and not a value. Output the "
         f"values: read the variable, or stack the tensor list or array."
       )
   if piece.loss is not None:
-    _check_loss(caller, piece.loss, graph)
-  _check_placeholders(caller, piece, list(reads))
+    _check_loss(piece.loss, graph)
+  _check_placeholders(piece, list(reads))
 
 
-def _check_loss(caller, loss, graph):
-  walk.check_tensors(caller, "loss", [loss], graph)
+def _check_loss(loss, graph):
+  walk.check_tensors("loss", [loss], graph)
   if not loss.dtype.is_floating:
     raise errors.DtypeError(
-      f"{caller}: the loss {loss.name!r} must be floating, got "
+      f"the loss {loss.name!r} must be floating, got "
       f"{loss.dtype.name}. Compute it from floating tensors, so that it has a "
       f"gradient; a cast of the loss would have none."
     )
   if loss.shape.rank not in (0, None):
     raise errors.ShapeError(
-      f"{caller}: the loss {loss.name!r} must be a scalar, got shape "
+      f"the loss {loss.name!r} must be a scalar, got shape "
       f"{loss.shape}. Take its sum or its mean."
     )
 
 
-def _check_placeholders(caller, piece, reads):
+def _check_placeholders(piece, reads):
   """Refuses a piece with a placeholder that no step feeds."""
   parts = {
     "outputs": piece.outputs.values(),
@@ -183,7 +178,7 @@ def _check_placeholders(caller, piece, reads):
   for part, items in parts.items():
     for placeholder in unfed(items, list(piece.feeds.values()) + reads):
       raise errors.ArgumentError(
-        f"{caller}: the placeholder {placeholder.name!r} is needed for the "
+        f"the placeholder {placeholder.name!r} is needed for the "
         f"{part}, but is not among the feeds {list(piece.feeds)}. Add it to "
         f"the feeds. If it belongs to another sub-model, read that sub-model's "
         f"output through reads."
@@ -206,11 +201,10 @@ def unfed(items, fed):
   return [op.outputs[0] for op in ops if op.type == "Placeholder"]
 
 
-def check_pad(caller, pad, feeds):
+def check_pad(pad, feeds):
   """Raises if `pad` has a name that is not the name of a feed.
 
   Args:
-    caller: the name that error messages begin with.
     pad: feed name → value.
     feeds: feed name → placeholder.
 
@@ -221,15 +215,14 @@ def check_pad(caller, pad, feeds):
     if name not in feeds:
       hint = errors.suggest(name, feeds) or " Use the name of a feed."
       raise errors.ArgumentError(
-        f"{caller}: pad has {name!r}; the feeds are {list(feeds)}.{hint}"
+        f"pad has {name!r}; the feeds are {list(feeds)}.{hint}"
       )
 
 
-def check_alike(caller, graphs):
+def check_alike(graphs):
   """Refuses buckets of one sub-model that differ in more than their shapes.
 
   Args:
-    caller: the name that error messages begin with.
     graphs: bucket → `Piece`, at least one.
 
   Raises:
@@ -244,7 +237,7 @@ def check_alike(caller, graphs):
     for part in wanted:
       if found[part] != wanted[part]:
         raise errors.ArgumentError(
-          f"{caller}: all buckets must have the same {part}; bucket {first!r} "
+          f"all buckets must have the same {part}; bucket {first!r} "
           f"has {wanted[part]}, bucket {bucket!r} has {found[part]}."
         )
 
@@ -289,11 +282,10 @@ def common_shape(shapes):
   return first
 
 
-def check_shared_variables(caller, found, graph):
+def check_shared_variables(found, graph):
   """Refuses buckets that do not share their trainable variables.
 
   Args:
-    caller: the name that error messages begin with.
     found: bucket → `Piece`.
     graph: the graph of the pipeline.
 
@@ -311,7 +303,7 @@ def check_shared_variables(caller, found, graph):
   for bucket, own in names.items():
     if own != names[first]:
       raise errors.ArgumentError(
-        f"{caller}: bucket {bucket!r} and bucket {first!r} do not share the "
+        f"bucket {bucket!r} and bucket {first!r} do not share the "
         f"variables {sorted(own ^ names[first])}. Make the networks outside "
         f"the builder and call them inside it, or reuse the variable scope."
       )

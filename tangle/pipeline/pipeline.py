@@ -56,6 +56,7 @@ class Pipeline:
     drops, takes: `Source` → op that empties its boundary; a take waits for it.
   """
 
+  @errors.named("Pipeline {name!r}")
   def __init__(
     self, name: str = "pipeline", timeout_s: float = faults.TIMEOUT_S
   ) -> None:
@@ -71,16 +72,15 @@ class Pipeline:
       GraphError: if TensorFlow executes eagerly.
     """
     self.name = partial_arguments.check_name("Pipeline", name)
-    self.timeout_s = faults.check_timeout(name, timeout_s)
+    self.timeout_s = faults.check_timeout(timeout_s)
     self.left_keys = set()
-    self.graph = nodes.default_graph(f"Pipeline {name!r}")
+    self.graph = nodes.default_graph()
     self.nodes = collections.OrderedDict()
     self.lock = locks.of(self.graph)
     self.prepared = prepared.Runs()
     self.leftovers = leftovers.Leftovers()
     self.choices, self.plans, self.forwards = {}, {}, {}
-    self._boundaries = None
-    self._read_keys = {}
+    self._boundaries, self._read_keys = None, {}
     self.drops, self.takes = {}, {}
     with tf1.name_scope(name) as scope:
       self.scope = scope
@@ -88,6 +88,7 @@ class Pipeline:
   def __repr__(self):
     return describing.pipeline(self)
 
+  @errors.named("Pipeline.add({name!r})")
   def add(
     self,
     name: str,
@@ -129,17 +130,16 @@ class Pipeline:
         `buckets` is empty, has equal members or has ints that do not ascend,
         the pipeline is built already, or another argument is invalid.
     """
-    caller = f"Pipeline.add({errors.show(name)})"
     if self._boundaries is not None:
       raise errors.ArgumentError(
-        f"{caller}: the pipeline is built already. Add all sub-models before "
-        f"minimize() or build()."
+        "the pipeline is built already. Add all sub-models before "
+        "minimize() or build()."
       )
-    arguments.check(caller, name, build, buckets, reads, pad, bucket_of)
-    buckets = nodes.check_new(caller, name, buckets, self.nodes)
-    nodes.check_device(caller, device)
-    policy = choice.make(caller, residuals, recompute, keep, sizes)
-    parsed = nodes.parse_reads(caller, reads, self.nodes)
+    arguments.check(name, build, buckets, reads, pad, bucket_of)
+    buckets = nodes.check_new(name, buckets, self.nodes)
+    nodes.check_device(device)
+    policy = choice.make(residuals, recompute, keep, sizes)
+    parsed = nodes.parse_reads(reads, self.nodes)
     with self.graph.as_default(), tf1.name_scope(self.scope):
       key_name = f"{nodes.op_name(name)}_key_ph"
       key = tf1.placeholder(tf1.int64, [], name=key_name)
@@ -184,16 +184,17 @@ class Pipeline:
             node.graphs.clear()
           raise
 
+  @errors.named("Pipeline {self.name!r}")
   def _build(self):
-    group = nodes.group_sources(f"Pipeline {self.name!r}", self.nodes)
+    group = nodes.group_sources(self.nodes)
     shared = {}  # the first source of each group → its boundary
     with self.graph.as_default(), tf1.name_scope(self.scope):
       for node in self.nodes.values():
         self._build_node(node)
         self._make_boundaries(node, group, shared)
 
+  @errors.named("Pipeline sub-model {node.name!r}")
   def _build_node(self, node):
-    caller = f"Pipeline sub-model {node.name!r}"
     for bucket in node.buckets:
       before = len(self.graph.get_operations())
       suffix = "" if bucket is None else f"_{bucket}"
@@ -202,15 +203,15 @@ class Pipeline:
       ):
         reads = {name: self._read(node, name) for name in node.reads}
         tensors = {name: read[0] for name, read in reads.items()}
-        piece = pieces.build(caller, node, bucket, tensors, self.graph)
+        piece = pieces.build(node, bucket, tensors, self.graph)
         node.graphs[bucket] = bucket_graph.BucketGraph(
-          caller, node, bucket, piece, reads
+          node, bucket, piece, reads
         )
       node.graphs[bucket].op_count += len(self.graph.get_operations()) - before
     found = {bucket: graph.piece for bucket, graph in node.graphs.items()}
-    pieces.check_alike(caller, found)
-    pieces.check_shared_variables(caller, found, self.graph)
-    pieces.check_pad(caller, node.pad, self._any_piece(node.name).feeds)
+    pieces.check_alike(found)
+    pieces.check_shared_variables(found, self.graph)
+    pieces.check_pad(node.pad, self._any_piece(node.name).feeds)
 
   def _read(self, node, name):
     """Returns the tensor of a read, its boundary and the producer's key."""
@@ -218,8 +219,7 @@ class Pipeline:
     for source in sources:
       if source not in self._boundaries:
         piece = self._any_piece(source.sub_model)
-        caller = f"Pipeline sub-model {node.name!r}"
-        nodes.refuse_output(caller, name, source, piece.outputs)
+        nodes.refuse_output(name, source, piece.outputs)
     boundary = self._boundaries[sources[0]]
     key = self.read_key(node.name, name)
     return boundary.peek(key, node.device), boundary, key
@@ -248,9 +248,9 @@ class Pipeline:
   def _any_piece(self, name):
     return next(iter(self.nodes[name].graphs.values())).piece
 
+  @errors.named("Pipeline sub-model {node.name!r}")
   def _make_boundaries(self, node, group, shared):
     """Makes the boundaries of the outputs of `node`, and their put ops."""
-    caller = f"Pipeline sub-model {node.name!r}"
     own = collections.OrderedDict()
     for output in self._any_piece(node.name).outputs:
       source = nodes.Source(node.name, output)
@@ -270,7 +270,7 @@ class Pipeline:
           for sources in reader.reads.values()
         )
         shared[first] = boundary
-      boundaries_lib.check_dtype(caller, source, dtype, boundary)
+      boundaries_lib.check_dtype(source, dtype, boundary)
       boundary.shape = pieces.common_shape([boundary.shape, shape])
       self._boundaries[source] = own[output] = boundary
     for graph in node.graphs.values():
@@ -284,6 +284,7 @@ class Pipeline:
         self.drops[source] = boundary.drop(node.key)
         self.takes[source] = boundary.take(node.key)
 
+  @errors.named("Pipeline {self.name!r}: minimize")
   def minimize(
     self,
     optimizer: tf1.train.Optimizer,
@@ -328,14 +329,14 @@ class Pipeline:
       DtypeError, ShapeError: as `build`.
       GraphError: if `global_step` belongs to another graph, or as `build`.
     """
-    caller = f"Pipeline {self.name!r}: minimize"
-    strategies.check_optimizer(caller, optimizer)
-    strategies.check_global_step(caller, global_step, self.graph)
+    strategies.check_optimizer(optimizer)
+    strategies.check_global_step(global_step, self.graph)
     self.build()
     options = clip_norm, loss_weights or {}, global_step
     options += overlap, weights_unchanged, micro_batches, schedule
     return trainer.Trainer(self, optimizer, *options, simplify_gradients)
 
+  @errors.named("Pipeline {self.name!r}: forward")
   def forward(
     self,
     sess: hints.Session,
@@ -365,14 +366,14 @@ class Pipeline:
       SessionError: if the session is closed, or a variable has no value.
       TaskLostError: if a task of the cluster is lost.
     """
-    caller = f"Pipeline {self.name!r}: forward"
-    batches.check(caller, "forward(sess, batch)", self, sess, batch)
+    batches.check("forward(sess, batch)", self, sess, batch)
     self.build()
     needed = None if with_loss else runs.feeds_without_loss(self, batch, fetch)
     plan, given = runs.make_plan(self, batch, needed)
     program = programs.forward_of(self, plan, fetch, with_loss)
-    return program.call(caller, sess, given)
+    return program.call(sess, given)
 
+  @errors.named("Pipeline {self.name!r}: draw")
   def draw(self, path: hints.Path) -> None:
     """Draws sub-models and boundaries, with shapes and bytes; calls `build`.
 
@@ -384,7 +385,7 @@ class Pipeline:
       MissingPackageError: if `path` is no `.dot` file and graphviz is missing.
     """
     self.build()
-    diagrams_lib.draw(f"Pipeline {self.name!r}: draw", path, self)
+    diagrams_lib.draw(path, self)
 
   def graph_counts(self) -> List[bucket_graph.GraphCount]:
     """Lists the static graphs of the pipeline.

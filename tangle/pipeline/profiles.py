@@ -242,6 +242,7 @@ class _Rows:
     )
 
 
+@errors.named("Trainer.profile")
 def take(pipeline, sess, program, passes, given, steps):
   """Makes steps, all of them traced, and returns the profile of the last.
 
@@ -261,9 +262,7 @@ def take(pipeline, sess, program, passes, given, steps):
     TaskLostError, OpError, RuntimeError: as `faults.call` and `Session.run`.
   """
   if not isinstance(steps, numbers.Integral) or steps < 1:
-    raise errors.ArgumentError(
-      f"Trainer.profile: steps must be a positive int, got {steps!r}."
-    )
+    raise errors.ArgumentError(f"steps must be a positive int, got {steps!r}.")
   level = tf1.RunOptions.FULL_TRACE
   if program.may_overlap:  # TensorFlow makes one full trace at a time
     level = tf1.RunOptions.SOFTWARE_TRACE

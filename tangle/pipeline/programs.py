@@ -8,7 +8,7 @@ import copy
 import itertools
 from typing import Any, NamedTuple, Optional
 
-from tangle import compat
+from tangle import compat, errors
 from tangle.compat import tf1
 from tangle.pipeline import batches, faults, runs, step_runs, tasks
 
@@ -81,11 +81,10 @@ class Program:
       found._tasks.append(task._replace(work=work._replace(run=run)))
     return found
 
-  def call(self, caller, sess, given, bound=None):
+  def call(self, sess, given, bound=None):
     """Does what `step` does; explains its error if there is one.
 
     Args:
-      caller: the name that error messages begin with.
       sess: the session.
       given: sub-model → the arrays to feed, as `step` takes them.
       bound: what makes the runs; `sess` by default.
@@ -96,7 +95,7 @@ class Program:
     Raises:
       TangleError: as `faults.call` and `run_errors.reraise`.
     """
-    with runs.explained(caller, sess, runs.fed_by(self._plan, given)):
+    with runs.explained(sess, runs.fed_by(self._plan, given)):
       return faults.call(
         self._pipeline, bound or sess, lambda to: self.step(to, given)
       )
@@ -206,6 +205,7 @@ class ForwardProgram(Program):
       self._pipeline.prepared.run(sess, self._drops, fed)
 
 
+@errors.named("Pipeline.forward")
 def forward_of(pipeline, plan, fetch, with_loss):
   """Returns the `ForwardProgram` of a plan, made at the first call.
 
@@ -223,7 +223,7 @@ def forward_of(pipeline, plan, fetch, with_loss):
       of a sub-model of the plan.
   """
   pieces = {a.node.name: a.graph.piece for a in plan.active}
-  wanted = batches.find_outputs("Pipeline.forward", pieces, fetch)
+  wanted = batches.find_outputs(pieces, fetch)
   names = itertools.chain.from_iterable(wanted.values())
   key = id(plan), tuple(names), bool(with_loss)
   if key not in pipeline.forwards:

@@ -40,6 +40,7 @@ class Replicas:
     count: the number of replicas.
   """
 
+  @errors.named("Replicas")
   def __init__(self, pipeline: pipeline_lib.Pipeline, count: int) -> None:
     """Adds nothing to the pipeline.
 
@@ -52,11 +53,12 @@ class Replicas:
     """
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
       raise errors.ArgumentError(
-        f"Replicas: count must be a positive int, got {count!r}."
+        f"count must be a positive int, got {count!r}."
       )
     self.pipeline, self.count = pipeline, count
     self._with_loss = {}  # name → whether its pieces have a loss
 
+  @errors.named("Replicas.add({name!r})")
   def add(
     self,
     name: str,
@@ -83,11 +85,10 @@ class Replicas:
       ArgumentError: if there is not one device per replica, a read is from a
         sub-model that was not added here, or as `Pipeline.add`.
     """
-    caller = f"Replicas.add({name!r})"
     devices = [None] * self.count if devices is None else list(devices)
     if len(devices) != self.count:
       raise errors.ArgumentError(
-        f"{caller}: got {len(devices)} devices for {self.count} replicas. Give "
+        f"got {len(devices)} devices for {self.count} replicas. Give "
         f"one for each."
       )
     for k, device in enumerate(devices):
@@ -95,7 +96,7 @@ class Replicas:
         f"{name}_{k}",
         self._builder(name, build, k),
         reads={
-          read: self._sources(caller, source, k)
+          read: self._sources(source, k)
           for read, source in (reads or {}).items()
         },
         device=device,
@@ -103,19 +104,20 @@ class Replicas:
       )
     self._with_loss[name] = False
 
-  def _sources(self, caller, sources, k):
+  def _sources(self, sources, k):
     """Returns the sources from which the k-th replica reads."""
     if not isinstance(sources, str):
-      return [self._sources(caller, source, k) for source in sources]
+      return [self._sources(source, k) for source in sources]
     sub_model, dot, output = sources.partition(".")
     if sub_model not in self._with_loss:
       raise errors.ArgumentError(
-        f"{caller}: reads must come from 'sub_model.output' of one of "
+        f"reads must come from 'sub_model.output' of one of "
         f"{list(self._with_loss)}, got {sources!r}. Add that sub-model here, "
         f"first, so that each replica has its own."
       )
     return f"{sub_model}_{k}{dot}{output}"
 
+  @errors.named("Replicas")
   def _builder(self, name, build, k):
     """Returns the builder of a replica; scales its loss by its fraction."""
 
@@ -125,7 +127,7 @@ class Replicas:
       made = [v.name for v in tf1.trainable_variables()[before:]]
       if k and made:
         raise errors.ArgumentError(
-          f"Replicas: the builder of {name!r} made the variables {made} again "
+          f"the builder of {name!r} made the variables {made} again "
           f"for replica {k}. Use networks of tangle.nets, or get_variable in a "
           f"scope with reuse=tf.AUTO_REUSE, so that replicas share them."
         )
@@ -133,7 +135,7 @@ class Replicas:
         return piece
       if SHARE in piece.feeds:
         raise errors.ArgumentError(
-          f"Replicas: {name!r} has a feed {SHARE!r}, which is that of the "
+          f"{name!r} has a feed {SHARE!r}, which is that of the "
           f"replica's share of the rows. Give it another name."
         )
       self._with_loss[name] = True
@@ -176,13 +178,14 @@ class Replicas:
         found[f"{name}_{k}"] = own
     return found
 
+  @errors.named("Replicas.divide")
   def _count_rows(self, batch):
     """Returns the number of rows that all arrays of a batch have."""
     rows = {}
     for name, feeds in batch.items():
       if name not in self._with_loss:
         raise errors.ArgumentError(
-          f"Replicas.divide: the batch names {name!r}; the sub-models added "
+          f"the batch names {name!r}; the sub-models added "
           f"to the replicas are {list(self._with_loss)}."
           f"{errors.suggest(name, self._with_loss) or ' Use these names.'}"
         )
@@ -191,7 +194,7 @@ class Replicas:
           rows[f"{name}.{feed}"] = len(array)
     if len(set(rows.values())) != 1 or min(rows.values()) < self.count:
       raise errors.ArgumentError(
-        f"Replicas.divide: the first axis of all arrays must have the same "
+        f"the first axis of all arrays must have the same "
         f"size, at least {self.count} for {self.count} replicas, got {rows}. "
         f"Make the batch dimension the first axis."
       )

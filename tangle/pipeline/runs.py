@@ -8,6 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
+from tangle import errors
 from tangle.partial import run_errors, staging
 from tangle.pipeline import batches
 from tangle.pipeline import nodes as nodes_lib
@@ -150,6 +151,7 @@ def new_keys(plan):
   }
 
 
+@errors.named("Pipeline {pipeline.name!r}")
 def choose_sources(pipeline, names):
   """Finds the source of each read when certain sub-models take part.
 
@@ -166,14 +168,13 @@ def choose_sources(pipeline, names):
   """
   for name in names:
     if name not in pipeline.nodes:
-      batches.refuse_name(f"Pipeline {pipeline.name!r}", pipeline, name)
+      batches.refuse_name(pipeline, name)
   chosen = {name: {} for name in pipeline.nodes if name in names}
   for name, reads in chosen.items():
     for read, sources in pipeline.nodes[name].reads.items():
       present = [source for source in sources if source.sub_model in names]
       if len(present) != 1:
-        who = f"Pipeline {pipeline.name!r}: the sub-model {name!r}"
-        batches.refuse_sources(who, read, sources, present)
+        batches.refuse_sources(name, read, sources, present)
       reads[read] = present[0]
   return chosen
 
@@ -276,13 +277,12 @@ def make_result(found, weights, buckets, outputs=None, global_norm=None):
 
 
 @contextlib.contextmanager
-def explained(caller, sess, fed):
+def explained(sess, fed):
   """A context that explains TensorFlow's errors, where that can be done.
 
   Other errors pass unchanged.
 
   Args:
-    caller: the name that error messages begin with.
     sess: the session.
     fed: an iterable, used only if there is an error: the name of each
       sub-model, its `Piece`, and pairs of placeholder and array.
@@ -296,7 +296,7 @@ def explained(caller, sess, fed):
   try:
     yield
   except run_errors.ERRORS as error:
-    batches.explain(caller, error, sess, list(fed))
+    batches.explain(error, sess, list(fed))
     raise
 
 

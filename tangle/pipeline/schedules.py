@@ -15,11 +15,10 @@ from tangle.compat import tf1
 SCHEDULES = ("1f1b", "gpipe")
 
 
-def check(caller, count, schedule):
+def check(count, schedule):
   """Refuses invalid settings.
 
   Args:
-    caller: the name that error messages begin with.
     count: the number of micro-batches into which a batch is divided.
     schedule: the name of a schedule.
 
@@ -28,20 +27,19 @@ def check(caller, count, schedule):
   """
   if not isinstance(count, int) or isinstance(count, bool) or count < 1:
     raise errors.ArgumentError(
-      f"{caller}: micro_batches must be a positive int, got {count!r}."
+      f"micro_batches must be a positive int, got {count!r}."
     )
   if schedule not in SCHEDULES:
     raise errors.ArgumentError(
-      f"{caller}: schedule must be one of {SCHEDULES}, got {schedule!r}."
+      f"schedule must be one of {SCHEDULES}, got {schedule!r}."
       f"{errors.suggest(schedule, SCHEDULES)}"
     )
 
 
-def divide(caller, plan, given, count):
+def divide(plan, given, count):
   """Divides the fed arrays along their first axis.
 
   Args:
-    caller: the name that error messages begin with.
     plan: a `runs.Plan`.
     given: sub-model → a list of the arrays to feed, in the order of its
       `Active.feeds`. Scalars go to all parts.
@@ -65,7 +63,7 @@ def divide(caller, plan, given, count):
         rows, first = len(array), name
       if len(array) != rows:
         raise errors.ArgumentError(
-          f"{caller}: micro_batches divide the first axis of all that is fed, "
+          f"micro_batches divide the first axis of all that is fed, "
           f"but {first} has {rows} rows and {name} has {len(array)}. Put the "
           f"batch first, and make what has no rows a scalar or a variable. "
           f"Replicas take batches whose rows are a multiple of them."
@@ -74,13 +72,13 @@ def divide(caller, plan, given, count):
       size = tf1.dimension_value(static[0]) if static.rank else None
       if size is not None:
         raise errors.ArgumentError(
-          f"{caller}: micro_batches divide the batch, but {name} takes exactly "
+          f"micro_batches divide the batch, but {name} takes exactly "
           f"{size} rows. Leave the first dimension of its placeholder unknown, "
           f"such as [None, 3], so that a part of the batch fits."
         )
   if rows is None or rows < count:
     raise errors.ArgumentError(
-      f"{caller}: a batch of {rows or 'no'} rows cannot be divided into "
+      f"a batch of {rows or 'no'} rows cannot be divided into "
       f"{count} micro-batches, each of at least one row. Feed more rows, or "
       f"make micro_batches smaller."
     )

@@ -38,6 +38,7 @@ class Trainer:
       take part, in the order in which they were made.
   """
 
+  @errors.named("Pipeline {pipeline.name!r}")
   def __init__(
     self,
     pipeline: Any,
@@ -62,7 +63,7 @@ class Trainer:
     self._programs = {}
     self._pool = None
     self._micro_batches, self._schedule = micro_batches, schedule
-    schedules.check(f"Pipeline {pipeline.name!r}", micro_batches, schedule)
+    schedules.check(micro_batches, schedule)
     threads = len(pipeline.nodes)
     if micro_batches == 1:
       threads -= 1  # the calling thread makes runs too
@@ -83,6 +84,7 @@ class Trainer:
   def __repr__(self):
     return describing.trainer(self)
 
+  @errors.named("Pipeline {self.pipeline.name!r}")
   def record(self, timeline: Optional[List[micro.Ran]]) -> None:
     """Records the runs of later steps with micro-batches.
 
@@ -95,8 +97,8 @@ class Trainer:
     """
     if self._sums is None:
       raise errors.ArgumentError(
-        f"Pipeline {self.pipeline.name!r}: record needs micro-batches. Pass "
-        f"micro_batches=2 or more to minimize()."
+        "record needs micro-batches. Pass "
+        "micro_batches=2 or more to minimize()."
       )
     self._sums.timeline = timeline
 
@@ -213,6 +215,7 @@ class Trainer:
     )
     return [variable for variable in collection if variable.name in names]
 
+  @errors.named("Pipeline {self.pipeline.name!r}")
   def _pass(self, node, graph, outputs):
     """Returns the pass of a sub-model for a step, `None` if it has none."""
     has_loss = graph.piece.loss is not None
@@ -231,14 +234,14 @@ class Trainer:
         is_number = kind.is_floating or kind.is_integer or kind.is_complex
         if not (is_number or kind.is_bool or micro.has_rows(metric)):
           raise errors.ArgumentError(
-            f"Pipeline {self.pipeline.name!r}: the metric {name!r} of "
+            f"the metric {name!r} of "
             f"{node.name!r} is a {kind.name}, of which micro_batches cannot "
             f"take the mean. Give it a row for each of the batch, or leave it "
             f"out."
           )
       if self._sums is not None and found.is_real is not None:
         raise errors.ArgumentError(
-          f"Pipeline {self.pipeline.name!r}: the residuals of {node.name!r} "
+          f"the residuals of {node.name!r} "
           f"live for one run only, as those of TensorFlow 1 style loops do, "
           f"which micro_batches do not support. Leave micro_batches out, or "
           f"build the loop while tf.compat.v1.control_flow_v2_enabled() is "
@@ -249,6 +252,7 @@ class Trainer:
           self._sums.ops(node.name, group, node.device)
     return found
 
+  @errors.named("Pipeline {self.pipeline.name!r}")
   def _update(self, passes):
     """Returns the `Update` of a step that makes certain passes.
 
@@ -266,7 +270,7 @@ class Trainer:
       graph = self.pipeline.graph
       if graph.finalized:
         raise errors.GraphError(
-          f"Pipeline {self.pipeline.name!r}: the graph is finalized, and has "
+          f"the graph is finalized, and has "
           f"no update for {[part.name for part in parts]} together. Before "
           f"the graph is finalized, call prepare() of the trainer with the "
           f"sub-models of this batch."
@@ -289,6 +293,7 @@ class Trainer:
             own.op_count += len(graph.get_operations()) - before
     return self._updates[cache_key]
 
+  @errors.named("Pipeline {self.pipeline.name!r}: step")
   def step(self, sess: hints.Session, batch: hints.Batch) -> runs.Result:
     """Trains on one batch; losses are those from before the update.
 
@@ -318,15 +323,15 @@ class Trainer:
       ShapeError: if arrays do not fit a placeholder, or one another.
       TaskLostError: if a task of the cluster is lost, and so are its variables.
     """
-    caller = f"Pipeline {self.pipeline.name!r}: step"
-    batches.check(caller, "step(sess, batch)", self.pipeline, sess, batch)
+    batches.check("step(sess, batch)", self.pipeline, sess, batch)
     plan, given = runs.make_plan(self.pipeline, batch)
     program = self._programs.get(id(plan))
     if program is None:
       with self.pipeline.lock:
         program = self._make_program(plan)
-    return program.call(caller, sess, given, monitored.bind(sess))
+    return program.call(sess, given, monitored.bind(sess))
 
+  @errors.named("Pipeline {self.pipeline.name!r}: profile")
   def profile(
     self, sess: hints.Session, batch: hints.Batch, steps: int = 2
   ) -> profiles.Profile:
@@ -345,8 +350,7 @@ class Trainer:
       ArgumentError: if `steps` is not a positive int. Otherwise as `step`, but
         errors that TensorFlow raises in a run are not explained.
     """
-    caller = f"Pipeline {self.pipeline.name!r}: profile"
-    batches.check(caller, "profile(sess, batch)", self.pipeline, sess, batch)
+    batches.check("profile(sess, batch)", self.pipeline, sess, batch)
     plan, given = runs.make_plan(self.pipeline, batch)
     with self.pipeline.lock:
       program, passes = self._make_program(plan), self._passes(plan)

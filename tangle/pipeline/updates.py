@@ -52,6 +52,7 @@ class Part(NamedTuple):
   direct: bool
 
 
+@errors.named("Pipeline {pipeline.name!r}")
 def check_settings(pipeline, clip_norm, loss_weights):
   """Checks what `Pipeline.minimize` takes for the loss and the gradients.
 
@@ -67,18 +68,19 @@ def check_settings(pipeline, clip_norm, loss_weights):
   is_text = isinstance(clip_norm, (str, bytes))
   if is_text or (isinstance(clip_norm, numbers.Real) and not clip_norm > 0):
     raise errors.ArgumentError(
-      f"Pipeline {pipeline.name!r}: clip_norm must be positive, got "
+      f"clip_norm must be positive, got "
       f"{clip_norm!r}. Pass clip_norm=None to turn clipping off."
     )
   for name, weight in loss_weights.items():
     if not isinstance(weight, numbers.Real):
       raise errors.ArgumentError(
-        f"Pipeline {pipeline.name!r}: the loss weight of {name!r} must "
+        f"the loss weight of {name!r} must "
         f"be a number, got {weight!r}. If the weight changes from step to "
         f"step, multiply the loss by it in the builder."
       )
 
 
+@errors.named("Pipeline {pipeline.name!r}")
 def check_losses(pipeline, pieces, loss_weights):
   """Checks that there is a loss to minimize, and each weight is of a loss.
 
@@ -94,18 +96,18 @@ def check_losses(pipeline, pieces, loss_weights):
   with_loss = [name for name, p in pieces.items() if p.loss is not None]
   if not with_loss:
     raise errors.ArgumentError(
-      f"Pipeline {pipeline.name!r}: no sub-model has a loss. Give the "
-      f"Piece of at least one of them a loss."
+      "no sub-model has a loss. Give the Piece of at least one of them a loss."
     )
   for name in loss_weights:
     if name not in with_loss:
       raise errors.ArgumentError(
-        f"Pipeline {pipeline.name!r}: loss_weights has {name!r}; the "
+        f"loss_weights has {name!r}; the "
         f"sub-models with a loss are {with_loss}."
         f"{errors.suggest(name, with_loss) or ' Use these names.'}"
       )
 
 
+@errors.named("Pipeline {pipeline.name!r}")
 def check_batch(pipeline, pieces):
   """Checks that the sub-models of a batch have a loss.
 
@@ -124,11 +126,12 @@ def check_batch(pipeline, pieces):
     ]
     hint = f", such as {with_loss[0]!r}" if with_loss else ""
     raise errors.ArgumentError(
-      f"Pipeline {pipeline.name!r}: none of the sub-models {list(pieces)} has "
+      f"none of the sub-models {list(pieces)} has "
       f"a loss. Add a sub-model with a loss to the batch{hint}."
     )
 
 
+@errors.named("Pipeline {pipeline.name!r}")
 def refuse(pipeline):
   """Raises the error for a step that would change no variable.
 
@@ -139,9 +142,9 @@ def refuse(pipeline):
     ArgumentError: in any case.
   """
   raise errors.ArgumentError(
-    f"Pipeline {pipeline.name!r}: no trainable variable gets a gradient from "
-    f"the loss. Check that variables are trainable and that no gradient is "
-    f"stopped on the way, or use forward, which changes no variable."
+    "no trainable variable gets a gradient from "
+    "the loss. Check that variables are trainable and that no gradient is "
+    "stopped on the way, or use forward, which changes no variable."
   )
 
 
@@ -228,6 +231,7 @@ def build(pipeline, parts, variables, optimizer, clip_norm, global_step):
   return Update(op, norm, closing)
 
 
+@errors.named("Pipeline {pipeline.name!r}")
 def check_placeholders(pipeline, op, fed):
   """Refuses an update that depends on what no step feeds.
 
@@ -241,7 +245,7 @@ def check_placeholders(pipeline, op, fed):
   """
   for placeholder in pieces_lib.unfed([op], fed):
     raise errors.ArgumentError(
-      f"Pipeline {pipeline.name!r}: the update needs the placeholder "
+      f"the update needs the placeholder "
       f"{placeholder.name!r}, which no step feeds. Make it a variable, which "
       f"can be set between steps."
     )

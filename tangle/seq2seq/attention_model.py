@@ -63,6 +63,7 @@ class AttentionModel(searching.Searchable):
     sources: K, the number of sources, and of encoders.
   """
 
+  @errors.named("AttentionModel")
   def __init__(
     self,
     source_size: Union[int, Sequence[int]],
@@ -94,8 +95,8 @@ class AttentionModel(searching.Searchable):
     sizes = [source_size] if one else list(source_size)
     if not sizes:
       raise errors.ArgumentError(
-        "AttentionModel: source_size must be a size, or a list of at least "
-        f"one, got {source_size!r}."
+        f"source_size must be a size, or a list of at least one, got "
+        f"{source_size!r}."
       )
     # With one source, names are as in the earlier model without this option.
     prefixes = [""] if one else [f"source_{k}/" for k in range(len(sizes))]
@@ -182,12 +183,13 @@ class AttentionModel(searching.Searchable):
     """
     return self._encoders[k](source, lengths, dropout_rate, seed, name)
 
+  @errors.named("AttentionModel")
   def _list(self, encoded):
     """Returns `encoded` as a list with an `Encoded` for each source."""
     several = [encoded] if isinstance(encoded, Encoded) else list(encoded)
     if len(several) != self.sources:
       raise errors.ArgumentError(
-        f"AttentionModel: encoded must have an Encoded for each of the "
+        f"encoded must have an Encoded for each of the "
         f"{self.sources} sources, got {len(several)}."
       )
     return several
@@ -319,6 +321,7 @@ class AttentionModel(searching.Searchable):
 
     return Start(step, state)
 
+  @errors.named("AttentionModel")
   def take(self, reads: Mapping[str, tf1.Tensor]) -> List[encoders.Encoded]:
     """Returns an `Encoded` for each source from what a decoder reads.
 
@@ -338,7 +341,7 @@ class AttentionModel(searching.Searchable):
     ]
     if sorted(sum(names, [])) != sorted(reads):
       raise errors.ArgumentError(
-        f"AttentionModel: a decoder of {self.sources} sources reads "
+        f"a decoder of {self.sources} sources reads "
         f"{sum(names, [])}, got {list(reads)}. Pass reads=reads_of(...) with "
         "the name of each source's encoder."
       )

@@ -13,6 +13,7 @@ from typing import Dict, Iterator, NamedTuple, Tuple, Union
 
 import numpy as np
 
+from tangle import errors
 from tangle.seq2seq import bucketing, rows
 from tangle.seq2seq import buckets as buckets_lib
 
@@ -51,6 +52,7 @@ class PairBatches:
     buckets: as given.
   """
 
+  @errors.named("PairBatches")
   def __init__(
     self,
     examples: rows.Sides,
@@ -83,14 +85,13 @@ class PairBatches:
         is empty.
       BucketError: if an example fits no bucket.
     """
-    self._caller = "PairBatches"
-    bucketing.check_bucketing(buckets, self._caller, sides=None)
-    self._seed = buckets_lib.check_int(self._caller, "seed", seed, 0, 2**32 - 1)
+    bucketing.check_bucketing(buckets, sides=None)
+    self._seed = buckets_lib.check_int("seed", seed, 0, 2**32 - 1)
     self._layout = layout
-    self.examples = rows.collect(examples, self._caller, len(buckets.sides))
+    self.examples = rows.collect(examples, len(buckets.sides))
     self.buckets = buckets
     self._cells = bucketing.assign_all(
-      buckets, self.examples.side_lengths(layout), self._caller
+      buckets, self.examples.side_lengths(layout)
     )
     self._plan(batch_size, pool)
 
@@ -98,7 +99,7 @@ class PairBatches:
     """Assigns examples to cells, and cells to batches."""
     cells = self.buckets.cells
     size_of = functools.lru_cache(maxsize=None)(
-      lambda cell: bucketing.size_of(batch_size, cells[cell], self._caller)
+      lambda cell: bucketing.size_of(batch_size, cells[cell])
     )
     counts = np.bincount(self._cells, minlength=len(cells))
     sizes = [size_of(cell) if count else 1 for cell, count in enumerate(counts)]
@@ -143,6 +144,7 @@ class PairBatches:
     counts = np.bincount(self._cells, minlength=len(cells)).tolist()
     return dict(sorted(pair for pair in zip(cells, counts) if pair[1]))
 
+  @errors.named("PairBatches.epoch")
   def epoch(self, n: int, start: int = 0) -> Iterator[rows.Batch]:
     """Returns the batches of epoch `n` in their shuffled order.
 
@@ -157,9 +159,8 @@ class PairBatches:
     Raises:
       ArgumentError: if `n` or `start` is out of range.
     """
-    check = functools.partial(buckets_lib.check_int, f"{self._caller}.epoch")
-    n = check("n", n, 0, 2**32 - 1)
-    start = check("start", start, 0, len(self))
+    n = buckets_lib.check_int("n", n, 0, 2**32 - 1)
+    start = buckets_lib.check_int("start", start, 0, len(self))
     # RandomState: its numbers are the same in all versions of numpy.
     rng = np.random.RandomState([self._seed, n])
     order = self._order(rng.permutation(len(self._cells)))

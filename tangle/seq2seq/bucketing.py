@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import collections
 import collections.abc
-import functools
 from typing import (
   Any,
   Callable,
@@ -43,6 +42,7 @@ class IndependentBuckets(buckets_lib.Buckets):
     longest: the largest length of each side that fits; for the target with EOS.
   """
 
+  @errors.named("IndependentBuckets")
   def __init__(self, *sides: Sequence[int], strict: bool = False) -> None:
     """Makes the cells.
 
@@ -60,12 +60,12 @@ class IndependentBuckets(buckets_lib.Buckets):
     """
     if len(sides) < 2:
       raise errors.ArgumentError(
-        f"IndependentBuckets: expected the buckets of a source and of the "
+        f"expected the buckets of a source and of the "
         f"target, such as IndependentBuckets([5, 10], [5, 10]), got {sides}."
       )
     names = buckets_lib.name_sides(len(sides))
     checked = [
-      buckets_lib.check_buckets(side, "IndependentBuckets", f"{name} buckets")
+      buckets_lib.check_buckets(side, f"{name} buckets")
       for name, side in zip(names, sides)
     ]
     self._counts = [len(side) for side in checked]
@@ -87,6 +87,7 @@ class IndependentBuckets(buckets_lib.Buckets):
     """The buckets of the target."""
     return self.sides[-1]
 
+  @errors.named("IndependentBuckets.assign")
   def assign(self, *lengths: hints.Ints) -> np.ndarray:
     """Returns the cell of each example.
 
@@ -102,7 +103,7 @@ class IndependentBuckets(buckets_lib.Buckets):
     """
     if len(lengths) != len(self.sides):
       raise errors.ArgumentError(
-        f"IndependentBuckets.assign: must have the lengths of "
+        f"must have the lengths of "
         f"{len(self.sides)} sides (all sources, then the target), one argument "
         f"for each side, got {len(lengths)} arguments."
       )
@@ -157,6 +158,7 @@ class JointBuckets(buckets_lib.Buckets):
     longest: the longest source and the longest target, with EOS, that fit.
   """
 
+  @errors.named("JointBuckets")
   def __init__(
     self, pairs: Sequence[Tuple[int, int]], strict: bool = False
   ) -> None:
@@ -218,6 +220,7 @@ class TokenBudget:
   returns the size, or raises `ArgumentError` if one example is too large.
   """
 
+  @errors.named("TokenBudget")
   def __init__(self, max_tokens: int, most: Optional[int] = None) -> None:
     """Sets the budget.
 
@@ -229,17 +232,17 @@ class TokenBudget:
     Raises:
       ArgumentError: if an argument is not a positive integer.
     """
-    caller = "TokenBudget"
-    self.max_tokens = buckets_lib.check_int(caller, "max_tokens", max_tokens, 1)
+    self.max_tokens = buckets_lib.check_int("max_tokens", max_tokens, 1)
     self.most = most
     if most is not None:
-      self.most = buckets_lib.check_int(caller, "most", most, 1)
+      self.most = buckets_lib.check_int("most", most, 1)
 
+  @errors.named("TokenBudget")
   def __call__(self, *cell: int) -> int:
     size = self.max_tokens // sum(cell)
     if not size:
       raise errors.ArgumentError(
-        f"TokenBudget: one example in the cell {cell} has {sum(cell)} "
+        f"one example in the cell {cell} has {sum(cell)} "
         f"tokens with its padding, more than max_tokens, {self.max_tokens}. "
         "Raise max_tokens to at least that, or drop the bucket."
       )
@@ -249,16 +252,13 @@ class TokenBudget:
     return f"TokenBudget({self.max_tokens}, most={self.most})"
 
 
-def size_of(
-  batch_size: BatchSize, cell: buckets_lib.Cell, caller: str = "size_of"
-) -> int:
+def size_of(batch_size: BatchSize, cell: buckets_lib.Cell) -> int:
   """Returns the number of examples in a full batch of a cell.
 
   Args:
     batch_size: an int for every cell; or a mapping from a cell to an int; or a
       callable of one bucket per side, such as a `TokenBudget`.
     cell: a tuple with one bucket per side.
-    caller: the function to name in a message.
 
   Returns:
     An int of at least 1.
@@ -270,7 +270,7 @@ def size_of(
   if isinstance(batch_size, collections.abc.Mapping):
     if cell not in batch_size:
       raise errors.ArgumentError(
-        f"{caller}: batch_size has no entry for the cell {cell}, which a batch "
+        f"batch_size has no entry for the cell {cell}, which a batch "
         f"needs; its keys are {sorted(batch_size)}. Add one, or pass a "
         "callable such as TokenBudget; pool=False needs only the cells "
         "that have examples."
@@ -280,19 +280,17 @@ def size_of(
     size = batch_size(*cell)
   else:
     size, where = batch_size, "batch_size"
-  return buckets_lib.check_int(caller, where, size, 1)
+  return buckets_lib.check_int(where, size, 1)
 
 
 def check_bucketing(
   buckets: buckets_lib.Buckets,
-  caller: str = "check_bucketing",
   sides: Optional[int] = 2,
 ) -> buckets_lib.Buckets:
   """Returns `buckets` if it is an instance of a bucket class, or raises.
 
   Args:
     buckets: a `JointBuckets` or an `IndependentBuckets`.
-    caller: the function to name in a message.
     sides: the required number of sides; None for any.
 
   Returns:
@@ -310,7 +308,7 @@ def check_bucketing(
     kinds, given = f"IndependentBuckets of {sides} sides", "buckets, ..., "
     joint = ""
   raise errors.ArgumentError(
-    f"{caller}: buckets must be {kinds}, got {buckets!r}. Pass "
+    f"buckets must be {kinds}, got {buckets!r}. Pass "
     f"IndependentBuckets({given}target_buckets){joint}."
   )
 
@@ -318,14 +316,12 @@ def check_bucketing(
 def assign_all(
   buckets: buckets_lib.Buckets,
   lengths: Sequence[hints.Ints],
-  caller: str = "assign_all",
 ) -> np.ndarray:
   """Returns the cell of each example; all of them must fit.
 
   Args:
     buckets: a `JointBuckets` or an `IndependentBuckets`.
     lengths: for each side `[N]` ints; for the target, with EOS.
-    caller: the function to name in a message.
 
   Returns:
     An int array `[N]` of indices into `buckets.cells`.
@@ -344,7 +340,6 @@ def assign_all(
     long = np.flatnonzero(np.asarray(side) > longest)
     if long.size:
       raise buckets_lib.too_long(
-        caller,
         side[long[0]],
         longest + int(buckets.strict),
         what=f"{name} of example {long[0]}",
@@ -361,7 +356,7 @@ def _turn(row, place, count):
 
 def _check_pairs(pairs):
   """Returns `pairs` as a tuple of pairs of ints, or raises."""
-  check = functools.partial(buckets_lib.check_int, "JointBuckets")
+  check = buckets_lib.check_int
   try:
     found = [
       (check("a source bucket", source, 1), check("a target bucket", target, 1))
@@ -375,7 +370,7 @@ def _check_pairs(pairs):
   )
   if not found or not grows:
     raise errors.ArgumentError(
-      "JointBuckets: pairs must be pairs of positive integers (source bucket, "
+      "pairs must be pairs of positive integers (source bucket, "
       "target bucket), none smaller on a side than the one before, such as "
       f"[(5, 10), (10, 15)]; got {pairs!r}. Sort them, and leave out those "
       "that an earlier pair holds."

@@ -75,7 +75,6 @@ def name_sides(count: int) -> List[str]:
 
 
 def check_int(
-  caller: str,
   argument: str,
   value: Any,
   smallest: int,
@@ -84,7 +83,6 @@ def check_int(
   """Returns `value` as an int, or raises.
 
   Args:
-    caller: the function to name in the message.
     argument: the argument to name in the message.
     value: the integer to check; numpy integers are accepted, bools are not.
     smallest: the smallest allowed value.
@@ -103,7 +101,7 @@ def check_int(
   ):
     most = "" if largest is None else f" and at most {largest}"
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be an integer of at least {smallest}{most}, "
+      f"{argument} must be an integer of at least {smallest}{most}, "
       f"got {value!r}."
     )
   return int(value)
@@ -111,14 +109,12 @@ def check_int(
 
 def check_buckets(
   buckets: Sequence[int],
-  caller: str = "check_buckets",
   argument: str = "buckets",
 ) -> Tuple[int, ...]:
   """Returns `buckets` as a tuple of ints, or raises.
 
   Args:
     buckets: the lengths to check.
-    caller: the function to name in a message.
     argument: the argument to name in a message.
 
   Returns:
@@ -132,12 +128,13 @@ def check_buckets(
   sound = all(_is_int(value) and value > 0 for value in values)
   if not (values and sound and _increases(values)):
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be positive integers, each larger than the "
+      f"{argument} must be positive integers, each larger than the "
       f"one before, such as [10, 20, 40]; got {buckets!r}."
     )
   return tuple(int(value) for value in values)
 
 
+@errors.named("smallest_bucket")
 def smallest_bucket(
   buckets: Sequence[int], length: int, sequence: Optional[Sequence[Any]] = None
 ) -> int:
@@ -157,11 +154,10 @@ def smallest_bucket(
   index = bisect.bisect_left(buckets, length)
   if index < len(buckets):
     return buckets[index]
-  raise too_long("smallest_bucket", length, buckets[-1], sequence)
+  raise too_long(length, buckets[-1], sequence)
 
 
 def too_long(
-  caller: str,
   length: int,
   largest: int,
   sequence: Optional[Sequence[Any]] = None,
@@ -172,7 +168,6 @@ def too_long(
   """Returns the error for a sequence that fits no bucket.
 
   Args:
-    caller: the function to name in the message.
     length: the sequence's length in symbols.
     largest: the largest bucket.
     sequence: the symbols, or None if they are not available.
@@ -187,7 +182,7 @@ def too_long(
   others = f"; {count} are too long" if count > 1 else ""
   than = "not less than" if strict else "more than"
   return errors.BucketError(
-    f"{caller}: the {what}{shown} has length {length}, {than} the largest "
+    f"the {what}{shown} has length {length}, {than} the largest "
     f"bucket, {largest}{others}. Add a bucket of at least "
     f"{length + int(strict)}, or remove what is too long from the data; tangle "
     f"does not truncate sequences."
@@ -197,7 +192,6 @@ def too_long(
 def bucket_indices(
   lengths: hints.Ints,
   buckets: Sequence[int],
-  caller: str = "bucket_indices",
   what: str = "sequence",
 ) -> np.ndarray:
   """Returns the index of the smallest bucket with `bucket >= length`.
@@ -205,7 +199,6 @@ def bucket_indices(
   Args:
     lengths: `[N]` ints, 0 or more.
     buckets: lengths that pass `check_buckets`.
-    caller: the function to name in a message.
     what: the word for a sequence in the message.
 
   Returns:
@@ -219,7 +212,6 @@ def bucket_indices(
   long = np.flatnonzero(indices == len(buckets))
   if long.size:
     raise too_long(
-      caller,
       lengths[long[0]],
       buckets[-1],
       what=f"{what} {long[0]}",
@@ -228,6 +220,7 @@ def bucket_indices(
   return indices
 
 
+@errors.named("padding_waste")
 def padding_waste(lengths: hints.Ints, buckets: Sequence[int]) -> float:
   """Returns the share of padding among the computed positions.
 
@@ -245,16 +238,17 @@ def padding_waste(lengths: hints.Ints, buckets: Sequence[int]) -> float:
     ArgumentError: if there are no lengths, or `buckets` are not as above.
     BucketError: if a length is more than the largest bucket.
   """
-  buckets = check_buckets(buckets, "padding_waste")
+  buckets = check_buckets(buckets)
   lengths = np.asarray(lengths, np.int64)
   if not lengths.size:
     raise errors.ArgumentError(
-      "padding_waste: lengths is empty; give the length of each sequence."
+      "lengths is empty; give the length of each sequence."
     )
   padded = np.asarray(buckets)[bucket_indices(lengths, buckets)]
   return 1.0 - float(lengths.sum()) / float(padded.sum())
 
 
+@errors.named("propose_buckets")
 def propose_buckets(
   length_counts: Mapping[int, int], count: int
 ) -> Tuple[int, ...]:
@@ -280,19 +274,18 @@ def propose_buckets(
     ArgumentError: if `count` is less than 1, no sequence is counted, or a
       length or a count is out of range.
   """
-  count = check_int("propose_buckets", "count", count, 1)
+  count = check_int("count", count, 1)
   for length, number in length_counts.items():
     if not (_is_int(length) and _is_int(number) and length > 0 and number >= 0):
       raise errors.ArgumentError(
-        "propose_buckets: length_counts must map lengths of at least 1 to "
+        "length_counts must map lengths of at least 1 to "
         f"counts of at least 0, got {length!r}: {number!r}. Leave empty "
         "sequences out."
       )
   used = sorted(length for length, number in length_counts.items() if number)
   if not used:
     raise errors.ArgumentError(
-      "propose_buckets: length_counts counts no sequence; there is nothing to "
-      "plan for."
+      "length_counts counts no sequence; there is nothing to plan for."
     )
   return _plan(used, [length_counts[length] for length in used], count)
 

@@ -89,6 +89,7 @@ def split_as_tutorial(line: str) -> List[str]:
   return _TUTORIAL_WORDS.findall(_DIGITS.sub("0", line))
 
 
+@errors.named("read_lines")
 def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
   """Reads a text file line by line.
 
@@ -116,18 +117,18 @@ def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
       for number, line in enumerate(itertools.islice(lines, limit), 1):
         if len(line) == _LONGEST and not line.endswith(b"\n"):
           raise errors.DataError(
-            f"read_lines: line {number} of {path} is longer than {_LONGEST:,} "
+            f"line {number} of {path} is longer than {_LONGEST:,} "
             "bytes. Cut it, or see whether the file is a text."
           )
         if number == 1 and line.startswith(b"\xef\xbb\xbf"):
           raise errors.DataError(
-            f"read_lines: {path} starts with a byte order mark, which would "
+            f"{path} starts with a byte order mark, which would "
             "become part of its first word. Remove the first three bytes."
           )
         yield line.decode("utf-8").rstrip("\r\n")
   except UnicodeDecodeError as error:
     raise errors.DataError(
-      f"read_lines: line {number} of {path} is not UTF-8 ({error}). Convert "
+      f"line {number} of {path} is not UTF-8 ({error}). Convert "
       "the file, or unpack it first if it is compressed; only gzip is read, "
       "from names that end with .gz."
     ) from error
@@ -135,7 +136,7 @@ def read_lines(path: hints.Path, limit: Optional[int] = None) -> Iterator[str]:
     if isinstance(error, OSError) and error.errno is not None:
       raise files.explain(path, error, "read") from error
     raise errors.DataError(
-      f"read_lines: {path} is damaged, or not gzip, after line {number} "
+      f"{path} is damaged, or not gzip, after line {number} "
       f"({error}). Fetch it again, or name it without .gz if it is plain."
     ) from error
 
@@ -151,6 +152,7 @@ class AlignedFiles:
     limit: the number of lines to read, or None.
   """
 
+  @errors.named("{self.__class__.__name__}")
   def __init__(
     self,
     paths: Iterable[hints.Path],
@@ -170,21 +172,20 @@ class AlignedFiles:
       ArgumentError: if `limit` is not a positive integer, `tokenize` is not a
         function or a list of functions, or there are fewer than two files.
     """
-    caller = type(self).__name__
     self.paths = tuple(map(os.fspath, paths))
     if len(self.paths) < 2:
       raise errors.ArgumentError(
-        f"{caller}: paths must be two files or more, got {list(self.paths)}."
+        f"paths must be two files or more, got {list(self.paths)}."
       )
     self.limit = limit
     if limit is not None:
-      self.limit = buckets_lib.check_int(caller, "limit", limit, 1)
+      self.limit = buckets_lib.check_int("limit", limit, 1)
     each = tokenize
     if not isinstance(tokenize, (list, tuple)):
       each = [tokenize] * len(self.paths)
     if len(each) != len(self.paths) or not all(map(callable, each)):
       raise errors.ArgumentError(
-        f"{caller}: tokenize must be a function from a line to tokens, or one "
+        f"tokenize must be a function from a line to tokens, or one "
         f"for each of the {len(self.paths)} files, got {tokenize!r}."
       )
     self._tokenize = each
@@ -208,6 +209,7 @@ class AlignedFiles:
     lines = read_lines(self.paths[k], self.limit)
     return (tuple(tokenize(line)) for line in lines)
 
+  @errors.named("{self.__class__.__name__}")
   def __iter__(self) -> Iterator[Tuple[Tuple[str, ...], ...]]:
     nothing = object()
     sides = [self.side(k) for k in range(len(self.paths))]
@@ -226,7 +228,7 @@ class AlignedFiles:
     more = "" if self.limit is None else f" within the limit {self.limit}"
     found = [f"{path} has {n:,}" for path, n in zip(self.paths, counts)]
     return errors.DataError(
-      f"{type(self).__name__}: the files do not have as many lines{more}: "
+      f"the files do not have as many lines{more}: "
       f"{', '.join(found)}. Line n of one must belong to line n of the other: "
       "look for lines lost or added."
     )
@@ -299,6 +301,7 @@ class ParallelCorpus(AlignedFiles):
     return f"ParallelCorpus({self.source_path!r}, {self.target_path!r}{limit})"
 
 
+@errors.named("build_vocabularies")
 def build_vocabularies(
   corpus: ParallelCorpus,
   max_size: Optional[int] = None,
@@ -332,8 +335,8 @@ def build_vocabularies(
   if shared:
     if target_max_size is not None:
       raise errors.ArgumentError(
-        "build_vocabularies: target_max_size must be None for a shared "
-        f"vocabulary, got {target_max_size}. Set max_size alone."
+        f"target_max_size must be None for a shared vocabulary, got "
+        f"{target_max_size}. Set max_size alone."
       )
     both = itertools.chain(corpus.sources(), corpus.targets())
     one = build(both, max_size, min_count)
@@ -358,6 +361,7 @@ def save_vocabularies(vocabularies: Vocabularies, folder: str) -> None:
     symbols.save(os.path.join(folder, FILE.format(name)))
 
 
+@errors.named("load_vocabularies")
 def load_vocabularies(
   folder: hints.Path, names: Sequence[str] = Vocabularies._fields
 ) -> Union[Vocabularies, List[vocabulary.Vocabulary]]:
@@ -382,7 +386,7 @@ def load_vocabularies(
       if error.errno != errno.ENOENT:
         raise
       raise errors.DataError(
-        f"load_vocabularies: {path} is missing. A model is of no use without "
+        f"{path} is missing. A model is of no use without "
         "the vocabularies that it was trained with: take all files "
         f"({', '.join(paths)}) from where it was trained."
       ) from error

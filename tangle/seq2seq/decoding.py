@@ -174,6 +174,7 @@ class LineDecoder:
     lines = line if self._several else [line]
     return [tuple(self._tokenize(one)) for one in lines]
 
+  @errors.named("LineDecoder.decode_file")
   def decode_file(
     self,
     in_path: Union[hints.Path, Sequence[hints.Path]],
@@ -202,7 +203,7 @@ class LineDecoder:
     paths = in_path if isinstance(in_path, (list, tuple)) else [in_path]
     if len(paths) != len(self._sources):
       raise errors.ArgumentError(
-        f"LineDecoder.decode_file: expected {len(self._sources)} files, one "
+        f"expected {len(self._sources)} files, one "
         f"for each source, got {paths}."
       )
     decoder, lines = self, corpora.read_lines(paths[0])
@@ -323,6 +324,7 @@ class LineDecoder:
       examples, self._buckets, self._batch_size, layout=self._layout
     ).in_order()
 
+  @errors.named("LineDecoder")
   def _find(self, batch):
     """Returns a list of `Candidate` for each row of a batch."""
     symbols, scores, lengths = map(np.asarray, self._convert(batch))
@@ -332,7 +334,7 @@ class LineDecoder:
       )
     if len(symbols) != batch.examples:
       raise errors.ArgumentError(
-        f"LineDecoder: convert must return {batch.examples} rows, as many as "
+        f"convert must return {batch.examples} rows, as many as "
         f"the batch has, got symbols of shape {symbols.shape}."
       )
     return [

@@ -43,6 +43,7 @@ class Report:
     self._examples = {kind: [] for kind in self.KINDS}
     self._max_examples = max_examples
 
+  @errors.named("Report.count")
   def count(
     self, kind: str, pair: Sequence[Sequence[str]], why: str = ""
   ) -> None:
@@ -58,7 +59,7 @@ class Report:
     """
     if kind not in self.KINDS:
       raise errors.ArgumentError(
-        f"Report.count: kind must be one of {self.KINDS}, got {kind!r}."
+        f"kind must be one of {self.KINDS}, got {kind!r}."
       )
     setattr(self, kind, getattr(self, kind) + 1)
     if len(self._examples[kind]) < self._max_examples:
@@ -111,6 +112,7 @@ class Encoded(NamedTuple):
   positions: np.ndarray
 
 
+@errors.named("encode_pairs")
 def encode_pairs(
   pairs: Iterable[Sequence[Sequence[str]]],
   source_vocabulary: vocabulary.Vocabulary,
@@ -146,9 +148,10 @@ def encode_pairs(
     DataError: if one of `pairs` is not a pair.
   """
   both = source_vocabulary, target_vocabulary
-  return _encode(pairs, both, buckets, unknown, "encode_pairs")
+  return _encode(pairs, both, buckets, unknown)
 
 
+@errors.named("encode_sources")
 def encode_sources(
   sources: Iterable[Sequence[str]],
   source_vocabulary: vocabulary.Vocabulary,
@@ -174,9 +177,10 @@ def encode_sources(
   """
   alone = ((source,) for source in sources)
   both = source_vocabulary, None
-  return _encode(alone, both, buckets, unknown, "encode_sources")
+  return _encode(alone, both, buckets, unknown)
 
 
+@errors.named("encode_tuples")
 def encode_tuples(
   tuples: Iterable[Sequence[Sequence[str]]],
   vocabularies: Sequence[Optional[vocabulary.Vocabulary]],
@@ -203,9 +207,10 @@ def encode_tuples(
       another number of sides than there are `vocabularies`.
     DataError: if one of `tuples` does not have one sequence per side.
   """
-  return _encode(tuples, vocabularies, buckets, unknown, "encode_tuples")
+  return _encode(tuples, vocabularies, buckets, unknown)
 
 
+@errors.named("encode_word")
 def encode_word(
   word: Sequence[str],
   source_vocabulary: vocabulary.Vocabulary,
@@ -231,13 +236,9 @@ def encode_word(
     BucketError: if `word` is longer than `largest_bucket`.
   """
   if not len(word):
-    raise errors.DataError(
-      "encode_word: the word is empty. Give at least one symbol."
-    )
+    raise errors.DataError("the word is empty. Give at least one symbol.")
   if len(word) > largest_bucket:
-    raise buckets_lib.too_long(
-      "encode_word", len(word), largest_bucket, word, "word"
-    )
+    raise buckets_lib.too_long(len(word), largest_bucket, word, "word")
   return source_vocabulary.encode(word, unknown)
 
 
@@ -273,13 +274,13 @@ class _Side:
     return ids, f"{self.name} has unknown {', '.join(unknown)}"
 
 
-def _encode(tuples, vocabularies, buckets, unknown, caller):
+def _encode(tuples, vocabularies, buckets, unknown):
   """Encodes tuples with one sequence per side; see `encode_tuples`."""
   count = len(vocabularies)
-  bucketing.check_bucketing(buckets, caller, count)
+  bucketing.check_bucketing(buckets, count)
   if unknown not in ("drop", "unk"):
     raise errors.ArgumentError(
-      f"{caller}: unknown must be 'drop' or 'unk', got {unknown!r}."
+      f"unknown must be 'drop' or 'unk', got {unknown!r}."
     )
   names = buckets_lib.name_sides(count)
   sides = [
@@ -290,9 +291,7 @@ def _encode(tuples, vocabularies, buckets, unknown, caller):
   collector, report, positions = rows.Collector(count), Report(), []
   for position, sequences in enumerate(tuples):
     if len(sequences) != len(sides):
-      raise errors.DataError(
-        f"{caller}: {_wanted(position, sides)}, got {sequences!r}."
-      )
+      raise errors.DataError(f"{_wanted(position, sides)}, got {sequences!r}.")
     kind, why, ids = _use(sequences, sides)
     if kind is None or (kind == "unknown" and unknown == "unk"):
       collector.add(*ids, *[()] * (count - len(ids)))

@@ -51,6 +51,7 @@ def edit_distance(a: Sequence[Any], b: Sequence[Any]) -> int:
   return above[-1]
 
 
+@errors.named("error_rates")
 def error_rates(
   predictions: Sequence[Sequence[Any]],
   references: Sequence[Sequence[Sequence[Any]]],
@@ -85,14 +86,14 @@ def error_rates(
   predictions, references = list(predictions), list(references)
   if not predictions or len(predictions) != len(references):
     raise errors.ArgumentError(
-      f"error_rates: predictions and references must be equally many, at least "
+      f"predictions and references must be equally many, at least "
       f"one; got {len(predictions)} and {len(references)}."
     )
   distance, length, wrong = 0, 0, 0
   for word, (prediction, accepted) in enumerate(zip(predictions, references)):
     if not len(accepted):
       raise errors.DataError(
-        f"error_rates: references[{word}] is empty. Give each word at least "
+        f"references[{word}] is empty. Give each word at least "
         "one accepted sequence, or leave it out."
       )
     distances = [edit_distance(prediction, item) for item in accepted]
@@ -102,13 +103,14 @@ def error_rates(
     wrong += distances[nearest] > 0
   if not length:
     raise errors.DataError(
-      "error_rates: all nearest references are empty sequences, so there is "
+      "all nearest references are empty sequences, so there is "
       "no length to divide by. Check how the references were made."
     )
   words = len(predictions)
   return ErrorRates(per=distance / length, wer=wrong / words, words=words)
 
 
+@errors.named("perplexity")
 def perplexity(total_loss: float, count: float) -> float:
   """Returns `exp(total_loss / count)`.
 
@@ -128,7 +130,7 @@ def perplexity(total_loss: float, count: float) -> float:
   """
   if not count > 0:
     raise errors.ArgumentError(
-      f"perplexity: count must be positive, got {count}. Was any batch seen?"
+      f"count must be positive, got {count}. Was any batch seen?"
     )
   try:
     return math.exp(total_loss / count)
@@ -136,6 +138,7 @@ def perplexity(total_loss: float, count: float) -> float:
     return math.inf
 
 
+@errors.named("bleu")
 def bleu(
   hypotheses: Sequence[str],
   references: Sequence[Union[str, Sequence[str]]],
@@ -169,26 +172,26 @@ def bleu(
     import sacrebleu
   except ImportError as error:
     raise errors.MissingPackageError(
-      "bleu: the package sacrebleu is not installed. Install it: "
+      "the package sacrebleu is not installed. Install it: "
       "pip install tangle-graph[bleu]"
     ) from error
   hypotheses, references = list(hypotheses), list(references)
   if not hypotheses or len(hypotheses) != len(references):
     raise errors.ArgumentError(
-      "bleu: hypotheses and references must be equally many, at least one; got "
+      "hypotheses and references must be equally many, at least one; got "
       f"{len(hypotheses)} and {len(references)}."
     )
   references = [[r] if isinstance(r, str) else list(r) for r in references]
   for index, accepted in enumerate(references):
     if not accepted or len(accepted) != len(references[0]):
       raise errors.DataError(
-        f"bleu: references[{index}] has {len(accepted)} strings, references[0] "
+        f"references[{index}] has {len(accepted)} strings, references[0] "
         f"has {len(references[0])}. Give each hypothesis as many references, "
         "at least one."
       )
   if tokenize not in sacrebleu.BLEU.TOKENIZERS:
     raise errors.ArgumentError(
-      f"bleu: tokenize must be one of {list(sacrebleu.BLEU.TOKENIZERS)}, got "
+      f"tokenize must be one of {list(sacrebleu.BLEU.TOKENIZERS)}, got "
       f"{tokenize!r}."
     )
   # force: sacrebleu warns of tokenized text, which may be intended.

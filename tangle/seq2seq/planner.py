@@ -103,6 +103,7 @@ def count_lengths(pairs: Iterable[Sequence[Any]]) -> Dict[Tuple[int, int], int]:
   return collections.Counter((*n[:-1], n[-1] + 1) for n in lengths if all(n))
 
 
+@errors.named("padding_cost")
 def padding_cost(
   length_counts: LengthCounts, buckets: buckets_lib.Buckets
 ) -> PaddingCost:
@@ -122,15 +123,15 @@ def padding_cost(
     ArgumentError: if an argument is not as described.
     BucketError: if no pair fits.
   """
-  counts = proposals.check_counts(length_counts, "padding_cost")
-  bucketing.check_bucketing(buckets, "padding_cost")
+  counts = proposals.check_counts(length_counts)
+  bucketing.check_bucketing(buckets)
   lengths = np.array(list(counts), np.int64)
   numbers = np.array(list(counts.values()), np.int64)
   cells = buckets.assign(lengths[:, 0], lengths[:, 1])
   fits = cells >= 0
   if not fits.any():
     raise errors.BucketError(
-      f"padding_cost: none of {numbers.sum():,} pairs fits {buckets}. The "
+      f"none of {numbers.sum():,} pairs fits {buckets}. The "
       f"shortest lengths are {lengths.min(axis=0).tolist()}: take larger "
       f"buckets."
     )
@@ -146,6 +147,7 @@ def padding_cost(
   )
 
 
+@errors.named("plan")
 def plan(
   length_counts: LengthCounts,
   source_count: int = 4,
@@ -178,7 +180,7 @@ def plan(
       argument is out of range.
     BucketError: if one of the buckets in `compare` holds no pair.
   """
-  counts = kept = proposals.check_counts(length_counts, "plan")
+  counts = kept = proposals.check_counts(length_counts)
   if longest is not None:
     kept = {
       lengths: number

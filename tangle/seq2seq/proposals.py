@@ -17,13 +17,12 @@ MOST_LENGTHS = 100
 """Up to this number of different lengths per side, the search is exact."""
 
 
-def check_counts(length_counts, caller="check_counts"):
+def check_counts(length_counts):
   """Returns the nonzero entries of a histogram, or raises.
 
   Args:
     length_counts: a mapping from (source length, target length with EOS) to
       how many pairs have them.
-    caller: the function to name in a message.
 
   Returns:
     A dict with the same entries, without those of 0.
@@ -36,10 +35,10 @@ def check_counts(length_counts, caller="check_counts"):
     try:
       source, target = lengths
       for value, smallest in ((source, 1), (target, 1), (number, 0)):
-        buckets_lib.check_int(caller, "length_counts", value, smallest)
+        buckets_lib.check_int("length_counts", value, smallest)
     except (TypeError, ValueError):
       raise errors.ArgumentError(
-        f"{caller}: length_counts must map pairs (source length, target length "
+        f"length_counts must map pairs (source length, target length "
         f"with EOS) of at least 1 to counts of at least 0, got {lengths!r}: "
         f"{number!r}. planner.count_lengths makes such counts."
       ) from None
@@ -47,11 +46,12 @@ def check_counts(length_counts, caller="check_counts"):
       found[int(source), int(target)] = int(number)
   if not found:
     raise errors.ArgumentError(
-      f"{caller}: length_counts counts no pair; there is nothing to plan for."
+      "length_counts counts no pair; there is nothing to plan for."
     )
   return found
 
 
+@errors.named("propose_independent")
 def propose_independent(
   length_counts, source_count, target_count, strict=False
 ):
@@ -73,7 +73,7 @@ def propose_independent(
   Raises:
     ArgumentError: if no pair is counted, or an argument is out of range.
   """
-  counts = check_counts(length_counts, "propose_independent")
+  counts = check_counts(length_counts)
   sides = []
   for side, count in enumerate((source_count, target_count)):
     of_side = collections.Counter()
@@ -84,6 +84,7 @@ def propose_independent(
   return bucketing.IndependentBuckets(*sides, strict=strict)
 
 
+@errors.named("propose_joint")
 def propose_joint(
   length_counts, count, strict=False, most_lengths=MOST_LENGTHS
 ):
@@ -114,9 +115,9 @@ def propose_joint(
   Raises:
     ArgumentError: if no pair is counted, or an argument is out of range.
   """
-  counts = check_counts(length_counts, "propose_joint")
-  count = buckets_lib.check_int("propose_joint", "count", count, 1)
-  buckets_lib.check_int("propose_joint", "most_lengths", most_lengths, 1)
+  counts = check_counts(length_counts)
+  count = buckets_lib.check_int("count", count, 1)
+  buckets_lib.check_int("most_lengths", most_lengths, 1)
   grid = _Grid(counts)
   places, thinned = [], False
   for side, lengths in enumerate(grid.lengths):

@@ -311,15 +311,12 @@ class Collector:
     return Examples(*[Rows(*map(np.array, side)) for side in self._sides])
 
 
-def collect(
-  examples: Sides, caller: str = "collect", sides: int = 2
-) -> Examples:
+def collect(examples: Sides, sides: int = 2) -> Examples:
   """Returns tuples of sequences of ids as `Examples`.
 
   Args:
     examples: tuples with a sequence of ids per side: source, target; `Examples`
       are returned as they are.
-    caller: the function to name in a message.
     sides: the number of sides.
 
   Returns:
@@ -333,29 +330,29 @@ def collect(
   """
   names = buckets_lib.name_sides(sides)
   if not isinstance(examples, Examples):
-    examples = Examples(*_lay_out_all(examples, names, caller))
+    examples = Examples(*_lay_out_all(examples, names))
   if len(examples.sides) != sides:
     raise errors.ArgumentError(
-      f"{caller}: examples must have {sides} sides, as the buckets do, got "
+      f"examples must have {sides} sides, as the buckets do, got "
       f"{len(examples.sides)}. Pass buckets with as many sides as the examples."
     )
   if not len(examples):
     raise errors.ArgumentError(
-      f"{caller}: examples is empty; there is nothing to draw. See the report "
+      "examples is empty; there is nothing to draw. See the report "
       "of their encoding for what was left out."
     )
   for name, source in zip(names[:-1], examples.sides):
     short = np.flatnonzero(source.lengths == 0)
     if short.size:
       raise errors.DataError(
-        f"{caller}: the {name} of examples[{short[0]}] is empty; this is so in "
+        f"the {name} of examples[{short[0]}] is empty; this is so in "
         f"{short.size} of {len(source)} examples. Remove them, as encode_pairs "
         "does."
       )
   return examples
 
 
-def _lay_out_all(examples, sides, caller):
+def _lay_out_all(examples, sides):
   """Returns the checked `Rows` of each side; `sides` are their names."""
   found = []
   for position, example in enumerate(examples):
@@ -368,16 +365,15 @@ def _lay_out_all(examples, sides, caller):
       names = ", ".join(f"{side} ids" for side in sides)
       what = "a pair" if len(sides) == 2 else f"{len(sides)} sequences"
       raise errors.DataError(
-        f"{caller}: examples[{position}] must be {what} ({names}), got "
-        f"{example!r}."
+        f"examples[{position}] must be {what} ({names}), got {example!r}."
       )
   return [
-    _lay_out([example[k] for example in found], side, caller)
+    _lay_out([example[k] for example in found], side)
     for k, side in enumerate(sides)
   ]
 
 
-def _lay_out(rows, side, caller):
+def _lay_out(rows, side):
   """Returns `rows` as `Rows`, checked."""
   lengths = np.fromiter(map(len, rows), np.int64, len(rows))
   try:
@@ -390,7 +386,7 @@ def _lay_out(rows, side, caller):
   if not sound:
     culprit = next(n for n, row in enumerate(rows) if not all(map(_is_id, row)))
     raise errors.DataError(
-      f"{caller}: the {side} of examples[{culprit}] must be ids, ints of at "
+      f"the {side} of examples[{culprit}] must be ids, ints of at "
       f"least 0, got {rows[culprit]!r}. Encode it first."
     )
   return Rows(ids, lengths)

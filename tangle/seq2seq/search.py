@@ -35,6 +35,7 @@ class Hypotheses(NamedTuple):
   lengths: Union[tf1.Tensor, np.ndarray]
 
 
+@errors.named("greedy")
 def greedy(
   step: hints.Step,
   state: hints.Nest,
@@ -71,11 +72,9 @@ def greedy(
     ShapeError: if a part of the state does not have B rows or changes its
       static shape, or the logits are not `[R, V]` with V known.
   """
-  steps = buckets.check_int("greedy", "steps", steps, 1)
+  steps = buckets.check_int("steps", steps, 1)
   with tf1.name_scope(name):
-    model = stepping.Stepper(
-      "greedy", step, state, batch_size, 1, eos_id, dtype
-    )
+    model = stepping.Stepper(step, state, batch_size, 1, eos_id, dtype)
 
     def body(time, symbols, ended, scores, lengths, found, state):
       log_probs, state = model(symbols, state)
@@ -111,6 +110,7 @@ def greedy(
     return Hypotheses(symbols, tf1.stop_gradient(scores), lengths)
 
 
+@errors.named("beam")
 def beam(
   step: hints.Step,
   state: hints.Nest,
@@ -184,18 +184,16 @@ def beam(
     ShapeError: if a part of the state does not have B rows or changes its
       static shape, or the logits are not `[R, V]` with V known.
   """
-  beam_size = buckets.check_int("beam", "beam_size", beam_size, 1)
-  steps = buckets.check_int("beam", "steps", steps, 1)
-  n_best = buckets.check_int("beam", "n_best", n_best, 1, beam_size)
+  beam_size = buckets.check_int("beam_size", beam_size, 1)
+  steps = buckets.check_int("steps", steps, 1)
+  n_best = buckets.check_int("n_best", n_best, 1, beam_size)
   if not length_penalty >= 0:
     raise errors.ArgumentError(
-      f"beam: length_penalty must be at least 0, got {length_penalty!r}. 0 is "
+      f"length_penalty must be at least 0, got {length_penalty!r}. 0 is "
       "none; what is larger favours longer sequences."
     )
   with tf1.name_scope(name):
-    model = stepping.Stepper(
-      "beam", step, state, batch_size, beam_size, eos_id, dtype
-    )
+    model = stepping.Stepper(step, state, batch_size, beam_size, eos_id, dtype)
     search = _Beam(model, batch_size, beam_size, steps, length_penalty, n_best)
     return search.run(go_id)
 
@@ -314,6 +312,7 @@ class _Beam:
     top, places = tf1.nn.top_k(totals, min(2 * self._beam_size, width))
     return top, places // size, places % size
 
+  @errors.named("beam")
   def _check_n_best(self, size):
     """Refuses an `n_best` larger than the number of sequences."""
     sequences, open_ones = 0, 1
@@ -322,7 +321,7 @@ class _Beam:
       if sequences + open_ones >= self._n_best:
         return
     raise errors.ArgumentError(
-      f"beam: n_best must be at most {sequences + open_ones}, which is how "
+      f"n_best must be at most {sequences + open_ones}, which is how "
       f"many sequences of at most {self._steps} of {size} symbols there are, "
       f"got {self._n_best}."
     )

@@ -31,11 +31,10 @@ class Stepper:
     dtype: the `tf.DType` of the log probabilities.
   """
 
-  def __init__(self, caller, step, state, batch_size, beam_size, eos_id, dtype):
+  def __init__(self, step, state, batch_size, beam_size, eos_id, dtype):
     """Repeats each row of the initial state K times.
 
     Args:
-      caller: the searching function, to name in messages.
       step: the step function, see the module's description.
       state: the initial state, a nest of tensors `[B, ...]`.
       batch_size: B, an int or a scalar int32 tensor.
@@ -47,7 +46,6 @@ class Stepper:
       ShapeError: if a part of the state is known not to have B rows. If only a
         run knows, it fails there with `InvalidArgumentError`.
     """
-    self._caller = caller
     self._step = step
     self._structure = state
     self.eos_id = eos_id
@@ -60,7 +58,7 @@ class Stepper:
       shape = part.shape
       if not shape.ndims or not shape[:1].is_compatible_with([size]):
         raise errors.ShapeError(
-          f"{caller}: each part of the state must be [{size or 'B'}, ...], one "
+          f"each part of the state must be [{size or 'B'}, ...], one "
           f"row for each example, got {checks.describe(part)}. What is common "
           "to all examples does not belong in the state; let step take it "
           "from elsewhere."
@@ -70,7 +68,7 @@ class Stepper:
   def _repeat(self, parts, batch_size, beam_size):
     """Returns parts `[B * K, ...]` from parts `[B, ...]`."""
     sizes = tf1.stack([arrays.dimension(part, 0) for part in parts])
-    message = f"{self._caller}: a part of the state has not batch_size rows"
+    message = "a part of the state has not batch_size rows"
     check = tf1.debugging.assert_equal(sizes, batch_size, message=message)
     with tf1.control_dependencies([check]):
       rows = tf1.range(batch_size)[:, None]
@@ -102,7 +100,7 @@ class Stepper:
       tf1.nest.assert_same_structure(self._structure, state)
     except (TypeError, ValueError) as error:
       raise errors.ArgumentError(
-        f"{self._caller}: step must return a state of the structure that it "
+        f"step must return a state of the structure that it "
         f"got. TensorFlow says: {error}"
       ) from error
     following = tf1.nest.flatten(state)
@@ -114,13 +112,13 @@ class Stepper:
   def _check_part(self, old, new):
     if new.dtype != old.dtype:
       raise errors.DtypeError(
-        f"{self._caller}: step must not change the type of a part of the "
+        f"step must not change the type of a part of the "
         f"state; of {checks.describe(old)} it made {checks.describe(new)}. "
         "Cast the initial state, or what step returns."
       )
     if not new.shape.is_compatible_with(old.shape):
       raise errors.ShapeError(
-        f"{self._caller}: step must not change the static shape of a part of "
+        f"step must not change the static shape of a part of "
         f"the state; of {checks.describe(old)} it made {checks.describe(new)}. "
         "If the part grows, hide that size in the initial state: "
         "tf.compat.v1.placeholder_with_default(part, [None, None, D])."
@@ -132,16 +130,16 @@ class Stepper:
     size = logits.shape.ndims == 2 and tf1.dimension_value(logits.shape[1])
     if not size or not logits.shape[:1].is_compatible_with([self._rows]):
       raise errors.ShapeError(
-        f"{self._caller}: step must return logits [{self._rows or 'R'}, V] "
+        f"step must return logits [{self._rows or 'R'}, V] "
         f"with V known, got {checks.describe(logits)}. If only V is "
         "unknown, call set_shape on the logits."
       )
     if not logits.dtype.is_floating or logits.dtype.size > self.dtype.size:
       raise errors.DtypeError(
-        f"{self._caller}: logits must be floats no wider than "
+        f"logits must be floats no wider than "
         f"{self.dtype.name}, got {checks.describe(logits)}. Cast them, or pass "
         "their type as dtype."
       )
-    buckets.check_int(self._caller, "eos_id", self.eos_id, 0, size - 1)
+    buckets.check_int("eos_id", self.eos_id, 0, size - 1)
     logits.set_shape([self._rows, None])
     return tf1.nn.log_softmax(tf1.cast(logits, self.dtype))

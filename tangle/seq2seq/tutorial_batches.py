@@ -52,6 +52,7 @@ class TutorialBatches:
     buckets: a `JointBuckets`, strict.
   """
 
+  @errors.named("TutorialBatches")
   def __init__(
     self,
     examples: rows.Sides,
@@ -80,26 +81,25 @@ class TutorialBatches:
         source is empty.
       BucketError: if an example fits no bucket.
     """
-    caller = "TutorialBatches"
     if not isinstance(buckets, bucketing.JointBuckets) or not buckets.strict:
       raise errors.ArgumentError(
-        f"{caller}: buckets must be JointBuckets with strict=True, got "
+        f"buckets must be JointBuckets with strict=True, got "
         f"{buckets!r}. For others use batches.PairBatches."
       )
     self.buckets = buckets
-    self.examples = rows.collect(examples, caller)
+    self.examples = rows.collect(examples)
     self._layout = layout
-    self._seed = buckets_lib.check_int(caller, "seed", seed, 0, 2**32 - 1)
+    self._seed = buckets_lib.check_int("seed", seed, 0, 2**32 - 1)
     self._rng = np.random.RandomState(self._seed)
     self._batch_size = batch_size
     of_example = bucketing.assign_all(
-      buckets, self.examples.side_lengths(layout), caller
+      buckets, self.examples.side_lengths(layout)
     )
     counts = np.bincount(of_example, minlength=len(buckets.cells))
     by_bucket = np.argsort(of_example, kind="stable")
     self._members = np.split(by_bucket, np.cumsum(counts)[:-1])
     self._sizes = [
-      bucketing.size_of(batch_size, cell, caller) if count else None
+      bucketing.size_of(batch_size, cell) if count else None
       for cell, count in zip(buckets.cells, counts)
     ]
     self._shares = np.cumsum(counts) / len(of_example)
@@ -115,6 +115,7 @@ class TutorialBatches:
     pairs = zip(self.buckets.cells, self._members)
     return {cell: len(members) for cell, members in pairs if len(members)}
 
+  @errors.named("TutorialBatches.draw")
   def draw(self, cell: Optional[Tuple[int, int]] = None) -> rows.Batch:
     """Returns a batch, drawn with replacement; advances the random state.
 
@@ -137,7 +138,7 @@ class TutorialBatches:
       index = self.buckets.cells.index(cell)
     else:
       raise errors.ArgumentError(
-        "TutorialBatches.draw: cell must be one of the buckets that have "
+        "cell must be one of the buckets that have "
         f"examples, {list(self.cell_counts)}, got {cell!r}."
       )
     members = self._members[index]
@@ -213,6 +214,7 @@ class TutorialBatches:
       "plan": self._digest,
     }
 
+  @errors.named("TutorialBatches.restore")
   def restore(self, state: Mapping[str, Any]) -> None:
     """Sets the random state, so that the same batches follow.
 
@@ -225,7 +227,7 @@ class TutorialBatches:
     """
     if state.get("plan") != self._digest:
       raise errors.DataError(
-        "TutorialBatches.restore: the state is of other batches (plan "
+        "the state is of other batches (plan "
         f"{state.get('plan')}, here {self._digest}). Use the examples, "
         "buckets, batch size and layout that it was taken with."
       )
@@ -237,14 +239,13 @@ class TutorialBatches:
         (
           state["generator"],
           keys,
-          buckets_lib.check_int("state", "position", state["position"], 0, 624),
+          buckets_lib.check_int("position", state["position"], 0, 624),
           state["has_gauss"],
           state["cached_gaussian"],
         )
       )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
       raise errors.DataError(
-        f"TutorialBatches.restore: the state cannot be used ({error!r}). Pass "
-        "what state() returned."
+        f"the state cannot be used ({error!r}). Pass what state() returned."
       ) from error
     self._rng = rng

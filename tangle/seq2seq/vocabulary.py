@@ -61,6 +61,7 @@ class Vocabulary:
 
   __slots__ = ("_symbols", "_ids")
 
+  @errors.named("Vocabulary")
   def __init__(self, symbols: Iterable[str]) -> None:
     """Makes a vocabulary of `symbols`.
 
@@ -77,13 +78,14 @@ class Vocabulary:
     if problem:
       position, text = problem
       raise errors.ArgumentError(
-        f"Vocabulary: symbols[{position}] {text}. Give each symbol once, "
+        f"symbols[{position}] {text}. Give each symbol once, "
         "without the specials, which come first on their own."
       )
     self._symbols = SPECIALS + symbols
     self._ids = {s: len(SPECIALS) + n for n, s in enumerate(symbols)}
 
   @classmethod
+  @errors.named("Vocabulary.build")
   def build(
     cls,
     sequences: Iterable[Iterable[str]],
@@ -113,12 +115,12 @@ class Vocabulary:
     """
     if max_size is not None and max_size < len(SPECIALS):
       raise errors.ArgumentError(
-        f"Vocabulary.build: max_size must be at least {len(SPECIALS)}, which "
+        f"max_size must be at least {len(SPECIALS)}, which "
         f"is the number of specials, got {max_size}."
       )
     if min_count < 1:
       raise errors.ArgumentError(
-        f"Vocabulary.build: min_count must be at least 1, got {min_count}."
+        f"min_count must be at least 1, got {min_count}."
       )
     counts = collections.Counter()
     for sequence in sequences:
@@ -126,7 +128,7 @@ class Vocabulary:
     problem = _problem(tuple(counts))
     if problem:
       raise errors.DataError(
-        f"Vocabulary.build: a symbol of the data {problem[1]}. Replace it in "
+        f"a symbol of the data {problem[1]}. Replace it in "
         "the data, or leave out the sequences that hold it."
       )
     taken = [symbol for symbol in counts if counts[symbol] >= min_count]
@@ -135,6 +137,7 @@ class Vocabulary:
     return cls(taken[:room])
 
   @classmethod
+  @errors.named("Vocabulary.load")
   def load(cls, path: hints.Path) -> Vocabulary:
     """Reads a vocabulary that `save` wrote.
 
@@ -152,7 +155,7 @@ class Vocabulary:
       lines = files.read_bytes(path, _LIMIT).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
       raise errors.DataError(
-        f"Vocabulary.load: {path} is not UTF-8 ({error}). Convert it."
+        f"{path} is not UTF-8 ({error}). Convert it."
       ) from error
     if lines[-1] == "":
       lines.pop()
@@ -160,7 +163,7 @@ class Vocabulary:
       line = lines[position] if position < len(lines) else None
       if line != special:
         raise errors.DataError(
-          f"Vocabulary.load: line {position + 1} of {path} must be "
+          f"line {position + 1} of {path} must be "
           f"{special!r}, got {line!r}. The file must start with "
           f"{', '.join(SPECIALS)}, one per line, with Unix line ends and no "
           "byte order mark."
@@ -170,7 +173,7 @@ class Vocabulary:
     if problem:
       position, text = problem
       raise errors.DataError(
-        f"Vocabulary.load: line {position + len(SPECIALS) + 1} of {path} "
+        f"line {position + len(SPECIALS) + 1} of {path} "
         f"{text}. Repair the file, or build it again."
       )
     return cls(symbols)
@@ -194,6 +197,7 @@ class Vocabulary:
     """The text that `save` writes, one symbol a line, specials first."""
     return "".join(f"{symbol}\n" for symbol in self._symbols)
 
+  @errors.named("Vocabulary.encode")
   def encode(
     self, sequence: Sequence[str], unknown: str = "raise"
   ) -> List[int]:
@@ -215,7 +219,7 @@ class Vocabulary:
       return [self._ids.get(symbol, UNK_ID) for symbol in sequence]
     if unknown != "raise":
       raise errors.ArgumentError(
-        f"Vocabulary.encode: unknown must be 'raise' or 'unk', got {unknown!r}."
+        f"unknown must be 'raise' or 'unk', got {unknown!r}."
       )
     try:
       return [self._ids[symbol] for symbol in sequence]
@@ -228,10 +232,11 @@ class Vocabulary:
       else "Leave the symbol out, add it to the vocabulary"
     )
     raise errors.DataError(
-      f"Vocabulary.encode: unknown symbol {symbol!r} in the sequence "
+      f"unknown symbol {symbol!r} in the sequence "
       f"{show(sequence)}. {remedy}, or pass unknown='unk'."
     )
 
+  @errors.named("Vocabulary.decode")
   def decode(self, ids: Iterable[int]) -> List[str]:
     """Turns ids into symbols, up to the first EOS; omits PAD, GO and UNK.
 
@@ -251,12 +256,12 @@ class Vocabulary:
         number = operator.index(value)
       except TypeError:
         raise errors.ArgumentError(
-          f"Vocabulary.decode: ids[{position}] must be an integer, got "
+          f"ids[{position}] must be an integer, got "
           f"{value!r}. Pass one sequence of ids."
         ) from None
       if not 0 <= number < len(self._symbols):
         raise errors.ArgumentError(
-          f"Vocabulary.decode: ids[{position}] must be in 0.."
+          f"ids[{position}] must be in 0.."
           f"{len(self._symbols) - 1}, got {number}. Decode with the "
           "vocabulary that the model was trained with."
         )

@@ -27,17 +27,17 @@ def check_kinds(sess, trainer, out_dir):
     graph = getattr(sess, "graph", None) or object()
   call = "Loop(sess, trainer, source, out_dir, max_steps)"
   remedy = "trainer.pipeline.graph"
-  run_errors.check_session("Loop", sess, graph, call, remedy)
+  run_errors.check_session(sess, graph, call, remedy)
   if not callable(getattr(trainer, "step", None)):
     raise errors.ArgumentError(
-      f"Loop: trainer must have a method step(sess, batch), got "
+      f"trainer must have a method step(sess, batch), got "
       f"{errors.show(trainer)}. Give what Pipeline.minimize() returns, or an "
       f"object of your own with such a method."
     )
   is_name = isinstance(out_dir, (str, bytes, os.PathLike))
   if not is_name or not os.fspath(out_dir):
     raise errors.ArgumentError(
-      f"Loop: out_dir must be the name of a folder, got "
+      f"out_dir must be the name of a folder, got "
       f"{errors.show(out_dir)}. Give a name, such as 'runs/first'; the folder "
       f"is made if it is missing."
     )
@@ -61,7 +61,7 @@ def check_numbers(values):
     is_number = isinstance(value, numbers.Real)
     if not is_number or not value >= 1 or (value % 1 and value != math.inf):
       raise errors.ArgumentError(
-        f"Loop: {name} must be a whole number, at least 1, got "
+        f"{name} must be a whole number, at least 1, got "
         f"{errors.show(value)}. Give a number of steps."
       )
 
@@ -81,7 +81,7 @@ def check_validation(validate, validate_every, patience):
   for name, value in settings.items():
     if validate is None and value is not None:
       raise errors.ArgumentError(
-        f"Loop: {name}={errors.show(value)} has no effect, as there is no "
+        f"{name}={errors.show(value)} has no effect, as there is no "
         f"validation. Give validate, too, a function of the session that "
         f"returns a dict of figures, or leave {name} out."
       )
@@ -100,7 +100,7 @@ def check_functions(values):
   for (name, remedy), value in zip(_REMEDIES.items(), values):
     if value is not None and not callable(value):
       raise errors.ArgumentError(
-        f"Loop: {name} must be a function, got {value!r}. {remedy}"
+        f"{name} must be a function, got {value!r}. {remedy}"
       )
 
 

@@ -51,6 +51,7 @@ class Checkpoints:
     folder: the folder.
   """
 
+  @errors.named("Checkpoints")
   def __init__(
     self,
     folder: hints.Path,
@@ -80,9 +81,7 @@ class Checkpoints:
       GraphError: if the graph is finalized.
     """
     if keep < 1:
-      raise errors.ArgumentError(
-        f"Checkpoints: keep must be at least 1, got {keep}."
-      )
+      raise errors.ArgumentError(f"keep must be at least 1, got {keep}.")
     self.folder = os.path.abspath(folder)
     self._keep, self._part = keep, part
     self._report = report or logging.getLogger(__name__).warning
@@ -92,12 +91,12 @@ class Checkpoints:
     self._variables = list(variables)
     if not self._variables:
       raise errors.ArgumentError(
-        "Checkpoints: there are no variables to save. Build the model first, "
+        "there are no variables to save. Build the model first, "
         "and make its graph the default graph."
       )
     if self._variables[0].graph.finalized:
       raise errors.GraphError(
-        "Checkpoints: the graph is finalized, so that the ops that save "
+        "the graph is finalized, so that the ops that save "
         "cannot be added. Make the Checkpoints before the graph is finalized."
       )
     with self._variables[0].graph.as_default(), tf1.name_scope(name):
@@ -129,6 +128,7 @@ class Checkpoints:
     """
     return os.path.join(self.folder, f"step-{step:08d}")
 
+  @errors.named("Checkpoints.save")
   def save(
     self,
     sess: hints.Session,
@@ -161,7 +161,7 @@ class Checkpoints:
       SessionError: if a variable has no value in a local session.
     """
     manifest = manifests.Manifest(int(step), _number(score), state)
-    manifests.check("Checkpoints.save", manifest)
+    manifests.check(manifest)
     self._refuse_later(manifest.step)
     files.make_folder(self.folder)
     files.clean(self.folder)
@@ -191,7 +191,7 @@ class Checkpoints:
     ]
     if later:
       raise errors.ArgumentError(
-        f"Checkpoints.save: step {step} is not after the steps {later}, of "
+        f"step {step} is not after the steps {later}, of "
         f"which {self.folder!r} has checkpoints. Call restore first and "
         f"continue from there, or give another folder."
       )
@@ -226,6 +226,7 @@ class Checkpoints:
   def _prefix(self, step):
     return os.path.join(self.path(step), _MODEL)
 
+  @errors.named("Checkpoints.restore")
   def restore(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the newest undamaged checkpoint; reports each damaged one.
 
@@ -240,8 +241,9 @@ class Checkpoints:
         one does not fit the variables.
       FileError: if the folder, or a file that may be intact, cannot be read.
     """
-    return self._restore(sess, "Checkpoints.restore", self.steps()[::-1])
+    return self._restore(sess, self.steps()[::-1])
 
+  @errors.named("Checkpoints.restore_best")
   def restore_best(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the undamaged checkpoint with the lowest score.
 
@@ -256,8 +258,9 @@ class Checkpoints:
         is damaged, or if the best undamaged one does not fit the variables.
       FileError: as `restore`.
     """
-    return self._restore(sess, "Checkpoints.restore_best", self._best_first())
+    return self._restore(sess, self._best_first())
 
+  @errors.named("Checkpoints.restore_best")
   def restore_best_or_newest(self, sess: hints.Session) -> Optional[Restored]:
     """Restores the best undamaged checkpoint, the newest if none has a score.
 
@@ -272,7 +275,7 @@ class Checkpoints:
     """
     best = self._best_first()
     others = [step for step in self.steps()[::-1] if step not in best]
-    return self._restore(sess, "Checkpoints.restore_best", best + others)
+    return self._restore(sess, best + others)
 
   def _best_first(self):
     scores = self._scores()
@@ -306,14 +309,14 @@ class Checkpoints:
       )
     return manifest
 
-  def _restore(self, sess, caller, steps):
+  def _restore(self, sess, steps):
     """Restores the first of `steps` that is not damaged."""
     passed_over = False
     for step in steps:
       prefix = self._prefix(step)
       try:
         manifest = self._read(step)
-        check_fit(caller, prefix, self._variables, self._part)
+        check_fit(prefix, self._variables, self._part)
         self._saver.restore(sess, prefix)
       except errors.DataError as error:
         self._say_damaged(step, error)
@@ -327,7 +330,7 @@ class Checkpoints:
     if found:
       reasons = "; ".join(f"step {k}: {self._damaged[k]}" for k in found)
       raise errors.TrainingError(
-        f"{caller}: no checkpoint in {self.folder!r} is undamaged: "
+        f"no checkpoint in {self.folder!r} is undamaged: "
         f"{reasons}. Put a copy of one back, or move the folder "
         f"away to start again."
       )
@@ -335,7 +338,6 @@ class Checkpoints:
 
 
 def check_fit(
-  caller: str,
   prefix: str,
   variables: Iterable[hints.Variable],
   part: bool = False,
@@ -343,7 +345,6 @@ def check_fit(
   """Checks that a checkpoint has exactly the variables of a graph.
 
   Args:
-    caller: the function to name in the message.
     prefix: path prefix of a checkpoint that `tf.train.Saver` wrote.
     variables: the variables of the graph.
     part: whether the checkpoint may have further variables.
@@ -378,7 +379,7 @@ def check_fit(
       )
   if problems:
     raise errors.TrainingError(
-      f"{caller}: the checkpoint {prefix!r} does not fit the graph: "
+      f"the checkpoint {prefix!r} does not fit the graph: "
       f"{'; '.join(problems)}. Build the graph with the settings of that run, "
       f"or give another folder."
     )

@@ -28,12 +28,12 @@ def say_how_to_go_on(error, step):
   """
   advice = "Started again, the run resumes from its last checkpoint."
   if isinstance(error, errors.FileError):
-    found = errors.FileError(f"Loop: after step {step}: {error} {advice}")
+    found = errors.FileError(f"after step {step}: {error} {advice}")
     found.errno = error.errno
     return found
   reason = errors.summarize(error)
   return errors.TrainingError(
-    f"Loop: out of memory after step {step}"
+    f"out of memory after step {step}"
     f"{f' ({reason})' if reason else ''}. Free memory, or give smaller batches "
     f"or a smaller network, which is another run. {advice}"
   )
@@ -77,7 +77,7 @@ class Guard:
     """
     if getattr(result, "loss", None) is None:
       raise errors.ArgumentError(
-        "Loop: trainer.step has returned no loss. Return an object with the "
+        "trainer.step has returned no loss. Return an object with the "
         "attribute loss, a number."
       )
     norm = getattr(result, "global_norm", None)
@@ -90,7 +90,7 @@ class Guard:
         except OSError as error:
           where = f"The batch is lost: {files.explain(path, error)}"
         raise errors.TrainingError(
-          f"Loop: the {what} is {value} at step {step}, in the buckets "
+          f"the {what} is {value} at step {step}, in the buckets "
           f"{getattr(result, 'buckets', None)}. {where} Lower the learning "
           f"rate or the norm that gradients are clipped to, or check the data "
           f"of the batch. Started again, the run resumes from its last "
@@ -111,7 +111,7 @@ class Guard:
     bad = [name for name, finite in zip(self._names, found) if not finite]
     if bad:
       raise errors.TrainingError(
-        f"Loop: after step {step} these variables have values that are not "
+        f"after step {step} these variables have values that are not "
         f"finite: {bad}. No checkpoint is made of them. Give the trainer a "
         f"clip_norm, so that the first such step is reported, or lower the "
         f"learning rate."

@@ -13,7 +13,7 @@ import os
 import time
 from typing import Any, Callable, Mapping, NamedTuple, Optional
 
-from tangle import files, hints
+from tangle import errors, files, hints
 from tangle.compat import tf1
 from tangle.pipeline import pipeline
 from tangle.training import (
@@ -109,6 +109,7 @@ class Loop:
       resumes.
   """
 
+  @errors.named("Loop")
   def __init__(
     self,
     sess: hints.Session,
@@ -195,7 +196,7 @@ class Loop:
     numbers = max_steps, report_every, validate_every, checkpoint_every
     arguments.check_numbers(numbers)
     arguments.check_functions((feeds, validate, progress, report, reopen))
-    sources_lib.check("Loop", source)
+    sources_lib.check(source)
     arguments.check_validation(validate, validate_every, patience)
     self.sess, self._trainer, self._source = sess, trainer, source
     self._out_dir, self._max_steps, self._locked = out_dir, max_steps, locked
@@ -221,6 +222,7 @@ class Loop:
     self._recovery = recovery.Recovery(reopen, reopen_s, writer.say)
     self._guard = failures.Guard(sess.graph, out_dir)
 
+  @errors.named("Loop")
   def run(self) -> Outcome:
     """Runs to the end, from the newest checkpoint if there is one.
 
@@ -247,7 +249,7 @@ class Loop:
       KeyboardInterrupt: at the second signal.
       Exception: what the source, the trainer or a given function raises.
     """
-    lock = files.lock(self._out_dir, "Loop.run")
+    lock = files.lock(self._out_dir)
     with contextlib.nullcontext() if self._locked else lock:
       with interrupts.Interrupts() as signals:
         resumed_from = self._begin()

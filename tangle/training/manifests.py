@@ -39,11 +39,10 @@ class Manifest(NamedTuple):
   state: Any
 
 
-def check(caller, manifest):
+def check(manifest):
   """Checks that a manifest survives a round trip through JSON unchanged.
 
   Args:
-    caller: the function to name in the message.
     manifest: a `Manifest`.
 
   Raises:
@@ -59,7 +58,7 @@ def check(caller, manifest):
     why = _difference(manifest.state, json.loads(text)["state"], "state")
   if why:
     raise errors.ArgumentError(
-      f"{caller}: the state must be dicts with strings as keys, lists, "
+      f"the state must be dicts with strings as keys, lists, "
       f"strings, Python numbers, bools and None, so that JSON gives it back as "
       f"it is: {why}. Convert it to these."
     )

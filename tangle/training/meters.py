@@ -41,6 +41,7 @@ class Meter:
     self._label = label or label_buckets
     self._sums = {}  # bucket → [total, count]
 
+  @errors.named("Meter.add")
   def add(self, result: Any) -> None:
     """Adds a batch.
 
@@ -56,7 +57,7 @@ class Meter:
       total, count = map(float, found)
     except (TypeError, ValueError):
       raise errors.ArgumentError(
-        f"Meter.add: measure must give a total loss and a count, got {found!r}."
+        f"measure must give a total loss and a count, got {found!r}."
       ) from None
     sums = self._sums.setdefault(str(self._label(result)), [0.0, 0.0])
     sums[0] += total

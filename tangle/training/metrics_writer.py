@@ -59,7 +59,7 @@ class MetricsWriter:
     """
     if not resumed and records.is_begun(out_dir):
       raise errors.DataError(
-        f"Loop: {out_dir!r} has {records.NAME} of a run, and none of its "
+        f"{out_dir!r} has {records.NAME} of a run, and none of its "
         f"checkpoints. Put the checkpoints back, or give another folder."
       )
     self.records = records.Records(out_dir, self._kept if resumed else None)
@@ -198,13 +198,13 @@ def check_validation(figures, watch):
   """
   if not hasattr(figures, "items"):
     raise errors.ArgumentError(
-      f"Loop: validate must return a dict from name to number, got "
+      f"validate must return a dict from name to number, got "
       f"{figures!r}. Return {{{watch!r}: number}}."
     )
   taken = [name for name in figures if name in _OWN]
   if taken:
     raise errors.ArgumentError(
-      f"Loop: validate returns figures with the names {taken}, which the loop "
+      f"validate returns figures with the names {taken}, which the loop "
       f"uses for its own. Give them other names, such as "
       f"{'validation_' + taken[0]!r}."
     )
@@ -212,7 +212,7 @@ def check_validation(figures, watch):
     return float(figures[watch])
   except (KeyError, TypeError, ValueError):
     raise errors.ArgumentError(
-      f"Loop: validate must return a number {watch!r}, the figure that decides "
+      f"validate must return a number {watch!r}, the figure that decides "
       f"which checkpoint is the best, got {figures}. Add it, or give the name "
       f"of another figure as watch."
     ) from None

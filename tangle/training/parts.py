@@ -46,7 +46,7 @@ def restore(restored, parts):
   states = states if isinstance(states, dict) else {}
   if sorted(states) != sorted(parts):
     raise errors.TrainingError(
-      f"Loop: the checkpoint {restored.prefix!r} has the state of "
+      f"the checkpoint {restored.prefix!r} has the state of "
       f"{sorted(states)}, this run has {sorted(parts)}. Give rate and extra as "
       f"in that run, or another folder."
     )
@@ -80,7 +80,7 @@ def explained(restored):
     if restored is None or isinstance(error, errors.TangleError):
       raise
     raise errors.TrainingError(
-      f"Loop: the state in the checkpoint {restored.prefix!r} does not fit "
+      f"the state in the checkpoint {restored.prefix!r} does not fit "
       f"this run ({type(error).__name__}: {error}). It is of another version "
       f"of tangle, or of other parts: resume with those, remove the folder of "
       f"this checkpoint to resume from an older one, or give another folder."

@@ -17,6 +17,7 @@ class Bar:
   If the output is no terminal, only the lines of `write` are written.
   """
 
+  @errors.named("progress.Bar")
   def __init__(self, unit: str = "step", file: Optional[TextIO] = None) -> None:
     """Opens the bar.
 
@@ -32,7 +33,7 @@ class Bar:
       import tqdm
     except ImportError as error:
       raise errors.MissingPackageError(
-        "progress.Bar: tqdm is not installed. Install it with: "
+        "tqdm is not installed. Install it with: "
         "pip install tangle-graph[scripts]"
       ) from error
     self._file = sys.stderr if file is None else file

@@ -87,6 +87,7 @@ def is_begun(out_dir):
     return os.path.lexists(path) and os.stat(path).st_size > 0
 
 
+@errors.named("Records")
 def _read(path, state):
   """Returns the records that were there when `state` was made."""
   found = b""
@@ -96,7 +97,7 @@ def _read(path, state):
         found = file.read(state["bytes"])
   if hashlib.sha256(found).hexdigest() != state["sha256"]:
     raise errors.DataError(
-      f"Records: the first {state['bytes']:,} bytes of {path!r}, which were "
+      f"the first {state['bytes']:,} bytes of {path!r}, which were "
       f"there at the checkpoint, have changed since or are missing. Put a copy "
       f"of the file back, or give another folder."
     )

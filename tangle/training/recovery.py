@@ -98,7 +98,7 @@ def _explain(sess, address, error, step, is_saved):
   if not is_loss and not faults.tells_of_loss(error):
     return error
   found = errors.TaskLostError(
-    f"Loop: after step {step}, {' and '.join(lost) or 'a task'} of the cluster "
+    f"after step {step}, {' and '.join(lost) or 'a task'} of the cluster "
     f"{address} was lost. {advice}"
   )
   found.__cause__ = error

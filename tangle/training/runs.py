@@ -61,7 +61,13 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     FileError: if a file cannot be read or written.
     TypeError: if `settings` or `data` has anything but JSON values.
   """
-  texts = dict(texts or {})
+  with contextlib.ExitStack() as stack:
+    yield _start(stack, out_dir, settings, data, dict(texts or {}), report)
+
+
+@errors.named("runs.started")
+def _start(stack, out_dir, settings, data, texts, report):
+  """Locks the folder, and returns whether the run in it is resumed."""
   new = {
     "settings": json.loads(json.dumps(settings)),
     "data": json.loads(json.dumps(data or {})),
@@ -71,15 +77,15 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     },
     "versions": versions(),
   }
-  with files.lock(out_dir, "runs.started"):
-    resumed = _is_there(out_dir)
-    if resumed:
-      _compare(out_dir, read(out_dir), new, report or print)
-    else:
-      for name, text in texts.items():
-        files.write_text(os.path.join(out_dir, name), text)
-      write(out_dir, new)
-    yield resumed
+  stack.enter_context(files.lock(out_dir))
+  resumed = _is_there(out_dir)
+  if resumed:
+    _compare(out_dir, read(out_dir), new, report or print)
+  else:
+    for name, text in texts.items():
+      files.write_text(os.path.join(out_dir, name), text)
+    write(out_dir, new)
+  return resumed
 
 
 @contextlib.contextmanager
@@ -124,7 +130,7 @@ def _is_there(out_dir):
     found += [CHECKPOINTS] * any(name.startswith("step-") for name in names)
   if found and not os.path.lexists(os.path.join(out_dir, FILE)):
     raise errors.DataError(
-      f"runs.started: {out_dir!r} has {' and '.join(found)} of a run, but its "
+      f"{out_dir!r} has {' and '.join(found)} of a run, but its "
       f"{FILE} is missing. Put a copy of the file back, or give another folder."
     )
   return bool(found)
@@ -163,11 +169,11 @@ def _compare_group(out_dir, what, before, after):
     after = {name: after.get(name) for name in odd}
   if what in ("data", "vocabularies"):
     raise errors.DataError(
-      f"runs.started: {out_dir!r} has a run with other {what}: "
+      f"{out_dir!r} has a run with other {what}: "
       f"{', '.join(before)}. Give the data of that run, or another folder."
     )
   raise errors.DataError(
-    f"runs.started: {out_dir!r} has a run with {what} {before}, not {after}. "
+    f"{out_dir!r} has a run with {what} {before}, not {after}. "
     f"Resume with the settings of that run, or give another folder."
   )
 
@@ -187,6 +193,7 @@ def write(out_dir, content):
   files.write_text(os.path.join(out_dir, FILE), text + "\n")
 
 
+@errors.named("runs.read")
 def read(run_dir):
   """Reads `run.json`; checks that it and the files it lists are unchanged.
 
@@ -205,7 +212,7 @@ def read(run_dir):
   path = os.path.join(run_dir, FILE)
   if not os.path.lexists(path):
     raise errors.DataError(
-      f"runs.read: {path!r} is missing. Give the folder of a training."
+      f"{path!r} is missing. Give the folder of a training."
     )
   remedy = "Put a copy of it back, or remove the folder and train again."
   try:
@@ -217,20 +224,20 @@ def read(run_dir):
   except (errors.DataError, KeyError, TypeError, RecursionError) as error:
     sound, why = False, f"it is not the record of a run: {error}"
   if not sound:
-    raise errors.DataError(f"runs.read: {path!r} is damaged: {why}. {remedy}")
+    raise errors.DataError(f"{path!r} is damaged: {why}. {remedy}")
   for name, sha256 in content["texts"].items():
     path = os.path.join(run_dir, name)
     if not files.is_plain_name(name):
       raise errors.DataError(
-        f"runs.read: {os.path.join(run_dir, FILE)!r} names {name!r}, which is "
+        f"{os.path.join(run_dir, FILE)!r} names {name!r}, which is "
         f"not the name of a file in its folder. {remedy}"
       )
     if not os.path.lexists(path):
-      raise errors.DataError(f"runs.read: {path!r} is missing. {remedy}")
+      raise errors.DataError(f"{path!r} is missing. {remedy}")
     found = hashlib.sha256(files.read_bytes(path, _TEXT_LIMIT)).hexdigest()
     if found != sha256:
       raise errors.DataError(
-        f"runs.read: {path!r} has changed since the training began. {remedy}"
+        f"{path!r} has changed since the training began. {remedy}"
       )
   return content
 

@@ -126,8 +126,9 @@ def _explained(prefix, sess=None):
   try:
     yield
   except (tf1.errors.OpError, OSError) as error:
-    found = sess and run_errors.explain("Saver", error, sess)
+    found = sess and run_errors.explain(error, sess)
     if isinstance(found, errors.SessionError):  # such as a missing value
+      found.begin_with("Saver")
       raise found from error
     reason = errors.summarize(error)
     raise errors.FileError(

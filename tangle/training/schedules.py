@@ -25,6 +25,7 @@ from tangle.compat import tf1
 class Constant:
   """The same rate at each step."""
 
+  @errors.named("Constant")
   def __init__(self, initial: float) -> None:
     """Sets the rate.
 
@@ -34,7 +35,7 @@ class Constant:
     Raises:
       ArgumentError: if `initial` is out of range.
     """
-    self._initial = _check("Constant", "initial", initial, 0)
+    self._initial = _check("initial", initial, 0)
 
   def rate(self, step: int) -> float:
     """Returns the rate, the same for every step.
@@ -76,6 +77,7 @@ class Cosine(Constant):
   Restarts", eq. 5, one period.
   """
 
+  @errors.named("Cosine")
   def __init__(self, initial: float, steps: int, final: float = 0.0) -> None:
     """Sets the curve.
 
@@ -87,9 +89,9 @@ class Cosine(Constant):
     Raises:
       ArgumentError: if an argument is out of range.
     """
-    super().__init__(_check("Cosine", "initial", initial, 0))
-    self._steps = _check("Cosine", "steps", steps, 1)
-    self._final = _check("Cosine", "final", final, 0)
+    super().__init__(_check("initial", initial, 0))
+    self._steps = _check("steps", steps, 1)
+    self._final = _check("final", final, 0)
 
   def rate(self, step: int) -> float:
     """Returns the rate of a step.
@@ -116,6 +118,7 @@ class Plateau:
   tutorial's variable.
   """
 
+  @errors.named("Plateau")
   def __init__(
     self, initial: float = 0.5, factor: float = 0.99, window: int = 3
   ) -> None:
@@ -129,9 +132,9 @@ class Plateau:
     Raises:
       ArgumentError: if an argument is out of range.
     """
-    self._rate = float(np.float32(_check("Plateau", "initial", initial, 0)))
-    self._factor = _check("Plateau", "factor", factor, 0, 1)
-    self._window = int(_check("Plateau", "window", window, 1))
+    self._rate = float(np.float32(_check("initial", initial, 0)))
+    self._factor = _check("factor", factor, 0, 1)
+    self._window = int(_check("window", window, 1))
     self._losses = []
 
   def rate(self, step: int) -> float:
@@ -177,6 +180,7 @@ class WarmUp:
   `schedule.rate(step) * min((step + 1) / steps, 1)`
   """
 
+  @errors.named("WarmUp")
   def __init__(self, schedule: Any, steps: int) -> None:
     """Wraps a schedule.
 
@@ -189,7 +193,7 @@ class WarmUp:
       ArgumentError: if `steps` is out of range.
     """
     self._schedule = schedule
-    self._steps = _check("WarmUp", "steps", steps, 1)
+    self._steps = _check("steps", steps, 1)
 
   def rate(self, step: int) -> float:
     """Returns the rate of a step.
@@ -236,6 +240,7 @@ class LearningRate:
     variable: a scalar variable.
   """
 
+  @errors.named("LearningRate")
   def __init__(
     self,
     schedule: Any,
@@ -267,7 +272,7 @@ class LearningRate:
       )
     if variable.shape.rank != 0:
       raise errors.ShapeError(
-        f"LearningRate: the variable {variable.name!r} must be a scalar, got "
+        f"the variable {variable.name!r} must be a scalar, got "
         f"shape {variable.shape}."
       )
     self.variable: hints.Variable = variable
@@ -304,6 +309,7 @@ class LearningRate:
     """Returns a dict with `kind` and `state`, those of the schedule."""
     return {"kind": _kind(self.schedule), "state": self.schedule.state()}
 
+  @errors.named("LearningRate")
   def restore(self, state: Mapping[str, Any]) -> None:
     """Resumes from a state, after the session has restored the variable.
 
@@ -317,7 +323,7 @@ class LearningRate:
     kind = _kind(self.schedule)
     if state["kind"] != kind:
       raise errors.TrainingError(
-        f"LearningRate: the checkpoint is of a run with the schedule "
+        f"the checkpoint is of a run with the schedule "
         f"{state['kind']}, this one has {kind}. Use the same, or another "
         f"folder."
       )
@@ -331,13 +337,11 @@ def _kind(schedule):
   return name if inner is None else f"{name} of {_kind(inner)}"
 
 
-def _check(caller, argument, value, smallest, largest=math.inf):
+def _check(argument, value, smallest, largest=math.inf):
   """Returns `value` as a float if it is in range."""
   if not smallest <= value <= largest or not math.isfinite(value):
     limits = f"at least {smallest}"
     if math.isfinite(largest):
       limits += f" and at most {largest}"
-    raise errors.ArgumentError(
-      f"{caller}: {argument} must be {limits}, got {value}."
-    )
+    raise errors.ArgumentError(f"{argument} must be {limits}, got {value}.")
   return float(value)

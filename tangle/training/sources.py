@@ -23,11 +23,10 @@ import numpy as np
 from tangle import errors, hints
 
 
-def check(caller: str, source: Any) -> None:
+def check(source: Any) -> None:
   """Refuses what is no source.
 
   Args:
-    caller: the name that error messages begin with.
     source: the argument.
 
   Raises:
@@ -42,7 +41,7 @@ def check(caller: str, source: Any) -> None:
   if hasattr(source, "epoch"):
     remedy = "Give training.sources.Epochs(source)"
   raise errors.ArgumentError(
-    f"{caller}: source must be a source of batches, from which a stopped run "
+    f"source must be a source of batches, from which a stopped run "
     f"can resume, got {type(source).__name__}. {remedy}."
   )
 
@@ -50,6 +49,7 @@ def check(caller: str, source: Any) -> None:
 class Epochs:
   """Makes a source from batches whose epochs can start at any batch."""
 
+  @errors.named("Epochs")
   def __init__(self, batches: Any, epochs: Optional[int] = None) -> None:
     """Wraps batches.
 
@@ -68,18 +68,19 @@ class Epochs:
     has_epochs = callable(getattr(batches, "epoch", None))
     if not has_epochs or not hasattr(batches, "__len__"):
       raise errors.ArgumentError(
-        f"Epochs: batches must have len(batches) and epoch(n, start), got "
+        f"batches must have len(batches) and epoch(n, start), got "
         f"{type(batches).__name__}. Give an object of a class with these two."
       )
     if not len(batches):
       raise errors.ArgumentError(
-        "Epochs: batches is empty. Give at least one batch per epoch."
+        "batches is empty. Give at least one batch per epoch."
       )
     self._batches = batches
     self._epochs = epochs
     digest = getattr(batches, "digest", None)
     self._plan = len(batches) if digest is None else digest()
 
+  @errors.named("Epochs.at")
   def at(self, position: Optional[Mapping[str, Any]] = None) -> _EpochStream:
     """Returns the stream that starts at a position.
 
@@ -100,14 +101,14 @@ class Epochs:
       position = {"epoch": 0, "batch": 0, "plan": self._plan}
     if position.get("plan") != self._plan:
       raise errors.DataError(
-        f"Epochs.at: the position is one of other batches (plan "
+        f"the position is one of other batches (plan "
         f"{position.get('plan')}, here {self._plan}). Give the data and the "
         f"settings of that run."
       )
     for name, most in (("epoch", 2**32), ("batch", len(self._batches))):
       if type(position[name]) is not int or not 0 <= position[name] <= most:
         raise errors.DataError(
-          f"Epochs.at: there is no {name} {position[name]!r}. The position is "
+          f"there is no {name} {position[name]!r}. The position is "
           f"damaged: resume from an older one."
         )
     return _EpochStream(self._batches, self._epochs, position)
@@ -149,6 +150,7 @@ class Alternate:
   the source whose turn it is has ended, even if others have batches left.
   """
 
+  @errors.named("Alternate")
   def __init__(self, sources: Mapping[str, Any]) -> None:
     """Stores the sources.
 
@@ -160,10 +162,9 @@ class Alternate:
     """
     self._sources = dict(sources)
     if not self._sources:
-      raise errors.ArgumentError(
-        "Alternate: sources is empty. Give at least one source."
-      )
+      raise errors.ArgumentError("sources is empty. Give at least one source.")
 
+  @errors.named("Alternate.at")
   def at(self, position: Optional[Mapping[str, Any]] = None) -> _Turns:
     """Returns the stream that starts at a position.
 
@@ -184,14 +185,14 @@ class Alternate:
       position = {"turn": 0, "streams": dict.fromkeys(self._sources)}
     if list(position["streams"]) != list(self._sources):
       raise errors.DataError(
-        f"Alternate.at: the position is one of the sources "
+        f"the position is one of the sources "
         f"{list(position['streams'])}, here are {list(self._sources)}. Give "
         f"those of that run."
       )
     turn = position["turn"]
     if type(turn) is not int or turn not in range(len(self._sources)):
       raise errors.DataError(
-        f"Alternate.at: there is no turn {turn!r}. The position is damaged: "
+        f"there is no turn {turn!r}. The position is damaged: "
         f"resume from an older one."
       )
     streams = {

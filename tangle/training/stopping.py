@@ -12,6 +12,7 @@ class Patience:
     waited: how many validations there have been since.
   """
 
+  @errors.named("Patience")
   def __init__(self, patience=None):
     """Starts the count.
 
@@ -24,7 +25,7 @@ class Patience:
     """
     if patience is not None and patience < 1:
       raise errors.ArgumentError(
-        f"Patience: patience must be at least 1, got {patience}."
+        f"patience must be at least 1, got {patience}."
       )
     self._patience = patience
     self.best = self.best_step = None

@@ -8,13 +8,13 @@ from tangle.benchmarks import names
 
 class NamesTest(absltest.TestCase):
   def test_an_unknown_name_is_refused_with_those_there_are(self):
-    names.check("mine", "kind", "left", ("left", "right"))
+    names.check("kind", "left", ("left", "right"))
     for name, remedy in (("rihgt", "right"), ("up", "Correct its name")):
       with self.assertRaisesRegex(
         errors.ArgumentError,
-        f"^mine: kind must be one of left, right, got '{name}'.*{remedy}",
+        f"^kind must be one of left, right, got '{name}'.*{remedy}",
       ):
-        names.check("mine", "kind", name, {"left": 1, "right": 2})
+        names.check("kind", name, {"left": 1, "right": 2})
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class SchemaTest(case.GraphTestCase):
     self.assertEqual(batch.inputs["image"].tolist(), [[0.5, 1.0]])
     self.assertEqual(batch.inputs["word"].tolist(), ["a"])
     self.assertEqual(batch.inputs["image"].dtype, np.float32)
-    self.schema.check("test", batch)
+    self.schema.check(batch)
 
   @parameterized.named_parameters(
     ("unknown_type", Record("sound", 1, 1), "'sound'", "'image', 'token'"),
@@ -136,8 +136,8 @@ class SchemaTest(case.GraphTestCase):
   def test_a_batch_that_does_not_fit_is_refused(self, spoil, error, part):
     batch = self.schema.batch([Record("token", 1, 1), Record("token", 2, 1)])
     with self.assertRaises(error) as caught:
-      self.schema.check("Caller", spoil(batch))
-    self.assert_message(caught.exception, "Caller", part)
+      self.schema.check(spoil(batch))
+    self.assert_message(caught.exception, part)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class StreamsTest(case.GraphTestCase):
   def check(self, batches):
     """Checks that values belong to targets; returns all targets."""
     for batch in batches:
-      self.schema.check("test", batch)
+      self.schema.check(batch)
       for name, places in batch.places.items():
         values = batch.inputs[name]
         values = values if name == "token" else values[:, 0]
@@ -141,7 +141,7 @@ class StreamsTest(case.GraphTestCase):
     (batch,) = self.read(streams.mixed(schema, dataset, 2))
     self.assertEqual(batch.inputs["word"].tolist(), [b"zwei"])
     self.assertEqual(batch.targets.tolist(), [b"b", b"a"])
-    schema.check("test", batch)
+    schema.check(batch)
 
   @parameterized.named_parameters(*WAYS)
   def test_examples_of_files_are_records(self, way):

@@ -17,7 +17,7 @@ class OptimizersTest(case.GraphTestCase):
     self.owners = {self.a.name: "first", self.b.name: "second"}
 
   def make(self, optimizer=None, make=None):
-    return updates.Optimizers("test", optimizer, make, self.owners, "update/")
+    return updates.Optimizers(optimizer, make, self.owners, "update/")
 
   def gradients(self, *variables):
     return [(tf1.constant([1.0, 2.0], tf1.float64), v) for v in variables]

@@ -17,9 +17,9 @@ class FittingTest(case.GraphTestCase):
       combine.Part(tf1.sin, input_shape=[None, 3]),
       combine.Part(tf1.sin, input_dtype=tf1.float32),
     ):
-      self.assertIs(fitting.fit("c", "'f'", part, x, (), None), x)
+      self.assertIs(fitting.fit("'f'", part, x, (), None), x)
     nest = [x, x]
-    self.assertIs(fitting.fit("c", "'f'", part, nest, (), None), nest)
+    self.assertIs(fitting.fit("'f'", part, nest, (), None), nest)
     self.assertEqual(self.count_ops(), before)
 
   def test_unknown_dimensions_fit(self):
@@ -28,13 +28,12 @@ class FittingTest(case.GraphTestCase):
       tf1.placeholder(tf1.float32),
       tf1.placeholder("float", [2, None]),
     ):
-      self.assertIs(fitting.fit("c", "'f'", part, x, (), None), x)
+      self.assertIs(fitting.fit("'f'", part, x, (), None), x)
 
   def test_dense_adapters_keep_the_rows(self):
     part = combine.Part(tf1.sin, input_shape=[None, 4, 3])
     asked = []
     fitting.fit(
-      "c",
       "'f'",
       part,
       tf1.zeros([2, 4, 5]),
@@ -43,21 +42,21 @@ class FittingTest(case.GraphTestCase):
     )
     self.assertEqual(asked, [3])
     with self.assertRaises(errors.ShapeError):  # another row as well
-      fitting.fit("c", "'f'", part, tf1.zeros([2, 3, 5]), ("dense",), None)
+      fitting.fit("'f'", part, tf1.zeros([2, 3, 5]), ("dense",), None)
 
   def test_adapters_are_checked(self):
-    self.assertEqual(fitting.check_adapters("c", None), ())
-    self.assertEqual(fitting.check_adapters("c", "dense"), ("dense",))
-    with self.assertRaisesRegex(errors.ArgumentError, "c: adapter .* 'glue'"):
-      fitting.check_adapters("c", ["dense", "glue"])
+    self.assertEqual(fitting.check_adapters(None), ())
+    self.assertEqual(fitting.check_adapters("dense"), ("dense",))
+    with self.assertRaisesRegex(errors.ArgumentError, "adapter .* 'glue'"):
+      fitting.check_adapters(["dense", "glue"])
 
   def test_declared_depths_that_differ_raise_unless_adapted(self):
     first, second = combine.Part(nets.Dense(3)), combine.Part(tf1.sin)
-    fitting.check_declared("c", first, second)
+    fitting.check_declared(first, second)
     second = combine.Part(tf1.sin, "taker", [None, 4])
-    fitting.check_declared("c", first, second, ("dense",))
-    with self.assertRaisesRegex(errors.ShapeError, "c: 'taker' takes"):
-      fitting.check_declared("c", first, second)
+    fitting.check_declared(first, second, ("dense",))
+    with self.assertRaisesRegex(errors.ShapeError, "'taker' takes"):
+      fitting.check_declared(first, second)
 
   def test_a_failing_call_names_both(self):
     def refuse(error):
@@ -76,12 +75,12 @@ class FittingTest(case.GraphTestCase):
     ):
       with self.assertRaises(found) as caught:
         with tf1.variable_scope(f"s{self.count_ops()}"):
-          fitting.call("c", "'giver'", refuse(raised), x)
+          fitting.call("'giver'", refuse(raised), x)
       self.assert_message(caught.exception, "'taker'", "'giver'", "[2]", "no")
     for raised in (errors.ArgumentError, errors.GraphError, KeyError):
       with self.assertRaises(raised) as caught:
         with tf1.variable_scope(f"s{self.count_ops()}"):
-          fitting.call("c", "'giver'", refuse(raised), x)
+          fitting.call("'giver'", refuse(raised), x)
       self.assertNotIn("giver", str(caught.exception))
 
   def test_dense_adapters_take_floats(self):

@@ -172,7 +172,7 @@ class KerasFilesTest(support.CombineTestCase):
     dense(tf1.zeros([1, 3]))
     (scope,) = {
       key.rpartition("/")[0]
-      for key in keras_files.Weights("c", path).names.values()
+      for key in keras_files.Weights(path).names.values()
       if key.split("/")[-2] == "out"
     }
     weights = combine.pretrained(path, dense, scope)
@@ -186,7 +186,7 @@ class KerasFilesTest(support.CombineTestCase):
   def test_other_networks_get_arrays_by_path(self, file):
     folder, _ = files("keras")
     path = os.path.join(folder, file)
-    found = keras_files.Weights("c", path)
+    found = keras_files.Weights(path)
     (kernel,) = (k for k, n in found.names.items() if n == "out/0")
     self.assertEqual(found.of(kernel), ([3, 2], tf1.float32))
     variable = self.variable("v", np.zeros([3, 2], np.float32))

@@ -23,7 +23,7 @@ class MergingTest(case.GraphTestCase):
   def test_equals_numpy(self, kind):
     values = [self.normal(2, 3) for _ in range(3)]
     tensors = [tf1.constant(value) for value in values]
-    merged = merging.merge("m", LABELS, tensors, kind)
+    merged = merging.merge(LABELS, tensors, kind)
     self.assert_close(self.session().run(merged), BY_HAND[kind](*values))
 
   def test_every_merge_with_a_name_is_tested(self):
@@ -32,13 +32,13 @@ class MergingTest(case.GraphTestCase):
   def test_concat_joins_along_any_axis(self):
     x = tf1.placeholder(tf1.float32, [None, 2])
     y = tf1.placeholder(tf1.float32, [3, 2])
-    merged = merging.merge("m", LABELS, [x, y], "concat", axis=0)
+    merged = merging.merge(LABELS, [x, y], "concat", axis=0)
     self.assertEqual(merged.shape[1:].as_list(), [2])
     with self.assertRaisesRegex(errors.ShapeError, "no axis 2"):
-      merging.merge("m", LABELS, [x, y], "concat", axis=2)
+      merging.merge(LABELS, [x, y], "concat", axis=2)
 
   def test_a_callable_gets_the_list(self):
-    found = merging.merge("m", LABELS, [1, [2]], lambda values: values[1])
+    found = merging.merge(LABELS, [1, [2]], lambda values: values[1])
     self.assertEqual(found, [2])
 
   @parameterized.named_parameters(*((name, name) for name in BY_HAND))
@@ -46,9 +46,9 @@ class MergingTest(case.GraphTestCase):
     a, b = tf1.zeros([2, 3], name="x"), tf1.zeros([4, 5], name="y")
     before = self.count_ops()
     with self.assertRaises(errors.ShapeError) as caught:
-      merging.merge("m", LABELS, [a, a, b], kind)
+      merging.merge(LABELS, [a, a, b], kind)
     self.assert_message(
-      caught.exception, "m:", kind, "'a' and 'c'", "[2, 3]", "[4, 5]", "Dense"
+      caught.exception, kind, "'a' and 'c'", "[2, 3]", "[4, 5]", "Dense"
     )
     self.assertEqual(self.count_ops(), before)
 
@@ -60,12 +60,12 @@ class MergingTest(case.GraphTestCase):
       ([x], errors.ArgumentError, "'b' must give one tensor"),
     ):
       with self.assertRaisesRegex(error, message):
-        merging.merge("m", LABELS, [x, other], "sum")
+        merging.merge(LABELS, [x, other], "sum")
 
   def test_an_unknown_merge_raises(self):
-    merging.check_merge("m", tf1.add_n)
-    with self.assertRaisesRegex(errors.ArgumentError, "m: merge .* 'glue'"):
-      merging.check_merge("m", "glue")
+    merging.check_merge(tf1.add_n)
+    with self.assertRaisesRegex(errors.ArgumentError, "merge .* 'glue'"):
+      merging.check_merge("glue")
 
 
 if __name__ == "__main__":

@@ -178,12 +178,12 @@ class PartTest(support.CombineTestCase):
 
 class NamesTest(support.CombineTestCase):
   def test_names_of_themselves_are_made_unique(self):
-    made = parts.make_parts("c", [tf1.sin, lambda x: x, nets.Dense(2)] * 2)
+    made = parts.make_parts([tf1.sin, lambda x: x, nets.Dense(2)] * 2)
     self.assertEqual(
       [part.name for part in made], ["sin", "network", "dense"] * 2
     )
     self.assertLen({id(part) for part in made}, 3)
-    made = parts.make_parts("c", [nets.Dense(2), nets.Dense(2)])
+    made = parts.make_parts([nets.Dense(2), nets.Dense(2)])
     self.assertEqual([part.name for part in made], ["dense", "dense_1"])
 
   def test_names_that_are_given_must_be_unique(self):
@@ -191,16 +191,16 @@ class NamesTest(support.CombineTestCase):
       [("a", tf1.sin), ("a", tf1.cos)],
       [combine.Part(tf1.sin, "a"), combine.Part(tf1.cos, "a")],
     ):
-      with self.assertRaisesRegex(errors.ArgumentError, "c: two .* 'a'"):
-        parts.make_parts("c", networks)
+      with self.assertRaisesRegex(errors.ArgumentError, "two .* 'a'"):
+        parts.make_parts(networks)
 
   def test_refuses_none_and_what_cannot_be_called(self):
     with self.assertRaisesRegex(
-      errors.ArgumentError, "c: give at least one network"
+      errors.ArgumentError, "give at least one network"
     ):
-      parts.make_parts("c", [])
-    with self.assertRaisesRegex(errors.ArgumentError, "c: network 1 must be"):
-      parts.make_parts("c", [tf1.sin, 3])
+      parts.make_parts([])
+    with self.assertRaisesRegex(errors.ArgumentError, "network 1 must be"):
+      parts.make_parts([tf1.sin, 3])
 
 
 class CombinedTest(support.CombineTestCase):

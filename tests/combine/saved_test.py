@@ -62,7 +62,7 @@ class SavedTest(support.CombineTestCase):
     folder = self.folder()
     prefix = tf1.train.Saver().save(self.session(), folder + "/model")
     for path in (prefix, folder):
-      found = saved.read("c", path)
+      found = saved.read(path)
       self.assertEqual(found.prefix, prefix)
       self.assertEqual(
         found.entries,
@@ -77,12 +77,12 @@ class SavedTest(support.CombineTestCase):
     y = x_ph @ self.variable("a/kernel", self.normal(2, 3))
     folder = os.path.join(self.folder(), "model")
     tf1.saved_model.simple_save(self.session(), folder, {"x": x_ph}, {"y": y})
-    found = saved.read("c", folder)
+    found = saved.read(folder)
     self.assertEqual([entry.name for entry in found.entries], ["a/kernel"])
 
   def test_reads_a_saved_model_of_tensorflow_2(self):
     folder = saved_model_of_tensorflow_2()
-    found = {entry.path: entry for entry in saved.read("c", folder).entries}
+    found = {entry.path: entry for entry in saved.read(folder).entries}
     self.assertEqual(set(found), {"kernel", "layers/0", "layers/1"})
     self.assertEqual(found["kernel"].name, "encoder/kernel")
     # Their names are not the only ones, so that their paths stand for them.
@@ -91,10 +91,10 @@ class SavedTest(support.CombineTestCase):
 
   def test_what_cannot_be_read_raises(self):
     folder = self.folder()
-    with self.assertRaisesRegex(errors.DataError, "c: the folder .*neither"):
-      saved.read("c", folder)
-    with self.assertRaisesRegex(errors.DataError, "c: the checkpoint .*model"):
-      saved.read("c", folder + "/model")
+    with self.assertRaisesRegex(errors.DataError, "the folder .*neither"):
+      saved.read(folder)
+    with self.assertRaisesRegex(errors.DataError, "the checkpoint .*model"):
+      saved.read(folder + "/model")
 
 
 if __name__ == "__main__":

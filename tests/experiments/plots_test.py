@@ -29,7 +29,7 @@ class PlotsTest(absltest.TestCase):
     self.assertNotEqual(*sizes)
 
   def test_panels_in_rows_are_labelled_at_the_edges(self):
-    drawing, panels = plots.open_panels("x", 3, 2, (2.0, 1.0), (0.5, 0.0))
+    drawing, panels = plots.open_panels(3, 2, (2.0, 1.0), (0.5, 0.0))
     self.assertEqual(list(drawing.get_size_inches()), [4.5, 2.0])
     shown = [axes.get_visible() for axes in drawing.axes]
     self.assertEqual(shown, [True, True, True, False])

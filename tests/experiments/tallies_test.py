@@ -8,18 +8,18 @@ from tangle.experiments import tallies
 
 class CheckCountsTest(parameterized.TestCase):
   def test_texts_become_numbers(self):
-    found = tallies.check_counts("f", ["1", 20], seeds=1, steps=2)
+    found = tallies.check_counts(["1", 20], seeds=1, steps=2)
     self.assertEqual(found, [1, 20])
 
   @parameterized.parameters(
-    (([1], 0), r"f: seeds, steps and each .* 1, got 0, 5 and .1.\.$"),
+    (([1], 0), r"seeds, steps and each .* 1, got 0, 5 and .1.\.$"),
     (([3, 0], 1), r"got 1, 5 and .3, 0.\.$"),
     (([], 1), "at least 1"),
-    ((["few"], 1), "f: per_class must be whole numbers, got .'few'"),
+    ((["few"], 1), "per_class must be whole numbers, got .'few'"),
   )
   def test_refuses(self, given, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      tallies.check_counts("f", given[0], seeds=given[1], steps=5)
+      tallies.check_counts(given[0], seeds=given[1], steps=5)
 
 
 class TallyTest(absltest.TestCase):

@@ -27,18 +27,18 @@ class OptionsTest(case.GraphTestCase):
   )
   def test_refuses(self, method, options, text):
     with self.assertRaises(errors.ArgumentError) as caught:
-      options_lib.check_method("here", method, options, 2)
-    self.assert_message(caught.exception, "here: ", text)
+      options_lib.check_method(method, options, 2)
+    self.assert_message(caught.exception, text)
 
   def test_refuses_tensors_of_other_shape_type_or_graph(self):
     with self.assertRaisesRegex(errors.ShapeError, r"\[2\]"):
-      options_lib.check_weights("here", "weights", tf1.zeros([3]), 2)
+      options_lib.check_weights("weights", tf1.zeros([3]), 2)
     with self.assertRaisesRegex(errors.DtypeError, "int32"):
-      options_lib.check_weights("here", "weights", tf1.zeros([2], tf1.int32), 2)
+      options_lib.check_weights("weights", tf1.zeros([2], tf1.int32), 2)
     with tf1.Graph().as_default():
       other = tf1.zeros([2])
     with self.assertRaisesRegex(errors.GraphError, "another graph"):
-      options_lib.check_weights("here", "weights", other, 2)
+      options_lib.check_weights("weights", other, 2)
 
   def test_weights_of_a_tensor_are_checked_in_the_run(self):
     ph = tf1.placeholder(tf1.float32, [2])

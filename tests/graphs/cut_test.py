@@ -361,7 +361,7 @@ class LoopsTest(CutTestCase):
       types = {t.op.type for t in found.kept}
       self.assertContainsSubset(types, {"Exit", "Merge", "Mul", "Placeholder"})
       self.assertContainsSubset({"Exit", "Merge"}, types)
-      cut.check("Here", found)
+      cut.check(found)
 
   def test_the_handle_that_went_into_a_loop_stands_for_what_comes_out(self):
     self.use_control_flow(v2=True)
@@ -374,14 +374,14 @@ class LoopsTest(CutTestCase):
     self.assertNotEmpty(found.handles)
     for tensor in found.handles.values():
       self.assertEqual(tensor.name, w.op.outputs[0].name)
-    cut.check("Here", found)
+    cut.check(found)
 
 
 class CheckTest(CutTestCase):
   def refused(self, *parts):
     with self.assertRaises(errors.CutError) as caught:
-      cut.check("Here", self.found)
-    self.assert_message(caught.exception, "Here", *parts)
+      cut.check(self.found)
+    self.assert_message(caught.exception, *parts)
 
   def found_in(self, y, x):
     self.found = self.cut(self.gradient(y, [x]))
@@ -405,7 +405,7 @@ class CheckTest(CutTestCase):
   def test_accepts_the_rest(self):
     x = tf1.placeholder(tf1.float64, [2])
     self.found_in(tf1.sin(x) * self.variable("w", np.ones(2)), x)
-    cut.check("Here", self.found)
+    cut.check(self.found)
 
 
 class LengthTest(chains.ChainTestCase):

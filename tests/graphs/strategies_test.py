@@ -34,7 +34,7 @@ class CheckOptimizerTest(case.GraphTestCase):
 
     Own.__module__ = "my_keras.optimizers"
     for optimizer in (tf1.train.AdamOptimizer(), Own()):
-      strategies.check_optimizer("Here", optimizer)
+      strategies.check_optimizer(optimizer)
 
   def test_an_optimizer_with_its_own_gradients_is_refused(self):
     class Scaled(tf1.train.GradientDescentOptimizer):
@@ -48,14 +48,14 @@ class CheckOptimizerTest(case.GraphTestCase):
       return tf1.train.SyncReplicasOptimizer(optimizer, 1)
 
     plain = tf1.train.GradientDescentOptimizer(0.1)
-    strategies.check_optimizer("Here", delegating(plain))
-    strategies.check_optimizer("Here", Scaled(0.1), computes=True)
+    strategies.check_optimizer(delegating(plain))
+    strategies.check_optimizer(Scaled(0.1), computes=True)
     for given in (Scaled(0.1), delegating(Scaled(0.1))):
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.check_optimizer("Here", given)
+        strategies.check_optimizer(given)
       self.assert_message(
         caught.exception,
-        "Here: optimizer is a Scaled, ",
+        "optimizer is a Scaled, ",
         "Give the optimizer that it wraps",
       )
 
@@ -70,8 +70,8 @@ class CheckOptimizerTest(case.GraphTestCase):
       (0.1, "got 0.1"),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.check_optimizer("Here", given)
-      self.assert_message(caught.exception, "Here: optimizer must be", part)
+        strategies.check_optimizer(given)
+      self.assert_message(caught.exception, "optimizer must be", part)
 
   def test_an_optimizer_of_keras_is_refused(self):
     class Own(tf1.keras.optimizers.SGD):
@@ -82,7 +82,7 @@ class CheckOptimizerTest(case.GraphTestCase):
     for given in (Own(0.1), Own, tf1.keras.optimizers.Adam(0.1)):
       kind = given if isinstance(given, type) else type(given)
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.check_optimizer("Here", given)
+        strategies.check_optimizer(given)
       self.assert_message(
         caught.exception,
         f"got the Keras optimizer {kind.__name__}. In a graph, ",
@@ -93,7 +93,7 @@ class CheckOptimizerTest(case.GraphTestCase):
     graph = tf1.get_default_graph()
     step = tf1.train.get_or_create_global_step()
     for given in (None, step, self.variable("v", np.float64(1))):
-      strategies.check_global_step("Here", given, graph)
+      strategies.check_global_step(given, graph)
     for given, text in (
       (0, "0"),
       ("step", "'step'"),
@@ -103,18 +103,18 @@ class CheckOptimizerTest(case.GraphTestCase):
     ):
       with self.assertRaisesRegex(
         errors.ArgumentError,
-        rf"^Here: global_step must be a variable .*, got {text}\. Give "
+        rf"^global_step must be a variable .*, got {text}\. Give "
         r"tf\.compat\.v1\.train\.get_or_create_global_step\(\), or None .*\.$",
       ):
-        strategies.check_global_step("Here", given, graph)
+        strategies.check_global_step(given, graph)
     with self.assertRaisesRegex(
-      errors.GraphError, "^Here: global_step 'global_step:0' belongs to another"
+      errors.GraphError, "^global_step 'global_step:0' belongs to another"
     ):
-      strategies.check_global_step("Here", step, tf1.Graph())
+      strategies.check_global_step(step, tf1.Graph())
 
   def test_an_optimizer_is_made_for_each_rate(self):
     make = tf1.train.GradientDescentOptimizer
-    made = strategies.make_optimizers("Here", make, [0.1, 0.2])
+    made = strategies.make_optimizers(make, [0.1, 0.2])
     self.assertLen(made, 2)
     self.assertIsNot(made[0], made[1])
     for given, parts in (
@@ -127,8 +127,8 @@ class CheckOptimizerTest(case.GraphTestCase):
       (tf1.keras.optimizers.SGD, ["the Keras optimizer SGD"]),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        strategies.make_optimizers("Here", given, [0.1])
-      self.assert_message(caught.exception, "Here: optimizer", *parts)
+        strategies.make_optimizers(given, [0.1])
+      self.assert_message(caught.exception, "optimizer", *parts)
 
 
 class StrategiesTest(case.GraphTestCase):
@@ -154,7 +154,7 @@ class StrategiesTest(case.GraphTestCase):
     found = walk.trainable_variables(walk.ancestors([y]), self.graph)
     self.assertLen(found, 1)
     self.assertIs(found[0], component)
-    strategies.check("c", found)
+    strategies.check(found)
     both = walk.trainable_variables(walk.ancestors([y, n + 0.0]), self.graph)
     self.assertLen(both, 2)
 
@@ -162,7 +162,7 @@ class StrategiesTest(case.GraphTestCase):
     for use_resource in (True, False):
       v = self.variable(f"v{use_resource}", 1.0, use_resource=use_resource)
       self.assertIs(strategies.components(v)[0], v)
-      strategies.check("c", [v])
+      strategies.check([v])
 
   @parameterized.named_parameters(("get", "get"), ("new", "new"))
   def test_one_of_several_copies_is_refused(self, how):
@@ -173,13 +173,13 @@ class StrategiesTest(case.GraphTestCase):
     found = walk.trainable_variables(walk.ancestors([y]), self.graph)
     self.assertEqual([v.op.name for v in found], ["v"])
     with self.assertRaises(errors.ArgumentError) as caught:
-      strategies.check("here", found)
-    self.assert_message(caught.exception, "here: ", "'v:0' on 2", "run")
+      strategies.check(found)
+    self.assert_message(caught.exception, "'v:0' on 2", "run")
 
     def replica():
       y = v * 2.0
       found = walk.trainable_variables(walk.ancestors([y]), self.graph)
-      strategies.check("here", found)
+      strategies.check(found)
       names.extend(v.op.name for v in found)
       return y
 

@@ -15,22 +15,22 @@ def _names(ops):
 class CheckTensorsTest(case.GraphTestCase):
   def test_returns_a_list(self):
     x, y = tf1.constant(1.0), tf1.constant(2)
-    self.assertEqual(walk.check_tensors("Here", "inputs", (x, y)), [x, y])
-    self.assertEqual(walk.check_tensors("Here", "inputs", iter([x])), [x])
-    self.assertEqual(walk.check_tensors("Here", "inputs", []), [])
+    self.assertEqual(walk.check_tensors("inputs", (x, y)), [x, y])
+    self.assertEqual(walk.check_tensors("inputs", iter([x])), [x])
+    self.assertEqual(walk.check_tensors("inputs", []), [])
 
   def test_refuses_what_is_no_sequence(self):
     for bad in (tf1.constant(1.0, name="one"), 3, None):
       with self.assertRaises(errors.ArgumentError) as caught:
-        walk.check_tensors("Here", "inputs", bad)
-      self.assert_message(caught.exception, "Here", "inputs", "list")
+        walk.check_tensors("inputs", bad)
+      self.assert_message(caught.exception, "inputs", "list")
 
   def test_refuses_what_is_no_tensor(self):
     variable = self.variable("w", np.ones(2))
     for bad in (1.0, "x:0", None, variable, np.ones(2)):
       with self.assertRaises(errors.ArgumentError) as caught:
-        walk.check_tensors("Here", "inputs", [bad])
-      self.assert_message(caught.exception, "Here", "inputs", "convert_to_te")
+        walk.check_tensors("inputs", [bad])
+      self.assert_message(caught.exception, "inputs", "convert_to_te")
 
   def test_refuses_a_tensor_of_another_graph(self):
     x = tf1.constant(1.0)
@@ -38,8 +38,8 @@ class CheckTensorsTest(case.GraphTestCase):
       other = tf1.constant(1.0, name="other")
     for tensors, options in (([x, other], {}), ([x], {"graph": graph})):
       with self.assertRaises(errors.GraphError) as caught:
-        walk.check_tensors("Here", "inputs", tensors, **options)
-      self.assert_message(caught.exception, "Here", "inputs", "another graph")
+        walk.check_tensors("inputs", tensors, **options)
+      self.assert_message(caught.exception, "inputs", "another graph")
 
 
 class AncestorsTest(case.GraphTestCase):

@@ -266,8 +266,8 @@ class LoadingTest(case.GraphTestCase):
   )
   def test_a_name_that_is_not_there(self, name, message):
     for inputs, outputs, where in (
-      (["x"], [name], "load: outputs: "),
-      ([name], ["hidden"], "load: inputs: "),
+      (["x"], [name], "load, outputs: "),
+      ([name], ["hidden"], "load, inputs: "),
     ):
       with tf1.Graph().as_default():
         with self.assertRaisesRegex(errors.ArgumentError, message) as caught:

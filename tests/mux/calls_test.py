@@ -12,7 +12,7 @@ from tests.mux import probes
 
 class CallsTest(case.GraphTestCase):
   def test_a_call_is_in_its_scope(self):
-    result = calls.call("me", "'a'", tf1.sin, tf1.zeros([2]), "branch")
+    result = calls.call("'a'", tf1.sin, tf1.zeros([2]), "branch")
     self.assertEqual(result.leaves[0].op.name.split("/")[0], "branch")
 
   @parameterized.named_parameters(("v1", False), ("v2", True))
@@ -27,7 +27,7 @@ class CallsTest(case.GraphTestCase):
       return [probe.networks[0](nest[0]) + 1, nest[1], tf1.shape(nest[1])]
 
     result = calls.call_if(
-      runs_ph, "me", "'a'", network, [x_ph, y_ph], "branch", skipped_rows=4
+      runs_ph, "'a'", network, [x_ph, y_ph], "branch", skipped_rows=4
     )
     self.assertEqual(result.leaves[0].shape.as_list(), [None, 2])
     feed = {x_ph: np.ones([3, 2]), y_ph: np.ones([3, 5])}
@@ -57,10 +57,10 @@ class CallsTest(case.GraphTestCase):
       (errors.ShapeError, tf1.reduce_sum),
     ):
       with self.assertRaises(error) as caught:
-        calls.call("me", "'a'", network, x, "branch")
-      self.assert_message(caught.exception, "me: ", "branch 'a'")
+        calls.call("'a'", network, x, "branch")
+      self.assert_message(caught.exception, "branch 'a'")
       with self.assertRaises(error):
-        calls.call_if(tf1.constant(True), "me", "'a'", network, x, "branch")
+        calls.call_if(tf1.constant(True), "'a'", network, x, "branch")
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ from tangle.compat import tf1
 from tangle.mux import selectors
 from tests import case
 
-THREE = selectors.list_branches("me", "branches", {"a": 1, "b": 2, "ü": 3})
+THREE = selectors.list_branches("branches", {"a": 1, "b": 2, "ü": 3})
 
 
 class SelectorsTest(case.GraphTestCase):
   def test_branches_keep_their_order_and_names(self):
-    found = selectors.list_branches("me", "branches", {"z": 1, "a": 2})
+    found = selectors.list_branches("branches", {"z": 1, "a": 2})
     self.assertEqual(found.labels, ("'z'", "'a'"))
     self.assertEqual(found.items, (1, 2))
     self.assertEqual(found.names, ("z", "a"))
-    found = selectors.list_branches("me", "branches", (5, 6))
+    found = selectors.list_branches("branches", (5, 6))
     self.assertEqual(found, (("0", "1"), (5, 6), None))
 
   def test_branches_that_are_none(self):
@@ -29,10 +29,10 @@ class SelectorsTest(case.GraphTestCase):
       ({1: 2}, "the names of branches must be strings, got 1"),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        selectors.list_branches("me", "branches", wrong)
-      self.assert_message(caught.exception, "me: ", message)
+        selectors.list_branches("branches", wrong)
+      self.assert_message(caught.exception, message)
     with self.assertRaises(errors.ArgumentError) as caught:
-      selectors.list_networks("me", {"a": abs, "b": 3})
+      selectors.list_networks({"a": abs, "b": 3})
     self.assert_message(caught.exception, "network 'b'", "mux.select")
 
   @parameterized.named_parameters(
@@ -42,12 +42,12 @@ class SelectorsTest(case.GraphTestCase):
     ("bytes", np.array(["ü".encode(), b"a"])),
   )
   def test_known_selectors_become_constants(self, selector):
-    found = selectors.to_indices("me", selector, THREE, 1)
+    found = selectors.to_indices(selector, THREE, 1)
     self.assertEqual(found.op.type, "Const")
     self.assertEqual(self.session().run(found).tolist(), [2, 0])
 
   def test_an_empty_list_selects_nothing(self):
-    found = selectors.to_indices("me", [], THREE, 1)
+    found = selectors.to_indices([], THREE, 1)
     self.assertEqual(found.shape.as_list(), [0])
 
   @parameterized.named_parameters(
@@ -64,7 +64,7 @@ class SelectorsTest(case.GraphTestCase):
   def test_fed_selectors_are_checked_in_the_run(self, dtype, good, bad, text):
     ph = tf1.placeholder(dtype, [None])
     for optimize in (False, True):
-      found = selectors.to_indices("me", ph, THREE, 1)
+      found = selectors.to_indices(ph, THREE, 1)
       sess = self.session(optimize=optimize)
       self.assertEqual(sess.run(found, {ph: good}).tolist(), [1, 2])
       self.assertEqual(sess.run(found, {ph: []}).shape, (0,))
@@ -78,7 +78,7 @@ class SelectorsTest(case.GraphTestCase):
     on_ph = tf1.placeholder(tf1.bool, [])
     found = tf1.cond(
       on_ph,
-      lambda: selectors.to_indices("me", ph, THREE, 0) * 0,
+      lambda: selectors.to_indices(ph, THREE, 0) * 0,
       lambda: tf1.constant(5),
     )
     sess = self.session()
@@ -88,7 +88,7 @@ class SelectorsTest(case.GraphTestCase):
       sess.run(found, {ph: 7, on_ph: True})
 
   def test_selectors_that_cannot_be(self):
-    plain = selectors.list_branches("me", "branches", [1, 2])
+    plain = selectors.list_branches("branches", [1, 2])
     with tf1.Graph().as_default():
       foreign = tf1.placeholder(tf1.int32, [None])
     for error, selector, branches, text in (
@@ -110,13 +110,13 @@ class SelectorsTest(case.GraphTestCase):
       (errors.ShapeError, tf1.placeholder(tf1.int32), plain, "known"),
     ):
       with self.assertRaises(error) as caught:
-        selectors.to_indices("me", selector, branches, 1)
-      self.assert_message(caught.exception, "me: selector", text)
+        selectors.to_indices(selector, branches, 1)
+      self.assert_message(caught.exception, "selector", text)
 
   def test_rows_are_checked_when_they_are_known(self):
     ph = tf1.placeholder(tf1.int32, [None])
     tensor_ph = tf1.placeholder(tf1.float32, [None, 2])
-    found = selectors.check_rows("me", ph, [tensor_ph])
+    found = selectors.check_rows(ph, [tensor_ph])
     sess = self.session()
     feed = {ph: [0, 0], tensor_ph: np.zeros([2, 2])}
     self.assertEqual(sess.run(found, feed).tolist(), [0, 0])
@@ -125,15 +125,15 @@ class SelectorsTest(case.GraphTestCase):
       tf1.errors.InvalidArgumentError, r"got\] \[1\] \[and\] \[2\]"
     ):
       sess.run(found, feed)
-    found = selectors.check_rows("me", ph, [tf1.zeros([4])])
+    found = selectors.check_rows(ph, [tf1.zeros([4])])
     self.assertEqual(found.shape.as_list(), [4])
     self.assertIsNone(tf1.dimension_value(tensor_ph.shape[0]))
 
   def test_rows_that_cannot_be(self):
     for tensor in (tf1.zeros([3]), tf1.zeros([]), tf1.placeholder(tf1.int32)):
       with self.assertRaises(errors.ShapeError) as caught:
-        selectors.check_rows("me", tf1.constant([0, 0]), [tensor])
-      self.assert_message(caught.exception, "me: ", tensor.name)
+        selectors.check_rows(tf1.constant([0, 0]), [tensor])
+      self.assert_message(caught.exception, tensor.name)
 
   def test_after_waits_for_the_checks(self):
     ph = tf1.placeholder(tf1.bool, [])

@@ -154,7 +154,7 @@ class SwitchingTest(case.GraphTestCase):
     for fetch in (outputs, gradient):
       for value in (-1, count):
         with self.assertRaisesRegex(
-          tf1.errors.InvalidArgumentError, rf"mux.switch.*got\] \[{value}\]"
+          tf1.errors.InvalidArgumentError, rf"switch: .*got\] \[{value}\]"
         ):
           sess.run(fetch, {selector_ph: value, x_ph: [1.0]})
 

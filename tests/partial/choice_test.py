@@ -18,24 +18,24 @@ def halfway(model, least, frontier):
 
 class MakeTest(case.GraphTestCase):
   def test_a_policy_stands_for_itself(self):
-    policy = choice.make("Here", "min_cut", keep=lambda t: True)
-    self.assertIs(choice.make("There", policy), policy)
+    policy = choice.make("min_cut", keep=lambda t: True)
+    self.assertIs(choice.make(policy), policy)
 
   @parameterized.parameters("recompute", "keep", "sizes")
   def test_what_has_no_meaning_is_refused(self, name):
     value = 3 if name == "sizes" else lambda t: True
     for residuals in ("frontier", "all", "none", lambda t: True):
       with self.assertRaises(errors.ArgumentError) as caught:
-        choice.make("Here", residuals, **{name: value})
-      self.assert_message(caught.exception, "Here", name, "min_cut")
+        choice.make(residuals, **{name: value})
+      self.assert_message(caught.exception, name, "min_cut")
 
   def test_what_is_no_predicate_is_refused(self):
     for name in ("recompute", "keep"):
       with self.assertRaises(errors.ArgumentError) as caught:
-        choice.make("Here", "min_cut", **{name: "MatMul"})
-      self.assert_message(caught.exception, "Here", name, "MatMul")
+        choice.make("min_cut", **{name: "MatMul"})
+      self.assert_message(caught.exception, name, "MatMul")
     with self.assertRaises(errors.ArgumentError):
-      choice.make("Here", "min_cut", sizes="many")
+      choice.make("min_cut", sizes="many")
 
   @parameterized.parameters(
     (tangle.Budget(),),
@@ -47,8 +47,8 @@ class MakeTest(case.GraphTestCase):
   )
   def test_bad_budgets_are_refused(self, budget):
     with self.assertRaises(errors.ArgumentError) as caught:
-      choice.make("Here", budget)
-    self.assert_message(caught.exception, "Here", "Budget", str(budget))
+      choice.make(budget)
+    self.assert_message(caught.exception, "Budget", str(budget))
 
   @parameterized.parameters("session", "recompute")
   def test_stores_that_choose_themselves_are_refused(self, store):

@@ -30,7 +30,7 @@ class EndsTestCase(case.GraphTestCase):
 
 class PassedTest(EndsTestCase):
   def is_passed(self, inputs, output):
-    piece = split.Split("test", inputs, [output])
+    piece = split.Split(inputs, [output])
     return ends.is_passed(
       piece.inputs, piece.float_sources(), piece.differentiable_ops()
     )

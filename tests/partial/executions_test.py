@@ -79,9 +79,7 @@ class ExecutionsTest(case.GraphTestCase):
 
   def recomputed(self, model, residuals):
     """Names the ops that a cut says are computed again."""
-    piece = split.Split(
-      "test", model.inputs, model.outputs, residuals=residuals
-    )
+    piece = split.Split(model.inputs, model.outputs, residuals=residuals)
     upstream = [
       tf1.placeholder(t.dtype, t.shape) if use else None
       for t, use in zip(model.outputs, model.used)

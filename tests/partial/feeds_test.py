@@ -27,10 +27,10 @@ class Feeds(dict):  # an eager tensor cannot be a key on TensorFlow 2
 
 with tf.Graph().as_default() as graph:
   x = tf.compat.v1.placeholder(tf.float32, [None, 2], "x")
-  assert feeds.take("Here", {"x:0": value}, graph, ())
+  assert feeds.take({"x:0": value}, graph, ())
   for feed_dict in Feeds(), value, {"x:0": variable}:
     try:
-      feeds.take("Here", feed_dict, graph, ())
+      feeds.take(feed_dict, graph, ())
     except errors.TangleError as error:
       print(error)
 """
@@ -80,7 +80,7 @@ class FlatTest(case.GraphTestCase):
 
 class TakeTest(case.GraphTestCase):
   def take(self, feed_dict, repeated=()):
-    return feeds.take("Here", feed_dict, self.graph, repeated)
+    return feeds.take(feed_dict, self.graph, repeated)
 
   def test_copies_arrays(self):
     x = tf1.placeholder(tf1.float64, [None], name="x")
@@ -114,7 +114,7 @@ class TakeTest(case.GraphTestCase):
       twice = tf1.add(x, x, name="twice")
       with self.assertRaises(errors.GraphError) as caught:
         self.take({twice: value})
-      self.assert_message(caught.exception, "Here", "'twice:0'", "inputs")
+      self.assert_message(caught.exception, "'twice:0'", "inputs")
     for feed_dict, error, parts in (
       ({other: 1.0}, errors.GraphError, ["'other:0'", "another graph"]),
       ({unfed: value}, errors.GraphError, ["'unfed:0'", "identity"]),
@@ -123,17 +123,17 @@ class TakeTest(case.GraphTestCase):
     ):
       with self.assertRaises(error) as caught:
         self.take(feed_dict, {"h:0"})
-      self.assert_message(caught.exception, "Here", *parts)
+      self.assert_message(caught.exception, *parts)
 
 
 class MistakesTest(case.GraphTestCase):
   def refusal(self, error, value, dtype=tf1.float32):
     x = tf1.placeholder(dtype, [None, 2], name="x")
     with self.assertRaises(error) as caught:
-      feeds.take("Here", {x: value}, self.graph, ())
+      feeds.take({x: value}, self.graph, ())
     text = str(caught.exception)
     self.assertNotIn("\n", text)
-    self.assertRegex(text, r"^Here: 'x(_\d+)?:0' must be .*\.$")
+    self.assertRegex(text, r"^'x(_\d+)?:0' must be .*\.$")
     return text
 
   def test_values_that_are_no_arrays(self):
@@ -171,11 +171,11 @@ class MistakesTest(case.GraphTestCase):
       (3, ""),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        feeds.take("Here", {key: 1.0}, self.graph, ())
-      message = f"Here: feed_dict has the key {key!r}, which is no tensor"
+        feeds.take({key: 1.0}, self.graph, ())
+      message = f"feed_dict has the key {key!r}, which is no tensor"
       self.assert_message(caught.exception, message, part)
     with self.assertRaisesRegex(errors.ArgumentError, "must be a dict"):
-      feeds.take("Here", [1], self.graph, ())
+      feeds.take([1], self.graph, ())
 
   def test_eager_values_are_told_by_dtype_and_shape(self):
     done = forks.run_code(_EAGER)
@@ -184,12 +184,12 @@ class MistakesTest(case.GraphTestCase):
     self.assertEqual(
       found,
       [
-        f"Here: feed_dict has the key {text}, which is no tensor of the graph. "
+        f"feed_dict has the key {text}, which is no tensor of the graph. "
         "Use a placeholder, or its name such as 'x:0', as the key, and the "
         "array as the value.",
-        "Here: feed_dict must be a dict from tensor to array, got "
+        "feed_dict must be a dict from tensor to array, got "
         f"{text}. Give {{placeholder: array}}.",
-        "Here: 'x:0' must be an array of float32, got the eager variable "
+        "'x:0' must be an array of float32, got the eager variable "
         "'v:0'. Feed what its numpy() returns outside of graphs.",
       ],
       done.stderr,
@@ -230,13 +230,13 @@ class ConvertTest(parameterized.TestCase):
     ([], tf1.int32),
   )
   def test_numbers_of_another_kind(self, value, dtype):
-    found = feeds.convert("Here", "x", value, dtype)
+    found = feeds.convert("x", value, dtype)
     self.assertEqual(found.dtype, dtype.as_numpy_dtype)
     self.assertEqual(found.shape, np.shape(value))
 
   def test_texts(self):
     for value in ("a", [b"a", b"bc"], np.array(["\u00e9"], object)):
-      found = feeds.convert("Here", "x", value, tf1.string)
+      found = feeds.convert("x", value, tf1.string)
       self.assertEqual(found.shape, np.shape(value))
 
   @parameterized.parameters(
@@ -257,15 +257,15 @@ class ConvertTest(parameterized.TestCase):
   )
   def test_what_has_no_such_values_is_refused(self, value, dtype, text):
     with self.assertRaises(errors.DtypeError) as caught:
-      feeds.convert("Here", "x", value, dtype)
-    for part in ("Here", "'x'", dtype.name, text):
+      feeds.convert("x", value, dtype)
+    for part in ("'x'", dtype.name, text):
       self.assertIn(part, str(caught.exception))
 
 
 class CheckUpstreamTest(case.GraphTestCase):
   def check(self, value, dtype=tf1.float32, output=(1.0, 2.0)):
     tensor = tf1.placeholder(dtype, [None], "h")
-    return feeds.check_upstream("Here", tensor, np.array(output), value)
+    return feeds.check_upstream(tensor, np.array(output), value)
 
   def test_the_array_itself_is_returned(self):
     value = np.ones(2, np.float32)
@@ -280,7 +280,7 @@ class CheckUpstreamTest(case.GraphTestCase):
     ([1.0], tf1.float32, errors.ShapeError, r"shape \(2,\) of the output"),
   )
   def test_what_does_not_fit_is_refused(self, value, dtype, error, text):
-    with self.assertRaisesRegex(error, f"Here: .*'h:0'.*{text}"):
+    with self.assertRaisesRegex(error, f"'h:0'.*{text}"):
       self.check(value, dtype)
 
 

@@ -613,7 +613,7 @@ class SettleTest(case.GraphTestCase):
     self.x = tf1.placeholder(tf1.float64, [None, 4], name="x")
 
   def split(self, inputs, outputs, **options):
-    return split.Split("Here", inputs, outputs, **options)
+    return split.Split(inputs, outputs, **options)
 
   def test_a_piece_that_needs_no_copy_is_left_alone(self):
     w = self.variable("w", self.normal(4, 4), use_resource=False)
@@ -658,7 +658,7 @@ class SettleTest(case.GraphTestCase):
     with self.assertRaises(errors.CutError) as caught:
       own_forward.check_cut(own, backward.cut)
     self.assert_message(
-      caught.exception, "Here", "'m'", "AssignAdd", "use_resource=True"
+      caught.exception, "'m'", "AssignAdd", "use_resource=True"
     )
     with self.assertRaises(errors.CutError) as caught:
       own_forward.differentiate_in_one_run(own, copy, [tf1.ones_like(y)])

@@ -10,20 +10,20 @@ from tests import case
 class PredicateTest(case.GraphTestCase):
   def test_names_stand_for_predicates(self):
     x = tf1.constant(1.0)
-    self.assertTrue(policies.predicate("Here", "frontier")(x))
-    self.assertTrue(policies.predicate("Here", "all")(x))
-    self.assertFalse(policies.predicate("Here", "none")(x))
+    self.assertTrue(policies.predicate("frontier")(x))
+    self.assertTrue(policies.predicate("all")(x))
+    self.assertFalse(policies.predicate("none")(x))
 
   def test_a_callable_stands_for_itself(self):
     keep = lambda tensor: tensor.op.type == "Tanh"  # noqa: E731
-    self.assertIs(policies.predicate("Here", keep), keep)
+    self.assertIs(policies.predicate(keep), keep)
 
   def test_others_are_refused(self):
     for bad in ("every", None, 3, ["all"]):
       with self.assertRaises(errors.ArgumentError) as caught:
-        policies.predicate("Here", bad)
+        policies.predicate(bad)
       self.assert_message(
-        caught.exception, "Here", repr(bad), "frontier", "all", "none"
+        caught.exception, repr(bad), "frontier", "all", "none"
       )
 
 

@@ -185,7 +185,7 @@ class ExplainTest(RunErrorsTestCase):
       fed = [
         run_errors.Fed(f"feed {t.op.name}", t, v) for t, v in feed_dict.items()
       ]
-      return run_errors.explain("Here", error, sess, fed)
+      return run_errors.explain(error, sess, fed)
     return self.fail("no error")
 
   def test_ids_out_of_range_name_the_feed_that_the_op_reads(self):
@@ -198,7 +198,7 @@ class ExplainTest(RunErrorsTestCase):
     self.assertIsInstance(error, errors.ArgumentError)
     self.assert_message(
       error,
-      "Here: feed ids has the id 9 at [1, 0], which is out of the range of the "
+      "feed ids has the id 9 at [1, 0], which is out of the range of the "
       "op 'look': ids must be from 0 to 4.",
     )
     self.assertNotIn("feed other", str(error))
@@ -207,7 +207,7 @@ class ExplainTest(RunErrorsTestCase):
     ids = tf1.placeholder(tf1.int32, [None], name="ids")
     found = tf1.gather(tf1.range(5), ids * 3)
     error = self.explain(self.session(), found, {ids: np.array([2])})
-    self.assert_message(error, "Here: an id is 6, which", "from 0 to 4")
+    self.assert_message(error, "an id is 6, which", "from 0 to 4")
 
   def test_labels_out_of_range(self):
     labels = tf1.placeholder(tf1.int32, [None], name="labels")
@@ -231,9 +231,9 @@ class ExplainTest(RunErrorsTestCase):
     sess = self.session()
     sess.close()
     error = tf1.errors.CancelledError(None, None, "was cancelled")
-    found = run_errors.explain("Here", error, sess)
+    found = run_errors.explain(error, sess)
     self.assert_message(found, "closed during the run", "Open a new session")
-    self.assertIsNone(run_errors.explain("Here", error, self.session()))
+    self.assertIsNone(run_errors.explain(error, self.session()))
 
   def test_errors_that_are_not_known_pass(self):
     x = tf1.placeholder(tf1.float64, [])
@@ -250,8 +250,8 @@ class ExplainTest(RunErrorsTestCase):
       RuntimeError("something else"),
       KeyboardInterrupt(),
     ):
-      self.assertIsNone(run_errors.explain("Here", error, sess))
-      run_errors.reraise("Here", error, sess)
+      self.assertIsNone(run_errors.explain(error, sess))
+      run_errors.reraise(error, sess)
 
   def test_an_unknown_error_of_a_sub_model_is_the_same_object(self):
     x = tf1.placeholder(tf1.float64, [], name="x")

@@ -25,7 +25,7 @@ class AsideTest(case.GraphTestCase):
   )
   def test_gradients_are_those_made_in_place(self, build, residuals):
     model = build(self)
-    piece = split.Split("test", model.inputs, model.outputs, None, residuals)
+    piece = split.Split(model.inputs, model.outputs, None, residuals)
     upstream = [
       tf1.ones_like(tensor) if used else None
       for tensor, used in zip(model.outputs, model.used)
@@ -53,7 +53,7 @@ class AsideTest(case.GraphTestCase):
     w = self.variable("w", self.normal(2, 2))
     y = tf1.tanh(tf1.matmul(tf1.tanh(tf1.matmul(x, w)), w))
     upstream = tf1.placeholder(tf1.float64, [3, 2])
-    piece = split.Split("test", [x], [y])
+    piece = split.Split([x], [y])
     before = self.count_ops()
     found = scratch_graph.differentiate(piece, [upstream])
     self.assertEqual(self.count_ops(), before)
@@ -68,7 +68,7 @@ class AsideTest(case.GraphTestCase):
     b = self.variable("b", self.normal(2))
     y = tf1.tanh(tf1.matmul(x, w) * b) * tf1.tanh(x)
     upstream = tf1.placeholder(tf1.float64, [None, 2])
-    piece = split.Split("test", [x], [y], fed=[])
+    piece = split.Split([x], [y], fed=[])
     before = self.count_ops()
     found = scratch_graph.differentiate_in_forward_run(
       piece, [upstream], "backward"
@@ -90,7 +90,7 @@ class AsideTest(case.GraphTestCase):
   )
   def test_gradients_of_the_forward_run_are_those_made_in_place(self, build):
     model = build(self)
-    piece = split.Split("test", model.inputs, model.outputs)
+    piece = split.Split(model.inputs, model.outputs)
     upstream = [
       tf1.ones_like(tensor) if used else None
       for tensor, used in zip(model.outputs, model.used)
@@ -114,7 +114,7 @@ class AsideTest(case.GraphTestCase):
     w = self.variable("w", self.normal(2))
     y = tf1.reshape(tf1.transpose(x * 2.0), [-1, 2]) * w
     upstream = tf1.placeholder(tf1.float64, [None, 2])
-    piece = split.Split("test", [x], [y])
+    piece = split.Split([x], [y])
     found = scratch_graph.differentiate(piece, [upstream])
     for tensor in found.cut.kept:
       self.assertIs(tensor.graph, self.graph)
@@ -129,7 +129,7 @@ class AsideTest(case.GraphTestCase):
   def test_what_is_not_plain_is_left_alone(self, kind):
     x = tf1.placeholder(tf1.float64, [2])
     y = self.build_other(kind, x)
-    piece = split.Split("test", [x], [y])
+    piece = split.Split([x], [y])
     before = self.count_ops()
     upstream = [tf1.zeros([2], y.dtype)]
     self.assertIsNone(scratch_graph.differentiate(piece, upstream))
@@ -165,7 +165,7 @@ class AsideTest(case.GraphTestCase):
     diagonal = tf1.placeholder(tf1.float64, [None], name="diagonal")
     y = tf1.linalg.set_diag(tf1.linalg.diag(tf1.square(x)), diagonal)
     y = tf1.reduce_sum(tf1.square(y), 1)
-    piece = split.Split("test", [x, diagonal], [y])
+    piece = split.Split([x, diagonal], [y])
     upstream = tf1.placeholder(tf1.float64, [None])
     found = [
       self.connect(piece, scratch_graph.differentiate(piece, [upstream])),
@@ -186,13 +186,13 @@ class AsideTest(case.GraphTestCase):
     count = self.variable("count", np.float64(0.0), trainable=False)
     with tf1.control_dependencies([count.assign_add(1.0)]):
       y = tf1.square(0.5 * x)
-    piece = split.Split("test", [x], [y])
+    piece = split.Split([x], [y])
     upstream = tf1.placeholder(tf1.float64, [3, 2])
     self.assertIsNone(scratch_graph.differentiate(piece, [upstream]))
 
   def test_the_copies_give_the_joint_gradients(self):
     model = zoo.lstm(self)
-    piece = split.Split("test", model.inputs, model.outputs)
+    piece = split.Split(model.inputs, model.outputs)
     upstream = [tf1.ones_like(t) for t in model.outputs]
     upstream = [tf1.placeholder_with_default(t, t.shape) for t in upstream]
     found = scratch_graph.differentiate(piece, upstream)

@@ -22,7 +22,7 @@ class OfTest(case.GraphTestCase):
     self.ops = walk.ancestors([self.y], [self.x])
 
   def of(self, given, strict=False):
-    return sizes.of("Here", given, [self.x], self.ops, strict)
+    return sizes.of(given, [self.x], self.ops, strict)
 
   def test_sizes_follow_from_what_is_fed(self):
     for given in ({self.x: [6, 7, 4]}, {"x:0": [6, 7, None]}, {"x": [6, 7, 4]}):
@@ -70,7 +70,7 @@ class OfTest(case.GraphTestCase):
   def test_what_cannot_be_inferred_is_assumed(self):
     x = tf1.placeholder(tf1.float64, None)
     y = tf1.py_func(lambda v: v, [x], tf1.float64)
-    bytes_of = sizes.of("Here", 5, [x], walk.ancestors([y], [x]))
+    bytes_of = sizes.of(5, [x], walk.ancestors([y], [x]))
     self.assertEqual(bytes_of(y), 5 * 5 * 8)
 
   def test_loops_are_left_out(self):
@@ -81,21 +81,21 @@ class OfTest(case.GraphTestCase):
         lambda n, h: n < 3, lambda n, h: (n + 1, h * 2.0), [0, x]
       )
       y = tf1.concat([y, y], 0)
-      bytes_of = sizes.of("Here", 5, [x], walk.ancestors([y], [x]))
+      bytes_of = sizes.of(5, [x], walk.ancestors([y], [x]))
       self.assertEqual(bytes_of(y), 2 * 5 * 2 * 8)
 
   def test_bytes_that_would_be_assumed_may_be_refused(self):
     with self.assertRaises(errors.ArgumentError) as caught:
       self.of(None, strict=True)(self.y)
-    self.assert_message(caught.exception, "Here", self.y.name, "sizes=")
+    self.assert_message(caught.exception, self.y.name, "sizes=")
     self.assertEqual(self.of(6, strict=True)(self.flat), 6 * 6 * 4 * 4)
 
   @parameterized.parameters(0, -1, True, "many", 2.5)
   def test_others_are_refused(self, bad):
-    for check in (lambda: self.of(bad), lambda: sizes.check("Here", bad)):
+    for check in (lambda: self.of(bad), lambda: sizes.check(bad)):
       with self.assertRaises(errors.ArgumentError) as caught:
         check()
-      self.assert_message(caught.exception, "Here", repr(bad))
+      self.assert_message(caught.exception, repr(bad))
 
   def test_shapes_that_do_not_fit_are_refused(self):
     for given, part in (
@@ -104,7 +104,7 @@ class OfTest(case.GraphTestCase):
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
         self.of(given)(self.y)
-      self.assert_message(caught.exception, "Here", part)
+      self.assert_message(caught.exception, part)
 
 
 class MeasureTest(case.GraphTestCase):

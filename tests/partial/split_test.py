@@ -28,7 +28,7 @@ class PieceTest(case.GraphTestCase):
     noise = tf1.exp(tf1.placeholder(tf1.float64, []), name="noise")
     y = tf1.multiply(h, noise, name="y")
     tf1.square(y, name="above")
-    piece = split.Split("test", [x], [y])
+    piece = split.Split([x], [y])
     types = [op.type for op in piece.ops]
     self.assertEqual(types, ["ReadVariableOp", "MatMul", "Mul"])
     self.assertEqual([op.name for op in piece.between], ["h", "y"])
@@ -37,17 +37,17 @@ class PieceTest(case.GraphTestCase):
 
   def test_needs_no_inputs_where_none_are_asked_for(self):
     w = self.variable("w", self.normal(2))
-    piece = split.Split("test", [], [tf1.square(w)], connected=False)
+    piece = split.Split([], [tf1.square(w)], connected=False)
     self.assertEqual(piece.variables, [w])
     with self.assertRaises(errors.ArgumentError):
-      split.Split("test", [], [tf1.square(w)])
+      split.Split([], [tf1.square(w)])
 
   def test_a_gradient_flows_through_differentiable_ops_alone(self):
     x = tf1.placeholder(tf1.float64, [None])
     stopped = tf1.stop_gradient(tf1.square(x, name="square"), name="stopped")
     whole = tf1.cast(tf1.cast(x, tf1.int32), tf1.float64)
     y = tf1.multiply(tf1.sin(x, name="sine"), stopped + whole, name="y")
-    piece = split.Split("test", [x], [y])
+    piece = split.Split([x], [y])
     names = [op.name for op in piece.differentiable_ops()]
     self.assertCountEqual(names, ["sine", "y"])
 
@@ -62,7 +62,7 @@ class WantedTest(case.GraphTestCase):
   def test_no_gradient_is_made_of_an_input_that_is_not_wanted(self):
     x = tf1.placeholder(tf1.float64, [2], name="x")
     h = tf1.placeholder(tf1.float64, [2], name="h")
-    piece = split.Split("test", [x, h], [tf1.sin(x) * h], wanted=[h])
+    piece = split.Split([x, h], [tf1.sin(x) * h], wanted=[h])
     self.assertEqual(piece.wanted, [False, True])
     self.assertEqual([t.name for t in piece.float_sources()], ["h:0"])
     found = piece.differentiate(_upstream(piece.outputs))
@@ -106,7 +106,7 @@ class WantedTest(case.GraphTestCase):
     fed = tf1.placeholder(tf1.float64, [])
     beside = tf1.while_loop(lambda k: k < 3, lambda k: 2 * k, [fed])
     ties = [
-      split.Split("test", [x], [output]).ties_to_one_run()
+      split.Split([x], [output]).ties_to_one_run()
       for output in (y, tf1.square(array.stack()), x * beside)
     ]
     self.assertTrue(compat.in_v1_control_flow(ties[0]))
@@ -122,7 +122,7 @@ class ConnectTest(case.GraphTestCase):
   def test_the_copy_reads_no_forward_op(self, build, residuals):
     model = build(self)
     forward = set(walk.ancestors(model.outputs))
-    piece = split.Split("test", model.inputs, model.outputs, None, residuals)
+    piece = split.Split(model.inputs, model.outputs, None, residuals)
     upstream = _upstream(model.outputs, model.used)
     backward = piece.differentiate(upstream)
     restored = {
@@ -158,7 +158,7 @@ class ConnectTest(case.GraphTestCase):
 
   def test_static_shapes_are_those_of_the_originals(self):
     model = zoo.tied_embedding(self)
-    piece = split.Split("test", model.inputs, model.outputs)
+    piece = split.Split(model.inputs, model.outputs)
     backward = piece.differentiate(_upstream(model.outputs))
     restored = {t.name: t for t in backward.cut.kept}
     copies = piece.connect(backward, restored, "backward")
@@ -169,7 +169,7 @@ class ConnectTest(case.GraphTestCase):
 
   def test_the_cut_is_left_out_on_demand(self):
     model = zoo.mlp(self)
-    piece = split.Split("test", model.inputs, model.outputs)
+    piece = split.Split(model.inputs, model.outputs)
     backward = piece.differentiate(_upstream(model.outputs), find_cut=False)
     self.assertIsNone(backward.cut)
     self.assertNotIn(None, backward.gradients.variables)
@@ -178,9 +178,7 @@ class ConnectTest(case.GraphTestCase):
     model = zoo.lstm(self)
     kept = {}
     for residuals in ("none", "frontier", "all"):
-      piece = split.Split(
-        "test", model.inputs, model.outputs, residuals=residuals
-      )
+      piece = split.Split(model.inputs, model.outputs, residuals=residuals)
       found = piece.differentiate(_upstream(model.outputs)).cut.kept
       self.assertLen(walk.names(found), len(found))
       kept[residuals] = {
@@ -238,7 +236,7 @@ class PartialUseTest(case.GraphTestCase):
     x = tf1.placeholder(tf1.float64, [None, 4])
     a, b = tf1.split(x, 2, axis=1)
     c = tf1.square(x)
-    piece = split.Split("test", [x], [a, b, c])
+    piece = split.Split([x], [a, b, c])
     before = self.count_ops()
     shapes = piece.prepare_partial_use()
     self.assertLen(shapes, 2)  # of the two halves, and of nothing else
@@ -250,7 +248,7 @@ class PartialUseTest(case.GraphTestCase):
     x = tf1.placeholder(tf1.float64, [2, 4])
     a, b = tf1.split(x, 2, axis=1)
     for outputs in ([a, b], [a]):
-      piece = split.Split("test", [x], outputs)
+      piece = split.Split([x], outputs)
       self.assertEqual(piece.prepare_partial_use(), [])
 
   def test_what_is_left_out_cannot_turn_zero_into_nan(self):
@@ -299,14 +297,14 @@ class FlattenTest(case.GraphTestCase):
 class HandlesTest(case.GraphTestCase):
   def test_a_variable_that_a_loop_reads_is_not_kept_as_a_handle(self):
     model = zoo.loop(self)
-    piece = split.Split("test", model.inputs, model.outputs)
+    piece = split.Split(model.inputs, model.outputs)
     found = piece.differentiate(_upstream(model.outputs)).cut
     self.assertNotIn(tf1.resource, [t.dtype.base_dtype for t in found.kept])
     self.assertNotEmpty(found.handles)
     for name, tensor in found.handles.items():
       self.assertNotEqual(name, tensor.name)
       self.assertEqual(tensor.op.type, "VarHandleOp")
-    self.assertEqual(staging.own_values("test", found.kept), found.kept)
+    self.assertEqual(staging.own_values(found.kept), found.kept)
 
 
 if __name__ == "__main__":

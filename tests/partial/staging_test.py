@@ -252,7 +252,7 @@ class OwnershipTest(case.GraphTestCase):
     w = self.variable("w", np.ones(2), use_resource=False)
     x = tf1.placeholder(tf1.float64, [2])
     tensors = [x, tf1.identity(w), x * w]
-    owned = staging.own_values("Here", tensors)
+    owned = staging.own_values(tensors)
     self.assertIs(owned[0], tensors[0])
     self.assertEqual(owned[1].op.type, "DeepCopy")
     self.assertIs(owned[2], tensors[2])
@@ -263,30 +263,29 @@ class OwnershipTest(case.GraphTestCase):
     )
     read = tf1.identity(words, name="read_words")
     for refuse in (
-      lambda: staging.check_copyable("Here", read),
-      lambda: staging.own_values("Here", [read]),
+      lambda: staging.check_copyable(read),
+      lambda: staging.own_values([read]),
     ):
       before = self.count_ops()
       with self.assertRaises(errors.CutError) as caught:
         refuse()
       self.assert_message(
         caught.exception,
-        "Here",
         "'read_words:0'",
         "string",
         "weights_unchanged=True",
       )
       self.assertEqual(self.count_ops(), before)
     text = tf1.constant("a")
-    self.assertIs(staging.own_values("Here", [text])[0], text)
+    self.assertIs(staging.own_values([text])[0], text)
 
   @parameterized.parameters(*[d for d in DTYPES if d != tf1.string])
   def test_a_copy_does_not_change_with_the_variable(self, dtype):
     value = np.array([0, 1]).astype(dtype.as_numpy_dtype)
     w = self.variable("w", value, trainable=False, use_resource=False)
     read = tf1.identity(w)
-    staging.check_copyable("Here", read)
-    owned = staging.own_values("Here", [read])
+    staging.check_copyable(read)
+    owned = staging.own_values([read])
     with tf1.control_dependencies(owned):
       change = w.assign(value[::-1])
     with tf1.control_dependencies([change]):

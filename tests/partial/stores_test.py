@@ -23,7 +23,7 @@ class KeepingTest(case.GraphTestCase):
     h = tf1.square(self.x) + self.count.assign_add(1.0)
     self.kept = [h, tf1.cast(h, tf1.int32), tf1.as_string(h)]
     self.outputs = [tf1.exp(self.x), h]
-    self.store = make("Here", self.kept, self.outputs)
+    self.store = make(self.kept, self.outputs)
     self.back = [self.store.restored[t.name] for t in self.kept]
     self.areas = checks.StagingAreas(self.graph)
     self.sess = self.session()
@@ -92,7 +92,7 @@ class KeepingTest(case.GraphTestCase):
   def test_nothing_to_keep(self, make):
     x = tf1.placeholder(tf1.float64, [])
     before = [op for op in self.graph.get_operations() if op.type == "MapStage"]
-    store = make("Here", [], [x])
+    store = make([], [x])
     self.assertEqual(store.restored, {})
     self.assertEmpty(before)
     sess = self.session()
@@ -107,14 +107,14 @@ class KeepingTest(case.GraphTestCase):
       "words", np.array(["a"]), trainable=False, use_resource=False
     )
     with self.assertRaises(errors.CutError) as caught:
-      make("Here", [tf1.identity(words)], [])
-    self.assert_message(caught.exception, "Here", "string")
+      make([tf1.identity(words)], [])
+    self.assert_message(caught.exception, "string")
 
   @parameterized.product(make=STORES, stable=[False, True])
   def test_copies_of_references_are_left_out_on_demand(self, make, stable):
     w = self.variable("w", np.ones(2), use_resource=False)
     double = tf1.placeholder(tf1.float64, []) * w
-    make("Here", [tf1.identity(w), double], [], stable)
+    make([tf1.identity(w), double], [], stable)
     copies = [o for o in self.graph.get_operations() if o.type == "DeepCopy"]
     self.assertLen(copies, 0 if stable else 1)
 
@@ -137,13 +137,13 @@ class KeepingTest(case.GraphTestCase):
       element_shape=[2], num_elements=2, element_dtype=tf1.float64
     )
     with self.assertRaises(errors.CutError) as caught:
-      stores.HostStore("Here", [items], [])
+      stores.HostStore([items], [])
     self.assert_message(caught.exception, items.name, 'store="device"')
 
   def test_the_host_keeps_arrays_of_its_own(self):
     x = tf1.placeholder(tf1.float64, [2])
     h = tf1.square(x)
-    store = stores.HostStore("Here", [h], [h])
+    store = stores.HostStore([h], [h])
     sess = self.session()
     outputs, _, ticket = store.forward(sess, {x: [1.0, 2.0]})
     outputs[0][...] = 0.0
@@ -160,7 +160,7 @@ class HostStoreTest(case.GraphTestCase):
     # The pooling sequences have an element more, absent vectors no axis.
     x = tf1.placeholder(tf1.float64, shape)
     kept = list(build(x))[1:]
-    store = stores.HostStore("Here", kept, [x])
+    store = stores.HostStore(kept, [x])
     back = [store.restored[tensor.name] for tensor in kept]
     with self.session() as sess:
       values = sess.run(kept, {x: self.normal(*shape)})

@@ -246,9 +246,9 @@ class RefuseSourcesTest(parameterized.TestCase):
     sources = [nodes.Source(name, "h") for name in names]
     given = [source for source in sources if source.sub_model in present]
     with self.assertRaises(errors.ArgumentError) as caught:
-      batches.refuse_sources("Here: the sub-model 'c'", "x", sources, given)
+      batches.refuse_sources("c", "x", sources, given)
     message = str(caught.exception)
-    self.assertStartsWith(message, "Here: the sub-model 'c' reads 'x' from ")
+    self.assertStartsWith(message, "the sub-model 'c' reads 'x' from ")
     self.assertIn(part, message)
 
 
@@ -269,9 +269,9 @@ class RefuseShapeTest(parameterized.TestCase):
   def test_the_remedy_is_one_that_helps(self, shape, may_pad, error, part):
     wanted = [tf1.TensorShape([None, size, 8]) for size in (2, 4)]
     with self.assertRaises(error) as caught:
-      batches.refuse_shape("Here", "x", shape, [2, 4], wanted, may_pad)
+      batches.refuse_shape("x", shape, [2, 4], wanted, may_pad)
     self.assertIn(part, str(caught.exception))
-    self.assertIn("Here: the feed 'x' of shape", str(caught.exception))
+    self.assertIn("the feed 'x' of shape", str(caught.exception))
 
   @parameterized.named_parameters(
     ("feature", (4, 3, 9), [4], "Axis 2 must have size 8, unless"),
@@ -292,7 +292,7 @@ class RefuseShapeTest(parameterized.TestCase):
   ):
     wanted = [tf1.TensorShape([None, 4, 8])]
     with self.assertRaises(errors.BucketError) as caught:
-      batches.refuse_shape("Here", "x", shape, buckets, wanted, False)
+      batches.refuse_shape("x", shape, buckets, wanted, False)
     self.assertIn(part, str(caught.exception))
 
 

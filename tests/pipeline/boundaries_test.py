@@ -85,10 +85,10 @@ class BoundaryTest(support.PipelineTestCase):
   def test_outputs_of_two_dtypes_cannot_share_a_boundary(self):
     boundary = boundaries.Boundary(tf1.float64, tf1.TensorShape([]), "value")
     source = nodes.Source("b", "out")
-    boundaries.check_dtype("here", source, tf1.float64, boundary)
+    boundaries.check_dtype(source, tf1.float64, boundary)
     message = "'b.out' is float32, .*outputs that are float64. Cast it"
     with self.assertRaisesRegex(errors.DtypeError, message):
-      boundaries.check_dtype("here", source, tf1.float32, boundary)
+      boundaries.check_dtype(source, tf1.float32, boundary)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ class JointRunsTest(case.GraphTestCase):
 
   def choose(self, batch, needed=None):
     return joint_runs.choose(
-      "c", self.pipeline, self.trainer.combinations, batch, needed
+      self.pipeline, self.trainer.combinations, batch, needed
     )
 
   def test_the_first_graph_that_fits_is_chosen(self):
@@ -39,7 +39,7 @@ class JointRunsTest(case.GraphTestCase):
       self.assertEqual(
         [np.shape(array) for array in fed["one"].values()], [(bucket,), ()]
       )
-    with self.assertRaisesRegex(errors.BucketError, "c, sub-model 'one'.*'x'"):
+    with self.assertRaisesRegex(errors.BucketError, "sub-model 'one'.*'x'"):
       self.choose({"one": {"x": np.ones(5), "y": 1.0}})
 
   def test_feeds_of_names_what_the_tensors_depend_on(self):
@@ -58,7 +58,7 @@ class JointRunsTest(case.GraphTestCase):
       program = joint_runs.JointProgram(
         self.pipeline, chosen, feeds, {}, True, weights
       )
-      result = program.call("c", sess, given)
+      result = program.call(sess, given)
       self.assertEqual(result.loss, loss)
       self.assertEqual(sess.run(self.w), w)
 

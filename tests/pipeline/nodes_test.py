@@ -12,7 +12,7 @@ from tests.pipeline import support
 
 class ParseReadsTest(absltest.TestCase):
   def parse(self, reads):
-    return nodes.parse_reads("here", reads, {"a": None, "b": None})
+    return nodes.parse_reads(reads, {"a": None, "b": None})
 
   def test_reads_are_parsed_in_order(self):
     found = self.parse({"x": "b.out", "y": ["a.h.1", "b.h"]})
@@ -61,7 +61,7 @@ class GroupSourcesTest(absltest.TestCase):
     for name, sources in reads.items():
       pipeline.add(name, self.fail, reads={"x": sources})
     found = {}
-    for source, target in nodes.group_sources("here", pipeline.nodes).items():
+    for source, target in nodes.group_sources(pipeline.nodes).items():
       found.setdefault(target, []).append(str(source))
     return sorted(sorted(group) for group in found.values())
 
@@ -77,7 +77,7 @@ class GroupSourcesTest(absltest.TestCase):
     self.assertEqual(found, [["a.g"], ["a.h", "b.h", "c.h"]])
 
   def test_two_outputs_of_one_sub_model_cannot_share(self):
-    message = "here: .*between 'a.h' and other .* 'a.g' and the same other"
+    message = "between 'a.h' and other .* 'a.g' and the same other"
     with self.assertRaisesRegex(errors.ArgumentError, message):
       self.group(c=["a.h", "b.h"], d=["a.g", "b.h"])
     found = self.group(c=["a.h", "b.h"], d=["a.g", "b.same"])

@@ -17,7 +17,7 @@ class CheckPieceTest(case.GraphTestCase):
 
   def check(self, reads=(), **parts):
     piece = tangle.Piece(**dict({"feeds": {"x": self.x_ph}}, **parts))
-    pieces.check_piece("here", piece, reads, self.graph)
+    pieces.check_piece(piece, reads, self.graph)
 
   def test_good_piece_passes(self):
     read_ph = tf1.placeholder(tf1.float64, [None, 3])
@@ -39,9 +39,9 @@ class CheckPieceTest(case.GraphTestCase):
 
   @parameterized.parameters(None, 3, "x", [{}], ({},))
   def test_something_else_than_a_piece(self, piece):
-    message = "here: the builder must return a tangle.Piece, got .* Return"
+    message = "the builder must return a tangle.Piece, got .* Return"
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      pieces.check_piece("here", piece, [], self.graph)
+      pieces.check_piece(piece, [], self.graph)
 
   @parameterized.parameters("feeds", "outputs", "metrics")
   def test_parts_that_are_no_dicts(self, part):
@@ -130,7 +130,7 @@ class CheckPieceTest(case.GraphTestCase):
 
 class ReadsTest(case.GraphTestCase):
   def test_a_read_that_does_not_exist_is_named(self):
-    reads = pieces.Reads("Here", {"h": 1, "memory": 2})
+    reads = pieces.Reads({"h": 1, "memory": 2})
     self.assertEqual(dict(reads), {"h": 1, "memory": 2})
     self.assertIsNone(reads.get("hh"))
     for name, remedy in (
@@ -141,7 +141,7 @@ class ReadsTest(case.GraphTestCase):
         reads[name]  # noqa: B018
       self.assert_message(
         caught.exception,
-        f"Here: its builder takes reads[{name!r}]",
+        f"its builder takes reads[{name!r}]",
         "the reads are ['h', 'memory']",
         remedy,
       )
@@ -168,7 +168,7 @@ class ReadsTest(case.GraphTestCase):
 
 class CheckAlikeTest(case.GraphTestCase):
   def check(self, first, second):
-    pieces.check_alike("here", {5: first, 10: second})
+    pieces.check_alike({5: first, 10: second})
 
   def piece(self, feed="x", dtype=tf1.float64, loss=True):
     x_ph = tf1.placeholder(dtype, [None])
@@ -177,7 +177,7 @@ class CheckAlikeTest(case.GraphTestCase):
 
   def test_buckets_that_are_alike_pass(self):
     self.check(self.piece(), self.piece())
-    pieces.check_alike("here", {None: self.piece()})
+    pieces.check_alike({None: self.piece()})
 
   def test_buckets_that_differ(self):
     with self.subTest("feeds"):

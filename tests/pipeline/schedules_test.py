@@ -33,7 +33,7 @@ class DivideTest(case.GraphTestCase):
   def test_parts_are_as_equal_as_may_be_and_scalars_go_to_all(self):
     plan = self.plan([None, 2], [], [None])
     given = [np.arange(14).reshape(7, 2), np.float32(3.0), np.arange(7)]
-    parts, rows = schedules.divide("me", plan, {"a": given}, 3)
+    parts, rows = schedules.divide(plan, {"a": given}, 3)
     self.assertEqual(rows, [2, 2, 3])
     for k in (0, 2):
       joined = np.concatenate([part["a"][k] for part in parts])
@@ -49,7 +49,7 @@ class DivideTest(case.GraphTestCase):
   def test_what_cannot_be_divided_is_refused(self, shapes, sizes, count, text):
     given = {"a": [np.ones([] if n is None else [n]) for n in sizes]}
     with self.assertRaisesRegex(errors.ArgumentError, text):
-      schedules.divide("me", self.plan(*shapes), given, count)
+      schedules.divide(self.plan(*shapes), given, count)
 
 
 class OrderTest(parameterized.TestCase):
@@ -87,8 +87,8 @@ class CheckTest(parameterized.TestCase):
   )
   def test_settings_are_checked(self, count, schedule, text):
     with self.assertRaisesRegex(errors.ArgumentError, text):
-      schedules.check("me", count, schedule)
-    schedules.check("me", 3, "gpipe")
+      schedules.check(count, schedule)
+    schedules.check(3, "gpipe")
 
 
 if __name__ == "__main__":

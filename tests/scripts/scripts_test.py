@@ -399,7 +399,7 @@ class ScriptsTest(absltest.TestCase):
       pass
     done = run("cluster.py", "--tasks=1", f"--log_dir={path}/logs")
     self.assertEqual(done.returncode, 1)
-    self.assertRegex(done.stderr, "cluster: '.*logs' cannot be made: Not a dir")
+    self.assertRegex(done.stderr, "LocalCluster: '.*logs' cannot be made: Not")
     done = run("train_g2p.py", "--limit=600", f"--out_dir={path}/run")
     self.assertEqual(done.returncode, 2)
     said = f"--out_dir={path}/run: {path} is not a folder; name another place"

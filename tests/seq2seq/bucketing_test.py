@@ -178,8 +178,8 @@ class BothKindsTest(parameterized.TestCase):
 
   @parameterized.parameters(([3, 4],), (None,), ([(5, 10)],))
   def test_another_thing_is_refused(self, buckets):
-    with self.assertRaisesRegex(errors.ArgumentError, "f: buckets must be"):
-      bucketing.check_bucketing(buckets, "f")
+    with self.assertRaisesRegex(errors.ArgumentError, "buckets must be"):
+      bucketing.check_bucketing(buckets)
 
   def test_all_have_to_fit_or_the_first_that_does_not_is_named(self):
     buckets = bucketing.IndependentBuckets([3], [5])
@@ -190,12 +190,12 @@ class BothKindsTest(parameterized.TestCase):
       (
         [3, 4, 9],
         [1, 1, 9],
-        "f: the source of example 1 .*, 3; 2 are too",
+        "the source of example 1 .*, 3; 2 are too",
       ),
-      ([3, 3], [1, 6], r"f: the target, with EOS, of example 1 .* 6.*, 5"),
+      ([3, 3], [1, 6], r"the target, with EOS, of example 1 .* 6.*, 5"),
     ):
       with self.assertRaisesRegex(errors.BucketError, message):
-        bucketing.assign_all(buckets, [sources, targets], "f")
+        bucketing.assign_all(buckets, [sources, targets])
 
 
 class BatchSizeTest(parameterized.TestCase):
@@ -226,15 +226,15 @@ class BatchSizeTest(parameterized.TestCase):
       self.assertEqual((size, type(size)), (7, int))
 
   @parameterized.named_parameters(
-    ("missing", {(5, 5): 8}, r"f: .* no entry for the cell \(3, 4\).*\(5, 5\)"),
-    ("zero", 0, "f: batch_size must .* got 0"),
-    ("zero_there", {(3, 4): 0}, r"f: batch_size at the cell \(3, 4\) must"),
-    ("float", lambda s, t: 8.0, r"f: batch_size at the cell \(3, 4\) .*8.0"),
-    ("text", "8", "f: batch_size must .* got '8'"),
+    ("missing", {(5, 5): 8}, r" no entry for the cell \(3, 4\).*\(5, 5\)"),
+    ("zero", 0, "batch_size must .* got 0"),
+    ("zero_there", {(3, 4): 0}, r"batch_size at the cell \(3, 4\) must"),
+    ("float", lambda s, t: 8.0, r"batch_size at the cell \(3, 4\) .*8.0"),
+    ("text", "8", "batch_size must .* got '8'"),
   )
   def test_refuses(self, batch_size, message):
     with self.assertRaisesRegex(errors.ArgumentError, message):
-      bucketing.size_of(batch_size, (3, 4), "f")
+      bucketing.size_of(batch_size, (3, 4))
 
 
 class SeveralSidesTest(parameterized.TestCase):
@@ -248,13 +248,13 @@ class SeveralSidesTest(parameterized.TestCase):
 
   def test_sides_are_counted(self):
     grid = bucketing.IndependentBuckets([3], [4], [5])
-    self.assertIs(bucketing.check_bucketing(grid, "f", sides=3), grid)
-    self.assertIs(bucketing.check_bucketing(grid, "f", sides=None), grid)
+    self.assertIs(bucketing.check_bucketing(grid, sides=3), grid)
+    self.assertIs(bucketing.check_bucketing(grid, sides=None), grid)
     for sides, kinds in ((2, "Independent"), (4, "IndependentBuckets of 4")):
       with self.assertRaisesRegex(
-        errors.ArgumentError, f"f: buckets must be {kinds}.* got Ind.* Pass "
+        errors.ArgumentError, f"buckets must be {kinds}.* got Ind.* Pass "
       ):
-        bucketing.check_bucketing(grid, "f", sides=sides)
+        bucketing.check_bucketing(grid, sides=sides)
 
   def test_what_fits_no_cell_is_told_with_its_side(self):
     grid = bucketing.IndependentBuckets([3], [4], [5])
@@ -263,9 +263,9 @@ class SeveralSidesTest(parameterized.TestCase):
     sides[1] = [4, 5]
     with self.assertRaisesRegex(
       errors.BucketError,
-      "f: the source 1 of example 1 has length 5",
+      "the source 1 of example 1 has length 5",
     ):
-      bucketing.assign_all(grid, sides, "f")
+      bucketing.assign_all(grid, sides)
 
 
 if __name__ == "__main__":

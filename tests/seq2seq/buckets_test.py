@@ -44,20 +44,20 @@ class CheckTest(parameterized.TestCase):
   )
   def test_buckets_are_refused(self, chosen):
     with self.assertRaisesRegex(
-      errors.ArgumentError, "Caller: source_buckets must be positive .* got"
+      errors.ArgumentError, "source_buckets must be positive .* got"
     ):
-      buckets.check_buckets(chosen, "Caller", "source_buckets")
+      buckets.check_buckets(chosen, "source_buckets")
 
   def test_an_int_in_range_is_returned(self):
-    self.assertEqual(buckets.check_int("f", "n", np.int64(3), 0, 3), 3)
-    self.assertIs(type(buckets.check_int("f", "n", np.int64(3), 0)), int)
+    self.assertEqual(buckets.check_int("n", np.int64(3), 0, 3), 3)
+    self.assertIs(type(buckets.check_int("n", np.int64(3), 0)), int)
 
   @parameterized.parameters(0, 4, 1.0, True, None, "1")
   def test_another_int_is_refused(self, value):
     with self.assertRaisesRegex(
-      errors.ArgumentError, "f: n must be .* at least 1 and at most 3, got"
+      errors.ArgumentError, "n must be .* at least 1 and at most 3, got"
     ):
-      buckets.check_int("f", "n", value, 1, 3)
+      buckets.check_int("n", value, 1, 3)
 
 
 class ChoiceTest(parameterized.TestCase):
@@ -73,7 +73,7 @@ class ChoiceTest(parameterized.TestCase):
       buckets.smallest_bucket([3, 5], 6, "abcdef")
 
   def test_a_strict_bucket_is_said_to_be_so(self):
-    error = buckets.too_long("f", 5, 5, strict=True)
+    error = buckets.too_long(5, 5, strict=True)
     self.assertIsInstance(error, errors.BucketError)
     self.assertRegex(
       str(error), "has length 5, not less than .*, 5. .* at least 6"
@@ -92,9 +92,9 @@ class ChoiceTest(parameterized.TestCase):
 
   def test_indices_name_the_first_that_is_too_long(self):
     with self.assertRaisesRegex(
-      errors.BucketError, "f: the line 1 has length 11.*; 2 are too long"
+      errors.BucketError, "the line 1 has length 11.*; 2 are too long"
     ):
-      buckets.bucket_indices([3, 11, 4, 12], [5, 10], "f", "line")
+      buckets.bucket_indices([3, 11, 4, 12], [5, 10], "line")
 
 
 class PaddingWasteTest(parameterized.TestCase):

@@ -184,7 +184,6 @@ class CheckCountsTest(parameterized.TestCase):
   )
   def test_refuses(self, counts, message):
     for propose, caller in (
-      (lambda: proposals.check_counts(counts, "f"), "f"),
       (lambda: proposals.propose_joint(counts, 1), "propose_joint"),
       (
         lambda: proposals.propose_independent(counts, 1, 1),

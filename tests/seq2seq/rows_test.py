@@ -158,18 +158,18 @@ class ExamplesTest(parameterized.TestCase):
       self.assertLen(digests, len(orders))
 
   @parameterized.named_parameters(
-    ("none", [], errors.ArgumentError, "f: examples is empty"),
-    ("nothing_collected", None, errors.ArgumentError, "f: examples is empty"),
-    ("no_pair", [[5]], errors.DataError, r"f: examples\[0\] must be a pair"),
-    ("empty", [([], [5])], errors.DataError, r"f: the source of examples\[0\]"),
-    ("symbols", [("a", [5])], errors.DataError, "f: the source .* got 'a'"),
-    ("large", [([5], [2**31])], errors.DataError, "f: the target .*2147483648"),
+    ("none", [], errors.ArgumentError, "examples is empty"),
+    ("nothing_collected", None, errors.ArgumentError, "examples is empty"),
+    ("no_pair", [[5]], errors.DataError, r"examples\[0\] must be a pair"),
+    ("empty", [([], [5])], errors.DataError, r"the source of examples\[0\]"),
+    ("symbols", [("a", [5])], errors.DataError, "the source .* got 'a'"),
+    ("large", [([5], [2**31])], errors.DataError, "the target .*2147483648"),
   )
   def test_refuses(self, pairs, error, message):
     if pairs is None:
       pairs = rows.Collector().examples()
     with self.assertRaisesRegex(error, message):
-      rows.collect(pairs, "f")
+      rows.collect(pairs)
 
   def test_refuses_examples_with_other_sides(self):
     examples = rows.collect([([5], [6], [7])], sides=3)

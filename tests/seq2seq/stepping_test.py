@@ -14,9 +14,7 @@ Pair = collections.namedtuple("Pair", ["a", "b"])
 
 
 def make(step, state, batch_size=2, beam_size=3, eos_id=2, dtype=tf1.float32):
-  return stepping.Stepper(
-    "beam", step, state, batch_size, beam_size, eos_id, dtype
-  )
+  return stepping.Stepper(step, state, batch_size, beam_size, eos_id, dtype)
 
 
 def logits_for(symbols, dtype=tf1.float32, size=4):
@@ -82,7 +80,7 @@ class StepperTest(case.GraphTestCase):
     part = tf1.placeholder(tf1.float32, shape, "odd_one")
     with self.assertRaises(errors.ShapeError) as caught:
       make(lambda symbols, state: (None, state), (tf1.zeros([2, 1]), part))
-    self.assert_message(caught.exception, "beam", "odd_one", "[2, ...]")
+    self.assert_message(caught.exception, "odd_one", "[2, ...]")
 
   @parameterized.named_parameters(
     ("another_structure", lambda s: (s, s), errors.ArgumentError, "structure"),
@@ -124,7 +122,7 @@ class StepperTest(case.GraphTestCase):
     model = make(lambda symbols, state: (logits, state), ())
     with self.assertRaises(kind) as caught:
       model(tf1.zeros([6], tf1.int32), [])
-    self.assert_message(caught.exception, "beam", "scores_ph", part)
+    self.assert_message(caught.exception, "scores_ph", part)
 
   @parameterized.parameters(-1, 4, 1.0)
   def test_eos_must_be_a_symbol(self, eos_id):
@@ -133,7 +131,7 @@ class StepperTest(case.GraphTestCase):
     )
     with self.assertRaises(errors.ArgumentError) as caught:
       model(tf1.zeros([6], tf1.int32), [])
-    self.assert_message(caught.exception, "beam", "eos_id", "3")
+    self.assert_message(caught.exception, "eos_id", "3")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ class KindsTest(case.GraphTestCase):
     with tf1.Session() as given["sess"]:
       given[name] = value
       with self.assertRaisesRegex(
-        errors.ArgumentError, f"^Loop: {name} {message}.*[.]$"
+        errors.ArgumentError, f"^{name} {message}.*[.]$"
       ):
         arguments.check_kinds(**given)
 

@@ -306,8 +306,8 @@ class LoopTest(LoopTestCase):
     self.assertEqual([r["step"] for r in self.records()], [2, 4, 6, 8])
 
   def test_only_one_run_at_a_time_is_in_a_folder(self):
-    with files.lock(self.folder, "Other"):
-      with self.assertRaisesRegex(errors.TrainingError, "Loop.run: another"):
+    with files.lock(self.folder):
+      with self.assertRaisesRegex(errors.TrainingError, "Loop: another"):
         self.train(2)
 
   def test_adds_no_ops_while_it_runs(self):
@@ -563,7 +563,7 @@ class EndTest(LoopTestCase):
     self.assertLen(said, 1)
 
   def test_who_holds_the_lock_may_train(self):
-    with files.lock(self.folder, "Other"):
+    with files.lock(self.folder):
       self.assertEqual(self.train(2, locked=True).step, 2)
 
   def test_the_second_signal_ends_at_once_without_a_checkpoint(self):

@@ -172,13 +172,13 @@ class ManifestsTest(parameterized.TestCase):
   def test_refuses_what_json_would_change(self, state, message):
     with self.assertRaisesRegex(
       errors.ArgumentError,
-      f"Caller: the state must be dicts .*{message}.*Convert",
+      f"the state must be dicts .*{message}.*Convert",
     ):
-      manifests.check("Caller", manifests.Manifest(1, None, state))
+      manifests.check(manifests.Manifest(1, None, state))
 
   def test_takes_what_json_gives_back(self):
     for state in (None, {}, [], 1.5, math.nan, {"a": [{"b": None}, "ä", True]}):
-      manifests.check("Caller", manifests.Manifest(1, None, state))
+      manifests.check(manifests.Manifest(1, None, state))
 
 
 if __name__ == "__main__":

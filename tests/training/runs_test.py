@@ -181,7 +181,7 @@ class RunsTest(parameterized.TestCase):
     self.assertNotIn("TensorFlow", line)
 
   def test_the_lock_comes_first(self):
-    with files.lock(self.folder, "Other"):
+    with files.lock(self.folder):
       self.assert_refused("another run is writing", errors.TrainingError)
     self.assertEqual(os.listdir(self.folder), [".lock"])
 

@@ -39,8 +39,8 @@ def copy(position):
 class CheckTest(absltest.TestCase):
   def test_sources_pass(self):
     pairs = support.pair_batches()
-    sources.check("Here", sources.Epochs(pairs))
-    sources.check("Here", sources.Alternate({"a": sources.Epochs(pairs)}))
+    sources.check(sources.Epochs(pairs))
+    sources.check(sources.Alternate({"a": sources.Epochs(pairs)}))
 
   def test_what_is_no_source_is_refused(self):
     wrap = "Give training.sources.Epochs(source)."
@@ -50,8 +50,8 @@ class CheckTest(absltest.TestCase):
       (support.pair_batches(), wrap),
     ):
       with self.assertRaises(errors.ArgumentError) as caught:
-        sources.check("Here", given)
-      self.assertIn("Here: source must be a source", str(caught.exception))
+        sources.check(given)
+      self.assertIn("source must be a source", str(caught.exception))
       self.assertIn(remedy, str(caught.exception))
 
 

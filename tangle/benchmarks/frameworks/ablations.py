@@ -70,6 +70,7 @@ NAMES = tuple(ABLATIONS)
 """Names of the ablations."""
 
 
+@errors.named("ablations.compare_changes")
 def compare_changes(
   tasks=networks.NAMES,
   size="design",
@@ -105,10 +106,10 @@ def compare_changes(
     ArgumentError: if an ablation is unknown, or the default is missing.
   """
   for name in ablations:
-    names.check("ablations.compare_changes", "an ablation", name, NAMES)
+    names.check("an ablation", name, NAMES)
   if DEFAULT not in ablations:
     raise errors.ArgumentError(
-      f"ablations.compare_changes: {DEFAULT!r} must be among the ablations, as "
+      f"{DEFAULT!r} must be among the ablations, as "
       f"the others are compared with it; got {list(ablations)}."
     )
   optimizer = networks.Optimizer("sgd", 0.01, 1.0)

@@ -18,6 +18,7 @@ import os
 import tempfile
 from typing import Any, Dict, NamedTuple
 
+from tangle import errors
 from tangle.benchmarks import names as names_lib
 from tangle.benchmarks.frameworks import (
   figures,
@@ -135,6 +136,7 @@ class SharedSettings(NamedTuple):
   files: Dict[str, Any] = {}
 
 
+@errors.named("candidates.measure_task")
 def measure_task(task, names, settings, timing=None):
   """Measures candidates on a task.
 
@@ -151,7 +153,7 @@ def measure_task(task, names, settings, timing=None):
     ArgumentError: if a task or candidate is unknown.
   """
   for name in names:
-    names_lib.check("candidates.measure_task", "a candidate", name, NAMES)
+    names_lib.check("a candidate", name, NAMES)
   kind = kinds.find(task)
   module, is_job = kinds.KINDS[kind], kind == "jobs"
   found, made = {}, {}

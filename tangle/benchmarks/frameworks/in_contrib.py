@@ -25,17 +25,18 @@ from tangle.compat import IS_TF1, tf1
 from tangle.seq2seq import rows, vocabulary
 
 
-def _check(caller, mode):
+def _check(mode):
   if not IS_TF1 or mode != "joint":
     raise errors.ArgumentError(
-      f"in_contrib.{caller}: contrib is in TensorFlow 1.15 only, and is joint; "
+      f"contrib is in TensorFlow 1.15 only, and is joint; "
       f"got {tf1.VERSION} and {mode!r}. Give an interpreter that has it."
     )
 
 
+@errors.named("in_contrib.build_g2p")
 def build_g2p(task, optimizer, threads, mode="joint"):
   """Builds a `g2p.Task` in a graph and session; see `candidates`."""
-  _check("build_g2p", mode)
+  _check(mode)
   sizes = task.sizes
   with tf1.Graph().as_default() as graph:
     model = _Model(task, task.pairs, sizes.layers, sizes.units)
@@ -123,9 +124,10 @@ def _make_cell(units, layers):
   return made[0] if layers == 1 else tf1.nn.rnn_cell.MultiRNNCell(made)
 
 
+@errors.named("in_contrib.build_jobs")
 def build_jobs(task, optimizer, threads, mode="joint"):
   """Returns the training of a `jobs.Task`; see `candidates`."""
-  _check("build_jobs", mode)
+  _check(mode)
   return _Training(task, optimizer, threads), {"tensorflow": tf1.VERSION}
 
 

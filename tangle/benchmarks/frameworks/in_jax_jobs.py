@@ -13,6 +13,7 @@ import jax
 import numpy as np
 from jax import numpy as jnp
 
+from tangle import errors
 from tangle.benchmarks import names
 from tangle.benchmarks.frameworks import in_jax, job_training, jobs
 from tangle.seq2seq import vocabulary
@@ -177,8 +178,9 @@ class _Training(job_training.Training):
     )
 
 
+@errors.named("in_jax_jobs.build")
 def build(task, optimizer, threads, mode="joint"):
   """Returns the training of a `jobs.Task`; `threads` has no effect."""
   del threads
-  names.check("in_jax_jobs.build", "the mode", mode, ["joint"])
+  names.check("the mode", mode, ["joint"])
   return _Training(task, optimizer), {"jax": jax.__version__}

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils import rnn
 
+from tangle import errors
 from tangle.benchmarks import names
 from tangle.benchmarks.frameworks import in_pytorch, job_training, jobs
 from tangle.seq2seq import vocabulary
@@ -273,9 +274,10 @@ class _Training(job_training.Training):
     return run
 
 
+@errors.named("in_pytorch_jobs.build")
 def build(task, optimizer, threads, mode="joint"):
   """Returns the training of a `jobs.Task`; see `candidates`."""
-  names.check("in_pytorch_jobs.build", "the mode", mode, ["joint"])
+  names.check("the mode", mode, ["joint"])
   torch.set_num_threads(threads)
   torch.manual_seed(task.seed)
   versions = {"torch": torch.__version__, "threads": torch.get_num_threads()}

@@ -11,6 +11,7 @@ import types
 
 import numpy as np
 
+from tangle import errors
 from tangle.benchmarks import names, strategies, timing
 from tangle.benchmarks.frameworks import job_training, layers
 from tangle.compat import tf1
@@ -154,6 +155,7 @@ def _minimize(found, optimizer, mode, combinations=None):
   return joint.JointTrainer(found, update, clip_norm, combinations=combinations)
 
 
+@errors.named("in_tangle.build_networks")
 def build_networks(
   task,
   optimizer,
@@ -180,8 +182,8 @@ def build_networks(
   Raises:
     ArgumentError: if the mode or `runs` is unknown.
   """
-  names.check("in_tangle.build_networks", "the mode", mode, MODES)
-  names.check("in_tangle.build_networks", "runs", runs, RUNS)
+  names.check("the mode", mode, MODES)
+  names.check("runs", runs, RUNS)
   with tf1.Graph().as_default() as graph:
     found = _wire(task, Net(implementation))
     trainer = _minimize(found, optimizer, mode)
@@ -217,9 +219,10 @@ def _wire(task, net):
   return found
 
 
+@errors.named("in_tangle.build_g2p")
 def build_g2p(task, optimizer, threads, mode):
   """Builds a `g2p.Task` in a graph and session; see `candidates`."""
-  names.check("in_tangle.build_g2p", "the mode", mode, MODES)
+  names.check("the mode", mode, MODES)
   with tf1.Graph().as_default() as graph:
     pairs = [{"encoder": s, "decoder": t} for s, t in task.pairs]
     trainer = _minimize(make_pipeline(task), optimizer, mode, pairs)
@@ -254,9 +257,10 @@ def make_pipeline(task):
   return found
 
 
+@errors.named("in_tangle.build_jobs")
 def build_jobs(task, optimizer, threads, mode):
   """Returns the training of a `jobs.Task`; see `candidates`."""
-  names.check("in_tangle.build_jobs", "the mode", mode, MODES)
+  names.check("the mode", mode, MODES)
   versions = {"tensorflow": tf1.VERSION}
   return _Training(task, optimizer, threads, mode), versions
 

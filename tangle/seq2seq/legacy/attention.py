@@ -135,7 +135,6 @@ class Step:
 
   def __init__(
     self,
-    caller,
     cell,
     depth,
     attention_states,
@@ -148,7 +147,6 @@ class Step:
     """Creates the variables in the current scope, in contrib's order.
 
     Args:
-      caller: the function to name in messages.
       cell: a cell.
       depth: E, depth of the inputs.
       attention_states: `[B, T, D]`; B and T may be unknown.
@@ -169,12 +167,12 @@ class Step:
       ShapeError: if `attention_states` are not of rank 3, D is unknown, or a
         part of `initial_state` has another depth.
     """
-    checks.check_positive(caller, "num_heads", num_heads)
+    checks.check_positive("num_heads", num_heads)
     if output_size is None:
       output_size = cell.output_size
-    checks.check_positive(caller, "output_size", output_size)
-    self._state = base.check_state(caller, "initial_state", initial_state, cell)
-    states = check_states(caller, attention_states, dtype)
+    checks.check_positive("output_size", output_size)
+    self._state = base.check_state("initial_state", initial_state, cell)
+    states = check_states(attention_states, dtype)
     self._initial_state_attention = initial_state_attention
     self._dtype = dtype
     self._heads = heads = Heads(states, num_heads, dtype)
@@ -221,11 +219,10 @@ class Step:
     return output, (contexts, state)
 
 
-def check_states(caller, states, dtype):
+def check_states(states, dtype):
   """Returns the states to attend to, as a tensor.
 
   Args:
-    caller: the function to name in messages.
     states: `[B, T, D]`; D must be known.
     dtype: float type.
 
@@ -238,11 +235,11 @@ def check_states(caller, states, dtype):
     GraphError: if `states` are from another graph.
     ShapeError: if the rank is not 3, or D is unknown.
   """
-  states = checks.convert_floats(caller, "attention_states", states, dtype)
-  checks.check_rank(caller, "attention_states", states, (3,))
+  states = checks.convert_floats("attention_states", states, dtype)
+  checks.check_rank("attention_states", states, (3,))
   if tf1.dimension_value(states.shape[2]) is None:
     raise errors.ShapeError(
-      f"{caller}: attention_states must have a known last dimension, got "
+      f"attention_states must have a known last dimension, got "
       f"{checks.describe(states)}. Call set_shape on it."
     )
   return states

@@ -77,6 +77,7 @@ class Cell:
     with scopes.inner(self.name):
       return self.make_step(depth, dtype)
 
+  @errors.named("{self.name}")
   def __call__(
     self,
     inputs: tf1.Tensor,
@@ -105,13 +106,14 @@ class Cell:
         the state has another depth.
     """
     inputs, depth = self.check_inputs(inputs)
-    state = check_state(self.name, "state", state, self)
+    state = check_state("state", state, self)
     dtype = tf1.nest.flatten(state)[0].dtype.base_dtype
     with tf1.name_scope(name or self.name):
-      with scopes.reusing(self.name), scopes.inner(scope or self.name):
+      with scopes.reusing(), scopes.inner(scope or self.name):
         step = self.make_step(depth, dtype)
       return step(inputs, state)
 
+  @errors.named("{self.name}")
   def check_inputs(
     self, inputs: tf1.Tensor
   ) -> Tuple[tf1.Tensor, Optional[int]]:
@@ -129,7 +131,7 @@ class Cell:
       GraphError: if it is from another graph.
       ShapeError: if it is not of rank 2, or D is unknown.
     """
-    (inputs,), depth = scopes.check_vectors(self.name, "inputs", [inputs])
+    (inputs,), depth = scopes.check_vectors("inputs", [inputs])
     return inputs, depth
 
   def zero_state(
@@ -155,11 +157,10 @@ class Cell:
       )
 
 
-def check_cell(caller, cell):
+def check_cell(cell):
   """Raises unless `cell` is a cell of this package.
 
   Args:
-    caller: the function to name in the message.
     cell: any value.
 
   Raises:
@@ -167,17 +168,16 @@ def check_cell(caller, cell):
   """
   if not isinstance(cell, Cell):
     raise errors.ArgumentError(
-      f"{caller}: cell must be a GRUCell, LSTMCell or BasicLSTMCell of "
+      f"cell must be a GRUCell, LSTMCell or BasicLSTMCell of "
       "tangle.seq2seq.legacy.cells, or a wrapper of tangle.seq2seq.legacy."
       f"wrappers, got {cell!r}. They take the arguments of tf.nn.rnn_cell's."
     )
 
 
-def check_state(caller, argument, state, cell):
+def check_state(argument, state, cell):
   """Returns `state` as tensors in the structure of a cell's state.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument's name, for messages.
     state: the parts of a state.
     cell: the cell.
@@ -196,17 +196,17 @@ def check_state(caller, argument, state, cell):
     tf1.nest.assert_same_structure(sizes, state, check_types=False)
   except (TypeError, ValueError) as error:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must have the structure {sizes!r}, which are the "
+      f"{argument} must have the structure {sizes!r}, which are the "
       f"depths of its parts, got {state!r}. Make one with zero_state of "
       f"the cell."
     ) from error
   parts = []
   for size, part in zip(tf1.nest.flatten(sizes), tf1.nest.flatten(state)):
-    checks.check_graph(caller, argument, part)
+    checks.check_graph(argument, part)
     part = tf1.convert_to_tensor(part)
     if not part.shape.is_compatible_with([None, size]):
       raise errors.ShapeError(
-        f"{caller}: {argument} must have parts [B, {sizes!r}], got "
+        f"{argument} must have parts [B, {sizes!r}], got "
         f"{checks.describe(part)}. Give the state of this cell."
       )
     parts.append(part)

@@ -9,6 +9,7 @@ from tangle.compat import tf1
 from tangle.seq2seq.legacy import losses, scopes
 
 
+@errors.named("model_with_buckets")
 def model_with_buckets(
   encoder_inputs: Sequence[tf1.Tensor],
   decoder_inputs: Sequence[tf1.Tensor],
@@ -54,8 +55,7 @@ def model_with_buckets(
     ArgumentError, DtypeError, GraphError, ShapeError: also as the losses; and
       what `seq2seq` raises.
   """
-  caller = "model_with_buckets"
-  _check_buckets(caller, buckets)
+  _check_buckets(buckets)
   lists = {
     "encoder_inputs": (encoder_inputs, 0),
     "decoder_inputs": (decoder_inputs, 1),
@@ -64,9 +64,9 @@ def model_with_buckets(
   }
   for argument, (values, side) in lists.items():
     needed = max(bucket[side] for bucket in buckets)
-    if len(scopes.check_list(caller, argument, values)) < needed:
+    if len(scopes.check_list(argument, values)) < needed:
       raise errors.ArgumentError(
-        f"{caller}: {argument} must be at least {needed} tensors, for the "
+        f"{argument} must be at least {needed} tensors, for the "
         f"largest of the buckets {buckets}, got {len(values)}. Make more "
         "placeholders, or leave that bucket out."
       )
@@ -74,7 +74,7 @@ def model_with_buckets(
   if per_example_loss:
     loss_function = losses.sequence_loss_by_example
   all_outputs, all_losses = [], []
-  with tf1.name_scope(name or caller):
+  with tf1.name_scope(name or "model_with_buckets"):
     for k, (source, target) in enumerate(buckets):
       with tf1.variable_scope(
         tf1.get_variable_scope(),
@@ -95,10 +95,10 @@ def model_with_buckets(
   return all_outputs, all_losses
 
 
-def _check_buckets(caller, buckets):
+def _check_buckets(buckets):
   if not isinstance(buckets, (list, tuple)) or not buckets:
     raise errors.ArgumentError(
-      f"{caller}: buckets must be a list of at least one pair of lengths such "
+      f"buckets must be a list of at least one pair of lengths such "
       f"as [(5, 10), (10, 15)], got {buckets!r}."
     )
   for bucket in buckets:
@@ -108,6 +108,6 @@ def _check_buckets(caller, buckets):
       or not all(isinstance(size, int) and size > 0 for size in bucket)
     ):
       raise errors.ArgumentError(
-        f"{caller}: each bucket must be a pair of positive lengths (source, "
+        f"each bucket must be a pair of positive lengths (source, "
         f"target), got {bucket!r}."
       )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Dict
 
+from tangle import errors
 from tangle.compat import tf1
 from tangle.pipeline import pieces
 from tangle.seq2seq import attention_pieces
@@ -71,6 +72,7 @@ def encoder_builder(
   return build
 
 
+@errors.named("decoder_builder")
 def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that is trained.
 
@@ -101,7 +103,6 @@ def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
     decoded = model.decode(model.take(reads), inputs_ph)
     with tf1.name_scope("loss"):
       totals, sizes, _ = losses.weighted_sums(
-        "decoder_builder",
         decoded.outputs,
         tf1.unstack(targets_ph, axis=1),
         tf1.unstack(weights_ph, axis=1),

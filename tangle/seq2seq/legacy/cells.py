@@ -32,6 +32,7 @@ class GRUCell(base.Cell):
   `candidate/kernel` `[D + U, U]`, `candidate/bias` `[U]`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     num_units: int,
@@ -55,8 +56,8 @@ class GRUCell(base.Cell):
         is not a function.
     """
     super().__init__(name)
-    self._units = checks.check_positive(name, "num_units", num_units)
-    self._activation = _check_activation(name, activation)
+    self._units = checks.check_positive("num_units", num_units)
+    self._activation = _check_activation(activation)
     self._kernel_initializer = kernel_initializer
     self._bias_initializer = bias_initializer
 
@@ -117,6 +118,7 @@ class LSTMCell(base.Cell):
   `projection/kernel` `[U, P]`. Without one, P is U.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     num_units: int,
@@ -151,15 +153,15 @@ class LSTMCell(base.Cell):
         function, or `proj_clip` is given without `num_proj`.
     """
     super().__init__(name)
-    self._units = checks.check_positive(name, "num_units", num_units)
-    self._activation = _check_activation(name, activation)
+    self._units = checks.check_positive("num_units", num_units)
+    self._activation = _check_activation(activation)
     self._projected = num_proj is not None
     self._depth = self._units
     if self._projected:
-      self._depth = checks.check_positive(name, "num_proj", num_proj)
+      self._depth = checks.check_positive("num_proj", num_proj)
     elif proj_clip is not None:
       raise errors.ArgumentError(
-        f"{name}: proj_clip is {proj_clip} but there is no projection to clip. "
+        f"proj_clip is {proj_clip} but there is no projection to clip. "
         "Give num_proj, or leave proj_clip out."
       )
     self._use_peepholes = use_peepholes
@@ -265,12 +267,12 @@ class BasicLSTMCell(LSTMCell):
     )
 
 
-def _check_activation(caller, activation):
+def _check_activation(activation):
   if activation is None:
     return tf1.tanh
   if not callable(activation):
     raise errors.ArgumentError(
-      f"{caller}: activation must be a function of a tensor such as "
+      f"activation must be a function of a tensor such as "
       f"tf.nn.relu, got {activation!r}."
     )
   return activation

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
-from tangle import hints
+from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.nets import checks, half
 from tangle.seq2seq.legacy import attention, base, feeding, scopes
@@ -21,6 +21,7 @@ Projection = Tuple[hints.Value, hints.Value]
 """The weights `[O, V]` and the biases `[V]` of an output projection."""
 
 
+@errors.named("rnn_decoder")
 def rnn_decoder(
   decoder_inputs: Sequence[tf1.Tensor],
   initial_state: hints.Nest,
@@ -52,14 +53,10 @@ def rnn_decoder(
     GraphError: if a tensor is from another graph, or eager execution is on.
     ShapeError: if inputs or state are of the wrong rank or depth.
   """
-  base.check_cell("rnn_decoder", cell)
-  with scopes.opened("rnn_decoder", scope, "rnn_decoder"):
-    inputs, depth = scopes.check_vectors(
-      "rnn_decoder", "decoder_inputs", decoder_inputs
-    )
-    state = base.check_state(
-      "rnn_decoder", "initial_state", initial_state, cell
-    )
+  base.check_cell(cell)
+  with scopes.opened(scope, "rnn_decoder"):
+    inputs, depth = scopes.check_vectors("decoder_inputs", decoder_inputs)
+    state = base.check_state("initial_state", initial_state, cell)
     step = cell.bind(depth, inputs[0].dtype.base_dtype)
     feed = feeding.looped(inputs, loop_function)
     return unroll(step, feed, len(inputs), state)
@@ -101,6 +98,7 @@ def unroll(
   return outputs, state
 
 
+@errors.named("embedding_rnn_decoder")
 def embedding_rnn_decoder(
   decoder_inputs: Sequence[tf1.Tensor],
   initial_state: hints.Nest,
@@ -142,12 +140,10 @@ def embedding_rnn_decoder(
     ShapeError: if an input is not of rank 1, `feed_previous` is not a scalar,
       or `output_projection` or the state has another shape.
   """
-  caller = "embedding_rnn_decoder"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller) as found:
-    state = base.check_state(caller, "initial_state", initial_state, cell)
+  base.check_cell(cell)
+  with scopes.opened(scope, "embedding_rnn_decoder") as found:
+    state = base.check_state("initial_state", initial_state, cell)
     ids, feed = _feed_symbols(
-      caller,
       decoder_inputs,
       (num_symbols, embedding_size, cell.output_size),
       output_projection,
@@ -160,14 +156,12 @@ def embedding_rnn_decoder(
       return unroll(step, feed, len(ids), state)
 
 
-def _feed_symbols(caller, ids, sizes, projection, feed_previous, update, dtype):
+def _feed_symbols(ids, sizes, projection, feed_previous, update, dtype):
   """Makes the table; returns ids and feed function, see `feeding.embedded`."""
   num_symbols, embedding_size, depth = sizes
-  ids = feeding.check_decoder(caller, ids, num_symbols, embedding_size)
-  feed_previous = feeding.check_feed_previous(caller, feed_previous)
-  projection = feeding.check_projection(
-    caller, projection, depth, num_symbols, dtype
-  )
+  ids = feeding.check_decoder(ids, num_symbols, embedding_size)
+  feed_previous = feeding.check_feed_previous(feed_previous)
+  projection = feeding.check_projection(projection, depth, num_symbols, dtype)
   table = scopes.make_variable(
     "embedding", [num_symbols, embedding_size], dtype
   )
@@ -175,6 +169,7 @@ def _feed_symbols(caller, ids, sizes, projection, feed_previous, update, dtype):
   return ids, feed
 
 
+@errors.named("attention_decoder")
 def attention_decoder(
   decoder_inputs: Sequence[tf1.Tensor],
   initial_state: hints.Nest,
@@ -224,15 +219,11 @@ def attention_decoder(
     ShapeError: if inputs, states or memory are of the wrong rank or depth, or
       D or E is unknown.
   """
-  caller = "attention_decoder"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller, dtype) as found:
-    inputs, depth = scopes.check_vectors(
-      caller, "decoder_inputs", decoder_inputs
-    )
+  base.check_cell(cell)
+  with scopes.opened(scope, "attention_decoder", dtype) as found:
+    inputs, depth = scopes.check_vectors("decoder_inputs", decoder_inputs)
     feed = feeding.looped(inputs, loop_function)
     step = attention.Step(
-      caller,
       cell,
       depth,
       attention_states,
@@ -252,6 +243,7 @@ def _decode(step, feed, inputs):
   return outputs, final
 
 
+@errors.named("embedding_attention_decoder")
 def embedding_attention_decoder(
   decoder_inputs: Sequence[tf1.Tensor],
   initial_state: hints.Nest,
@@ -290,11 +282,9 @@ def embedding_attention_decoder(
       `embedding_rnn_decoder` for symbols, sizes and projection, and as
       `attention_decoder` for the memory and the heads.
   """
-  caller = "embedding_attention_decoder"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller, dtype) as found:
+  base.check_cell(cell)
+  with scopes.opened(scope, "embedding_attention_decoder", dtype) as found:
     ids, feed = _feed_symbols(
-      caller,
       decoder_inputs,
       (num_symbols, embedding_size, output_size or cell.output_size),
       output_projection,
@@ -304,7 +294,6 @@ def embedding_attention_decoder(
     )
     with tf1.variable_scope("attention_decoder"):
       step = attention.Step(
-        caller,
         cell,
         embedding_size,
         attention_states,
@@ -317,6 +306,7 @@ def embedding_attention_decoder(
       return _decode(step, feed, ids)
 
 
+@errors.named("embedding_attention_decoder")
 def embedding_attention_start(
   initial_state: hints.Nest,
   attention_states: tf1.Tensor,
@@ -350,17 +340,15 @@ def embedding_attention_start(
     ArgumentError, DtypeError, GraphError, ShapeError: as
       `embedding_attention_decoder`.
   """
-  caller = "embedding_attention_decoder"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller, dtype) as found:
-    checks.check_positive(caller, "num_symbols", num_symbols)
-    checks.check_positive(caller, "embedding_size", embedding_size)
+  base.check_cell(cell)
+  with scopes.opened(scope, "embedding_attention_decoder", dtype) as found:
+    checks.check_positive("num_symbols", num_symbols)
+    checks.check_positive("embedding_size", embedding_size)
     table = scopes.make_variable(
       "embedding", [num_symbols, embedding_size], found.dtype
     )
     with tf1.variable_scope("attention_decoder"):
       step = attention.Step(
-        caller,
         cell,
         embedding_size,
         attention_states,

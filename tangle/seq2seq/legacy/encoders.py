@@ -4,11 +4,10 @@ from tangle.compat import tf1
 from tangle.seq2seq.legacy import decoders, feeding, scopes, wrappers
 
 
-def encoder(caller, encoder_inputs, cell, dtype):
+def encoder(encoder_inputs, cell, dtype):
   """Runs a cell over features from a zero state, in the current scope.
 
   Args:
-    caller: the function to name in messages.
     encoder_inputs: T tensors `[B, D]`.
     cell: a cell.
     dtype: float type.
@@ -23,19 +22,16 @@ def encoder(caller, encoder_inputs, cell, dtype):
     GraphError: if an input is from another graph.
     ShapeError: if an input is not of rank 2, or D is unknown or differs.
   """
-  inputs, depth = scopes.check_vectors(caller, "encoder_inputs", encoder_inputs)
+  inputs, depth = scopes.check_vectors("encoder_inputs", encoder_inputs)
   step = cell.bind(depth, tf1.as_dtype(dtype))
   state = zero_state(cell, inputs, dtype)
   return decoders.unroll(step, feeding.given(inputs), len(inputs), state)[1]
 
 
-def embedding_encoder(
-  caller, encoder_inputs, cell, num_symbols, embedding_size, dtype
-):
+def embedding_encoder(encoder_inputs, cell, num_symbols, embedding_size, dtype):
   """Runs a cell over embedded symbols, below `rnn` in the current scope.
 
   Args:
-    caller: the function to name in messages.
     encoder_inputs: T int tensors `[B]`.
     cell: a cell.
     num_symbols: number of symbols.
@@ -54,7 +50,7 @@ def embedding_encoder(
     GraphError: if an input is from another graph.
     ShapeError: if an input is not of rank 1.
   """
-  ids = scopes.check_ids(caller, "encoder_inputs", encoder_inputs)
+  ids = scopes.check_ids("encoder_inputs", encoder_inputs)
   wrapper = wrappers.EmbeddingWrapper(cell, num_symbols, embedding_size)
   with tf1.variable_scope("rnn"):
     place = cell_place()

@@ -111,11 +111,10 @@ def updates(feed_previous):
   return isinstance(feed_previous, (bool, np.bool_))
 
 
-def check_feed_previous(caller, value):
+def check_feed_previous(value):
   """Returns `feed_previous` as a Python bool or a scalar bool tensor.
 
   Args:
-    caller: the function to name in messages.
     value: a bool, or a scalar bool tensor.
 
   Returns:
@@ -131,21 +130,20 @@ def check_feed_previous(caller, value):
   dtype = getattr(value, "dtype", None)
   if dtype is None or tf1.as_dtype(dtype) != tf1.bool:
     raise errors.DtypeError(
-      f"{caller}: feed_previous must be True, False or a scalar bool tensor, "
+      f"feed_previous must be True, False or a scalar bool tensor, "
       f"got {value!r}. A placeholder may be made by "
       "tf.compat.v1.placeholder(tf.bool, [])."
     )
-  checks.check_graph(caller, "feed_previous", value)
+  checks.check_graph("feed_previous", value)
   value = tf1.convert_to_tensor(value)
-  checks.check_rank(caller, "feed_previous", value, (0,))
+  checks.check_rank("feed_previous", value, (0,))
   return value
 
 
-def check_projection(caller, projection, depth, num_symbols, dtype):
+def check_projection(projection, depth, num_symbols, dtype):
   """Returns an output projection as tensors.
 
   Args:
-    caller: the function to name in messages.
     projection: pair of weights `[O, V]` and biases `[V]`, or None.
     depth: O, depth of the outputs.
     num_symbols: V.
@@ -164,7 +162,7 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
     return None
   if not isinstance(projection, (tuple, list)) or len(projection) != 2:
     raise errors.ArgumentError(
-      f"{caller}: output_projection must be a pair (W, B) of weights [{depth}, "
+      f"output_projection must be a pair (W, B) of weights [{depth}, "
       f"{num_symbols}] and biases [{num_symbols}], got {projection!r}. "
       "Make one with tutorial.OutputProjection.pair()."
     )
@@ -172,24 +170,22 @@ def check_projection(caller, projection, depth, num_symbols, dtype):
   shapes = ([depth, num_symbols], [num_symbols])
   for part, value, shape in zip(("W", "B"), projection, shapes):
     argument = f"output_projection {part}"
-    value = checks.convert_floats(caller, argument, value, dtype)
+    value = checks.convert_floats(argument, value, dtype)
     if not value.shape.is_compatible_with(shape):
       hint = "pass them as (W, B), W with one column for each symbol"
       if value.shape.is_compatible_with(shape[::-1]):
         hint = "tf.transpose it: contrib keeps proj_w the other way round"
       raise errors.ShapeError(
-        f"{caller}: {argument} must be {shape}, got {checks.describe(value)}; "
-        f"{hint}"
+        f"{argument} must be {shape}, got {checks.describe(value)}; {hint}"
       )
     pair.append(value)
   return tuple(pair)
 
 
-def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
+def check_decoder(decoder_inputs, num_symbols, embedding_size):
   """Returns the ids that a decoder reads, after checking the sizes.
 
   Args:
-    caller: the function to name in messages.
     decoder_inputs: T int tensors `[B]`.
     num_symbols: V.
     embedding_size: E.
@@ -204,6 +200,6 @@ def check_decoder(caller, decoder_inputs, num_symbols, embedding_size):
     GraphError: if an input is from another graph.
     ShapeError: if an input is not of rank 1.
   """
-  checks.check_positive(caller, "num_symbols", num_symbols)
-  checks.check_positive(caller, "embedding_size", embedding_size)
-  return scopes.check_ids(caller, "decoder_inputs", decoder_inputs)
+  checks.check_positive("num_symbols", num_symbols)
+  checks.check_positive("embedding_size", embedding_size)
+  return scopes.check_ids("decoder_inputs", decoder_inputs)

@@ -13,6 +13,7 @@ LossFunction = Callable[..., tf1.Tensor]
 """A function of the keyword arguments `labels` and `logits`, to losses."""
 
 
+@errors.named("sequence_loss_by_example")
 def sequence_loss_by_example(
   logits: Sequence[tf1.Tensor],
   targets: Sequence[tf1.Tensor],
@@ -49,10 +50,9 @@ def sequence_loss_by_example(
     GraphError: if targets or weights are from another graph.
     ShapeError: if a target is not of rank 1.
   """
-  caller = "sequence_loss_by_example"
-  with tf1.name_scope(name or caller):
+  with tf1.name_scope(name or "sequence_loss_by_example"):
     total, size, dtype = weighted_sums(
-      caller, logits, targets, weights, softmax_loss_function
+      logits, targets, weights, softmax_loss_function
     )
     if average_across_timesteps:
       total /= size + 1e-12
@@ -106,7 +106,6 @@ def sequence_loss(
 
 
 def weighted_sums(
-  caller: str,
   logits: Sequence[tf1.Tensor],
   targets: Sequence[tf1.Tensor],
   weights: Sequence[tf1.Tensor],
@@ -115,7 +114,6 @@ def weighted_sums(
   """Sums each example's weighted losses, and its weights, over the steps.
 
   Args:
-    caller: the function to name in messages.
     logits: T tensors `[B, V]`, or whatever `softmax_loss_function` reads.
     targets: T int tensors `[B]`.
     weights: T float tensors `[B]`. Their shape is not checked: they are
@@ -138,13 +136,13 @@ def weighted_sums(
   for argument, values in (("targets", targets), ("weights", weights)):
     if len(values) != len(logits):
       raise errors.ArgumentError(
-        f"{caller}: {argument} must be one for each of {len(logits)} logits, "
+        f"{argument} must be one for each of {len(logits)} logits, "
         f"got {len(values)}. Cut the longer list."
       )
   terms, factors = [], []
   rows = zip(
-    scopes.check_list(caller, "logits", logits),
-    scopes.check_ids(caller, "targets", targets),
+    scopes.check_list("logits", logits),
+    scopes.check_ids("targets", targets),
     weights,
   )
   for k, (logit, target, weight) in enumerate(rows):
@@ -155,7 +153,7 @@ def weighted_sums(
     else:
       loss = softmax_loss_function(labels=target, logits=logit)
     weight = checks.convert_floats(
-      caller, f"weights[{k}]", weight, loss.dtype.base_dtype
+      f"weights[{k}]", weight, loss.dtype.base_dtype
     )
     terms.append(loss * weight)
     factors.append(weight)

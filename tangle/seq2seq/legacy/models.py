@@ -32,6 +32,7 @@ from tangle.seq2seq.legacy import (
 )
 
 
+@errors.named("basic_rnn_seq2seq")
 def basic_rnn_seq2seq(
   encoder_inputs: Sequence[tf1.Tensor],
   decoder_inputs: Sequence[tf1.Tensor],
@@ -63,17 +64,17 @@ def basic_rnn_seq2seq(
     ShapeError: if an input is not of rank 2, or its depth is unknown or differs
       from the others'.
   """
-  caller = "basic_rnn_seq2seq"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller):
-    scopes.check_list(caller, "decoder_inputs", decoder_inputs)
+  base.check_cell(cell)
+  with scopes.opened(scope, "basic_rnn_seq2seq"):
+    scopes.check_list("decoder_inputs", decoder_inputs)
     with tf1.variable_scope("rnn") as place:
-      state = encoders.encoder(caller, encoder_inputs, cell, dtype)
+      state = encoders.encoder(encoder_inputs, cell, dtype)
     if share_cell:
       cell = wrappers.Placed(cell, place)
     return decoders.rnn_decoder(decoder_inputs, state, cell)
 
 
+@errors.named("tied_rnn_seq2seq")
 def tied_rnn_seq2seq(
   encoder_inputs: Sequence[tf1.Tensor],
   decoder_inputs: Sequence[tf1.Tensor],
@@ -105,19 +106,16 @@ def tied_rnn_seq2seq(
     ShapeError: if an input is not of rank 2, or its depth is unknown or differs
       from that of any other, of the encoder or the decoder.
   """
-  caller = "tied_rnn_seq2seq"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, None, "combined_tied_rnn_seq2seq"):
-    with tf1.variable_scope(scope or caller):
-      inputs, depth = scopes.check_vectors(
-        caller, "decoder_inputs", decoder_inputs
-      )
+  base.check_cell(cell)
+  with scopes.opened(None, "combined_tied_rnn_seq2seq"):
+    with tf1.variable_scope(scope or "tied_rnn_seq2seq"):
+      inputs, depth = scopes.check_vectors("decoder_inputs", decoder_inputs)
       encoder_inputs, encoder_depth = scopes.check_vectors(
-        caller, "encoder_inputs", encoder_inputs
+        "encoder_inputs", encoder_inputs
       )
       if depth != encoder_depth:
         raise errors.ShapeError(
-          f"{caller}: decoder_inputs must be of the depth of encoder_inputs, "
+          f"decoder_inputs must be of the depth of encoder_inputs, "
           f"{encoder_depth}, as one cell reads both, got depth {depth}. Use "
           "basic_rnn_seq2seq for inputs of two kinds."
         )
@@ -129,6 +127,7 @@ def tied_rnn_seq2seq(
       return decoders.unroll(step, feed, len(inputs), state)
 
 
+@errors.named("embedding_rnn_seq2seq")
 def embedding_rnn_seq2seq(
   encoder_inputs: Sequence[tf1.Tensor],
   decoder_inputs: Sequence[tf1.Tensor],
@@ -175,11 +174,9 @@ def embedding_rnn_seq2seq(
     ShapeError: if an input is not of rank 1, `feed_previous` is not a scalar,
       or `output_projection` has another shape.
   """
-  caller = "embedding_rnn_seq2seq"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller, dtype) as found:
+  base.check_cell(cell)
+  with scopes.opened(scope, "embedding_rnn_seq2seq", dtype) as found:
     _, settings = _encode_symbols(
-      caller,
       (encoder_inputs, decoder_inputs),
       cell,
       (num_encoder_symbols, num_decoder_symbols, embedding_size),
@@ -192,7 +189,6 @@ def embedding_rnn_seq2seq(
 
 
 def _encode_symbols(
-  caller,
   inputs,
   cell,
   sizes,
@@ -208,15 +204,13 @@ def _encode_symbols(
   """
   encoder_inputs, decoder_inputs = inputs
   num_encoder_symbols, num_decoder_symbols, embedding_size = sizes
-  feeding.check_decoder(
-    caller, decoder_inputs, num_decoder_symbols, embedding_size
-  )
-  feed_previous = feeding.check_feed_previous(caller, feed_previous)
+  feeding.check_decoder(decoder_inputs, num_decoder_symbols, embedding_size)
+  feed_previous = feeding.check_feed_previous(feed_previous)
   output_projection = feeding.check_projection(
-    caller, output_projection, cell.output_size, num_decoder_symbols, dtype
+    output_projection, cell.output_size, num_decoder_symbols, dtype
   )
   outputs, state, place = encoders.embedding_encoder(
-    caller, encoder_inputs, cell, num_encoder_symbols, embedding_size, dtype
+    encoder_inputs, cell, num_encoder_symbols, embedding_size, dtype
   )
   if share_cell:
     cell = wrappers.Placed(cell, place)
@@ -234,6 +228,7 @@ def _encode_symbols(
   }
 
 
+@errors.named("embedding_tied_rnn_seq2seq")
 def embedding_tied_rnn_seq2seq(
   encoder_inputs: Sequence[tf1.Tensor],
   decoder_inputs: Sequence[tf1.Tensor],
@@ -273,16 +268,13 @@ def embedding_tied_rnn_seq2seq(
     ArgumentError, DtypeError, GraphError, ShapeError: as
       `embedding_rnn_seq2seq`.
   """
-  caller = "embedding_tied_rnn_seq2seq"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller, dtype) as found:
-    ids = feeding.check_decoder(
-      caller, decoder_inputs, num_symbols, embedding_size
-    )
-    source = scopes.check_ids(caller, "encoder_inputs", encoder_inputs)
-    feed_previous = feeding.check_feed_previous(caller, feed_previous)
+  base.check_cell(cell)
+  with scopes.opened(scope, "embedding_tied_rnn_seq2seq", dtype) as found:
+    ids = feeding.check_decoder(decoder_inputs, num_symbols, embedding_size)
+    source = scopes.check_ids("encoder_inputs", encoder_inputs)
+    feed_previous = feeding.check_feed_previous(feed_previous)
     projection = feeding.check_projection(
-      caller, output_projection, cell.output_size, num_symbols, found.dtype
+      output_projection, cell.output_size, num_symbols, found.dtype
     )
     if projection is None:
       size = num_symbols if num_decoder_symbols is None else num_decoder_symbols
@@ -302,6 +294,7 @@ def embedding_tied_rnn_seq2seq(
         return decoders.unroll(step, feed, len(ids), state)
 
 
+@errors.named("embedding_attention_seq2seq")
 def embedding_attention_seq2seq(
   encoder_inputs: Sequence[tf1.Tensor],
   decoder_inputs: Sequence[tf1.Tensor],
@@ -344,12 +337,10 @@ def embedding_attention_seq2seq(
     ArgumentError, DtypeError, GraphError, ShapeError: as
       `embedding_rnn_seq2seq`.
   """
-  caller = "embedding_attention_seq2seq"
-  base.check_cell(caller, cell)
-  with scopes.opened(caller, scope, caller, dtype) as found:
-    checks.check_positive(caller, "num_heads", num_heads)
+  base.check_cell(cell)
+  with scopes.opened(scope, "embedding_attention_seq2seq", dtype) as found:
+    checks.check_positive("num_heads", num_heads)
     outputs, settings = _encode_symbols(
-      caller,
       (encoder_inputs, decoder_inputs),
       cell,
       (num_encoder_symbols, num_decoder_symbols, embedding_size),

@@ -66,6 +66,7 @@ class AttentionModel(searching.Searchable):
     output_projection: the `tutorial.OutputProjection`, or None.
   """
 
+  @errors.named("AttentionModel")
   def __init__(
     self,
     cell: base.Cell,
@@ -100,37 +101,37 @@ class AttentionModel(searching.Searchable):
         of another class, such as a pair of tensors.
       ShapeError: if `output_projection` is for other sizes.
     """
-    caller = "AttentionModel"
-    base.check_cell(caller, cell)
+    base.check_cell(cell)
     check = checks.check_positive
     self.cell = cell
     self.dtype = tf1.as_dtype(dtype)
-    self._sources = check(caller, "num_encoder_symbols", num_encoder_symbols)
-    self._targets = check(caller, "num_decoder_symbols", num_decoder_symbols)
-    self._embedding_size = check(caller, "embedding_size", embedding_size)
-    self._num_heads = check(caller, "num_heads", num_heads)
+    self._sources = check("num_encoder_symbols", num_encoder_symbols)
+    self._targets = check("num_decoder_symbols", num_decoder_symbols)
+    self._embedding_size = check("embedding_size", embedding_size)
+    self._num_heads = check("num_heads", num_heads)
     self._initial_state_attention = initial_state_attention
     self._share_cell = share_cell
     self._scope = scope
     self.output_projection = output_projection
     if output_projection is not None:
-      self._check_projection(caller, output_projection)
+      self._check_projection(output_projection)
 
-  def _check_projection(self, caller, projection):
+  def _check_projection(self, projection):
     if not isinstance(projection, tutorial.OutputProjection):
       raise errors.ArgumentError(
-        f"{caller}: output_projection must be a tutorial.OutputProjection, got "
+        f"output_projection must be a tutorial.OutputProjection, got "
         f"{projection!r}. A pair of tensors is for the functions in models."
       )
     found = [projection.size, projection.num_symbols]
     expected = [self.cell.output_size, self._targets]
     if found != expected:
       raise errors.ShapeError(
-        f"{caller}: output_projection must map depth {expected[0]} of the cell "
+        f"output_projection must map depth {expected[0]} of the cell "
         f"to {expected[1]} symbols, got one from {found[0]} to {found[1]}. "
         "Make it with those sizes."
       )
 
+  @errors.named("encode")
   def encode(self, source: hints.Value, name: str = "encode") -> Encoded:
     """Encodes a batch.
 
@@ -148,11 +149,10 @@ class AttentionModel(searching.Searchable):
       GraphError: if `source` is from another graph, or eager execution is on.
       ShapeError: if `source` is not of rank 2, or T is unknown or 0.
     """
-    opened = scopes.reusing("encode", self._scope, self.dtype)
+    opened = scopes.reusing(self._scope, self.dtype)
     with tf1.name_scope(name), opened:
       outputs, state, _ = encoders.embedding_encoder(
-        "encode",
-        unstack("encode", "source", source),
+        unstack("source", source),
         self.cell,
         self._sources,
         self._embedding_size,
@@ -162,6 +162,7 @@ class AttentionModel(searching.Searchable):
       joined = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
       return Encoded(tf1.stack(outputs, 1), joined)
 
+  @errors.named("decode")
   def decode(
     self,
     encoded: Encoded,
@@ -188,17 +189,17 @@ class AttentionModel(searching.Searchable):
       ShapeError: if `inputs` is not of rank 2, S is unknown or 0, `encoded` has
         another depth than the cell, or `feed_previous` is not a scalar.
     """
-    scopes.check_graph_mode("decode")
+    scopes.check_graph_mode()
     with tf1.name_scope(name):
-      inputs = unstack("decode", "inputs", inputs)
+      inputs = unstack("inputs", inputs)
       pair = None if feed_previous is False else self._pair()
-      with scopes.reusing("decode", self._scope, self.dtype):
+      with scopes.reusing(self._scope, self.dtype):
         found = decoders.embedding_attention_decoder(
           inputs,
           output_projection=pair,
           feed_previous=feed_previous,
           update_embedding_for_previous=feeding.updates(feed_previous),
-          **self._decoder_settings("decode", encoded),
+          **self._decoder_settings(encoded),
         )
       return Decoded(*found)
 
@@ -206,7 +207,7 @@ class AttentionModel(searching.Searchable):
     """Returns the projection or None; not to be called in a model's scope."""
     return self.output_projection and self.output_projection.pair()
 
-  def _decoder_settings(self, caller, encoded):
+  def _decoder_settings(self, encoded):
     """Returns the decoders' arguments; to be called in the model's scope."""
     cell, output_size = self.cell, None
     if self._share_cell:
@@ -216,7 +217,7 @@ class AttentionModel(searching.Searchable):
       output_size = self._targets
       cell = wrappers.OutputProjectionWrapper(cell, output_size)
     return {
-      "initial_state": self._split(caller, encoded.state),
+      "initial_state": self._split(encoded.state),
       "attention_states": encoded.attention_states,
       "cell": cell,
       "num_symbols": self._targets,
@@ -226,18 +227,19 @@ class AttentionModel(searching.Searchable):
       "initial_state_attention": self._initial_state_attention,
     }
 
-  def _split(self, caller, state):
+  def _split(self, state):
     """Returns a state `[B, Q]` in the structure of the cell's."""
     sizes = tf1.nest.flatten(self.cell.state_size)
-    state = checks.convert_floats(caller, "state", state, self.dtype)
+    state = checks.convert_floats("state", state, self.dtype)
     if not state.shape.is_compatible_with([None, sum(sizes)]):
       raise errors.ShapeError(
-        f"{caller}: state must be [B, {sum(sizes)}], got "
+        f"state must be [B, {sum(sizes)}], got "
         f"{checks.describe(state)}. Encode and decode with one model."
       )
     parts = [state] if len(sizes) == 1 else tf1.split(state, sizes, 1)
     return tf1.nest.pack_sequence_as(self.cell.state_size, parts)
 
+  @errors.named("start")
   def start(self, encoded: Encoded, name: str = "start") -> searching.Start:
     """Prepares a search over the outputs of an encoder.
 
@@ -258,12 +260,12 @@ class AttentionModel(searching.Searchable):
       DtypeError: if `encoded` is not of the model's dtype.
       ShapeError: if `encoded` does not have the cell's depth.
     """
-    scopes.check_graph_mode("start")
+    scopes.check_graph_mode()
     with tf1.name_scope(name):
       pair = self._pair()
-      with scopes.reusing("start", self._scope, self.dtype):
+      with scopes.reusing(self._scope, self.dtype):
         advance, state = decoders.embedding_attention_start(
-          **self._decoder_settings("start", encoded)
+          **self._decoder_settings(encoded)
         )
 
     def step(symbols, state):
@@ -273,6 +275,7 @@ class AttentionModel(searching.Searchable):
 
     return searching.Start(step, state)
 
+  @errors.named("AttentionModel")
   def take(self, reads: Mapping[str, tf1.Tensor]) -> Encoded:
     """Returns an `Encoded` from what a decoder reads.
 
@@ -287,7 +290,7 @@ class AttentionModel(searching.Searchable):
     """
     if sorted(reads) != sorted(Encoded._fields):
       raise errors.ArgumentError(
-        f"AttentionModel: a decoder reads {list(Encoded._fields)}, got "
+        f"a decoder reads {list(Encoded._fields)}, got "
         f"{list(reads)}. Pass reads=builders.reads(encoder)."
       )
     return Encoded(**reads)
@@ -319,11 +322,10 @@ def _project(output, pair):
   return output if pair is None else tf1.nn.xw_plus_b(output, *pair)
 
 
-def unstack(caller: str, argument: str, batch: hints.Value) -> List[tf1.Tensor]:
+def unstack(argument: str, batch: hints.Value) -> List[tf1.Tensor]:
   """Splits batch-major ids into steps.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument's name, for messages.
     batch: `[B, T]` int; T must be known.
 
@@ -336,11 +338,11 @@ def unstack(caller: str, argument: str, batch: hints.Value) -> List[tf1.Tensor]:
     GraphError: if it is from another graph.
     ShapeError: if it is not of rank 2, or T is unknown or 0.
   """
-  batch = checks.convert_ints(caller, argument, batch)
-  checks.check_rank(caller, argument, batch, (2,))
+  batch = checks.convert_ints(argument, batch)
+  checks.check_rank(argument, batch, (2,))
   if not tf1.dimension_value(batch.shape[1]):
     raise errors.ShapeError(
-      f"{caller}: {argument} must be [B, T] with T known and positive, got "
+      f"{argument} must be [B, T] with T known and positive, got "
       f"{checks.describe(batch)}. The graph has its own copy of the cell for "
       "each step: make a placeholder for each bucket."
     )

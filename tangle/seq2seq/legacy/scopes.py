@@ -9,11 +9,10 @@ from tangle.compat import tf1
 from tangle.nets import checks, half
 
 
-def opened(caller, scope, default, dtype=None):
+def opened(scope, default, dtype=None):
   """Opens a variable scope, and the name scope that goes with it.
 
   Args:
-    caller: the function to name in messages.
     scope: a string or a `tf1.VariableScope`; None for `default`.
     default: a string.
     dtype: default dtype of the variables; None for the enclosing scope's.
@@ -24,18 +23,17 @@ def opened(caller, scope, default, dtype=None):
   Raises:
     GraphError: if eager execution is on.
   """
-  check_graph_mode(caller)
+  check_graph_mode()
   return tf1.variable_scope(scope or default, dtype=dtype)
 
 
-def reusing(caller, scope=None, dtype=None):
+def reusing(scope=None, dtype=None):
   """Opens a variable scope that reuses or creates variables (`AUTO_REUSE`).
 
   No name scope is opened. If the enclosing scope has `reuse=True`, so does this
   one.
 
   Args:
-    caller: the function to name in messages.
     scope: a string; None for the current scope.
     dtype: default dtype of the variables; None for the enclosing scope's.
 
@@ -45,7 +43,7 @@ def reusing(caller, scope=None, dtype=None):
   Raises:
     GraphError: if eager execution is on.
   """
-  check_graph_mode(caller)
+  check_graph_mode()
   around = tf1.get_variable_scope()
   return tf1.variable_scope(
     scope or around,
@@ -55,18 +53,15 @@ def reusing(caller, scope=None, dtype=None):
   )
 
 
-def check_graph_mode(caller):
+def check_graph_mode():
   """Raises if eager execution is on.
-
-  Args:
-    caller: the function to name in the message.
 
   Raises:
     GraphError: if eager execution is on.
   """
   if tf1.executing_eagerly():
     raise errors.GraphError(
-      f"{caller}: called eagerly. The legacy models are for graphs: call under "
+      "called eagerly. The legacy models are for graphs: call under "
       "`with tf1.Graph().as_default():`."
     )
 
@@ -83,6 +78,7 @@ def inner(name):
   return tf1.variable_scope(name, auxiliary_name_scope=False)
 
 
+@errors.named("legacy")
 def make_variable(name, shape, dtype, initializer=None):
   """Creates a variable in the current variable scope, or reuses it.
 
@@ -106,7 +102,7 @@ def make_variable(name, shape, dtype, initializer=None):
     )
   except ValueError as error:
     raise errors.ArgumentError(
-      f"legacy: cannot make variable {name!r} of shape {list(shape)} in "
+      f"cannot make variable {name!r} of shape {list(shape)} in "
       f"variable scope {tf1.get_variable_scope().name!r}; to share variables, "
       "call under `with tf1.variable_scope(tf1.get_variable_scope(), "
       "reuse=tf1.AUTO_REUSE):`, where tf1 is tf.compat.v1, else call under "
@@ -162,11 +158,10 @@ def linear(depths, units, dtype):
   return apply
 
 
-def check_ids(caller, argument, values):
+def check_ids(argument, values):
   """Returns time-major ids as tensors.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument's name, for messages.
     values: T int tensors `[B]`, in a list or tuple.
 
@@ -180,19 +175,18 @@ def check_ids(caller, argument, values):
     ShapeError: if a tensor is not of rank 1.
   """
   tensors = []
-  for k, value in enumerate(check_list(caller, argument, values)):
+  for k, value in enumerate(check_list(argument, values)):
     where = f"{argument}[{k}]"
-    tensor = checks.convert_ints(caller, where, value)
-    checks.check_rank(caller, where, tensor, (1,))
+    tensor = checks.convert_ints(where, value)
+    checks.check_rank(where, tensor, (1,))
     tensors.append(tensor)
   return tensors
 
 
-def check_vectors(caller, argument, values):
+def check_vectors(argument, values):
   """Returns time-major features as tensors.
 
   Args:
-    caller: the function to name in messages.
     argument: the argument's name, for messages.
     values: T float tensors `[B, D]`, in a list or tuple; D the same for all.
 
@@ -206,32 +200,31 @@ def check_vectors(caller, argument, values):
     ShapeError: if a tensor is not of rank 2, or D is unknown or differs.
   """
   tensors, depth = [], None
-  for k, value in enumerate(check_list(caller, argument, values)):
+  for k, value in enumerate(check_list(argument, values)):
     where = f"{argument}[{k}]"
-    checks.check_graph(caller, where, value)
+    checks.check_graph(where, value)
     tensor = tf1.convert_to_tensor(value)
     if not tensor.dtype.is_floating:
       raise errors.DtypeError(
-        f"{caller}: {where} must be floats, got {checks.describe(tensor)}. "
+        f"{where} must be floats, got {checks.describe(tensor)}. "
         "Ids go to the functions that begin with embedding_."
       )
-    checks.check_rank(caller, where, tensor, (2,))
+    checks.check_rank(where, tensor, (2,))
     found = tf1.dimension_value(tensor.shape[1])
     depth = found if depth is None else depth
     if found is None or found != depth:
       raise errors.ShapeError(
-        f"{caller}: {where} must be [B, {depth or 'D'}], as all of {argument}, "
+        f"{where} must be [B, {depth or 'D'}], as all of {argument}, "
         f"got {checks.describe(tensor)}. Call set_shape if only D is unknown."
       )
     tensors.append(tensor)
   return tensors, depth
 
 
-def check_list(caller, argument, values):
+def check_list(argument, values):
   """Returns `values` if it is a list of at least one element of any kind.
 
   Args:
-    caller: the function to name in the message.
     argument: the argument's name, for the message.
     values: any value.
 
@@ -243,7 +236,7 @@ def check_list(caller, argument, values):
   """
   if not isinstance(values, (list, tuple)) or not values:
     raise errors.ArgumentError(
-      f"{caller}: {argument} must be a list of at least one tensor, one for "
+      f"{argument} must be a list of at least one tensor, one for "
       f"each time step, got {values!r}. Make one of a batch-major tensor "
       "with tf.unstack(x, axis=1)."
     )

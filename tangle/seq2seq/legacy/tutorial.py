@@ -28,6 +28,7 @@ class Counters(NamedTuple):
   global_step: hints.Variable
 
 
+@errors.named("make_counters")
 def make_counters(
   learning_rate: float, dtype: tf1.DType = tf1.float32
 ) -> Counters:
@@ -58,7 +59,7 @@ def make_counters(
   names = [rate.op.name, step.op.name]
   if names != ["Variable", "Variable_1"]:
     raise errors.ArgumentError(
-      f"make_counters: the variables are called {names} in this graph, where "
+      f"the variables are called {names} in this graph, where "
       "the tutorial's checkpoints have 'Variable' and 'Variable_1'. Call it "
       "first, outside of any name scope."
     )
@@ -76,6 +77,7 @@ class OutputProjection:
   Machine Translation", section 3.
   """
 
+  @errors.named("OutputProjection")
   def __init__(
     self,
     num_symbols: int,
@@ -98,20 +100,20 @@ class OutputProjection:
       ArgumentError: if a size or `num_samples` is not a positive integer, or
         `num_samples` is not less than `num_symbols`.
     """
-    caller = "OutputProjection"
-    self.num_symbols = checks.check_positive(caller, "num_symbols", num_symbols)
-    self.size = checks.check_positive(caller, "size", size)
+    self.num_symbols = checks.check_positive("num_symbols", num_symbols)
+    self.size = checks.check_positive("size", size)
     self._dtype = tf1.as_dtype(dtype)
     self._num_samples = num_samples
     self._seed = seed
     if num_samples is not None:
-      checks.check_positive(caller, "num_samples", num_samples)
+      checks.check_positive("num_samples", num_samples)
       if num_samples >= num_symbols:
         raise errors.ArgumentError(
-          f"{caller}: num_samples must be less than the {num_symbols} symbols, "
+          f"num_samples must be less than the {num_symbols} symbols, "
           f"got {num_samples}. Pass None for the full softmax."
         )
 
+  @errors.named("OutputProjection")
   def variables(self) -> Tuple[hints.Variable, hints.Variable]:
     """Creates the variables in the current variable scope, or reuses them.
 
@@ -122,7 +124,7 @@ class OutputProjection:
       ArgumentError: if a variable of another shape or dtype exists.
       GraphError: if eager execution is on.
     """
-    with scopes.reusing("OutputProjection"):
+    with scopes.reusing():
       shape = [self.num_symbols, self.size]
       return (
         scopes.make_variable("proj_w", shape, self._dtype),

@@ -20,6 +20,7 @@ class MultiRNNCell(base.Cell):
   it would read inputs of two depths, `bind` raises `ShapeError`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     cells: Sequence[base.Cell],
@@ -41,14 +42,14 @@ class MultiRNNCell(base.Cell):
     super().__init__(name)
     if not isinstance(cells, (list, tuple)) or not cells:
       raise errors.ArgumentError(
-        f"{name}: cells must be a list of at least one cell, got {cells!r}."
+        f"cells must be a list of at least one cell, got {cells!r}."
       )
     for cell in cells:
-      base.check_cell(name, cell)
+      base.check_cell(cell)
     sizes = [cell.state_size for cell in cells]
     if not state_is_tuple and any(tf1.nest.is_nested(s) for s in sizes):
       raise errors.ArgumentError(
-        f"{name}: state_is_tuple is False, but cells have the states {sizes}. "
+        f"state_is_tuple is False, but cells have the states {sizes}. "
         "Make them with state_is_tuple=False too."
       )
     self._cells = tuple(cells)
@@ -65,6 +66,7 @@ class MultiRNNCell(base.Cell):
     """The depth of the output of the highest cell."""
     return self._cells[-1].output_size
 
+  @errors.named("{self.name}")
   def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     steps, first = [], {}
     for k, cell in enumerate(self._cells):
@@ -74,7 +76,7 @@ class MultiRNNCell(base.Cell):
       owner, expected, step = first[id(cell)]
       if depth != expected:
         raise errors.ShapeError(
-          f"{self.name}: layer {k} is the same object as layer {owner} and "
+          f"layer {k} is the same object as layer {owner} and "
           f"shares its variables, for inputs of depth {expected}, but reads "
           f"depth {depth}. Make a cell for each layer."
         )
@@ -121,6 +123,7 @@ class EmbeddingWrapper(_Wrapper):
   initializer.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     cell: base.Cell,
@@ -142,11 +145,11 @@ class EmbeddingWrapper(_Wrapper):
       ArgumentError: if `cell` is not a cell, or a size is not a positive
         integer.
     """
-    base.check_cell(name, cell)
+    base.check_cell(cell)
     super().__init__(cell, name)
     check = checks.check_positive
-    self._classes = check(name, "embedding_classes", embedding_classes)
-    self._depth = check(name, "embedding_size", embedding_size)
+    self._classes = check("embedding_classes", embedding_classes)
+    self._depth = check("embedding_size", embedding_size)
     self._initializer = initializer
 
   def bind_parts(self, dtype: tf1.DType) -> Tuple[hints.Variable, hints.Step]:
@@ -184,6 +187,7 @@ class EmbeddingWrapper(_Wrapper):
 
     return step
 
+  @errors.named("{self.name}")
   def check_inputs(self, inputs: tf1.Tensor) -> Tuple[tf1.Tensor, None]:
     """Returns the input of one step as a tensor.
 
@@ -199,7 +203,7 @@ class EmbeddingWrapper(_Wrapper):
       GraphError: if it is from another graph.
       ShapeError: if it is not of rank 1.
     """
-    (inputs,) = scopes.check_ids(self.name, "inputs", [inputs])
+    (inputs,) = scopes.check_ids("inputs", [inputs])
     return inputs, None
 
 
@@ -211,6 +215,7 @@ class OutputProjectionWrapper(_Wrapper):
   `output_projection_wrapper`.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     cell: base.Cell,
@@ -230,9 +235,9 @@ class OutputProjectionWrapper(_Wrapper):
       ArgumentError: if `cell` is not a cell, or `output_size` is not a positive
         integer.
     """
-    base.check_cell(name, cell)
+    base.check_cell(cell)
     super().__init__(cell, name)
-    self._output_size = checks.check_positive(name, "output_size", output_size)
+    self._output_size = checks.check_positive("output_size", output_size)
     self._activation = activation
 
   @property
@@ -258,6 +263,7 @@ class Placed(_Wrapper):
   With it, a decoder can share its cell with the encoder.
   """
 
+  @errors.named("Placed")
   def __init__(self, cell: base.Cell, place: tf1.VariableScope) -> None:
     """Wraps a cell; makes neither ops nor variables.
 
@@ -269,7 +275,7 @@ class Placed(_Wrapper):
     Raises:
       ArgumentError: if `cell` is not a cell.
     """
-    base.check_cell("Placed", cell)
+    base.check_cell(cell)
     super().__init__(cell, cell.name)
     self._place = place
 

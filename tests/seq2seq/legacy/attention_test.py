@@ -111,10 +111,10 @@ class HeadsTest(case.GraphTestCase):
 
   def test_bad_states_raise(self):
     def check(states):
-      attention.check_states("caller", states, tf1.float32)
+      attention.check_states(states, tf1.float32)
 
     check(tf1.placeholder(tf1.float32, [None, None, 4]))
-    with self.assertRaisesRegex(errors.ShapeError, "caller.*set_shape"):
+    with self.assertRaisesRegex(errors.ShapeError, "set_shape"):
       check(tf1.placeholder(tf1.float32, [None, 3, None]))
     with self.assertRaisesRegex(errors.ShapeError, "rank 3"):
       check(tf1.zeros([3, 4]))
@@ -130,7 +130,6 @@ class StepTest(case.GraphTestCase):
   def step(self, state, num_heads=2, output_size=None, attends=False):
     states = tf1.constant(self.normal(2, 3, 4))
     return attention.Step(
-      "caller",
       cells.GRUCell(5),
       6,
       states,
@@ -164,11 +163,11 @@ class StepTest(case.GraphTestCase):
 
   def test_bad_settings_raise(self):
     state = tf1.zeros([2, 5], tf1.float64)
-    with self.assertRaisesRegex(errors.ArgumentError, "caller.*num_heads"):
+    with self.assertRaisesRegex(errors.ArgumentError, "num_heads"):
       self.step(state, num_heads=0)
-    with self.assertRaisesRegex(errors.ArgumentError, "caller.*output_size"):
+    with self.assertRaisesRegex(errors.ArgumentError, "output_size"):
       self.step(state, output_size=0)
-    with self.assertRaisesRegex(errors.ShapeError, "caller.*initial_state"):
+    with self.assertRaisesRegex(errors.ShapeError, "initial_state"):
       self.step(tf1.zeros([2, 4], tf1.float64))
 
 

@@ -87,14 +87,14 @@ class CellTest(case.GraphTestCase):
       cell(tf1.ones([2, 4], tf1.int32), cell.zero_state(2, tf1.float32))
 
   def test_what_is_no_cell_raises(self):
-    base.check_cell("caller", cells.GRUCell(3))
-    with self.assertRaisesRegex(errors.ArgumentError, "caller: cell must be"):
-      base.check_cell("caller", tf1.tanh)
+    base.check_cell(cells.GRUCell(3))
+    with self.assertRaisesRegex(errors.ArgumentError, "cell must be"):
+      base.check_cell(tf1.tanh)
 
   def test_lists_and_tuples_are_the_same_structure(self):
     cell = wrappers.MultiRNNCell([cells.LSTMCell(3), cells.GRUCell(2)])
     state = [[np.zeros([2, 3], np.float32)] * 2, np.zeros([2, 2], np.float32)]
-    checked = base.check_state("caller", "state", state, cell)
+    checked = base.check_state("state", state, cell)
     self.assertIsInstance(checked[0], cells.LSTMState)
 
 

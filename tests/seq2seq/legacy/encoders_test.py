@@ -15,7 +15,6 @@ class EncodersTest(support.LegacyTestCase):
   )
   def test_embedding_encoder_is_the_formula(self, name, layers):
     outputs, state, place = encoders.embedding_encoder(
-      "caller",
       support.steps(self.source),
       support.ours.cell(name, layers),
       support.SOURCES,
@@ -39,7 +38,7 @@ class EncodersTest(support.LegacyTestCase):
     def final(source):
       with scopes_again():
         _, state, _ = encoders.embedding_encoder(
-          "caller", support.steps(source), cells.GRUCell(3), 6, 4, tf1.float32
+          support.steps(source), cells.GRUCell(3), 6, 4, tf1.float32
         )
       return state
 
@@ -52,7 +51,7 @@ class EncodersTest(support.LegacyTestCase):
   def test_encoder_is_the_cell_over_the_inputs(self):
     inputs = [tf1.constant(self.normal(2, 4)) for _ in range(3)]
     cell = cells.LSTMCell(3)
-    final = encoders.encoder("caller", inputs, cell, tf1.float64)
+    final = encoders.encoder(inputs, cell, tf1.float64)
     state = cell.zero_state(2, tf1.float64)
     for x in inputs:
       with scopes_again():
@@ -74,13 +73,13 @@ class EncodersTest(support.LegacyTestCase):
   def test_bad_inputs_raise(self):
     floats = [tf1.placeholder(tf1.float32, [None, 4])]
     cell = cells.GRUCell(3)
-    with self.assertRaisesRegex(errors.DtypeError, "caller.*encoder_inputs"):
-      encoders.embedding_encoder("caller", floats, cell, 6, 4, tf1.float32)
+    with self.assertRaisesRegex(errors.DtypeError, "encoder_inputs"):
+      encoders.embedding_encoder(floats, cell, 6, 4, tf1.float32)
     with self.assertRaisesRegex(errors.ArgumentError, "embedding_classes"):
       ids = [tf1.placeholder(tf1.int32, [None])]
-      encoders.embedding_encoder("caller", ids, cell, 0, 4, tf1.float32)
+      encoders.embedding_encoder(ids, cell, 0, 4, tf1.float32)
     with self.assertRaisesRegex(errors.ArgumentError, "encoder_inputs"):
-      encoders.encoder("caller", [], cell, tf1.float32)
+      encoders.encoder([], cell, tf1.float32)
 
 
 def scopes_again():

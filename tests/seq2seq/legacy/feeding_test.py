@@ -99,23 +99,23 @@ class FeedTest(case.GraphTestCase):
 class CheckTest(case.GraphTestCase):
   def test_feed_previous_is_a_bool_or_a_scalar(self):
     check = feeding.check_feed_previous
-    self.assertIs(check("caller", np.bool_(True)), True)
-    self.assertIs(check("caller", False), False)
+    self.assertIs(check(np.bool_(True)), True)
+    self.assertIs(check(False), False)
     choice_ph = tf1.placeholder(tf1.bool, [])
-    self.assertIs(check("caller", choice_ph), choice_ph)
+    self.assertIs(check(choice_ph), choice_ph)
     for bad in (1, None, "yes", tf1.constant(1)):
-      with self.assertRaisesRegex(errors.DtypeError, "caller: feed_previous"):
-        check("caller", bad)
+      with self.assertRaisesRegex(errors.DtypeError, "feed_previous"):
+        check(bad)
     with self.assertRaisesRegex(errors.ShapeError, "rank 0"):
-      check("caller", tf1.constant([True]))
+      check(tf1.constant([True]))
     with tf1.Graph().as_default():
       other = tf1.constant(True)
     with self.assertRaisesRegex(errors.GraphError, "another graph"):
-      check("caller", other)
+      check(other)
 
   def test_a_projection_is_a_pair_of_the_right_shapes(self):
     def check(value):
-      return feeding.check_projection("caller", value, 3, 5, tf1.float32)
+      return feeding.check_projection(value, 3, 5, tf1.float32)
 
     self.assertIsNone(check(None))
     unknown = tf1.placeholder(tf1.float32)
@@ -137,14 +137,14 @@ class CheckTest(case.GraphTestCase):
 
   def test_a_decoder_needs_inputs_and_sizes(self):
     ids = [tf1.placeholder(tf1.int32, [None])]
-    self.assertEqual(feeding.check_decoder("caller", ids, 5, 4), ids)
+    self.assertEqual(feeding.check_decoder(ids, 5, 4), ids)
     for arguments, message in (
       (([], 5, 4), "decoder_inputs"),
       ((ids, 0, 4), "num_symbols"),
       ((ids, 5, 1.5), "embedding_size"),
     ):
       with self.assertRaisesRegex(errors.ArgumentError, message):
-        feeding.check_decoder("caller", *arguments)
+        feeding.check_decoder(*arguments)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ class LossesTest(support.LegacyTestCase):
 
   def test_weighted_sums_are_sums(self):
     (total, size, dtype), _ = self.call(
-      lambda *lists: losses.weighted_sums("caller", *lists)
+      lambda *lists: losses.weighted_sums(*lists)
     )
     self.assertEqual(dtype, tf1.float32)
     total, size = self.session().run([total, size])

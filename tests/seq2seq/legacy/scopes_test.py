@@ -12,7 +12,7 @@ from tests.seq2seq.legacy import support
 
 class ScopesTest(case.GraphTestCase):
   def test_opened_opens_a_name_scope_inner_does_not(self):
-    with scopes.opened("caller", None, "outer", tf1.float64) as found:
+    with scopes.opened(None, "outer", tf1.float64) as found:
       with scopes.inner("below"):
         variable = scopes.make_variable("v", [2], found.dtype)
         op = tf1.no_op("op")
@@ -23,20 +23,20 @@ class ScopesTest(case.GraphTestCase):
   def test_opened_goes_back_to_a_scope(self):
     with tf1.variable_scope("there") as place:
       pass
-    with tf1.variable_scope("here"), scopes.opened("caller", place, "default"):
+    with tf1.variable_scope("here"), scopes.opened(place, "default"):
       variable = scopes.make_variable("v", [2], tf1.float32)
     self.assertEqual(variable.op.name, "there/v")
 
   def test_reusing_makes_once_and_finds_from_then_on(self):
     made = []
     for _ in range(2):
-      with scopes.reusing("caller", "mine"):
+      with scopes.reusing("mine"):
         made.append(scopes.make_variable("v", [2], tf1.float32))
     self.assertIs(made[0], made[1])
 
   def test_reusing_makes_nothing_where_reuse_is_a_must(self):
     with tf1.variable_scope("around", reuse=True):
-      with scopes.reusing("caller"):
+      with scopes.reusing():
         with self.assertRaisesRegex(errors.ArgumentError, "does not exist"):
           scopes.make_variable("v", [2], tf1.float32)
 
@@ -48,7 +48,7 @@ class ScopesTest(case.GraphTestCase):
 
   def test_a_variable_of_another_shape_raises(self):
     scopes.make_variable("v", [2], tf1.float32)
-    with scopes.reusing("caller"):
+    with scopes.reusing():
       with self.assertRaisesRegex(errors.ArgumentError, r"shape \[3\]"):
         scopes.make_variable("v", [3], tf1.float32)
 
@@ -81,38 +81,38 @@ class ScopesTest(case.GraphTestCase):
 
   def test_check_ids_takes_lists_of_vectors_only(self):
     ids = tf1.placeholder(tf1.int64, [None])
-    self.assertEqual(scopes.check_ids("caller", "ids", (ids,)), [ids])
+    self.assertEqual(scopes.check_ids("ids", (ids,)), [ids])
     for bad, error, message in (
-      ([], errors.ArgumentError, "caller: ids must be a list"),
+      ([], errors.ArgumentError, "ids must be a list"),
       (ids, errors.ArgumentError, "unstack"),
       ([tf1.zeros([2])], errors.DtypeError, r"ids\[0\]"),
       ([ids, ids[:, None]], errors.ShapeError, r"ids\[1\].*rank 1"),
     ):
       with self.assertRaisesRegex(error, message):
-        scopes.check_ids("caller", "ids", bad)
+        scopes.check_ids("ids", bad)
 
   def test_check_vectors_takes_lists_of_one_depth_only(self):
     x = tf1.placeholder(tf1.float32, [None, 3])
-    found, depth = scopes.check_vectors("caller", "x", [x, x])
+    found, depth = scopes.check_vectors("x", [x, x])
     self.assertEqual((found, depth), ([x, x], 3))
     unknown = tf1.placeholder(tf1.float32, [2, None])
     for bad, error, message in (
-      ([], errors.ArgumentError, "caller: x must be a list"),
+      ([], errors.ArgumentError, "x must be a list"),
       ([tf1.zeros([2, 3], tf1.int32)], errors.DtypeError, "embedding_"),
       ([tf1.zeros([2])], errors.ShapeError, "rank 2"),
       ([unknown], errors.ShapeError, "set_shape"),
       ([x, tf1.zeros([2, 4])], errors.ShapeError, r"x\[1\] must be \[B, 3\]"),
     ):
       with self.assertRaisesRegex(error, message):
-        scopes.check_vectors("caller", "x", bad)
+        scopes.check_vectors("x", bad)
 
   def test_tensors_of_another_graph_raise(self):
     with tf1.Graph().as_default():
       x, ids = tf1.zeros([2, 3]), tf1.zeros([2], tf1.int32)
     with self.assertRaisesRegex(errors.GraphError, r"x\[0\]"):
-      scopes.check_vectors("caller", "x", [x])
+      scopes.check_vectors("x", [x])
     with self.assertRaisesRegex(errors.GraphError, r"ids\[0\]"):
-      scopes.check_ids("caller", "ids", [ids])
+      scopes.check_ids("ids", [ids])
 
 
 if __name__ == "__main__":
