@@ -24,6 +24,7 @@ class InterruptsTest(case.GraphTestCase):
     self.w = self.variable("w", self.normal(3))
     y = tf1.sin(self.x * self.w)
     self.sub_model = tangle.SubModel([self.x], [y], store=store)
+    self.fails = tf1.check_numerics(np.nan, "a run fails")
     self.areas = checks.StagingAreas(self.graph)
     self.sess = self.session()
     self.w_np = self.sess.run(self.w)
@@ -69,8 +70,8 @@ class InterruptsTest(case.GraphTestCase):
       call.discard()
       self.kept = call  # somebody holds on to it
     elif how == "failing":
-      with contextlib.suppress(ValueError):
-        call.run("no_such_op:0", [self.normal(2, 3)])
+      with contextlib.suppress(tf1.errors.InvalidArgumentError):
+        call.run(self.fails, [self.normal(2, 3)])
     else:
       call.backward([self.normal(2, 3)])
       self.kept = call
