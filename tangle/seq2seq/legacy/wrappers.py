@@ -258,9 +258,9 @@ class OutputProjectionWrapper(_Wrapper):
 
 
 class Placed(_Wrapper):
-  """A cell whose variables are below another variable scope.
+  """A cell whose variables are below `place`, a given `tf1.VariableScope`.
 
-  With it, a decoder can share its cell with the encoder.
+  Wherever it is used, so that a decoder can share its cell with the encoder.
   """
 
   @errors.named("Placed")
@@ -279,7 +279,7 @@ class Placed(_Wrapper):
     super().__init__(cell, cell.name)
     self._place = place
 
-  def bind(self, depth: int, dtype: tf1.DType) -> hints.Step:
+  def make_step(self, depth: int, dtype: tf1.DType) -> hints.Step:
     """Reuses the variables below the other scope, `place`.
 
     Variables that do not exist are created only if the reuse of `place` is

@@ -205,6 +205,22 @@ class PlacedTest(case.GraphTestCase):
     self.assertStartsWith(names[0], "encoder/gru_cell/")
     self.assertEqual((placed.state_size, placed.output_size), (3, 3))
 
+  def test_can_be_called(self):
+    cell = cells.GRUCell(3)
+    with tf1.variable_scope("encoder", reuse=tf1.AUTO_REUSE) as place:
+      pass
+    x, state = tf1.ones([2, 4]), tf1.ones([2, 3])
+    with tf1.variable_scope("decoder"):
+      found, _ = wrappers.Placed(cell, place)(x, state)
+    with tf1.variable_scope(place):
+      wanted, _ = cell(x, state)
+    names = list(support.by_name(tf1.global_variables()))
+    self.assertLen(names, 4)
+    self.assertStartsWith(names[0], "encoder/gru_cell/")
+    with tf1.Session() as sess:
+      sess.run(tf1.global_variables_initializer())
+      np.testing.assert_array_equal(*sess.run([found, wanted]))
+
   def test_what_is_no_cell_raises(self):
     with self.assertRaisesRegex(errors.ArgumentError, "cell must be"):
       wrappers.Placed("gru", tf1.get_variable_scope())
