@@ -81,6 +81,7 @@ class Pretrained:
     self.variables, self.report = variables, report
     self._loaders = loaders
 
+  @errors.named("Pretrained.load")
   def load(self, sess: hints.Session) -> LoadReport:
     """Sets the variables to the saved values, bit by bit.
 
@@ -92,10 +93,10 @@ class Pretrained:
       The `LoadReport`.
 
     Raises:
-      DataError: if the file was replaced since, and no longer fits.
+      GraphError: if `sess` is not on the graph of the variables.
+      DataError: if the file is gone, or was replaced by one that does not fit.
     """
-    for loader in self._loaders:
-      loader.restore(sess)
+    restoring.restore(self._loaders, self.variables[0].graph, sess, self.report)
     return self.report
 
 

@@ -3,6 +3,46 @@
 from tangle import errors
 from tangle.compat import tf1
 
+_MISFITS = (
+  KeyError,
+  ValueError,
+  tf1.errors.DataLossError,
+  tf1.errors.InvalidArgumentError,
+  tf1.errors.NotFoundError,
+  tf1.errors.OutOfRangeError,
+)
+"""Errors of h5py and TensorFlow for a file that is gone or another."""
+
+
+def restore(loaders, graph, sess, report):
+  """Loads all variables.
+
+  Args:
+    loaders: a list of `Checkpoint` or `Arrays`.
+    graph: their graph.
+    sess: a session.
+    report: a `loading.LoadReport`, for the message.
+
+  Raises:
+    GraphError: if `sess` is not a session on `graph`.
+    DataError: if the file is gone, or was replaced by one that does not fit.
+  """
+  if getattr(sess, "graph", None) is not graph:
+    raise errors.GraphError(
+      "sess must be a session on the graph of the variables. Open it with "
+      "tf.compat.v1.Session(graph=...) of that graph."
+    )
+  try:
+    for loader in loaders:
+      loader.restore(sess)
+  except errors.TangleError:
+    raise
+  except _MISFITS as error:
+    raise errors.DataError(
+      f"{report.path!r} does not fit: {errors.summarize(error)}. If it was "
+      f"replaced or moved since, call pretrained again."
+    ) from error
+
 
 class Checkpoint:
   """Loads variables from a checkpoint; each saved name goes to one variable."""
@@ -17,7 +57,6 @@ class Checkpoint:
     self._prefix, self._variables = prefix, dict(variables)
     self._saver = tf1.train.Saver(variables)
 
-  @errors.named("combine.pretrained")
   def restore(self, sess):
     """Loads the variables.
 
@@ -42,8 +81,7 @@ class Checkpoint:
         raise errors.DataError(
           f"{self._prefix!r} has {key!r} as {found.name} "
           f"{list(saved)}, and the variable {variable.op.name!r} is "
-          f"{dtype.name} {shape}. Was the checkpoint replaced? Call pretrained "
-          f"again."
+          f"{dtype.name} {shape}. If it was replaced, call pretrained again."
         )
     self._saver.restore(sess, self._prefix)
 

@@ -2,6 +2,7 @@
 
 import os
 
+import h5py
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -10,6 +11,60 @@ from tangle.compat import tf1
 from tests.combine import saved_test, support
 
 F64 = tf1.float64
+
+
+class ReplacedTest(support.CombineTestCase):
+  """Files that have changed between `pretrained` and `load`."""
+
+  def setUp(self):
+    super().setUp()
+    self.v = self.variable("v", np.ones(2))
+
+  def refused(self, weights):
+    sess = self.session()
+    with self.assertRaises(errors.DataError) as caught:
+      weights.load(sess)
+    self.assert_message(
+      caught.exception, "Pretrained.load: ", "does not fit: ", "pretrained"
+    )
+    np.testing.assert_array_equal(sess.run(self.v), np.ones(2))
+
+  def test_a_checkpoint(self):
+    folder = self.folder()
+    prefix = tf1.train.Saver([self.v]).save(self.session(), folder + "/model")
+    weights = combine.pretrained(prefix, [self.v])
+    for name in os.listdir(folder):
+      os.remove(os.path.join(folder, name))
+    self.refused(weights)
+    with tf1.Graph().as_default():
+      other = tf1.get_variable("other", initializer=np.ones(2))
+      with tf1.Session() as sess:
+        sess.run(other.initializer)
+        tf1.train.Saver([other]).save(sess, prefix)
+    self.refused(weights)
+
+  def test_a_keras_file(self):
+    path = self.folder() + "/model.h5"
+
+    def write(name, value):
+      with h5py.File(path, "w") as file:
+        file[name] = value
+
+    write("layer/v:0", np.zeros(2))
+    weights = combine.pretrained(path, [self.v], mapping={"layer/v:0": "v"})
+    for name, value in (("layer/w:0", np.zeros(2)), ("layer/v:0", np.zeros(3))):
+      write(name, value)
+      self.refused(weights)
+
+  def test_a_session_on_another_graph_is_told_apart(self):
+    prefix = tf1.train.Saver([self.v]).save(
+      self.session(), self.folder() + "/model"
+    )
+    weights = combine.pretrained(prefix, [self.v])
+    with tf1.Graph().as_default(), tf1.Session() as sess:
+      for other in (sess, None):
+        with self.assertRaisesRegex(errors.GraphError, "load: sess must be"):
+          weights.load(other)
 
 
 class PretrainedTest(support.CombineTestCase):
