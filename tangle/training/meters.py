@@ -113,19 +113,20 @@ class Meter:
     """Replaces the sums by those of a state.
 
     Args:
-      state: what `state` returned.
+      state: what `state` returned: bucket → `[total, count]`.
 
     Raises:
       ValueError: if a count is negative.
       AttributeError, TypeError, ValueError: if it is no dict of pairs of
-        numbers.
+        numbers. The sums are unchanged after any of these.
     """
-    self._sums = {
+    sums = {
       bucket: [float(total), float(count)]
       for bucket, (total, count) in state.items()
     }
-    if any(count < 0 for _, count in self._sums.values()):
+    if any(count < 0 for _, count in sums.values()):
       raise ValueError("a count is negative")
+    self._sums = sums
 
 
 def _per_batch(result):

@@ -158,12 +158,12 @@ class MetricsWriter:
       ValueError: if a number of bytes or a count is negative.
       AttributeError, KeyError, TypeError, ValueError: if it is of another form.
     """
-    self.meter.restore(state["meter"])
-    self._earlier_s = float(state["seconds"])
-    kept = state["records"]
-    self._kept = {"bytes": int(kept["bytes"]), "sha256": str(kept["sha256"])}
-    if self._kept["bytes"] < 0:
+    seconds, kept = float(state["seconds"]), state["records"]
+    kept = {"bytes": int(kept["bytes"]), "sha256": str(kept["sha256"])}
+    if kept["bytes"] < 0:
       raise ValueError("a number of bytes is negative")
+    self.meter.restore(state["meter"])
+    self._earlier_s, self._kept = seconds, kept
 
 
 def _describe(out_dir):

@@ -56,6 +56,17 @@ class MeterTest(parameterized.TestCase):
     self.assertIsNone(meter.mean)
     self.assertEqual(meter.figures(), {"buckets": {}})
 
+  @parameterized.parameters(
+    ({"8": [1.0, -1]},), ({"8": 1.0},), ({"8": ["one", 1]},), (None,)
+  )
+  def test_a_state_that_is_refused_changes_nothing(self, state):
+    meter = meters.Meter()
+    meter.add(result(2.0))
+    before = meter.state()
+    with self.assertRaises((AttributeError, TypeError, ValueError)):
+      meter.restore(state)
+    self.assertEqual(meter.state(), before)
+
   def test_goes_on_from_a_state_bit_by_bit_in_any_order(self):
     rng = np.random.RandomState(0)
     results = [
