@@ -59,17 +59,19 @@ def check(axis, points, sizes):
 
   Args:
     axis: one of `NAMES`.
-    points: the sizes along the axis.
+    points: the sizes along the axis, rising, at least one.
     sizes: a `FixedSizes`.
 
   Raises:
-    ArgumentError: if the axis is unknown or a size is not possible.
+    ArgumentError: if the axis is unknown, `points` are none or do not rise or
+      begin below the axis's `smallest`, one of them or a field of `sizes` is
+      not a positive integer, or there are `2 * bucket_steps` buckets or more.
   """
   names.check("the axis", axis, NAMES)
   for field, value in sizes._asdict().items():
     checks.check_positive(f"FixedSizes.{field}", value)
   smallest = AXES[axis].smallest
-  points = list(points)
+  points = [checks.check_positive("a size", point) for point in points]
   if points != sorted(set(points)) or not points or points[0] < smallest:
     raise errors.ArgumentError(
       f"{axis} must be different sizes from small to large, none below "

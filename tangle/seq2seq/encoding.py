@@ -122,10 +122,10 @@ def encode_pairs(
 ) -> Encoded:
   """Turns pairs of sequences of symbols into examples.
 
-  A pair that cannot be used is left out, counted and reported with its number,
-  from 1, which is its line number in aligned files; nothing is truncated. The
-  first reason that applies counts: a side is empty, a side fits no bucket, a
-  side has an unknown symbol.
+  A pair that cannot be used is left out and counted; the report shows the first
+  three of each kind with their numbers, from 1, which are line numbers in
+  aligned files. Nothing is truncated. The first reason that applies counts: a
+  side is empty, a side fits no bucket, a side has an unknown symbol.
 
   Source: TensorFlow's translate tutorial (2015, `translate.read_data`), for
   strict buckets. It differs in that the tutorial keeps empty lines, and
@@ -136,16 +136,17 @@ def encode_pairs(
       sequence of characters. It is read once, so it may exceed the memory.
     source_vocabulary: the `Vocabulary` of the sources.
     target_vocabulary: the `Vocabulary` of the targets.
-    buckets: an `IndependentBuckets` or a `JointBuckets`. EOS counts.
+    buckets: an `IndependentBuckets` or a `JointBuckets`. EOS counts in a
+      target, and not in a source.
     unknown: `"drop"` leaves a pair with an unknown symbol out; `"unk"` keeps
       it, with UNK for the symbol, and counts it as kept and as replaced.
 
   Returns:
-    An `Encoded(examples, report, positions)`.
+    An `Encoded(examples, report, positions)`; positions begin at 0.
 
   Raises:
     ArgumentError: if `unknown` or `buckets` is not one of these.
-    DataError: if one of `pairs` is not a pair.
+    DataError: if one of `pairs` is not a pair of sequences.
   """
   both = source_vocabulary, target_vocabulary
   return _encode(pairs, both, buckets, unknown)
@@ -290,7 +291,7 @@ def _encode(tuples, vocabularies, buckets, unknown):
   ]
   collector, report, positions = rows.Collector(count), Report(), []
   for position, sequences in enumerate(tuples):
-    if len(sequences) != len(sides):
+    if not _fits(sequences, len(sides)):
       raise errors.DataError(f"{_wanted(position, sides)}, got {sequences!r}.")
     kind, why, ids = _use(sequences, sides)
     if kind is None or (kind == "unknown" and unknown == "unk"):
@@ -301,6 +302,14 @@ def _encode(tuples, vocabularies, buckets, unknown):
     if kind:
       report.count(kind, sequences, f"{why}; number {position + 1}")
   return Encoded(collector.examples(), report, np.array(positions, np.int64))
+
+
+def _fits(sequences, count):
+  """Whether there are `count` sequences, each of which has a length."""
+  try:
+    return len(list(map(len, sequences))) == len(sequences) == count
+  except TypeError:  # what has no length
+    return False
 
 
 def _wanted(position, sides):

@@ -88,8 +88,9 @@ class AxesTest(case.GraphTestCase):
     ("width", [1], "'width'"),
     (axes.LENGTH, [], "length"),
     (axes.LENGTH, [2, 1], "length"),
-    (axes.LENGTH, [0], "none below 1"),
+    (axes.LENGTH, [0], "a size must be a positive integer, got 0"),
     (axes.SUB_MODELS, [1, 2], "none below 2"),
+    (axes.LENGTH, [1.5, 3], "a size must be a positive integer, got 1.5"),
     (axes.BUCKETS, [4], "fewer than 4"),
   )
   def test_sizes_that_cannot_be_are_refused(self, axis, points, text):

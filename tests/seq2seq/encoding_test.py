@@ -153,7 +153,7 @@ class EncodePairsTest(parameterized.TestCase):
       ):
         encode(*arguments)
 
-  @parameterized.parameters((["a"],), (("a", ["K"], 3),))
+  @parameterized.parameters((["a"],), (("a", ["K"], 3),), (7,), (("a", 7),))
   def test_what_is_no_pair_is_refused(self, pair):
     with self.assertRaisesRegex(errors.DataError, r"pairs\[1\] must be a pair"):
       self.encode([("a", ["K"]), pair])
