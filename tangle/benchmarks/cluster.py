@@ -34,7 +34,7 @@ JOINT = "joint"
 
 
 class StagesTraining:
-  """One way to train the network, in its own graph and session."""
+  """Trains a chain of equal stages: on tasks, or joint in this process."""
 
   def __init__(self, name, sizes, target="", micro_batches=1, schedule="1f1b"):
     """Builds it.
@@ -221,7 +221,9 @@ def compare_schedules(
     `load`, those of the last 1, 5 and 15 minutes.
 
   Raises:
-    ArgumentError: if a size, `micro_batches` or a schedule is out of range.
+    ArgumentError: if there are fewer than 2 stages, another size is less than
+      1, `wait_s` is negative, `micro_batches` are not from 2 to `rows`, or a
+      schedule is unknown.
     MissingPackageError: if psutil is not installed.
   """
   sizes = StageSizes(stages, rows, units, layers, wait_s)

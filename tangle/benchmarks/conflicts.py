@@ -23,7 +23,7 @@ COLUMNS = ("step_s", "to_weighted", "ops")
 
 
 class HeadsTraining:
-  """One way to train, in its own graph and session.
+  """Trains several heads on a trunk by one of `NAMES`, in its own session.
 
   Attributes:
     session: the session.

@@ -98,7 +98,8 @@ def compare_joint_and_split(
     loss, over the first step in every pair.
 
   Raises:
-    ArgumentError: if a setting is out of range.
+    ArgumentError: if lengths do not rise from 1 or more, the cell is unknown,
+      `symbols` is less than 5, or another number is not a positive integer.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails, or the losses differ by more than
       `TOLERANCE`.

@@ -81,7 +81,8 @@ def compare_sizes(
     first step, which is the same for all candidates.
 
   Raises:
-    ArgumentError: if a size or `steps` is not possible.
+    ArgumentError: if `axes.check` refuses sizes, or `steps` is not a positive
+      integer.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
@@ -183,13 +184,15 @@ def steepest(fitted):
 
 @errors.named("growth.plot")
 def plot(found, axis, path):
-  """Draws the figures along an axis, on logarithmic scales.
+  """Draws `build_s`, `step_s` and `above_import_bytes` along an axis.
+
+  Scales are logarithmic. A dashed line shows linear growth through the value of
+  the candidate `split` at the last size.
 
   Args:
     found: `points` of what `compare_sizes` returned.
     axis: one of its axes.
-    path: the PNG file to write. A dashed line shows linear growth through the
-      last split point.
+    path: the PNG file to write.
 
   Raises:
     MissingPackageError: if matplotlib is not installed.

@@ -22,7 +22,7 @@ CLASSES = 10
 
 
 class EncodersTraining:
-  """One way to train the network, in its own graph and session."""
+  """Trains encoders and a classifier by one of `NAMES`, in its own session."""
 
   def __init__(self, name, encoders, batch_size, units, steps, threads=0):
     """Builds it: `name` is one of `NAMES`, the rest as `compare_run_orders`."""

@@ -242,8 +242,8 @@ def _batch(setting, source, target):
 def run_script(arguments):
   """Runs a script in this process, which ends after the first step.
 
-  Prints, as JSON, the time at that point and the seconds of `import
-  tensorflow`.
+  Prints on standard output, as JSON, a list of the time at that point and the
+  seconds of `import tensorflow`.
 
   Args:
     arguments: the script's path and its arguments.
@@ -274,9 +274,9 @@ def table_rows(found, fitted):
     fitted: its `exponents`.
 
   Returns:
-    Row's title → figure → number or text. A checkout C has a row "C 2 + 2" for
-    two encoder and two decoder buckets, likewise for other numbers, and a row
-    "C grows by" with the fitted exponents.
+    Row's title → figure → number, text or `None`. The checkout "here" has a row
+    "here 2 + 2" for two encoder and two decoder buckets, a row for each other
+    number of them, and a row "here grows by" with the exponents as text.
   """
   rows = {
     f"{name} {point['size']} + {point['size']}": point

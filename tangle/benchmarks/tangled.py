@@ -24,7 +24,7 @@ COLUMNS = ("example_s", "to_one_graph", "ops", "graph_bytes", "rss_bytes")
 
 
 class CalculatorTraining:
-  """One way to train the calculator, in its own graph and session.
+  """Trains `calculator.Networks` by one of `NAMES`, in its own session.
 
   Attributes:
     graph: its graph.

@@ -12,7 +12,7 @@ def held_sets(timeline, name):
     name: the sub-model.
 
   Returns:
-    An int; 0 for a sub-model that goes backward in its forward runs.
+    An int; 0 for a sub-model that no other reads, which has no backward run.
   """
   own = [ran for ran in timeline if ran.sub_model == name]
   if not any(ran.is_backward for ran in own):

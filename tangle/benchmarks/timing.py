@@ -68,12 +68,12 @@ def open_session(graph, threads=0, target="", draw=None, op_threads=None):
   """Opens a session in which all variables have values.
 
   Args:
-    graph: the graph that it runs, complete with all ops.
+    graph: the graph that it runs, with all its variables, and not finalized.
     threads: threads within and between ops; 0 for TensorFlow's default.
     target: target of a cluster.
     draw: a function of name → shape of all trainable variables, in order, that
       returns name → value; by default they have their initial values.
-    op_threads: threads within an op; as many as `threads` by default.
+    op_threads: threads within an op; `threads` for None or 0.
 
   Returns:
     A `tf1.Session`.

@@ -6,7 +6,7 @@ from tangle.compat import tf1
 
 
 class Alternate(trainers.Trainer):
-  """Trains on the path of the batch's type."""
+  """The trainer of `Model.minimize` that takes batches of one type each."""
 
   mode = "alternate"
 

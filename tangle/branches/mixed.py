@@ -19,7 +19,10 @@ from tangle.nets import half
 
 
 class Mixed(trainers.Trainer):
-  """Trains on all types of a batch at once, by the mean over its records."""
+  """The trainer of `Model.minimize` for batches of any types, all at once.
+
+  The loss is the mean over the records of the batch.
+  """
 
   mode = "mixed"
 

@@ -51,7 +51,7 @@ class Sequential(parts.Combined):
 
     Args:
       inputs: the input of the first network.
-      name: name scope of the new ops.
+      name: name scope of the new ops; the network's name for None.
 
     Returns:
       The output of the last network.

@@ -237,7 +237,9 @@ def measure(
     `mixed_streams.read_stream`.
 
   Raises:
-    ArgumentError: if a number is out of range, or the schedule unknown.
+    ArgumentError: if `seeds`, `epochs` or `stream_records` is less than 1,
+      `vocabulary` is not from 1 to the number of images, or the schedule is
+      unknown.
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
   if min(seeds, epochs, stream_records) < 1 or schedule not in SCHEDULES:

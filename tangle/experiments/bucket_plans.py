@@ -74,7 +74,8 @@ def make_buckets(
     counts, kind, held_out: as for `choose_buckets`.
     count: how many buckets each encoder and decoder gets, or how many pairs.
     strict: whether a length must be less than its bucket.
-    longest: the longest source and target, with EOS, to plan for.
+    longest: the longest source and the longest target, with EOS, to plan for;
+      None for all.
     longest_source: the last source bucket holds sources of this length too.
 
   Returns:

@@ -172,8 +172,9 @@ def measure(experiment, flag_values, name):
 def run(main, check=None, positional=()):
   """Runs a script, and prints its figures: a table, and one line of JSON.
 
-  All wrong flags are reported together, before TensorFlow is imported; the exit
-  code is then 2. Otherwise the script ends as `end` describes it.
+  Both go to standard output. All wrong flags are reported together, before
+  TensorFlow is imported; the exit code is then 2. Otherwise the script ends as
+  `end` describes it.
 
   Args:
     main: a function of the positional arguments that returns a dict of figures,
@@ -206,12 +207,12 @@ def run(main, check=None, positional=()):
 def end(script, main):
   """Calls the main function of a script, and prints its figures as JSON.
 
-  An error of tangle's, a file error or a lack of memory ends the script with
-  its message and exit code 1. A run that SIGINT or SIGTERM has ended, whose
-  figures have the signal's name as `signal`, prints its figures and exits with
-  code 130 or 143. Of TensorFlow's messages only errors are shown, unless the
-  user has set TF_CPP_MIN_LOG_LEVEL. What the figures depend on, such as the
-  processor, is printed on standard error.
+  The JSON is a line on standard output. An error of tangle's, a file error or a
+  lack of memory ends the script with its message and exit code 1. A run that
+  SIGINT or SIGTERM has ended, whose figures have the signal's name as `signal`,
+  prints its figures and exits with code 130 or 143. Of TensorFlow's messages
+  only errors are shown, unless the user has set TF_CPP_MIN_LOG_LEVEL. What the
+  figures depend on, such as the processor, is printed on standard error.
 
   Args:
     script: the name that error messages begin with.

@@ -21,7 +21,7 @@ OPERATIONS = {
 
 
 class Path(collections.namedtuple("Path", ["encoder", "operation", "decoder"])):
-  """One route through the networks: a format, an operation, a format."""
+  """A route through `calculator.Networks`: a format, an operation, a format."""
 
   __slots__ = ()
 

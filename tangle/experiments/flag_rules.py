@@ -108,7 +108,7 @@ def parse(values, argv, check=None, positional=()):
 
 
 def refuse(script, problems):
-  """Prints what is wrong with a command line, as lines; exits with code 2."""
+  """Prints what is wrong as lines on standard error; exits with code 2."""
   lines = "\n".join(f"  {line}" for line in problems)
   print(
     f"{script}: wrong arguments. --help lists the flags.\n{lines}",

@@ -42,7 +42,8 @@ def measure(
     `shown`, kind → the lowest accuracy on examples that were trained on.
 
   Raises:
-    ArgumentError: if a number is out of range.
+    ArgumentError: if `seeds` or `steps` is less than 1, or `max_held_out` is
+      not from 1 to 6.
   """
   if seeds < 1 or steps < 1 or not 1 <= max_held_out <= 6:
     raise errors.ArgumentError(

@@ -32,7 +32,7 @@ METHODS = (
 class MultiTaskModel:
   """The networks of `calculator.Networks`, trained by one of `METHODS`.
 
-  Its two losses are those of results written in binary and in decimal.
+  Its two losses are those of results in binary, and in decimal times `scale`.
 
   Attributes:
     weights: the `weights.Weights` of all six networks.

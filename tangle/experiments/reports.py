@@ -12,7 +12,10 @@ from tangle.training import progress, records
 
 
 class Report:
-  """Prints tables, and writes `metrics.jsonl` and plots to a folder."""
+  """Prints tables on standard output; writes `metrics.jsonl`, and plots.
+
+  The files are in a folder.
+  """
 
   def __init__(self, out_dir):
     """Makes the folder.
@@ -35,7 +38,7 @@ class Report:
     self._records.write(**figures)
 
   def say(self, text):
-    """Prints text."""
+    """Prints text on standard output, as a line."""
     print(text, flush=True)
 
   def show(self, rows, columns, key="candidate", **labels):

@@ -118,7 +118,8 @@ def train(
     `steps` and `seconds` of each seed; `exported`, path → folder.
 
   Raises:
-    ArgumentError: if a setting is out of range.
+    ArgumentError: if `seeds` or `max_steps` is less than 1, `training` or
+      `multiplexer` is unknown, or there is `export_dir` without six_graphs.
   """
   if seeds < 1 or max_steps < 1:
     raise errors.ArgumentError(

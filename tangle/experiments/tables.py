@@ -10,10 +10,10 @@ def format_table(rows, columns):
     rows: row name → column → value. A row that has a value for `reason` could
       not be measured: it is not in the table, and its reason is written on a
       line below.
-    columns: the columns to show.
+    columns: the columns to show; `-` stands for a value that a row lacks.
 
   Returns:
-    A string of several lines.
+    A string of several lines, empty without rows.
 
   Raises:
     MissingPackageError: if tabulate is not installed.

@@ -206,7 +206,7 @@ def parallel(
     min_count: symbols that occur less often are not in a vocabulary.
     tokens: how lines are tokenized: words (at white space), tutorial (as in the
       translate tutorial) or characters.
-    limit: the largest number of lines to read from each file.
+    limit: the largest number of lines to read from each file; all by default.
     bucketing: independent, or joint for one direction from one source.
     source_buckets: lengths of the buckets of every source; planned by default.
     target_buckets: lengths of the buckets of every target, including EOS;

@@ -167,7 +167,8 @@ def measure(
     `frozen_changed`, how many frozen numbers differ in any bit after training.
 
   Raises:
-    ArgumentError: if a number is out of range.
+    ArgumentError: if `per_class` is empty or has no ints, or one of them,
+      `seeds`, `calculator_steps` or `steps` is less than 1.
     MissingPackageError: if `data` is `None` and scikit-learn not installed.
   """
   counts = tallies.check_counts(

@@ -36,7 +36,12 @@ class Weights:
     return sess.run(self._variables)
 
   def load(self, sess, values):
-    """Sets the weights from name → array, and resets the optimizers' state."""
+    """Initializes all variables older than this object, then sets the weights.
+
+    Args:
+      sess: a session.
+      values: name → array, all weights.
+    """
     sess.run(self._reset_op)
     feed_dict = {self._values[name]: value for name, value in values.items()}
     sess.run(self._loads, feed_dict)

@@ -271,8 +271,8 @@ class GradNorm(Balance):
   training itself takes one pass.
 
   Source: Chen et al. 2018, "GradNorm: Gradient Normalization for Adaptive Loss
-  Balancing in Deep Multitask Networks", Algorithm 1. Added: weights do not fall
-  below `floor`.
+  Balancing in Deep Multitask Networks", Algorithm 1. Added: weights below
+  `floor` are raised to it, before all are scaled.
   """
 
   def __init__(

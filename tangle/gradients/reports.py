@@ -76,10 +76,10 @@ def summarize(
 ) -> tf1.Tensor:
   """Adds summaries for TensorBoard: scalars for the numbers of a report.
 
-  With `weight` and `gain` left out if there are no weights, the tags below
-  `family` are `norm/label`, `weight/label` and `gain/label` for each loss,
-  `cosine/label_label` for each pair, and `norm/combined` for the result. The
-  summaries are added to the graph's summary collection, too.
+  The tags below `family` are `norm/label` for each loss and
+  `cosine/label_label` for each pair; if there are weights, also `weight/label`
+  and `gain/label` for each loss, and `norm/combined` for the result; see
+  `GradientReport`. The graph's summary collection gets the summaries, too.
 
   Args:
     combined: a `Combined` that has a Gramian.

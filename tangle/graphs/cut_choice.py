@@ -82,9 +82,9 @@ class _Candidate(NamedTuple):
 class Choice:
   """Chooses the places to list, smaller sets first.
 
-  Between two heavy ops it lists at most one set of each size, and only if that
-  has fewer bytes than all smaller sets there. It lists several single tensors
-  if each has fewer bytes than the one before.
+  Between two heavy ops (see `live_sets.Sweep`) it lists at most one set of each
+  size, and only if that has fewer bytes than all smaller sets there. It lists
+  several single tensors if each has fewer bytes than the one before.
   """
 
   def __init__(self, sweep, shapes, work):

@@ -28,8 +28,8 @@ class CutPoint(NamedTuple):
   Attributes:
     tensors: the outputs of the sub-model below and inputs of the one above, of
       any shapes.
-    bytes: the bytes of all `tensors` together, for one example: an unknown
-      dimension counts as 1.
+    bytes: the bytes of all `tensors` together, where an unknown dimension, such
+      as that of the batch, counts as 1.
     inputs_below: the inputs that the sub-model below reads, in the order given.
     inputs_above: the inputs that the sub-model above reads besides `tensors`.
       The gradient of an input that both read is the sum of two parts.
@@ -39,7 +39,7 @@ class CutPoint(NamedTuple):
       pass that lie below.
     drawn_twice: names of random and other stateful ops that run both below and
       above; empty if there are none. The two runs draw different values, while
-      the joint graph draws once. Feed the output of such an op to avoid this.
+      the joint graph draws once. To avoid this, feed the op's output to both.
   """
 
   tensors: Tuple[tf1.Tensor, ...]

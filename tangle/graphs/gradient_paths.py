@@ -160,8 +160,8 @@ def nearest(tensor, outputs):
 
   Returns:
     `tensor` itself if a gradient path from `outputs` leads to it; otherwise
-    the first tensor with such a path below views such as `Reshape` and
-    `Identity`; `None` if there is none, or it cannot be fed.
+    the first tensor with such a path below ops of `VIEWS`, such as `Reshape`;
+    `None` if there is none, or if that tensor is not `is_nameable`.
   """
   found = arriving(outputs, walk.ancestors(outputs))
   while tensor.name not in found:

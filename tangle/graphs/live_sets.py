@@ -79,15 +79,19 @@ class Sweep:
     variables: the trainable variables among `ops`.
     length: the number of positions: of ops through which gradients flow, where
       a TensorFlow 1 style loop counts as one.
-    position: a dict from each of these ops to its position.
+    position: a dict from each of these ops to its position, from 0.
     spans: a dict from every other op in `all_ops` to the `Span` of the
-      positions where its outputs are read; `length` is the end of the graph.
+      positions that read its outputs, directly or through such other ops. An
+      output of the graph is read at `length`.
     input_spans: a dict from the name of an input to the `Span` of the positions
-      where it is read, or a tensor computed from it off the gradient paths.
+      that read it, likewise.
     variable_spans: a dict from the name of a variable to the `Span` of the
       positions where it is read and a gradient flows back to it.
-    top: the last position of an op that is not a view.
-    heavy: for each position the number of heavy ops up to there.
+    top: the last position of an op that is no view, see `gradient_paths.VIEWS`;
+      -1 if there is none.
+    heavy: for each position the number of heavy ops up to and including it:
+      ops such as matrix products, whose work separates places, unlike
+      element-wise ops. Without any, all but views count as heavy.
   """
 
   def __init__(self, inputs, outputs):

@@ -114,7 +114,7 @@ def clear_devices(graph_def):
 
 
 def drop_lost_colocations(graph_def):
-  """Removes colocations with nodes that do not exist.
+  """Removes colocations with nodes that do not exist, except in functions.
 
   Args:
     graph_def: a `GraphDef`; it is changed.

@@ -51,7 +51,7 @@ class Attention(base.Network):
         function of a tensor. Contexts are then weighted sums of its output,
         which equal the maps of weighted sums of the memory. None to use the
         memory itself.
-      name: name scope of the new ops.
+      name: name scope of the new ops; `<attention's name>_memory` for None.
 
     Returns:
       A `Memory`, to be called with queries.
@@ -139,7 +139,7 @@ class Attention(base.Network):
 
 
 class Memory:
-  """A prepared memory; call it with queries."""
+  """A memory that `Attention.memory` has prepared; call it with queries."""
 
   def __init__(
     self,
@@ -339,7 +339,7 @@ class AttentionalVector(base.Network):
     Args:
       memory: `[B, T, D_k]`.
       k: the index of the memory in `depths`, from 0 to K - 1; not checked.
-      name: name scope of the new ops.
+      name: name scope of the new ops; `<its own name>_project` for None.
 
     Returns:
       `[B, T, U]`.

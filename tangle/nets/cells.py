@@ -67,7 +67,7 @@ class Cell(base.Network):
     Args:
       inputs: `[B, D]`, D the same at every call.
       state: the previous state, as `zero_state` returns it.
-      name: name scope of the new ops.
+      name: name scope of the new ops; the cell's name for None.
 
     Returns:
       A `CellResult`: output `[B, U]`, and the next state.
@@ -99,7 +99,7 @@ class Cell(base.Network):
     Args:
       batch_size: B, an int or a scalar int tensor.
       dtype: float type; the cell's for None.
-      name: name scope of the new ops.
+      name: name scope of the new ops; `<name of the cell>_zero_state` for None.
 
     Returns:
       The state, each part `[B, U]`: an `LSTMState` or, for a GRU, one tensor.

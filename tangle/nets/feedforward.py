@@ -83,7 +83,7 @@ class Dense(base.Network):
 
     Args:
       inputs: `[..., D]`, D the same at every call.
-      name: name scope of the new ops.
+      name: name scope of the new ops; the layer's name for None.
 
     Returns:
       `[..., U]`.
@@ -159,7 +159,7 @@ class Embedding(base.Network):
     Args:
       ids: `[...]` int32 or int64 in `[0, V)`. Other ids raise an error on the
         CPU when the graph runs; on a GPU they give zeros.
-      name: name scope of the new ops.
+      name: name scope of the new ops; the layer's name for None.
 
     Returns:
       `[..., D]`.
@@ -194,7 +194,7 @@ class Embedding(base.Network):
       features: `[..., D]`.
       use_bias: whether to add a bias `[V]`, initially zero and shared by all
         calls with a bias.
-      name: name scope of the new ops.
+      name: name scope of the new ops; `<name of the layer>_project` for None.
 
     Returns:
       Logits `[..., V]`.

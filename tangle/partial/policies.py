@@ -59,7 +59,7 @@ def check_budget(budget):
 
   Raises:
     ArgumentError: if not exactly one of `bytes` and `fraction` is given, or it
-      is no number, or out of range.
+      is no number or negative, or `fraction` is above 1.
   """
   given = [value for value in budget if value is not None]
   is_number = all(

@@ -125,15 +125,15 @@ class BucketGraph:
     return self._passes[pattern]
 
   def kept(self):
-    """Lists the residuals of the passes that were made, each tensor once."""
+    """Lists the residuals of all training passes built so far, each once."""
     passes = self._passes.values()
     return list({t.name: t for p in passes for t in p.residuals}.values())
 
   @property
   def passes(self):
-    """The passes that were made, a list of `Pass`."""
+    """The training passes built so far, a list of `Pass`."""
     return list(self._passes.values())
 
   def owns(self, found):
-    """Whether the `Pass` `found` was made here."""
+    """Whether the `Pass` `found` is one of `passes`."""
     return any(found is own for own in self._passes.values())

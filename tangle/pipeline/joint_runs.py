@@ -16,7 +16,7 @@ class _Graph(NamedTuple):
 
 
 class JointProgram(programs.Program):
-  """One run of a joint graph, forward or a training step."""
+  """The run of one `joint.Combination`: forward, or a training step."""
 
   def __init__(self, pipeline, chosen, feeds, wanted, with_loss, weights=None):
     """Prepares the run; adds no ops.

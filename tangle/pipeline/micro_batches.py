@@ -112,7 +112,7 @@ class Sums:
 
 
 class MicroProgram(programs.Program):
-  """A training step with micro-batches."""
+  """The runs of a `Trainer`'s step with micro-batches, for one `runs.Plan`."""
 
   def __init__(
     self, pipeline, plan, passes, update, weights, sums, count, schedule, pool

@@ -33,7 +33,7 @@ class Work(NamedTuple):
 
 
 class Program:
-  """The runs of one `Plan`, with their dependencies."""
+  """The runs of a step, by one `runs.Plan`, and what each has to wait for."""
 
   def __init__(self, pipeline, plan, pool=None):
     """Begins without runs.
@@ -159,7 +159,7 @@ class Program:
 
 
 class ForwardProgram(Program):
-  """Forward runs without gradients, one for each sub-model."""
+  """The runs of `Pipeline.forward`: one for each sub-model of a `runs.Plan`."""
 
   def __init__(self, pipeline, plan, wanted, with_loss=True):
     """Prepares the runs; adds no ops.

@@ -61,10 +61,11 @@ class PreparedRun:
 
 
 class RunInParts:
-  """The runs of one sub-model in a step, as the two parts of a partial run.
+  """The runs of one sub-model in a step, as the parts of a `PartialRun`.
 
-  The first part is the forward run, the second the backward run. Used where
-  residuals cannot be kept for another run, as in TensorFlow 1 style loops.
+  The first part is the forward run, the second the backward run, which takes
+  gradients from the runtime. Used where residuals cannot be kept for another
+  run, as in TensorFlow 1 style loops.
   """
 
   def __init__(self, fetches, keys, feeds, is_real):

@@ -25,17 +25,18 @@ from tangle.pipeline import passes as passes_lib
 
 
 class Trainer:
-  """Minimizes the sum of a pipeline's losses, one batch per step.
+  """Minimizes the weighted sum of a pipeline's losses, one batch per step.
 
-  A step runs the sub-models forward in order, and keeps the residuals of those
-  that others read. Then it runs them backward in the opposite order. The last
-  backward run applies all gradients at once; with micro-batches, a separate run
-  does. The result is that of the joint graph.
+  `Pipeline.minimize` makes it. A step runs the sub-models that its batch names
+  forward in order, and keeps the residuals of those that others read. Then it
+  runs them backward in the opposite order. The last backward run applies all
+  gradients at once; with micro-batches, a separate run does. The result is that
+  of the joint graph.
 
   Attributes:
     pipeline: the `Pipeline`.
-    variables: the trainable variables that get a gradient when all sub-models
-      take part, in the order in which they were made.
+    variables: the trainable variables that get a gradient if the batch names
+      all sub-models, in the order in which they were made.
   """
 
   @errors.named("Pipeline {pipeline.name!r}")

@@ -271,8 +271,8 @@ def propose_buckets(
     length if there are fewer lengths.
 
   Raises:
-    ArgumentError: if `count` is less than 1, no sequence is counted, or a
-      length or a count is out of range.
+    ArgumentError: if `count` or a length is less than 1, a number of sequences
+      is negative, one of these is no integer, or no sequence is counted.
   """
   count = check_int("count", count, 1)
   for length, number in length_counts.items():

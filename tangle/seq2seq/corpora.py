@@ -326,8 +326,8 @@ def build_vocabularies(
     A `Vocabularies(source, target)`; the same object twice if `shared`.
 
   Raises:
-    ArgumentError: if a size or a count is out of range, or `target_max_size`
-      is given for a shared vocabulary.
+    ArgumentError: if a size is less than 4, `min_count` is less than 1, or
+      `target_max_size` is given for a shared vocabulary.
     DataError: if a token cannot be in a vocabulary; also as `read_lines`.
     FileError: as `read_lines`.
   """

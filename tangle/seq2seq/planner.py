@@ -176,8 +176,8 @@ def plan(
     A `Plan`; print it for a table.
 
   Raises:
-    ArgumentError: if no pair is counted, none is within `longest`, or another
-      argument is out of range.
+    ArgumentError: if no pair is counted, none is within `longest`, a length or
+      a number of buckets is no positive integer, or a count is negative.
     BucketError: if one of the buckets in `compare` holds no pair.
   """
   counts = kept = proposals.check_counts(length_counts)

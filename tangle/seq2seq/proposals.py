@@ -71,7 +71,8 @@ def propose_independent(
     An `IndependentBuckets` that holds every pair.
 
   Raises:
-    ArgumentError: if no pair is counted, or an argument is out of range.
+    ArgumentError: if no pair is counted, a length or a number of buckets is no
+      positive integer, or a count is negative.
   """
   counts = check_counts(length_counts)
   sides = []
@@ -113,7 +114,8 @@ def propose_joint(
     A `JointBuckets` that holds every pair.
 
   Raises:
-    ArgumentError: if no pair is counted, or an argument is out of range.
+    ArgumentError: if no pair is counted, a length, `count` or `most_lengths`
+      is no positive integer, or a count is negative.
   """
   counts = check_counts(length_counts)
   count = buckets_lib.check_int("count", count, 1)

@@ -10,7 +10,10 @@ from tangle.seq2seq import search
 
 
 class Start(NamedTuple):
-  """The first arguments of `search.greedy` and `search.beam`, in order."""
+  """A decoder's step function and initial state, as `search` takes them.
+
+  They are the first arguments of `search.greedy` and `search.beam`, in order.
+  """
 
   step: hints.Step
   state: hints.Nest

@@ -169,7 +169,7 @@ class TutorialBatches:
 
   @property
   def position(self) -> hints.State:
-    """Where the next batch comes from: `state()`."""
+    """The state from which the next batch is drawn: what `state()` returns."""
     return self.state()
 
   def __iter__(self) -> TutorialBatches:

@@ -76,10 +76,12 @@ class Bar:
     self._bar.update(done - self._bar.n)
 
   def write(self, text: str) -> None:
-    """Prints a line above the bar, or alone if there is no terminal.
+    """Prints a line above the bar, to standard error or the bar's `file`.
+
+    If that is no terminal, only the line is printed.
 
     Args:
-      text: the line.
+      text: the line, without a line break.
     """
     self._bar.write(text, file=self._file)
 

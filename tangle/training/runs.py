@@ -49,7 +49,7 @@ def started(out_dir, settings, data=None, texts=None, report=None):
     texts: file name → text, such as vocabularies. They are written into the
       folder when the run is started, and compared when it is resumed.
     report: called with a line of text if versions differ; by default it is
-      printed.
+      printed on standard output.
 
   Yields:
     Whether a run in the folder is resumed.

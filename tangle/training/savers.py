@@ -27,8 +27,9 @@ class Saver:
   """Saves and restores variables, in the files of `tf.train.Saver`.
 
   In a session on a cluster, values pass through this process, one variable per
-  run. In any other session, and for variables that are partitioned or have no
-  initializer of the usual kind, a `tf.train.Saver` is used.
+  run; `save` holds all of them in memory. In any other session, and if any of
+  the variables is partitioned or its initializer does not assign a tensor that
+  can be fed, a `tf.train.Saver` saves and restores all of them.
   """
 
   def __init__(self, variables):

@@ -36,7 +36,7 @@ class Patience:
 
     Args:
       step: how many steps have been done.
-      score: lower is better; NaN never counts as better.
+      score: lower is better; a tie and NaN never count as better.
 
     Returns:
       Whether it is the best so far.

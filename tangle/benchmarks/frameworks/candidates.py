@@ -144,7 +144,7 @@ def measure_task(task, names, settings, timing=None):
     task: one of `kinds.NAMES`.
     names: names of the candidates, from `NAMES`.
     settings: a `SharedSettings`.
-    timing: a `turns.TurnSettings`.
+    timing: a `turns.TurnSettings`; its defaults for None.
 
   Returns:
     Name → figures, as `figures.make_rows` returns them.

@@ -54,7 +54,7 @@ class ResetAfterCell(cells.GRUCell):
 
 
 class Net(layers.Layers):
-  """The layers in a graph."""
+  """The `Layers` of tangle's networks, in the default graph."""
 
   relu = staticmethod(tf1.nn.relu)
   tanh = staticmethod(tf1.tanh)
@@ -266,7 +266,7 @@ def build_jobs(task, optimizer, threads, mode):
 
 
 class GraphTraining(job_training.Training):
-  """Base of the candidates that have a graph and a session."""
+  """Base of the `job_training.Training`s that have a graph and a session."""
 
   def __init__(self, task, optimizer, threads):
     """Keeps the `threads` of sessions, and the others as `Training`."""

@@ -13,7 +13,7 @@ from tangle.compat import IS_TF1, tf1
 
 
 class Net(in_tangle.Net):
-  """The layers on variables."""
+  """The `Layers` as plain ops on given variables."""
 
   def __init__(self, weights):
     """Keeps `weights`, name → variable."""

@@ -33,12 +33,12 @@ class Layers:
 
     Args:
       name: name of the layer.
-      x: `[B, T, D]`.
+      x: the framework's tensor, `[B, T, D]`.
       units: U.
-      state: c and h before the first step; zeros by default.
+      state: a list of c and h, `[B, U]`, before the first step; zeros for None.
 
     Returns:
-      Outputs `[B, T, U]`, and a list of the last c and h.
+      Outputs `[B, T, U]`, the h of all steps, and a list of the last c and h.
     """
     raise NotImplementedError
 
@@ -46,8 +46,8 @@ class Layers:
     """Runs a GRU over a sequence.
 
         [r, z, n] = x_t kernel + bias, kernel [D, 3 U]
-        [r', z', n'] = h kernel', kernel' [U, 3 U] of `<name>_cell`
-        h' = (1 - s) tanh(n + sigmoid(r + r') n') + s h,  s = sigmoid(z + z')
+        [p, q, m] = h kernel_h, kernel_h [U, 3 U] of `<name>_cell`
+        h' = (1 - s) tanh(n + sigmoid(r + p) m) + s h,  s = sigmoid(z + q)
 
     Args:
       name: name of the layer.

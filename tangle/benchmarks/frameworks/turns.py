@@ -81,7 +81,7 @@ class TurnSettings(NamedTuple):
 
 
 class Process:
-  """A running candidate."""
+  """The process of a `Candidate`, and the answers that it prints."""
 
   def __init__(self, candidate):
     """Starts the process of a `Candidate`, `candidate`.
@@ -166,7 +166,7 @@ def measure(candidates, settings=None, is_job=False):
 
   Args:
     candidates: name → `Candidate`.
-    settings: a `TurnSettings`.
+    settings: a `TurnSettings`; its defaults for None.
     is_job: whether they are `job_training.Training`s, which first do the job.
 
   Returns:

@@ -131,7 +131,7 @@ def _mix(weights, states):
 
 
 class Step:
-  """One step of `decoders.attention_decoder`, with its variables."""
+  """The step function of `decoders.attention_decoder`, with its variables."""
 
   def __init__(
     self,

@@ -123,7 +123,7 @@ class Cell:
       inputs: `[B, D]` float.
 
     Returns:
-      A tensor `[B, D]`, and D.
+      A tensor `[B, D]`, and D; of a cell that reads ids, `[B]` and None.
 
     Raises:
       ArgumentError: if `inputs` is None.
@@ -145,7 +145,8 @@ class Cell:
     Args:
       batch_size: B, an int or a scalar int tensor.
       dtype: float type.
-      name: name scope of the new ops.
+      name: name scope of the new ops; `<name of the cell>_zero_state` for None,
+        with `_` for each `/`.
 
     Returns:
       The state, in the structure of `state_size`, each part `[B, size]`.

@@ -140,7 +140,8 @@ class LSTMCell(base.Cell):
       cell_clip: the largest absolute value in c'; None for no limit.
       initializer: of kernels and peepholes; that of the scope for None.
       num_proj: P, depth of h and the output; None for no projection.
-      proj_clip: the largest absolute value in the projection.
+      proj_clip: the largest absolute value in the projection; None for no
+        limit.
       forget_bias: number added to the forget gate, on top of `bias`.
       state_is_tuple: whether the state is an `LSTMState(c, h)` rather than one
         tensor `[B, U + P]`, c first.

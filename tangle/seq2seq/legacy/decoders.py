@@ -120,8 +120,8 @@ def embedding_rnn_decoder(
     cell: a cell.
     num_symbols: V.
     embedding_size: E.
-    output_projection: pair (W, B) of `[O, V]` and `[V]`, for `feed_previous`;
-      None if the cell's outputs are logits.
+    output_projection: a pair of weights `[O, V]` and biases `[V]`, for
+      `feed_previous`; None if the cell's outputs are logits.
     feed_previous: whether each symbol but the first is the argmax of the
       previous output: a bool or a scalar bool tensor.
     update_embedding_for_previous: whether gradients flow to the table from

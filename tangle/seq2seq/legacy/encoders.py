@@ -9,8 +9,8 @@ def encoder(encoder_inputs, cell, dtype):
 
   Args:
     encoder_inputs: T tensors `[B, D]`.
-    cell: a cell.
-    dtype: float type.
+    cell: a legacy cell.
+    dtype: float type, that of the inputs.
 
   Returns:
     The final state.

@@ -48,8 +48,9 @@ def basic_rnn_seq2seq(
   Args:
     encoder_inputs: T tensors `[B, D]`.
     decoder_inputs: S tensors `[B, E]`.
-    cell: a cell; encoder and decoder each have their own variables.
-    dtype: float type.
+    cell: a legacy cell; encoder and decoder each have their own variables,
+      unless `share_cell`. O is its `output_size`.
+    dtype: float type, that of the inputs.
     scope: variable and name scope; `basic_rnn_seq2seq` for None.
     share_cell: whether the decoder uses the encoder's variables.
 
@@ -94,7 +95,7 @@ def tied_rnn_seq2seq(
     loop_function: function of an output `[B, O]` and the step, from 1, which
       returns the decoder's next input `[B, D]`; then only the first of
       `decoder_inputs` is read, and S is their number. None to read all of them.
-    dtype: float type.
+    dtype: float type, that of the inputs.
     scope: variable and name scope below `combined_tied_rnn_seq2seq`;
       `tied_rnn_seq2seq` for None.
 
@@ -148,12 +149,13 @@ def embedding_rnn_seq2seq(
   Args:
     encoder_inputs: T int tensors `[B]`.
     decoder_inputs: S int tensors `[B]`.
-    cell: a cell; encoder and decoder each have their own variables.
+    cell: a legacy cell; encoder and decoder each have their own variables,
+      unless `share_cell`. O is its `output_size`.
     num_encoder_symbols: number of source symbols.
     num_decoder_symbols: V, number of target symbols.
-    embedding_size: E, depth of both tables.
-    output_projection: pair (W, B) of `[O, V]` and `[V]`: outputs are the
-      cell's, and `feed_previous` projects them. None for logits `[B, V]`.
+    embedding_size: depth of both tables.
+    output_projection: a pair of weights `[O, V]` and biases `[V]`: outputs are
+      the cell's, and `feed_previous` projects them. None for logits `[B, V]`.
     feed_previous: whether each symbol but the first is the argmax of the
       previous output: a bool or a scalar bool tensor. With a tensor, no
       gradient flows to the table from symbols that were fed back.
@@ -255,9 +257,9 @@ def embedding_tied_rnn_seq2seq(
     embedding_size: E, depth of the table.
     num_decoder_symbols: V, if only the first V symbols are to be decoded;
       `num_symbols` for None. Not used with an `output_projection`.
-    output_projection: pair (W, B) of `[O, num_symbols]` and `[num_symbols]`:
-      outputs are the cell's, and `feed_previous` projects them. None for
-      logits `[B, V]`.
+    output_projection: a pair of weights `[O, num_symbols]` and biases
+      `[num_symbols]`: outputs are the cell's, and `feed_previous` projects
+      them. None for logits `[B, V]`.
     feed_previous, dtype: as for `embedding_rnn_seq2seq`.
     scope: variable and name scope; `embedding_tied_rnn_seq2seq` for None.
 

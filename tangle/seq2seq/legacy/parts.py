@@ -83,7 +83,8 @@ class AttentionModel(searching.Searchable):
     """Sets the model up; makes neither ops nor variables.
 
     Args:
-      cell: a cell; encoder and decoder each have their own variables.
+      cell: a legacy cell; encoder and decoder each have their own variables,
+        unless `share_cell`.
       num_encoder_symbols: number of source symbols.
       num_decoder_symbols: V, number of target symbols.
       embedding_size: depth of both tables.
@@ -97,8 +98,8 @@ class AttentionModel(searching.Searchable):
       scope: variable scope of the model.
 
     Raises:
-      ArgumentError: if an argument is out of range, or `output_projection` is
-        of another class, such as a pair of tensors.
+      ArgumentError: if `cell` is not a legacy cell, a number is not a positive
+        integer, or `output_projection` is of another class, such as a pair.
       ShapeError: if `output_projection` is for other sizes.
     """
     base.check_cell(cell)
@@ -314,7 +315,7 @@ class AttentionModel(searching.Searchable):
 
   @property
   def softmax_loss_function(self) -> Optional[losses.LossFunction]:
-    """Argument of `losses.sequence_loss`; None without `output_projection`."""
+    """`output_projection.loss` for `losses.sequence_loss`; None without one."""
     return self.output_projection and self.output_projection.loss
 
 
