@@ -17,7 +17,7 @@ from tangle.gradients.balancing import (
   RandomWeighting,
   UncertaintyWeighting,
 )
-from tangle.gradients.combining import Combined, combine, explain
+from tangle.gradients.combining import CombinedGradients, combine, explain
 from tangle.gradients.gramians import gramian
 from tangle.gradients.options import METHODS
 from tangle.gradients.reports import GradientReport, report, summarize
@@ -27,7 +27,7 @@ from tangle.gradients.turns import take_turns
 __all__ = [
   "METHODS",
   "Balance",
-  "Combined",
+  "CombinedGradients",
   "DynamicWeightAveraging",
   "GradNorm",
   "RandomWeighting",

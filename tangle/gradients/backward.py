@@ -21,7 +21,7 @@ def of_losses(
   boundary: Optional[Sequence[tf1.Tensor]] = None,
   name: str = "of_losses",
   **options: Any,
-) -> combining.Combined:
+) -> combining.CombinedGradients:
   """Combines the gradients of K losses to the variables.
 
   The number of backward passes depends on the method:
@@ -54,8 +54,8 @@ def of_losses(
     **options: the options of the method; see the table of `combine`.
 
   Returns:
-    A `Combined` of V gradients in the order of `variables`, `None` for a
-    variable that no loss reaches. `weights` and `gramian` describe the
+    A `CombinedGradients` of V gradients in the order of `variables`, `None` for
+    a variable that no loss reaches. `weights` and `gramian` describe the
     gradients that were combined.
 
   Raises:
@@ -158,7 +158,7 @@ def _pass_once(losses, variables, method, options):
   if method == "sum":
     upstream = [tf1.ones([], loss.dtype) for loss in losses]
   found = tf1.gradients(losses, variables, upstream, name="backward")
-  return combining.Combined(found, weights, None)
+  return combining.CombinedGradients(found, weights, None)
 
 
 def _pass_each(losses, variables, shared, method, options):

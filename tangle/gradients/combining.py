@@ -13,7 +13,7 @@ from tangle.gradients import dropping, gramians, methods, totals
 from tangle.gradients import options as options_lib
 
 
-class Combined(NamedTuple):
+class CombinedGradients(NamedTuple):
   """The result of `explain` and `of_losses`.
 
   Attributes:
@@ -91,7 +91,7 @@ def explain(
   method: str,
   name: str = "combine",
   **options: Any,
-) -> Combined:
+) -> CombinedGradients:
   """Combines as `combine` does, and also returns the weights and the Gramian.
 
   Args:
@@ -101,7 +101,7 @@ def explain(
     **options: the options of the method, as for `combine`.
 
   Returns:
-    A `Combined`, for `report` and `summarize`; it always has a Gramian.
+    A `CombinedGradients` for `report` and `summarize`, always with a Gramian.
 
   Raises:
     ArgumentError, DtypeError, GraphError, ShapeError: as `combine`.
@@ -135,7 +135,7 @@ def _combine(gradients, method, name, options, tells):
       precision = gramians.precision(parts)
       weights = methods.weights_of(gram, method, precision, **options)
       found = [gramians.weigh(part, weights) for part in parts]
-    return Combined(found, weights, gram)
+    return CombinedGradients(found, weights, gram)
 
 
 def _add(column, method, weights):

@@ -32,12 +32,12 @@ class GradientReport(NamedTuple):
 
 @errors.named("gradients.report")
 def report(
-  combined: combining.Combined, name: str = "report"
+  combined: combining.CombinedGradients, name: str = "report"
 ) -> GradientReport:
   """Computes the weights, norms, cosines and gains of a combined gradient.
 
   Args:
-    combined: a `Combined` that has a Gramian.
+    combined: a `CombinedGradients` that has a Gramian.
     name: name scope of the new ops.
 
   Returns:
@@ -69,7 +69,7 @@ def report(
 
 @errors.named("gradients.summarize")
 def summarize(
-  combined: combining.Combined,
+  combined: combining.CombinedGradients,
   labels: Optional[Sequence[str]] = None,
   family: str = "gradients",
   name: str = "summarize",
@@ -82,7 +82,7 @@ def summarize(
   `GradientReport`. The graph's summary collection gets the summaries, too.
 
   Args:
-    combined: a `Combined` that has a Gramian.
+    combined: a `CombinedGradients` that has a Gramian.
     labels: K names of the losses; `0` to `K - 1` by default.
     family: the first part of each tag, such as `family/weight/label`.
     name: name scope of the new ops, except the summaries themselves.
