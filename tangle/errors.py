@@ -226,6 +226,28 @@ def named(template: str) -> Callable[[_Function], _Function]:
 
 
 @contextlib.contextmanager
+def needing(package: str, install: str) -> Iterator[None]:
+  """Says what to install if an import in its body fails.
+
+  Args:
+    package: name of the package.
+    install: what `pip install` takes, such as `"tangle-graph[plot]"`.
+
+  Yields:
+    `None`.
+
+  Raises:
+    MissingPackageError: in place of an `ImportError`.
+  """
+  try:
+    yield
+  except ImportError as error:
+    raise MissingPackageError(
+      f"{package} is not installed. Install it with: pip install {install}"
+    ) from error
+
+
+@contextlib.contextmanager
 def about(part: str) -> Iterator[None]:
   """Puts `part` before the errors of its body that have no name yet.
 

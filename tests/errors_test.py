@@ -163,6 +163,16 @@ class NamedTest(absltest.TestCase):
 
     self.assertStartsWith(self.message(call), "Box 'a': value")
 
+  def test_a_missing_package_is_named_with_what_to_install(self):
+    with self.assertRaises(errors.MissingPackageError) as caught:
+      with errors.needing("nothing", "some[extra]"):
+        import no_such_package  # noqa: F401
+    self.assertEqual(
+      str(caught.exception),
+      "nothing is not installed. Install it with: pip install some[extra]",
+    )
+    self.assertIsInstance(caught.exception.__cause__, ImportError)
+
   def test_every_class_shows_its_name(self):
     for kind in CLASSES:
       error = kind("wrong.")

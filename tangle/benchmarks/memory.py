@@ -117,11 +117,6 @@ def measure_peak(process_id, step):
 
 
 def _psutil():
-  try:
+  with errors.needing("psutil", "tangle-graph[benchmark]"):
     import psutil
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "benchmarks.memory: psutil is not installed. Install it with: "
-      "pip install tangle-graph[benchmark]"
-    ) from error
   return psutil

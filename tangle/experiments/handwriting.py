@@ -31,13 +31,8 @@ def load():
   Raises:
     MissingPackageError: if scikit-learn is not installed.
   """
-  try:
+  with errors.needing("scikit-learn", "tangle-graph[digits]"):
     from sklearn import datasets
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "handwriting.load: scikit-learn is not installed. Install it with: "
-      "pip install tangle-graph[digits]"
-    ) from error
   found = datasets.load_digits()
   pixels = (found.data / 16).astype(np.float32)
   return (

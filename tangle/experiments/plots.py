@@ -9,14 +9,9 @@ COLORS = ("#4c72b0", "#c44e52", "#55a868", "#8172b2", "#ccb974", "#64b5cd")
 
 def open_drawing(width, height):
   """Makes an empty figure of a size in inches, which needs no display."""
-  try:
+  with errors.needing("matplotlib", "tangle-graph[plot]"):
     from matplotlib import figure
     from matplotlib.backends import backend_agg
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "matplotlib is not installed. Install it with: "
-      "pip install tangle-graph[plot]"
-    ) from error
   drawing = figure.Figure(figsize=(width, height))
   backend_agg.FigureCanvasAgg(drawing)
   return drawing

@@ -48,13 +48,8 @@ def layout(cells, columns, kind="plain", corner=""):
   """
   if not cells:
     return ""
-  try:
+  with errors.needing("tabulate", "tangle-graph[scripts]"):
     import tabulate
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "tables.layout: tabulate is not installed. Install it with: "
-      "pip install tangle-graph[scripts]"
-    ) from error
   return tabulate.tabulate(
     cells,
     [corner, *columns],

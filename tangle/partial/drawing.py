@@ -68,13 +68,10 @@ def write(path, make_text):
 
 def _renderer(kind):
   """Returns the function from dot text to the bytes of a picture."""
-  try:
+  with errors.needing(
+    "graphviz", "tangle-graph[draw] (or draw to a .dot file)"
+  ):
     import graphviz
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "the package graphviz is not installed. Install it with: "
-      "pip install tangle-graph[draw], or draw to a .dot file."
-    ) from error
 
   def render(text):
     try:

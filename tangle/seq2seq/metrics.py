@@ -168,13 +168,8 @@ def bleu(
       or none.
     MissingPackageError: if `sacrebleu` is not installed.
   """
-  try:
+  with errors.needing("sacrebleu", "tangle-graph[bleu]"):
     import sacrebleu
-  except ImportError as error:
-    raise errors.MissingPackageError(
-      "the package sacrebleu is not installed. Install it: "
-      "pip install tangle-graph[bleu]"
-    ) from error
   hypotheses, references = list(hypotheses), list(references)
   if not hypotheses or len(hypotheses) != len(references):
     raise errors.ArgumentError(

@@ -29,13 +29,8 @@ class Bar:
     Raises:
       MissingPackageError: if tqdm is not installed.
     """
-    try:
+    with errors.needing("tqdm", "tangle-graph[scripts]"):
       import tqdm
-    except ImportError as error:
-      raise errors.MissingPackageError(
-        "tqdm is not installed. Install it with: "
-        "pip install tangle-graph[scripts]"
-      ) from error
     self._file = sys.stderr if file is None else file
     self._bar = tqdm.tqdm(
       disable=not self._file.isatty(), unit=unit, file=self._file

@@ -21,7 +21,9 @@ class MemoryTest(absltest.TestCase):
 
   def test_without_psutil_it_says_what_to_install(self):
     with mock.patch.dict(sys.modules, psutil=None):
-      with self.assertRaisesRegex(errors.MissingPackageError, "memory:.*pip"):
+      with self.assertRaisesRegex(
+        errors.MissingPackageError, "psutil is not.*pip"
+      ):
         memory.meter()
 
   def test_a_peak_is_at_least_what_is_resident(self):
