@@ -274,7 +274,6 @@ class SubModel:
     Raises:
       ArgumentError, FileError: if `path` ends otherwise, or cannot be written.
       MissingPackageError: if a picture is asked for and graphviz is missing.
-      OSError: if the file cannot be written.
     """
     recomputed = self._pass(self._usable).recomputed
     drawing.draw(path, self._split, self.residuals, recomputed)

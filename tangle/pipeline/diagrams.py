@@ -19,23 +19,6 @@ _WITHOUT = "#ffffff"
 _WIDTH = 40  # characters of a line in a box
 
 
-def draw(path, pipeline):
-  """Writes the picture of a pipeline whose graphs are built.
-
-  Args:
-    path: the file to write or replace; it ends with `.dot`, `.svg` or `.png`.
-    pipeline: the `Pipeline`.
-
-  Raises:
-    ArgumentError: if `path` has another ending.
-    FileError: if the file cannot be written.
-    MissingPackageError: if an SVG or PNG is asked for, and the package
-      `graphviz` or the program `dot` is missing.
-    OSError: if the file cannot be written.
-  """
-  drawing.write(path, lambda: to_dot(pipeline))
-
-
 def to_dot(pipeline):
   """Returns the picture in graphviz's language.
 

@@ -9,7 +9,7 @@ from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import locks, strategies
 from tangle.partial import arguments as partial_arguments
-from tangle.partial import choice, leftovers, policies, prepared
+from tangle.partial import choice, drawing, leftovers, policies, prepared
 from tangle.pipeline import (
   arguments,
   batches,
@@ -385,7 +385,7 @@ class Pipeline:
       MissingPackageError: if `path` is no `.dot` file and graphviz is missing.
     """
     self.build()
-    diagrams_lib.draw(path, self)
+    drawing.write(path, lambda: diagrams_lib.to_dot(self))
 
   def graph_counts(self) -> List[bucket_graph.GraphCount]:
     """Lists the static graphs of the pipeline.
