@@ -88,7 +88,7 @@ def read(path):
     shapes = reader.get_variable_to_shape_map()
   except (tf1.errors.OpError, ValueError, RuntimeError) as error:
     raise errors.DataError(
-      f"the checkpoint {prefix!r} cannot be read ({error}). "
+      f"the checkpoint {prefix!r} cannot be read ({errors.summarize(error)}). "
       f"Give its path without .index or .data-...."
     ) from error
   dtypes = reader.get_variable_to_dtype_map()

@@ -257,7 +257,7 @@ def saved_weights(prefix):
     tf1.train.load_checkpoint(prefix)
   except (tf1.errors.OpError, ValueError) as error:
     raise errors.DataError(
-      f"the checkpoint {prefix!r} cannot be read ({error}). "
+      f"the checkpoint {prefix!r} cannot be read ({errors.summarize(error)}). "
       f"Give its path without .index or .data-...."
     ) from error
   found = tf1.trainable_variables()

@@ -221,7 +221,7 @@ class Network:
             f"{list(shape)} in variable scope "
             f"{tf1.get_variable_scope().name!r}: give the network another "
             "name=, or call the one network again if variables are to be "
-            f"shared. TensorFlow says: {error}"
+            f"shared. TensorFlow says: {errors.summarize(error)}"
           ) from error
     return self._made[name]
 

@@ -218,7 +218,7 @@ def _infer(fed, assumed, inputs, ops):
         return found  # the assumed shapes contradict each other
       raise errors.ArgumentError(
         f"the shapes in sizes contradict one another, "
-        f"or with {assumed} for unknown dimensions: {error}"
+        f"or with {assumed} for unknown dimensions: {errors.summarize(error)}"
       ) from error
     for op in copied:
       for tensor in op.outputs:

@@ -99,9 +99,10 @@ class Stepper:
     try:
       tf1.nest.assert_same_structure(self._structure, state)
     except (TypeError, ValueError) as error:
+      said = " ".join(str(error).split())
       raise errors.ArgumentError(
-        f"step must return a state of the structure that it "
-        f"got. TensorFlow says: {error}"
+        f"step must return a state of the structure that it got. TensorFlow "
+        f"says: {said}"
       ) from error
     following = tf1.nest.flatten(state)
     following = [tf1.convert_to_tensor(part) for part in following]
