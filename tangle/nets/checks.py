@@ -184,8 +184,8 @@ def check_name(kind, name):
   """
   if not isinstance(name, str) or not NAME.match(name):
     raise errors.ArgumentError(
-      f"name must be a string that can name a scope (letters, digits "
-      f"and '_.-/'), got {name!r}."
+      f"name must be a string that can name a scope (letters, digits and "
+      f"'_.-/'), got {errors.show(name)}. Give a name such as 'encoder'."
     )
   return name
 

@@ -7,28 +7,6 @@ from tangle.compat import tf1
 from tangle.graphs import gradient_paths, strategies, walk
 
 
-@errors.named("{kind}")
-def check_name(kind, name):
-  """Refuses a name of another kind, such as an array.
-
-  Args:
-    kind: the name of the class, for the message.
-    name: the argument `name`.
-
-  Returns:
-    `name`.
-
-  Raises:
-    ArgumentError: if it is neither a string nor `None`.
-  """
-  if name is None or isinstance(name, str):
-    return name
-  raise errors.ArgumentError(
-    f"name must be a string, got {errors.show(name)}. Give a name, "
-    f"such as 'encoder', or leave it out."
-  )
-
-
 def check_store(store, known):
   """Refuses a store that does not exist.
 

@@ -8,6 +8,7 @@ from typing import Iterable, Optional, Sequence
 from tangle import compat, errors, hints
 from tangle.compat import tf1
 from tangle.graphs import cut, locks, walk
+from tangle.nets import checks
 from tangle.partial import (
   arguments,
   calls,
@@ -108,8 +109,8 @@ class SubModel:
         cannot change its values, such as sums over no axes.
 
     Raises:
-      ArgumentError: if `name` is no string, `store` or `residuals` is unknown
-        or they do not go together, no output can have a gradient,
+      ArgumentError: if `name` cannot name a scope, `store` or `residuals` is
+        unknown or they do not go together, no output can have a gradient,
         `input_gradients` has a tensor that is no floating input, or
         `recompute`, `keep` or `sizes` is invalid or has no meaning for
         `residuals`.
@@ -119,7 +120,7 @@ class SubModel:
       CutError: if the store cannot keep the residuals, or a budget is smaller
         than the fewest bytes that can be kept.
     """
-    self.name = arguments.check_name("SubModel", name) or "sub_model"
+    self.name = checks.check_name("SubModel", name)
     self.store = arguments.check_store(store, STORES + (AUTO,))
     policy = choice.make(residuals, recompute, keep, sizes)
     is_planned = policies.is_planned(residuals)

@@ -8,7 +8,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 from tangle import errors, hints
 from tangle.compat import tf1
 from tangle.graphs import locks, strategies
-from tangle.partial import arguments as partial_arguments
+from tangle.nets import checks
 from tangle.partial import choice, drawing, leftovers, policies, prepared
 from tangle.pipeline import (
   arguments,
@@ -68,10 +68,10 @@ class Pipeline:
         counts as lost. Runs in a local session have no limit.
 
     Raises:
-      ArgumentError: if `name` is no string, or `timeout_s` is not positive.
+      ArgumentError: if `name` names no scope, or `timeout_s` is not positive.
       GraphError: if TensorFlow executes eagerly.
     """
-    self.name = partial_arguments.check_name("Pipeline", name)
+    self.name = checks.check_name("Pipeline", name)
     self.timeout_s = faults.check_timeout(timeout_s)
     self.left_keys = set()
     self.graph = nodes.default_graph()
