@@ -34,8 +34,8 @@ def fit(xs, ys):
     ys: as many figures.
 
   Returns:
-    An `Exponent`, `None` where there are fewer than two sizes or a figure is
-    not positive.
+    An `Exponent`; `None` if there are fewer than two sizes, or a figure is not
+    positive.
   """
   if len(xs) < 2 or min(ys) <= 0:
     return None
@@ -53,7 +53,11 @@ def fit_each(rows, figures):
 
 
 def write(fitted):
-  """Returns figure → "overall / tail" for `fitted`, as from `fit_each`."""
+  """Returns figure → "overall / tail", or `None` where `fitted` has `None`.
+
+  Args:
+    fitted: what `fit_each` returns.
+  """
   return {
     figure: value and f"{value.overall:.2f} / {value.tail:.2f}"
     for figure, value in fitted.items()

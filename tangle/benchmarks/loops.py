@@ -30,6 +30,7 @@ STEPS = {"full": (10000, 2000), "small": (40, 10)}
 COLUMNS = ("steps", "first_mib", "last_mib", "growth", "bytes_a_step")
 
 
+@errors.named("benchmarks.loops")
 def compare_strategies(
   strategies=NAMES,
   size="full",
@@ -54,11 +55,12 @@ def compare_strategies(
     step.
 
   Raises:
-    ArgumentError: if a name is unknown, or `warm_up` is not positive and less
-      than `steps`.
+    ArgumentError: if a strategy or the size is unknown, or `warm_up` is not
+      positive and less than `steps`.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
+  names.check("the size", size, STEPS)
   steps = STEPS[size][0] if steps is None else steps
   warm_up = STEPS[size][1] if warm_up is None else warm_up
   for name in strategies:

@@ -116,7 +116,9 @@ class BranchesTraining:
     return tracer.seconds
 
   def untaken_runs(self):
-    """Counts the executions of ops of branches that no row takes.
+    """Counts the executions of ops of branches that no row takes, in one step.
+
+    The step is made in a new session; the weights of `session` do not change.
 
     Returns:
       An int for `switch`, None for others, which take every branch.

@@ -7,14 +7,14 @@ other; a pipeline does so only with `overlap=True`.
 
 import numpy as np
 
-from tangle import nets
-from tangle.benchmarks import timing
+from tangle import errors, nets
+from tangle.benchmarks import names, timing
 from tangle.compat import tf1
 from tangle.experiments import reports
 from tangle.pipeline import joint, pieces, pipeline
 
 NAMES = ("joint", "in_turn", "at_once")
-"""The candidates."""
+"""A joint graph; a pipeline; a pipeline with `overlap=True`."""
 
 COLUMNS = ("step_s", "to_joint", "to_in_turn", "same_losses")
 
@@ -22,10 +22,16 @@ CLASSES = 10
 
 
 class EncodersTraining:
-  """Trains encoders and a classifier by one of `NAMES`, in its own session."""
+  """Trains encoders and a classifier by one of `NAMES`, in its own session.
 
+  Attributes:
+    session: the session.
+  """
+
+  @errors.named("overlap.EncodersTraining")
   def __init__(self, name, encoders, batch_size, units, steps, threads=0):
     """Builds it: `name` is one of `NAMES`, the rest as `compare_run_orders`."""
+    names.check("the candidate", name, NAMES)
     rng = np.random.RandomState(0)
     shape = batch_size, steps, units
     self._batch = {

@@ -11,8 +11,8 @@ import gc
 
 import numpy as np
 
-from tangle import mux
-from tangle.benchmarks import memory, processes, timing
+from tangle import errors, mux
+from tangle.benchmarks import memory, names, processes, timing
 from tangle.compat import tf1
 from tangle.experiments import calculator, digits, reports
 from tangle.pipeline import joint
@@ -28,10 +28,13 @@ class CalculatorTraining:
 
   Attributes:
     graph: its graph.
+    session: its session.
   """
 
+  @errors.named("tangled.CalculatorTraining")
   def __init__(self, name, batch_size, units, hidden):
     """Builds it: `name` is one of `NAMES`, the rest as `compare_trainings`."""
+    names.check("the candidate", name, NAMES)
     self.graph = tf1.Graph()
     self._lessons = _repeat(digits.make_lessons(), batch_size)
     self._name = name

@@ -52,6 +52,7 @@ SIZES = {
 """Name → `TransformerSizes`; a small Transformer is built at once."""
 
 
+@errors.named("benchmarks.weights")
 def compare_variables(
   kinds=NAMES, size="base", calls=4, *, report=reports.QUIET
 ):
@@ -72,10 +73,11 @@ def compare_variables(
     the first, the first two, ... calls add.
 
   Raises:
-    ArgumentError: if a name is unknown, or `calls` is not positive.
+    ArgumentError: if a kind or the size is unknown, or `calls` is not positive.
     MissingPackageError: if psutil is not installed.
     TrainingError: if a process fails.
   """
+  names.check("the size", size, SIZES)
   for name in kinds:
     _check(name, calls)
   memory.meter()

@@ -1,4 +1,4 @@
-"""Training on batches of one type each, with one graph per type."""
+"""Training on batches of one type each, with separate ops for each type."""
 
 from tangle import errors
 from tangle.branches import trainers

@@ -330,8 +330,8 @@ class Model:
       optimizer: a `tf.compat.v1.train.Optimizer` for all parts. State that is
         not per variable, such as Adam's powers of beta, counts all steps. None
         if `make_optimizer` is given; exactly one of the two is required.
-      mode: `"alternate"`: each batch has one type, and each type its own graph;
-        `"mixed"`: one graph that takes batches of any types; or `"partial"`:
+      mode: `"alternate"`: each batch has one type, and each type its own ops;
+        `"mixed"`: the same ops take batches of any types; or `"partial"`:
         branches and head are sub-models of a pipeline.
       clip_norm: gradients are scaled down to this global norm, taken over all
         variables that a step changes; `None` for no clipping.

@@ -178,8 +178,9 @@ class Schema:
     for name in batch.inputs:
       if name not in self.fields:
         raise errors.ArgumentError(
-          f"the batch has records of type {name!r}; the declared "
-          f"types are {list(self.fields)}."
+          f"the batch has records of type {name!r}; the declared types are "
+          f"{list(self.fields)}. Add the type to the branches, or leave out "
+          f"its records."
         )
     if set(batch.inputs) != set(batch.places):
       raise errors.ArgumentError(

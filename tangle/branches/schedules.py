@@ -181,11 +181,13 @@ class ByLoss:
     """
     if not 0 <= decay < 1:
       raise errors.ArgumentError(
-        f"decay must be at least 0 and below 1, got {decay}."
+        f"decay must be at least 0 and below 1, got {decay}. The larger it is, "
+        f"the longer losses count; with 0 only the last one does."
       )
     if not (floor > 0 and math.isfinite(floor)):
       raise errors.ArgumentError(
-        f"floor must be positive and finite, got {floor}."
+        f"floor must be positive and finite, got {floor}. Give a small number, "
+        f"such as 0.01, so that a type whose loss is near 0 is still drawn."
       )
     self._decay, self._floor, self._seed = decay, floor, seed
     self._means, self._drawn = {}, 0

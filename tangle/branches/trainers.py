@@ -94,7 +94,8 @@ class Trainer:
     for k in types:
       if k not in self.model.paths:
         raise errors.ArgumentError(
-          f"prepare names the type {k!r}; there are {list(self.model.paths)}."
+          f"prepare names the type {k!r}; there are {list(self.model.paths)}. "
+          f"Give some of these."
         )
     self._prepare(self._order(types))
 

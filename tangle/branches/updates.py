@@ -9,7 +9,7 @@ from tangle.nets import half
 
 
 class Optimizers:
-  """One optimizer, or one for each part of a model, used as one optimizer.
+  """One optimizer, or one for each part of a model, behind `apply_gradients`.
 
   State that an optimizer has once, not per variable, such as the powers of beta
   by which Adam corrects its moments, counts the optimizer's own steps. With one
@@ -17,7 +17,7 @@ class Optimizers:
   with the corrections of step 1.
 
   Attributes:
-    of_part: part → optimizer.
+    of_part: part → optimizer; the same for all parts if there is only one.
   """
 
   def __init__(self, optimizer, make_optimizer, owners, scope):

@@ -289,7 +289,8 @@ def _check_groups(groups, global_step, clip_norm):
       )
   if clip_norm is not None and not clip_norm > 0:
     raise errors.ArgumentError(
-      f"clip_norm must be positive, got {clip_norm!r}."
+      f"clip_norm must be positive, got {clip_norm!r}. Pass clip_norm=None to "
+      f"turn clipping off."
     )
 
 
@@ -305,7 +306,8 @@ def _check_members(loss, below, members, still):
     for name in sorted(group.names):
       if name in places:
         raise errors.ArgumentError(
-          f"variable {name!r} is in group {k} and in {places[name]}."
+          f"variable {name!r} is in group {k} and in {places[name]}. Leave it "
+          f"out of one of them."
         )
       places[name] = f"group {k}"
     strategies.check(group.trained)
@@ -373,7 +375,8 @@ def _gradients(loss, members, given):
     if not pairs:
       raise errors.DisconnectedError(
         f"the loss reaches no variable of group {k}: "
-        f"{[v.op.name for v in group.trained]}."
+        f"{[v.op.name for v in group.trained]}. Leave the group out, or "
+        f"compute the loss from what its variables give."
       )
     lists.append(pairs)
   return lists

@@ -208,7 +208,8 @@ def _remedy(path):
     )
   return (
     "The model must have the layers that the file was saved from, and the same "
-    "Keras must have saved it: Keras 3 or tf_keras. Otherwise specify by "
+    "Keras must have saved it: Keras 3 or tf_keras. Otherwise pass "
+    "strict=False to leave out layers whose shapes differ, or specify by "
     "mapping= which array of the file each variable gets."
   )
 

@@ -36,9 +36,10 @@ class Part(base.Network):
   created them. The last are not found in a call inside the body of a TensorFlow
   2 style loop or branch.
 
-  A callable that is not one of `tangle.nets` creates its variables in a
-  variable scope with the part's name. If it creates them by `get_variable`, or
-  keeps them, later calls reuse them, as with `tf.make_template`.
+  The callable is called in a variable scope with the part's name, unless it is
+  a `Part`, or a network of `tangle.nets` of that name. If it creates variables
+  by `get_variable`, or keeps them, later calls reuse them, as with
+  `tf.make_template`.
 
   Attributes:
     network: the callable.
@@ -57,13 +58,15 @@ class Part(base.Network):
 
     Args:
       network: a callable from tensors, or nests of them, to tensors or nests.
-      name: the part's name; by default that of the network, or of the function.
-      input_shape: the input shape, such as `[None, 64]`; by default the one
-        that the network declares, if any.
+      name: the part's name; by default that of the network, or of the function;
+        `network` if neither can name a scope, as for a lambda.
+      input_shape: the input shape, such as `[None, 64]`; by default only its
+        last dimension is known, if the network declares it.
       input_dtype: the input type; by default the one that the network declares.
 
     Raises:
       ArgumentError: if `network` is not callable, or `name` is not a name.
+      DtypeError: if `input_dtype` is no type.
     """
     if not callable(network):
       raise errors.ArgumentError(
@@ -80,7 +83,9 @@ class Part(base.Network):
     self.input_shape = None
     if input_shape is not None:
       self.input_shape = tf1.TensorShape(input_shape)
-    self._input_dtype = input_dtype and tf1.as_dtype(input_dtype)
+    self._input_dtype = input_dtype and checks.to_dtype(
+      "input_dtype", input_dtype
+    )
     self._found = collections.OrderedDict()
     self._updates = collections.OrderedDict()
     self._called = False
@@ -160,8 +165,8 @@ class Part(base.Network):
 
     Args:
       *inputs: the inputs of the network.
-      **options: further arguments; not `name`, which is the name scope of the
-        new ops.
+      **options: further arguments of the network; `name` is not passed on, but
+        is the name scope of the new ops.
 
     Returns:
       The output of the network.

@@ -39,8 +39,10 @@ def restore(loaders, graph, sess, report):
     raise
   except _MISFITS as error:
     raise errors.DataError(
-      f"{report.path!r} does not fit: {errors.summarize(error)}. If it was "
-      f"replaced or moved since, call pretrained again."
+      f"{report.path!r} cannot be loaded any more: "
+      f"{errors.summarize(error).rstrip('.')}. Put the file back as it was "
+      f"when pretrained was called, or call pretrained again with what is "
+      f"there now."
     ) from error
 
 
@@ -135,12 +137,13 @@ class Arrays:
     self._ops = [getattr(each, "op", each) for each in assigned]
 
   def restore(self, sess):
-    """Loads the variables from what `read` returns.
+    """Calls `read`, and sets the variables to the arrays that it returns.
 
     Args:
       sess: a session.
 
     Raises:
       DataError: if `read` raises it, as for a file that cannot be read.
+      ValueError: if an array has another shape than its variable.
     """
     sess.run(self._ops, dict(zip(self._values, self._read())))

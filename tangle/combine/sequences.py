@@ -98,7 +98,8 @@ def sequential(
 
   Args:
     *networks: callables from a tensor or nest to a tensor or nest, or pairs of
-      a name and a callable. One that occurs twice shares its variables.
+      a name and a callable. One that occurs twice shares its variables. Without
+      a name, it gets the default one of a `combine.Part`.
     adapter: the adapters that may be put between two networks that do not fit:
       `"dense"` (another depth), `"reshape"` (the same number of entries per
       row), `"cast"` (another type), or a list of these. The second network must

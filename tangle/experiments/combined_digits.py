@@ -52,7 +52,7 @@ def make_encoder(hidden, units, name="encoder"):
 
 
 def make_guesser(hidden, name="guesser"):
-  """Returns a network from the left half of an image to the right half."""
+  """Returns a network from left halves `[B, 32]` to right ones, from 0 to 1."""
   return combine.sequential(
     feedforward.Dense(hidden, tf1.nn.relu, name="hidden"),
     feedforward.Dense(HALF, tf1.sigmoid, name="pixels"),

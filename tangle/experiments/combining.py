@@ -211,7 +211,15 @@ class _Tally(tallies.Tally):
 
 
 def plot(found, path):
-  """Draws what `measure` found, with a panel for each pattern."""
+  """Draws what `measure` found, with a panel for each pattern.
+
+  Args:
+    found: what `measure` returns.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
   sides = {
     "parallel": "accuracy, a network for each half",
     "sequential": "accuracy on left halves, in a row",

@@ -42,7 +42,7 @@ def load():
 
 
 def draw(images, count, rng):
-  """Draws labelled images, as many of each class.
+  """Draws labelled images, equally many of each class, none of them twice.
 
   Args:
     images: the `Images` to draw from.
@@ -53,7 +53,7 @@ def draw(images, count, rng):
     `Images`, 10 × count of them, class by class.
 
   Raises:
-    ArgumentError: if a class has fewer images.
+    ArgumentError: if a class has fewer images, or `count` is less than 1.
   """
   chosen = []
   for digit in range(10):

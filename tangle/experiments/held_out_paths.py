@@ -112,7 +112,15 @@ def _train(model, sess, held_out, steps):
 
 
 def plot(found, path):
-  """Draws both series that `measure` found."""
+  """Draws both series that `measure` found.
+
+  Args:
+    found: what `measure` returns.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
   titles = {
     "paths": "whole paths held out, of eight",
     "digits": "digits shown to the one path held out",

@@ -62,6 +62,13 @@ class Measure:
       symbols = tasks.TOKENS[task.tokens[0]](line)
       longest = task.buckets[direction].longest[0]
       known, _ = task.vocabularies_of(direction)
+      for symbol in symbols:
+        if symbol not in known:
+          raise errors.DataError(
+            f"measuring: the line {line!r} of sample_lines has {symbol!r}, "
+            f"which is not in the source vocabulary. Leave the line out, or "
+            f"write it with symbols of the training data."
+          )
       encoding.encode_word(symbols, known, longest)
 
   def validate(self, model, sess):

@@ -73,7 +73,7 @@ class MultiTaskModel:
     self.weights.load(sess, self.weights.draw(rng))
 
   def step(self, sess):
-    """Trains on all digits through all paths."""
+    """Trains on all digits through all paths; to be called after `start`."""
     for step_op in self._ops:
       sess.run(step_op, self._feeds)
 
@@ -105,7 +105,7 @@ def compare(
     calculator_methods: names such as pcgrad; all by default.
     seeds: how many trainings by each method.
     steps: of each training; a step uses all digits on all paths.
-    every: steps between evaluations.
+    every: steps between evaluations, at most `steps`.
     scale: factor of the decimal decoder's loss.
     units: length of the codes between networks.
     hidden: number of units in the hidden layer of each network.
@@ -114,11 +114,14 @@ def compare(
 
   Returns:
     A dict: `curves`, decoder → method → step → list of accuracies, one per
-    seed; `final`, method → decoder → mean after the last step; `mean`, method →
-    decoder → mean over all evaluations, which is higher for faster learning.
+    seed; `final`, method → decoder → mean at the last evaluation; `mean`,
+    method → decoder → mean over all evaluations, which is higher for faster
+    learning.
 
   Raises:
-    ArgumentError: if a method is unknown, or a number is not positive.
+    ArgumentError: if a method is unknown, `seeds`, `steps`, `every`, `units` or
+      `hidden` is less than 1, `every` is more than `steps`, or `scale` or
+      `learning_rate` is not positive.
   """
   for method in calculator_methods:
     if method not in METHODS:
@@ -126,11 +129,15 @@ def compare(
         f"multi_task.compare: calculator_methods must be among "
         f"{', '.join(METHODS)}, got {method!r}. Name some of them."
       )
-  if min(seeds, steps, every) < 1 or not scale > 0:
+  if min(seeds, steps, every) < 1 or not min(scale, learning_rate) > 0:
     raise errors.ArgumentError(
-      f"multi_task.compare: seeds, steps and every must be at least 1 and "
-      f"scale positive, got {seeds}, {steps}, {every} and {scale}. "
-      f"Give larger numbers."
+      f"multi_task.compare: seeds, steps and every must be at least 1, scale "
+      f"and learning_rate positive, got {seeds}, {steps}, {every}, {scale} and "
+      f"{learning_rate}. Give larger numbers."
+    )
+  if every > steps:  # there would be no evaluation
+    raise errors.ArgumentError(
+      f"multi_task.compare: every must be at most {steps} steps, got {every}."
     )
   curves = {
     form: {method: {} for method in calculator_methods}
@@ -168,7 +175,15 @@ def compare(
 
 @errors.named("multi_task.plot")
 def plot(figures, path):
-  """Draws what `compare` found over steps, with a panel for each method."""
+  """Draws what `compare` found over steps, with a panel for each method.
+
+  Args:
+    figures: what `compare` returns.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
   curves, names = figures["curves"], list(figures["final"])
   margin = (0.0, 0.4)
   drawing, panels = plots.open_panels(

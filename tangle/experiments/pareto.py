@@ -162,7 +162,15 @@ def _walk(method, steps, rate, starts):
 
 @errors.named("pareto.plot")
 def plot(figures, path):
-  """Draws the paths that `follow` found over contours of the mean loss."""
+  """Draws the paths that `follow` found over contours of the mean loss.
+
+  Args:
+    figures: what `follow` returns.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
   paths = figures["paths"]
   drawing, panels = plots.open_panels(len(paths), 5, (3.2, 3.3))
   x, y = np.meshgrid(np.linspace(-11, 11, 221), np.linspace(-11, 11, 221))

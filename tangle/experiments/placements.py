@@ -76,8 +76,8 @@ def parse(texts, sub_models):
       )
     if name in found:
       raise errors.ArgumentError(
-        f"placement: {name!r} is given twice, in {list(texts)}. A sub-model "
-        f"lives on one task."
+        f"placement: {name!r} is given twice, in {list(texts)}. Leave one of "
+        f"them out: a sub-model lives on one task."
       )
     found[name] = int(number)
   return found

@@ -241,7 +241,15 @@ def make_starts(joined, sess, seed, steps):
 
 
 def plot(found, path):
-  """Draws both series that `measure` found."""
+  """Draws both series that `measure` found.
+
+  Args:
+    found: what `measure` returns.
+    path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+  """
   sides = {
     "all_paths": "accuracy, all four paths labelled",
     "one_path": "accuracy, three paths without labels",

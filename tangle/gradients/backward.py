@@ -91,7 +91,9 @@ def _check(losses, variables, shared, boundary):
   if not losses or not variables:
     raise errors.ArgumentError(
       f"there must be at least one loss and one variable, got "
-      f"{len(losses)} and {len(variables)}."
+      f"{len(losses)} losses and {len(variables)} variables. Give the losses "
+      f"to combine, and the variables to train, such as "
+      f"tf.compat.v1.trainable_variables()."
     )
   for loss in losses:
     if loss.shape.ndims != 0:

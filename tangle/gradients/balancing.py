@@ -39,30 +39,34 @@ class Balance:
 
   @errors.named("{name}")
   def __init__(self, losses: Sequence[tf1.Tensor], name: str) -> None:
-    """Checks the losses.
+    """Checks the losses, and casts half precision to float32.
 
     Args:
       losses: K float scalars of one type.
       name: name of the variables and of the name scope.
 
     Raises:
-      ArgumentError: if there is no loss.
-      DtypeError: if losses are of different types.
+      ArgumentError: if there is no loss, or `name` cannot name a scope.
+      DtypeError: if losses are not of one float type.
       GraphError: if losses belong to different graphs.
       ShapeError: if a loss is not a scalar.
     """
+    checks.check_name(type(self).__name__, name)
     losses = walk.check_tensors("losses", losses)
     if not losses:
-      raise errors.ArgumentError("there must be at least one loss.")
+      raise errors.ArgumentError(
+        "losses is empty. Give at least one loss to balance."
+      )
     for loss in losses:
       if loss.shape.ndims != 0:
         raise errors.ShapeError(
           f"losses must be scalars, got {checks.describe(loss)}. Take "
           "the mean, or call set_shape([])."
         )
-    if len({loss.dtype for loss in losses}) > 1:
+    kinds = {loss.dtype for loss in losses}
+    if len(kinds) > 1 or not losses[0].dtype.is_floating:
       raise errors.DtypeError(
-        f"losses must be of one type, got "
+        f"losses must be of one float type, got "
         f"{[loss.dtype.name for loss in losses]}. Convert them with tf.cast."
       )
     with tf1.name_scope(name):
@@ -71,16 +75,23 @@ class Balance:
     self._count, self._dtype = len(losses), self._losses[0].dtype
     self.variables = []
 
+  @errors.named("{self._name}")
   def _variable(self, name, shape, value, trainable=False):
     with tf1.variable_scope(self._name):
-      found = tf1.get_variable(
-        name,
-        shape,
-        self._dtype,
-        tf1.constant_initializer(value),
-        trainable=trainable,
-        use_resource=True,
-      )
+      try:
+        found = tf1.get_variable(
+          name,
+          shape,
+          self._dtype,
+          tf1.constant_initializer(value),
+          trainable=trainable,
+          use_resource=True,
+        )
+      except ValueError as error:
+        raise errors.ArgumentError(
+          f"cannot make variable {name!r}: give the object another name=. "
+          f"TensorFlow says: {errors.summarize(error)}"
+        ) from error
     self.variables.append(found)
     return found
 
@@ -306,6 +317,12 @@ class GradNorm(Balance):
     _check_number(name, "alpha", alpha, zero=True)
     _check_number(name, "learning_rate", learning_rate)
     _check_number(name, "floor", floor)
+    many = isinstance(shared, (list, tuple))
+    if not many or any(not hasattr(item, "graph") for item in shared):
+      raise errors.ArgumentError(
+        f"shared must be a list of variables or tensors, got "
+        f"{errors.show(shared)}. Put a single one into a list."
+      )
     with tf1.name_scope(name):
       norms = [
         self._norm(k, loss, list(shared)) for k, loss in enumerate(self._losses)

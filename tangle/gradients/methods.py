@@ -25,13 +25,13 @@ def pcgrad(gram, precision, seed=None):
   Algorithm 1.
 
   Args:
-    gram: `[K, K]` float64.
-    precision: not used.
+    gram: `[K, K]` float64, the inner products of the K gradients.
+    precision: not used; every method takes it.
     seed: an int or None: seed of a stateful random op. Or an int tensor or
       array `[2]`: seed of a stateless op, which repeats the same orders.
 
   Returns:
-    `[K]` float64.
+    `[K]` float64, the weight of each gradient in d.
   """
   del precision
   count = tf1.dimension_value(gram.shape[0])
@@ -114,11 +114,11 @@ def imtl_g(gram, precision):
   the only projection they can share, d is zero.
 
   Args:
-    gram: `[K, K]` float64.
+    gram: `[K, K]` float64, the inner products of the K gradients.
     precision: relative error of `gram`.
 
   Returns:
-    `[K]` float64.
+    `[K]` float64, the weight of each gradient in d.
   """
   cosines, norms, asks = _cosines(gram)
   values, vectors = tf1.linalg.eigh(cosines)
@@ -147,12 +147,12 @@ def nash_mtl(gram, precision, max_norm=1.0):
   precision, and d is near zero there.
 
   Args:
-    gram: `[K, K]` float64.
+    gram: `[K, K]` float64, the inner products of the K gradients.
     precision: relative error of `gram`.
     max_norm: largest norm of d; None for no clipping.
 
   Returns:
-    `[K]` float64.
+    `[K]` float64, the weight of each gradient in d.
   """
   cosines, norms, asks = _cosines(gram)
   values, vectors = tf1.linalg.eigh(cosines)
@@ -177,12 +177,12 @@ def aligned_mtl(gram, precision, preference=None):
   Learning", Algorithm 1, scaled by the smallest singular value.
 
   Args:
-    gram: `[K, K]` float64.
+    gram: `[K, K]` float64, the inner products of the K gradients.
     precision: relative error of `gram`; smaller eigenvalues count as zero.
     preference: K numbers, at least 0; `1 / K` each for None.
 
   Returns:
-    `[K]` float64.
+    `[K]` float64, the weight of each gradient in d.
   """
   preference = _preference(gram, preference)
   values, vectors = tf1.linalg.eigh(gram)
@@ -207,15 +207,15 @@ def upgrad(gram, precision, preference=None, regularization=1e-4):
   their library, TorchJD.
 
   Args:
-    gram: `[K, K]` float64.
-    precision: not used.
+    gram: `[K, K]` float64, the inner products of the K gradients.
+    precision: not used; every method takes it.
     preference: K numbers, at least 0; `1 / K` each for None.
     regularization: added to the diagonal, as a fraction of the trace of `gram`.
-      With 0, d conflicts with no loss exactly; with more, the weights stay
-      bounded if gradients oppose each other.
+      With 0, d conflicts with no loss, up to rounding; with more, the weights
+      stay bounded if gradients oppose each other.
 
   Returns:
-    `[K]` float64.
+    `[K]` float64, the weight of each gradient in d.
   """
   del precision
   preference = _preference(gram, preference)

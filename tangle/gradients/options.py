@@ -114,8 +114,11 @@ def check_weights(argument, weights, count):
       f"{argument} must be {count} numbers, one for each loss, got {weights!r}."
     )
   if not np.all(np.isfinite(found)) or np.any(found < 0):
+    remedy = ""
+    if argument == "weights":
+      remedy = " To maximize a loss, negate it or its gradients."
     raise errors.ArgumentError(
-      f"{argument} must be finite and at least 0, got {weights!r}."
+      f"{argument} must be finite and at least 0, got {weights!r}.{remedy}"
     )
 
 

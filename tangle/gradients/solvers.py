@@ -111,7 +111,7 @@ def solve_simplex(matrix, name="solve_simplex"):
     name: name scope of the new ops.
 
   Returns:
-    `[K]` float64.
+    w, `[K]` float64.
 
   Gradients:
     No gradient flows through the solution.
@@ -200,7 +200,7 @@ def solve_bargain(matrix, name="solve_bargain"):
     name: name scope of the new ops.
 
   Returns:
-    `[K]` float64.
+    a, `[K]` float64.
 
   Gradients:
     No gradient flows through the solution.

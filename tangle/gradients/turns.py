@@ -36,7 +36,8 @@ def take_turns(
   Raises:
     ArgumentError: if there is no loss, there are not K optimizers, two of them
       are the same object, or one is not an optimizer.
-    DisconnectedError: if a loss reaches none of the variables.
+    DisconnectedError: if a loss reaches none of the variables, or there are
+      none.
     GraphError: if the losses belong to several graphs.
   """
   losses = walk.check_tensors("losses", losses)
@@ -45,7 +46,8 @@ def take_turns(
     raise errors.ArgumentError(
       f"there must be at least one loss, and a separate optimizer "
       f"for each, got {len(losses)} losses and {len(optimizers)} optimizers, "
-      f"{len({id(found) for found in optimizers})} of them different."
+      f"{len({id(found) for found in optimizers})} of them different. Make an "
+      f"optimizer for each loss."
     )
   for optimizer in optimizers:
     strategies.check_optimizer(optimizer, computes=True)
@@ -53,14 +55,16 @@ def take_turns(
     variables = losses[0].graph.get_collection(
       tf1.GraphKeys.TRAINABLE_VARIABLES
     )
-  step_ops = []
+  variables, step_ops = list(variables), []
+  if not variables:
+    raise errors.DisconnectedError(
+      "there are no variables to train. Make them before, or pass them."
+    )
   with tf1.name_scope(name):
     for k, (loss, optimizer) in enumerate(zip(losses, optimizers)):
       pairs = [
         (gradient, variable)
-        for gradient, variable in optimizer.compute_gradients(
-          loss, list(variables)
-        )
+        for gradient, variable in optimizer.compute_gradients(loss, variables)
         if gradient is not None
       ]
       if not pairs:

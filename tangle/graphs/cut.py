@@ -115,14 +115,15 @@ def is_repeatable(op):
 
 
 def stateful_ops(ops):
-  """Lists those of `ops` that change state or draw random numbers.
+  """Lists those of `ops` that are stateful, except harmless ones.
 
   Args:
     ops: a sequence of ops.
 
   Returns:
-    A list of ops, in the order of `ops`: random ones, queues, assignments,
-    calls of Python; not variables and their reads, placeholders, and checks.
+    A list of ops, in the order of `ops`: random ones, queues, tables, datasets,
+    assignments, prints, calls of Python; not variables and their reads,
+    placeholders, and checks.
   """
   reads = FREE | VARIABLE_READS | REFERENCES | _PLACEHOLDERS
   harmless = reads | _CHECKS

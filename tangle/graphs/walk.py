@@ -50,7 +50,7 @@ def check_tensors(argument, tensors, graph=None):
     if tensor.graph is not graph:
       raise errors.GraphError(
         f"{argument} has {tensor.name!r}, which belongs to another "
-        f"graph. Build all tensors of a sub-model in one graph."
+        f"graph. Build all tensors of this call in one graph."
       )
   return tensors
 

@@ -199,7 +199,8 @@ def _find(graph, name):
     return op.outputs[int(index)]
   raise errors.ArgumentError(
     f"{name!r} is not a tensor; the op {op_name!r} "
-    f"({op.type}) has the outputs {[t.name for t in op.outputs]}."
+    f"({op.type}) has the outputs {[t.name for t in op.outputs]}. "
+    f"{'Name one of them' if op.outputs else 'Name another op'}."
   )
 
 

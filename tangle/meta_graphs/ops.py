@@ -185,7 +185,8 @@ def statement(module):
     module: a key of `CONTRIB`.
 
   Returns:
-    A string.
+    A string such as `import tensorflow.contrib.ffmpeg`. That for `framework`
+    needs TensorFlow as `tf`.
   """
   if module == "framework":
     return (

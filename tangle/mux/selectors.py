@@ -247,5 +247,5 @@ def _remedy(allowed, value):
 def _allowed(allowed):
   if isinstance(allowed[0], str):
     # No quotes, as TensorFlow escapes them in the messages of a run.
-    return "one of " + ", ".join(allowed)
+    return "one of the names " + ", ".join(allowed)
   return f"in [0, {len(allowed)})"

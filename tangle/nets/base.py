@@ -54,7 +54,7 @@ class Network:
       DtypeError: if `dtype` is not a float type.
     """
     self._name = checks.check_name(type(self).__name__, name)
-    self._dtype = tf1.as_dtype(dtype)
+    self._dtype = checks.to_dtype("dtype", dtype)
     if not self._dtype.is_floating:
       raise errors.DtypeError(
         f"dtype must be a float type, got {self._dtype.name}. "
@@ -249,7 +249,9 @@ class Network:
       GraphError: if `value` is from another graph.
       ShapeError: if the rank of `value` is unknown or not in `ranks`.
     """
-    tensor = checks.convert_floats(argument, value, self._dtype)
+    tensor = checks.convert_floats(
+      argument, value, self._dtype, "make the network"
+    )
     checks.check_rank(argument, tensor, ranks)
     return tensor
 

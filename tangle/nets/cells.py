@@ -28,7 +28,11 @@ class CellResult(NamedTuple):
 
 
 class Cell(base.Network):
-  """Base class of the cells: the state has one or several parts `[B, U]`."""
+  """Base class of the cells: the state has one or several parts `[B, U]`.
+
+  A subclass defines `check_state`, `weights`, `step`, `output` and `_state_of`,
+  which makes a state from a function that makes one part.
+  """
 
   @errors.named("{name}")
   def __init__(
@@ -192,9 +196,9 @@ class LSTMCell(Cell):
   instead of the papers' scaled sigmoids, as usual; no peepholes; a constant
   `forget_bias` is added to the forget gate.
 
-  Variables: `kernel` `[D + U, 4 U]` and `bias` `[4 U]`, in the gate order
-  i, g, f, o, which is that of `tf.raw_ops.BlockLSTM` on both TensorFlows (there
-  g is called ci). `tf.nn.rnn_cell.LSTMCell` has the same order.
+  Variables: `kernel` `[D + U, 4 U]` and `bias` `[4 U]`, with D the depth of x,
+  in the gate order i, g, f, o, which is that of `tf.raw_ops.BlockLSTM` on both
+  TensorFlows (there g is called ci) and of `tf.nn.rnn_cell.LSTMCell`.
 
   Attributes:
     forget_bias: the number added to the forget gate.
@@ -300,8 +304,9 @@ class GRUCell(Cell):
   paper leaves out of its formulas.
 
   Variables: `gates_kernel` `[D + U, 2 U]` and `gates_bias` `[2 U]` in the order
-  r, z, `candidate_kernel` `[D + U, U]` and `candidate_bias` `[U]`. This is the
-  layout of `tf.nn.rnn_cell.GRUCell`, but there the gate bias starts at one.
+  r, z, `candidate_kernel` `[D + U, U]` and `candidate_bias` `[U]`; D is the
+  depth of x. This is the layout of `tf.nn.rnn_cell.GRUCell`, but there the gate
+  bias starts at one.
   """
 
   def __init__(

@@ -71,7 +71,7 @@ def check_graph(argument, value):
     )
 
 
-def convert_floats(argument, value, dtype):
+def convert_floats(argument, value, dtype, chooser=None):
   """Returns `value` as a tensor; it must have the given float type already.
 
   Python numbers have no type of their own, and get `dtype`.
@@ -80,6 +80,8 @@ def convert_floats(argument, value, dtype):
     argument: the argument's name, for messages.
     value: a tensor, a variable, an array or nested lists of numbers.
     dtype: the type.
+    chooser: how the caller can choose the type by an argument `dtype`, for
+      messages, such as `"make the network"`; `None` if it cannot.
 
   Returns:
     A tensor of `dtype`, of any shape.
@@ -93,10 +95,14 @@ def convert_floats(argument, value, dtype):
   # A preferred type would silently narrow an array.
   preferred = None if hasattr(value, "dtype") else dtype
   tensor = tf1.convert_to_tensor(value, preferred_dtype=preferred)
-  if tensor.dtype.base_dtype != dtype:
+  own = tensor.dtype.base_dtype
+  if own != dtype:
+    other = ""
+    if chooser is not None and own.is_floating:
+      other = f", or {chooser} with dtype=tf.{own.name}"
     raise errors.DtypeError(
       f"{argument} must be {dtype.name}, got {describe(tensor)}. "
-      "Convert it with tf.cast, or make a network of its type with dtype=."
+      f"Convert it with tf.cast{other}."
     )
   return tensor
 
@@ -142,9 +148,14 @@ def check_rank(argument, tensor, ranks):
     wanted = "known rank"
     if ranks is not None:
       wanted = f"rank {' or '.join(map(str, ranks))}"
+    remedy = "Reshape it with tf.reshape"
+    if rank is None:
+      remedy = (
+        "Call set_shape on it with a list of its dimensions, with None for "
+        "those that vary"
+      )
     raise errors.ShapeError(
-      f"{argument} must have {wanted}, got {describe(tensor)}. "
-      "Reshape it, or call set_shape if only the rank is unknown."
+      f"{argument} must have {wanted}, got {describe(tensor)}. {remedy}."
     )
 
 
@@ -166,6 +177,25 @@ def check_positive(argument, value):
       f"{argument} must be a positive integer, got {value!r}."
     )
   return int(value)
+
+
+def to_dtype(argument, dtype):
+  """Returns a dtype as a `tf.DType`.
+
+  Args:
+    argument: the argument's name, for the message.
+    dtype: a `tf.DType`, a numpy type or a name.
+
+  Raises:
+    DtypeError: if it is none of these.
+  """
+  try:
+    return tf1.as_dtype(dtype)
+  except TypeError as error:
+    raise errors.DtypeError(
+      f"{argument} must be a type of TensorFlow, got {errors.show(dtype)}. "
+      f"Pass one such as tf.float32."
+    ) from error
 
 
 @errors.named("{kind}")

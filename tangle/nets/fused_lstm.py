@@ -88,8 +88,8 @@ def lstm(inputs, kernel, bias, state, forget_bias, whole, plain):
       that returns the same results from plain cells.
 
   Returns:
-    Outputs `[B, T, U]` and, if `whole`, cell states `[B, T, U]`; else outputs
-    and the last c and h, both `[B, U]`.
+    Two tensors if `whole`: outputs and cell states, both `[B, T, U]`; else
+    three: outputs, the last c and the last h, these two `[B, U]`.
   """
   depth, units = inputs.shape.as_list()[2], kernel.shape.as_list()[1] // 4
   forget = np.zeros(4 * units, bias.dtype.as_numpy_dtype)

@@ -59,7 +59,8 @@ def write(path, make_text):
   kind = path.rpartition(".")[2]
   if kind not in ("dot", "svg", "png"):
     raise errors.ArgumentError(
-      f"path must end with .dot, .svg or .png, got {path!r}."
+      f"path must end with .dot, .svg or .png, got {path!r}. For other "
+      f"formats write a .dot file, which the program dot converts."
     )
   render = str.encode if kind == "dot" else _renderer(kind)
   content = render(make_text())

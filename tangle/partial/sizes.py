@@ -250,7 +250,8 @@ def _merge(shape, other, name=None):
       return shape
     raise errors.ArgumentError(
       f"sizes gives {name!r} the shape {other}, which does not fit "
-      f"its static shape {shape}."
+      f"its static shape {shape}. Change only dimensions that are unknown "
+      f"there."
     )
   return shape.merge_with(other)
 

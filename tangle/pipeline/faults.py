@@ -270,16 +270,20 @@ def close(sess):
 def _explain(pipeline, limited, text, lost):
   """Returns the error message, or `None` if no task has been lost."""
   named = _RESTARTED.findall(text) or _REMOTE.findall(text)
-  limit = f"timeout_s={pipeline.timeout_s:g}"
+  first, more = "Open", ""
   if lost:
-    what = f"{' and '.join(lost)} of the cluster {limited.address} is lost"
-    if len(lost) > 1:
-      what = f"{what[:-7]}are lost"
+    several = len(lost) > 1
+    what = f"{' and '.join(lost)} of the cluster {limited.address} "
+    what += "are lost" if several else "is lost"
+    first = f"Restart the task{'s' * several}, open"
   elif limited.timed_out:
     what = (
-      f"a run on the cluster {limited.address} took longer than {limit}, "
-      f"though all tasks answer now; one of them has been restarted, or the "
-      f"run needs a longer timeout_s"
+      f"a run on the cluster {limited.address} took longer than "
+      f"timeout_s={pipeline.timeout_s:g}, though all tasks answer now"
+    )
+    more = (
+      " If no task has been restarted, the run was only too slow: give "
+      "tangle.Pipeline a longer timeout_s, too."
     )
   elif tells_of_loss(text):
     who = named[-1].replace("/replica:0", "") if named else "a task"
@@ -290,8 +294,8 @@ def _explain(pipeline, limited, text, lost):
   if limited.updating:
     state = "The update had begun and may be applied on some tasks only"
   return (
-    f"{what}. {state}. Restart the task, open a new session (this one is "
-    f"closed), and restore all variables from the last checkpoint."
+    f"{what}. {state}. {first} a new session (this one is closed), and restore "
+    f"all variables from the last checkpoint.{more}"
   )
 
 

@@ -64,7 +64,7 @@ class JointProgram(programs.Program):
         placeholders in `feeds`. Each sub-model of the joint graph is a key.
 
     Returns:
-      A `Result`.
+      A `runs.Result`.
 
     Raises:
       OpError, RuntimeError: as `Session.run`.

@@ -238,7 +238,8 @@ def check_alike(graphs):
       if found[part] != wanted[part]:
         raise errors.ArgumentError(
           f"all buckets must have the same {part}; bucket {first!r} "
-          f"has {wanted[part]}, bucket {bucket!r} has {found[part]}."
+          f"has {wanted[part]}, bucket {bucket!r} has {found[part]}. Let the "
+          f"builder give the same for each."
         )
 
 

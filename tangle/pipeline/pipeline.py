@@ -68,7 +68,7 @@ class Pipeline:
         counts as lost. Runs in a local session have no limit.
 
     Raises:
-      ArgumentError: if `name` names no scope, or `timeout_s` is not positive.
+      ArgumentError: if `name` cannot name a scope; `timeout_s` is not above 0.
       GraphError: if TensorFlow executes eagerly.
     """
     self.name = checks.check_name("Pipeline", name)

@@ -90,7 +90,7 @@ class Program:
       bound: what makes the runs; `sess` by default.
 
     Returns:
-      A `Result`.
+      A `runs.Result`.
 
     Raises:
       TangleError: as `faults.call` and `run_errors.reraise`.
@@ -187,7 +187,7 @@ class ForwardProgram(Program):
       given: as for `TrainingProgram.step`.
 
     Returns:
-      A `Result`.
+      A `runs.Result`.
 
     Raises:
       OpError, RuntimeError: as `Session.run`.
@@ -341,7 +341,7 @@ class TrainingProgram(Program):
         `Active.feeds`, as `runs.make_plan` returns it.
 
     Returns:
-      A `Result`.
+      A `runs.Result`.
 
     Raises:
       OpError, RuntimeError: as `Session.run`; nothing is left in the runtime.

@@ -177,10 +177,12 @@ def identify(parts):
   """Returns a key for an update: updates with equal keys are the same.
 
   Args:
-    parts: a list of `Part`.
+    parts: a list of `Part`, of one pipeline.
 
   Returns:
-    A tuple that can be hashed; empty if there are no parts.
+    A tuple that can be hashed; empty if there are no parts. Direct
+    parts are equal if their `VariableGradients` are the same object, others if
+    the signatures of these are equal.
   """
   return tuple(
     (name, id(variables) if direct else variables.signature)

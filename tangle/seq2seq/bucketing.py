@@ -99,7 +99,8 @@ class IndependentBuckets(buckets_lib.Buckets):
       -1 if no cell fits.
 
     Raises:
-      ArgumentError: if the number of arguments is not that of the sides.
+      ArgumentError: if the number of arguments is not that of the sides, or
+        lengths are no ints or not as many for each side.
     """
     if len(lengths) != len(self.sides):
       raise errors.ArgumentError(
@@ -107,7 +108,7 @@ class IndependentBuckets(buckets_lib.Buckets):
         f"{len(self.sides)} sides (all sources, then the target), one argument "
         f"for each side, got {len(lengths)} arguments."
       )
-    places = [self._places(*side) for side in zip(self.sides, lengths)]
+    places = self._places(self.sides, lengths)
     fits = [place < count for place, count in zip(places, self._counts)]
     return np.where(np.all(fits, axis=0), self._index(places), -1)
 
@@ -175,6 +176,7 @@ class JointBuckets(buckets_lib.Buckets):
     """
     super().__init__(_check_pairs(pairs), strict)
 
+  @errors.named("JointBuckets.assign")
   def assign(
     self, source_lengths: hints.Ints, target_lengths: hints.Ints
   ) -> np.ndarray:
@@ -186,14 +188,15 @@ class JointBuckets(buckets_lib.Buckets):
 
     Returns:
       An int array `[N]` of indices into `cells`; -1 if no cell fits.
+
+    Raises:
+      ArgumentError: if lengths are no ints, or not as many for both sides.
     """
     sources, targets = zip(*self.cells)
     # Since the pairs are nested, the first pair that fits both sides is the
     # later of the first pairs that fit each side.
-    first = np.maximum(
-      self._places(sources, source_lengths),
-      self._places(targets, target_lengths),
-    )
+    lengths = source_lengths, target_lengths
+    first = np.maximum(*self._places([sources, targets], lengths))
     return np.where(first < len(self.cells), first, -1)
 
   def join(self, one: int, other: int) -> int:

@@ -41,10 +41,21 @@ class Buckets:
     self.strict = bool(strict)
     self.longest = tuple(side[-1] - int(strict) for side in self.sides)
 
-  def _places(self, buckets, lengths):
-    """Returns the index of the first bucket that fits each length."""
+  def _places(self, sides, lengths):
+    """Returns for each side the indices of the first buckets that fit."""
+    lengths = [np.asarray(side) for side in lengths]
+    for side in lengths:
+      if (
+        side.shape != lengths[0].shape
+        or side.size
+        and side.dtype.kind not in "iu"
+      ):
+        raise errors.ArgumentError(
+          f"lengths must be ints, as many for each side, got "
+          f"{', '.join(map(errors.show, lengths))}. Give one for each example."
+        )
     side = "right" if self.strict else "left"
-    return np.searchsorted(buckets, np.asarray(lengths, np.int64), side=side)
+    return [np.searchsorted(*both, side=side) for both in zip(sides, lengths)]
 
   def _key(self):
     return type(self), self.cells, self.strict

@@ -87,7 +87,8 @@ def error_rates(
   if not predictions or len(predictions) != len(references):
     raise errors.ArgumentError(
       f"predictions and references must be equally many, at least "
-      f"one; got {len(predictions)} and {len(references)}."
+      f"one; got {len(predictions)} and {len(references)}. Give a prediction "
+      f"and a list of references for each word."
     )
   distance, length, wrong = 0, 0, 0
   for word, (prediction, accepted) in enumerate(zip(predictions, references)):
@@ -174,7 +175,8 @@ def bleu(
   if not hypotheses or len(hypotheses) != len(references):
     raise errors.ArgumentError(
       "hypotheses and references must be equally many, at least one; got "
-      f"{len(hypotheses)} and {len(references)}."
+      f"{len(hypotheses)} and {len(references)}. Give references for each "
+      "hypothesis."
     )
   references = [[r] if isinstance(r, str) else list(r) for r in references]
   for index, accepted in enumerate(references):

@@ -307,7 +307,7 @@ def _problem(symbols):
     if any("\ud800" <= character <= "\udfff" for character in symbol):
       return position, f"is not valid Unicode: {symbol!r}"
     if symbol in SPECIALS:
-      return position, f"has the name of a special: {symbol!r}"
+      return position, f"has the name of a special symbol: {symbol!r}"
     if symbol in seen:
       return position, f"is given before: {symbol!r}"
     seen.add(symbol)

@@ -81,7 +81,8 @@ def explained(restored):
       raise
     raise errors.TrainingError(
       f"the state in the checkpoint {restored.prefix!r} does not fit "
-      f"this run ({type(error).__name__}: {error}). It is of another version "
-      f"of tangle, or of other parts: resume with those, remove the folder of "
-      f"this checkpoint to resume from an older one, or give another folder."
+      f"this run ({type(error).__name__}: {errors.summarize(error)}). It is of "
+      f"another version of tangle, or of other parts: resume with those, "
+      f"remove the folder of this checkpoint to resume from an older one, or "
+      f"give another folder."
     ) from error

@@ -193,7 +193,8 @@ class WarmUp:
       ArgumentError: if `steps` is out of range.
     """
     self._schedule = schedule
-    self._steps = _check("steps", steps, 1)
+    remedy = "To begin at the full rate, leave WarmUp out"
+    self._steps = _check("steps", steps, 1, remedy=remedy)
 
   def rate(self, step: int) -> float:
     """Returns the rate of a step.
@@ -337,11 +338,14 @@ def _kind(schedule):
   return name if inner is None else f"{name} of {_kind(inner)}"
 
 
-def _check(argument, value, smallest, largest=math.inf):
+def _check(argument, value, smallest, largest=math.inf, remedy=""):
   """Returns `value` as a float if it is in range."""
   if not smallest <= value <= largest or not math.isfinite(value):
     limits = f"at least {smallest}"
     if math.isfinite(largest):
       limits += f" and at most {largest}"
-    raise errors.ArgumentError(f"{argument} must be {limits}, got {value}.")
+    remedy = f" {remedy}." if remedy else ""
+    raise errors.ArgumentError(
+      f"{argument} must be {limits}, got {value}.{remedy}"
+    )
   return float(value)

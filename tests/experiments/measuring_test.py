@@ -92,7 +92,7 @@ class MeasuringTest(absltest.TestCase):
   def test_words_are_checked(self):
     measure = measuring.Measure(self.task)
     measure.check_words(["abba"])
-    with self.assertRaisesRegex(errors.DataError, r"\?"):
+    with self.assertRaisesRegex(errors.DataError, r"'a\?' of sample_lines"):
       measure.check_words(["a", "a?"])
     folder = babel.write(self)
     task = tasks.parallel(

@@ -52,6 +52,10 @@ class MultiTaskTest(parameterized.TestCase):
       multi_task.compare(scale=0.0)
     with self.assertRaisesRegex(errors.ArgumentError, "seeds"):
       multi_task.compare(seeds=0)
+    with self.assertRaisesRegex(errors.ArgumentError, "learning_rate"):
+      multi_task.compare(learning_rate=-1.0)
+    with self.assertRaisesRegex(errors.ArgumentError, "at most 2 steps, got 3"):
+      multi_task.compare(steps=2, every=3)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ class BalancingTest(case.GraphTestCase):
       gradients.RandomWeighting([])
     with self.assertRaisesRegex(errors.ShapeError, "scalars"):
       gradients.RandomWeighting([tf1.zeros([2])])
-    with self.assertRaisesRegex(errors.DtypeError, "one type"):
+    with self.assertRaisesRegex(errors.DtypeError, "one float type"):
       gradients.RandomWeighting([self.losses[0], tf1.zeros([])])
     with self.assertRaisesRegex(errors.ArgumentError, "factors must be 2"):
       gradients.UncertaintyWeighting(self.losses, [1.0])
@@ -174,6 +174,16 @@ class BalancingTest(case.GraphTestCase):
     for option in ("alpha", "learning_rate", "floor"):
       with self.assertRaisesRegex(errors.ArgumentError, option):
         gradients.GradNorm(self.losses, [self.x], **{option: -1.0})
+    with self.assertRaisesRegex(errors.DtypeError, "one float type, got .*32"):
+      gradients.RandomWeighting([tf1.constant(1)])
+    with self.assertRaisesRegex(errors.ArgumentError, "Weighting: name must"):
+      gradients.RandomWeighting(self.losses, name="a b")
+    for shared in (self.x, [None]):
+      with self.assertRaisesRegex(errors.ArgumentError, "shared must be a"):
+        gradients.GradNorm(self.losses, shared, name="shared")
+    gradients.UncertaintyWeighting(self.losses)
+    with self.assertRaisesRegex(errors.ArgumentError, "another name="):
+      gradients.UncertaintyWeighting(self.losses)
     apart = [self.losses[0], tf1.constant(1.0, tf1.float64)]
     with self.assertRaisesRegex(errors.DisconnectedError, r"losses\[1\]"):
       gradients.GradNorm(apart, [self.x])

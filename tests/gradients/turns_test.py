@@ -53,6 +53,10 @@ class TurnsTest(case.GraphTestCase):
       with self.assertRaisesRegex(errors.ArgumentError, "optimizer must be an"):
         gradients.take_turns([loss], [given])
 
+  def test_refuses_a_graph_without_variables(self):
+    with self.assertRaisesRegex(errors.DisconnectedError, "no variables"):
+      gradients.take_turns([tf1.ones([])], [tf1.train.AdamOptimizer()])
+
   def test_refuses_a_loss_that_reaches_nothing(self):
     self.variable("x", self.normal(2))
     loss = tf1.reduce_sum(tf1.ones([2]))

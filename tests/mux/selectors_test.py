@@ -58,7 +58,7 @@ class SelectorsTest(case.GraphTestCase):
       tf1.string,
       ["b", "ü"],
       ["a", "nobody"],
-      r"one of a, b, .* Feed such a name, or add a .*; got\] \[nobody\]",
+      r"names a, b, .* Feed such a name, or add a .*; got\] \[nobody\]",
     ),
   )
   def test_fed_selectors_are_checked_in_the_run(self, dtype, good, bad, text):

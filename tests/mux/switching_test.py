@@ -176,7 +176,7 @@ class SwitchingTest(case.GraphTestCase):
       (errors.ArgumentError, (0, x, []), "at least one branch, got none"),
       (errors.ArgumentError, (0, x, [x]), "network 0 must be callable"),
       (errors.ArgumentError, (2, x, [tf1.sin] * 2), "[0, 2), got 2"),
-      (errors.ArgumentError, ("c", x, {"a": tf1.sin}), "one of a, got 'c'"),
+      (errors.ArgumentError, ("c", x, {"a": tf1.sin}), "names a, got 'c'"),
       (errors.ArgumentError, ("a", x, [tf1.sin]), "mapping from name"),
       (
         errors.ArgumentError,

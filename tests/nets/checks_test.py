@@ -3,7 +3,7 @@ from concurrent import futures
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from tangle import compat, errors
+from tangle import combine, compat, errors, nets
 from tangle.compat import tf1
 from tangle.nets import checks
 from tests.nets import support
@@ -111,6 +111,13 @@ class MissingTest(support.NetTestCase):
       eager = pool.submit(tf1.constant, [1.0]).result()
     with self.assertRaisesRegex(errors.GraphError, r"inputs\.numpy\(\)"):
       checks.convert_floats("inputs", eager, tf1.float32)
+
+  def test_a_type_that_there_is_not_is_refused(self):
+    self.assertEqual(checks.to_dtype("dtype", np.float32), tf1.float32)
+    with self.assertRaisesRegex(errors.DtypeError, "^d: dtype must .*'flot'"):
+      nets.Dense(3, dtype="flot", name="d")
+    with self.assertRaisesRegex(errors.DtypeError, "input_dtype must"):
+      combine.Part(tf1.sin, input_dtype="flot")
 
 
 if __name__ == "__main__":

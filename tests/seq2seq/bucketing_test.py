@@ -133,6 +133,23 @@ class IndependentBucketsTest(parameterized.TestCase):
       bucketing.IndependentBuckets([3], [4], [5]).assign([1], [1])
 
 
+class LengthsTest(parameterized.TestCase):
+  @parameterized.named_parameters(
+    ("fewer", [5, 6, 7], [1, 2]),
+    ("one", [5, 6, 7], [1]),
+    ("floats", [5.9], [1]),
+    ("texts", ["5"], ["1"]),
+  )
+  def test_lengths_that_are_no_ints_or_not_as_many_are_refused(self, *sides):
+    for made in (
+      bucketing.JointBuckets([(5, 10), (10, 15)]),
+      bucketing.IndependentBuckets([5, 10], [10, 15]),
+    ):
+      with self.assertRaisesRegex(errors.ArgumentError, "assign: lengths must"):
+        made.assign(*sides)
+    self.assertEqual(made.assign([], []).tolist(), [])
+
+
 class BothKindsTest(parameterized.TestCase):
   @parameterized.named_parameters(
     ("joint", bucketing.JointBuckets([(3, 3), (3, 5), (8, 9)])),

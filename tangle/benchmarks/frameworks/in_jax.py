@@ -90,7 +90,8 @@ def run_lstm(kernel, bias, inputs, state, mask=None, reverse=False):
     reverse: whether to run from the last step to the first.
 
   Returns:
-    Outputs `[B, T, U]`, zero where the mask is false, and the last c and h.
+    Outputs `[B, T, U]`, in the order of `inputs` and zero where the mask is
+    false; and a pair, c and h after the last step that the mask does not skip.
   """
   width = inputs.shape[-1]
   below = (inputs @ kernel[:width] + bias).swapaxes(0, 1)

@@ -81,7 +81,7 @@ class Heads:
     return [zeros] * len(self._keys)
 
   def __call__(self, state, batch_size=None):
-    """Attends once with each head.
+    """Attends once with each head; `bind_queries` is to be called before.
 
     Args:
       state: the decoder's state, tensors `[R, ...]` of total depth Q.
@@ -92,6 +92,10 @@ class Heads:
     Returns:
       A list of H contexts `[R, D]`.
     """
+    if not self._queries:
+      raise errors.ArgumentError(
+        "there are no queries. Call bind_queries first."
+      )
     parts = tf1.nest.flatten(state)
     query = parts[0] if len(parts) == 1 else tf1.concat(parts, 1)
     if batch_size is not None:
@@ -235,7 +239,9 @@ def check_states(states, dtype):
     GraphError: if `states` are from another graph.
     ShapeError: if the rank is not 3, or D is unknown.
   """
-  states = checks.convert_floats("attention_states", states, dtype)
+  states = checks.convert_floats(
+    "attention_states", states, dtype, "call the function"
+  )
   checks.check_rank("attention_states", states, (3,))
   if tf1.dimension_value(states.shape[2]) is None:
     raise errors.ShapeError(

@@ -29,7 +29,7 @@ class GRUCell(base.Cell):
   `tf.nn.rnn_cell.GRUCell` 1.15: the bias of the gates starts at one.
 
   Variables: `gates/kernel` `[D + U, 2 U]`, `gates/bias` `[2 U]`,
-  `candidate/kernel` `[D + U, U]`, `candidate/bias` `[U]`.
+  `candidate/kernel` `[D + U, U]`, `candidate/bias` `[U]`. D is the depth of x.
   """
 
   @errors.named("{name}")
@@ -115,7 +115,7 @@ class LSTMCell(base.Cell):
 
   Variables: `kernel` `[D + P, 4 U]`, `bias` `[4 U]`, of zeros; with peepholes
   `w_f_diag`, `w_i_diag`, `w_o_diag` `[U]`; with a projection
-  `projection/kernel` `[U, P]`. Without one, P is U.
+  `projection/kernel` `[U, P]`. Without one, P is U. D is the depth of x.
   """
 
   @errors.named("{name}")

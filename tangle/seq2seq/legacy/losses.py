@@ -135,9 +135,15 @@ def weighted_sums(
   """
   for argument, values in (("targets", targets), ("weights", weights)):
     if len(values) != len(logits):
+      remedy = "Leave out those after the last step"
+      if len(values) < len(logits):
+        remedy = (
+          "Give one for each step; a step without a target has any id as "
+          "target, and zeros as weights"
+        )
       raise errors.ArgumentError(
         f"{argument} must be one for each of {len(logits)} logits, "
-        f"got {len(values)}. Cut the longer list."
+        f"got {len(values)}. {remedy}."
       )
   terms, factors = [], []
   rows = zip(

@@ -105,7 +105,7 @@ class AttentionModel(searching.Searchable):
     base.check_cell(cell)
     check = checks.check_positive
     self.cell = cell
-    self.dtype = tf1.as_dtype(dtype)
+    self.dtype = checks.to_dtype("dtype", dtype)
     self._sources = check("num_encoder_symbols", num_encoder_symbols)
     self._targets = check("num_decoder_symbols", num_decoder_symbols)
     self._embedding_size = check("embedding_size", embedding_size)

@@ -107,7 +107,7 @@ def make_variable(name, shape, dtype, initializer=None):
       "call under `with tf1.variable_scope(tf1.get_variable_scope(), "
       "reuse=tf1.AUTO_REUSE):`, where tf1 is tf.compat.v1, else call under "
       "another variable scope. TensorFlow says: "
-      f"{error}"
+      f"{errors.summarize(error)}"
     ) from error
 
 
@@ -213,9 +213,12 @@ def check_vectors(argument, values):
     found = tf1.dimension_value(tensor.shape[1])
     depth = found if depth is None else depth
     if found is None or found != depth:
+      remedy = "Give all of them one depth"
+      if found is None:
+        remedy = "Call set_shape on it with the depth, as in [None, 5]"
       raise errors.ShapeError(
         f"{where} must be [B, {depth or 'D'}], as all of {argument}, "
-        f"got {checks.describe(tensor)}. Call set_shape if only D is unknown."
+        f"got {checks.describe(tensor)}. {remedy}."
       )
     tensors.append(tensor)
   return tensors, depth
@@ -234,10 +237,13 @@ def check_list(argument, values):
   Raises:
     ArgumentError: if it is not a list or tuple, or empty.
   """
-  if not isinstance(values, (list, tuple)) or not values:
+  is_list = isinstance(values, (list, tuple))
+  if not is_list or not values:
+    remedy = "Make one of a batch-major tensor with tf.unstack(x, axis=1)"
+    if is_list:
+      remedy = "Give the tensor of at least one step"
     raise errors.ArgumentError(
       f"{argument} must be a list of at least one tensor, one for "
-      f"each time step, got {values!r}. Make one of a batch-major tensor "
-      "with tf.unstack(x, axis=1)."
+      f"each time step, got {values!r}. {remedy}."
     )
   return list(values)

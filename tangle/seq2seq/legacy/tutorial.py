@@ -102,7 +102,7 @@ class OutputProjection:
     """
     self.num_symbols = checks.check_positive("num_symbols", num_symbols)
     self.size = checks.check_positive("size", size)
-    self._dtype = tf1.as_dtype(dtype)
+    self._dtype = checks.to_dtype("dtype", dtype)
     self._num_samples = num_samples
     self._seed = seed
     if num_samples is not None:

@@ -11,6 +11,11 @@ from tests.seq2seq.legacy import reference, support
 
 
 class HeadsTest(case.GraphTestCase):
+  def test_there_must_be_queries(self):
+    heads = attention.Heads(tf1.ones([2, 3, 4]), 2, tf1.float32)
+    with self.assertRaisesRegex(errors.ArgumentError, "bind_queries first"):
+      heads(tf1.ones([2, 5]))
+
   def heads(self, states, num_heads=2, depth=5):
     made = attention.Heads(states, num_heads, states.dtype)
     made.bind_queries(depth)

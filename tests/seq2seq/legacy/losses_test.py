@@ -100,7 +100,16 @@ class LossesTest(support.LegacyTestCase):
     ]
     logits, labels, weights = lists
     for arguments, error, message in (
-      ((logits, labels[1:], weights), errors.ArgumentError, "targets.*3"),
+      (
+        (logits, labels[1:], weights),
+        errors.ArgumentError,
+        "targets.*3.*zeros",
+      ),
+      (
+        (logits, labels * 2, weights),
+        errors.ArgumentError,
+        "targets.*3.* after the last step",
+      ),
       ((logits, labels, weights[1:]), errors.ArgumentError, "weights.*3"),
       (([], [], []), errors.ArgumentError, "logits must be a list"),
       ((logits, weights, weights), errors.DtypeError, r"targets\[0\]"),
