@@ -82,8 +82,8 @@ def compare_methods(
   """Measures candidates, stepping them in turn.
 
   Args:
-    candidates: names such as pcgrad, all by default; weighted is always
-      measured, as ratios are relative to it.
+    candidates: some of `NAMES`; weighted is always measured, as ratios are
+      relative to it.
     rounds: timed steps of each candidate.
     batch_size: examples per step.
     width: units of each layer of the trunk.

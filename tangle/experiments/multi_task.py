@@ -102,7 +102,7 @@ def compare(
   Each seed draws the same weights for all methods.
 
   Args:
-    calculator_methods: names such as pcgrad; all by default.
+    calculator_methods: some of `METHODS`.
     seeds: how many trainings by each method.
     steps: of each training; a step uses all digits on all paths.
     every: steps between evaluations, at most `steps`.

@@ -95,7 +95,10 @@ class Module:
       name, found = alias.asname or alias.name, Unknown()
       if isinstance(node, ast.ImportFrom) and _is_own(node.module):
         module = f"{node.module}.{alias.name}"
-        found = Module(module) if _path(module).exists() else found
+        if _path(module).exists():
+          found = Module(module)
+        elif alias.name.isupper():  # a constant
+          found = getattr(Module(node.module), alias.name)
       self._space[name.partition(".")[0]] = found
 
 

@@ -90,7 +90,7 @@ def follow(
   """Minimizes from all starts with all methods, with Adam.
 
   Args:
-    methods: names such as pcgrad, all by default; each uses its own defaults.
+    methods: some of `METHODS`, each with the defaults of its options.
     toy_steps: steps of each path.
     toy_rate: learning rate of Adam, constant for half the steps, then falling
       to zero along half a cosine.

@@ -9,7 +9,7 @@ from absl.testing import absltest
 
 from tangle import errors
 from tangle.benchmarks import models, mux
-from tangle.experiments import outlines
+from tangle.experiments import outlines, pareto
 from tangle.pipeline import clusters
 
 
@@ -29,6 +29,8 @@ class OutlinesTest(absltest.TestCase):
   def test_constants_are_read_through_imports(self):
     backprop = outlines.Module("tangle.benchmarks.backprop")
     self.assertEqual(backprop.models.NAMES, models.NAMES)
+    found = outlines.Module("tangle.experiments.pareto")
+    self.assertEqual(found.METHODS, pareto.METHODS)
 
   def test_nothing_is_imported(self):
     code = (
@@ -44,8 +46,8 @@ class OutlinesTest(absltest.TestCase):
       self.assertIsInstance(found, outlines.Unknown)
 
   def test_a_default_that_cannot_be_computed_is_unknown(self):
-    found = outlines.read("tangle.experiments.pareto.follow")
-    default = inspect.signature(found).parameters["methods"].default
+    found = outlines.read("tangle.experiments.pareto.losses_at")
+    default = inspect.signature(found).parameters["library"].default
     self.assertIsInstance(default, outlines.Unknown)
 
   def test_a_class_has_the_arguments_of_its_construction(self):

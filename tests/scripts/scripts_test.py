@@ -843,6 +843,12 @@ class ScriptsTest(absltest.TestCase):
         "  --units=0: must be at least 1",
       ],
     )
+    done = run("combine_gradients.py", "--methods=pcgard", "--seeds=x")
+    self.assertEqual(done.returncode, 2)
+    self.assertIn(
+      "--methods=pcgard: 'pcgard' is none of sum, pcgr", done.stderr
+    )
+    self.assertIn("--seeds=x: must be a whole number", done.stderr)
     done = run("decode_seq2seq.py", "--n_best=2")
     self.assertEqual(done.returncode, 2)
     self.assertIn("--run_dir=: name the folder", done.stderr)
