@@ -65,7 +65,8 @@ class Part(base.Network):
       input_dtype: the input type; by default the one that the network declares.
 
     Raises:
-      ArgumentError: if `network` is not callable, or `name` is not a name.
+      ArgumentError: if `network` is not callable, `name` is not a name, or
+        `input_shape` is no shape.
       DtypeError: if `input_dtype` is no type.
     """
     if not callable(network):
@@ -82,7 +83,7 @@ class Part(base.Network):
     self.network = network
     self.input_shape = None
     if input_shape is not None:
-      self.input_shape = tf1.TensorShape(input_shape)
+      self.input_shape = checks.to_shape("input_shape", input_shape)
     self._input_dtype = input_dtype and checks.to_dtype(
       "input_dtype", input_dtype
     )

@@ -198,6 +198,25 @@ def to_dtype(argument, dtype):
     ) from error
 
 
+def to_shape(argument, shape):
+  """Returns `shape` as a `tf.TensorShape`.
+
+  Args:
+    argument: the argument's name, for the message.
+    shape: a `tf.TensorShape`, or a list of ints and `None`.
+
+  Raises:
+    ArgumentError: if it is neither.
+  """
+  try:
+    return tf1.TensorShape(shape)
+  except (TypeError, ValueError) as error:
+    raise errors.ArgumentError(
+      f"{argument} must be a shape such as [None, 64], got "
+      f"{errors.show(shape)}."
+    ) from error
+
+
 @errors.named("{kind}")
 def check_name(kind, name):
   """Returns `name` if it can name a scope.

@@ -100,7 +100,7 @@ class IndependentBuckets(buckets_lib.Buckets):
 
     Raises:
       ArgumentError: if the number of arguments is not that of the sides, or
-        lengths are no ints or not as many for each side.
+        lengths are no ints, negative, or not as many for each side.
     """
     if len(lengths) != len(self.sides):
       raise errors.ArgumentError(
@@ -190,7 +190,8 @@ class JointBuckets(buckets_lib.Buckets):
       An int array `[N]` of indices into `cells`; -1 if no cell fits.
 
     Raises:
-      ArgumentError: if lengths are no ints, or not as many for both sides.
+      ArgumentError: if lengths are no ints, negative, or not as many for both
+        sides.
     """
     sources, targets = zip(*self.cells)
     # Since the pairs are nested, the first pair that fits both sides is the

@@ -54,6 +54,10 @@ class Buckets:
           f"lengths must be ints, as many for each side, got "
           f"{', '.join(map(errors.show, lengths))}. Give one for each example."
         )
+      if np.any(side < 0):
+        raise errors.ArgumentError(
+          f"lengths must be at least 0, got {side[side < 0][0]}."
+        )
     side = "right" if self.strict else "left"
     return [np.searchsorted(*both, side=side) for both in zip(sides, lengths)]
 

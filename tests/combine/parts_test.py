@@ -150,6 +150,12 @@ class PartTest(support.CombineTestCase):
     dense(tf1.zeros([1, 2]))
     self.assertEqual((dense.input_depth, dense.input_dtype), (2, tf1.float32))
 
+  def test_an_input_shape_that_is_none_is_refused(self):
+    with self.assertRaisesRegex(
+      errors.ArgumentError, "Part: input_shape must be a shape such as .* 'ab'"
+    ):
+      combine.Part(tf1.sin, "p", "ab")
+
   def test_a_keras_layer_tells_its_depth_when_it_is_built(self):
     layer = KERAS.Dense(3)
     part = combine.Part(layer, "p")

@@ -139,6 +139,7 @@ class LengthsTest(parameterized.TestCase):
     ("one", [5, 6, 7], [1]),
     ("floats", [5.9], [1]),
     ("texts", ["5"], ["1"]),
+    ("negative", [5, 6], [1, -2]),
   )
   def test_lengths_that_are_no_ints_or_not_as_many_are_refused(self, *sides):
     for made in (
