@@ -297,7 +297,9 @@ def read_json(path, limit):
   try:
     return json.loads(content.decode("utf-8"), parse_int=_parse_int)
   except (ValueError, RecursionError) as error:
-    raise errors.DataError(f"{path!r} is not JSON: {error}") from None
+    raise errors.DataError(
+      f"{path!r} is not JSON: {error}. Restore the file, or name another."
+    ) from None
 
 
 _INT = re.compile("-?[0-9]{1,400}")

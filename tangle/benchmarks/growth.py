@@ -54,15 +54,18 @@ def compare_sizes(
   *,
   report=reports.QUIET,
 ):
-  """Measures all candidates at all sizes, each in its own process.
+  """Measures split and joint training at all sizes, each in its own process.
+
+  Joint training is left out above the `joint_largest` of an axis. An axis of
+  which no size is given is left out, too.
 
   Args:
-    length: steps of a sequence to measure at; none to leave this axis out.
-    buckets: numbers of buckets on each side, or none.
-    sub_models: numbers of sub-models of a pipeline, or none.
-    residuals: numbers of residuals of a sub-model, or none.
-    layers: numbers of layers of a sub-model, or none.
-    outputs: numbers of outputs of a sub-model, or none.
+    length: steps of a sequence to measure at.
+    buckets: numbers of buckets on each side.
+    sub_models: numbers of sub-models of a pipeline.
+    residuals: numbers of residuals of a sub-model.
+    layers: numbers of layers of a sub-model.
+    outputs: numbers of outputs of a sub-model.
     units: width of layers and inputs.
     batch_size: examples per batch.
     bucket_steps: steps of the middle bucket.

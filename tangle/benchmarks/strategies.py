@@ -246,13 +246,16 @@ class Strategy:
         variable.load(values[variable.name], sess)
 
   def first_gradients(self, sess):
-    """Returns name → gradient of the first step after `load`.
+    """Makes the first step after `load`, and returns its gradients.
 
     With a momentum slot that begins at zero, the slot after one step is the
     gradient, to the last bit.
 
     Args:
       sess: a session on the graph, or a `Tracer`.
+
+    Returns:
+      A dict: name of the variable → array.
     """
     self.step(sess)
     slots = {

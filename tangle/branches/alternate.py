@@ -18,7 +18,7 @@ class Alternate(trainers.Trainer):
     for k in model.paths:
       self._prepare((k,))
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def _check_types(self, types):
     if len(types) > 1:
       raise errors.ArgumentError(

@@ -28,7 +28,7 @@ class Partial(trainers.Trainer):
 
   mode = "partial"
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def __init__(self, model, optimizer, clip_norm, global_step, mixtures=()):
     """Builds the pipeline; see `Model.minimize`."""
     super().__init__(model, optimizer, clip_norm, global_step)
@@ -112,7 +112,7 @@ class Partial(trainers.Trainer):
       metrics={"losses": head.losses},
     )
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def _check_types(self, types):
     if len(types) > 1 and types not in self._mixtures:
       raise errors.ArgumentError(

@@ -43,7 +43,7 @@ class Trainer:
 
   mode = None
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def __init__(self, model, optimizer, clip_norm, global_step):
     """Stores the settings.
 
@@ -70,7 +70,7 @@ class Trainer:
         f"clip_norm=None to turn clipping off."
       )
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def prepare(self, types: Iterable[str]) -> None:
     """Adds the ops for steps with records of exactly these types to the graph.
 
@@ -99,7 +99,7 @@ class Trainer:
         )
     self._prepare(self._order(types))
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def step(self, sess: hints.Session, batch: records.Batch) -> Result:
     """Trains on one batch, and increments `global_step` if there is one.
 
@@ -165,7 +165,7 @@ class Trainer:
     """Runs a step; returns `[B]` losses, and the global norm or `None`."""
     raise NotImplementedError
 
-  @errors.named("Training of branches, {self.mode}")
+  @errors.named("Training of branches with mode={self.mode!r}")
   def _apply(self, loss, gradients, variables):
     """Returns the op that applies gradients, and their norm or `None`."""
     pairs = [(g, v) for g, v in zip(gradients, variables) if g is not None]

@@ -111,8 +111,8 @@ class Cut:
         raise errors.CutError(
           f"op {op.name!r} is in a TensorFlow 1 style loop or "
           f"conditional, which cannot be copied. Call tf.compat.v1."
-          f"enable_control_flow_v2() before the network is built, or call the "
-          f"cut with its own inputs."
+          f"enable_control_flow_v2() before the network is built, or call this "
+          f"on the tensors of its `inputs`, for which nothing is copied."
         )
     return copying.copy(ops, [self.output], replace, name or self.name)[0]
 

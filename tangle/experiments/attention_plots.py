@@ -122,12 +122,16 @@ def _cut(task, name, target, batch, row, ids, weights):
 
 @errors.named("attention_plots")
 def draw(found, split, path):
-  """Draws a matrix for each example: decoded tokens below source tokens.
+  """Draws a matrix for each example: columns are source tokens, rows decoded.
 
   Args:
     found: a list of `Aligned`; nothing is drawn if it is empty.
     split: the name of the data, for the title.
     path: the PNG file to write.
+
+  Raises:
+    MissingPackageError: if matplotlib is not installed.
+    OSError: if the file cannot be written.
   """
   if not found:
     return

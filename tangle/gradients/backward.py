@@ -34,10 +34,10 @@ def of_losses(
     loss. The K gradients with respect to the boundary are combined, and one
     pass runs below it, from the combined gradient.
 
-  A variable that only one loss reaches, or that is reached above the boundary,
-  gets the sum of its losses' gradients, whatever the method. (Weights therefore
-  act on heads only with `mean` and `weighted`.) If a path from below the
-  boundary reaches a loss around it, its gradient is added in the same way.
+  With the methods of one pass, all variables get the weighted sum. With the
+  others, a variable that only one loss reaches, or that is reached above the
+  boundary, gets the plain sum of its losses' gradients. If a path from below
+  the boundary reaches a loss around it, its gradient is added in the same way.
 
   Source: for the boundary Sener & Koltun 2018, section 3.3 (MGDA-UB).
 
@@ -62,8 +62,8 @@ def of_losses(
     ArgumentError: if there is no loss or no variable, no such method or option,
       `shared` and `boundary` are both given, a variable of `shared` is not
       among `variables`, or an option is out of range as for `combine`.
-    DisconnectedError: if a loss does not reach the boundary, or reaches none of
-      the shared variables, or has no gradient there.
+    DisconnectedError: if, with any method, a loss does not reach the boundary,
+      or reaches none of the shared variables, or has no gradient there.
     DtypeError: if a gradient, or a tensor of weights, is not of a floating
       type.
     GraphError: if tensors belong to different graphs.

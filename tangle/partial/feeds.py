@@ -318,9 +318,15 @@ def explain_shape(wanted, shape):
   """
   if wanted.rank is not None and wanted.rank != len(shape):
     kind = "Add" if len(shape) < wanted.rank else "Remove"
+    sizes = [
+      f"size {size} on axis {axis}"
+      for axis, size in enumerate(wanted.as_list())
+      if size is not None
+    ]
+    also = f" There must be {' and '.join(sizes)}." if sizes else ""
     return (
       f"{kind} axes: rank {wanted.rank} is expected and rank {len(shape)} is "
-      f"given."
+      f"given.{also}"
     )
   wrong = [
     f"axis {axis} must have size {size}"

@@ -65,8 +65,8 @@ class Pass(NamedTuple):
     drops: ops that remove what the pass keeps in the runtime; they do nothing
       if it is not there.
     residuals: the tensors that are kept from forward to backward.
-    own: a function from a tensor or op of the forward run to its replacement in
-      this pass.
+    own: a function from a tensor or op of the forward run to the one to fetch
+      for it with this pass: its replacement, or itself if it has none.
     is_real: a bool placeholder if forward and backward run are the two parts of
       a partial run, which can fetch only tensors. The second part is fed true
       if there are upstream gradients, false if the run is abandoned. `None` if

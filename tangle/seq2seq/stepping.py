@@ -136,10 +136,12 @@ class Stepper:
         "unknown, call set_shape on the logits."
       )
     if not logits.dtype.is_floating or logits.dtype.size > self.dtype.size:
+      other = ""
+      if logits.dtype.is_floating:
+        other = f", or search with dtype=tf.{logits.dtype.name}"
       raise errors.DtypeError(
-        f"logits must be floats no wider than "
-        f"{self.dtype.name}, got {checks.describe(logits)}. Cast them, or pass "
-        "their type as dtype."
+        f"logits must be floats no wider than {self.dtype.name}, got "
+        f"{checks.describe(logits)}. Convert them with tf.cast{other}."
       )
     buckets.check_int("eos_id", self.eos_id, 0, size - 1)
     logits.set_shape([self._rows, None])

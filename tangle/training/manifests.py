@@ -47,7 +47,8 @@ def check(manifest):
 
   Raises:
     ArgumentError: if the state has anything but dicts with strings as keys,
-      lists, strings, numbers, bools and `None`.
+      lists, strings, bools, `None`, and Python's ints and floats, which may be
+      NaN or infinite.
   """
   text = None
   try:

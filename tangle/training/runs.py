@@ -170,7 +170,7 @@ def _compare_group(out_dir, what, before, after):
   if what in ("data", "vocabularies"):
     raise errors.DataError(
       f"{out_dir!r} has a run with other {what}: "
-      f"{', '.join(before)}. Give the data of that run, or another folder."
+      f"{', '.join(before)}. Give the {what} of that run, or another folder."
     )
   raise errors.DataError(
     f"{out_dir!r} has a run with {what} {before}, not {after}. "

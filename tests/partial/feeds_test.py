@@ -158,6 +158,7 @@ class MistakesTest(case.GraphTestCase):
   def test_shapes_that_do_not_fit(self):
     text = self.refusal(errors.ShapeError, np.ones(2))
     self.assertIn("Add axes: rank 2 is expected and rank 1 is given", text)
+    self.assertIn("There must be size 2 on axis 1.", text)
     text = self.refusal(errors.ShapeError, np.ones([1, 2, 1]))
     self.assertIn("Remove axes", text)
     text = self.refusal(errors.ShapeError, np.ones([1, 3]))

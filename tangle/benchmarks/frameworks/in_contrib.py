@@ -26,10 +26,14 @@ from tangle.seq2seq import rows, vocabulary
 
 
 def _check(mode):
-  if not IS_TF1 or mode != "joint":
+  if not IS_TF1:
     raise errors.ArgumentError(
-      f"contrib is in TensorFlow 1.15 only, and is joint; "
-      f"got {tf1.VERSION} and {mode!r}. Give an interpreter that has it."
+      f"contrib is in TensorFlow 1.15 only, and this is {tf1.VERSION}. Give an "
+      f"interpreter that has 1.15 as python1."
+    )
+  if mode != "joint":
+    raise errors.ArgumentError(
+      f"contrib trains in one graph: mode must be 'joint', got {mode!r}."
     )
 
 

@@ -82,7 +82,10 @@ class Translator(nn.Module):
     }
 
   def weights(self):
-    """Returns name → array."""
+    """Returns name → array, as `jobs.make_shapes` names and shapes them.
+
+    Some are views of the parameters.
+    """
     found = {}
     for name, parameter in self._places().items():
       array = parameter.detach().numpy()

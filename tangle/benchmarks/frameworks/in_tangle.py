@@ -37,7 +37,8 @@ IMPLEMENTATIONS = {
 class ResetAfterCell(cells.GRUCell):
   """A GRU whose reset gate comes after the product; see `layers`.
 
-  Its inputs are already multiplied by the input kernel, `[B, 3 U]`.
+  Its inputs `[B, 3 U]` are already multiplied by the input kernel, with the
+  bias added.
   """
 
   def weights(self, depth):
@@ -240,7 +241,14 @@ def build_g2p(task, optimizer, threads, mode):
 
 
 def make_pipeline(task):
-  """Returns a pipeline of encoder and decoder for a `g2p.Task`, `task`."""
+  """Makes a pipeline of the encoder and the decoder of an attention model.
+
+  Args:
+    task: a `g2p.Task`; the buckets are those of its pairs, on each side.
+
+  Returns:
+    A `Pipeline` that is not built yet.
+  """
   sizes = task.sizes
   made = [legacy_cells.BasicLSTMCell(sizes.units) for _ in range(sizes.layers)]
   cell = made[0] if sizes.layers == 1 else wrappers.MultiRNNCell(made)
