@@ -54,12 +54,7 @@ class Network:
       DtypeError: if `dtype` is not a float type.
     """
     self._name = checks.check_name(type(self).__name__, name)
-    self._dtype = checks.to_dtype("dtype", dtype)
-    if not self._dtype.is_floating:
-      raise errors.DtypeError(
-        f"dtype must be a float type, got {self._dtype.name}. "
-        "Pass tf.float32 or tf.float64."
-      )
+    self._dtype = checks.to_float("dtype", dtype)
     self._kernel_initializer = kernel_initializer
     self._graph = None
     self._scope = None

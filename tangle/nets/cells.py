@@ -92,6 +92,7 @@ class Cell(base.Network):
       state = self.step(inputs, state, weights)
       return CellResult(self.output(state), state)
 
+  @errors.named("{self._name}")
   def zero_state(
     self,
     batch_size: Union[int, tf1.Tensor],
@@ -107,9 +108,12 @@ class Cell(base.Network):
 
     Returns:
       The state, each part `[B, U]`: an `LSTMState` or, for a GRU, one tensor.
+
+    Raises:
+      DtypeError: if `dtype` is not a float type.
     """
+    dtype = self._dtype if dtype is None else checks.to_float("dtype", dtype)
     with tf1.name_scope(name or f"{self._name}_zero_state"):
-      dtype = self._dtype if dtype is None else dtype
       shape = [batch_size, self._units]
       return self._state_of(lambda: tf1.zeros(shape, dtype))
 

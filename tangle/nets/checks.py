@@ -198,6 +198,25 @@ def to_dtype(argument, dtype):
     ) from error
 
 
+def to_float(argument, dtype):
+  """Returns a float type as a `tf.DType`.
+
+  Args:
+    argument: the argument's name, for the message.
+    dtype: a `tf.DType`, a numpy type or a name.
+
+  Raises:
+    DtypeError: if it is none of these, or not a float type.
+  """
+  found = to_dtype(argument, dtype)
+  if not found.is_floating:
+    raise errors.DtypeError(
+      f"{argument} must be a float type, got {found.name}. "
+      "Pass tf.float32 or tf.float64."
+    )
+  return found
+
+
 def to_shape(argument, shape):
   """Returns `shape` as a `tf.TensorShape`.
 

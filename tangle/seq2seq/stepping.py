@@ -49,7 +49,7 @@ class Stepper:
     self._step = step
     self._structure = state
     self.eos_id = eos_id
-    self.dtype = checks.to_dtype("dtype", dtype)
+    self.dtype = checks.to_float("dtype", dtype)
     size = tf1.get_static_value(batch_size)
     size = None if size is None else int(size)
     self._rows = None if size is None else size * beam_size

@@ -122,6 +122,11 @@ class BothCellsTest(support.NetTestCase):
     self.assertLen(tf1.global_variables(), count)
     self.assertLen(cell.variables, count)
 
+  def test_a_state_of_ints_is_refused(self):
+    message = "lstm.*: dtype must be a float type, got int32"
+    with self.assertRaisesRegex(errors.DtypeError, message):
+      cells.LSTMCell(4).zero_state(2, tf1.int32)
+
   @parameterized.named_parameters(
     ("lstm", cells.LSTMCell), ("gru", cells.GRUCell)
   )

@@ -134,6 +134,7 @@ class Cell:
     (inputs,), depth = scopes.check_vectors("inputs", [inputs])
     return inputs, depth
 
+  @errors.named("{self.name}")
   def zero_state(
     self,
     batch_size: Union[int, tf1.Tensor],
@@ -150,7 +151,11 @@ class Cell:
 
     Returns:
       The state, in the structure of `state_size`, each part `[B, size]`.
+
+    Raises:
+      DtypeError: if `dtype` is not a float type.
     """
+    dtype = checks.to_float("dtype", dtype)
     with tf1.name_scope(name or f"{self.name.replace('/', '_')}_zero_state"):
       return tf1.nest.map_structure(
         lambda size: tf1.zeros(tf1.stack([batch_size, size]), dtype),

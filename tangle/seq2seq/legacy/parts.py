@@ -100,12 +100,13 @@ class AttentionModel(searching.Searchable):
     Raises:
       ArgumentError: if `cell` is not a legacy cell, a number is not a positive
         integer, or `output_projection` is of another class, such as a pair.
+      DtypeError: if `dtype` is not a float type.
       ShapeError: if `output_projection` is for other sizes.
     """
     base.check_cell(cell)
     check = checks.check_positive
     self.cell = cell
-    self.dtype = checks.to_dtype("dtype", dtype)
+    self.dtype = checks.to_float("dtype", dtype)
     self._sources = check("num_encoder_symbols", num_encoder_symbols)
     self._targets = check("num_decoder_symbols", num_decoder_symbols)
     self._embedding_size = check("embedding_size", embedding_size)

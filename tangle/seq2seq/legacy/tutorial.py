@@ -99,10 +99,11 @@ class OutputProjection:
     Raises:
       ArgumentError: if a size or `num_samples` is not a positive integer, or
         `num_samples` is not less than `num_symbols`.
+      DtypeError: if `dtype` is not a float type.
     """
     self.num_symbols = checks.check_positive("num_symbols", num_symbols)
     self.size = checks.check_positive("size", size)
-    self._dtype = checks.to_dtype("dtype", dtype)
+    self._dtype = checks.to_float("dtype", dtype)
     self._num_samples = num_samples
     self._seed = seed
     if num_samples is not None:

@@ -132,6 +132,11 @@ class CellsTest(case.GraphTestCase):
       output, _ = cell(tf1.zeros([2, 4], dtype), state)
       self.assertEqual(output.dtype, dtype)
 
+  def test_a_state_of_ints_is_refused(self):
+    message = "gru_cell: dtype must be a float type, got int64"
+    with self.assertRaisesRegex(errors.DtypeError, message):
+      cells.GRUCell(3).zero_state(2, tf1.int64)
+
   def test_a_name_is_the_scope_of_the_variables(self):
     cell = cells.GRUCell(3, name="mine")
     cell(tf1.zeros([2, 4]), cell.zero_state(2, tf1.float32))
