@@ -14,6 +14,7 @@ import contextlib
 import difflib
 import functools
 import inspect
+import re
 import string
 from typing import Any, Callable, Iterable, Iterator, TypeVar
 
@@ -73,6 +74,22 @@ def summarize(error: BaseException) -> str:
     if number and line.startswith(("[[{{node", "[[node")):
       return lines[number - 1]
   return lines[0]
+
+
+def join_lines(error: BaseException) -> str:
+  """Returns the whole message of an error as one line.
+
+  Args:
+    error: an exception, such as one of Keras, which puts the reason below a
+      heading, and colours it for terminals.
+
+  Returns:
+    A string without line breaks and colours.
+  """
+  return " ".join(_COLOUR.sub("", str(error)).split())
+
+
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 
 class TangleError(Exception):

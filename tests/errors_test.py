@@ -68,6 +68,13 @@ class TreeTest(parameterized.TestCase):
     for text, line in texts.items():
       self.assertEqual(errors.summarize(ValueError(text)), line)
 
+  def test_all_lines_are_joined_without_colours(self):
+    error = ValueError(
+      "\x1b[1mWhen calling D.call().\x1b[0m\n\n  3 and 4 differ"
+    )
+    text = "When calling D.call(). 3 and 4 differ"
+    self.assertEqual(errors.join_lines(error), text)
+
 
 def _refuse(value):
   raise errors.ArgumentError(f"value must be positive, got {value}.")

@@ -160,7 +160,7 @@ def call(first, second, value):
     raise kind(
       f"{second.name!r} cannot take what {first} gives, "
       f"{describe(value)}; make one fit the other, or put an adapter between, "
-      f"such as nets.Dense. It says: {errors.summarize(error)}"
+      f"such as nets.Dense. It says: {errors.join_lines(error)}"
     ) from error
 
 

@@ -177,7 +177,7 @@ def values_for(model, path, strict):
       return _read_stateless(package, model, path, options)
     return _read_aside(model, path, options)
   except Exception as error:  # of any kind: h5py's, zipfile's, Keras' own
-    said = " ".join(str(error).split())
+    said = errors.join_lines(error)
     raise errors.DataError(
       f"{package.__name__} {_version(package)} cannot load {path!r} "
       f"into {model.name!r} ({type(error).__name__}: {said}). "

@@ -68,7 +68,8 @@ class Stepper:
   def _repeat(self, parts, batch_size, beam_size):
     """Returns parts `[B * K, ...]` from parts `[B, ...]`."""
     sizes = tf1.stack([arrays.dimension(part, 0) for part in parts])
-    message = "a part of the state has not batch_size rows"
+    scope = tf1.get_default_graph().get_name_scope()
+    message = f"{scope}: a part of the state has not batch_size rows"
     check = tf1.debugging.assert_equal(sizes, batch_size, message=message)
     with tf1.control_dependencies([check]):
       rows = tf1.range(batch_size)[:, None]
@@ -99,7 +100,7 @@ class Stepper:
     try:
       tf1.nest.assert_same_structure(self._structure, state)
     except (TypeError, ValueError) as error:
-      said = " ".join(str(error).split())
+      said = errors.join_lines(error)
       raise errors.ArgumentError(
         f"step must return a state of the structure that it got. TensorFlow "
         f"says: {said}"
