@@ -89,7 +89,8 @@ class Balance:
         )
       except ValueError as error:
         raise errors.ArgumentError(
-          f"cannot make variable {name!r}: give the object another name=. "
+          f"cannot make variable {name!r}: give the object another name=, and "
+          f"make it outside of scopes with reuse=True. "
           f"TensorFlow says: {errors.summarize(error)}"
         ) from error
     self.variables.append(found)
@@ -286,6 +287,7 @@ class GradNorm(Balance):
   `floor` are raised to it, before all are scaled.
   """
 
+  @errors.named("{name}")
   def __init__(
     self,
     losses: Sequence[tf1.Tensor],
@@ -306,8 +308,9 @@ class GradNorm(Balance):
       name: name of the variables and of the name scope.
 
     Raises:
-      ArgumentError: if there is no loss, `alpha` is negative, `learning_rate`
-        or `floor` is not positive, or one of the three is not finite.
+      ArgumentError: if there is no loss, `shared` is not a list of variables
+        or tensors, `alpha` is negative, `learning_rate` or `floor` is not
+        positive, or one of the three is not finite.
       DisconnectedError: if a loss has no gradient with respect to `shared`.
       DtypeError: if losses are of different types.
       GraphError: if losses belong to different graphs.
@@ -317,15 +320,16 @@ class GradNorm(Balance):
     _check_number(name, "alpha", alpha, zero=True)
     _check_number(name, "learning_rate", learning_rate)
     _check_number(name, "floor", floor)
-    many = isinstance(shared, (list, tuple))
-    if not many or any(not hasattr(item, "graph") for item in shared):
+    many = hasattr(shared, "__iter__") and not hasattr(shared, "graph")
+    shared = list(shared) if many else shared
+    if not many or not all(map(_has_graph, shared)):
       raise errors.ArgumentError(
         f"shared must be a list of variables or tensors, got "
         f"{errors.show(shared)}. Put a single one into a list."
       )
     with tf1.name_scope(name):
       norms = [
-        self._norm(k, loss, list(shared)) for k, loss in enumerate(self._losses)
+        self._norm(k, loss, shared) for k, loss in enumerate(self._losses)
       ]
       values = tf1.stop_gradient(tf1.stack(self._losses))
     current = self._variable("weights", [self._count], 1.0)
@@ -359,6 +363,13 @@ class GradNorm(Balance):
         "shared. Pass a layer that all losses depend on."
       )
     return half.global_norm([half.densify(gradient) for gradient in found])
+
+
+def _has_graph(item):
+  """Whether `item` is a tensor or a variable, which may be one of Keras 3."""
+  return hasattr(item, "graph") or hasattr(
+    getattr(item, "value", None), "graph"
+  )
 
 
 @errors.named("{name}")

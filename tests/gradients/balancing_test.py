@@ -134,6 +134,14 @@ class BalancingTest(case.GraphTestCase):
       w = np.maximum(w - 0.05 * np.array(slope), 1e-3)
       w = 2 * w / w.sum()
 
+  def test_gradnorm_takes_any_iterable_of_what_is_shared(self):
+    balance = gradients.GradNorm(self.losses, iter([self.x]))
+    self.assertLen(balance.variables, 3)
+    message = "^gradnorm: shared must be a list of variables or tensors, got"
+    for shared in (self.x, "x", [None]):
+      with self.assertRaisesRegex(errors.ArgumentError, message):
+        gradients.GradNorm(self.losses, shared)
+
   def test_gradnorm_takes_from_a_loss_that_is_scaled_up(self):
     losses = [1000 * self.losses[0], self.losses[0]]
     balance = gradients.GradNorm(losses, [self.x], learning_rate=1e-5)
@@ -178,9 +186,6 @@ class BalancingTest(case.GraphTestCase):
       gradients.RandomWeighting([tf1.constant(1)])
     with self.assertRaisesRegex(errors.ArgumentError, "Weighting: name must"):
       gradients.RandomWeighting(self.losses, name="a b")
-    for shared in (self.x, [None]):
-      with self.assertRaisesRegex(errors.ArgumentError, "shared must be a"):
-        gradients.GradNorm(self.losses, shared, name="shared")
     gradients.UncertaintyWeighting(self.losses)
     with self.assertRaisesRegex(errors.ArgumentError, "another name="):
       gradients.UncertaintyWeighting(self.losses)
