@@ -306,7 +306,8 @@ class _ListParser(flags.ListParser):
     for value in values:
       if self.choices and value not in self.choices:
         raise ValueError(
-          f"{value!r} is none of {', '.join(map(str, self.choices))}"
+          f"{value!r} is none of {', '.join(map(str, self.choices))}."
+          f"{errors.suggest(value, self.choices)}"
         )
     return values
 
