@@ -192,8 +192,9 @@ def check_rows(indices, inputs):
       )
     if None in (here, known):
       found = tf1.shape(tensor)[0]
+      scope = tf1.get_default_graph().get_name_scope()
       message = (
-        f"selector must have as many rows as {tensor.name}, one for "
+        f"{scope}: selector must have as many rows as {tensor.name}, one for "
         "each of them. Feed as many of both; got"
       )
       texts = [tf1.as_string(rows), "and", tf1.as_string(found)]

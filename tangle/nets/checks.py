@@ -252,8 +252,9 @@ def check_name(kind, name):
   """
   if not isinstance(name, str) or not NAME.match(name):
     raise errors.ArgumentError(
-      f"name must be a string that can name a scope (letters, digits and "
-      f"'_.-/'), got {errors.show(name)}. Give a name such as 'encoder'."
+      f"name must be a string that can name a scope (a letter, digit or '.', "
+      f"then also '_-/'), got {errors.show(name)}. Give a name such as "
+      f"'encoder'."
     )
   return name
 

@@ -117,10 +117,10 @@ class Replicas:
       )
     return f"{sub_model}_{k}{dot}{output}"
 
-  @errors.named("Replicas")
   def _builder(self, name, build, k):
     """Returns the builder of a replica; scales its loss by its fraction."""
 
+    @errors.named("Replicas")
     def build_replica(bucket, reads):
       before = len(tf1.trainable_variables())
       piece = build(bucket, reads)

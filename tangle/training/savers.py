@@ -49,6 +49,7 @@ class Saver:
     """Whether values pass through this process."""
     return self._may_pass and bool(faults.address_of(sess))
 
+  @errors.named("Saver")
   def save(self, sess, prefix):
     """Writes the values of the variables.
 
@@ -129,11 +130,10 @@ def _explained(prefix, sess=None):
   except (tf1.errors.OpError, OSError) as error:
     found = sess and run_errors.explain(error, sess)
     if isinstance(found, errors.SessionError):  # such as a missing value
-      found.begin_with("Saver")
       raise found from error
     reason = errors.summarize(error)
     raise errors.FileError(
-      f"Saver: {prefix!r} cannot be written: {reason}. Free space on its disk "
+      f"{prefix!r} cannot be written: {reason}. Free space on its disk "
       f"and memory, see whether you may write there, and try again."
     ) from error
 

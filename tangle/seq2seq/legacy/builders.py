@@ -72,7 +72,6 @@ def encoder_builder(
   return build
 
 
-@errors.named("decoder_builder")
 def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
   """Returns the builder of the decoder that is trained.
 
@@ -96,6 +95,7 @@ def decoder_builder(model: parts.AttentionModel) -> pieces.Builder:
     A function of bucket and reads that returns a `Piece`.
   """
 
+  @errors.named("decoder_builder")
   def build(bucket, reads):
     inputs_ph = tf1.placeholder(tf1.int32, [None, bucket], "inputs_ph")
     targets_ph = tf1.placeholder(tf1.int32, [None, bucket], "targets_ph")
