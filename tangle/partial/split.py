@@ -73,7 +73,7 @@ class Split:
     shapes: the `Shapes` that its backward passes need.
     fed: the argument `fed` as a list: other tensors that a run may be fed.
     wanted: one bool per input: whether it gets a gradient.
-    caller, weights_unchanged, simplify: the arguments.
+    weights_unchanged, simplify: the arguments.
     policy: the `choice.Policy` that `residuals` means.
     assigned: a dict from the op of each reference variable that the forward
       run assigns to the ops that assign it.
