@@ -40,7 +40,8 @@ class SelectionTest(case.GraphTestCase):
       ):
         sess.run(fetch, {selector_ph: [3, -2]})
       with self.assertRaisesRegex(
-        tf1.errors.InvalidArgumentError, r"as many rows as"
+        tf1.errors.InvalidArgumentError,
+        "select: selector must have as many rows as",
       ):
         sess.run(fetch, {selector_ph: [0]})
 

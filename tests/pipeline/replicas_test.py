@@ -197,7 +197,8 @@ class ReplicasTest(case.GraphTestCase):
       return tangle.Piece({}, loss=w * w)
 
     copies.add("one", build)
-    with self.assertRaisesRegex(errors.ArgumentError, r"\['w1:0'\] again"):
+    message = r"^Replicas: .*\['w1:0'\] again"
+    with self.assertRaisesRegex(errors.ArgumentError, message):
       pipeline.build()
 
   def test_a_feed_of_that_name_is_refused(self):
